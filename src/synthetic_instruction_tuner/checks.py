@@ -1,0 +1,98 @@
+"""What must hold before any long work starts: models at hand, a device that exists, room on the disk."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import Config
+from .errors import UserError
+from .folder import RunFolder
+from .hardware import Hardware, choose_device, choose_dtype
+from .modelfiles import shape
+from .settings import ModelConfig
+
+MIN_FREE_GB = 0.2  # a nano run takes 60 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding of the doctor.
+
+    Attributes:
+        name: what was looked at.
+        ok: whether a run can start.
+        found: what was found.
+        fix: what to do when it is not ok.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+
+
+def used_models(config: Config, until: str | None = None) -> list[tuple[str, ModelConfig]]:
+    """Returns the models that a run as far as the stage `until` loads, with their roles."""
+    models = config.models
+    roles: list[tuple[str, ModelConfig]] = [("generator", models.generator)]
+    if until not in ("generate", "filter", "sft", "prompt_tuning"):
+        roles += [("responder", m) for m in models.responders] + [("reward model", models.reward)]
+    if until not in ("generate", "filter", "prefer"):
+        roles += [("student", m) for m in models.students]
+    return roles
+
+
+def check_models(config: Config, until: str | None = None) -> list[Check]:
+    """Returns for each model whether it can be loaded."""
+    from .models import missing_reason
+
+    checks = []
+    for role, model in used_models(config, until):
+        reason = missing_reason(model)
+        checks.append(Check(f"{role} {model.name}", reason is None, reason or _found(model), _model_fix(model)))
+    return checks
+
+
+def check_disk(config: Config, folder: RunFolder) -> Check:
+    """Returns whether the run's folder has room for what a run writes."""
+    place = folder.root
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 1e9
+    needed = needed_gb(config)
+    return Check("disk", free >= needed, f"{free:.1f} GB free in {place.resolve()}, about {needed:.1f} GB needed", "Free some space, or use another --run-dir.")
+
+
+def needed_gb(config: Config) -> float:
+    """Returns the disk space that a run's own files take: adapters with optimizer state, twice, and the data."""
+    adapters = sum(0.01 * (s.parameters if (s := shape(m)) else 7e9) * 16 for m in config.models.students) / 1e9
+    return MIN_FREE_GB + adapters + config.generate.count * 2e-5
+
+
+def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, until: str | None = None) -> None:
+    """Stops before anything is loaded when the run cannot succeed.
+
+    Raises:
+        UserError: naming the first thing that is missing, and how many more there are.
+    """
+    choose_dtype(hardware, config.engine.dtype)
+    choose_device(hardware, config.engine.device)
+    bad = [c for c in (*check_models(config, until), check_disk(config, folder)) if not c.ok]
+    if bad:
+        more = f" ({len(bad) - 1} more: see 'sit doctor')" if len(bad) > 1 else ""
+        raise UserError(f"The run cannot start: {bad[0].name} is not ready.{more}", bad[0].found, bad[0].fix)
+
+
+def _found(model: ModelConfig) -> str:
+    from .modelfiles import local_folder
+
+    folder = local_folder(model)
+    return "inside the package" if model.path.startswith("nano:") else f"in {folder}" if folder else "on the Hub or cached"
+
+
+def _model_fix(model: ModelConfig) -> str:
+    if Path(model.path).is_absolute() or model.path.startswith(("nano:", ".")):
+        return "Name a folder that holds the model, with --set models..."
+    return "Download it ('hf download NAME'), log in ('hf auth login') if it is gated, or name a local folder."

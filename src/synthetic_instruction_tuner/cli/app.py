@@ -1,0 +1,132 @@
+"""The command `sit`: a table of verbs, and how errors become three lines and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+import typer
+from rich.console import Console
+
+from .. import __version__
+from ..errors import RunError, SitError
+from ..hardware import quiet_libraries
+from . import chat, doctor, plan, run, single, status
+
+app = typer.Typer(
+    name="sit",
+    help="From no data at all to a tuned and evaluated small language model.\n\n"
+    "'sit run' does the whole job: with no options offline, on a CPU, in minutes. Running it again continues.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("run", help=run.HELP)(run.run)
+app.command("plan", help=plan.HELP)(plan.plan)
+app.command("status", help=status.HELP)(status.status)
+app.command("doctor", help=doctor.HELP)(doctor.doctor)
+app.command("generate", help=single.HELP["generate"])(single.generate)
+app.command("filter", help=single.HELP["filter"])(single.filter_)
+app.command("prefer", help=single.HELP["prefer"])(single.prefer)
+app.command("train", help=single.HELP["train"])(single.train)
+app.command("evaluate", help=single.HELP["evaluate"])(single.evaluate)
+app.command("compare", help=single.HELP["compare"])(single.compare)
+app.command("report", help=single.HELP["report"])(single.report)
+app.command("chat", help=chat.HELP)(chat.chat)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
+) -> None:
+    if debug:
+        os.environ["SIT_DEBUG"] = "1"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits with 0 (done), 1 (failed), 2 (user's mistake) or 130 (interrupted)."""
+    quiet_libraries()
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_exit_code(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _exit_code(arguments: list[str]) -> int:
+    if "--debug" in arguments:  # wherever it stands on the line
+        arguments.remove("--debug")
+        os.environ["SIT_DEBUG"] = "1"
+    try:
+        result = typer.main.get_command(app)(arguments, prog_name="sit", standalone_mode=False)
+        return int(result or 0)
+    except SitError as error:
+        return _show(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        _say("Interrupted. What was finished is kept; the same command goes on from there.")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _show(_disk_error(error))
+    except Exception as error:
+        return _show(_unexpected(error))
+
+
+def _disk_error(error: OSError) -> SitError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RunError(
+            "The disk is full.",
+            f"{error.filename or 'A file'} could not be written; all earlier work is safe.",
+            "Free some space, then run the same command again.",
+        )
+    return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> SitError:
+    return RunError(
+        f"Something unexpected went wrong: {type(error).__name__}.",
+        " ".join(str(error).split())[:500],
+        "Run the same command again to go on from what is finished; --debug shows where it happened.",
+    )
+
+
+def _show(error: SitError) -> int:
+    if os.environ.get("SIT_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    for line in error.lines():
+        _say(line)
+    return error.exit_code
+
+
+def _say(line: str) -> None:
+    Console(stderr=True, highlight=False).print(line, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

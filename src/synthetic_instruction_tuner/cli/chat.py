@@ -1,0 +1,96 @@
+"""``sit chat``: talk to any variant of a run, or to any model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ..config import Config
+from ..errors import UserError
+from ..folder import RunFolder
+from ..hardware import detect
+from ..records import Message
+from ..settings import ModelConfig
+from .options import RunDir, existing_run
+
+if TYPE_CHECKING:
+    from ..chat.template import ChatTemplate
+    from ..engines.base import Engine
+
+HELP = """Talk to a variant of a student: base, sft, prompt_tuning or dpo.
+
+Lines from a pipe are answered one by one. /new starts a new conversation, /quit or Ctrl-D ends."""
+
+Variant = Literal["base", "sft", "prompt_tuning", "dpo"]
+
+
+def chat(
+    student: Annotated[str | None, typer.Argument(help="A student of the run (the first when not given).")] = None,
+    variant: Annotated[Variant, typer.Option("--variant", "-v", help="base, sft, prompt_tuning or dpo.")] = "dpo",
+    run_dir: RunDir = None,
+    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.7,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
+    system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
+    seed: Annotated[int, typer.Option(help="Fixes the answers.")] = 0,
+) -> None:
+    """Loads the variant and answers what is typed."""
+    from ..engines.loading import open_engine
+
+    config, folder = existing_run(run_dir)
+    model = _student(config, student)
+    adapter = _adapter(folder, model, variant)
+    with open_engine(model, config.engine, detect(config.engine.device), adapter) as (engine, template):
+        if sys.stdin.isatty():
+            typer.echo(f"{model.name}, {variant}. /new starts anew, /quit ends.", err=True)
+        _converse(engine, template, system, temperature, max_new_tokens, seed)
+
+
+def _student(config: Config, name: str | None) -> ModelConfig:
+    students = {m.name: m for m in config.models.students}
+    if name is None:
+        return config.models.students[0]
+    if name not in students:
+        raise UserError(f"This run has no student '{name}'.", "", f"Students: {', '.join(students)}.")
+    return students[name]
+
+
+def _adapter(folder: RunFolder, model: ModelConfig, variant: Variant) -> Path | None:
+    if variant == "base":
+        return None
+    path = folder.model(variant, model.name) / "final"
+    if not (path / "adapter_model.safetensors").exists():
+        done = [v for v in ("sft", "prompt_tuning", "dpo") if (folder.model(v, model.name) / "final").is_dir()]
+        raise UserError(
+            f"{model.name} has no variant {variant} yet.", f"Variants here: {', '.join(['base', *done])}.", "Train it with 'sit run'."
+        )
+    return path
+
+
+def _converse(
+    engine: Engine, template: ChatTemplate, system: str | None, temperature: float, max_new_tokens: int, seed: int
+) -> None:
+    from ..engines.base import Request
+
+    start = [Message("system", system)] if system else []
+    messages = list(start)
+    while (line := _read()) is not None:
+        if line == "/new":
+            messages = list(start)
+        elif line:
+            messages.append(Message("user", line))
+            request = Request(tuple(template.prompt_ids(messages)), seed, max_new_tokens, tuple(template.stop_ids), temperature)
+            answer = template.decode(engine.generate([request])[0].token_ids)
+            typer.echo(answer)
+            messages.append(Message("assistant", answer))
+            seed += 1
+
+
+def _read() -> str | None:
+    try:
+        line = input("> " if sys.stdin.isatty() else "").strip()
+    except EOFError:
+        return None
+    return None if line == "/quit" else line

@@ -1,0 +1,92 @@
+"""``sit doctor``: can a run start here?"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..checks import Check, check_disk, check_models
+from ..config import Config
+from ..errors import UserError
+from ..folder import RunFolder
+from ..hardware import Hardware, choose_device, choose_dtype, detect
+from ..planning import estimate
+from .options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
+
+HELP = """Check this machine: hardware, number format and why, disk, versions, and each model of the profile.
+
+Exit code 0 when a run can start, 1 when not. Nothing is downloaded and no weights are loaded."""
+
+PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
+
+
+def doctor(
+    profile: Profile = "nano", config: ConfigFile = None, set_: Set = None, run_dir: RunDir = None, as_json: Json = False
+) -> None:
+    """Prints the findings."""
+    resolved = configuration(profile, config, set_, None)
+    checks = examine(resolved, run_folder(resolved, run_dir))
+    ready = all(check.ok for check in checks)
+    if as_json:
+        typer.echo(json.dumps({"ready": ready, "checks": [dataclasses.asdict(c) for c in checks]}))
+    else:
+        _print(resolved, checks, ready)
+    if not ready:
+        raise typer.Exit(1)
+
+
+def examine(config: Config, folder: RunFolder) -> list[Check]:
+    """Returns every finding."""
+    hardware = detect(config.engine.device)
+    return [
+        Check("machine", True, hardware.describe()),
+        _precision(config, hardware),
+        _memory(config, hardware),
+        _versions(),
+        check_disk(config, folder),
+        *check_models(config),
+    ]
+
+
+def _precision(config: Config, hardware: Hardware) -> Check:
+    try:
+        device = choose_device(hardware, config.engine.device)
+        dtype, reason = choose_dtype(hardware, config.engine.dtype)
+    except UserError as error:
+        return Check("number format", False, f"{error.problem} {error.cause}", error.fix)
+    return Check("number format", True, f"{dtype} on {device} ({reason})")
+
+
+def _memory(config: Config, hardware: Hardware) -> Check:
+    peak = max(estimate(config, hardware), key=lambda e: e.memory_gb)
+    have = hardware.gpu_memory_gb or hardware.memory_gb
+    found = f"{have:.1f} GB; stage {peak.stage} needs about {peak.memory_gb:.1f} GB"
+    return Check("memory", peak.memory_gb <= have, found, "Use smaller models or batches: engine.batch_size, train.*.batch_size.")
+
+
+def _versions() -> Check:
+    found, missing = [f"Python {platform.python_version()}"], []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    return Check("versions", not missing, ", ".join(found), f"Install {', '.join(missing)}.")
+
+
+def _print(config: Config, checks: list[Check], ready: bool) -> None:
+    console = Console(highlight=False)
+    console.print(f"Profile {config.profile}: {config.description}", markup=False)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for check in checks:
+        table.add_row("ok" if check.ok else "no", check.name, check.found, style=None if check.ok else "bold red")
+        if not check.ok and check.fix:
+            table.add_row("", "", f"fix: {check.fix}")
+    console.print(table)
+    console.print("Ready: 'sit run' can start." if ready else "Not ready: see the lines marked 'no'.")

@@ -1,0 +1,61 @@
+"""The options that most verbs share, and how they become a configuration and a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..config import Config, load_config, parse_config
+from ..errors import UserError
+from ..folder import RunFolder
+
+Profile = Annotated[str, typer.Option("--profile", "-p", help="Where settings start from: nano, t4, a100 or h200.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Your own YAML, on top of the profile.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="One setting, such as filter.min_words=10. Repeatable.", metavar="KEY=VALUE")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Cut every count to at most this, to try things out.")]
+RunDir = Annotated[Path | None, typer.Option("--run-dir", "-d", help="The run's folder; runs/PROFILE when not given.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
+
+
+def configuration(profile: str, config: Path | None, overrides: list[str] | None, limit: int | None) -> Config:
+    """Returns the configuration that the options describe."""
+    return load_config(profile, config, overrides or (), limit)
+
+
+def run_folder(config: Config, run_dir: Path | None) -> RunFolder:
+    """Returns the run's folder: the one given, or one named after the profile and the limit."""
+    if run_dir is not None:
+        if run_dir.exists() and not run_dir.is_dir():
+            raise UserError(f"{run_dir} is not a folder.", "", "Choose another --run-dir.")
+        return RunFolder(run_dir)
+    name = config.profile + (f"-limit{config.limit}" if config.limit else "")
+    return RunFolder(Path("runs") / name)
+
+
+def existing_run(run_dir: Path | None) -> tuple[Config, RunFolder]:
+    """Returns a run that was started before, with its configuration.
+
+    Raises:
+        UserError: there is none, or its configuration cannot be read.
+    """
+    folder = RunFolder(run_dir or Path("runs/nano"))
+    try:
+        text = folder.config.read_text(encoding="utf-8")
+    except OSError:
+        raise UserError(
+            f"There is no run in {folder.root}.", "config.json is not there.", "Start one with 'sit run', or name it with --run-dir."
+        ) from None
+    import json
+
+    try:
+        data = json.loads(text)
+    except ValueError:
+        raise UserError(
+            f"{folder.config} is damaged.", "It is not valid JSON.", "Run 'sit run' with the same options: it is written again."
+        ) from None
+    return parse_config(data), folder

@@ -1,0 +1,80 @@
+"""``sit plan``: what a run would do, take and need, before anything is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..config import Config
+from ..hardware import detect
+from ..modelfiles import local_folder
+from ..pipeline import STAGES
+from ..planning import StageEstimate, estimate
+from ..progress import duration
+from ..settings import ModelConfig
+from .options import ConfigFile, Json, Limit, Profile, Set, configuration
+
+HELP = """Show what a run would do, how long it would take and how much memory it would need.
+
+Nothing is loaded or downloaded. Times and memory are estimates from model sizes and this machine's hardware."""
+
+
+def plan(
+    profile: Profile = "nano",
+    config: ConfigFile = None,
+    set_: Set = None,
+    limit: Limit = None,
+    as_json: Json = False,
+    settings: Annotated[bool, typer.Option("--settings", help="Print the whole resolved configuration instead.")] = False,
+) -> None:
+    """Prints the plan."""
+    resolved = configuration(profile, config, set_, limit)
+    if settings:
+        typer.echo(resolved.as_json(), nl=False)
+        return
+    hardware = detect(resolved.engine.device, with_torch=False)
+    estimates = estimate(resolved, hardware)
+    if as_json:
+        typer.echo(json.dumps({"config": resolved.model_dump(mode="json"), "stages": [dataclasses.asdict(e) for e in estimates]}))
+        return
+    _print(resolved, estimates, hardware.describe())
+
+
+def _print(config: Config, estimates: list[StageEstimate], machine: str) -> None:
+    console = Console(highlight=False)
+    console.print(f"Profile {config.profile}: {config.description}\nOn {machine}\n", markup=False)
+    models = Table("role", "model", "parameters", "from", box=None, pad_edge=False)
+    for role, model in _roles(config):
+        models.add_row(role, model.path, _size(model), "local folder" if local_folder(model) else "Hugging Face Hub")
+    console.print(models)
+    stages = Table("stage", "what", "time", "memory", box=None, pad_edge=False, title_justify="left")
+    titles = {stage.name: stage.title for stage in STAGES}
+    for e in estimates:
+        stages.add_row(e.stage, e.detail or titles[e.stage], duration(e.seconds), f"{e.memory_gb:.1f} GB")
+    console.print("", stages)
+    total, peak = sum(e.seconds for e in estimates), max(e.memory_gb for e in estimates)
+    console.print(f"\nAbout {duration(total)} in all, at most about {peak:.1f} GB at once (estimates).", markup=False)
+
+
+def _roles(config: Config) -> list[tuple[str, ModelConfig]]:
+    models = config.models
+    return [
+        ("generator", models.generator),
+        *(("responder", m) for m in models.responders),
+        ("reward model", models.reward),
+        *(("student", m) for m in models.students),
+    ]
+
+
+def _size(model: ModelConfig) -> str:
+    from ..modelfiles import shape
+
+    found = shape(model)
+    if found is None:
+        return "unknown"
+    return f"{found.parameters / 1e9:.2f} B" if found.parameters >= 1e8 else f"{found.parameters / 1e6:.2f} M"

@@ -1,0 +1,122 @@
+"""``sit run``: the whole job, or what is left of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..config import Config
+from ..folder import RunFolder
+from ..hardware import Hardware, detect
+from ..pipeline import STAGES, Step, preview, run_pipeline
+from ..planning import StageEstimate, estimate
+from ..progress import Display, duration
+from ..store import StageState, Store
+from .options import ConfigFile, Json, Limit, Profile, Quiet, RunDir, Set, configuration, run_folder
+from .summary import print_summary
+
+HELP = """Do the whole job, or go on with it.
+
+With no options: profile nano, offline, on a CPU. The run's folder holds everything; the same command continues a run that
+was interrupted, and does nothing when all is done. Changed settings redo only the stages that depend on them."""
+
+From = Annotated[str | None, typer.Option("--from", help="Do this stage and the later ones again.", metavar="STAGE")]
+Until = Annotated[str | None, typer.Option("--until", help="Stop after this stage.", metavar="STAGE")]
+Repair = Annotated[bool, typer.Option("--repair", help="Drop what is damaged in the store and make it again.")]
+
+
+def run(
+    profile: Profile = "nano",
+    config: ConfigFile = None,
+    set_: Set = None,
+    limit: Limit = None,
+    run_dir: RunDir = None,
+    from_: From = None,
+    until: Until = None,
+    repair: Repair = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Runs the pipeline."""
+    resolved = configuration(profile, config, set_, limit)
+    execute(resolved, run_folder(resolved, run_dir), start=from_, until=until, repair=repair, as_json=as_json, quiet=quiet)
+
+
+def execute(
+    config: Config,
+    folder: RunFolder,
+    *,
+    start: str | None = None,
+    until: str | None = None,
+    repair: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Announces, runs and sums up; shared by ``run`` and the single-stage verbs."""
+    from ..checks import check_before_start
+
+    hardware = detect(config.engine.device)
+    with Display(quiet=quiet or as_json) as display:
+        steps = [] if repair else _steps(config, folder, until, start)
+        if steps and all(step.action == "skip" for step in steps):
+            display.say(f"Nothing to do: everything in {folder.root} is done with these settings.")
+        else:
+            check_before_start(config, folder, hardware, until)
+            _announce(config, folder, hardware, steps, display)
+        states = run_pipeline(config, folder, display, hardware, start=start, until=until, repair=repair)
+    if as_json:
+        typer.echo(json.dumps({"run_dir": str(folder.root), "stages": [_as_json(s) for s in states]}))
+    else:
+        print_summary(folder, states, quiet)
+
+
+def _steps(config: Config, folder: RunFolder, until: str | None, start: str | None) -> list[Step]:
+    store = Store.open(folder.store, readonly=True) if folder.store.exists() else None
+    try:
+        steps = preview(config, folder, store)
+    finally:
+        if store:
+            store.close()
+    names = [stage.name for stage in STAGES]
+    last = names.index(until) if until in names else len(names) - 1
+    again = names.index(start) if start in names else len(names)
+    return [Step(s.stage, "redo") if i >= again else s for i, s in enumerate(steps[: last + 1])]
+
+
+def _announce(config: Config, folder: RunFolder, hardware: Hardware, steps: list[Step], display: Display) -> None:
+    estimates = {e.stage: e for e in estimate(config, hardware)}
+    todo = [step for step in steps if step.action != "skip"] or [Step(stage, "start") for stage in STAGES]
+    seconds = {step.stage.name: estimates[step.stage.name].seconds for step in todo}
+    display.plan(seconds)
+    done = len(steps) - len(todo) if steps else 0
+    display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, in {folder.root}")
+    display.say(f"On {hardware.describe()}")
+    for step in todo:
+        display.say(f"  {_line(step, estimates[step.stage.name])}")
+    about = f"about {duration(sum(seconds.values()))} in all"
+    display.say(f"{about}; {done} of {len(steps)} stages are done already" if done else about[0].upper() + about[1:])
+
+
+def _line(step: Step, about: StageEstimate) -> str:
+    word = {"start": "", "resume": " (goes on)", "redo": " (again)"}[step.action]
+    return f"{step.stage.name:<14} {about.detail}{word}, about {duration(about.seconds)}"
+
+
+def _as_json(state: StageState) -> dict[str, object]:
+    return {
+        "stage": state.name,
+        "status": state.status,
+        "rows_in": state.rows_in,
+        "rows_out": state.rows_out,
+        "seconds": round(state.seconds, 2),
+        "peak_memory_gb": state.peak_memory_gb,
+        "note": state.note,
+    }
+
+
+def run_path(run_dir: Path | None) -> Path:
+    """Returns the folder that verbs without a profile look at."""
+    return run_dir or Path("runs/nano")

@@ -1,0 +1,139 @@
+"""One verb per stage: brings the run as far as that stage; ``sit filter`` also takes the user's own files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ..errors import UserError
+from .options import ConfigFile, Json, Limit, Profile, Quiet, RunDir, Set, configuration, existing_run, run_folder
+from .run import execute
+
+HELP = {
+    "generate": "Write instruction-response pairs (the run as far as stage generate).",
+    "filter": "Apply the quality rules: to the run's pairs, or to your own files.\n\n"
+    "'sit filter mine.jsonl -o out' writes out/kept.jsonl (input order), out/dropped.jsonl (rule, measured value, kept "
+    "partner) and out/filter_report.md. JSON, JSONL and Parquet in the usual shapes.",
+    "prefer": "Build preference pairs (the run as far as stage prefer).",
+    "train": "Tune the students with one method: sft, prompt or dpo (with the stages that it needs).",
+    "evaluate": "Measure base and tuned models on the benchmarks (the run as far as stage evaluate).",
+    "compare": "Print the comparison table of a run that has been evaluated.",
+    "report": "Write report, tables and figures (the run as far as stage report).",
+}
+
+
+def generate(
+    profile: Profile = "nano",
+    config: ConfigFile = None,
+    set_: Set = None,
+    limit: Limit = None,
+    run_dir: RunDir = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Runs the pipeline as far as generate."""
+    resolved = configuration(profile, config, set_, limit)
+    execute(resolved, run_folder(resolved, run_dir), until="generate", as_json=as_json, quiet=quiet)
+
+
+def filter_(
+    files: Annotated[list[Path] | None, typer.Argument(help="Your own JSON, JSONL or Parquet files.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the results of your own files go.")] = None,
+    profile: Profile = "nano",
+    config: ConfigFile = None,
+    set_: Set = None,
+    limit: Limit = None,
+    run_dir: RunDir = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Filters the user's files, or runs the pipeline as far as filter."""
+    resolved = configuration(profile, config, set_, limit)
+    if not files:
+        if output:
+            raise UserError("--output needs files to filter.", "", "Write for example: sit filter mine.jsonl -o out")
+        execute(resolved, run_folder(resolved, run_dir), until="filter", as_json=as_json, quiet=quiet)
+        return
+    if output is None:
+        raise UserError("Where should the results go?", "Files were given without --output.", "Add for example: -o out")
+    from ..filtering.files import filter_files
+    from ..progress import Display
+
+    with Display(quiet=quiet or as_json) as display, display.task("judging", 0, "records") as advance:
+        report = filter_files(files, output, resolved.filter, progress=advance)
+    typer.echo(json.dumps(report.to_json()) if as_json else report.to_text(output))
+
+
+def prefer(
+    profile: Profile = "nano",
+    config: ConfigFile = None,
+    set_: Set = None,
+    limit: Limit = None,
+    run_dir: RunDir = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Runs the pipeline as far as prefer."""
+    resolved = configuration(profile, config, set_, limit)
+    execute(resolved, run_folder(resolved, run_dir), until="prefer", as_json=as_json, quiet=quiet)
+
+
+def train(
+    method: Annotated[Literal["sft", "prompt", "dpo"], typer.Argument(help="sft, prompt or dpo.")],
+    profile: Profile = "nano",
+    config: ConfigFile = None,
+    set_: Set = None,
+    limit: Limit = None,
+    run_dir: RunDir = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Runs the pipeline as far as the method's stage."""
+    resolved = configuration(profile, config, set_, limit)
+    stage = {"sft": "sft", "prompt": "prompt_tuning", "dpo": "dpo"}[method]
+    execute(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
+
+
+def evaluate(
+    profile: Profile = "nano",
+    config: ConfigFile = None,
+    set_: Set = None,
+    limit: Limit = None,
+    run_dir: RunDir = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Runs the pipeline as far as evaluate."""
+    resolved = configuration(profile, config, set_, limit)
+    execute(resolved, run_folder(resolved, run_dir), until="evaluate", as_json=as_json, quiet=quiet)
+
+
+def compare(run_dir: RunDir = None, as_json: Json = False) -> None:
+    """Prints the comparison."""
+    from .summary import comparison_rows, print_comparison
+
+    _, folder = existing_run(run_dir)
+    rows = comparison_rows(folder)
+    if not rows:
+        raise UserError("Nothing has been evaluated yet.", f"{folder.comparison} is not there.", "Run 'sit evaluate' first.")
+    if as_json:
+        typer.echo(json.dumps(rows))
+    else:
+        print_comparison(rows, everything=True)
+
+
+def report(
+    profile: Profile = "nano",
+    config: ConfigFile = None,
+    set_: Set = None,
+    limit: Limit = None,
+    run_dir: RunDir = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Runs the pipeline to its end."""
+    resolved = configuration(profile, config, set_, limit)
+    execute(resolved, run_folder(resolved, run_dir), as_json=as_json, quiet=quiet)

@@ -1,0 +1,1 @@
+"""Instruction-response records out of nothing but a chat model."""

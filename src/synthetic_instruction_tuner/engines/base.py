@@ -1,0 +1,64 @@
+"""The small interface behind which every engine runs a model: token ids in, token ids out.
+
+Strings never cross it, so that no tokenizer can add a second BOS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One text to be continued.
+
+    Attributes:
+        prompt_ids: the prompt's token ids, BOS included where the model wants one.
+        seed: fixes this request's random draws, whatever else is in the batch.
+        max_new_tokens: at most so many tokens are sampled.
+        stop_ids: any of these ends the text; it is not part of the completion.
+        temperature: 0 is greedy decoding.
+        top_p: nucleus sampling; 1 samples from the whole distribution.
+    """
+
+    prompt_ids: tuple[int, ...]
+    seed: int
+    max_new_tokens: int
+    stop_ids: tuple[int, ...]
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model wrote for one request.
+
+    Attributes:
+        token_ids: the sampled tokens, without the stop token.
+        finish_reason: ``stop`` when a stop id ended it, ``length`` when the token limit did.
+    """
+
+    token_ids: tuple[int, ...]
+    finish_reason: Literal["stop", "length"]
+
+
+Done = Callable[[int], None]
+"""Called with the number of requests that have just finished, for progress display."""
+
+
+class Engine(Protocol):
+    """Runs one model. `close` gives its memory back; the engine cannot be used afterwards."""
+
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
+        """Returns one completion per request, in order; a pure function of the requests and the model."""
+        ...
+
+    def loglikelihood(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, bool]]:
+        """Returns for each (context, continuation) the sum of log-probabilities, in nats, and whether it is greedy."""
+        ...
+
+    def close(self) -> None:
+        """Frees the model's memory."""
+        ...

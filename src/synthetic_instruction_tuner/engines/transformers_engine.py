@@ -1,0 +1,143 @@
+"""Runs any causal language model of transformers, on a CPU or a GPU, with continuous batching.
+
+The loop decodes one token for all running rows at once. Finished rows leave at once and waiting requests take their
+places, so no step computes padding or finished text. What a request gets depends on nothing but the request: its draws
+come from its own seed, its positions from its own length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from synthetic_instruction_tuner.engines.base import Completion, Done, Request
+from synthetic_instruction_tuner.engines.decoding import SlotDecoder, supports_slots
+from synthetic_instruction_tuner.engines.head import picked_positions
+from synthetic_instruction_tuner.engines.inputs import padded_inputs
+from synthetic_instruction_tuner.engines.plain_decoding import PlainDecoder
+from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.models import release
+
+_SCORED_LOGITS = 1 << 26  # logits held at once while scoring
+_SCORED_TOKENS = {"cpu": 8192, "cuda": 32768}
+
+
+class TransformersEngine:
+    """Runs one model; see `engines.base.Engine`.
+
+    Args:
+        model: a causal LM in evaluation mode, already on `device`.
+        pad_id: a token id to fill short rows with; it is never attended to.
+        batch_size: sequences decoded at once; halved for good when the GPU's memory runs out.
+        device: ``cpu`` or ``cuda``.
+        soft_prompt: [virtual tokens, hidden], put in front of every prompt (prompt tuning; Lester et al., 2021).
+    """
+
+    def __init__(
+        self, model: Any, pad_id: int, *, batch_size: int, device: str, soft_prompt: torch.Tensor | None = None
+    ) -> None:
+        self.batch_size = batch_size
+        self._model, self._pad_id, self._device = model.eval(), pad_id, device
+        self._soft_prompt = None if soft_prompt is None else soft_prompt.to(device=device, dtype=model.dtype)
+        self._slots: bool | None = None
+
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
+        """Returns one completion per request, in order."""
+        for number, request in enumerate(requests):
+            if not request.prompt_ids and self._soft_prompt is None:
+                raise ValueError(f"request {number} has an empty prompt")
+        results: dict[int, Completion] = {}
+        while len(results) < len(requests):
+            try:
+                self._decode(requests, results, done)
+            except torch.OutOfMemoryError as error:
+                self._halve(error)
+        return [results[i] for i in range(len(requests))]
+
+    def loglikelihood(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, bool]]:
+        """Returns for each (context, continuation) the sum of log-probabilities, in nats, and whether it is greedy."""
+        if self._soft_prompt is None and any(not context for context, _ in pairs):
+            raise ValueError("a context is empty: begin it with the BOS token")
+        order = sorted(range(len(pairs)), key=lambda i: (-len(pairs[i][0]) - len(pairs[i][1]), tuple(pairs[i][0]), i))
+        results: dict[int, tuple[float, bool]] = {}
+        while order:
+            count = self._scoring_batch(pairs, order)
+            try:
+                results.update(self._score(pairs, order[:count]))
+                order = order[count:]
+            except torch.OutOfMemoryError as error:
+                self._halve(error)
+        return [results[i] for i in range(len(pairs))]
+
+    def close(self) -> None:
+        """Frees the model's memory."""
+        self._model = self._soft_prompt = None
+        release()
+
+    def _decode(self, requests: Sequence[Request], results: dict[int, Completion], done: Done | None) -> None:
+        if self._slots is None:
+            self._slots = supports_slots(self._model, self._device)
+        decoder_class = SlotDecoder if self._slots else PlainDecoder
+        decoder = decoder_class(self._model, self._pad_id, self.batch_size, self._device, self._soft_prompt)
+        # Longest first: memory runs out at the start if it does, and neighbors are of similar length.
+        waiting = [i for i in range(len(requests)) if i not in results]
+        waiting.sort(key=lambda i: (-len(requests[i].prompt_ids), requests[i].prompt_ids, i))
+        for finished in decoder.run([(i, requests[i]) for i in waiting]):
+            results.update(finished)
+            if done is not None and finished:
+                done(len(finished))
+
+    def _halve(self, error: torch.OutOfMemoryError) -> None:
+        if self.batch_size == 1:
+            raise RunError(
+                "The GPU's memory does not hold a single sequence.",
+                str(error).split(". ")[0],
+                "Use a smaller model, or shorter texts (max_new_tokens).",
+            ) from error
+        self.batch_size //= 2
+        error.__traceback__ = None  # its frames hold the tensors that filled the memory
+        release()
+
+    def _scoring_batch(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], order: list[int]) -> int:
+        """Returns how many of the next pairs are scored together; the first is the longest."""
+        extra = 0 if self._soft_prompt is None else len(self._soft_prompt)
+        longest = len(pairs[order[0]][0]) + len(pairs[order[0]][1]) + extra
+        rows = max(1, min(self.batch_size, _SCORED_TOKENS[self._device] // longest))
+        seen: set[tuple[int, ...]] = set()
+        logits = 0
+        for count, i in enumerate(order):
+            seen.add((*pairs[i][0], *pairs[i][1][:-1]))
+            logits += max(1, len(pairs[i][1])) * int(self._model.config.get_text_config().vocab_size)
+            if count and (len(seen) > rows or logits > _SCORED_LOGITS):
+                return count
+        return len(order)
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def _score(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], batch: list[int]
+    ) -> dict[int, tuple[float, bool]]:
+        """Scores the pairs in one forward pass; pairs with the same input (answer letters) share a row."""
+        texts: dict[tuple[int, ...], int] = {}
+        rows, columns, targets, owners = [], [], [], []
+        extra = 0 if self._soft_prompt is None else len(self._soft_prompt)
+        for i in batch:
+            context, continuation = pairs[i]
+            row = texts.setdefault((*context, *continuation[:-1]), len(texts))
+            for k, token in enumerate(continuation):
+                rows.append(row)
+                columns.append(extra + len(context) - 1 + k)
+                targets.append(token)
+                owners.append(i)
+        sums = {i: [0.0, True] for i in batch}
+        if targets:
+            inputs = padded_inputs(list(texts), self._model, self._pad_id, self._device, self._soft_prompt)
+            with picked_positions(self._model, rows, columns) as pick:
+                logits = pick(self._model(**inputs, use_cache=False).logits)
+            wanted = torch.tensor(targets, device=logits.device)
+            chosen = logits.gather(1, wanted[:, None])[:, 0].float() - torch.logsumexp(logits.float(), dim=-1)
+            for i, value, hit in zip(owners, chosen.tolist(), (logits.argmax(-1) == wanted).tolist(), strict=True):
+                sums[i][0] += value
+                sums[i][1] = sums[i][1] and hit
+        return {i: (float(total), bool(greedy)) for i, (total, greedy) in sums.items()}

@@ -1,0 +1,40 @@
+"""What can go wrong, as the user sees it: three short lines and an exit code.
+
+A bad *record* is data and never raises; a bad *setting* raises `UserError` before anything is loaded; a run that
+cannot go on raises `RunError`, with everything that was committed kept in the store.
+"""
+
+from __future__ import annotations
+
+
+class SitError(Exception):
+    """An error that is shown as problem, cause and fix, without a traceback.
+
+    Attributes:
+        problem: what happened, in one line.
+        cause: why, with the value or file that is at fault.
+        fix: what to do about it.
+        exit_code: what the command `sit` returns.
+    """
+
+    exit_code = 1
+
+    def __init__(self, problem: str, cause: str = "", fix: str = "") -> None:
+        self.problem, self.cause, self.fix = problem, cause, fix
+        super().__init__("\n".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """Returns the lines to show: the problem, then the cause and the fix where there are any."""
+        cause = [f"  why: {self.cause}"] if self.cause else []
+        fix = [f"  fix: {self.fix}"] if self.fix else []
+        return [self.problem, *cause, *fix]
+
+
+class UserError(SitError):
+    """The user's mistake: a wrong setting, file or argument. Exit code 2."""
+
+    exit_code = 2
+
+
+class RunError(SitError):
+    """A run that cannot go on (full disk, damaged store, no rows left). Exit code 1; running again resumes."""

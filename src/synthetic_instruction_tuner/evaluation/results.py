@@ -1,0 +1,91 @@
+"""What one variant did on one benchmark, item by item, in a form that is written to disk and compared later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from synthetic_instruction_tuner.evaluation import statistics
+from synthetic_instruction_tuner.records import Message
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """One item of a benchmark with a model's outputs and their scores.
+
+    Attributes:
+        id: the item's name, the same for every model.
+        prompts: the user's turns.
+        outputs: the model's answer to each turn; for multiple choice the chosen option.
+        scores: observations by metric: one per item, or one per rule or turn. All of an item's observations are one
+            cluster.
+    """
+
+    id: str
+    prompts: tuple[str, ...]
+    outputs: tuple[str, ...]
+    scores: dict[str, tuple[float, ...]]
+
+    def conversation(self, turn: int) -> list[Message]:
+        """Returns the messages up to and including the user's turn of that number, counted from 0."""
+        messages: list[Message] = []
+        for prompt, output in zip(self.prompts[:turn], self.outputs[:turn], strict=True):
+            messages += [Message("user", prompt), Message("assistant", output)]
+        return [*messages, Message("user", self.prompts[turn])]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkResult:
+    """All items of one benchmark for one variant.
+
+    Attributes:
+        benchmark: the benchmark's name.
+        headline: the metric that the benchmark is judged by.
+        items: the items, in the benchmark's order.
+        n_truncated: answers that hit the token limit.
+        n_empty: answers without any text.
+        seconds: wall time; neither compared nor written, so that the same answers give the same bytes.
+    """
+
+    benchmark: str
+    headline: str
+    items: tuple[ItemResult, ...]
+    n_truncated: int = 0
+    n_empty: int = 0
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that every item has, headline first."""
+        shared = [m for m in self.items[0].scores if all(m in item.scores for item in self.items)]
+        return tuple(sorted(shared, key=lambda metric: metric != self.headline))
+
+    def clusters(self, metric: str) -> list[tuple[float, ...]]:
+        """Returns the metric's observations, item by item."""
+        return [item.scores[metric] for item in self.items]
+
+    def estimate(self, metric: str | None = None) -> statistics.Estimate:
+        """Returns the mean of a metric (the headline when None) with its error."""
+        return statistics.estimate(self.clusters(metric or self.headline))
+
+    def with_scores(self, metric: str, scores: Sequence[Sequence[float]]) -> BenchmarkResult:
+        """Returns the result with one more metric, given item by item."""
+        pairs = zip(self.items, scores, strict=True)
+        return replace(self, items=tuple(replace(i, scores=i.scores | {metric: tuple(s)}) for i, s in pairs))
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain JSON values without clock or path, from which `from_json` makes an equal result."""
+        data = asdict(self)
+        del data["seconds"]
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], seconds: float = 0.0) -> BenchmarkResult:
+        """Returns the result that `to_json` wrote."""
+        return cls(**(data | {"items": tuple(map(_read_item, data["items"])), "seconds": seconds}))
+
+
+def _read_item(data: dict[str, Any]) -> ItemResult:
+    lists = {"prompts": tuple(data["prompts"]), "outputs": tuple(data["outputs"])}
+    return ItemResult(**(data | lists | {"scores": {m: tuple(s) for m, s in data["scores"].items()}}))

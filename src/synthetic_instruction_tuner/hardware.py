@@ -1,0 +1,173 @@
+"""What this machine is, and which device and number format a model gets on it.
+
+torch is imported inside the functions: `sit plan` and `sit --help` must start fast.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from synthetic_instruction_tuner.errors import UserError
+
+_GB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """A machine.
+
+    Attributes:
+        device: ``cuda`` or ``cpu``.
+        device_name: the GPU's name, or the processor's architecture.
+        cores: CPU cores that this process may use.
+        memory_gb: main memory, in GiB.
+        gpu_memory_gb: the GPU's memory, in GiB; None without a GPU.
+        capability: the GPU's CUDA compute capability; None without a GPU.
+        torch_version, transformers_version: installed versions.
+    """
+
+    device: str
+    device_name: str
+    cores: int
+    memory_gb: float
+    gpu_memory_gb: float | None
+    capability: tuple[int, int] | None
+    torch_version: str
+    transformers_version: str
+
+
+def detect() -> Hardware:
+    """Returns this machine; imports torch."""
+    import torch
+
+    found = {"device": "cpu", "device_name": platform.processor() or platform.machine()}
+    memory = capability = None
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        found = {"device": "cuda", "device_name": properties.name}
+        memory, capability = round(properties.total_memory / _GB, 1), (properties.major, properties.minor)
+    return Hardware(
+        **found,
+        cores=available_cores(),
+        memory_gb=round(_main_memory() / _GB, 1),
+        gpu_memory_gb=memory,
+        capability=capability,
+        torch_version=str(torch.__version__),
+        transformers_version=_version("transformers"),
+    )
+
+
+def choose_device(hardware: Hardware, wanted: str) -> str:
+    """Returns ``cuda`` or ``cpu`` for the setting ``auto``, ``cuda`` or ``cpu``.
+
+    Raises:
+        UserError: a GPU is wanted and there is none.
+    """
+    if wanted == "cuda" and hardware.device != "cuda":
+        raise UserError(
+            "No CUDA GPU was found.",
+            f"engine.device is cuda, and torch {hardware.torch_version} sees only a CPU",
+            "Set engine.device=auto, or install a torch build that fits your GPU driver.",
+        )
+    return hardware.device if wanted == "auto" else wanted
+
+
+def choose_dtype(hardware: Hardware, wanted: str) -> tuple[str, str]:
+    """Returns the name of the weights' type and the reason for it.
+
+    ``auto`` is bfloat16 from compute capability 8.0 on, float16 on older GPUs (which only emulate bfloat16), and
+    float32 on a CPU.
+
+    Raises:
+        UserError: bfloat16 is wanted on a GPU that only emulates it.
+    """
+    if hardware.capability is None:
+        return ("float32", "CPU") if wanted == "auto" else (wanted, "set in the configuration")
+    major, minor = hardware.capability
+    native = hardware.capability >= (8, 0)
+    if wanted == "auto":
+        return "bfloat16" if native else "float16", f"compute capability {major}.{minor}"
+    if wanted == "bfloat16" and not native:
+        raise UserError(
+            f"{hardware.device_name} has no bfloat16.",
+            f"its compute capability is {major}.{minor}; bfloat16 needs 8.0",
+            "Set engine.dtype=auto or engine.dtype=float16.",
+        )
+    return wanted, "set in the configuration"
+
+
+def quiet_libraries() -> None:
+    """Switches off the libraries' telemetry, progress bars and advice. Works before and after their import."""
+    for name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "HF_HUB_DISABLE_PROGRESS_BARS"):
+        os.environ[name] = "1"
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    for name in ("transformers", "huggingface_hub", "datasets", "peft", "trl", "accelerate"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(transformers|peft|trl|datasets|torch|accelerate)(\.|$)")
+    if "transformers" in sys.modules:
+        import transformers
+
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+
+
+def set_threads(threads: int | None) -> int:
+    """Lets torch use so many CPU threads, all cores when None; returns the number."""
+    import torch
+
+    number = threads or available_cores()
+    torch.set_num_threads(number)
+    return number
+
+
+def peak_memory_gb() -> float:
+    """Returns the most memory held at once, in GiB: torch's on a GPU, the process's resident size on a CPU."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated() / _GB)
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _GB
+
+
+def reset_peak_memory() -> None:
+    """Starts a new peak on a GPU; a process's resident peak cannot be reset."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def available_cores() -> int:
+    """Returns the number of CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _main_memory() -> int:
+    """Bytes of main memory; a container's limit where there is one, since that is what kills a process."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    try:
+        text = limit.read_text().strip()
+    except OSError:
+        return total
+    return min(total, int(text)) if text.isdigit() else total
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,90 @@
+"""What can be learnt about a model from its files alone, without loading it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from .settings import ModelConfig
+
+EMBEDDED = "nano:"
+HEAD_BYTES = 1 << 20  # of each weights file that go into a local model's identity
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """The sizes that memory and time follow from.
+
+    Attributes:
+        parameters: all weights.
+        layers, hidden: depth and width.
+        kv_width: key and value numbers per token and layer.
+        vocabulary: rows of the output projection.
+    """
+
+    parameters: float
+    layers: int
+    hidden: int
+    kv_width: int
+    vocabulary: int
+
+
+def local_folder(model: ModelConfig) -> Path | None:
+    """Returns the folder of an embedded or local model, whether it exists or not; None for a Hub id."""
+    if model.path.startswith(EMBEDDED):
+        return Path(__file__).parent / "nano" / "weights" / model.path.removeprefix(EMBEDDED)
+    path = Path(model.path).expanduser()
+    looks_local = path.is_absolute() or model.path.startswith((".", "~")) or path.is_dir()
+    return path if looks_local else None
+
+
+def identity(model: ModelConfig) -> dict[str, Any]:
+    """Returns what tells this model's weights from others': part of the keys of the stages that use it."""
+    folder = local_folder(model)
+    content = _content_hash(folder) if folder and folder.is_dir() else None
+    return {"path": model.path, "revision": model.revision, "name": model.name, "content": content}
+
+
+def shape(model: ModelConfig) -> ModelShape | None:
+    """Returns a local model's sizes, or a rough guess from the parameter count in the profile or the Hub id; else None."""
+    folder = local_folder(model)
+    if folder is None or not (folder / "config.json").is_file():
+        return _guess(model.parameters) if model.parameters else None
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    layers, hidden = int(config["num_hidden_layers"]), int(config["hidden_size"])
+    heads = int(config.get("num_attention_heads", 1))
+    kv_heads = int(config.get("num_key_value_heads") or heads)
+    kv_width = 2 * kv_heads * int(config.get("head_dim") or hidden // heads)
+    return ModelShape(_parameters(folder), layers, hidden, kv_width, int(config["vocab_size"]))
+
+
+@lru_cache(maxsize=64)
+def _content_hash(folder: Path) -> str:
+    whole = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in {".safetensors", ".json", ".jinja"}:
+            with file.open("rb") as stream:
+                whole.update(f"{file.name}:{file.stat().st_size}:".encode() + stream.read(HEAD_BYTES))
+    return whole.hexdigest()[:16]
+
+
+def _parameters(folder: Path) -> float:
+    total = 0
+    for file in folder.glob("*.safetensors"):
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            header = json.loads(stream.read(length))
+        total += sum(prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
+    return float(total)
+
+
+def _guess(parameters: float) -> ModelShape:
+    # A decoder's width and depth grow together: layers ~ hidden / 128, parameters ~ 12 layers hidden^2.
+    hidden = round((parameters * 128 / 12) ** (1 / 3) / 128) * 128
+    return ModelShape(parameters, max(1, hidden // 128), hidden, hidden // 2, 128_000)

@@ -1,0 +1,276 @@
+"""Training the reward model: DeBERTa-v2 with one logit, Bradley-Terry loss over the pairs inside each group."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers.models.deberta_v2.modeling_deberta_v2 import DisentangledSelfAttention
+
+from synthetic_instruction_tuner.nano import tokenizer as tok
+from synthetic_instruction_tuner.nano.language import schedule
+from synthetic_instruction_tuner.nano.recipes import REWARD_MAX_LENGTH, reward_config
+from synthetic_instruction_tuner.nano.reward_data import Group
+
+CANDIDATES = 6  # answers per group and step
+WIDTHS = (64, 96, 128, 192, 256)  # lengths are padded to one of these, so that few shapes are compiled
+LONGEST = WIDTHS[-1]  # longer pairs are left out of training
+WARMUP = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Groups as token ids on one device.
+
+    Attributes:
+        tokens: all answers' input ids, end to end.
+        starts: where each answer starts, one more than there are answers.
+        labels: each answer's worth.
+        members: for each group, (first, last + 1) answer.
+        widths: for each group, its longest answer's length, rounded up to one of `WIDTHS`.
+    """
+
+    tokens: Tensor
+    starts: Tensor
+    labels: Tensor
+    members: NDArray[np.int64]
+    widths: NDArray[np.int64]
+
+    def inputs(self, answers: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Returns input ids and attention mask of the answers, each (answers, width)."""
+        places = self.starts[answers][:, None] + torch.arange(width, device=answers.device)
+        mask = places < self.starts[answers + 1][:, None]
+        ids = self.tokens[places.clamp(max=len(self.tokens) - 1)].long()
+        return torch.where(mask, ids, tok.PAD_ID), mask
+
+
+def encode_texts(tokenizer: Tokenizer, question: str, answers: Sequence[str]) -> list[list[int]]:
+    """Returns ``<bos> question <end> answer <end>`` for each answer, as the saved tokenizer makes it."""
+    start = [tok.BOS_ID, *tokenizer.encode(question).ids, tok.END_ID]
+    return [[*start, *encoding.ids, tok.END_ID] for encoding in tokenizer.encode_batch(list(answers))]
+
+
+def encode_groups(groups: Sequence[tuple[NDArray[np.uint16], list[int], list[int]]], device: str) -> Encoded:
+    """Returns the groups (flat tokens, lengths, labels) on the device, those without a contrast left out."""
+    kept = [g for g in groups if len(set(g[2])) > 1]
+    lengths = np.array([n for g in kept for n in g[1]], dtype=np.int64)
+    ends = np.cumsum([len(g[1]) for g in kept])
+    members = np.stack((np.concatenate(([0], ends[:-1])), ends), axis=1)
+    widths = np.array([min(w for w in WIDTHS if w >= max(g[1])) for g in kept])
+    tokens = torch.from_numpy(np.concatenate([g[0] for g in kept]).view("int16")).to(device)
+    starts = torch.from_numpy(np.concatenate(([0], np.cumsum(lengths)))).to(device)
+    return Encoded(tokens, starts, torch.tensor([n for g in kept for n in g[2]], device=device), members, widths)
+
+
+def pair_loss(scores: Tensor, labels: Tensor) -> Tensor:
+    """Returns the Bradley-Terry loss, the mean over groups of the mean over pairs of unequal worth.
+
+    Args:
+        scores: logits, (groups, candidates).
+        labels: worth, (groups, candidates).
+    """
+    better = (labels[:, :, None] > labels[:, None, :]).float()
+    losses = F.softplus(scores[:, None, :] - scores[:, :, None]) * better
+    count = better.sum((1, 2))
+    return (losses.sum((1, 2)) / count.clamp(min=1)).sum() / (count > 0).sum().clamp(min=1)
+
+
+def train_reward_model(
+    data: Encoded, *, epochs: float, tokens_per_step: int, rate: float, seed: int, minutes: float
+) -> Any:
+    """Returns the trained model, in float32 on the data's device.
+
+    Args:
+        data: training groups.
+        epochs: how often each group is read; which `CANDIDATES` of its answers are read changes every time.
+        tokens_per_step: padded tokens in one step.
+        rate: peak learning rate.
+        seed: fixes weights, order and choice.
+        minutes: training ends, annealed, within this time.
+    """
+    from transformers import DebertaV2ForSequenceClassification
+
+    torch.manual_seed(seed)
+    model: Any = DebertaV2ForSequenceClassification(reward_config()).to(data.tokens.device)
+    with _fast_attention():
+        _compile_layers(model)
+        _fit(model, data, epochs, tokens_per_step, rate, seed, minutes)
+    for layer in model.deberta.encoder.layer:
+        layer._compiled_call_impl = None
+    return model
+
+
+def save_reward_model(model: Any, tokenizer: Tokenizer, out: Path, report: dict[str, Any]) -> None:
+    """Saves the model in bfloat16 with its tokenizer and the report of its training."""
+    model.to(torch.bfloat16).save_pretrained(out)
+    (out / "model.safetensors").chmod(0o644)
+    tok.save_reward(tokenizer, out, REWARD_MAX_LENGTH)
+    (out / "training.json").write_text(json.dumps(report, indent=1))
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def score(model: Any, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], batch: int = 256) -> list[float]:
+    """Returns the logit of each (question, answer)."""
+    ids = [encode_texts(tokenizer, question, [answer])[0][-REWARD_MAX_LENGTH:] for question, answer in pairs]
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    scores = [0.0] * len(ids)
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        width = max(len(ids[i]) for i in chosen)
+        tensor = torch.tensor([ids[i] + [tok.PAD_ID] * (width - len(ids[i])) for i in chosen], device=model.device)
+        logits = model(input_ids=tensor, attention_mask=tensor != tok.PAD_ID).logits.squeeze(-1).float()
+        for index, value in zip(chosen, logits.tolist(), strict=True):
+            scores[index] = value
+    return scores
+
+
+def test(model: Any, tokenizer: Tokenizer, groups: Sequence[Group]) -> dict[str, dict[str, float]]:
+    """Returns `pair_accuracy` of the model on the groups."""
+    scores = iter(score(model, tokenizer, [(g.question, a.text) for g in groups for a in g.answers]))
+    return pair_accuracy(groups, [[next(scores) for _ in g.answers] for g in groups])
+
+
+def pair_accuracy(groups: Sequence[Group], scores: Sequence[Sequence[float]]) -> dict[str, dict[str, float]]:
+    """Returns the share of rightly ordered pairs of model answers, with n and standard error, by kind of pair.
+
+    Kinds: ``all``, ``wrong_vs_right``, ``sloppy_vs_clean`` (both right), and ``family/<name>``.
+    """
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for one, values in zip(groups, scores, strict=True):
+        models = [(a.label, s) for a, s in zip(one.answers, values, strict=True) if a.by_model]
+        for better, high in models:
+            for worse, low in models:
+                if better > worse:
+                    kind = "wrong_vs_right" if worse == 0 else "sloppy_vs_clean"
+                    for name in ("all", kind, f"family/{one.family}"):
+                        hits[name].append(high > low)
+    return {name: share(found) for name, found in sorted(hits.items())}
+
+
+def share(found: Sequence[bool]) -> dict[str, float]:
+    """Returns a share with n and its binomial standard error."""
+    p, n = sum(found) / max(1, len(found)), len(found)
+    return {"share": round(p, 4), "se": round((p * (1 - p) / max(1, n)) ** 0.5, 4), "n": n}
+
+
+def _fit(
+    model: Any, data: Encoded, epochs: float, tokens_per_step: int, rate: float, seed: int, minutes: float
+) -> None:
+    device = data.tokens.device
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    rng = np.random.default_rng(seed)
+    steps = int(epochs * len(_plan(data, tokens_per_step, rng)))
+    plan: list[tuple[int, NDArray[np.int64]]] = []
+    began, progress, step = time.perf_counter(), 0.0, 0
+    recent = torch.zeros((), device=device)
+    while step < steps and progress < 1:
+        plan = plan or _plan(data, tokens_per_step, rng)
+        width, chosen = plan.pop()
+        answers = _candidates(data.members[chosen], rng)
+        ids, mask = data.inputs(torch.from_numpy(answers.reshape(-1)).to(device), width)
+        progress = max(step / steps, (time.perf_counter() - began) / (minutes * 60))
+        for settings in optimizer.param_groups:
+            settings["lr"] = rate * schedule(progress) * min(1.0, (step + 1) / min(WARMUP, max(1, steps // 10)))
+        scores = _scores(model, ids, mask)
+        labels = data.labels[torch.from_numpy(answers).to(device)]
+        loss = pair_loss(scores.view(-1, CANDIDATES), labels) + 1e-3 * scores.square().mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        step += 1
+        recent = loss.detach() if step == 1 else 0.98 * recent + 0.02 * loss.detach()
+        if step % max(1, min(200, steps // 5)) == 0 or step == steps:
+            spent = time.perf_counter() - began
+            left = spent * (1 - progress) / max(progress, 1e-6)
+            print(f"[reward] step {step}/{steps} loss {float(recent):.4f}, {spent:.0f} s, ETA {left:.0f} s", flush=True)
+
+
+@contextmanager
+def _fast_attention() -> Iterator[None]:
+    """Within it, DeBERTa computes its attention bias by `_bias`."""
+    slow = DisentangledSelfAttention.disentangled_attention_bias
+    DisentangledSelfAttention.disentangled_attention_bias = _bias
+    try:
+        yield
+    finally:
+        DisentangledSelfAttention.disentangled_attention_bias = slow
+
+
+def _compile_layers(model: Any) -> None:
+    """Compiles the layers on a GPU: one by one, since they share their code and so compile once per shape."""
+    if model.device.type != "cuda":
+        return
+    torch._dynamo.config.recompile_limit = 64
+    ids = torch.full((CANDIDATES * 2, WIDTHS[0]), tok.BOS_ID, device=model.device)
+    try:
+        for layer in model.deberta.encoder.layer:
+            layer.compile(dynamic=False)
+        _scores(model, ids, torch.ones_like(ids)).sum().backward()
+    except Exception as error:  # whatever the compiler trips over, the plain layers compute the same
+        print(f"[reward] compilation failed ({type(error).__name__}: {str(error)[:300]}): without", flush=True)
+        for layer in model.deberta.encoder.layer:
+            layer._compiled_call_impl = None
+    model.zero_grad(set_to_none=True)
+
+
+def _scores(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
+    with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda"):
+        logits: Tensor = model(input_ids=ids, attention_mask=mask.long()).logits
+    return logits.squeeze(-1).float()
+
+
+def _plan(data: Encoded, tokens_per_step: int, rng: np.random.Generator) -> list[tuple[int, NDArray[np.int64]]]:
+    """Returns one epoch's steps in random order: the padded length and the groups of each."""
+    steps = []
+    for width in np.unique(data.widths):
+        members = rng.permutation(np.flatnonzero(data.widths == width))
+        size = max(2, tokens_per_step // (int(width) * CANDIDATES))
+        whole = -(-len(members) // size) * size  # filled up with repeats, so that every step has the same shape
+        for part in np.resize(members, whole).reshape(-1, size):
+            steps.append((int(width), part))
+    return [steps[i] for i in rng.permutation(len(steps))]
+
+
+def _candidates(members: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Returns `CANDIDATES` random answers of each group, (groups, candidates); small groups repeat some."""
+    counts = members[:, 1] - members[:, 0]
+    keys = rng.random((len(members), int(counts.max())))
+    keys[np.arange(keys.shape[1])[None, :] >= counts[:, None]] = 2.0
+    order = np.argsort(keys, axis=1)
+    columns = np.arange(CANDIDATES)[None, :] % np.minimum(counts, keys.shape[1])[:, None]
+    return members[:, :1] + np.take_along_axis(order, columns, axis=1)
+
+
+def _bias(
+    self: Any, query: Tensor, key: Tensor, relative_pos: Tensor, rel_embeddings: Tensor, scale_factor: int
+) -> Tensor:
+    """The disentangled attention's bias by matrix products over looked-up positions, instead of gathers per example.
+
+    The library gathers (batch, heads, length, length) scores, whose backward pass is slow; the looked-up position
+    vectors are the same for the whole batch.
+    """
+    heads, size, length = self.num_attention_heads, self.attention_head_size, query.shape[1]
+    span = self.pos_ebd_size
+    table = rel_embeddings[: 2 * span]
+    places = (relative_pos.view(length, length).long() + span).clamp(0, 2 * span - 1)
+    scale = (size * scale_factor) ** 0.5
+    by_key = self.key_proj(table).view(2 * span, heads, size)[places]  # (query, key, heads, size)
+    by_query = self.query_proj(table).view(2 * span, heads, size)[places]
+    q = query.view(-1, heads, length, size)
+    k = key.view(-1, heads, length, size)
+    content_to_position = torch.einsum("bhid,ijhd->bhij", q, by_key)
+    position_to_content = torch.einsum("bhjd,ijhd->bhij", k, by_query)
+    return ((content_to_position + position_to_content) / scale).reshape(-1, length, length)

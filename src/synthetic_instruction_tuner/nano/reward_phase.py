@@ -1,0 +1,149 @@
+"""From trained language models to a trained reward model: ask, answer, label, train, and test on held-out pairs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from synthetic_instruction_tuner import nano
+from synthetic_instruction_tuner.nano import corpus, reward, reward_data
+from synthetic_instruction_tuner.nano import tokenizer as tok
+from synthetic_instruction_tuner.nano.family import Split
+from synthetic_instruction_tuner.nano.reward_data import Group, Question
+
+Flat = tuple[NDArray[np.uint16], list[int], list[int]]  # an encoded group: token ids end to end, lengths, labels
+
+GROUPS, HELD_OUT = 56_000, 3_000  # instructions that the reward model learns from, and is tested on
+CHUNK = 500  # instructions per labelling job
+MAX_ANSWER = 160  # tokens
+
+
+def run(options: argparse.Namespace, run_jobs: Callable[[argparse.Namespace, Sequence[str], float], list[str]]) -> None:
+    """Trains, tests and saves the reward model; `run_jobs` runs jobs such as ``answer:generator`` side by side."""
+    began = time.perf_counter()
+    train, held_out = make_groups(options, run_jobs)
+    tokenizer = Tokenizer.from_file(str(_tokenizer_file(options)))
+    data = reward.encode_groups(train, options.device)
+    print(
+        f"[reward] {len(data.members)} groups with {len(data.labels)} answers, {len(data.tokens) / 1e6:.1f}M tokens; "
+        f"held out: {len(held_out)} groups; {time.perf_counter() - began:.0f} s so far",
+        flush=True,
+    )
+    on_gpu = options.device == "cuda"
+    model = reward.train_reward_model(
+        data,
+        epochs=options.epochs,
+        tokens_per_step=49_152 if on_gpu else 4_096,
+        rate=1e-3,
+        seed=options.seed,
+        minutes=max(0.2, options.minutes - (time.perf_counter() - began) / 60 - 0.4),
+    )
+    reward.save_reward_model(model, tokenizer, options.out / "reward", {})
+    accuracy = reward.test(model.float().eval(), tokenizer, held_out)
+    for name, value in accuracy.items():
+        print(f"[reward] held-out pairs, {name}: {value['share']:.3f} (se {value['se']:.3f}, n {value['n']:.0f})")
+    report = {"model": "reward", "seed": options.seed, "groups": len(data.members), "pair_accuracy": accuracy}
+    reward.save_reward_model(model, tokenizer, options.out / "reward", report)
+
+
+def answer(options: argparse.Namespace, name: str) -> None:
+    """Writes one model's answers to its share of the questions, as [index, text] pairs."""
+    from synthetic_instruction_tuner.nano.sampling import load_model, sample
+
+    began = time.perf_counter()
+    folder = model_folder(options, name)
+    model, tokenizer = load_model(folder, options.device), Tokenizer.from_file(str(folder / "tokenizer.json"))
+    prompts = json.loads((options.work / "prompts.json").read_text())
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(prompts)]
+    found = []
+    for number, (model_name, temperature, share) in enumerate(reward_data.SAMPLES):
+        if model_name != name:
+            continue
+        rng = Random(f"{options.seed}-{number}")
+        chosen = [i for i in range(len(ids)) if rng.random() < share]
+        batch = 4096 if options.device == "cuda" else 128
+        wanted = [ids[i] for i in chosen]
+        written = sample(model, wanted, temperature=temperature, seed=number, max_new_tokens=MAX_ANSWER, batch=batch)
+        texts = tokenizer.decode_batch([tokens for tokens, _ in written])
+        found += list(zip(chosen, texts, strict=True))
+        print(f"[answer:{name}] T={temperature}: {len(chosen)}, {time.perf_counter() - began:.0f} s", flush=True)
+    (options.work / f"answers-{name}.json").write_text(json.dumps(found))
+
+
+def make_groups(
+    options: argparse.Namespace, run_jobs: Callable[[argparse.Namespace, Sequence[str], float], list[str]]
+) -> tuple[list[Flat], list[Group]]:
+    """Returns encoded training groups, and held-out groups of model answers to instructions of the other split."""
+    train = ask(options, "train", int(GROUPS * options.tokens_scale) + 20)
+    held_out = ask(options, "eval", int(HELD_OUT * min(1.0, options.tokens_scale * 10)) + 20)
+    both = train + held_out
+    prompts = [tok.render(question.messages, add_generation_prompt=True) for question in both]
+    (options.work / "prompts.json").write_text(json.dumps(prompts))
+    print(f"[reward] {len(train)} + {len(held_out)} instructions; sampling answers", flush=True)
+    models = sorted({name for name, _, _ in reward_data.SAMPLES})
+    failed = run_jobs(options, [f"answer:{name}" for name in models], options.minutes / 2)
+    answers: list[list[str]] = [[] for _ in both]
+    for name in models:
+        if f"answer:{name}" not in failed:
+            for index, text in json.loads((options.work / f"answers-{name}.json").read_text()):
+                answers[index].append(text)
+    return label(options, train, answers[: len(train)]), label_held_out(options, held_out, answers[len(train) :])
+
+
+def ask(options: argparse.Namespace, split: Split, count: int) -> list[Question]:
+    """Returns so many questions of the split."""
+    size = min(CHUNK, count)
+    seeds = [f"{options.seed}-questions-{split}-{i}" for i in range(-(-count // size))]
+    parts = corpus.run_jobs(partial(reward_data.questions, split=split, count=size), seeds, options.workers)
+    return [question for part in parts for question in part][:count]
+
+
+def label(options: argparse.Namespace, questions: list[Question], answers: list[list[str]]) -> list[Flat]:
+    """Returns encoded groups of model answers and spoiled ones."""
+    strangers = [q.truth for q in questions[:3000]] + reward_data.flawed_answers(f"{options.seed}-flaws", 3000)
+    starts = range(0, len(questions), CHUNK)
+    jobs = [(f"{options.seed}-{i}", questions[i : i + CHUNK], answers[i : i + CHUNK]) for i in starts]
+    job = partial(_label_chunk, strangers=strangers, tokenizer_file=str(_tokenizer_file(options)))
+    return [group for part in corpus.run_jobs(job, jobs, options.workers) for group in part]
+
+
+def label_held_out(options: argparse.Namespace, questions: list[Question], answers: list[list[str]]) -> list[Group]:
+    """Returns labelled groups of model answers alone."""
+    rng = Random(f"{options.seed}-held-out")
+    groups = (reward_data.group(rng, q, a, (), spoiled=0) for q, a in zip(questions, answers, strict=True))
+    return [group for group in groups if group is not None]
+
+
+def model_folder(options: argparse.Namespace, name: str) -> Path:
+    """Returns where a model is: freshly trained in the output folder, else the packaged one."""
+    fresh: Path = options.out / name
+    return fresh if (fresh / "model.safetensors").exists() else nano.path(name)
+
+
+def _tokenizer_file(options: argparse.Namespace) -> Path:
+    return model_folder(options, "generator") / "tokenizer.json"
+
+
+def _label_chunk(
+    job: tuple[str, list[Question], list[list[str]]], strangers: list[str], tokenizer_file: str
+) -> list[Flat]:
+    seed, questions, answers = job
+    rng, tokenizer, found = Random(seed), Tokenizer.from_file(tokenizer_file), list[Any]()
+    for question, texts in zip(questions, answers, strict=True):
+        group = reward_data.group(rng, question, texts, strangers)
+        if group is not None:
+            ids = reward.encode_texts(tokenizer, group.question, [a.text for a in group.answers])
+            kept = [(i, a.label) for i, a in zip(ids, group.answers, strict=True) if len(i) <= reward.LONGEST]
+            flat = np.fromiter((i for text, _ in kept for i in text), dtype=np.uint16)
+            found.append((flat, [len(text) for text, _ in kept], [worth for _, worth in kept]))
+    return found

@@ -1,0 +1,185 @@
+"""Trains the nano models: ``python -m synthetic_instruction_tuner.nano.train --out DIR``.
+
+The seven language models train side by side, each in a process of its own, on one GPU (one after the other on a CPU).
+The reward model comes after them (``--only reward``), since it learns from their answers. A model that fails does not
+stop the others; every phase keeps to its ``--minutes`` by bringing the learning rate down early.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tarfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from synthetic_instruction_tuner import nano
+from synthetic_instruction_tuner.nano import corpus
+from synthetic_instruction_tuner.nano.recipes import RECIPES
+
+PACK_LIMIT = 15_000_000  # bytes per archive
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit code: 1 when any model failed."""
+    options = _parser().parse_args(argv)
+    options.device = _device(options.device)
+    options.work = options.work or options.out / "work"
+    options.out.mkdir(parents=True, exist_ok=True)
+    options.work.mkdir(parents=True, exist_ok=True)
+    if options.job:
+        return _job(options)
+    names = options.only.split(",") if options.only else list(nano.NAMES)
+    if unknown := set(names) - set(nano.NAMES):
+        raise SystemExit(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(nano.NAMES)}")
+    began, failed = time.perf_counter(), list[str]()
+    if language := [name for name in names if name in RECIPES]:
+        prepare_corpus(options)
+        left = max(0.2, options.minutes - (time.perf_counter() - began) / 60)
+        failed += run_jobs(options, [f"lm:{name}" for name in language], left)
+    if "reward" in names:
+        failed += _reward(options)
+    if options.pack:
+        pack(options.out, [name for name in names if (options.out / name).is_dir()], options.pack)
+    print(f"[train] all done in {time.perf_counter() - began:.0f} s; failed: {failed or 'none'}", flush=True)
+    return 1 if failed else 0
+
+
+def prepare_corpus(options: argparse.Namespace) -> None:
+    """Learns the tokenizer and writes the token pools, unless they are there."""
+    began = time.perf_counter()
+    file = options.work / "tokenizer.json"
+    if not file.exists():
+        tokenizer = corpus.learn_tokenizer(options.seed, int(60_000 * min(1.0, max(options.tokens_scale, 0.02))))
+        tokenizer.save(str(file))
+        print(f"[corpus] tokenizer of {tokenizer.get_vocab_size()}: {time.perf_counter() - began:.0f} s", flush=True)
+    corpus.make_pools(options.work, file, options.tokens_scale, options.workers, options.seed)
+
+
+def run_jobs(options: argparse.Namespace, jobs: Sequence[str], minutes: float) -> list[str]:
+    """Runs jobs in processes of their own and returns those that failed.
+
+    On a GPU they run at once; on a CPU one after the other, each with its share of the minutes. A job that outlives
+    its minutes by two is killed.
+    """
+    together = options.device == "cuda"
+    each = minutes if together else minutes / len(jobs)
+    running = {}
+    failed = []
+    for job in jobs:
+        running[job] = _start(options, job, each)
+        if not together:
+            failed += _wait({job: running.pop(job)}, each + 2)
+    return failed + _wait(running, minutes + 2)
+
+
+def pack(out: Path, names: Sequence[str], folder: Path) -> list[Path]:
+    """Writes the models into as few archives as stay below `PACK_LIMIT`, and returns these."""
+    folder.mkdir(parents=True, exist_ok=True)
+    groups: list[list[str]] = [[]]
+    size = 0
+    for name in names:
+        more = sum(file.stat().st_size for file in (out / name).iterdir())
+        if groups[-1] and size + more > PACK_LIMIT:
+            groups.append([])
+            size = 0
+        groups[-1].append(name)
+        size += more
+    archives = [folder / f"models-{group[0]}.tar" for group in groups if group]
+    for archive, group in zip(archives, groups, strict=False):
+        with tarfile.open(archive, "w") as tar:
+            for name in group:
+                tar.add(out / name, arcname=name)
+    return archives
+
+
+def _reward(options: argparse.Namespace) -> list[str]:
+    try:
+        from synthetic_instruction_tuner.nano import reward_phase
+
+        reward_phase.run(options, run_jobs)
+    except Exception:  # the language models are done: they must still be packed
+        traceback.print_exc()
+        return ["reward"]
+    return []
+
+
+def _job(options: argparse.Namespace) -> int:
+    kind, name = options.job.split(":")
+    if kind == "answer":
+        from synthetic_instruction_tuner.nano import reward_phase
+
+        reward_phase.answer(options, name)
+        return 0
+    from synthetic_instruction_tuner.nano.language import train_language_model
+
+    train_language_model(
+        name,
+        RECIPES[name],
+        options.work,
+        options.out / name,
+        scale=options.tokens_scale,
+        seed=options.seed + list(RECIPES).index(name),
+        device=options.device,
+        minutes=options.minutes,
+    )
+    return 0
+
+
+def _start(options: argparse.Namespace, job: str, minutes: float) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "synthetic_instruction_tuner.nano.train", "--job", job]
+    for flag in ("out", "work", "device", "seed", "tokens_scale", "workers"):
+        command += [f"--{flag.replace('_', '-')}", str(getattr(options, flag))]
+    # Several processes compile at once; with the default of one compiler thread per core they get in each other's way.
+    threads = {"OMP_NUM_THREADS": "2", "TORCHINDUCTOR_COMPILE_THREADS": "2", "PYTHONUNBUFFERED": "1"}
+    source = str(Path(__file__).parents[2])
+    paths = os.pathsep.join(p for p in (source, os.environ.get("PYTHONPATH")) if p)
+    return subprocess.Popen([*command, "--minutes", str(minutes)], env=threads | os.environ | {"PYTHONPATH": paths})
+
+
+def _wait(running: dict[str, subprocess.Popen[bytes]], minutes: float) -> list[str]:
+    failed = []
+    deadline = time.monotonic() + 60 * minutes
+    for job, process in running.items():
+        try:
+            code: int | str = process.wait(max(1.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = "killed: out of time"
+        if code != 0:
+            print(f"[train] {job} FAILED ({code})", flush=True)
+            failed.append(job)
+    return failed
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m synthetic_instruction_tuner.nano.train", description=__doc__)
+    add: Callable[..., object] = parser.add_argument
+    add("--out", type=Path, required=True, help="folder that the models' folders go into")
+    add("--work", type=Path, help="folder of tokenized text and sampled answers (default: OUT/work)")
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    add("--only", default="", help="comma-separated model names (default: all)")
+    add("--tokens-scale", type=float, default=1.0, help="factor on all amounts of training data")
+    add("--workers", type=int, default=os.cpu_count() or 1, help="processes that write and label text")
+    add("--seed", type=int, default=0)
+    add("--minutes", type=float, default=8.0, help="time limit of each phase (language models; reward model)")
+    add("--epochs", type=float, default=6.0, help="passes of the reward model over its groups")
+    add("--pack", type=Path, help="also write the models as archives below 15 MB into this folder")
+    add("--job", help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

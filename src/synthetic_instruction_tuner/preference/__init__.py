@@ -1,0 +1,1 @@
+"""Preference pairs: answers, reward scores, and what the pairs are like."""

@@ -1,0 +1,151 @@
+"""Records in files: reading the user's own, whatever their shape, and writing ours so that none is ever half written.
+
+Read are JSON, JSON lines and Parquet, with rows of these shapes:
+
+- ``instruction`` and ``response`` (or ``output``), with Alpaca's ``input``; so are this package's own
+- ``prompt`` and ``completion`` (or ``response``), as texts or as lists of messages
+- ``question`` and ``answer``
+- ``messages`` or ``conversations``: a list of ``role`` and ``content``, or of ``from`` and ``value``
+
+A row that is none of these is no reason to stop: it is collected with its file and number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .atomicfiles import write_json, write_jsonl, write_parquet
+from .errors import UserError
+from .records import Record
+from .recordshapes import ShapeError, record_from_row
+
+__all__ = ["Malformed", "read_records", "write_json", "write_jsonl", "write_parquet"]
+
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A line or row that is no record.
+
+    Attributes:
+        file: the file's name.
+        number: its line (JSON lines) or row, counted from 1.
+        problem: what is wrong with it.
+        text: its start.
+    """
+
+    file: str
+    number: int
+    problem: str
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain JSON values."""
+        return asdict(self)
+
+
+def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[Record]:
+    """Yields the files' records in order, with ids that are unique over all files.
+
+    A record keeps its own id if it has one that is free; else it gets its file's name and number.
+
+    Args:
+        files: JSON, JSON lines or Parquet files, told apart by their suffix.
+        malformed: rows that are no record are added here, and left out.
+
+    Raises:
+        UserError: a file that is not there, cannot be read, or is not what its suffix says.
+    """
+    taken: set[str] = set()
+    for file in map(Path, files):
+        for number, row, text in _rows(file):
+            try:
+                if isinstance(row, ShapeError):
+                    raise row
+                record = record_from_row(row, f"{file.stem}-{number:06d}", {"file": file.name, "number": number})
+            except ShapeError as error:
+                malformed.append(Malformed(file.name, number, str(error), text[:200]))
+                continue
+            record = _with_free_id(record, f"{file.stem}-{number:06d}", taken)
+            taken.add(record.id)
+            yield record
+
+
+def _with_free_id(record: Record, fallback: str, taken: set[str]) -> Record:
+    choices = [record.id, fallback]
+    while choices[0] in taken:
+        choices = choices[1:] or [fallback + "x"]
+        fallback = choices[0]
+    return record if choices[0] == record.id else replace(record, id=choices[0])
+
+
+def _rows(file: Path) -> Iterator[tuple[int, Any, str]]:
+    """Yields number, row (or what is wrong with it) and the row's text."""
+    if file.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{file} is not a file of records.", f"Its name must end in {', '.join(SUFFIXES)}.")
+    try:
+        if file.suffix.lower() == ".parquet":
+            yield from _parquet_rows(file)
+        elif file.suffix.lower() == ".json":
+            yield from _json_rows(file)
+        else:
+            with file.open("rb") as stream:
+                yield from _json_lines(stream)
+    except OSError as error:
+        raise UserError(f"The file {file} cannot be read.", str(error.strerror or error)) from None
+
+
+def _json_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, Any, str]]:
+    for number, raw in enumerate(lines, 1):
+        line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+        if line.strip():
+            yield number, _parse(line), line[:800].decode("utf-8", "replace").strip()
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        return json.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return ShapeError(f"not UTF-8 (byte {error.start})")
+    except RecursionError:
+        return ShapeError("nested too deeply")
+    except ValueError as error:
+        return ShapeError(f"not JSON: {error}")
+
+
+def _json_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
+    """One JSON list (or an object with one under ``data``); else, as many name them .json, JSON lines."""
+    data = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    whole = _parse(data)
+    rows = whole.get("data") if isinstance(whole, dict) and isinstance(whole.get("data"), list) else whole
+    if isinstance(rows, list):
+        for number, row in enumerate(rows, 1):
+            yield number, row, json.dumps(row, ensure_ascii=False)[:200]
+    elif isinstance(whole, ShapeError) and not data.lstrip().startswith(b"{"):
+        if data.strip():
+            fix = "Repair it, or name it .jsonl if each line is a record."
+            raise UserError(f"The file {file} is not valid JSON.", str(whole), fix)
+    elif isinstance(whole, ShapeError):
+        yield from _json_lines(data.split(b"\n"))
+    else:
+        yield 1, whole, json.dumps(whole, ensure_ascii=False)[:200]
+
+
+def _parquet_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as table:
+            number = 0
+            for batch in table.iter_batches(batch_size=1024):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row, str(row)[:200]
+    except pa.ArrowException as error:
+        raise UserError(f"The file {file} is not valid Parquet.", " ".join(str(error).split())[:200]) from None

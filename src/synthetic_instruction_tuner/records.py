@@ -1,0 +1,135 @@
+"""The things that stages hand to each other: records and preference pairs.
+
+A record is one instruction with its response. Records are frozen; what a stage learns about them (verdicts, scores)
+lives beside them in the store, never inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Returns the form that chat templates take."""
+        return {"role": self.role, "content": self.content}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One instruction with its response.
+
+    Attributes:
+        id: unique within a run and the same on every rerun, such as ``raw-000042``.
+        instruction: the last user turn.
+        response: the assistant's answer to it; empty when there is none yet.
+        system: the system prompt that the conversation starts with, if any.
+        history: earlier user and assistant turns, oldest first; empty for single-turn records.
+        domain: the name of the domain whose system prompt steered the generator, if any.
+        provenance: how the record came to be (model, sampling, seed, finish reasons), as plain JSON values.
+    """
+
+    id: str
+    instruction: str
+    response: str = ""
+    system: str | None = None
+    history: tuple[Message, ...] = ()
+    domain: str | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def prompt_messages(self) -> list[Message]:
+        """Returns the conversation up to and including the instruction."""
+        start = [Message("system", self.system)] if self.system else []
+        return [*start, *self.history, Message("user", self.instruction)]
+
+    def messages(self) -> list[Message]:
+        """Returns the whole conversation, the response included."""
+        return [*self.prompt_messages(), Message("assistant", self.response)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain JSON values, from which `from_json` makes an equal record."""
+        return asdict(self) | {"history": [m.as_dict() for m in self.history]}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Record:
+        """Returns the record that `to_json` wrote."""
+        return cls(**(data | {"history": read_messages(data.get("history", ()))}))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One responder's answer to a record, with the reward model's score once there is one.
+
+    Attributes:
+        record_id: the record whose instruction is answered.
+        model: the responder's name.
+        text: the answer.
+        truncated: whether it hit the token limit instead of ending its turn.
+        score: the reward model's logit; higher is better; None before scoring.
+    """
+
+    record_id: str
+    model: str
+    text: str
+    truncated: bool = False
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """A chosen and a rejected answer to the same prompt.
+
+    Attributes:
+        id: unique within a run, such as ``pair-000042``.
+        record_id: the record whose instruction both answers answer.
+        instruction, system, history: the prompt, as in `Record`.
+        chosen, rejected: the two answers; never equal.
+        chosen_model, rejected_model: the responders that wrote them.
+        chosen_score, rejected_score: the reward model's logits; the first is always the larger.
+    """
+
+    id: str
+    record_id: str
+    instruction: str
+    chosen: str
+    rejected: str
+    chosen_model: str
+    rejected_model: str
+    chosen_score: float
+    rejected_score: float
+    system: str | None = None
+    history: tuple[Message, ...] = ()
+
+    @property
+    def margin(self) -> float:
+        """The reward model's score difference; always positive."""
+        return self.chosen_score - self.rejected_score
+
+    def prompt_messages(self) -> list[Message]:
+        """Returns the conversation up to and including the instruction."""
+        start = [Message("system", self.system)] if self.system else []
+        return [*start, *self.history, Message("user", self.instruction)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain JSON values, from which `from_json` makes an equal pair."""
+        return asdict(self) | {"history": [m.as_dict() for m in self.history]}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> PreferencePair:
+        """Returns the pair that `to_json` wrote."""
+        return cls(**(data | {"history": read_messages(data.get("history", ()))}))
+
+
+def read_messages(turns: Iterable[dict[str, Any]]) -> tuple[Message, ...]:
+    """Returns the turns as messages."""
+    return tuple(Message(turn["role"], turn["content"]) for turn in turns)

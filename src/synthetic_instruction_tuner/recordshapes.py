@@ -1,0 +1,160 @@
+"""From a row of one of the usual shapes to a record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from .records import Message, Record, Role
+
+PAIRS = (  # where the instruction stands, and where its response
+    ("instruction", ("response", "output")),
+    ("prompt", ("completion", "response")),
+    ("question", ("answer",)),
+)
+CONVERSATIONS = ("messages", "conversations")
+ROLES: dict[str, Role] = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+}
+OWN = {"id", "system", "history", "domain", "provenance", "input", *CONVERSATIONS}
+
+
+class ShapeError(ValueError):
+    """A row that is no record; its text says why."""
+
+
+def record_from_row(row: object, default_id: str, source: dict[str, Any]) -> Record:
+    """Returns the row's record.
+
+    A row without a response makes a record with an empty one. Fields that a record has no place for are kept under
+    ``provenance["fields"]``.
+
+    Args:
+        row: a parsed JSON object or Parquet row.
+        default_id: the id if the row has none.
+        source: the provenance if the row has none.
+
+    Raises:
+        ShapeError: the row is of no known shape, or a field has the wrong type.
+    """
+    if not isinstance(row, Mapping):
+        raise ShapeError(f"a row must be an object with fields, not {_kind(row)}")
+    used, record = _from_pair(row) or _from_conversation(row) or _unknown(row)
+    rest = {k: v for k, v in row.items() if k not in used and k not in OWN and v is not None}
+    provenance = _provenance(row)
+    if provenance is None:
+        provenance = source | ({"fields": _plain(rest)} if rest else {})
+    return Record(
+        id=_id(row, default_id),
+        instruction=record.instruction,
+        response=record.response,
+        system=_text(row, "system") or record.system,
+        history=record.history,
+        domain=_text(row, "domain") or None,
+        provenance=provenance,
+    )
+
+
+def _from_pair(row: Mapping[str, Any]) -> tuple[set[str], Record] | None:
+    for ask, answers in PAIRS:
+        if row.get(ask) is None:
+            continue
+        answer = next((a for a in answers if row.get(a) is not None), answers[0])
+        if isinstance(row[ask], list):  # TRL's conversational prompt and completion
+            end = row.get(answer) or []
+            turns = _turns(end) if isinstance(end, list) else [Message("assistant", _text(row, answer))]
+            return {ask, answer}, _conversation([*_turns(row[ask]), *turns])
+        history = _turns(row["history"]) if row.get("history") else []
+        extra = _text(row, "input")
+        instruction = f"{_text(row, ask)}\n\n{extra}" if extra else _text(row, ask)
+        return {ask, answer}, Record("", instruction, _text(row, answer), history=tuple(history))
+    return None
+
+
+def _from_conversation(row: Mapping[str, Any]) -> tuple[set[str], Record] | None:
+    name = next((n for n in CONVERSATIONS if row.get(n) is not None), None)
+    return ({name}, _conversation(_turns(row[name]))) if name else None
+
+
+def _unknown(row: Mapping[str, Any]) -> tuple[set[str], Record]:
+    fields = ", ".join(str(k) for k in list(row)[:8]) or "none"
+    raise ShapeError(f"no instruction, prompt, question, messages or conversations among its fields ({fields})")
+
+
+def _conversation(turns: Sequence[Message]) -> Record:
+    """A conversation as a record: the last user turn is the instruction, what follows it the response."""
+    system = turns[0].content if turns and turns[0].role == "system" else None
+    turns = turns[1:] if system is not None else turns
+    if any(turn.role == "system" for turn in turns):
+        raise ShapeError("a system turn stands within the conversation")
+    asked = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=None)
+    if asked is None:
+        raise ShapeError("the conversation has no user turn")
+    answers = turns[asked + 1 :]
+    if len(answers) > 1:
+        raise ShapeError("several assistant turns follow the last user turn")
+    response = answers[0].content if answers else ""
+    return Record("", turns[asked].content, response, system=system, history=tuple(turns[:asked]))
+
+
+def _turns(value: object) -> list[Message]:
+    if not isinstance(value, list) or not all(isinstance(turn, Mapping) for turn in value):
+        raise ShapeError("a conversation must be a list of turns with role and content")
+    return [_turn(turn) for turn in value]
+
+
+def _turn(turn: Mapping[str, Any]) -> Message:
+    role = turn.get("role") or turn.get("from")
+    content = turn.get("content") if turn.get("content") is not None else turn.get("value")
+    if isinstance(content, list) and all(isinstance(p, Mapping) and isinstance(p.get("text"), str) for p in content):
+        content = "".join(part["text"] for part in content)
+    if not isinstance(role, str) or role.lower() not in ROLES:
+        raise ShapeError(f"a turn's role must be system, user or assistant, not {role!r}"[:200])
+    if not isinstance(content, str):
+        raise ShapeError(f"a turn's content must be text, not {_kind(content)}")
+    return Message(ROLES[role.lower()], content)
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ShapeError(f"'{name}' must be text, not {_kind(value)}")
+    return value
+
+
+def _id(row: Mapping[str, Any], default: str) -> str:
+    value = row.get("id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value.strip() else default
+
+
+def _provenance(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The row's own provenance; Parquet files hold it as JSON text."""
+    value = row.get("provenance")
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return cast("dict[str, Any]", _plain(value)) if isinstance(value, dict) else None
+
+
+def _plain(value: object) -> Any:
+    """The value as JSON can hold it: dates and bytes as text."""
+    return json.loads(json.dumps(value, default=str, ensure_ascii=False, skipkeys=True))
+
+
+def _kind(value: object) -> str:
+    names = {"NoneType": "nothing", "str": "text", "int": "a number", "float": "a number", "list": "a list"}
+    return names.get(type(value).__name__, "an object" if isinstance(value, Mapping) else f"a {type(value).__name__}")

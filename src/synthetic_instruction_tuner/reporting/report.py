@@ -1,0 +1,177 @@
+"""Writes a run's report: figures, Markdown, and one self-contained HTML page, all from the same numbers."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..atomicfiles import write_text
+from .figures import draw_all
+from .findings import ALPHA, all_tests, findings
+from .html import render_html
+from .report_data import VARIANTS, ReportData, Score, in_order
+
+LONGEST_TEXT = 1500  # characters of a sample that are shown
+
+
+def write_report(data: ReportData, report: Path, figures: Path) -> list[Path]:
+    """Draws the figures and writes the report in both forms; returns the files.
+
+    Args:
+        data: the run.
+        report: the Markdown file; the HTML page of the same name is written beside it.
+        figures: the folder for the PNG files.
+    """
+    drawn = draw_all(data, figures)
+    links = {name: Path(os.path.relpath(path, report.parent)).as_posix() for name, path in drawn.items()}
+    text = render_markdown(data, links)
+    page = report.with_suffix(".html")
+    write_text(report, text)
+    write_text(page, render_html(text, data.title, {links[name]: path for name, path in drawn.items()}))
+    return [report, page, *drawn.values()]
+
+
+def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) -> str:
+    """Returns the report as Markdown; `figures` are links by the figures' names."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {
+        "cell": inline,
+        "inline": inline,
+        "fence": fence,
+        "variant": lambda name: inline(VARIANTS.get(name, name)),
+        "value": _value,
+        "count": lambda s: f"{s.n}" if s.clusters in (None, s.n) else f"{s.n} of {s.clusters} items",
+        "number": _number,
+        "signed": lambda v: "" if v is None else f"{v:+.3f}".replace("-", "−"),
+        "p": _p,
+        "percent": lambda v, digits=1: "n/a" if v is None else f"{v:.{digits}%}",
+    }
+    template = resources.files(__package__).joinpath("templates/report_template.md").read_text(encoding="utf-8")
+    text = environment.from_string(template).render(**_context(data), figures=figures or {})
+    return text.strip() + "\n"
+
+
+def inline(value: object) -> str:
+    """Returns a text in which no Markdown or HTML counts, on one line, so that it fits a table's cell."""
+    line = " ".join(str(value).split())
+    return re.sub(r"([\\`*\[\]<>|]|(?<!\w)_|_(?!\w)|&(?=#?\w+;))", r"\\\1", line)
+
+
+def fence(text: object, language: str = "text") -> str:
+    """Returns the text as a fenced block, in which no mark-up counts; the fence is longer than any in the text."""
+    shown = str(text).replace("\r\n", "\n").replace("\r", "\n")
+    if len(shown) > LONGEST_TEXT and language == "text":
+        shown = shown[:LONGEST_TEXT] + " […]"
+    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    mark = "`" * max(3, longest + 1)
+    return f"{mark}{language}\n{shown}\n{mark}"
+
+
+def _context(data: ReportData) -> dict[str, Any]:
+    tests = all_tests(data)
+    corrected = {(id(t.score), t.reference): t.p_holm for t in tests}
+    variants = {s.variant for s in data.comparison}
+    return {
+        "data": data,
+        "findings": findings(data),
+        "tests": tests,
+        "alpha": ALPHA,
+        "holm": lambda score, reference: corrected.get((id(score), reference)),
+        "secondary": sorted(
+            (s for s in data.comparison if data.headlines[s.benchmark] != s.metric),
+            key=lambda s: (s.benchmark, s.metric),
+        ),
+        "in_order": in_order,
+        "machine": _machine(data.hardware),
+        "glance": _glance(data),
+        "length_sentence": _length_sentence(data.preference_report.get("length") or {}),
+        "has_prompt_tuning": "prompt_tuning" in variants,
+        "has_dpo": "dpo" in variants,
+        "config_text": yaml.safe_dump(dict(data.config), sort_keys=False, allow_unicode=True, width=110).rstrip(),
+    }
+
+
+def _machine(hardware: Mapping[str, Any]) -> str:
+    parts = [str(hardware.get("device_name") or hardware.get("device") or "an unnamed machine")]
+    for name, form in (
+        ("gpu_memory_gb", "{} GiB GPU memory"),
+        ("cores", "{} CPU cores"),
+        ("memory_gb", "{} GiB memory"),
+        ("torch_version", "torch {}"),
+        ("transformers_version", "transformers {}"),
+    ):
+        if hardware.get(name):
+            parts.append(form.format(hardware[name]))
+    return inline(", ".join(parts))
+
+
+def _glance(data: ReportData) -> list[tuple[str, str]]:
+    found = []
+    if data.filter_report:
+        found += [("records generated", f"{data.filter_report['records']:,}")]
+        found += [("kept by the filter", f"{data.filter_report['kept']:,}")]
+    if data.preference_report:
+        found.append(("preference pairs", f"{data.preference_report['pairs']:,}"))
+    if data.students:
+        found.append(("students", str(len(data.students))))
+    seconds = [s.seconds for s in data.stages if s.seconds is not None]
+    if seconds:
+        found.append(("total time", _duration(sum(seconds))))
+    memory = [s.peak_memory_gb for s in data.stages if s.peak_memory_gb is not None]
+    if memory:
+        found.append(("peak memory", f"{max(memory):.2f} GB"))
+    return found
+
+
+def _length_sentence(length: Mapping[str, Any]) -> str:
+    share, error = length.get("longer_chosen_share"), length.get("standard_error")
+    if share is None or error is None:
+        return "Length: no pair has answers of unequal length."
+    if abs(share - 0.5) < 1.96 * error:
+        verdict = "no evidence that length by itself wins"
+    else:
+        verdict = f"the {'longer' if share > 0.5 else 'shorter'} answer wins more often than chance"
+    d = length.get("cohens_d")
+    effect = "" if d is None else f" Difference in length, chosen minus rejected: Cohen's d = {_number(d)}."
+    return (
+        f"Length: among {length['n']} pairs of unequal length the longer answer was chosen in "
+        f"{share:.1%} ± {error:.1%} (SE): {verdict}. Mean words: {_number(length['chosen_words'])} chosen, "
+        f"{_number(length['rejected_words'])} rejected.{effect}"
+    )
+
+
+def _value(score: Score) -> str:
+    error = score.standard_error
+    shown = "n/a" if error is None or math.isnan(error) else f"{error:.3f}"
+    return f"{score.value:.3f} ± {shown}".replace("-", "−")
+
+
+def _number(value: float | int | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}".replace("-", "−")
+    return f"{value:.3g}".replace("-", "−")
+
+
+def _p(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return ""
+    return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,326 @@
+"""The run's memory: one SQLite file in which every batch of work is committed whole.
+
+The only module with SQL. A *unit* is a resumable piece of work (one stage, or one model's part of it) named by a text that
+includes its key; a unit consists of numbered batches, a batch of rows. A batch that was committed once is never made
+again; its digest shows whether somebody edited it. Work under an old key stays where it is, so that going back to an
+earlier setting finds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import RunError, SitError, UserError
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS stages (
+    name TEXT PRIMARY KEY, key TEXT NOT NULL, status TEXT NOT NULL, seconds REAL NOT NULL, peak_memory_gb REAL,
+    rows_in INTEGER, rows_out INTEGER, digest TEXT, note TEXT NOT NULL DEFAULT '', part TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE IF NOT EXISTS batches (
+    unit TEXT NOT NULL, number INTEGER NOT NULL, rows INTEGER NOT NULL, digest TEXT NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (unit, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rows (
+    unit TEXT NOT NULL, batch INTEGER NOT NULL, position INTEGER NOT NULL, payload TEXT NOT NULL,
+    PRIMARY KEY (unit, batch, position)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS measurements (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+Row = dict[str, Any]
+Status = Literal["running", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """What the store knows about a stage.
+
+    Attributes:
+        key: hash of settings, code version and inputs that the work belongs to.
+        seconds: time spent over all attempts under this key.
+        digest: hash of what the stage handed on; None until it is done.
+        part: the settings that the key was made from, to say what changed.
+    """
+
+    name: str
+    key: str
+    status: Status
+    seconds: float
+    peak_memory_gb: float | None
+    rows_in: int | None
+    rows_out: int | None
+    digest: str | None
+    note: str
+    part: dict[str, Any]
+
+
+class Store:
+    """A run's SQLite file. Open it with `Store.open`; one writer, any number of readers."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+
+    @classmethod
+    def open(cls, path: Path, readonly: bool = False) -> Store:
+        """Opens or creates the store.
+
+        Raises:
+            RunError: the file is damaged.
+            UserError: it was written by another version, or is absent and `readonly`.
+        """
+        if readonly and not path.exists():
+            raise UserError(f"There is no run in {path.parent}.", f"{path.name} is not there.", "Start one with 'sit run'.")
+        try:
+            if path.exists() and path.stat().st_size == 0:
+                raise sqlite3.DatabaseError("the file is empty")
+            target = f"{path.resolve().as_uri()}?mode=ro" if readonly else str(path)
+            db = sqlite3.connect(target, isolation_level=None, uri=readonly, timeout=30, check_same_thread=False)
+            store = cls(path, db)
+            store._prepare(readonly)
+        except sqlite3.Error as error:
+            raise damaged(path, str(error)) from None
+        return store
+
+    def _prepare(self, readonly: bool) -> None:
+        if not readonly:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+        verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        if not readonly:
+            self._db.executescript(SCHEMA)
+        found = self._db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+        if found is None and not readonly:
+            self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
+        elif found is not None and found[0] != str(SCHEMA_VERSION):
+            raise UserError(
+                f"The run in {self.path.parent} was written by another version.",
+                f"Its store has format {found[0]}, this version reads {SCHEMA_VERSION}.",
+                "Use another --run-dir, or the version that wrote it.",
+            )
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()
+
+    # Batches
+
+    def commit_batch(self, unit: str, number: int, rows: Sequence[Row], seconds: float = 0.0) -> None:
+        """Commits one batch whole. Committing the same number twice is an error in the caller."""
+        payloads = [_canonical(row) for row in rows]
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO batches VALUES (?, ?, ?, ?, ?)", (unit, number, len(rows), _digest(payloads), seconds)
+            )
+            self._db.executemany(
+                "INSERT INTO rows VALUES (?, ?, ?, ?)", ((unit, number, i, p) for i, p in enumerate(payloads))
+            )
+
+    def batch_numbers(self, unit: str) -> set[int]:
+        """Returns the numbers of the unit's committed batches."""
+        return {n for (n,) in self._db.execute("SELECT number FROM batches WHERE unit = ?", (unit,))}
+
+    def row_count(self, unit: str) -> int:
+        """Returns how many rows the unit has."""
+        return int(self._db.execute("SELECT coalesce(sum(rows), 0) FROM batches WHERE unit = ?", (unit,)).fetchone()[0])
+
+    def rows(self, unit: str) -> Iterator[Row]:
+        """Yields the unit's rows in order, batch by batch.
+
+        Raises:
+            RunError: a batch is not what was committed.
+        """
+        batches = self._db.execute("SELECT number, digest FROM batches WHERE unit = ? ORDER BY number", (unit,)).fetchall()
+        for number, digest in batches:
+            payloads = self._payloads(unit, number)
+            if _digest(payloads) != digest:
+                raise damaged(self.path, f"batch {number} of {unit} is not what was written")
+            for payload in payloads:
+                yield json.loads(payload)
+
+    def unit_digest(self, unit: str) -> str:
+        """Returns a hash of the unit's rows, whatever the batches they came in."""
+        whole = hashlib.sha256()
+        for row in self.rows(unit):
+            whole.update(_canonical(row).encode("utf-8", "surrogatepass") + b"\n")
+        return whole.hexdigest()
+
+    def drop_unit(self, unit: str) -> None:
+        """Forgets the unit's batches."""
+        with self._transaction():
+            self._db.execute("DELETE FROM rows WHERE unit = ?", (unit,))
+            self._db.execute("DELETE FROM batches WHERE unit = ?", (unit,))
+
+    def drop_damaged(self) -> list[str]:
+        """Forgets the batches that are not what was committed; returns their names."""
+        bad = []
+        for unit, number, digest in self._db.execute("SELECT unit, number, digest FROM batches").fetchall():
+            if _digest(self._payloads(unit, number)) != digest:
+                bad.append(f"{unit} batch {number}")
+                with self._transaction():
+                    self._db.execute("DELETE FROM rows WHERE unit = ? AND batch = ?", (unit, number))
+                    self._db.execute("DELETE FROM batches WHERE unit = ? AND number = ?", (unit, number))
+        return bad
+
+    def _payloads(self, unit: str, number: int) -> list[str]:
+        try:
+            query = "SELECT payload FROM rows WHERE unit = ? AND batch = ? ORDER BY position"
+            return [p for (p,) in self._db.execute(query, (unit, number))]
+        except sqlite3.DatabaseError as error:
+            raise damaged(self.path, str(error)) from None
+
+    # Stages
+
+    def stage(self, name: str) -> StageState | None:
+        """Returns what is known about the stage, or None when it never started."""
+        found = self._db.execute("SELECT * FROM stages WHERE name = ?", (name,)).fetchone()
+        return StageState(*found[:9], json.loads(found[9])) if found else None
+
+    def begin_stage(self, name: str, key: str, part: dict[str, Any]) -> None:
+        """Marks the stage as running under the key; time spent under the same key is kept."""
+        with self._transaction():
+            self._db.execute(
+                """INSERT INTO stages (name, key, status, seconds, part) VALUES (?1, ?2, 'running', 0, ?3)
+                ON CONFLICT (name) DO UPDATE SET seconds = CASE key WHEN ?2 THEN seconds ELSE 0 END,
+                    peak_memory_gb = CASE key WHEN ?2 THEN peak_memory_gb END,
+                    key = ?2, status = 'running', note = '', digest = NULL, part = ?3""",
+                (name, key, _canonical(part)),
+            )
+
+    def add_time(self, name: str, seconds: float, peak_memory_gb: float | None = None) -> None:
+        """Adds to the stage's time, so that a killed attempt's work is counted too."""
+        with self._transaction():
+            self._db.execute(
+                """UPDATE stages SET seconds = seconds + ?2,
+                peak_memory_gb = max(coalesce(peak_memory_gb, 0), coalesce(?3, 0)) WHERE name = ?1""",
+                (name, seconds, peak_memory_gb),
+            )
+
+    def finish_stage(self, name: str, digest: str, rows_in: int | None, rows_out: int | None, note: str) -> None:
+        """Marks the stage as done."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE stages SET status = 'done', digest = ?2, rows_in = ?3, rows_out = ?4, note = ?5 WHERE name = ?1",
+                (name, digest, rows_in, rows_out, note),
+            )
+
+    def fail_stage(self, name: str, note: str) -> None:
+        """Marks the stage as failed, with the reason."""
+        with self._transaction():
+            self._db.execute("UPDATE stages SET status = 'failed', note = ?2 WHERE name = ?1", (name, note))
+
+    def forget_stage(self, name: str) -> None:
+        """Makes the stage run again from its beginning; its batches must be dropped by the caller."""
+        with self._transaction():
+            self._db.execute("DELETE FROM stages WHERE name = ?", (name,))
+
+    def drop_units(self, prefix: str) -> None:
+        """Forgets every unit whose name starts with the prefix."""
+        units = {u for (u,) in self._db.execute("SELECT DISTINCT unit FROM batches") if u.startswith(prefix)}
+        for unit in units:
+            self.drop_unit(unit)
+
+    # Measurements
+
+    def measure(self, name: str, value: object) -> None:
+        """Keeps a measured value under the name, replacing an earlier one."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?, ?)", (name, _canonical(value)))
+
+    def measurement(self, name: str) -> Any:
+        """Returns the value kept under the name, or None."""
+        found = self._db.execute("SELECT value FROM measurements WHERE name = ?", (name,)).fetchone()
+        return json.loads(found[0]) if found else None
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._undo()
+            raise _explain(self.path, error) from None
+        except sqlite3.DatabaseError as error:
+            self._undo()
+            raise damaged(self.path, str(error)) from None
+        except BaseException:
+            self._undo()
+            raise
+
+    def _undo(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("ROLLBACK")
+
+
+class Stopwatch:
+    """Seconds since the last lap."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def lap(self) -> float:
+        """Returns the seconds since the last call, or since construction."""
+        now = time.monotonic()
+        seconds, self._start = now - self._start, now
+        return seconds
+
+
+def set_aside(path: Path) -> Path | None:
+    """Renames a damaged store so that the run can start anew; returns the new name, or None when there was none."""
+    if not path.exists():
+        return None
+    number = 1
+    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    os.rename(path, target)
+    for tail in ("-wal", "-shm"):
+        path.with_name(path.name + tail).unlink(missing_ok=True)
+    return target
+
+
+def damaged(path: Path, cause: str) -> RunError:
+    """Returns the error for a store that is not what was written."""
+    return RunError(
+        f"The store {path} is damaged.",
+        cause,
+        "Run again with --repair: damaged batches are made again, the rest is kept; an unreadable store is set aside.",
+    )
+
+
+def disk_full(path: Path) -> RunError:
+    """Returns the error for a full disk."""
+    return RunError(
+        "The disk is full.", f"{path} could not be written; all earlier work is safe.", "Free some space, then run the same command again."
+    )
+
+
+def _explain(path: Path, error: sqlite3.OperationalError) -> SitError:
+    if "full" in str(error):
+        return disk_full(path)
+    if "locked" in str(error):
+        return UserError(f"The run in {path.parent} is in use.", "Another process is writing to it.", "Wait for it, or use another --run-dir.")
+    if "readonly" in str(error) or "unable to open" in str(error):
+        return UserError(f"{path} cannot be written.", str(error), "Check the folder's permissions.")
+    return RunError(f"The store {path} could not be written.", str(error), "Run the same command again.")
+
+
+def _canonical(value: object) -> str:
+    # Lone surrogates cannot be stored as UTF-8: ASCII escapes keep them.
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _digest(payloads: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(payloads).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The three ways to tune a student: LoRA SFT, prompt tuning, DPO."""

@@ -1,0 +1,181 @@
+"""Direct preference optimization: the SFT adapter goes on training on pairs, held back by what it was before.
+
+    metrics = Dpo(config, seed=7).train(model, Path("models/sft/student/final"), pairs, Path("models/dpo/student"))
+
+Rafailov et al. 2023, "Direct Preference Optimization: Your Language Model is Secretly a Reward Model". The reference
+is the SFT policy. Its log-probabilities are computed once, before the first step, by the policy itself in the very
+batches of training, so that no second model is held and the first loss is ln 2 exactly, also in half precision.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+from transformers import set_seed
+from trl import DPOConfig as TrlDpoConfig
+from trl import DPOTrainer
+
+from synthetic_instruction_tuner.chat.template import ChatTemplate
+from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.models import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.records import PreferencePair
+from synthetic_instruction_tuner.settings import DpoConfig, ModelConfig
+from synthetic_instruction_tuner.training.checkpoints import Workspace, folder_digest
+from synthetic_instruction_tuner.training.exact_resume import ExactResume
+from synthetic_instruction_tuner.training.examples import PairExample, dpo_batch, tokenize_pairs
+from synthetic_instruction_tuner.training.job import Job, job_fingerprint
+from synthetic_instruction_tuner.training.metrics import TrainingMetrics
+from synthetic_instruction_tuner.training.trainer import (
+    collator,
+    one_gpu,
+    out_of_memory,
+    prepare,
+    quiet,
+    row_numbers,
+    run_training,
+    trainer_arguments,
+)
+from synthetic_instruction_tuner.training.watch import Report
+
+LN2_TOLERANCE = 1e-3
+REFERENCE = "reference.safetensors"
+
+
+class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
+    """TRL's trainer on batches that are already tokenized and carry the reference's log-probabilities."""
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Returns TRL's loss; before the first update it must be ln 2.
+
+        Raises:
+            RunError: it is not, so the reference is not the policy that training starts from.
+        """
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        if self.state.global_step == 0:
+            _check_first_loss(loss.item())
+        return loss
+
+
+class Dpo:
+    """Tunes an SFT adapter further on preference pairs; the result is one LoRA adapter on the same base model."""
+
+    method = "dpo"
+
+    def __init__(self, config: DpoConfig, seed: int = 0, device: str = "cpu", dtype: str = "float32") -> None:
+        """Keeps the settings; nothing is loaded.
+
+        Args:
+            config: the method's settings.
+            seed: fixes the order.
+            device: ``cpu`` or ``cuda``.
+            dtype: the type of the frozen weights, ``float32``, ``float16`` or ``bfloat16``; the adapter is float32.
+        """
+        self.config, self.seed, self.device, self.dtype = config, seed, device, dtype
+
+    def train(
+        self,
+        model: ModelConfig,
+        sft_adapter: Path,
+        pairs: Sequence[PreferencePair],
+        output: Path,
+        report: Report | None = None,
+    ) -> TrainingMetrics:
+        """Trains, or goes on training, and returns what it took; the adapter is then in ``output/final``.
+
+        Called again after a crash with the same arguments it continues from the last checkpoint, and ends with the
+        same adapter as without the crash; with other arguments it starts over.
+
+        Args:
+            model: the base model.
+            sft_adapter: the folder of its LoRA adapter from SFT, which stays as it is.
+            pairs: what to prefer to what.
+            output: the folder for the adapter, the log, the metrics and the order of the data.
+            report: called after each step.
+
+        Raises:
+            UserError: there is nothing to train on.
+            RunError: out of GPU memory, the training diverged, or the reference is not the policy.
+        """
+        tokenizer = load_tokenizer(model)
+        data = tokenize_pairs(pairs, ChatTemplate.from_tokenizer(tokenizer), self.config.max_length)
+        start = folder_digest(sft_adapter)
+        mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows, start)
+        work = Workspace(output, mark)
+        if finished := work.done():
+            return finished
+        job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work)
+        checkpoint = work.open()
+        base = load_causal_lm(model, self.dtype, self.device)
+        with quiet():
+            policy = PeftModel.from_pretrained(base, str(sft_adapter), is_trainable=True)
+        set_seed(self.seed)
+        trainer = _trainer(job, policy, tokenizer)
+        _add_reference(job, trainer)
+        return run_training(job, trainer, checkpoint, report)
+
+
+def _trainer(job: Job, policy: PeftModel, tokenizer: Any) -> Any:
+    config = job.config
+    assert isinstance(config, DpoConfig)
+    with quiet():
+        trainer = PreferenceTrainer(
+            model=policy,
+            args=one_gpu(TrlDpoConfig(**trainer_arguments(job), beta=config.beta, disable_dropout=True)),
+            train_dataset=row_numbers(job),
+            data_collator=collator(job.order, dpo_batch),
+            processing_class=tokenizer,
+        )
+    return prepare(job, trainer)
+
+
+def _add_reference(job: Job, trainer: PreferenceTrainer) -> None:
+    """Gives every batch the reference's log-probabilities, and frees TRL's copy of the adapter."""
+    kept = job.workspace.checkpoints / REFERENCE
+    if not kept.is_file():
+        table = _reference(job, trainer)
+        save_file(table, str(kept.with_suffix(".tmp")))
+        kept.with_suffix(".tmp").replace(kept)
+    table = load_file(str(kept))
+    row_of = {pair.id: row for row, pair in enumerate(job.data.rows)}
+
+    def batch(pairs: Sequence[PairExample]) -> dict[str, torch.Tensor]:
+        rows = [row_of[pair.id] for pair in pairs]
+        return dpo_batch(pairs) | {f"ref_{side}_logps": table[side][rows] for side in table}
+
+    trainer.data_collator = collator(job.order, batch)
+    trainer.precompute_ref_logps = True
+    trainer.model.delete_adapter("ref")
+
+
+def _reference(job: Job, trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
+    """Returns the log-probability of each pair's chosen and rejected answer under the SFT policy, in nats."""
+    row_of = {pair.id: row for row, pair in enumerate(job.data.rows)}
+    sides = {side: torch.zeros(len(row_of)) for side in ("chosen", "rejected")}
+    size = job.config.batch_size
+    # All pairs once, in the batches of the first epoch; the rest of a part epoch never needs them.
+    first = list({pair.id: pair for pair in job.order}.values())
+    trainer.model.eval()
+    for pairs in (first[i : i + size] for i in range(0, len(first), size)):
+        inputs = {name: tensor.to(trainer.args.device) for name, tensor in dpo_batch(pairs).items()}
+        try:
+            logps = trainer.compute_ref_log_probs(trainer.model, inputs)
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(job) from error
+        for side, values in zip(sides.values(), logps, strict=True):
+            side[[row_of[pair.id] for pair in pairs]] = values.float().cpu()
+    return sides
+
+
+def _check_first_loss(loss: float) -> None:
+    if abs(loss - math.log(2)) > LN2_TOLERANCE:
+        raise RunError(
+            "The reference is not the policy",
+            f"the first DPO loss is {loss:.4f} where ln 2 = {math.log(2):.4f} is certain",
+            "delete the training's folder and run again; if it stays, the model computes differently in training",
+        )

@@ -1,0 +1,70 @@
+"""One adapter's training as a value: what, on what, how and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from synthetic_instruction_tuner.settings import ModelConfig, TrainerConfig
+from synthetic_instruction_tuner.training.checkpoints import Workspace, fingerprint
+from synthetic_instruction_tuner.training.examples import Tokenized, training_order
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One adapter's training: what, on what, how and where.
+
+    Attributes:
+        method: the method's name in the metrics.
+        model: the base model.
+        config: the method's settings.
+        seed: fixes initialization, order and dropout.
+        device: ``cpu`` or ``cuda``.
+        dtype: the type of the base model's weights; the adapter is always float32.
+        data: the tokenized rows.
+        workspace: the training's folder.
+        order: the rows in the order in which they are trained on, over all epochs.
+    """
+
+    method: str
+    model: ModelConfig
+    config: TrainerConfig
+    seed: int
+    device: str
+    dtype: str
+    data: Tokenized[Any]
+    workspace: Workspace
+    order: list[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        rows = self.data.rows
+        lengths = [row.tokens for row in rows]
+        order = training_order(lengths, self.config.epochs, self.batch_size, self.seed)
+        object.__setattr__(self, "order", [rows[i] for i in order])
+
+    @property
+    def batch_size(self) -> int:
+        """Rows per optimizer step."""
+        return self.config.batch_size * self.config.accumulation
+
+
+def job_fingerprint(
+    method: str,
+    model: ModelConfig,
+    config: TrainerConfig,
+    seed: int,
+    device: str,
+    dtype: str,
+    rows: Sequence[Any],
+    *more: str,
+) -> str:
+    """Returns a hash of what decides a training's outcome.
+
+    How often is logged and saved does not, nor how a step's rows are split into micro-batches: after running out of
+    memory a smaller batch_size with more accumulation continues where the training was.
+    """
+    settings = config.model_dump(exclude={"checkpoint_steps", "log_steps", "gradient_checkpointing", "accumulation"})
+    settings["batch_size"] = config.batch_size * config.accumulation
+    data = [asdict(row) for row in rows]
+    return fingerprint(method, model.model_dump(), settings, seed, device, dtype, data, *more)

@@ -1,0 +1,34 @@
+"""Supervised fine-tuning with LoRA: small trained matrices beside the frozen linear layers.
+
+    metrics = LoraSft(config, seed=7).train(model, records, Path("models/sft/student"))
+
+LoRA: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from peft import LoraConfig, get_peft_model
+
+from synthetic_instruction_tuner.settings import SftConfig
+from synthetic_instruction_tuner.training.supervised import Supervised
+
+
+class LoraSft(Supervised):
+    """Tunes a base model on instruction-response records with a LoRA adapter."""
+
+    method = "sft"
+    config: SftConfig
+
+    def add_adapter(self, base: Any, tokenizer: Any) -> Any:
+        """Returns the base model with fresh LoRA matrices, in float32 whatever the base's type."""
+        shape = self.config.lora
+        config = LoraConfig(
+            task_type="CAUSAL_LM",
+            r=shape.r,
+            lora_alpha=shape.alpha,
+            lora_dropout=shape.dropout,
+            target_modules=list(shape.target_modules),
+        )
+        return get_peft_model(base, config)

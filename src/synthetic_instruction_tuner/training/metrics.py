@@ -1,0 +1,79 @@
+"""What training one adapter took and gave."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingMetrics:
+    """Cost and outcome of one training.
+
+    Attributes:
+        method: ``sft``, ``prompt_tuning`` or ``dpo``.
+        student: the base model's short name.
+        seconds: time in training steps and checkpoints, loading not counted; added up over resumed runs.
+        tokens: tokens read, padding and virtual tokens not counted; for DPO both answers, without the reference pass.
+        trained_tokens: how many of them the loss counted.
+        tokens_per_second: tokens / seconds.
+        peak_memory_gb: largest GPU memory allocated, in GB of 1e9 bytes; on a CPU the process's largest resident size.
+        trainable_parameters: parameters of the adapter.
+        total_parameters: parameters of base model and adapter.
+        steps: optimizer steps.
+        epochs: passes over the examples.
+        examples: rows trained on in each epoch.
+        truncated: rows that were cut to max_length.
+        dropped: rows left without a token to train on; not among the examples.
+        first_loss: loss of the first step, before any update; a mean over trained tokens, for DPO over pairs.
+        final_loss: mean loss of the last tenth of the steps.
+        seed: the training's seed.
+        device: ``cpu`` or the GPU's name.
+        dtype: the type of the base model's weights.
+    """
+
+    method: str
+    student: str
+    seconds: float
+    tokens: int
+    trained_tokens: int
+    tokens_per_second: float
+    peak_memory_gb: float
+    trainable_parameters: int
+    total_parameters: int
+    steps: int
+    epochs: float
+    examples: int
+    truncated: int
+    dropped: int
+    first_loss: float
+    final_loss: float
+    seed: int
+    device: str
+    dtype: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain JSON values, from which `from_json` makes equal metrics."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TrainingMetrics:
+        """Returns the metrics that `to_json` wrote."""
+        return cls(**data)
+
+
+def device_name(device: str) -> str:
+    """Returns ``cpu`` or the GPU's name."""
+    return "cpu" if device == "cpu" else torch.cuda.get_device_name(device)
+
+
+def peak_memory_gb(device: str) -> float:
+    """Returns the peak memory so far, in GB; see `TrainingMetrics`."""
+    if device != "cpu":
+        return float(torch.cuda.max_memory_allocated(device)) / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

@@ -1,0 +1,51 @@
+"""Prompt tuning: the whole model stays frozen; only a few virtual tokens in front of the prompt are trained.
+
+    metrics = PromptTuning(config, seed=7).train(model, records, Path("models/prompt_tuning/student"))
+
+Lester et al. 2021, "The Power of Scale for Parameter-Efficient Prompt Tuning"; virtual tokens start as rows of the
+vocabulary, which that paper found better than noise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from peft import PromptTuningConfig as PeftPromptTuningConfig
+from peft import PromptTuningInit, get_peft_model
+
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.settings import PromptTuningConfig
+from synthetic_instruction_tuner.training.supervised import Supervised
+
+
+class PromptTuning(Supervised):
+    """Tunes a soft prompt for a frozen base model on instruction-response records."""
+
+    method = "prompt_tuning"
+    config: PromptTuningConfig
+
+    def add_adapter(self, base: Any, tokenizer: Any) -> Any:
+        """Returns the base model with a soft prompt that starts as embeddings of text or of random tokens."""
+        config = PeftPromptTuningConfig(
+            task_type="CAUSAL_LM",
+            num_virtual_tokens=self.config.virtual_tokens,
+            prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
+        )
+        model = get_peft_model(base, config)
+        prompt = model.prompt_encoder["default"].embedding
+        prompt.float()
+        if self.config.init_text:
+            ids = self._initial_ids(tokenizer)
+            with torch.no_grad():
+                prompt.weight.copy_(base.get_input_embeddings().weight[ids])
+        return model
+
+    def _initial_ids(self, tokenizer: Any) -> list[int]:
+        """Returns the text's token ids, repeated or cut to the soft prompt's length."""
+        ids: list[int] = tokenizer.encode(self.config.init_text, add_special_tokens=False)
+        if not ids:
+            text = repr(self.config.init_text)
+            raise UserError("init_text has no tokens", text, "give it some words, or leave it empty")
+        wanted = self.config.virtual_tokens
+        return (ids * (wanted // len(ids) + 1))[:wanted]

@@ -1,0 +1,95 @@
+"""What LoRA and prompt tuning have in common: both learn the answers of records by next-token prediction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from transformers import set_seed
+from trl import SFTConfig as TrlSftConfig
+from trl import SFTTrainer
+
+from synthetic_instruction_tuner.chat.template import ChatTemplate
+from synthetic_instruction_tuner.models import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.settings import ModelConfig, TrainerConfig
+from synthetic_instruction_tuner.training.checkpoints import Workspace
+from synthetic_instruction_tuner.training.exact_resume import ExactResume
+from synthetic_instruction_tuner.training.examples import sft_batch, tokenize_records
+from synthetic_instruction_tuner.training.job import Job, job_fingerprint
+from synthetic_instruction_tuner.training.metrics import TrainingMetrics
+from synthetic_instruction_tuner.training.trainer import (
+    collator,
+    one_gpu,
+    prepare,
+    quiet,
+    row_numbers,
+    run_training,
+    trainer_arguments,
+)
+from synthetic_instruction_tuner.training.watch import Report
+
+
+class SupervisedTrainer(ExactResume, SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer on batches that are already tokenized."""
+
+
+class Supervised(ABC):
+    """Tunes a base model on records; what is trained is up to the subclass."""
+
+    method: ClassVar[str]
+
+    def __init__(self, config: TrainerConfig, seed: int = 0, device: str = "cpu", dtype: str = "float32") -> None:
+        """Keeps the settings; nothing is loaded.
+
+        Args:
+            config: the method's settings.
+            seed: fixes initialization, order and dropout.
+            device: ``cpu`` or ``cuda``.
+            dtype: the type of the frozen weights, ``float32``, ``float16`` or ``bfloat16``; what is trained is float32.
+        """
+        self.config, self.seed, self.device, self.dtype = config, seed, device, dtype
+
+    @abstractmethod
+    def add_adapter(self, base: Any, tokenizer: Any) -> Any:
+        """Returns the base model with what is to be trained."""
+
+    def train(
+        self, model: ModelConfig, records: Sequence[Record], output: Path, report: Report | None = None
+    ) -> TrainingMetrics:
+        """Trains, or goes on training, and returns what it took; the adapter is then in ``output/final``.
+
+        Called again after a crash with the same arguments it continues from the last checkpoint, and ends with the
+        same adapter as without the crash; with other arguments it starts over.
+
+        Args:
+            model: the base model.
+            records: what to learn; answers are learnt, prompts are only read.
+            output: the folder for the adapter, the log, the metrics and the order of the data.
+            report: called after each step.
+
+        Raises:
+            UserError: there is nothing to train on.
+            RunError: out of GPU memory, or the training diverged.
+        """
+        tokenizer = load_tokenizer(model)
+        data = tokenize_records(records, ChatTemplate.from_tokenizer(tokenizer), self.config.max_length)
+        mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows)
+        work = Workspace(output, mark)
+        if finished := work.done():
+            return finished
+        job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work)
+        checkpoint = work.open()
+        base = load_causal_lm(model, self.dtype, self.device)
+        set_seed(self.seed)
+        with quiet():
+            trainer = SupervisedTrainer(
+                model=self.add_adapter(base, tokenizer),
+                args=one_gpu(TrlSftConfig(**trainer_arguments(job))),
+                train_dataset=row_numbers(job),
+                data_collator=collator(job.order, sft_batch),
+                processing_class=tokenizer,
+            )
+        return run_training(job, prepare(job, trainer), checkpoint, report)

@@ -1,0 +1,187 @@
+"""What the three methods share around TRL's trainers: settings, preparation, the run itself, errors in plain words.
+
+TRL and Transformers compute, accumulate and step; `exact_resume` makes that exactly resumable.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from datasets import Dataset
+from transformers import PrinterCallback
+
+from synthetic_instruction_tuner.atomicfiles import write_jsonl
+from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.settings import ModelConfig
+from synthetic_instruction_tuner.training.checkpoints import KEPT
+from synthetic_instruction_tuner.training.cpu_head import use_answer_only_head
+from synthetic_instruction_tuner.training.exact_resume import trainable
+from synthetic_instruction_tuner.training.examples import Row
+from synthetic_instruction_tuner.training.job import Job
+from synthetic_instruction_tuner.training.metrics import TrainingMetrics, device_name
+from synthetic_instruction_tuner.training.watch import Clock, Report, Watch, log_rows, mean
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+# Architectures whose logits are the output layer's, unscaled and uncapped.
+PLAIN_HEADS = {"llama", "mistral", "qwen2", "qwen3"}
+
+
+def trainer_arguments(job: Job) -> dict[str, Any]:
+    """Returns the arguments that TRL's configurations share."""
+    config = job.config
+    steps = math.ceil(len(job.order) / job.batch_size)
+    return {
+        "output_dir": str(job.workspace.checkpoints),
+        "per_device_train_batch_size": config.batch_size,
+        "gradient_accumulation_steps": config.accumulation,
+        "max_steps": steps,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": SCHEDULES[config.schedule],
+        "warmup_steps": math.ceil(config.warmup_share * steps),
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "gradient_checkpointing": config.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False} if config.gradient_checkpointing else None,
+        "save_steps": config.checkpoint_steps,
+        "save_total_limit": KEPT,
+        "seed": job.seed,
+        "use_cpu": job.device == "cpu",
+        # Mixed precision follows the weights' type, which was chosen for the GPU: TRL's own default is bfloat16
+        # everywhere, also where a GPU only emulates it.
+        "bf16": job.dtype == "bfloat16",
+        "fp16": job.dtype == "float16",
+        "max_length": None,
+        "logging_steps": 1,  # each step's loss is checked and kept; the log file has means over log_steps
+        "logging_nan_inf_filter": False,
+        "dataloader_pin_memory": job.device != "cpu",
+        "remove_unused_columns": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "log_level": "error",
+    }
+
+
+def one_gpu(arguments: Any) -> Any:
+    """Returns the arguments, with the first of several visible GPUs: Transformers would spread over all, TRL refuse."""
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+def row_numbers(job: Job) -> Dataset:
+    """Returns the dataset that a trainer walks through in order: positions in `Job.order`."""
+    return Dataset.from_dict({"row": list(range(len(job.order)))})
+
+
+def collator(
+    rows: Sequence[Row], batch: Callable[[list[Row]], dict[str, Any]]
+) -> Callable[[list[Any]], dict[str, Any]]:
+    """Returns the function that turns items of `row_numbers` into a batch."""
+    return lambda items: batch([rows[item["row"]] for item in items])
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hides the libraries' notes to each other about names that will change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
+def prepare(job: Job, trainer: Any) -> Any:
+    """Returns the trainer, quiet, and on a CPU with an output layer made for it."""
+    trainer.processing_class = None  # or every checkpoint would hold a copy of the tokenizer
+    trainer.remove_callback(PrinterCallback)
+    if job.device == "cpu" and trainer.model.config.model_type in PLAIN_HEADS:
+        use_answer_only_head(trainer.model.get_base_model())
+    return trainer
+
+
+def run_training(job: Job, trainer: Any, checkpoint: Path | None, report: Report | None) -> TrainingMetrics:
+    """Trains from the checkpoint, or from the start, to the end, and writes the result.
+
+    Args:
+        job: the training.
+        trainer: a TRL trainer with `ExactResume`, its model ready.
+        checkpoint: the last complete checkpoint, if any.
+        report: called after each step.
+
+    Raises:
+        RunError: out of GPU memory, or the loss is not finite any more.
+    """
+    trainer.clock = Clock(job.device, checkpoint)
+    trainer.add_callback(Watch(report, scaled=job.dtype == "float16"))
+    try:
+        with quiet():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(job) from error
+    steps = [entry for entry in trainer.state.log_history if "loss" in entry]
+    metrics = _metrics(job, trainer, steps)
+    order = job.order
+    write_jsonl(job.workspace.output / "data_order.jsonl", [{"id": row.id} for row in order])
+    write_jsonl(job.workspace.output / "training_log.jsonl", log_rows(steps, job))
+    job.workspace.finish(lambda folder: save_adapter(trainer.model, job.model, folder), metrics)
+    return metrics
+
+
+def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMetrics:
+    order = job.order
+    facts = trainer.clock.facts()
+    tokens = sum(row.tokens for row in order)
+    last = steps[-max(1, len(steps) // 10) :]
+    return TrainingMetrics(
+        method=job.method,
+        student=job.model.name,
+        seconds=facts["seconds"],
+        tokens=tokens,
+        trained_tokens=sum(row.trained_tokens for row in order),
+        tokens_per_second=tokens / facts["seconds"],
+        peak_memory_gb=facts["peak_memory_gb"],
+        trainable_parameters=sum(p.numel() for _, p in trainable(trainer.model)),
+        total_parameters=sum(p.numel() for p in trainer.model.parameters()),
+        steps=len(steps),
+        epochs=job.config.epochs,
+        examples=len(job.data.rows),
+        truncated=job.data.truncated,
+        dropped=job.data.dropped,
+        first_loss=steps[0]["loss"],
+        final_loss=mean(last, "loss"),
+        seed=job.seed,
+        device=device_name(job.device),
+        dtype=job.dtype,
+    )
+
+
+def save_adapter(model: PeftModel, base: ModelConfig, folder: Path) -> None:
+    """Writes the adapter, naming its base as the user does, without any path that loading resolved."""
+    model.peft_config["default"].base_model_name_or_path = base.path
+    model.peft_config["default"].revision = base.revision
+    model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"])
+    (folder / "README.md").unlink(missing_ok=True)  # an empty form
+
+
+def out_of_memory(job: Job) -> RunError:
+    """Returns the error that tells how to train the same with less memory."""
+    config = job.config
+    halved = max(1, config.batch_size // 2)
+    split = math.ceil(job.batch_size / halved)
+    advice = (
+        f"batch_size {halved} with accumulation {split} trains the same"
+        if config.batch_size > 1
+        else "shorten max_length"
+    )
+    more = "" if config.gradient_checkpointing else "; or set gradient_checkpointing: true"
+    return RunError(
+        "The GPU ran out of memory while training",
+        f"batch_size {config.batch_size}, max_length {config.max_length}, {job.model.name}",
+        f"{advice}{more}; finished checkpoints are kept",
+    )

@@ -1,0 +1,87 @@
+"""What is seen of a training while it runs and afterwards: time, memory, progress, divergence, the log."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.training.checkpoints import checkpoint_facts
+from synthetic_instruction_tuner.training.job import Job
+from synthetic_instruction_tuner.training.metrics import peak_memory_gb
+
+Report = Callable[[int, int, dict[str, float]], None]
+"""Called after each step with the step, the number of steps, and the step's loss and other figures."""
+
+LOGGED = {
+    "loss": "loss",
+    "learning_rate": "learning_rate",
+    "grad_norm": "grad_norm",
+    "rewards/margins": "reward_margin",
+    "rewards/accuracies": "reward_accuracy",
+    "logps/chosen": "chosen_logps",
+    "logps/rejected": "rejected_logps",
+}
+
+
+class Clock:
+    """Seconds spent training and peak memory, added up over interrupted runs."""
+
+    def __init__(self, device: str, checkpoint: Path | None) -> None:
+        before = checkpoint_facts(checkpoint) if checkpoint else {"seconds": 0.0, "peak_memory_gb": 0.0}
+        self.device, self.seconds, self.peak = device, before["seconds"], before["peak_memory_gb"]
+        self.start = time.perf_counter()
+        if device != "cpu":
+            torch.cuda.reset_peak_memory_stats(device)
+
+    def facts(self) -> dict[str, float]:
+        """Returns both figures as of now."""
+        seconds = self.seconds + time.perf_counter() - self.start
+        return {"seconds": seconds, "peak_memory_gb": max(self.peak, peak_memory_gb(self.device))}
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Passes each step on to the progress display, and stops a training that has diverged."""
+
+    def __init__(self, report: Report | None, scaled: bool) -> None:
+        self.report, self.scaled = report, scaled
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: object) -> None:
+        """Runs after every step."""
+        if "loss" not in logs:
+            return
+        # With loss scaling (float16) an overflowing gradient is normal: the scaler skips that step.
+        watched = {"loss"} if self.scaled else {"loss", "grad_norm"}
+        bad = [name for name in watched if not math.isfinite(logs.get(name, 0.0))]
+        if bad:
+            raise RunError(
+                f"Training diverged at step {state.global_step}",
+                f"{' and '.join(sorted(bad))} is not a finite number",
+                f"lower learning_rate (now {args.learning_rate:g}), or raise warmup_share",
+            )
+        if self.report:
+            figures = {new: logs[old] for old, new in LOGGED.items() if old in logs}
+            self.report(state.global_step, state.max_steps, figures)
+
+
+def log_rows(steps: list[dict[str, Any]], job: Job) -> list[dict[str, Any]]:
+    """Returns one row per `log_steps` steps, with means over them and the last learning rate."""
+    size, examples = job.config.log_steps, len(job.data.rows)
+    rows = []
+    for window in (steps[i : i + size] for i in range(0, len(steps), size)):
+        step = window[-1]["step"]
+        means = {new: mean(window, old) for old, new in LOGGED.items() if old in window[-1]}
+        epoch = min(step * job.batch_size / examples, job.config.epochs)
+        rows.append({"step": step, "epoch": epoch, **means, "learning_rate": window[-1]["learning_rate"]})
+    return rows
+
+
+def mean(window: list[dict[str, Any]], key: str) -> float:
+    """Returns the mean of one figure over logged steps."""
+    return math.fsum(entry[key] for entry in window) / len(window)

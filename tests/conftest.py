@@ -1,0 +1,39 @@
+"""Shared fixtures: offline environment, random models of each architecture, the embedded nano models."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import pytest
+from random_models import write_model
+
+
+@pytest.fixture(scope="session")
+def random_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer Llama chat model with random weights."""
+    return write_model(tmp_path_factory.mktemp("models") / "llama", "llama")
+
+
+@pytest.fixture(scope="session")
+def random_mistral(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer Mistral chat model with random weights."""
+    return write_model(tmp_path_factory.mktemp("models") / "mistral", "mistral")
+
+
+@pytest.fixture(scope="session")
+def random_qwen2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer Qwen2 chat model with random weights."""
+    return write_model(tmp_path_factory.mktemp("models") / "qwen2", "qwen2")
+
+
+@pytest.fixture(scope="session")
+def random_reward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer DeBERTa-v2 reward model with random weights."""
+    return write_model(tmp_path_factory.mktemp("models") / "reward", "deberta")

@@ -1,0 +1,153 @@
+"""The engine gives each request what it would get alone, whatever else is in the batch."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, DynamicCache
+
+from random_models import write_model
+from synthetic_instruction_tuner.engines import transformers_engine
+from synthetic_instruction_tuner.engines.base import Request
+from synthetic_instruction_tuner.engines.decoding import supports_slots
+from synthetic_instruction_tuner.engines.sampling import draw, uniforms
+from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
+
+PAD = 0
+
+
+@pytest.fixture(scope="module", params=["llama", "mistral", "qwen2"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = write_model(tmp_path_factory.mktemp("engine") / request.param, request.param)
+    window = {"sliding_window": 6} if request.param == "mistral" else {}
+    return AutoModelForCausalLM.from_pretrained(folder, **window).eval()
+
+
+def engine(model: Any, batch_size: int = 4, soft_prompt: torch.Tensor | None = None) -> TransformersEngine:
+    return TransformersEngine(model, PAD, batch_size=batch_size, device="cpu", soft_prompt=soft_prompt)
+
+
+def requests(count: int = 16, seed: int = 0) -> list[Request]:
+    rng = random.Random(seed)
+    return [
+        Request(
+            prompt_ids=tuple(rng.randrange(260) for _ in range(rng.choice((1, 2, 9, 30)))),
+            seed=rng.randrange(2**63),
+            max_new_tokens=rng.randint(1, 16),
+            stop_ids=tuple(rng.sample(range(260), 20)),
+            temperature=rng.choice((0.0, 0.7, 1.0)),
+            top_p=rng.choice((0.5, 1.0)),
+        )
+        for _ in range(count)
+    ]
+
+
+def test_slots_serve_the_architecture(model: Any) -> None:
+    assert supports_slots(model, "cpu")
+
+
+def test_batched_is_single(model: Any) -> None:
+    asked = requests()
+    seen: list[int] = []
+    batched = engine(model, 5).generate(asked, seen.append)
+    assert batched == [engine(model, 1).generate([r])[0] for r in asked]
+    assert batched == list(reversed(engine(model, 64).generate(list(reversed(asked)))))
+    assert sum(seen) == len(asked)
+
+
+def test_plain_decoder_agrees(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = requests()
+    expected = engine(model).generate(asked)
+    monkeypatch.setattr(transformers_engine, "supports_slots", lambda *_: False)
+    assert engine(model).generate(asked) == expected
+
+
+def test_greedy_is_generate(model: Any) -> None:
+    asked = [replace(r, temperature=0.0) for r in requests()]
+    for request, completion in zip(asked, engine(model).generate(asked), strict=True):
+        ids = torch.tensor([request.prompt_ids])
+        out = model.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=request.max_new_tokens,
+            eos_token_id=list(request.stop_ids), pad_token_id=PAD,
+        )[0, ids.shape[1] :].tolist()  # fmt: skip
+        stopped = out[-1] in request.stop_ids
+        assert completion.token_ids == tuple(out[:-1] if stopped else out)
+        assert completion.finish_reason == ("stop" if stopped else "length")
+
+
+def test_stop_at_once_gives_an_empty_text(model: Any) -> None:
+    request = Request((1, 2, 3), 0, 5, tuple(range(model.config.vocab_size)))
+    assert engine(model).generate([request])[0].token_ids == ()
+    assert engine(model).generate([]) == []
+    with pytest.raises(ValueError, match="empty prompt"):
+        engine(model).generate([replace(request, prompt_ids=())])
+
+
+def test_soft_prompt(model: Any) -> None:
+    torch.manual_seed(1)
+    soft = torch.randn(5, model.config.hidden_size)
+    asked = [replace(r, max_new_tokens=6, stop_ids=()) for r in requests(8)]
+    batched = engine(model, 3, soft).generate(asked)
+    assert batched == [engine(model, 1, soft).generate([r])[0] for r in asked]
+    for request, completion in zip(asked, batched, strict=True):
+        if request.temperature:
+            continue
+        ids: list[int] = list(request.prompt_ids)
+        for token in completion.token_ids:
+            embeds = torch.cat([soft, model.get_input_embeddings()(torch.tensor(ids))])[None]
+            assert int(model(inputs_embeds=embeds).logits[0, -1].argmax()) == token
+            ids.append(token)
+
+
+@pytest.mark.parametrize("virtual", [0, 3])
+@torch.no_grad()
+def test_loglikelihood_is_the_naive_one(model: Any, virtual: int) -> None:
+    soft = torch.randn(virtual, model.config.hidden_size) if virtual else None
+    rng = random.Random(2)
+    shared = [rng.randrange(260) for _ in range(12)]
+    pairs = [(shared, [k]) for k in range(4)]
+    for _ in range(12):
+        context = [rng.randrange(260) for _ in range(rng.randint(1, 20))]
+        pairs.append((context, [rng.randrange(260) for _ in range(rng.randint(0, 6))]))
+    scores = engine(model, 3, soft).loglikelihood(pairs)
+    for (context, continuation), (value, greedy) in zip(pairs, scores, strict=True):
+        embeds = model.get_input_embeddings()(torch.tensor([*context, *continuation]))
+        embeds = embeds if soft is None else torch.cat([soft, embeds])
+        logits = model(inputs_embeds=embeds[None]).logits[0, virtual + len(context) - 1 : -1].float()
+        steps = logits.log_softmax(-1)[: len(continuation)]
+        wanted = torch.tensor(continuation, dtype=torch.long)
+        assert value == pytest.approx(float(steps.gather(1, wanted[:, None]).sum()), abs=1e-3)
+        assert greedy == bool((steps.argmax(-1) == wanted).all())
+
+
+def test_out_of_memory_halves_the_batch(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = requests(12)
+    expected = engine(model).generate(asked)
+    forward = model.forward
+
+    def limited(*args: Any, **kwargs: Any) -> Any:
+        if not isinstance(kwargs.get("past_key_values"), DynamicCache) and len(kwargs["input_ids"]) > 2:
+            raise torch.OutOfMemoryError("too much")
+        return forward(*args, **kwargs)
+
+    tried = engine(model, 8)
+    tried._slots = True
+    monkeypatch.setattr(model, "forward", limited)
+    assert tried.generate(asked) == expected
+    assert tried.batch_size == 2
+
+
+def test_draws_follow_the_distribution() -> None:
+    probabilities = torch.tensor([0.0, 0.5, 0.3, 0.0, 0.2, 0.0])
+    count = 20000
+    numbers = torch.from_numpy(uniforms(7, count))
+    assert float(numbers.min()) > 0 and float(numbers.max()) < 1
+    logits, ones = probabilities.log().expand(count, -1), torch.ones(count)
+    drawn = draw(logits, numbers, ones, None).bincount(minlength=6) / count
+    assert torch.allclose(drawn, probabilities, atol=0.015)
+    nucleus = draw(logits, numbers, ones, ones * 0.6).bincount(minlength=6) / count
+    assert torch.allclose(nucleus, torch.tensor([0, 0.625, 0.375, 0, 0, 0]), atol=0.015)

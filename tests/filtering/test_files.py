@@ -1,0 +1,116 @@
+"""Filtering files into a folder."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.filtering.files import filter_files
+from synthetic_instruction_tuner.recordfiles import read_records
+from synthetic_instruction_tuner.settings import FilterConfig
+
+PROSE = "people who walk along rivers often find that the morning light makes small towns look new and quiet"
+WORDS = PROSE.split()
+OURS = {".sit-filter", "kept.jsonl", "dropped.jsonl", "malformed.jsonl", "filter_report.json", "filter_report.md"}
+
+
+def text(seed: int, words: int) -> str:
+    return " ".join(random.Random(seed).sample(WORDS, k=len(WORDS)) * (words // len(WORDS) + 1))
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    rows = [
+        {"id": "a", "instruction": "Describe the river walk near my town.", "response": text(1, 40)},
+        {"id": "b", "instruction": "describe THE river walk near my town", "response": text(2, 40)},
+        {"id": "c", "instruction": "Say no to this question.", "response": "I cannot. " + text(3, 40)},
+        {"id": "d", "conversations": [{"from": "human", "value": "Quiet?"}, {"from": "gpt", "value": text(4, 40)}]},
+        {"id": "e", "prompt": "Name one thing about light.", "response": "\ud800 no"},
+        {"id": "f", "instruction": "What do people find in mornings?", "response": text(5, 40)},
+    ]
+    file = tmp_path / "mine.jsonl"
+    file.write_text("\n".join([*map(json.dumps, rows), "{broken", ""]))
+    return file
+
+
+def lines(file: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_what_is_written(mine: Path, tmp_path: Path) -> None:
+    out, seen = tmp_path / "out", []
+    report = filter_files([mine], out, FilterConfig(keep=2), seen.append)
+    assert {p.name for p in out.iterdir()} == OURS
+    assert seen == [1, 2, 3, 4, 5, 6]
+    assert [r["id"] for r in lines(out / "kept.jsonl")] == ["a", "d"]
+    dropped = [(r["record"]["id"], r["rule"], r["partner"], r["measured"]) for r in lines(out / "dropped.jsonl")]
+    assert dropped == [
+        ("b", "diversity", "a", 1.0),
+        ("c", "refusal", None, "I cannot @ 0"),
+        ("e", "length", None, 2),
+        ("f", "keep", None, None),
+    ]
+    assert [(r["file"], r["number"]) for r in lines(out / "malformed.jsonl")] == [("mine.jsonl", 7)]
+    assert json.loads((out / "filter_report.json").read_text()) == json.loads(report.to_json())
+    assert (report.records, report.kept, report.over, report.malformed) == (6, 2, 1, 1)
+
+
+def test_kept_records_can_be_read_again(mine: Path, tmp_path: Path) -> None:
+    filter_files([mine], tmp_path / "out")
+    kept = list(read_records([tmp_path / "out" / "kept.jsonl"], []))
+    originals = {r.id: r for r in read_records([mine], [])}
+    assert kept == [originals[r.id] for r in kept] and len(kept) == 3
+    again = filter_files([tmp_path / "out" / "kept.jsonl"], tmp_path / "again")
+    assert again.kept == again.records == 3
+    assert (tmp_path / "again" / "kept.jsonl").read_bytes() == (tmp_path / "out" / "kept.jsonl").read_bytes()
+
+
+def test_running_again_writes_the_same_bytes(mine: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    filter_files([mine], out)
+    first = {p.name: p.read_bytes() for p in out.iterdir()}
+    (out / "filter_report.json").unlink()  # as after a crash
+    filter_files([mine], out)
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == first
+
+
+def test_the_users_folder_is_left_alone(mine: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "kept.jsonl").write_text("precious")
+    with pytest.raises(UserError, match="not empty"):
+        filter_files([mine], out)
+    assert (out / "kept.jsonl").read_text() == "precious"
+
+
+def test_inputs_in_the_output_are_refused(mine: Path, tmp_path: Path) -> None:
+    filter_files([mine], tmp_path / "out")
+    with pytest.raises(UserError, match="output folder"):
+        filter_files([tmp_path / "out" / "kept.jsonl"], tmp_path / "out")
+
+
+def test_wrong_places_are_the_users_mistake(mine: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing"):
+        filter_files([], tmp_path / "out")
+    with pytest.raises(UserError, match=r"none\.jsonl"):
+        filter_files([tmp_path / "none.jsonl"], tmp_path / "out")
+    with pytest.raises(UserError, match=r"mine\.jsonl"):
+        filter_files([mine], mine)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_file_gives_an_empty_result(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("")
+    report = filter_files([tmp_path / "empty.jsonl"], tmp_path / "out")
+    assert report.records == 0
+    assert (tmp_path / "out" / "kept.jsonl").read_text() == ""
+
+
+def test_a_file_of_wrong_lines_only(tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_bytes(b"\xff\n[1]\n" + b"x" * 1_000_000 + b"\n" + b"{}\n" * 10_000)
+    report = filter_files([tmp_path / "bad.jsonl"], tmp_path / "out")
+    assert (report.records, report.malformed) == (0, 10_003)

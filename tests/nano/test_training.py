@@ -1,0 +1,249 @@
+"""Training of the nano models: exactness of the hand-written passes, sizes, formats, and that learning happens."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+from synthetic_instruction_tuner import nano
+from synthetic_instruction_tuner.nano import corpus, measure, reward, reward_data, train
+from synthetic_instruction_tuner.nano import tokenizer as tok
+from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
+from synthetic_instruction_tuner.nano.language import fit, save, schedule
+from synthetic_instruction_tuner.nano.recipes import RECIPES, config_of, reward_config
+from synthetic_instruction_tuner.nano.sampling import sample
+from synthetic_instruction_tuner.records import Message
+
+TOTAL_BYTES, MODEL_BYTES = 24_000_000, 5_000_000
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return corpus.learn_tokenizer(seed=0, documents=1500)
+
+
+def small_model(name: str, seed: int = 0):
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_config(config_of(RECIPES[name]), dtype=torch.float32).eval()
+    with torch.no_grad():  # larger weights than at the start, so that differences would show
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    return model
+
+
+def test_all_models_together_fit(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    total = 0
+    for name in nano.NAMES:
+        folder = tmp_path / name
+        if name == "reward":
+            model = AutoModelForSequenceClassification.from_config(reward_config())
+            reward.save_reward_model(model, tokenizer, folder, {})
+        else:
+            save(AutoModelForCausalLM.from_config(config_of(RECIPES[name])), folder)
+            tok.save_causal(tokenizer, folder)
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        assert size < MODEL_BYTES
+        total += size
+    assert total < TOTAL_BYTES - 100_000  # room for reports and cards
+
+
+@pytest.mark.parametrize("name", ["generator", "responder-mistral", "student-qwen2"])
+def test_forward_equals_the_library(name: str) -> None:
+    model = small_model(name)
+    ids = torch.randint(6, 2048, (2, 40))
+    cosines, sines = rotations(model.config, ids.device)
+    states = hidden_states(model, ids, cosines[:40], sines[:40])
+    logits = states @ model.model.embed_tokens.weight.T
+    torch.testing.assert_close(logits, model(ids).logits, atol=1e-3, rtol=1e-3)
+
+
+def test_saved_model_reloads_with_the_same_logits(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    for name in ("student-llama", "student-mistral", "student-qwen2"):
+        model = small_model(name)
+        save(model, tmp_path / name)
+        tok.save_causal(tokenizer, tmp_path / name)
+        again = AutoModelForCausalLM.from_pretrained(tmp_path / name)
+        assert again.dtype == torch.bfloat16
+        assert again.lm_head.weight.data_ptr() == again.model.embed_tokens.weight.data_ptr()
+        ids = torch.randint(6, 2048, (1, 20))
+        reference = small_model(name)
+        with torch.no_grad():
+            for parameter in reference.parameters():
+                parameter.copy_(parameter.to(torch.bfloat16))
+        wide = AutoModelForCausalLM.from_pretrained(tmp_path / name, dtype=torch.float32)
+        torch.testing.assert_close(wide(ids).logits, reference(ids).logits)
+        loaded = AutoTokenizer.from_pretrained(tmp_path / name)
+        check_causal_tokenizer(loaded, tokenizer)
+
+
+def check_causal_tokenizer(loaded, tokenizer: Tokenizer) -> None:
+    rng = Random(1)
+    for _ in range(10):
+        messages = corpus.chat_item(rng, "train", marks=0.5).messages
+        text = loaded.apply_chat_template([m.as_dict() for m in messages], tokenize=False)
+        assert text == tok.render(messages)
+        pieces = [tok.BOS_ID]
+        for message in messages:
+            role = loaded.convert_tokens_to_ids(f"<{message.role}>")
+            pieces += [role, *loaded(message.content)["input_ids"], tok.END_ID]
+        assert loaded(text)["input_ids"] == pieces == tokenizer.encode(text).ids
+        assert loaded.decode(loaded(messages[-1].content)["input_ids"]) == messages[-1].content
+    prompt = loaded.apply_chat_template([{"role": "user", "content": "Hi"}], add_generation_prompt=True, tokenize=False)
+    assert prompt == "<bos><user>Hi<end><assistant>" == tok.render([Message("user", "Hi")], True)
+    assert loaded.padding_side == "left"
+    assert (loaded.bos_token_id, loaded.eos_token_id, loaded.pad_token_id) == (tok.BOS_ID, tok.END_ID, tok.PAD_ID)
+    assert len(loaded("1234")["input_ids"]) == 4
+    assert len(loaded) == tokenizer.get_vocab_size()
+    assert loaded("  two  spaces \n").input_ids == tokenizer.encode("  two  spaces \n").ids
+
+
+def test_vocabulary_is_full_after_enough_text() -> None:
+    assert corpus.learn_tokenizer(seed=1, documents=3000).get_vocab_size() == tok.VOCABULARY
+
+
+def test_reward_tokenizer_makes_pairs(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    model = AutoModelForSequenceClassification.from_config(reward_config())
+    reward.save_reward_model(model, tokenizer, tmp_path, {})
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    expected = reward.encode_texts(tokenizer, "What is 1?", ["One.", "Two 2."])
+    assert loaded(["What is 1?"] * 2, ["One.", "Two 2."])["input_ids"] == expected
+    assert loaded.decode(expected[0]) == "<bos>What is 1?<end>One.<end>"
+    scores = reward.score(model.float().eval(), tokenizer, [("What is 1?", "One."), ("a b c", "Two 2.")])
+    encoded = loaded(["What is 1?", "a b c"], ["One.", "Two 2."], return_tensors="pt", padding=True)
+    assert scores == pytest.approx(model(**encoded).logits.squeeze(-1).tolist(), abs=1e-4)
+
+
+def test_fast_attention_bias_equals_the_library() -> None:
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_config(reward_config()).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    ids = torch.randint(6, 2048, (3, 90))
+    mask = torch.ones_like(ids)
+    mask[1, 50:] = 0
+    expected = model(input_ids=ids, attention_mask=mask).logits
+    with reward._fast_attention():
+        fast = model(input_ids=ids, attention_mask=mask).logits
+    assert not torch.equal(fast, expected)  # another order of sums: so it was not the library's
+    torch.testing.assert_close(fast, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_pools_do_not_depend_on_workers_and_streams_mix(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    file = tmp_path / "tokenizer.json"
+    tokenizer.save(str(file))
+    for name, workers in (("a", 1), ("b", 2)):
+        (tmp_path / name).mkdir()
+        corpus._make_pool(tmp_path / name, "marked", 20_000, file, workers, 0)
+    one, two = (corpus.Pool.load(tmp_path / name, "marked") for name in "ab")
+    size = min(len(one), len(two), 100)
+    assert all(np.array_equal(one.document(i), two.document(i)) for i in range(size))
+    assert all(one.document(i)[0] == tok.BOS_ID and one.document(i)[-1] == tok.END_ID for i in range(size))
+    text = corpus.stream({"clean": one, "marked": one}, 0.5, 30_000, seed=0)
+    assert len(text) == 30_000 and text[0] == tok.BOS_ID
+
+
+def test_base_documents_hold_no_chat_format(tokenizer: Tokenizer) -> None:
+    rng = Random(0)
+    for _ in range(100):
+        ids = tokenizer.encode(corpus.document(rng, "base")).ids
+        assert not {tok.USER_ID, tok.ASSISTANT_ID, tok.SYSTEM_ID} & set(ids)
+        assert ids[0] == tok.BOS_ID and ids[-1] == tok.END_ID
+
+
+def test_training_lowers_the_loss(tokenizer: Tokenizer) -> None:
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config_of(RECIPES["responder-llama"]), dtype=torch.float32)
+    rows = np.tile(np.array(tokenizer.encode("a b c d 1 2 3 " * 8).ids[:48], dtype=np.uint16), (48, 1))
+    result = fit("test", model, rows, rows[:4], 4e-3, 4, minutes=1)
+    assert result.steps == 12 and result.fresh_loss < result.first_loss - 1.5
+
+
+def test_training_ends_annealed_when_the_time_is_up(tokenizer: Tokenizer) -> None:
+    model = AutoModelForCausalLM.from_config(config_of(RECIPES["responder-llama"]), dtype=torch.float32)
+    rows = np.full((4000, 32), 7, dtype=np.uint16)
+    result = fit("test", model, rows, rows[:4], 4e-3, 2, minutes=0.01)
+    assert 1 <= result.steps < 2000
+    assert schedule(0) == 1 and schedule(1) == pytest.approx(0.05) == schedule(1.3)
+
+
+def test_sampling_equals_the_library_and_does_not_depend_on_the_batch() -> None:
+    model = small_model("student-qwen2")
+    prompts = [[0, 4, *range(10, 10 + n), 1, 5] for n in (3, 9, 1, 17)]
+    together = sample(model, prompts, temperature=0, seed=0, max_new_tokens=20)
+    alone = [sample(model, [p], temperature=0, seed=0, max_new_tokens=20)[0] for p in prompts]
+    assert together == alone
+    model.generation_config.pad_token_id = tok.PAD_ID
+    for prompt, (tokens, ended) in zip(prompts, together, strict=True):
+        expected = model.generate(torch.tensor([prompt]), max_new_tokens=20, do_sample=False, eos_token_id=tok.END_ID)
+        assert [*tokens, *([tok.END_ID] if ended else [])] == expected[0, len(prompt) :].tolist()
+
+
+def test_pair_loss_is_bradley_terry() -> None:
+    scores, labels = torch.tensor([[2.0, 1.0, 1.0]]), torch.tensor([[2, 0, 0]])
+    assert float(reward.pair_loss(scores, labels)) == pytest.approx(math.log(1 + math.exp(-1)))
+    equal = reward.pair_loss(torch.zeros(3, 4), torch.tensor([[0, 1, 2, 0], [0, 0, 0, 0], [2, 1, 0, 0]]))
+    assert float(equal) == pytest.approx(math.log(2))  # a group without a contrast does not count
+
+
+def test_groups_are_labelled_by_the_checkers() -> None:
+    rng = Random(0)
+    questions = reward_data.questions("test", "train", 60)
+    groups = [reward_data.group(rng, q, [q.truth + " Nonsense 123."], ["I cannot help."]) for q in questions]
+    assert sum(group is not None for group in groups) >= 58
+    for question, group in zip(questions, groups, strict=True):
+        if group:
+            assert group.answers[0].label == 2
+            assert len({a.text for a in group.answers}) == len(group.answers)
+            assert all(a.label == reward_data.worth(question, a.text) for a in group.answers)
+    assert reward_data.question_text([Message("system", "S"), Message("user", "Q")]) == "S\nQ"
+
+
+def test_reward_model_learns(tokenizer: Tokenizer) -> None:
+    rng, flats, groups = Random(0), [], []
+    for question in reward_data.questions("learn", "train", 24):
+        group = reward_data.group(rng, question, [], ["I cannot help with this.", "La la la la la la la."])
+        if group:
+            groups.append(group)
+            ids = reward.encode_texts(tokenizer, group.question, [a.text for a in group.answers])
+            flat = np.array([i for text in ids for i in text], dtype=np.uint16)
+            flats.append((flat, [len(i) for i in ids], [a.label for a in group.answers]))
+    data = reward.encode_groups(flats, "cpu")
+    model = reward.train_reward_model(data, epochs=4, tokens_per_step=2000, rate=1e-3, seed=0, minutes=0.1)
+    result = reward.pair_accuracy(groups, [[0.0] * len(g.answers) for g in groups])
+    assert result == {}  # only model answers count
+    scores = reward.score(model.eval(), tokenizer, [(groups[0].question, groups[0].answers[0].text)])
+    assert len(scores) == 1 and np.isfinite(scores[0])
+
+
+def test_archives_hold_every_model_and_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "PACK_LIMIT", 2500)
+    for name in nano.NAMES[:3]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(b"x" * 1000)
+    archives = train.pack(tmp_path, nano.NAMES[:3], tmp_path / "packs")
+    assert [a.name for a in archives] == ["models-generator.tar", f"models-{nano.NAMES[2]}.tar"]
+
+
+def test_path_names_the_models() -> None:
+    assert nano.path("reward").name == "reward"
+    with pytest.raises(KeyError, match="generator"):
+        nano.path("generater")
+
+
+def test_near_duplicates_and_tables() -> None:
+    texts = ["a b c d e f g h i j", "a b c d e f g h i k", "x y z", "a b c d e f g h i j k"]
+    assert measure.near_duplicates(texts) == [False, True, False, True]
+    shares = {"right": measure.share([True]), "clean": measure.share([True])}
+    row = {"parameters": 10**6, "T=0": shares, "T=0.7": shares}
+    table = measure.markdown({"chat": {"generator": row}, "base": {}, "seed": 1})
+    assert "| generator | 1.00M | 100.0 (0.0)" in table
+    json.dumps(row)

@@ -1,0 +1,197 @@
+"""Preference pairs: every guard, order independence, seeds, and the report's numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthetic_instruction_tuner.engines.base import Completion, Request
+from synthetic_instruction_tuner.preference.preference_builder import PreferenceBuilder, Refusal, request_seed
+from synthetic_instruction_tuner.preference.report import PreferenceReport, cohens_d
+from synthetic_instruction_tuner.records import Answer, Message, PreferencePair, Record
+from synthetic_instruction_tuner.settings import PreferConfig, SamplingConfig
+
+RECORD = Record("r", "Why?", "So.")
+
+
+def builder(**settings: Any) -> PreferenceBuilder:
+    return PreferenceBuilder(PreferConfig(**settings), seed=1)
+
+
+def answers(*parts: tuple[Any, ...]) -> list[Answer]:
+    """Answers of models a, b, c from (text, score[, truncated])."""
+    return [Answer("r", "abcdef"[i], p[0], score=p[1], truncated=len(p) > 2) for i, p in enumerate(parts)]
+
+
+def test_the_best_stands_against_the_worst() -> None:
+    pair = builder().pair(RECORD, answers(("mid", 0.5), ("good", 2.0), ("bad", -1.0)), "pair-000007")
+    assert isinstance(pair, PreferencePair)
+    assert (pair.id, pair.chosen, pair.rejected, pair.chosen_model, pair.rejected_model) == (
+        "pair-000007",
+        "good",
+        "bad",
+        "b",
+        "c",
+    )
+    assert pair.margin == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(
+    ("given_answers", "reason"),
+    [
+        ((), "too_few_answers"),
+        ((("x", 1.0),), "too_few_answers"),
+        ((("x", 1.0), ("  \n", 0.0)), "too_few_answers"),
+        ((("x", 1.0), ("y", math.nan)), "too_few_answers"),
+        ((("x", 1.0), ("y", None)), "too_few_answers"),
+        ((("x", 1.0), ("y", -math.inf)), "too_few_answers"),
+        ((("x", 1.0), (" x\n", 0.5)), "identical_answers"),
+        ((("x", 1.0), ("y", 1.0), ("z", 1.0)), "equal_scores"),
+        ((("x", 1.0), ("y", 0.75)), "small_margin"),
+        ((("x", 2.0, True), ("y", 0.0)), "chosen_truncated"),
+    ],
+)
+def test_guards(given_answers: tuple[Any, ...], reason: str) -> None:
+    refusal = builder(min_margin=0.25).pair(RECORD, answers(*given_answers))
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason == reason
+
+
+def test_equal_texts_count_once_and_a_third_still_makes_a_pair() -> None:
+    pair = builder().pair(RECORD, answers(("same", 1.0), ("same ", 1.0), ("other", 0.0)))
+    assert isinstance(pair, PreferencePair)
+    assert (pair.chosen, pair.rejected) == ("same", "other")
+
+
+def test_a_truncated_answer_may_be_rejected() -> None:
+    assert isinstance(builder().pair(RECORD, answers(("x", 1.0), ("y", 0.0, True))), PreferencePair)
+
+
+ANSWERS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "x", " x", "y", "long text"]),
+        st.sampled_from([None, math.nan, -1.0, 0.0, 0.1, 2.0]),
+        st.booleans(),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANSWERS, st.sampled_from([0.0, 0.5]), st.randoms(use_true_random=False))
+def test_a_pair_is_sound_and_does_not_depend_on_the_order(parts: list[Any], margin: float, rng: random.Random) -> None:
+    given_answers = [Answer("r", f"m{i}", text, cut, score) for i, (text, score, cut) in enumerate(parts)]
+    made = builder(min_margin=margin).pair(RECORD, given_answers)
+    rng.shuffle(given_answers)
+    assert builder(min_margin=margin).pair(RECORD, given_answers) == made
+    if isinstance(made, PreferencePair):
+        assert made.chosen.strip() != made.rejected.strip()
+        assert made.margin > margin
+        assert made.chosen.strip() and made.rejected.strip()
+
+
+def test_build_stops_at_the_wanted_number_and_numbers_the_pairs() -> None:
+    records = [Record(f"raw-{i}", "q", "a") for i in range(6)]
+    by_record = {
+        r.id: [Answer(r.id, "a", "good", score=1.0), Answer(r.id, "b", "good" if i == 1 else "bad", score=0.0)]
+        for i, r in enumerate(records)
+    }
+    del by_record["raw-2"]
+    pairs, refusals = builder(pairs=3).build(iter(records), by_record)
+    assert [(p.id, p.record_id) for p in pairs] == [
+        ("pair-000000", "raw-0"),
+        ("pair-000001", "raw-3"),
+        ("pair-000002", "raw-4"),
+    ]
+    assert [(r.record_id, r.reason) for r in refusals] == [("raw-1", "identical_answers"), ("raw-2", "too_few_answers")]
+
+
+class EchoEngine:
+    """Answers with the seed's digits; cut off when the limit is below three tokens."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def generate(self, requests: Sequence[Request], done: Any = None) -> list[Completion]:
+        self.requests += requests
+        return [Completion((r.seed % 50, 7), "length" if r.max_new_tokens < 3 else "stop") for r in requests]
+
+
+TOKENIZER = SimpleNamespace(decode=lambda ids, skip_special_tokens: f" {ids} ")
+TEMPLATE = SimpleNamespace(prompt_ids=lambda messages: [len(messages), 1], stop_ids=(9,), tokenizer=TOKENIZER)
+
+
+def test_answers_depend_on_seed_model_and_record_alone() -> None:
+    engine, records = (
+        EchoEngine(),
+        [Record(f"r{i}", "q", system="s", history=(Message("user", "h"),)) for i in range(4)],
+    )
+    make = builder(sampling=SamplingConfig(temperature=0.6, top_p=0.9, max_new_tokens=5))
+    whole = make.answer(records, "m", TEMPLATE, engine)  # type: ignore[arg-type]
+    parts = [a for r in reversed(records) for a in make.answer([r], "m", TEMPLATE, engine)]  # type: ignore[arg-type]
+    assert parts[::-1] == whole
+    request = engine.requests[0]
+    assert (request.prompt_ids, request.stop_ids, request.temperature, request.top_p) == ((3, 1), (9,), 0.6, 0.9)
+    assert whole[0].text == whole[0].text.strip() and not whole[0].truncated
+    assert len({request_seed(s, m, r) for s in (0, 1) for m in "ab" for r in ("r1", "r2")}) == 8
+    assert all(0 <= request_seed(0, "m", str(i)) < 2**63 for i in range(50))
+
+
+def test_a_cut_off_answer_is_marked() -> None:
+    made = builder(sampling=SamplingConfig(max_new_tokens=2)).answer([RECORD], "m", TEMPLATE, EchoEngine())  # type: ignore[arg-type]
+    assert made[0].truncated
+
+
+def test_scores_go_to_their_answers() -> None:
+    records = [Record("a", "qa"), Record("b", "qb")]
+    fake = SimpleNamespace(score=lambda items, done=None: [float(len(m[-1].content + text)) for m, text in items])
+    scored = builder().score(records, [Answer("b", "m", "xx"), Answer("a", "m", "x")], fake)  # type: ignore[arg-type]
+    assert [(a.record_id, a.score) for a in scored] == [("b", 4.0), ("a", 3.0)]
+
+
+def made_up() -> tuple[list[PreferencePair], list[Refusal], list[Answer]]:
+    rng = random.Random(0)
+    records = [Record(f"r{i}", f"Question {i} <script>", "a") for i in range(40)]
+    every = [
+        Answer(r.id, m, "word " * rng.randint(1, 30) + r.id, rng.random() < 0.1, round(rng.gauss(bonus, 1), 3))
+        for r in records
+        for m, bonus in (("big", 1.0), ("mid", 0.5), ("small", 0.0))
+    ]
+    by_record = {r.id: [a for a in every if a.record_id == r.id] for r in records}
+    return *builder().build(records, by_record), every
+
+
+def test_the_report_counts_what_is_there() -> None:
+    pairs, refusals, every = made_up()
+    made = PreferenceReport.from_pairs(pairs, refusals, every)
+    report = made.to_json()
+    assert made == PreferenceReport.from_pairs(pairs, refusals, list(reversed(every)))
+    assert json.loads(json.dumps(report)) == report
+    assert sum(m["chosen"] for m in report["models"].values()) == len(pairs) == report["pairs"]
+    assert sum(report["refusals"].values()) == report["refused"]
+    assert all(row["wins"] + row["losses"] + row["ties"] == 40 for row in report["wins"])
+    unequal = [(len(p.chosen.split()), len(p.rejected.split())) for p in pairs]
+    unequal = [(a, b) for a, b in unequal if a != b]
+    assert report["length"]["longer_chosen_share"] == pytest.approx(
+        sum(a > b for a, b in unequal) / len(unequal), abs=1e-6
+    )
+    assert report["margin"]["quantiles"]["0"] > 0
+    page = made.to_markdown()
+    assert "Who beats whom" in page and "    Question" in page and page == made.to_markdown()
+
+
+def test_an_empty_report_renders() -> None:
+    assert "0 pairs" in PreferenceReport.from_pairs([], [], []).to_markdown()
+
+
+def test_cohens_d() -> None:
+    assert cohens_d([2, 4, 6], [1, 3, 5]) == pytest.approx(0.5)
+    assert cohens_d([1, 1], [1, 1]) is None and cohens_d([1], [2, 3]) is None

@@ -1,0 +1,181 @@
+"""The report: what it claims agrees with the numbers, missing parts are left out, and no text can break out."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up import STUDENTS, comparison, full
+from markdown_it import MarkdownIt
+
+from synthetic_instruction_tuner.evaluation.statistics import holm
+from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
+from synthetic_instruction_tuner.reporting.html import render_html
+from synthetic_instruction_tuner.reporting.report import fence, inline, render_markdown, write_report
+from synthetic_instruction_tuner.reporting.report_data import ReportData, Sample
+
+
+class Tags(HTMLParser):
+    """Collects the tags and attributes that a browser would see."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("run")
+    write_report(full(), root / "docs/report.md", root / "evaluation/figures")
+    return root
+
+
+def test_a_full_report_has_its_figures_and_links_to_them(written: Path) -> None:
+    text = (written / "docs/report.md").read_text(encoding="utf-8")
+    links = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+    assert len(links) == len(set(links)) == 6
+    for link in links:
+        file = (written / "docs" / link).resolve()
+        assert file.read_bytes().startswith(b"\x89PNG") and 10_000 < file.stat().st_size < 400_000
+    assert {"Findings", "Results", "Training", "Samples", "Limits"} <= set(re.findall(r"^## (\S+)", text, re.MULTILINE))
+
+
+def test_the_page_needs_nothing_else_and_obeys_no_text_in_it(written: Path) -> None:
+    page = (written / "docs/report.html").read_text(encoding="utf-8")
+    seen = Tags(page).tags
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in seen}
+    images = [attrs for tag, attrs in seen if tag == "img"]
+    assert len(images) == 6 and all(str(a["src"]).startswith("data:image/png;base64,") for a in images)
+    assert all(str(a["href"]).startswith("#") for tag, a in seen if tag == "a")
+    assert not any(name.startswith("on") for _, attrs in seen for name in attrs)
+    assert "&lt;script&gt;" in page and "url(" not in page
+    ids = {a.get("id") for _, a in seen}
+    assert all(str(a["href"])[1:] in ids for tag, a in seen if tag == "a")
+
+
+def test_the_same_data_gives_the_same_files(written: Path, tmp_path: Path) -> None:
+    for path in write_report(full(), tmp_path / "docs/report.md", tmp_path / "evaluation/figures"):
+        assert path.read_bytes() == (written / path.relative_to(tmp_path)).read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    "variants", [("base",), ("base", "sft"), ("base", "sft", "dpo"), ("base", "sft", "prompt_tuning")]
+)
+def test_missing_methods_are_said_to_be_missing(variants: tuple[str, ...]) -> None:
+    text = render_markdown(full(variants))
+    assert ("Prompt tuning was not part" in text) == ("prompt_tuning" not in variants)
+    assert ("DPO was not part" in text) == ("dpo" not in variants)
+
+
+def test_an_almost_empty_run_still_has_a_report(tmp_path: Path) -> None:
+    report, page = write_report(ReportData("empty", "t4"), tmp_path / "report.md", tmp_path / "figures")
+    assert "nothing is claimed" in report.read_text(encoding="utf-8")
+    assert "<h1>" in page.read_text(encoding="utf-8")
+
+
+def test_one_student_one_item_and_unknown_errors(tmp_path: Path) -> None:
+    row = {
+        "model": "s",
+        "variant": "base",
+        "benchmark": "b",
+        "metric": "m",
+        "value": 0.0,
+        "standard_error": float("nan"),
+        "n": 1,
+    }
+    data = ReportData("r", "p", comparison=[row, row | {"variant": "sft", "delta_to_base": 1.0, "p_to_base": 1.0}])
+    text = write_report(data, tmp_path / "report.md", tmp_path)[0].read_text(encoding="utf-8")
+    assert "0.000 ± n/a" in text and "no evidence of a difference" in text
+
+
+CELLS = st.lists(
+    st.tuples(st.sampled_from([-0.2, -0.01, 0.0, 0.03, 0.4]), st.sampled_from([0.0001, 0.0099, 0.01, 0.02, 0.9])),
+    min_size=9,
+    max_size=9,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CELLS, CELLS)
+def test_claims_are_exactly_the_rows_with_a_small_p(to_base: list[Any], to_sft: list[Any]) -> None:
+    rows, i = [], 0
+    for row in (r for r in comparison() if r["metric"] in ("passed", "reward")):
+        row |= {"delta_to_base": None, "p_to_base": None, "delta_to_sft": None, "p_to_sft": None}
+        if row["variant"] != "base" and row["metric"] == "passed":
+            row["delta_to_base"], row["p_to_base"] = to_base[i]
+            if row["variant"] != "sft":
+                row["delta_to_sft"], row["p_to_sft"] = to_sft[i]
+            i += 1
+        rows.append(row)
+    data = ReportData("r", "p", comparison=rows)
+    made = findings(data)
+    cells = [
+        (r[f"delta_to_{ref}"], r[f"p_to_{ref}"])
+        for r in rows
+        for ref in ("base", "sft")
+        if r[f"p_to_{ref}"] is not None
+    ]
+    assert sum(len(f.above) for f in made) == sum(d > 0 and p < ALPHA for d, p in cells)
+    assert sum(len(f.below) for f in made) == sum(d < 0 and p < ALPHA for d, p in cells)
+    told = "\n".join(f.sentence() for f in made)
+    above = sum(int(n) for n in re.findall(r"above [\w ]+ for (\d+) of 3 students", told))
+    below = sum(int(n) for n in re.findall(r"below [\w ]+ for (\d+) of 3 students", told))
+    assert (above, below) == (sum(len(f.above) for f in made), sum(len(f.below) for f in made))
+    assert sorted(t.p_holm for t in all_tests(data)) == pytest.approx(sorted(holm([p for _, p in cells])))
+    assert len(made) == 5 and all(len(f.tests) == len(STUDENTS) for f in made)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text(
+        st.sampled_from("ab `*_[]()<>|\\&#~-=!:\n\"'1.x;") | st.characters(codec="utf-8", exclude_categories=["Cc"]),
+        max_size=40,
+    )
+)
+def test_text_stays_text(text: str) -> None:
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    shown = parser.parse(f"x\n\n{fence(text)}\n\ny")
+    assert [t.type for t in shown if t.type == "fence"] == ["fence"] and len(shown) == 7
+    assert shown[3].content == text.replace("\r", "\n") + "\n"
+    cell = parser.parse(f"| a | b |\n|---|---|\n| x{inline(text)} | y |")
+    inlines = [t for t in cell if t.type == "inline"]
+    assert len(inlines) == 4
+    assert {c.type for c in inlines[2].children or []} <= {"text", "text_special"}
+    assert "".join(c.content for c in inlines[2].children or []) == ("x" + " ".join(text.split())).strip()
+
+
+def test_the_marked_headline_is_used_and_negative_scores_are_drawn(tmp_path: Path) -> None:
+    rows = [row | {"headline": row["metric"] == "reward"} for row in comparison() if row["benchmark"] == "nano_mt"]
+    data = ReportData("r", "p", comparison=rows)
+    assert data.headlines == {"nano_mt": "reward"}
+    text = write_report(data, tmp_path / "report.md", tmp_path)[0].read_text(encoding="utf-8")
+    assert (tmp_path / "benchmarks.png").exists() and "nano_mt (reward): LoRA SFT is above base" in text
+
+
+def test_blank_lines_of_a_sample_stay() -> None:
+    data = ReportData("r", "p", samples=[Sample("s", "a\n\n\n\nb", {"base": "c"})])
+    assert "a\n\n\n\nb" in render_markdown(data)
+
+
+def test_reports_may_come_as_json_text() -> None:
+    data = ReportData("r", "p", filter_report='{"records": 0, "passed": 0, "kept": 0, "over": 0, "funnel": []}')
+    assert data.filter_report["records"] == 0
+
+
+def test_the_title_is_escaped() -> None:
+    assert "<title>&lt;b&gt;</title>" in render_html("# x", "<b>", {})
+
+
+def test_the_template_in_docs_is_the_packaged_one() -> None:
+    root = Path(__file__).parents[2]
+    packaged = root / "src/synthetic_instruction_tuner/reporting/templates/report_template.md"
+    assert (root / "docs/report_template.md").read_bytes() == packaged.read_bytes()

@@ -1,0 +1,177 @@
+"""A training that is killed at any moment ends like one that was not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synthetic_instruction_tuner.records import PreferencePair, Record
+from synthetic_instruction_tuner.settings import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig
+from synthetic_instruction_tuner.training import exact_resume
+from synthetic_instruction_tuner.training import trainer as shared
+from synthetic_instruction_tuner.training.checkpoints import MARKER
+from synthetic_instruction_tuner.training.dpo import Dpo
+from synthetic_instruction_tuner.training.lora_sft import LoraSft
+from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
+
+Report = Callable[..., None]
+Train = Callable[..., Any]
+FAST: dict[str, Any] = {"batch_size": 2, "accumulation": 2, "checkpoint_steps": 2, "learning_rate": 1e-2}
+RESULT = ("final/adapter_model.safetensors", "final/adapter_config.json", "training_log.jsonl", "data_order.jsonl")
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing in the code under test handles it."""
+
+
+@pytest.fixture(scope="module")
+def sft(tmp_path_factory: pytest.TempPathFactory, student: ModelConfig, records: list[Record]) -> Path:
+    """An uninterrupted LoRA training with dropout."""
+    output = tmp_path_factory.mktemp("whole") / "sft"
+    LoraSft(SftConfig(**FAST)).train(student, records, output)
+    return output
+
+
+@pytest.fixture(params=["sft", "prompt_tuning", "dpo"])
+def train(
+    request: pytest.FixtureRequest, student: ModelConfig, records: list[Record], pairs: list[PreferencePair], sft: Path
+) -> Train:
+    """Trains into a folder; one for each method."""
+    if request.param == "sft":
+        return lambda output, report=None: LoraSft(SftConfig(**FAST)).train(student, records, output, report)
+    if request.param == "prompt_tuning":
+        config = PromptTuningConfig(**FAST, virtual_tokens=4)
+        return lambda output, report=None: PromptTuning(config).train(student, records, output, report)
+    dpo = DpoConfig(**FAST | {"epochs": 3.0})
+    return lambda output, report=None: Dpo(dpo).train(student, sft / "final", pairs, output, report)
+
+
+def same(one: Path, other: Path) -> bool:
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in RESULT)
+
+
+def kill_at(wanted: int, seen: list[int]) -> Report:
+    def report(step: int, total: int, figures: dict[str, float]) -> None:
+        seen.append(step)
+        if step == wanted:
+            raise Killed
+
+    return report
+
+
+def test_resumed_equals_uninterrupted(tmp_path: Path, train: Train) -> None:
+    whole = train(tmp_path / "whole")
+    seen: list[int] = []
+    for step in (3, 6):  # between checkpoints, and at a step whose checkpoint is not yet written
+        with pytest.raises(Killed):
+            train(tmp_path / "broken", kill_at(step, seen))
+    assert len(list((tmp_path / "broken/checkpoints").glob("checkpoint-*"))) <= 2
+    resumed = train(tmp_path / "broken", kill_at(0, seen))
+    assert seen[:7] == [1, 2, 3, 3, 4, 5, 6]
+    assert seen[7] == 5  # the last complete checkpoint was at step 4
+    assert same(tmp_path / "whole", tmp_path / "broken")
+    assert (resumed.first_loss, resumed.final_loss) == (whole.first_loss, whole.final_loss)
+    assert not (tmp_path / "broken/checkpoints").exists()
+
+
+def test_a_killed_process_leaves_a_training_that_goes_on(
+    tmp_path: Path, sft: Path, student: ModelConfig, records: list[Record]
+) -> None:
+    output = tmp_path / "sft"
+    if (child := os.fork()) == 0:  # a real kill -9, without paying for the imports again
+        LoraSft(SftConfig(**FAST)).train(
+            student, records, output, lambda step, *_: step == 5 and os.kill(os.getpid(), signal.SIGKILL)
+        )
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    LoraSft(SftConfig(**FAST)).train(student, records, output)
+    assert same(output, sft)
+
+
+def test_a_checkpoint_that_was_not_finished_is_ignored(
+    tmp_path: Path, sft: Path, student: ModelConfig, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Path] = []
+    real = exact_resume.complete_checkpoint
+
+    def dies(folder: Path, facts: dict[str, float]) -> None:
+        calls.append(folder)
+        if len(calls) == 2:
+            (folder / "optimizer.pt").write_bytes(b"half")
+            raise Killed
+        real(folder, facts)
+
+    monkeypatch.setattr(exact_resume, "complete_checkpoint", dies)
+    with pytest.raises(Killed):
+        LoraSft(SftConfig(**FAST)).train(student, records, tmp_path)
+    assert not (calls[1] / MARKER).exists()
+    seen: list[int] = []
+    LoraSft(SftConfig(**FAST)).train(student, records, tmp_path, kill_at(0, seen))
+    assert seen[0] == 3
+    assert same(tmp_path, sft)
+
+
+def test_a_result_that_was_not_finished_is_written_again(
+    tmp_path: Path, sft: Path, student: ModelConfig, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(shared, "save_adapter", lambda *_: (_ for _ in ()).throw(Killed))
+        LoraSft(SftConfig(**FAST)).train(student, records, tmp_path)
+    assert not (tmp_path / "final").exists()
+    seen: list[int] = []
+    LoraSft(SftConfig(**FAST)).train(student, records, tmp_path, kill_at(0, seen))
+    assert seen == []
+    assert same(tmp_path, sft)
+
+
+@pytest.mark.parametrize("change", ["seed", "config", "data"])
+def test_changed_settings_or_data_start_over(
+    tmp_path: Path, student: ModelConfig, records: list[Record], change: str
+) -> None:
+    seen: list[int] = []
+    with pytest.raises(Killed):
+        LoraSft(SftConfig(**FAST)).train(student, records, tmp_path, kill_at(3, seen))
+    config = SftConfig(**FAST | {"learning_rate": 5e-3}) if change == "config" else SftConfig(**FAST)
+    data = records[:-1] if change == "data" else records
+    LoraSft(config, seed=int(change == "seed")).train(student, data, tmp_path, kill_at(0, seen))
+    assert seen[3] == 1
+
+
+def test_a_smaller_micro_batch_continues(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
+    seen: list[int] = []
+    with pytest.raises(Killed):
+        LoraSft(SftConfig(**FAST)).train(student, records, tmp_path, kill_at(3, seen))
+    smaller = SftConfig(**FAST | {"batch_size": 1, "accumulation": 4, "gradient_checkpointing": True})
+    metrics = LoraSft(smaller).train(student, records, tmp_path, kill_at(0, seen))
+    assert seen[3] == 3
+    assert metrics.steps == 11
+
+
+def test_the_trained_rows_are_those_in_the_order_file(
+    tmp_path: Path, student: ModelConfig, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import json
+
+    from synthetic_instruction_tuner.training import supervised
+
+    trained: list[list[int]] = []
+    step = supervised.SupervisedTrainer.training_step
+
+    def spy(self: Any, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        sizes = inputs["attention_mask"].sum(1).tolist()
+        trained.extend(ids[:n] for ids, n in zip(inputs["input_ids"].tolist(), sizes, strict=True))
+        return step(self, model, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(supervised.SupervisedTrainer, "training_step", spy)
+    LoraSft(SftConfig(**FAST)).train(student, records, tmp_path)
+    template = supervised.ChatTemplate.from_tokenizer(supervised.load_tokenizer(student))
+    ids = {record.id: template.training_ids(record.messages())[0] for record in records}
+    order = [json.loads(line)["id"] for line in (tmp_path / "data_order.jsonl").read_text().splitlines()]
+    assert trained == [ids[id] for id in order]
+    shutil.rmtree(tmp_path)

@@ -1,0 +1,215 @@
+"""Each method, trained for a few steps on a random model."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.models import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.records import PreferencePair, Record
+from synthetic_instruction_tuner.settings import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig
+from synthetic_instruction_tuner.training import supervised
+from synthetic_instruction_tuner.training.dpo import Dpo
+from synthetic_instruction_tuner.training.lora_sft import LoraSft
+from synthetic_instruction_tuner.training.metrics import TrainingMetrics
+from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
+
+FAST: dict[str, Any] = {"batch_size": 4, "accumulation": 1, "learning_rate": 5e-2, "log_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def sft(tmp_path_factory: pytest.TempPathFactory, student: ModelConfig, records: list[Record]) -> Path:
+    """A folder with a trained LoRA adapter."""
+    output = tmp_path_factory.mktemp("sft")
+    LoraSft(SftConfig(**FAST)).train(student, records, output)
+    return output
+
+
+def log(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (output / "training_log.jsonl").read_text().splitlines()]
+
+
+def test_sft_learns_and_leaves_what_it_promises(sft: Path, student: ModelConfig, records: list[Record]) -> None:
+    metrics = json.loads((sft / "metrics.json").read_text())
+    assert metrics["final_loss"] < metrics["first_loss"] - 0.15
+    assert {path.name for path in sft.iterdir()} == {"final", "metrics.json", "training_log.jsonl", "data_order.jsonl"}
+    assert {path.name for path in (sft / "final").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    assert json.loads((sft / "final/adapter_config.json").read_text())["base_model_name_or_path"] == student.path
+    order = [json.loads(line)["id"] for line in (sft / "data_order.jsonl").read_text().splitlines()]
+    assert sorted(order[:42]) == sorted(3 * [record.id for record in records])
+    rows = log(sft)
+    assert [row["step"] for row in rows] == [2, 4, 6, 8, 10, 11]
+    assert rows[-1]["epoch"] == 3.0
+    assert set(rows[0]) == {"step", "epoch", "loss", "learning_rate", "grad_norm"}
+
+
+def test_the_adapter_is_float32_lora_on_seven_linear_layers(sft: Path) -> None:
+    weights = load_file(str(sft / "final/adapter_model.safetensors"))
+    assert len(weights) == 2 * 7 * 2  # A and B of seven layers in two blocks
+    assert {weight.dtype for weight in weights.values()} == {torch.float32}
+
+
+def test_metrics_go_through_json(sft: Path) -> None:
+    data = json.loads((sft / "metrics.json").read_text())
+    del data["fingerprint"]
+    metrics = TrainingMetrics.from_json(data)
+    assert metrics.to_json() == data
+    assert (metrics.steps, metrics.examples, metrics.device, metrics.dtype) == (11, 14, "cpu", "float32")
+    assert 0 < metrics.trained_tokens < metrics.tokens
+    assert 0 < metrics.trainable_parameters < metrics.total_parameters
+
+
+def test_finished_training_is_not_repeated(sft: Path, student: ModelConfig, records: list[Record]) -> None:
+    steps: list[int] = []
+    again = LoraSft(SftConfig(**FAST)).train(student, records, sft, lambda step, *_: steps.append(step))
+    assert steps == []
+    assert again.steps == 11
+
+
+def test_first_loss_is_the_models_own_on_the_answers(
+    tmp_path: Path, student: ModelConfig, records: list[Record]
+) -> None:
+    config = SftConfig(**FAST | {"batch_size": 1, "epochs": 1.0})
+    metrics = LoraSft(config).train(student, records[:1], tmp_path)
+    template = supervised.ChatTemplate.from_tokenizer(load_tokenizer(student))
+    ids, trained = template.training_ids(records[0].messages())
+    labels = torch.tensor([[i if t else -100 for i, t in zip(ids, trained, strict=True)]])
+    model = load_causal_lm(student, "float32", "cpu")
+    assert metrics.first_loss == pytest.approx(model(torch.tensor([ids]), labels=labels).loss.item(), abs=1e-5)
+    assert metrics.trained_tokens == sum(trained)
+
+
+def test_accumulated_batches_train_like_large_ones(
+    tmp_path: Path, student: ModelConfig, records: list[Record]
+) -> None:
+    calm = FAST | {"lora": {"dropout": 0.0}, "epochs": 1.0, "log_steps": 1}
+    LoraSft(SftConfig(**calm | {"batch_size": 8})).train(student, records, tmp_path / "large")
+    LoraSft(SftConfig(**calm | {"batch_size": 2, "accumulation": 4})).train(student, records, tmp_path / "small")
+    large, small = ([row["loss"] for row in log(tmp_path / name)] for name in ("large", "small"))
+    assert small == pytest.approx(large, abs=1e-4)
+
+
+def test_half_precision_weights_still_get_a_float32_adapter(
+    tmp_path: Path, student: ModelConfig, records: list[Record]
+) -> None:
+    metrics = LoraSft(SftConfig(**FAST), dtype="bfloat16").train(student, records, tmp_path)
+    weights = load_file(str(tmp_path / "final/adapter_model.safetensors"))
+    assert {weight.dtype for weight in weights.values()} == {torch.float32}
+    assert metrics.dtype == "bfloat16"
+    assert metrics.final_loss < metrics.first_loss
+
+
+def test_the_cpu_head_trains_like_trls_own(
+    tmp_path: Path, student: ModelConfig, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synthetic_instruction_tuner.training import trainer
+
+    config = PromptTuningConfig(**FAST | {"epochs": 1.0})
+    PromptTuning(config).train(student, records, tmp_path / "ours")
+    monkeypatch.setattr(trainer, "PLAIN_HEADS", set())
+    PromptTuning(config).train(student, records, tmp_path / "trl")
+    ours, theirs = ([row["loss"] for row in log(tmp_path / name)] for name in ("ours", "trl"))
+    assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def test_gradient_checkpointing_trains_the_same(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
+    for name in ("off", "on"):
+        config = SftConfig(**FAST | {"epochs": 1.0, "gradient_checkpointing": name == "on"})
+        LoraSft(config).train(student, records, tmp_path / name)
+    off, on = ([row["loss"] for row in log(tmp_path / name)] for name in ("off", "on"))
+    assert on == pytest.approx(off, abs=1e-4)
+
+
+def test_a_soft_prompt_learns_and_can_start_as_text(
+    tmp_path: Path, student: ModelConfig, records: list[Record]
+) -> None:
+    config = PromptTuningConfig(**FAST | {"learning_rate": 0.1, "virtual_tokens": 5, "init_text": "abc"})
+    metrics = PromptTuning(config).train(student, records, tmp_path)
+    weights = load_file(str(tmp_path / "final/adapter_model.safetensors"))
+    assert weights["prompt_embeddings"].shape == (5, 32)
+    assert metrics.trainable_parameters == 5 * 32
+    assert metrics.final_loss < metrics.first_loss
+
+
+def test_dpo_starts_at_ln_2_and_widens_the_margin(
+    tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair]
+) -> None:
+    before = (sft / "final/adapter_model.safetensors").read_bytes()
+    config = DpoConfig(**FAST | {"learning_rate": 1e-3, "epochs": 4.0})
+    metrics = Dpo(config).train(student, sft / "final", pairs, tmp_path)
+    assert metrics.first_loss == pytest.approx(math.log(2), abs=1e-5)
+    rows = log(tmp_path)
+    assert abs(rows[0]["reward_margin"]) < rows[-1]["reward_margin"]
+    assert rows[-1]["reward_accuracy"] > 0.7
+    assert {"chosen_logps", "rejected_logps"} <= set(rows[0])
+    assert (sft / "final/adapter_model.safetensors").read_bytes() == before
+    after = load_file(str(tmp_path / "final/adapter_model.safetensors"))
+    assert set(after) == set(load_file(str(sft / "final/adapter_model.safetensors")))
+
+
+def test_the_reference_is_the_sft_policy_whatever_the_batches(
+    tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cached log-probabilities equal those of the merged SFT model, one answer at a time."""
+    from synthetic_instruction_tuner.training import dpo
+
+    tables: list[dict[str, torch.Tensor]] = []
+    monkeypatch.setattr(dpo, "save_file", lambda table, path: (tables.append(table), _save(table, path)))
+    Dpo(DpoConfig(**FAST)).train(student, sft / "final", pairs, tmp_path)
+    model = load_causal_lm(student, "float32", "cpu", adapter=sft / "final")
+    template = supervised.ChatTemplate.from_tokenizer(load_tokenizer(student))
+    for row, pair in enumerate(dpo.tokenize_pairs(pairs, template, 1024).rows[:3]):
+        ids = torch.tensor([pair.rejected.ids])
+        logps = model(ids).logits[0, :-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
+        wanted = logps[torch.tensor(pair.rejected.trained[1:])].sum().item()
+        assert tables[0]["rejected"][row].item() == pytest.approx(wanted, abs=1e-3)
+
+
+def _save(table: dict[str, torch.Tensor], path: str) -> None:
+    from safetensors.torch import save_file
+
+    save_file(table, path)
+
+
+def test_a_wrong_reference_is_noticed(
+    tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synthetic_instruction_tuner.training import dpo
+
+    wrong = {"chosen": torch.zeros(10), "rejected": torch.zeros(10)}
+    monkeypatch.setattr(dpo, "_reference", lambda job, trainer: wrong)
+    with pytest.raises(RunError, match="reference is not the policy"):
+        Dpo(DpoConfig(**FAST)).train(student, sft / "final", pairs, tmp_path)
+
+
+def test_a_diverging_loss_stops_with_advice(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
+    with pytest.raises(RunError, match="diverged") as caught:
+        LoraSft(SftConfig(**FAST | {"learning_rate": 1e25, "warmup_share": 0.0})).train(student, records, tmp_path)
+    assert "learning_rate" in caught.value.fix
+    assert not (tmp_path / "final").exists()
+
+
+def test_out_of_memory_names_the_way_out(
+    tmp_path: Path, student: ModelConfig, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(supervised.SupervisedTrainer, "compute_loss", full)
+    with pytest.raises(RunError, match="out of memory") as caught:
+        LoraSft(SftConfig(**FAST)).train(student, records, tmp_path)
+    assert "batch_size 2 with accumulation 2" in caught.value.fix
+    assert "gradient_checkpointing" in caught.value.fix
+
+
+def test_empty_data_is_refused_before_anything_is_loaded(tmp_path: Path, student: ModelConfig) -> None:
+    with pytest.raises(UserError, match="no record"):
+        LoraSft(SftConfig()).train(student, [], tmp_path / "x")
+    assert not (tmp_path / "x").exists()
