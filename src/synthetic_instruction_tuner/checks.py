@@ -62,7 +62,12 @@ def check_disk(config: Config, folder: RunFolder) -> Check:
         place = place.parent
     free = shutil.disk_usage(place).free / 1e9
     needed = needed_gb(config)
-    return Check("disk", free >= needed, f"{free:.1f} GB free in {place.resolve()}, about {needed:.1f} GB needed", "Free some space, or use another --run-dir.")
+    return Check(
+        "disk",
+        free >= needed,
+        f"{free:.1f} GB free in {place.resolve()}, about {needed:.1f} GB needed",
+        "Free some space, or use another --run-dir.",
+    )
 
 
 def needed_gb(config: Config) -> float:
@@ -89,7 +94,9 @@ def _found(model: ModelConfig) -> str:
     from .modelfiles import local_folder
 
     folder = local_folder(model)
-    return "inside the package" if model.path.startswith("nano:") else f"in {folder}" if folder else "on the Hub or cached"
+    if model.path.startswith("nano:"):
+        return "inside the package"
+    return f"in {folder}" if folder else "on the Hub or cached"
 
 
 def _model_fix(model: ModelConfig) -> str:

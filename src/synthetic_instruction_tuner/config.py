@@ -6,7 +6,6 @@ wrong value stops here, before anything is loaded, and names the nearest valid k
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
+from .configerrors import explain, nearest
 from .errors import UserError
 from .settings import (
     EngineConfig,
@@ -101,7 +101,7 @@ def parse_config(data: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise _explain(error, data) from None
+        raise explain(error, Config) from None
 
 
 def profile_names() -> list[str]:
@@ -112,9 +112,10 @@ def profile_names() -> list[str]:
 
 def profile_data(name: str) -> dict[str, Any]:
     """Returns a packaged profile's values."""
-    if name not in profile_names():
-        known = ", ".join(profile_names())
-        raise UserError(f"There is no profile '{name}'.", f"Profiles: {known}.", f"Use --profile {_nearest(name, profile_names()) or 'nano'}.")
+    names = profile_names()
+    if name not in names:
+        near = nearest(name, names) or "nano"
+        raise UserError(f"There is no profile '{name}'.", f"Profiles: {', '.join(names)}.", f"Use --profile {near}.")
     text = (resources.files(__package__) / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
     return {"profile": name} | (yaml.safe_load(text) or {})
 
@@ -122,57 +123,96 @@ def profile_data(name: str) -> dict[str, Any]:
 def fingerprint(*parts: object) -> str:
     """Returns a short hash of JSON-able values and pydantic models, the same on every machine."""
     plain = [p.model_dump(mode="json") if isinstance(p, BaseModel) else p for p in parts]
-    text = json.dumps(plain, sort_keys=True, ensure_ascii=False, default=lambda m: m.model_dump(mode="json"))
+    text = json.dumps(plain, sort_keys=True, default=lambda m: m.model_dump(mode="json"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        data = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise UserError(f"The configuration file {file} cannot be read.", str(error.strerror or error)) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"The configuration file {file} is not valid YAML.", " ".join(str(error).split())) from None
+        reason = error.strerror or str(error)
+        raise UserError(f"The configuration file {file} cannot be read.", reason, "Check the path.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or an impossible date
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"The configuration file {file} is not valid YAML.", reason, "Write 'key: value' lines; indent with spaces."
+        ) from None
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise UserError(f"The configuration file {file} must hold keys and values.", f"It holds a {type(data).__name__}.")
+        kind = type(data).__name__
+        raise UserError(
+            f"The configuration file {file} must hold keys and values.",
+            f"It holds a {kind}.",
+            "Write for example 'filter: {min_words: 10}'.",
+        )
     return data
 
 
 def _merge(base: dict[str, Any], extra: Mapping[str, Any]) -> None:
     for key, value in extra.items():
-        if isinstance(value, Mapping) and isinstance(base.get(key), dict) and key != "domains":
-            _merge(base[key], value)
-        else:
+        old = base.get(key)
+        if value is None and isinstance(old, dict):
+            continue  # a section whose lines are all commented out
+        if isinstance(value, Mapping) and isinstance(old, dict) and key != "domains" and "path" not in value:
+            _merge(old, value)
+        else:  # also another model: nothing of the earlier one, such as its number of weights, holds for it
             base[key] = value
 
 
 def _override(data: dict[str, Any], text: str) -> None:
     path, equals, raw = text.partition("=")
     if not equals or not path.strip():
-        raise UserError(f"--set {text} is not understood.", "It must be a key, '=' and a value.", "Write for example --set filter.min_words=10")
-    try:
-        value = yaml.safe_load(raw)
-        if isinstance(value, str):
-            value = _number(value)
-    except yaml.YAMLError:
-        value = raw
+        example = "Write for example --set filter.min_words=10"
+        raise UserError(f"--set {text} is not understood.", "It must be a key, '=' and a value.", example)
     keys = path.strip().split(".")
     place: Any = data
-    for i, key in enumerate(keys):
-        if isinstance(place, list):
-            if not key.isdigit() or int(key) >= len(place):
-                raise UserError(f"--set {text}: there is no '{key}' in {'.'.join(keys[:i])}.", f"It is a list of {len(place)}; count from 0.")
-            key = int(key)  # type: ignore[assignment]
-        elif not isinstance(place, dict):
-            place = None
-        if place is None:
-            raise UserError(f"--set {text}: {'.'.join(keys[:i])} has no keys below it.", "It holds a single value.")
-        if i == len(keys) - 1:
-            place[key] = value
-        else:
-            place = place[key] if isinstance(place, list) else place.setdefault(key, {})
+    for depth, key in enumerate(keys[:-1]):
+        place = _below(place, key, text, keys[:depth])
+    if isinstance(place, list):
+        place[_position(place, keys[-1], text, keys[:-1])] = _value(raw)
+        return
+    if keys[-1] == "path" and "path" in place:
+        place.pop("parameters", None)  # those of the model that stood there
+    place[keys[-1]] = _value(raw)
+
+
+def _below(place: Any, key: str, text: str, above: list[str]) -> Any:
+    """The dict or list under the key, made where there is none; a model's plain path becomes a dict."""
+    where: Any = _position(place, key, text, above) if isinstance(place, list) else key
+    if isinstance(place, dict) and place.get(key) is None:
+        place[key] = {}
+    if isinstance(place[where], str) and above[:1] == ["models"]:
+        place[where] = {"path": place[where]}
+    if not isinstance(place[where], (dict, list)):
+        above = [*above, key]
+        raise UserError(
+            f"--set {text}: {'.'.join(above)} has no keys below it.",
+            "It holds a single value.",
+            f"Write --set {'.'.join(above)}=VALUE.",
+        )
+    return place[where]
+
+
+def _position(place: list[Any], key: str, text: str, above: list[str]) -> int:
+    if not key.isdecimal() or int(key) >= len(place):
+        where = ".".join(above)
+        last = f"{where}.{len(place) - 1}"
+        raise UserError(
+            f"--set {text}: there is no '{key}' in {where}.",
+            f"It is a list of {len(place)}; they count from 0.",
+            f"The last is {last}." if place else f"Set {where} as a whole, as a YAML list.",
+        )
+    return int(key)
+
+
+def _value(raw: str) -> Any:
+    try:
+        value = yaml.safe_load(raw)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return raw
+    return _number(value) if value == raw.strip() else value  # not what stood in quotes
 
 
 def _number(text: str) -> str | float:
@@ -181,36 +221,3 @@ def _number(text: str) -> str | float:
         return float(text) if text.strip()[:1] in "+-.0123456789" else text
     except ValueError:
         return text
-
-
-def _explain(error: ValidationError, data: Mapping[str, Any]) -> UserError:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(p) for p in first["loc"])
-    more = f" ({error.error_count() - 1} more after this)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        valid = valid_keys()
-        parent = ".".join(str(p) for p in first["loc"][:-1])
-        siblings = [k for k in valid if k.rpartition(".")[0] == parent]
-        near = _nearest(where, valid) or _nearest(where.rpartition(".")[2], [s.rpartition(".")[2] for s in siblings])
-        fix = f"Did you mean '{near}'?" if near else f"Keys there: {', '.join(s.rpartition('.')[2] for s in siblings) or 'none'}."
-        return UserError(f"There is no setting '{where}'.{more}", "The key is unknown.", fix)
-    if first["type"] == "missing":
-        return UserError(f"The setting '{where}' is missing.{more}", "It has no default.", "Name it in your file, or start from a profile.")
-    message = first["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(first["input"], (dict, BaseModel)) else f", got {first['input']!r}"
-    return UserError(f"The setting '{where}' has a wrong value.{more}", f"{message}{shown}.", f"See 'sit plan --profile {data.get('profile', 'nano')}' for what it may be.")
-
-
-def _nearest(word: str, known: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return near[0] if near else None
-
-
-def valid_keys(model: type[BaseModel] = Config, prefix: str = "") -> list[str]:
-    """Returns every setting's dotted key."""
-    keys = []
-    for name, field in model.model_fields.items():
-        keys.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += valid_keys(field.annotation, f"{prefix}{name}.")
-    return keys

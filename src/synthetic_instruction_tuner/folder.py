@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,12 +91,7 @@ class RunFolder:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"The run folder {self.root} cannot be made.", str(error.strerror), "Choose another --run-dir.") from None
-        if not os.access(self.root, os.W_OK):
-            raise UserError(f"The run folder {self.root} cannot be written.", "Permission denied.", "Choose another --run-dir.")
-        lock = FileLock(self.root / ".lock")
-        try:
+            lock = FileLock(self.root / ".lock")
             lock.acquire(timeout=0)
         except Timeout:
             raise UserError(
@@ -105,6 +99,9 @@ class RunFolder:
                 "Another process is working in it.",
                 "Wait for it to end ('sit status' shows where it is), or use another --run-dir.",
             ) from None
+        except OSError as error:
+            cause = error.strerror or str(error)
+            raise UserError(f"The run folder {self.root} cannot be used.", cause, "Choose another --run-dir.") from None
         try:
             yield
         finally:

@@ -5,9 +5,11 @@ torch is imported inside the functions: `sit plan` and `sit --help` must start f
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import platform
+import shutil
 import sys
 import warnings
 from dataclasses import dataclass
@@ -42,24 +44,34 @@ class Hardware:
     torch_version: str
     transformers_version: str
 
+    def describe(self) -> str:
+        """Returns the machine in a few words."""
+        gpu = f"{self.device_name} ({self.gpu_memory_gb} GB), " if self.gpu_memory_gb else ""
+        return f"{gpu}{self.cores} CPU cores, {self.memory_gb} GB of memory"
 
-def detect() -> Hardware:
-    """Returns this machine; imports torch."""
-    import torch
 
-    found = {"device": "cpu", "device_name": platform.processor() or platform.machine()}
-    memory = capability = None
-    if torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(0)
-        found = {"device": "cuda", "device_name": properties.name}
-        memory, capability = round(properties.total_memory / _GB, 1), (properties.major, properties.minor)
+def detect(wanted: str = "auto") -> Hardware:
+    """Returns this machine; torch is imported only where there is an NVIDIA driver to ask about.
+
+    Args:
+        wanted: the setting `engine.device`; ``cpu`` leaves a GPU out of account.
+    """
+    device, name, memory, capability = "cpu", platform.processor() or platform.machine(), None, None
+    if wanted != "cpu" and shutil.which("nvidia-smi"):
+        import torch
+
+        if torch.cuda.is_available():
+            properties = torch.cuda.get_device_properties(0)
+            device, name = "cuda", properties.name
+            memory, capability = round(properties.total_memory / _GB, 1), (properties.major, properties.minor)
     return Hardware(
-        **found,
+        device=device,
+        device_name=name,
         cores=available_cores(),
         memory_gb=round(_main_memory() / _GB, 1),
         gpu_memory_gb=memory,
         capability=capability,
-        torch_version=str(torch.__version__),
+        torch_version=_version("torch"),
         transformers_version=_version("transformers"),
     )
 
@@ -135,6 +147,11 @@ def peak_memory_gb() -> float:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return float(torch.cuda.max_memory_allocated() / _GB)
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / _GB
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
@@ -142,7 +159,9 @@ def peak_memory_gb() -> float:
 
 
 def reset_peak_memory() -> None:
-    """Starts a new peak on a GPU; a process's resident peak cannot be reset."""
+    """Starts a new peak, on a GPU and, where Linux allows it, of the process's resident memory."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()

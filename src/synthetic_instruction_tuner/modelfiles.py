@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import struct
@@ -52,11 +53,17 @@ def identity(model: ModelConfig) -> dict[str, Any]:
 
 
 def shape(model: ModelConfig) -> ModelShape | None:
-    """Returns a local model's sizes, or a rough guess from the parameter count in the profile or the Hub id; else None."""
+    """Returns a local model's sizes, or a guess from its configured number of weights, or None."""
     folder = local_folder(model)
-    if folder is None or not (folder / "config.json").is_file():
-        return _guess(model.parameters) if model.parameters else None
+    if folder is not None:
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
+            return _measured(folder)  # a broken file is the doctor's matter, not the plan's
+    return _guess(model.parameters) if model.parameters else None
+
+
+def _measured(folder: Path) -> ModelShape:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = config.get("text_config", config)  # of models that also see or hear
     layers, hidden = int(config["num_hidden_layers"]), int(config["hidden_size"])
     heads = int(config.get("num_attention_heads", 1))
     kv_heads = int(config.get("num_key_value_heads") or heads)
@@ -79,6 +86,8 @@ def _parameters(folder: Path) -> float:
     for file in folder.glob("*.safetensors"):
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
+            if length > file.stat().st_size:
+                raise ValueError(f"{file} is cut off or no safetensors file")
             header = json.loads(stream.read(length))
         total += sum(prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
     return float(total)

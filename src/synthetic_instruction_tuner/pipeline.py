@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .atomicfiles import write_text
 from .config import Config, fingerprint
 from .errors import SitError, UserError
 from .folder import RunFolder
 from .hardware import Hardware, peak_memory_gb, reset_peak_memory
 from .progress import Display, duration
-from .recordfiles import write_text
 from .stages import dpo, evaluate, filter, generate, prefer, prompt_tuning, report, sft
 from .stages.context import Context, Outcome, Stage
 from .store import StageState, Stopwatch, Store, set_aside

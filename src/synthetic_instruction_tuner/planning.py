@@ -62,10 +62,11 @@ class StageEstimate:
 def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
     """Returns the estimates of all stages, in order."""
     speed = _speed(hardware)
+    pairs = config.generate.count
     work = _Work(config, speed, 2 if hardware.device == "cuda" else 4)
     return [
         work.generate(),
-        StageEstimate("filter", 0.3 + config.generate.count / 5000, 0.3, f"{config.generate.count:,} pairs, five rules"),
+        StageEstimate("filter", 0.3 + pairs / 5000, 0.3, f"{pairs:,} pairs, five rules"),
         work.prefer(),
         work.train("sft", config.train.sft, config.models.students, work.kept, "LoRA"),
         work.train("prompt_tuning", config.train.prompt_tuning, work.prompt_tuned(), work.kept, "soft prompt"),
@@ -87,10 +88,13 @@ class _Work:
     def generate(self) -> StageEstimate:
         settings, model = self.config.generate, self.config.models.generator
         seconds = IMPORT_SECONDS + self.load(model)
-        seconds += self.decode(model, settings.count, INSTRUCTION_SHARE * settings.instruction.max_new_tokens, settings.batch)
-        seconds += self.decode(model, settings.count, ANSWER_SHARE * settings.response.max_new_tokens, settings.batch)
+        asked = INSTRUCTION_SHARE * settings.instruction.max_new_tokens
+        answered = ANSWER_SHARE * settings.response.max_new_tokens
+        seconds += self.decode(model, settings.count, asked, settings.batch)
+        seconds += self.decode(model, settings.count, answered, settings.batch)
         limit = settings.instruction.max_new_tokens + settings.response.max_new_tokens
-        return StageEstimate("generate", seconds, self.memory(model, limit), f"{settings.count:,} pairs with {model.name}")
+        detail = f"{settings.count:,} pairs with {model.name}"
+        return StageEstimate("generate", seconds, self.memory(model, limit), detail)
 
     def prefer(self) -> StageEstimate:
         settings, models = self.config.prefer, self.config.models
@@ -107,9 +111,12 @@ class _Work:
         which, students = self.config.train.prompt_tuning.students, self.config.models.students
         return students[: {"first": 1, "all": len(students), "none": 0}[which]]
 
-    def train(self, stage: str, settings: TrainerConfig, students: tuple[ModelConfig, ...], n: int, what: str) -> StageEstimate:
+    def train(
+        self, stage: str, settings: TrainerConfig, students: tuple[ModelConfig, ...], n: int, what: str
+    ) -> StageEstimate:
         response = self.config.generate.response if stage != "dpo" else self.config.prefer.sampling
-        length = min(INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens + ANSWER_SHARE * response.max_new_tokens, settings.max_length)
+        asked = INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens
+        length = min(asked + ANSWER_SHARE * response.max_new_tokens, settings.max_length)
         passes = (2 + 2 / 3 / settings.epochs) if stage == "dpo" else 1.0  # two answers; the reference reads them once
         tokens = n * settings.epochs * length * passes * (4 / 3 if settings.gradient_checkpointing else 1)
         steps = n * settings.epochs / settings.batch_size
@@ -140,7 +147,8 @@ class _Work:
         if rows == 0:
             return 0.0
         at_once = min(self.config.engine.batch_size, batch, rows)
-        return self.forward(model, rows * length, rows / at_once * length * 1.35)  # the longest text keeps a batch going
+        passes = rows / at_once * length * 1.35  # the longest text keeps a batch going
+        return self.forward(model, rows * length, passes)
 
     def forward(self, model: ModelConfig, tokens: float, passes: float) -> float:
         """Seconds of so many forward passes over so many tokens in all."""

@@ -44,7 +44,9 @@ class Display:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live:
             self._live.stop()
             self._live = None
@@ -75,7 +77,7 @@ class Display:
 
     @contextmanager
     def task(self, label: str, total: int, unit: str, done: int = 0) -> Iterator[Callable[..., None]]:
-        """Shows a task of `total` units; yields ``advance(n, note="")``."""
+        """Shows a task of `total` units, 0 when nobody knows; yields ``advance(n, note="")``."""
         if self._live:
             with self._live_task(label, total, unit, done) as advance:
                 yield advance
@@ -87,10 +89,12 @@ class Display:
     def _live_task(self, label: str, total: int, unit: str, done: int) -> Iterator[Callable[..., None]]:
         assert self._live
         live = self._live
-        bar = live.add_task(label, total=total, unit=unit, note="", completed=done)
+        bar = live.add_task(label, total=total or None, unit=unit, note="", completed=done)
 
         def advance(n: int = 1, note: str | None = None) -> None:
-            live.update(bar, advance=n, **({"note": note} if note is not None else {}))
+            live.update(bar, advance=n)
+            if note is not None:
+                live.update(bar, note=note)
 
         try:
             yield advance
@@ -106,11 +110,12 @@ class Display:
             nonlocal last, count
             count += n
             now = time.monotonic()
-            if now - last < LINE_EVERY or count >= total:
+            if now - last < LINE_EVERY or 0 < total <= count:
                 return
             last = now
             left = (now - start) / max(count - first, 1) * (total - count)
-            self.say(f"  {label}: {count:,} of {total:,} {unit}, about {duration(left)} left{'; ' + note if note else ''}")
+            amount = f"{count:,} of {total:,} {unit}, about {duration(left)} left" if total else f"{count:,} {unit}"
+            self.say(f"  {label}: {amount}" + (f"; {note}" if note else ""))
 
         yield advance
 

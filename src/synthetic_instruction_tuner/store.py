@@ -1,9 +1,9 @@
 """The run's memory: one SQLite file in which every batch of work is committed whole.
 
-The only module with SQL. A *unit* is a resumable piece of work (one stage, or one model's part of it) named by a text that
-includes its key; a unit consists of numbered batches, a batch of rows. A batch that was committed once is never made
-again; its digest shows whether somebody edited it. Work under an old key stays where it is, so that going back to an
-earlier setting finds it.
+The only module with SQL. A *unit* is a resumable piece of work (one stage, or one model's part of it) named by a text
+that includes its key; a unit consists of numbered batches, a batch of rows. A batch that was committed once is never
+made again; its digest shows whether somebody edited it. Work under an old key stays where it is, so that going back to
+an earlier setting finds it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -19,22 +20,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from .atomicfiles import sync_folder
 from .errors import RunError, SitError, UserError
 
 SCHEMA_VERSION = 1
+SIDE_FILES = ("-wal", "-shm", "-journal")
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS stages (
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE stages (
     name TEXT PRIMARY KEY, key TEXT NOT NULL, status TEXT NOT NULL, seconds REAL NOT NULL, peak_memory_gb REAL,
     rows_in INTEGER, rows_out INTEGER, digest TEXT, note TEXT NOT NULL DEFAULT '', part TEXT NOT NULL DEFAULT '{}');
-CREATE TABLE IF NOT EXISTS batches (
+CREATE TABLE batches (
     unit TEXT NOT NULL, number INTEGER NOT NULL, rows INTEGER NOT NULL, digest TEXT NOT NULL, seconds REAL NOT NULL,
     PRIMARY KEY (unit, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS rows (
+CREATE TABLE rows (
     unit TEXT NOT NULL, batch INTEGER NOT NULL, position INTEGER NOT NULL, payload TEXT NOT NULL,
     PRIMARY KEY (unit, batch, position)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS measurements (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE measurements (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
 Row = dict[str, Any]
@@ -80,16 +83,24 @@ class Store:
             UserError: it was written by another version, or is absent and `readonly`.
         """
         if readonly and not path.exists():
-            raise UserError(f"There is no run in {path.parent}.", f"{path.name} is not there.", "Start one with 'sit run'.")
+            cause = f"{path.name} is not there."
+            raise UserError(f"There is no run in {path.parent}.", cause, "Start one with 'sit run'.")
+        db = None
         try:
-            if path.exists() and path.stat().st_size == 0:
+            if not path.exists():
+                _create(path)
+            if path.is_file() and path.stat().st_size == 0:
                 raise sqlite3.DatabaseError("the file is empty")
-            target = f"{path.resolve().as_uri()}?mode=ro" if readonly else str(path)
-            db = sqlite3.connect(target, isolation_level=None, uri=readonly, timeout=30, check_same_thread=False)
+            target = f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rw'}"
+            db = sqlite3.connect(target, isolation_level=None, uri=True, timeout=30, check_same_thread=False)
             store = cls(path, db)
             store._prepare(readonly)
-        except sqlite3.Error as error:
-            raise damaged(path, str(error)) from None
+        except BaseException as error:
+            if db:
+                db.close()
+            if isinstance(error, sqlite3.Error):
+                raise _explain(path, error) from None
+            raise
         return store
 
     def _prepare(self, readonly: bool) -> None:
@@ -99,12 +110,10 @@ class Store:
         verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
-        if not readonly:
-            self._db.executescript(SCHEMA)
         found = self._db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-        if found is None and not readonly:
-            self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
-        elif found is not None and found[0] != str(SCHEMA_VERSION):
+        if found is None:
+            raise sqlite3.DatabaseError("its format is not named in it")
+        if found[0] != str(SCHEMA_VERSION):
             raise UserError(
                 f"The run in {self.path.parent} was written by another version.",
                 f"Its store has format {found[0]}, this version reads {SCHEMA_VERSION}.",
@@ -130,11 +139,11 @@ class Store:
 
     def batch_numbers(self, unit: str) -> set[int]:
         """Returns the numbers of the unit's committed batches."""
-        return {n for (n,) in self._db.execute("SELECT number FROM batches WHERE unit = ?", (unit,))}
+        return {n for (n,) in self._read("SELECT number FROM batches WHERE unit = ?", unit)}
 
     def row_count(self, unit: str) -> int:
         """Returns how many rows the unit has."""
-        return int(self._db.execute("SELECT coalesce(sum(rows), 0) FROM batches WHERE unit = ?", (unit,)).fetchone()[0])
+        return int(self._read("SELECT coalesce(sum(rows), 0) FROM batches WHERE unit = ?", unit)[0][0])
 
     def rows(self, unit: str) -> Iterator[Row]:
         """Yields the unit's rows in order, batch by batch.
@@ -142,8 +151,7 @@ class Store:
         Raises:
             RunError: a batch is not what was committed.
         """
-        batches = self._db.execute("SELECT number, digest FROM batches WHERE unit = ? ORDER BY number", (unit,)).fetchall()
-        for number, digest in batches:
+        for number, digest in self._read("SELECT number, digest FROM batches WHERE unit = ? ORDER BY number", unit):
             payloads = self._payloads(unit, number)
             if _digest(payloads) != digest:
                 raise damaged(self.path, f"batch {number} of {unit} is not what was written")
@@ -165,28 +173,44 @@ class Store:
 
     def drop_damaged(self) -> list[str]:
         """Forgets the batches that are not what was committed; returns their names."""
-        bad = []
-        for unit, number, digest in self._db.execute("SELECT unit, number, digest FROM batches").fetchall():
-            if _digest(self._payloads(unit, number)) != digest:
-                bad.append(f"{unit} batch {number}")
-                with self._transaction():
-                    self._db.execute("DELETE FROM rows WHERE unit = ? AND batch = ?", (unit, number))
-                    self._db.execute("DELETE FROM batches WHERE unit = ? AND number = ?", (unit, number))
-        return bad
+        bad = [
+            (unit, number)
+            for unit, number, digest in self._read("SELECT unit, number, digest FROM batches")
+            if not self._is_whole(unit, number, digest)
+        ]
+        # Rows whose batch is not listed would stand in the way when the batch is made again.
+        loose = "SELECT unit, batch FROM rows EXCEPT SELECT unit, number FROM batches"
+        bad += self._read(loose)
+        for unit, number in bad:
+            with self._transaction():
+                self._db.execute("DELETE FROM rows WHERE unit = ? AND batch = ?", (unit, number))
+                self._db.execute("DELETE FROM batches WHERE unit = ? AND number = ?", (unit, number))
+        return [f"{unit} batch {number}" for unit, number in bad]
+
+    def _is_whole(self, unit: str, number: int, digest: str) -> bool:
+        try:
+            return _digest(self._payloads(unit, number)) == digest
+        except RunError:  # not even text
+            return False
 
     def _payloads(self, unit: str, number: int) -> list[str]:
+        query = "SELECT payload FROM rows WHERE unit = ? AND batch = ? ORDER BY position"
+        return [payload for (payload,) in self._read(query, unit, number)]
+
+    def _read(self, query: str, *values: object) -> list[Any]:
         try:
-            query = "SELECT payload FROM rows WHERE unit = ? AND batch = ? ORDER BY position"
-            return [p for (p,) in self._db.execute(query, (unit, number))]
-        except sqlite3.DatabaseError as error:
-            raise damaged(self.path, str(error)) from None
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise _explain(self.path, error) from None
 
     # Stages
 
     def stage(self, name: str) -> StageState | None:
         """Returns what is known about the stage, or None when it never started."""
-        found = self._db.execute("SELECT * FROM stages WHERE name = ?", (name,)).fetchone()
-        return StageState(*found[:9], json.loads(found[9])) if found else None
+        for row in self._read("SELECT * FROM stages WHERE name = ?", name):
+            columns = [*row[:-1], json.loads(row[-1])]
+            return StageState(*columns)
+        return None
 
     def begin_stage(self, name: str, key: str, part: dict[str, Any]) -> None:
         """Marks the stage as running under the key; time spent under the same key is kept."""
@@ -212,7 +236,8 @@ class Store:
         """Marks the stage as done."""
         with self._transaction():
             self._db.execute(
-                "UPDATE stages SET status = 'done', digest = ?2, rows_in = ?3, rows_out = ?4, note = ?5 WHERE name = ?1",
+                """UPDATE stages SET status = 'done', digest = ?2, rows_in = ?3, rows_out = ?4, note = ?5
+                WHERE name = ?1""",
                 (name, digest, rows_in, rows_out, note),
             )
 
@@ -228,9 +253,9 @@ class Store:
 
     def drop_units(self, prefix: str) -> None:
         """Forgets every unit whose name starts with the prefix."""
-        units = {u for (u,) in self._db.execute("SELECT DISTINCT unit FROM batches") if u.startswith(prefix)}
-        for unit in units:
-            self.drop_unit(unit)
+        for (unit,) in self._read("SELECT DISTINCT unit FROM batches"):
+            if unit.startswith(prefix):
+                self.drop_unit(unit)
 
     # Measurements
 
@@ -241,8 +266,8 @@ class Store:
 
     def measurement(self, name: str) -> Any:
         """Returns the value kept under the name, or None."""
-        found = self._db.execute("SELECT value FROM measurements WHERE name = ?", (name,)).fetchone()
-        return json.loads(found[0]) if found else None
+        found = self._read("SELECT value FROM measurements WHERE name = ?", name)
+        return json.loads(found[0][0]) if found else None
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -250,12 +275,9 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             self._undo()
             raise _explain(self.path, error) from None
-        except sqlite3.DatabaseError as error:
-            self._undo()
-            raise damaged(self.path, str(error)) from None
         except BaseException:
             self._undo()
             raise
@@ -285,10 +307,23 @@ def set_aside(path: Path) -> Path | None:
     number = 1
     while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
-    os.rename(path, target)
-    for tail in ("-wal", "-shm"):
-        path.with_name(path.name + tail).unlink(missing_ok=True)
+    # The log first: beside a new store it would be read as that store's own.
+    for tail in ("-wal", "-shm", ""):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path.with_name(path.name + tail), target.with_name(target.name + tail))
     return target
+
+
+def _create(path: Path) -> None:
+    """Makes an empty store under another name and renames it, so that a crash never leaves half of one."""
+    new = path.with_name(f".{path.name}.new")
+    for stale in (new, *(path.with_name(f"{name}{tail}") for name in (path.name, new.name) for tail in SIDE_FILES)):
+        stale.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
+        db.executescript(f"PRAGMA synchronous=FULL; BEGIN; {SCHEMA} COMMIT;")
+        db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
+    os.replace(new, path)
+    sync_folder(path.parent)
 
 
 def damaged(path: Path, cause: str) -> RunError:
@@ -303,18 +338,29 @@ def damaged(path: Path, cause: str) -> RunError:
 def disk_full(path: Path) -> RunError:
     """Returns the error for a full disk."""
     return RunError(
-        "The disk is full.", f"{path} could not be written; all earlier work is safe.", "Free some space, then run the same command again."
+        "The disk is full.",
+        f"{path} could not be written; all earlier work is safe.",
+        "Free some space, then run the same command again.",
     )
 
 
-def _explain(path: Path, error: sqlite3.OperationalError) -> SitError:
-    if "full" in str(error):
+def _explain(path: Path, error: sqlite3.Error) -> SitError:
+    text = str(error)
+    if "disk is full" in text or ("disk I/O" in text and _is_full(path.parent)):
         return disk_full(path)
-    if "locked" in str(error):
-        return UserError(f"The run in {path.parent} is in use.", "Another process is writing to it.", "Wait for it, or use another --run-dir.")
-    if "readonly" in str(error) or "unable to open" in str(error):
-        return UserError(f"{path} cannot be written.", str(error), "Check the folder's permissions.")
-    return RunError(f"The store {path} could not be written.", str(error), "Run the same command again.")
+    if "locked" in text:
+        fix = "Wait for it, or use another --run-dir."
+        return UserError(f"The run in {path.parent} is in use.", "Another process is writing to it.", fix)
+    if "readonly" in text or "unable to open" in text:
+        return UserError(f"{path} cannot be opened.", text, "Check the folder and its permissions.")
+    if "disk I/O" in text:
+        return RunError(f"The store {path} cannot be reached.", text, "Check the disk, then run it again.")
+    return damaged(path, text)
+
+
+def _is_full(folder: Path) -> bool:
+    # SQLite reports a log that cannot grow as an input/output error.
+    return shutil.disk_usage(folder).free < 1 << 20
 
 
 def _canonical(value: object) -> str:

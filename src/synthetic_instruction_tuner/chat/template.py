@@ -35,13 +35,14 @@ class ChatTemplate:
     """Token ids of conversations for one tokenizer. Made by `from_tokenizer`.
 
     Attributes:
+        tokenizer: the tokenizer that it was made from.
         stop_ids: any of these ends a turn: of the user, of the assistant, or the whole text.
         end_of_turn_ids: what the model has to write after its answer; trained as part of it.
         cut_text: plain text that ends a user's turn where the template has no special token for it; else empty.
     """
 
     def __init__(self, tokenizer: Any, parts: bool, extra_stops: Sequence[int] = ()) -> None:
-        self._tokenizer, self._parts = tokenizer, parts
+        self.tokenizer, self._parts = tokenizer, parts
         # A fixed date: the same conversation has the same ids tomorrow.
         source = tokenizer.get_chat_template()
         self._source = _FIXED_DATE + source if "strftime_now" in source else source
@@ -116,7 +117,7 @@ class ChatTemplate:
         end = self._end_text or ""
         whole = self._encode(prompt_text + answer + end)
         if whole[: len(prompt)] != prompt:  # a token spans the border; a model that is asked never sees that token
-            whole = prompt + self._tokenizer.encode(answer + end, add_special_tokens=False)
+            whole = prompt + self.tokenizer.encode(answer + end, add_special_tokens=False)
         if not self._end_text:
             whole += self.end_of_turn_ids
         assert whole[: len(prompt)] == prompt
@@ -124,7 +125,7 @@ class ChatTemplate:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of a completion: no special tokens, no NUL, no lone surrogate, no outer whitespace."""
-        text = str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+        text = str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
         return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "").strip()
 
     def _prompt_text(self, messages: Sequence[Message]) -> str:
@@ -156,18 +157,18 @@ class ChatTemplate:
     def _end(self, turns: _Turns) -> tuple[str, list[int]]:
         """Returns the text after an answer up to its first special token, and its ids."""
         for text in (turns.after_answer, turns.between_turns):
-            ids = self._tokenizer.encode(text, add_special_tokens=False)
+            ids = self.tokenizer.encode(text, add_special_tokens=False)
             place = next((k for k, token in enumerate(ids) if token in self._special), None)
             if place is not None:
-                special = self._tokenizer.convert_ids_to_tokens(ids[place])
+                special = self.tokenizer.convert_ids_to_tokens(ids[place])
                 head, found, _ = text.partition(special)
                 return (head + special if found else ""), ids[: place + 1]
-        if self._tokenizer.eos_token_id is None:
+        if self.tokenizer.eos_token_id is None:
             raise _unusable("no special token ends the assistant's turn", "Use a tokenizer with an end-of-text token.")
-        return "", [self._tokenizer.eos_token_id]
+        return "", [self.tokenizer.eos_token_id]
 
     def _first_special(self, text: str) -> int | None:
-        ids = self._tokenizer.encode(text, add_special_tokens=False)
+        ids = self.tokenizer.encode(text, add_special_tokens=False)
         return next((token for token in ids if token in self._special), None)
 
     def _split(self, messages: Sequence[Message], marker: str) -> tuple[str, str]:
@@ -183,7 +184,7 @@ class ChatTemplate:
             turns = [{"role": t["role"], "content": [{"type": "text", "text": t["content"]}]} for t in turns]
         try:
             return str(
-                self._tokenizer.apply_chat_template(
+                self.tokenizer.apply_chat_template(
                     turns, chat_template=self._source, tokenize=False, add_generation_prompt=generation,
                     enable_thinking=False, date_string=_DATE,
                 )
@@ -194,7 +195,7 @@ class ChatTemplate:
             raise _unusable(f"it refuses the turns {roles} ({error})", fix) from error
 
     def _encode(self, text: str) -> list[int]:
-        ids = list(self._tokenizer.encode(text, add_special_tokens=False))
+        ids = list(self.tokenizer.encode(text, add_special_tokens=False))
         return [self._bos, *ids] if self._bos is not None and ids[:1] != [self._bos] else ids
 
 

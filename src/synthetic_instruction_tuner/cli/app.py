@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-import click
 import typer
 from rich.console import Console
 
@@ -78,13 +77,7 @@ def _exit_code(arguments: list[str]) -> int:
         return int(result or 0)
     except SitError as error:
         return _show(error)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        return 2
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _say("Interrupted. What was finished is kept; the same command goes on from there.")
         return 130
     except BrokenPipeError:
@@ -93,6 +86,9 @@ def _exit_code(arguments: list[str]) -> int:
     except OSError as error:
         return _show(_disk_error(error))
     except Exception as error:
+        if show := getattr(error, "show", None):  # a usage error, of whichever click typer brings along
+            show()
+            return 2
         return _show(_unexpected(error))
 
 

@@ -37,7 +37,7 @@ def plan(
     if settings:
         typer.echo(resolved.as_json(), nl=False)
         return
-    hardware = detect(resolved.engine.device, with_torch=False)
+    hardware = detect(resolved.engine.device)
     estimates = estimate(resolved, hardware)
     if as_json:
         typer.echo(json.dumps({"config": resolved.model_dump(mode="json"), "stages": [dataclasses.asdict(e) for e in estimates]}))

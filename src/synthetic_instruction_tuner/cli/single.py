@@ -62,9 +62,21 @@ def filter_(
     from ..filtering.files import filter_files
     from ..progress import Display
 
-    with Display(quiet=quiet or as_json) as display, display.task("judging", 0, "records") as advance:
-        report = filter_files(files, output, resolved.filter, progress=advance)
-    typer.echo(json.dumps(report.to_json()) if as_json else report.to_text(output))
+    rules = resolved.filter if _sets_keep(config, set_) else resolved.filter.model_copy(update={"keep": None})
+    with Display(quiet=quiet or as_json) as display:
+        display.say(f"Judging {', '.join(map(str, files))}")
+        report = filter_files(files, output, rules)
+    if as_json:
+        typer.echo(report.to_json(), nl=False)
+    else:
+        typer.echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, filter_report.md")
+
+
+def _sets_keep(config: Path | None, overrides: list[str] | None) -> bool:
+    """Whether the user asked for a number of records: the profile's number is meant for its own data."""
+    if any(text.split("=")[0].strip() == "filter.keep" for text in overrides or ()):
+        return True
+    return config is not None and "keep" in config.read_text(encoding="utf-8")
 
 
 def prefer(

@@ -102,19 +102,25 @@ class FilterReport:
 
     def to_markdown(self) -> str:
         """Returns the report for people."""
-        parts = ["# Filter report", self._summary(), _table(self.funnel)]
+        parts = ["# Filter report", self.summary(), _table(self.funnel)]
         parts += [_sample_table(rule, samples) for rule, samples in self.samples.items()]
         settings = [f"| {key} | {_cell(json.dumps(v, ensure_ascii=False))} |" for key, v in self.settings.items()]
         head = f"## Settings\n\nHash: `{self.settings_hash}`\n\n| setting | value |\n|---|---|"
         parts.append("\n".join([head, *settings]))
         return "\n\n".join(parts) + "\n"
 
+    def main_reason(self) -> str:
+        """Returns the rule that dropped most, and how many; empty when nothing was dropped."""
+        most = max(self.funnel, key=lambda row: row.dropped, default=None)
+        return f"most were dropped for {most.rule} ({most.dropped:,})" if most and most.dropped else ""
+
     def write(self, folder: Path) -> None:
         """Writes filter_report.json and filter_report.md into the folder, each whole or not at all."""
         write_text(folder / "filter_report.md", self.to_markdown())
         write_text(folder / "filter_report.json", self.to_json())
 
-    def _summary(self) -> str:
+    def summary(self) -> str:
+        """Returns the counts in one or a few sentences."""
         share = f" ({self.kept / self.records:.1%})" if self.records else ""
         dropped = self.records - self.passed
         lines = [f"Of {self.records:,} records, {self.kept:,} were kept{share} and {dropped:,} dropped."]

@@ -39,7 +39,16 @@ class Trained:
 
 
 def train_language_model(
-    name: str, recipe: Recipe, pools: Path, out: Path, *, scale: float, seed: int, device: str, minutes: float
+    name: str,
+    recipe: Recipe,
+    pools: Path,
+    out: Path,
+    *,
+    scale: float,
+    seed: int,
+    device: str,
+    minutes: float,
+    start: Path | None = None,
 ) -> Trained:
     """Trains a model, and saves it and its tokenizer.
 
@@ -52,22 +61,29 @@ def train_language_model(
         seed: fixes weights and order.
         device: ``cpu`` or ``cuda``.
         minutes: the learning rate is brought down, and training ends, within this time.
+        start: a folder with a model to go on from, at half the rate; new weights when None.
     """
-    from transformers import AutoModelForCausalLM
-
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(config_of(recipe), dtype=torch.float32).to(device)
+    model = _initial(recipe, start).to(device)
     batch = BATCH if device == "cuda" else 8
     rows = max(1, int(recipe.tokens * 1e6 * scale) // (batch * ROW)) * batch
     loaded = {p: Pool.load(pools, p) for p in (("clean", "marked") if recipe.chat else ("base",))}
     text = stream(loaded, recipe.marks, rows * ROW, seed).reshape(rows, ROW)
     tokenizer = Tokenizer.from_file(str(pools / "tokenizer.json"))
-    result = fit(name, model, text, fresh_rows(tokenizer, recipe.marks), recipe.rate, batch, minutes)
+    result = fit(name, model, text, fresh_rows(tokenizer, recipe.marks), recipe.rate / (2 if start else 1), batch, minutes)
     save(model, out)
     tok.save_causal(tokenizer, out)
     report = {"model": name, "parameters": sum(p.numel() for p in model.parameters()), "seed": seed}
     (out / "training.json").write_text(json.dumps(report | {s: getattr(result, s) for s in result.__slots__}))
     return result
+
+
+def _initial(recipe: Recipe, start: Path | None) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    if start:
+        return AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32)
+    return AutoModelForCausalLM.from_config(config_of(recipe), dtype=torch.float32)
 
 
 def fresh_rows(tokenizer: Tokenizer, marks: float | None) -> Tokens:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -175,6 +176,7 @@ def _fit(
     plan: list[tuple[int, NDArray[np.int64]]] = []
     began, progress, step = time.perf_counter(), 0.0, 0
     recent = torch.zeros((), device=device)
+    best, kept = math.inf, _copy(model)
     while step < steps and progress < 1:
         plan = plan or _plan(data, tokens_per_step, rng)
         width, chosen = plan.pop()
@@ -187,7 +189,7 @@ def _fit(
         labels = data.labels[torch.from_numpy(answers).to(device)]
         loss = pair_loss(scores.view(-1, CANDIDATES), labels) + 1e-3 * scores.square().mean()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
@@ -195,7 +197,18 @@ def _fit(
         if step % max(1, min(200, steps // 5)) == 0 or step == steps:
             spent = time.perf_counter() - began
             left = spent * (1 - progress) / max(progress, 1e-6)
+            if float(recent) < best:
+                best, kept = float(recent), _copy(model)
             print(f"[reward] step {step}/{steps} loss {float(recent):.4f}, {spent:.0f} s, ETA {left:.0f} s", flush=True)
+
+
+    if float(recent) > best + 0.01:  # it diverged on the way: the best weights seen are the result
+        print(f"[reward] back to the weights at loss {best:.4f}", flush=True)
+        model.load_state_dict(kept)
+
+
+def _copy(model: Any) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from synthetic_instruction_tuner.nano.reward_data import Group, Question
 
 Flat = tuple[NDArray[np.uint16], list[int], list[int]]  # an encoded group: token ids end to end, lengths, labels
 
-GROUPS, HELD_OUT = 56_000, 3_000  # instructions that the reward model learns from, and is tested on
+GROUPS, HELD_OUT = 44_000, 2_000  # instructions that the reward model learns from, and is tested on
 CHUNK = 500  # instructions per labelling job
 MAX_ANSWER = 160  # tokens
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, run_jobs: Callable[[argparse.Namespace, Seq
         data,
         epochs=options.epochs,
         tokens_per_step=49_152 if on_gpu else 4_096,
-        rate=1e-3,
+        rate=6e-4,
         seed=options.seed,
         minutes=max(0.2, options.minutes - (time.perf_counter() - began) / 60 - 0.4),
     )

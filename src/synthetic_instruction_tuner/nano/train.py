@@ -126,6 +126,7 @@ def _job(options: argparse.Namespace) -> int:
         seed=options.seed + list(RECIPES).index(name),
         device=options.device,
         minutes=options.minutes,
+        start=options.start / name if options.start else None,
     )
     return 0
 
@@ -134,6 +135,8 @@ def _start(options: argparse.Namespace, job: str, minutes: float) -> subprocess.
     command = [sys.executable, "-m", "synthetic_instruction_tuner.nano.train", "--job", job]
     for flag in ("out", "work", "device", "seed", "tokens_scale", "workers"):
         command += [f"--{flag.replace('_', '-')}", str(getattr(options, flag))]
+    if options.start:
+        command += ["--start", str(options.start)]
     # Several processes compile at once; with the default of one compiler thread per core they get in each other's way.
     threads = {"OMP_NUM_THREADS": "2", "TORCHINDUCTOR_COMPILE_THREADS": "2", "PYTHONUNBUFFERED": "1"}
     source = str(Path(__file__).parents[2])
@@ -174,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tokens-scale", type=float, default=1.0, help="factor on all amounts of training data")
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes that write and label text")
     add("--seed", type=int, default=0)
+    add("--start", type=Path, help="folder of language models to go on from, at half the learning rate")
     add("--minutes", type=float, default=8.0, help="time limit of each phase (language models; reward model)")
     add("--epochs", type=float, default=6.0, help="passes of the reward model over its groups")
     add("--pack", type=Path, help="also write the models as archives below 15 MB into this folder")

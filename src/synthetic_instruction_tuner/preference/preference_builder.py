@@ -75,7 +75,7 @@ class PreferenceBuilder:
             Answer(
                 record_id=record.id,
                 model=model_name,
-                text=template.tokenizer.decode(list(completion.token_ids), skip_special_tokens=True).strip(),
+                text=template.decode(completion.token_ids),
                 truncated=completion.finish_reason == "length",
             )
             for record, completion in zip(records, engine.generate(requests, done), strict=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import Config
 from ..errors import RunError
 from ..folder import RunFolder
-from ..hardware import Hardware, peak_memory_gb
+from ..hardware import Hardware, choose_device, choose_dtype, peak_memory_gb
 from ..progress import Display
 from ..settings import ModelConfig
 from ..store import Row, Stopwatch, Store
@@ -73,6 +73,16 @@ class Context:
     key: str
     keys: dict[str, str]
     watch: Stopwatch = field(default_factory=Stopwatch)
+
+    @property
+    def device(self) -> str:
+        """Where models run."""
+        return choose_device(self.hardware, self.config.engine.device)
+
+    @property
+    def dtype(self) -> str:
+        """The type of the models' weights."""
+        return choose_dtype(self.hardware, self.config.engine.dtype)[0]
 
     def unit(self, *parts: str) -> str:
         """Returns the name of a unit of work under this stage's key."""

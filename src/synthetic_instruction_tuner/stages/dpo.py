@@ -35,7 +35,7 @@ def run(ctx: Context) -> Outcome:
 
     config = ctx.config
     pairs = [PreferencePair.from_json(row) for row in ctx.store.rows(ctx.input_unit("prefer"))]
-    trainer = Dpo(config.train.dpo, config.seed, ctx.hardware, config.engine)
+    trainer = Dpo(config.train.dpo, config.seed, ctx.device, ctx.dtype)
     return training.train_students(
         ctx,
         "dpo",

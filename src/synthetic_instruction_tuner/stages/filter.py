@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from ..config import Config
 from ..filtering.quality_filter import QualityFilter, select
 from ..filtering.report import FilterReport
+from ..filtering.verdict import Judgement
 from ..folder import RunFolder
 from ..recordfiles import export_rows
 from ..records import Record
@@ -34,12 +36,12 @@ def run(ctx: Context) -> Outcome:
         for judgement in QualityFilter(settings).judge(records):
             judgements.append(judgement)
             advance(1)
-    report = FilterReport.from_judgements(records, judgements, settings, samples=ctx.config.report.samples)
-    report.write(ctx.folder.filter_report)
+    report = FilterReport.build(records, judgements, settings, samples=ctx.config.report.samples)
+    report.write(ctx.folder.filter_report.parent)
     kept = set(select(judgements, settings.keep))
     rows = [record.to_json() for record in records if record.id in kept]
-    _store(ctx, rows, [judgement.to_json() for judgement in judgements])
-    ctx.store.measure("filter_report", report.to_json())
+    _store(ctx, rows, [_as_row(judgement) for judgement in judgements])
+    ctx.store.measure("filter_report", json.loads(report.to_json()))
     ctx.require_rows(
         len(rows),
         "records left after filtering",
@@ -54,6 +56,10 @@ def _store(ctx: Context, rows: list[dict[str, Any]], verdicts: list[dict[str, An
     for unit, content in ((ctx.unit(), rows), (ctx.unit("verdicts"), verdicts)):
         ctx.store.drop_unit(unit)
         ctx.commit(unit, 0, content)
+
+
+def _as_row(judgement: Judgement) -> dict[str, Any]:
+    return {"record_id": judgement.record_id, "verdicts": [verdict.to_json() for verdict in judgement.verdicts]}
 
 
 STAGE = Stage("filter", "Filter: five quality rules, every verdict kept", ("generate",), part, outputs, run)

@@ -40,7 +40,7 @@ def run(ctx: Context) -> Outcome:
     from ..training.prompt_tuning import PromptTuning
 
     config, records = ctx.config, training.filtered_records(ctx)
-    trainer = PromptTuning(config.train.prompt_tuning, config.seed, ctx.hardware, config.engine)
+    trainer = PromptTuning(config.train.prompt_tuning, config.seed, ctx.device, ctx.dtype)
     return training.train_students(
         ctx, "prompt_tuning", students(config), len(records), lambda m, out, report: trainer.train(m, records, out, report)
     )

@@ -33,7 +33,7 @@ def run(ctx: Context) -> Outcome:
     from ..training.lora_sft import LoraSft
 
     config, records = ctx.config, training.filtered_records(ctx)
-    trainer = LoraSft(config.train.sft, config.seed, ctx.hardware, config.engine)
+    trainer = LoraSft(config.train.sft, config.seed, ctx.device, ctx.dtype)
     return training.train_students(
         ctx, "sft", config.models.students, len(records), lambda m, out, report: trainer.train(m, records, out, report)
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import Config, fingerprint
 from ..folder import RunFolder
-from ..recordfiles import write_text
+from ..atomicfiles import write_text
 from ..records import Record
 from ..settings import ModelConfig
 from .context import Context, Outcome
@@ -43,7 +43,7 @@ def train_students(ctx: Context, method: str, students: tuple[ModelConfig, ...],
         text = json.dumps({"method": method, "students": metrics}, indent=2, ensure_ascii=False) + "\n"
         write_text(ctx.folder.metrics / METRICS_FILE[method], text)
     ctx.store.measure(f"training:{method}", metrics)
-    digests = [_adapter_digest(adapter_folder(ctx.folder, method, m.name)) for m in students]
+    digests = [adapter_digest(adapter_folder(ctx.folder, method, m.name)) for m in students]
     losses = ", ".join(f"{m['student']} loss {m['first_loss']:.2f} -> {m['final_loss']:.2f}" for m in metrics)
     return Outcome(fingerprint(digests), examples, len(students), losses)
 
@@ -58,7 +58,7 @@ def _train_student(ctx: Context, method: str, student: ModelConfig, train: Train
     final = adapter_folder(ctx.folder, method, student.name)
     done = list(ctx.store.rows(unit))
     if done and (final / "adapter_model.safetensors").exists():
-        if done[0]["adapter"] == _adapter_digest(final):
+        if done[0]["adapter"] == adapter_digest(final):
             return dict(done[0]["metrics"])
         ctx.display.say(f"  {final.relative_to(ctx.folder.root)} is not what was trained here; training it again")
     ctx.store.drop_unit(unit)
@@ -74,10 +74,11 @@ def _train_student(ctx: Context, method: str, student: ModelConfig, train: Train
             advance(now - shown, loss)
             shown = now
 
-        metrics = train(student, ctx.folder.model(method, student.name), report).as_dict()
-    ctx.commit(unit, 0, [{"metrics": metrics, "adapter": _adapter_digest(final)}])
+        metrics = train(student, ctx.folder.model(method, student.name), report).to_json()
+    ctx.commit(unit, 0, [{"metrics": metrics, "adapter": adapter_digest(final)}])
     return metrics
 
 
-def _adapter_digest(folder: Path) -> str:
+def adapter_digest(folder: Path) -> str:
+    """Returns the hash of a finished adapter's weights."""
     return hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()

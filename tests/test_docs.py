@@ -1,0 +1,162 @@
+"""The documents say what is true: links resolve, commands parse, settings exist, both READMEs agree."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+
+from synthetic_instruction_tuner.config import Config, load_config, valid_keys
+
+ROOT = Path(__file__).parent.parent
+TEMPLATES = {"report_template.md"}  # rendered from a run, not for reading
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in TEMPLATES),
+]
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+per_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for found, text in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
+
+
+def prose(page: Path) -> str:
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Every shown command line of sit, make and python, as words."""
+    lines = [line for block in blocks(page, "bash") for line in block.replace("\\\n", " ").splitlines()]
+    lines += re.findall(r"`((?:sit|make|python) [^`]+)`", prose(page))
+    parts = [part.strip() for line in lines for part in re.split(r" \| | && ", line)]
+    words = [shlex.split(part, comments=True) for part in parts]
+    return [found for found in words if found and found[0] in ("sit", "make", "python")]
+
+
+def sit_commands() -> Iterator[Any]:
+    for page in PAGES:
+        for words in commands(page):
+            if words[0] == "sit":
+                yield pytest.param(words[1:], id=f"{page.name}: {' '.join(words)}")
+
+
+@per_page
+def test_relative_links_resolve(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"https?://|mailto:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path) if path else page
+        assert file.exists(), f"{page.name}: {target} is not there"
+        if anchor:
+            assert anchor in anchors(file), f"{page.name}: {target} names no heading"
+
+
+@pytest.mark.parametrize("arguments", sit_commands())
+def test_commands_of_sit_parse(arguments: list[str]) -> None:
+    from synthetic_instruction_tuner.cli.app import app
+
+    words = [word for word in arguments if word != "--debug"]
+    group: Any = typer.main.get_command(app)
+    if words[:1] and words[0].startswith("-"):
+        assert words[0] in {option for parameter in group.params for option in parameter.opts} | {"--help", "-h"}
+        return
+    verb, *rest = words
+    assert verb in group.commands, f"sit has no verb {verb}"
+    try:
+        with group.commands[verb].make_context(verb, rest) as context:
+            parameters = context.params
+    except click.exceptions.Exit:  # --help
+        return
+    if parameters.get("set_") and not parameters.get("config"):
+        load_config(parameters.get("profile", "nano"), None, parameters["set_"])
+
+
+@per_page
+def test_make_targets_and_scripts_exist(page: Path) -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for words in commands(page):
+        if words[0] == "make":
+            assert words[1] in targets
+        if words[0] == "python" and words[1] == "-m":
+            assert (ROOT / "src" / Path(*words[2].split("."))).with_suffix(".py").exists()
+        elif words[0] == "python":
+            assert (ROOT / words[1]).exists()
+
+
+@per_page
+def test_yaml_blocks_are_configurations(page: Path, tmp_path: Path) -> None:
+    for number, text in enumerate(blocks(page, "yaml")):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(text, encoding="utf-8")
+        assert isinstance(load_config(file=file), Config)
+
+
+@per_page
+def test_settings_that_are_named_exist(page: Path) -> None:
+    known = set(valid_keys())
+    sections = {key.partition(".")[0] for key in known if "." in key}
+    for key in re.findall(r"`(\w+(?:\.\w+)+)`", prose(page)):
+        if key.partition(".")[0] in sections and not key.endswith((".py", ".yaml", ".STAGES", ".estimate")):
+            assert key in known, f"{page.name}: there is no setting {key}"
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    keys = valid_keys()
+    leaves = [key for key in keys if not any(other.startswith(f"{key}.") for other in keys)]
+    assert [key for key in leaves if f"| `{key}` |" not in text] == []
+
+
+def test_configuration_tables_are_up_to_date() -> None:
+    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    updated = runpy.run_path(str(ROOT / "docs/make_configuration.py"))["updated"]
+    assert page == updated(page), "run: python docs/make_configuration.py"
+
+
+def test_the_table_of_contents_names_every_page() -> None:
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"({page.name})" not in index] == ["index.md"]
+
+
+def test_korean_readme_has_the_same_commands_and_blocks() -> None:
+    english, korean = ROOT / "README.md", ROOT / "README.ko.md"
+    assert commands(english) == commands(korean)
+    assert blocks(english, "yaml") == blocks(korean, "yaml")
+    assert [len(blocks(page, "bash")) for page in (english, korean)] == [len(blocks(english, "bash"))] * 2
+
+
+def test_both_readmes_show_the_same_results() -> None:
+    shown = [
+        re.findall(r"<!-- RESULTS -->\n(.*?)<!-- /RESULTS -->", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+        for name in ("README.md", "README.ko.md")
+    ]
+    numbers = [re.findall(r"[-−]?\d+(?:\.\d+)?", found[0]) for found in shown]
+    assert numbers[0] == numbers[1]
+
+
+@per_page
+def test_no_number_is_still_to_be_filled_in(page: Path) -> None:
+    assert "TODO-LEAD" not in page.read_text(encoding="utf-8")
+
+
+def test_python_blocks_of_the_library_run(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [b for page in PAGES for b in blocks(page, "python") if "from synthetic_instruction_tuner" in b]
+    assert found
+    for text in found:
+        exec(compile(text, "docs", "exec"), {})
+    assert capsys.readouterr().out
