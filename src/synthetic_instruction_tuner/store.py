@@ -91,7 +91,10 @@ class Store:
                 _create(path)
             if path.is_file() and path.stat().st_size == 0:
                 raise sqlite3.DatabaseError("the file is empty")
-            target = f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rw'}"
+            mode = "ro" if readonly else "rw"
+            if readonly and not os.access(path.parent, os.W_OK):
+                mode += "&immutable=1"  # no place for the files that readers and writers share; nobody writes there
+            target = f"{path.resolve().as_uri()}?mode={mode}"
             db = sqlite3.connect(target, isolation_level=None, uri=True, timeout=30, check_same_thread=False)
             store = cls(path, db)
             store._prepare(readonly)
@@ -195,7 +198,10 @@ class Store:
 
     def _payloads(self, unit: str, number: int) -> list[str]:
         query = "SELECT payload FROM rows WHERE unit = ? AND batch = ? ORDER BY position"
-        return [payload for (payload,) in self._read(query, unit, number)]
+        payloads = [payload for (payload,) in self._read(query, unit, number)]
+        if not all(isinstance(payload, str) for payload in payloads):
+            raise damaged(self.path, f"batch {number} of {unit} holds something else than text")
+        return payloads
 
     def _read(self, query: str, *values: object) -> list[Any]:
         try:

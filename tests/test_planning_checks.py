@@ -1,0 +1,243 @@
+"""Estimates behave as costs do, and what is missing is found before any work."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from synthetic_instruction_tuner import checks
+from synthetic_instruction_tuner.checks import check_before_start, check_disk, check_models, needed_gb, used_models
+from synthetic_instruction_tuner.config import Config, load_config, profile_names
+from synthetic_instruction_tuner.errors import SitError, UserError
+from synthetic_instruction_tuner.folder import RunFolder
+from synthetic_instruction_tuner.hardware import Hardware
+from synthetic_instruction_tuner.modelfiles import identity, local_folder, shape
+from synthetic_instruction_tuner.pipeline import stage_names
+from synthetic_instruction_tuner.planning import SPEEDS, StageEstimate, estimate
+from synthetic_instruction_tuner.settings import ModelConfig
+
+CPU = Hardware("cpu", "x86_64", 2, 16.0, None, None, "2.6", "5.10")
+T4 = replace(CPU, device="cuda", device_name="Tesla T4", gpu_memory_gb=15.0, capability=(7, 5))
+A100 = replace(CPU, device="cuda", device_name="NVIDIA A100-SXM4-80GB", gpu_memory_gb=80.0, capability=(8, 0))
+H200 = replace(CPU, device="cuda", device_name="NVIDIA H200", gpu_memory_gb=141.0, capability=(9, 0))
+
+
+def by_stage(config: Config, hardware: Hardware = CPU) -> dict[str, StageEstimate]:
+    return {e.stage: e for e in estimate(config, hardware)}
+
+
+def total(config: Config, hardware: Hardware) -> float:
+    return sum(e.seconds for e in estimate(config, hardware))
+
+
+# Estimates
+
+
+@pytest.mark.parametrize("profile", profile_names())
+@pytest.mark.parametrize("hardware", (CPU, T4, A100, H200), ids=lambda h: h.device_name)
+@pytest.mark.parametrize("limit", (None, 1))
+def test_every_stage_has_a_finite_positive_estimate(profile: str, hardware: Hardware, limit: int | None) -> None:
+    estimates = estimate(load_config(profile, limit=limit), hardware)
+    assert [e.stage for e in estimates] == stage_names()
+    for e in estimates:
+        assert 0 < e.seconds < math.inf and 0 < e.memory_gb < math.inf
+        assert e.detail and "\n" not in e.detail
+
+
+@pytest.mark.parametrize("profile", profile_names())
+def test_faster_machines_take_less(profile: str) -> None:
+    config = load_config(profile)
+    assert total(config, T4) > total(config, A100) > total(config, H200)
+    assert total(config, CPU) > total(config, replace(CPU, cores=8))
+    assert set(SPEEDS) >= {"T4", "A100", "H200"}
+
+
+def test_more_work_takes_longer() -> None:
+    for change in (
+        "generate.count=3000",
+        "prefer.pairs=1000",
+        "train.sft.epochs=6",
+        "evaluate.mmlu_items=2000",
+        "train.prompt_tuning.students=all",
+        "generate.response.max_new_tokens=1000",
+    ):
+        assert total(load_config(overrides=[change]), CPU) > total(load_config(), CPU), change
+    assert total(load_config(limit=10), CPU) < total(load_config(), CPU) / 2
+
+
+def test_larger_batches_take_memory_and_save_time() -> None:
+    small, large = load_config("h200", overrides=["engine.batch_size=16"]), load_config("h200")
+    assert by_stage(small, H200)["generate"].memory_gb < by_stage(large, H200)["generate"].memory_gb
+    assert by_stage(small, H200)["generate"].seconds > by_stage(large, H200)["generate"].seconds
+
+
+def test_prompt_tuning_of_no_student_costs_next_to_nothing() -> None:
+    none = by_stage(load_config(overrides=["train.prompt_tuning.students=none"]))
+    assert none["prompt_tuning"].seconds == 0 and "no student" in none["prompt_tuning"].detail
+    assert none["evaluate"].detail.startswith("9 variants")
+    assert by_stage(load_config())["evaluate"].detail.startswith("10 variants")
+
+
+def test_a_model_nobody_knows_counts_as_a_large_one() -> None:
+    known = by_stage(load_config("h200"), H200)["generate"]
+    unknown = by_stage(load_config("h200", overrides=["models.generator.path=some/where"]), H200)["generate"]
+    assert 0.5 < unknown.seconds / known.seconds < 2
+    assert unknown.memory_gb > 14
+
+
+def test_the_nano_plan_is_minutes_and_little_memory() -> None:
+    assert 60 < total(load_config(), CPU) < 1800
+    assert max(e.memory_gb for e in estimate(load_config(), CPU)) < 4
+
+
+# Model files
+
+
+def test_embedded_models_have_their_true_sizes() -> None:
+    for _, model in used_models(load_config()):
+        found, folder = shape(model), local_folder(model)
+        assert found and folder and folder.is_dir()
+        config = json.loads((folder / "config.json").read_text())
+        assert (found.layers, found.hidden) == (config["num_hidden_layers"], config["hidden_size"])
+        stored = sum(f.stat().st_size for f in folder.glob("*.safetensors"))
+        assert stored / 4.2 < found.parameters < stored / 1.9  # two or four bytes each
+
+
+def test_a_guess_from_the_number_of_weights_is_near() -> None:
+    found = shape(ModelConfig(path="meta-llama/Llama-3.1-8B-Instruct", parameters=8.03e9))
+    assert found and found.parameters == 8.03e9
+    assert 24 <= found.layers <= 40 and 3000 < found.hidden < 5000
+    assert shape(ModelConfig(path="who/knows")) is None
+
+
+def model_folder(folder: Path, config: str, weights: bytes) -> ModelConfig:
+    folder.mkdir()
+    (folder / "config.json").write_text(config)
+    (folder / "model.safetensors").write_bytes(weights)
+    return ModelConfig(path=str(folder))
+
+
+GOOD = '{"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 2, "vocab_size": 10}'
+HEADER = b'{"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [3, 5], "data_offsets": [0, 60]}}'
+WEIGHTS = struct.pack("<Q", len(HEADER)) + HEADER + bytes(60)
+
+
+@pytest.mark.parametrize(
+    ("config", "weights"),
+    [
+        ("", WEIGHTS),
+        ("{", WEIGHTS),
+        ("[]", WEIGHTS),
+        ("{}", WEIGHTS),
+        (GOOD.replace("8", '"wide"'), WEIGHTS),
+        (GOOD.replace("8", "null"), WEIGHTS),
+        (GOOD, b""),
+        (GOOD, b"abc"),
+        (GOOD, b"\xff" * 100),
+        (GOOD, struct.pack("<Q", 1 << 60) + HEADER),
+        (GOOD, WEIGHTS[:40]),
+        (GOOD, struct.pack("<Q", 2) + b"[]"),
+    ],
+)
+def test_broken_model_files_do_not_break_a_plan(config: str, weights: bytes, tmp_path: Path) -> None:
+    model = model_folder(tmp_path / "m", config, weights)
+    assert shape(model) is None
+    assert identity(model)["content"]
+    assert total(load_config(overrides=[f"models.students.0.path={model.path}"]), CPU) > 0
+
+
+def test_a_whole_model_folder(tmp_path: Path) -> None:
+    found = shape(model_folder(tmp_path / "m", GOOD, WEIGHTS))
+    assert found and (found.parameters, found.layers, found.hidden, found.kv_width) == (15, 2, 8, 16)
+    inside = shape(model_folder(tmp_path / "vision", f'{{"text_config": {GOOD}}}', WEIGHTS))
+    assert inside == found
+
+
+def test_identity_follows_the_weights(tmp_path: Path) -> None:
+    one = model_folder(tmp_path / "one", GOOD, WEIGHTS)
+    two = model_folder(tmp_path / "two", GOOD, WEIGHTS[:-1] + b"x")
+    assert identity(one)["content"] != identity(two)["content"]
+    assert identity(one) == identity(ModelConfig(path=one.path))
+    assert identity(ModelConfig(path="a/b", revision="c")) == {
+        "path": "a/b",
+        "revision": "c",
+        "name": "b",
+        "content": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "local"),
+    [("/a/b", True), ("./b", True), ("../b", True), ("~/b", True), ("nano:none", True), ("org/name", False)],
+)
+def test_what_counts_as_local(path: str, local: bool) -> None:
+    assert (local_folder(ModelConfig(path=path)) is not None) is local
+
+
+# Checks
+
+
+def test_stages_need_only_their_own_models() -> None:
+    roles = {stage: {role for role, _ in used_models(load_config(), stage)} for stage in [*stage_names(), None]}
+    everything = {"generator", "responder", "reward model", "student"}
+    assert roles["generate"] == roles["filter"] == {"generator"}
+    assert roles["prefer"] == {"generator", "responder", "reward model"}
+    assert roles["sft"] == roles["prompt_tuning"] == {"generator", "student"}
+    assert roles["dpo"] == roles["evaluate"] == roles["report"] == roles[None] == everything
+
+
+def test_the_embedded_models_are_all_there(tmp_path: Path) -> None:
+    found = check_models(load_config())
+    assert len(found) == 8
+    assert [c for c in found if not c.ok] == []
+    check_before_start(load_config(), RunFolder(tmp_path / "runs" / "x"), CPU)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_everything_that_is_missing_is_counted(tmp_path: Path) -> None:
+    config = load_config(overrides=["models.generator=nano:none", f"models.students.0={tmp_path}", "models.reward=a/b"])
+    bad = [c for c in check_models(config) if not c.ok]
+    assert [c.name.split()[0] for c in bad] == ["generator", "reward", "student"]
+    assert all(c.found and c.fix for c in bad)
+    with pytest.raises(UserError, match=r"generator none.*2 more") as caught:
+        check_before_start(config, RunFolder(tmp_path), CPU)
+    assert len(caught.value.lines()) == 3
+
+
+def test_models_of_later_stages_may_be_missing(tmp_path: Path) -> None:
+    config = load_config(overrides=["models.reward=nano:none"])
+    check_before_start(config, RunFolder(tmp_path), CPU, until="filter")
+    with pytest.raises(UserError, match="reward model"):
+        check_before_start(config, RunFolder(tmp_path), CPU, until="prefer")
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SitError, match="GPU"):
+        check_before_start(load_config(overrides=["engine.device=cuda"]), RunFolder(tmp_path), CPU)
+
+
+def test_bfloat16_on_a_t4(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no bfloat16"):
+        check_before_start(load_config(overrides=["engine.dtype=bfloat16"]), RunFolder(tmp_path), T4)
+
+
+def test_too_little_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 1e6}))
+    found = check_disk(load_config(), RunFolder(tmp_path / "not" / "there" / "yet"))
+    assert not found.ok and "0.0 GB free" in found.found and found.fix
+    with pytest.raises(UserError, match="disk is not ready"):
+        check_before_start(load_config(), RunFolder(tmp_path), CPU)
+
+
+def test_larger_students_need_more_disk() -> None:
+    assert 0.2 < needed_gb(load_config()) < 1 < needed_gb(load_config("h200")) < 20
+
+
+def test_a_relative_folder_has_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert str(tmp_path) in check_disk(load_config(), RunFolder(Path("runs/nano"))).found
