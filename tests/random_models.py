@@ -20,7 +20,15 @@ LLAMA3 = (
     "{{ m['content'] | trim }}<|eot_id|>{% endfor %}"
     "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
 )
-SPECIALS = ("<|begin|>", "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|pad|>")
+SPECIALS = (
+    "<|begin|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    "<|pad|>",
+)
 
 
 def byte_tokenizer(template: str | None = CHATML, specials: tuple[str, ...] = SPECIALS, pair: bool = False) -> Any:
@@ -76,13 +84,24 @@ def write_model(
     }
     if arch == "deberta":
         config = t.DebertaV2Config(
-            **common, num_labels=1, relative_attention=True, pos_att_type=["p2c", "c2p"], position_buckets=32, type_vocab_size=0
+            **common,
+            num_labels=1,
+            relative_attention=True,
+            pos_att_type=["p2c", "c2p"],
+            position_buckets=32,
+            type_vocab_size=0,
         )
         model = t.DebertaV2ForSequenceClassification(config)
     else:
-        classes = {"llama": (t.LlamaConfig, t.LlamaForCausalLM), "mistral": (t.MistralConfig, t.MistralForCausalLM), "qwen2": (t.Qwen2Config, t.Qwen2ForCausalLM)}
+        classes = {
+            "llama": (t.LlamaConfig, t.LlamaForCausalLM),
+            "mistral": (t.MistralConfig, t.MistralForCausalLM),
+            "qwen2": (t.Qwen2Config, t.Qwen2ForCausalLM),
+        }
         config_class, model_class = classes[arch]
-        model = model_class(config_class(**common, num_key_value_heads=kv_heads, max_position_embeddings=4096, tie_word_embeddings=True))
+        model = model_class(
+            config_class(**common, num_key_value_heads=kv_heads, max_position_embeddings=4096, tie_word_embeddings=True)
+        )
     model.to(getattr(torch, dtype)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -86,7 +86,7 @@ def load_config(
     Raises:
         UserError: unknown profile, unreadable file, unknown key or wrong value.
     """
-    user = _read_yaml(file) if file else {}
+    user = read_yaml(file) if file else {}
     data = profile_data(str(user.pop("profile", profile)))
     _merge(data, user)
     for text in overrides:
@@ -127,7 +127,8 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Returns the keys and values of a YAML file; a `UserError` says what is wrong with it."""
     try:
         data = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except OSError as error:

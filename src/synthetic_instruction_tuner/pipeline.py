@@ -59,7 +59,7 @@ def stage_index(name: str) -> int:
         UserError: there is no such stage.
     """
     if name not in stage_names():
-        raise UserError(f"There is no stage '{name}'.", "", f"Stages: {', '.join(stage_names())}.")
+        raise UserError(f"There is no stage '{name}'.", "The name is unknown.", f"Stages: {', '.join(stage_names())}.")
     return stage_names().index(name)
 
 
@@ -103,7 +103,9 @@ def preview(config: Config, folder: RunFolder, store: Store | None) -> list[Step
     for stage in STAGES:
         state = store.stage(stage.name) if store else None
         if any(name not in digests for name in stage.inputs):
-            steps.append(Step(stage, "resume" if state and state.status != "done" else "start" if not state else "redo"))
+            steps.append(
+                Step(stage, "resume" if state and state.status != "done" else "start" if not state else "redo")
+            )
             continue
         step = _step(stage, config, folder, state, _key(stage, config, digests))
         steps.append(step)
@@ -186,7 +188,9 @@ def _what_changed(old: dict[str, Any], new: dict[str, Any]) -> str:
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:
     if isinstance(value, dict):
-        return {k: v for key, part in value.items() for k, v in _flat(part, f"{prefix}.{key}" if prefix else key).items()}
+        return {
+            k: v for key, part in value.items() for k, v in _flat(part, f"{prefix}.{key}" if prefix else key).items()
+        }
     return {prefix: json.dumps(value)}
 
 

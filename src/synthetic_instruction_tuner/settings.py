@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 class Section(BaseModel):
     """A part of the configuration: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelConfig(Section):
@@ -37,6 +37,8 @@ class ModelConfig(Section):
     def _named(self) -> ModelConfig:
         if not self.name:
             object.__setattr__(self, "name", self.path.rstrip("/").split("/")[-1].removeprefix("nano:"))
+        if self.name in (".", "..") or set(self.name) & set("/\\:\0") or not self.name:
+            raise ValueError(f"the name {self.name!r} cannot be a folder's name")
         return self
 
 
@@ -44,7 +46,9 @@ class ModelsConfig(Section):
     """The models of a run."""
 
     generator: ModelConfig = Field(description="Aligned chat model that writes instructions and answers (Magpie).")
-    responders: tuple[ModelConfig, ...] = Field(description="Models whose answers become preference pairs.", min_length=1)
+    responders: tuple[ModelConfig, ...] = Field(
+        description="Models whose answers become preference pairs.", min_length=1
+    )
     reward: ModelConfig = Field(description="Sequence-classification reward model that scores answers.")
     students: tuple[ModelConfig, ...] = Field(description="Base models to tune.", min_length=1)
 
@@ -60,9 +64,12 @@ class ModelsConfig(Section):
 class EngineConfig(Section):
     """What runs models for text."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run; auto takes a GPU if there is one.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models run; auto takes a GPU if there is one."
+    )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="Weights' type; auto: bfloat16 from compute capability 8.0, float16 below, float32 on a CPU."
+        "auto",
+        description="Weights' type; auto: bfloat16 from compute capability 8.0, float16 below, float32 on a CPU.",
     )
     batch_size: int = Field(64, ge=1, description="Sequences decoded at once.")
     threads: int | None = Field(None, ge=1, description="CPU threads; all cores when not set.")
@@ -89,7 +96,9 @@ class GenerateConfig(Section):
     count: int = Field(1500, ge=1, description="Instruction-response pairs to write.")
     instruction: SamplingConfig = Field(SamplingConfig(), description="Sampling of instructions.")
     response: SamplingConfig = Field(SamplingConfig(temperature=0.7), description="Sampling of responses.")
-    batch: int = Field(128, ge=1, description="Pairs committed to the store at once; at most one batch is lost on a crash.")
+    batch: int = Field(
+        128, ge=1, description="Pairs committed to the store at once; at most one batch is lost on a crash."
+    )
     domains: dict[str, DomainConfig] = Field(
         default_factory=dict, description="Domains by name; none: the model's own mix, without a system prompt."
     )
@@ -106,7 +115,10 @@ class FilterConfig(Section):
     max_word_repeats: int = Field(3, ge=1, description="A word may stand so many times in a row.")
     max_line_repeats: int = Field(3, ge=1, description="A line may stand so many times in a row.")
     similarity: float = Field(
-        0.8, gt=0, le=1, description="Instructions whose word-set Jaccard similarity to a kept one is at least this are dropped."
+        0.8,
+        gt=0,
+        le=1,
+        description="Instructions whose word-set Jaccard similarity to a kept one is at least this are dropped.",
     )
     refusals: tuple[str, ...] = Field(
         ("I'm an AI", "I cannot", "I don't have", "As an AI", "I'm not able"),
@@ -114,7 +126,10 @@ class FilterConfig(Section):
     )
     language: str = Field("en", description="Wanted language, as an ISO 639-1 code; empty switches the rule off.")
     language_confidence: float = Field(
-        0.7, ge=0, le=1, description="Drop for its language only when the detector is at least this sure of another one."
+        0.7,
+        ge=0,
+        le=1,
+        description="Drop for its language only when the detector is at least this sure of another one.",
     )
     keep: int | None = Field(1000, ge=1, description="Records handed on, in order; all that pass when null.")
 
@@ -129,11 +144,15 @@ class PreferConfig(Section):
     """Preference pairs: responders answer again, a reward model scores, best against worst."""
 
     pairs: int = Field(600, ge=1, description="Pairs to build.")
-    sampling: SamplingConfig = Field(SamplingConfig(temperature=0.7), description="Sampling of the responders' answers.")
+    sampling: SamplingConfig = Field(
+        SamplingConfig(temperature=0.7), description="Sampling of the responders' answers."
+    )
     min_margin: float = Field(0.0, ge=0, description="Smallest score difference; pairs at or below it are refused.")
     batch: int = Field(128, ge=1, description="Answers committed to the store at once.")
     reward_batch_size: int = Field(64, ge=1, description="Answers scored at once.")
-    reward_max_tokens: int = Field(512, ge=8, description="Question and answer together are cut to so many tokens for scoring.")
+    reward_max_tokens: int = Field(
+        512, ge=8, description="Question and answer together are cut to so many tokens for scoring."
+    )
 
 
 class TrainerConfig(Section):
@@ -144,7 +163,9 @@ class TrainerConfig(Section):
     batch_size: int = Field(4, ge=1, description="Examples per device and step.")
     accumulation: int = Field(4, ge=1, description="Gradient accumulation steps; times batch_size is the global batch.")
     warmup_share: float = Field(0.05, ge=0, lt=1, description="Share of the steps with rising learning rate.")
-    schedule: Literal["linear", "cosine", "constant"] = Field("cosine", description="Learning-rate schedule after warm-up.")
+    schedule: Literal["linear", "cosine", "constant"] = Field(
+        "cosine", description="Learning-rate schedule after warm-up."
+    )
     weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
     max_length: int = Field(1024, ge=16, description="Longest example, in tokens; longer ones are cut at the end.")
@@ -160,7 +181,8 @@ class LoraShape(Section):
     alpha: int = Field(16, ge=1, description="Scale; the update is multiplied by alpha / r.")
     dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapter.")
     target_modules: tuple[str, ...] = Field(
-        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), description="Linear modules adapted."
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        description="Linear modules adapted.",
     )
 
 
@@ -174,7 +196,9 @@ class PromptTuningConfig(TrainerConfig):
     """Prompt tuning: only virtual tokens in front of the prompt are trained."""
 
     virtual_tokens: int = Field(20, ge=1, description="Length of the soft prompt.")
-    init_text: str = Field("", description="Text whose embeddings start the soft prompt; random vocabulary rows when empty.")
+    init_text: str = Field(
+        "", description="Text whose embeddings start the soft prompt; random vocabulary rows when empty."
+    )
     students: Literal["first", "all", "none"] = Field("first", description="Which students are prompt-tuned.")
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
 

@@ -86,9 +86,7 @@ def test_first_loss_is_the_models_own_on_the_answers(
     assert metrics.trained_tokens == sum(trained)
 
 
-def test_accumulated_batches_train_like_large_ones(
-    tmp_path: Path, student: ModelConfig, records: list[Record]
-) -> None:
+def test_accumulated_batches_train_like_large_ones(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
     calm = FAST | {"lora": {"dropout": 0.0}, "epochs": 1.0, "log_steps": 1}
     LoraSft(SftConfig(**calm | {"batch_size": 8})).train(student, records, tmp_path / "large")
     LoraSft(SftConfig(**calm | {"batch_size": 2, "accumulation": 4})).train(student, records, tmp_path / "small")

@@ -17,6 +17,9 @@ from ..errors import RunError, SitError
 from ..hardware import quiet_libraries
 from . import chat, doctor, plan, run, single, status
 
+INTERRUPTED = 130
+GOES_ON = "Interrupted. What was finished is kept; the same command goes on from there."
+
 app = typer.Typer(
     name="sit",
     help="From no data at all to a tuned and evaluated small language model.\n\n"
@@ -74,12 +77,15 @@ def _exit_code(arguments: list[str]) -> int:
         os.environ["SIT_DEBUG"] = "1"
     try:
         result = typer.main.get_command(app)(arguments, prog_name="sit", standalone_mode=False)
-        return int(result or 0)
+        code = int(result or 0)
+        if code == INTERRUPTED:
+            _say(GOES_ON)
+        return code
     except SitError as error:
         return _show(error)
     except (KeyboardInterrupt, typer.Abort):
-        _say("Interrupted. What was finished is kept; the same command goes on from there.")
-        return 130
+        _say(GOES_ON)
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

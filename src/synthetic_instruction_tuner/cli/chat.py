@@ -64,7 +64,9 @@ def _adapter(folder: RunFolder, model: ModelConfig, variant: Variant) -> Path | 
     if not (path / "adapter_model.safetensors").exists():
         done = [v for v in ("sft", "prompt_tuning", "dpo") if (folder.model(v, model.name) / "final").is_dir()]
         raise UserError(
-            f"{model.name} has no variant {variant} yet.", f"Variants here: {', '.join(['base', *done])}.", "Train it with 'sit run'."
+            f"{model.name} has no variant {variant} yet.",
+            f"Variants here: {', '.join(['base', *done])}.",
+            "Train it with 'sit run'.",
         )
     return path
 
@@ -81,7 +83,9 @@ def _converse(
             messages = list(start)
         elif line:
             messages.append(Message("user", line))
-            request = Request(tuple(template.prompt_ids(messages)), seed, max_new_tokens, tuple(template.stop_ids), temperature)
+            request = Request(
+                tuple(template.prompt_ids(messages)), seed, max_new_tokens, tuple(template.stop_ids), temperature
+            )
             answer = template.decode(engine.generate([request])[0].token_ids)
             typer.echo(answer)
             messages.append(Message("assistant", answer))

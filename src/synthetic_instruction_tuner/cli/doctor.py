@@ -27,7 +27,11 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
 
 
 def doctor(
-    profile: Profile = "nano", config: ConfigFile = None, set_: Set = None, run_dir: RunDir = None, as_json: Json = False
+    profile: Profile = "nano",
+    config: ConfigFile = None,
+    set_: Set = None,
+    run_dir: RunDir = None,
+    as_json: Json = False,
 ) -> None:
     """Prints the findings."""
     resolved = configuration(profile, config, set_, None)
@@ -67,7 +71,9 @@ def _memory(config: Config, hardware: Hardware) -> Check:
     peak = max(estimate(config, hardware), key=lambda e: e.memory_gb)
     have = hardware.gpu_memory_gb or hardware.memory_gb
     found = f"{have:.1f} GB; stage {peak.stage} needs about {peak.memory_gb:.1f} GB"
-    return Check("memory", peak.memory_gb <= have, found, "Use smaller models or batches: engine.batch_size, train.*.batch_size.")
+    return Check(
+        "memory", peak.memory_gb <= have, found, "Use smaller models or batches: engine.batch_size, train.*.batch_size."
+    )
 
 
 def _versions() -> Check:

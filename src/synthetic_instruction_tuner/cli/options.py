@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,12 @@ from ..folder import RunFolder
 Profile = Annotated[str, typer.Option("--profile", "-p", help="Where settings start from: nano, t4, a100 or h200.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Your own YAML, on top of the profile.")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", help="One setting, such as filter.min_words=10. Repeatable.", metavar="KEY=VALUE")
+    list[str] | None,
+    typer.Option("--set", help="One setting, such as filter.min_words=10. Repeatable.", metavar="KEY=VALUE"),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Cut every count to at most this, to try things out.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Cut every count to at most this, to try things out.")
+]
 RunDir = Annotated[Path | None, typer.Option("--run-dir", "-d", help="The run's folder; runs/PROFILE when not given.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
@@ -45,17 +49,19 @@ def existing_run(run_dir: Path | None) -> tuple[Config, RunFolder]:
     """
     folder = RunFolder(run_dir or Path("runs/nano"))
     try:
-        text = folder.config.read_text(encoding="utf-8")
+        content = folder.config.read_bytes()
     except OSError:
         raise UserError(
-            f"There is no run in {folder.root}.", "config.json is not there.", "Start one with 'sit run', or name it with --run-dir."
+            f"There is no run in {folder.root}.",
+            "config.json is not there.",
+            "Start one with 'sit run', or name it with --run-dir.",
         ) from None
-    import json
-
     try:
-        data = json.loads(text)
+        data = json.loads(content.decode("utf-8"))
     except ValueError:
         raise UserError(
-            f"{folder.config} is damaged.", "It is not valid JSON.", "Run 'sit run' with the same options: it is written again."
+            f"{folder.config} is damaged.",
+            "It is not valid JSON.",
+            "Run 'sit run' with the same options: it is written again.",
         ) from None
     return parse_config(data), folder

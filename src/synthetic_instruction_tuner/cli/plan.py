@@ -30,7 +30,9 @@ def plan(
     set_: Set = None,
     limit: Limit = None,
     as_json: Json = False,
-    settings: Annotated[bool, typer.Option("--settings", help="Print the whole resolved configuration instead.")] = False,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="Print the whole resolved configuration instead.")
+    ] = False,
 ) -> None:
     """Prints the plan."""
     resolved = configuration(profile, config, set_, limit)
@@ -40,7 +42,11 @@ def plan(
     hardware = detect(resolved.engine.device)
     estimates = estimate(resolved, hardware)
     if as_json:
-        typer.echo(json.dumps({"config": resolved.model_dump(mode="json"), "stages": [dataclasses.asdict(e) for e in estimates]}))
+        typer.echo(
+            json.dumps(
+                {"config": resolved.model_dump(mode="json"), "stages": [dataclasses.asdict(e) for e in estimates]}
+            )
+        )
         return
     _print(resolved, estimates, hardware.describe())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ import typer
 from ..config import Config
 from ..folder import RunFolder
 from ..hardware import Hardware, detect
-from ..pipeline import STAGES, Step, preview, run_pipeline
+from ..pipeline import STAGES, Step, preview, run_pipeline, stage_index
 from ..planning import StageEstimate, estimate
 from ..progress import Display, duration
 from ..store import StageState, Store
@@ -20,8 +19,8 @@ from .summary import print_summary
 
 HELP = """Do the whole job, or go on with it.
 
-With no options: profile nano, offline, on a CPU. The run's folder holds everything; the same command continues a run that
-was interrupted, and does nothing when all is done. Changed settings redo only the stages that depend on them."""
+With no options: profile nano, offline, on a CPU. The run's folder holds everything. The same command continues a run
+that was interrupted, and does nothing when all is done. Changed settings redo only the stages that depend on them."""
 
 From = Annotated[str | None, typer.Option("--from", help="Do this stage and the later ones again.", metavar="STAGE")]
 Until = Annotated[str | None, typer.Option("--until", help="Stop after this stage.", metavar="STAGE")]
@@ -42,7 +41,9 @@ def run(
 ) -> None:
     """Runs the pipeline."""
     resolved = configuration(profile, config, set_, limit)
-    execute(resolved, run_folder(resolved, run_dir), start=from_, until=until, repair=repair, as_json=as_json, quiet=quiet)
+    execute(
+        resolved, run_folder(resolved, run_dir), start=from_, until=until, repair=repair, as_json=as_json, quiet=quiet
+    )
 
 
 def execute(
@@ -58,6 +59,8 @@ def execute(
     """Announces, runs and sums up; shared by ``run`` and the single-stage verbs."""
     from ..checks import check_before_start
 
+    for name in filter(None, (start, until)):
+        stage_index(name)
     hardware = detect(config.engine.device)
     with Display(quiet=quiet or as_json) as display:
         steps = [] if repair else _steps(config, folder, until, start)
@@ -115,8 +118,3 @@ def _as_json(state: StageState) -> dict[str, object]:
         "peak_memory_gb": state.peak_memory_gb,
         "note": state.note,
     }
-
-
-def run_path(run_dir: Path | None) -> Path:
-    """Returns the folder that verbs without a profile look at."""
-    return run_dir or Path("runs/nano")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..config import read_yaml
 from ..errors import UserError
 from .options import ConfigFile, Json, Limit, Profile, Quiet, RunDir, Set, configuration, existing_run, run_folder
 from .run import execute
@@ -41,7 +42,9 @@ def generate(
 
 def filter_(
     files: Annotated[list[Path] | None, typer.Argument(help="Your own JSON, JSONL or Parquet files.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the results of your own files go.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the results of your own files go.")
+    ] = None,
     profile: Profile = "nano",
     config: ConfigFile = None,
     set_: Set = None,
@@ -74,9 +77,9 @@ def filter_(
 
 def _sets_keep(config: Path | None, overrides: list[str] | None) -> bool:
     """Whether the user asked for a number of records: the profile's number is meant for its own data."""
-    if any(text.split("=")[0].strip() == "filter.keep" for text in overrides or ()):
+    if any(text.partition("=")[0].strip() == "filter.keep" for text in overrides or ()):
         return True
-    return config is not None and "keep" in config.read_text(encoding="utf-8")
+    return config is not None and "keep" in (read_yaml(config).get("filter") or {})
 
 
 def prefer(
@@ -130,7 +133,9 @@ def compare(run_dir: RunDir = None, as_json: Json = False) -> None:
     _, folder = existing_run(run_dir)
     rows = comparison_rows(folder)
     if not rows:
-        raise UserError("Nothing has been evaluated yet.", f"{folder.comparison} is not there.", "Run 'sit evaluate' first.")
+        raise UserError(
+            "Nothing has been evaluated yet.", f"{folder.comparison} is not there.", "Run 'sit evaluate' first."
+        )
     if as_json:
         typer.echo(json.dumps(rows))
     else:

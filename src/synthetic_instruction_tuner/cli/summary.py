@@ -47,7 +47,11 @@ def comparison_rows(folder: RunFolder) -> list[dict[str, str]]:
 
 def print_comparison(rows: Sequence[dict[str, str]], everything: bool = False) -> None:
     """Prints one line per student and variant; stars mark paired differences to base (p < 0.01)."""
-    wanted = HEADLINES if not everything else {(r["benchmark"], r["metric"]): f"{r['benchmark']} {r['metric']}" for r in rows}
+    wanted = (
+        HEADLINES
+        if not everything
+        else {(r["benchmark"], r["metric"]): f"{r['benchmark']} {r['metric']}" for r in rows}
+    )
     cells = {(r["model"], r["variant"], r["benchmark"], r["metric"]): r for r in rows}
     table = Table("student", "variant", *wanted.values(), box=None, pad_edge=False)
     models = list(dict.fromkeys(r["model"] for r in rows))
@@ -58,7 +62,9 @@ def print_comparison(rows: Sequence[dict[str, str]], everything: bool = False) -
                 table.add_row(model, variant, *(_cell(row) for row in found))
     console = Console(highlight=False)
     console.print("", table)
-    console.print("value ± standard error; * above, - below the base model (paired test, p < 0.01)", style="dim", markup=False)
+    console.print(
+        "value ± standard error; * above, - below the base model (paired test, p < 0.01)", style="dim", markup=False
+    )
 
 
 def _cell(row: dict[str, str] | None) -> str:

@@ -124,10 +124,6 @@ def derived_seed(seed: int, number: int, step: str) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-
-
-
-
 def _with_response(record: Record, completion: Completion | None, template: ChatTemplate) -> Record:
     if completion is None:
         return record

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
+from types import MappingProxyType
 from typing import Literal
 
 Split = Literal["train", "eval"]
@@ -19,7 +21,16 @@ Slots = dict[str, str]
 
 EVAL_SHARE = 8  # one key in so many is held out for evaluation
 
-OPENERS = ("Hello! ", "Hi there. ", "Good morning. ", "Here is a small task. ", "A question for you: ", "Next one: ", "I need help. ", "For my notes: ")
+OPENERS = (
+    "Hello! ",
+    "Hi there. ",
+    "Good morning. ",
+    "Here is a small task. ",
+    "A question for you: ",
+    "Next one: ",
+    "I need help. ",
+    "For my notes: ",
+)
 CLOSERS = (" Thanks!", " Thank you.", " Take your time.", " Thanks in advance.")
 
 
@@ -63,7 +74,7 @@ class Family(ABC):
     name: str
     domain: str
     templates: tuple[str, ...]
-    patterns: dict[str, str] = {}
+    patterns: Mapping[str, str] = MappingProxyType({})
     weight: float = 1.0
     takes_marks: bool = True
 
@@ -100,7 +111,9 @@ class Family(ABC):
             if split_of(key) == split:
                 break
         response = self.answer(rng, slots)
-        return Task(self.name, dress(rng, template.format(**slots)), response, self.worksheet(rng, slots, response), key)
+        return Task(
+            self.name, dress(rng, template.format(**slots)), response, self.worksheet(rng, slots, response), key
+        )
 
     def parse(self, instruction: str) -> tuple[Slots, str] | None:
         """Returns the slots and the template of an instruction of this family, or None."""
@@ -138,7 +151,7 @@ class FollowUp(ABC):
 
     name: str
     templates: tuple[str, ...]
-    patterns: dict[str, str] = {}
+    patterns: Mapping[str, str] = MappingProxyType({})
     after: tuple[str, ...]
 
     @abstractmethod

@@ -70,7 +70,9 @@ def train_language_model(
     loaded = {p: Pool.load(pools, p) for p in (("clean", "marked") if recipe.chat else ("base",))}
     text = stream(loaded, recipe.marks, rows * ROW, seed).reshape(rows, ROW)
     tokenizer = Tokenizer.from_file(str(pools / "tokenizer.json"))
-    result = fit(name, model, text, fresh_rows(tokenizer, recipe.marks), recipe.rate / (2 if start else 1), batch, minutes)
+    result = fit(
+        name, model, text, fresh_rows(tokenizer, recipe.marks), recipe.rate / (2 if start else 1), batch, minutes
+    )
     save(model, out)
     tok.save_causal(tokenizer, out)
     report = {"model": name, "parameters": sum(p.numel() for p in model.parameters()), "seed": seed}

@@ -201,7 +201,6 @@ def _fit(
                 best, kept = float(recent), _copy(model)
             print(f"[reward] step {step}/{steps} loss {float(recent):.4f}, {spent:.0f} s, ETA {left:.0f} s", flush=True)
 
-
     if float(recent) > best + 0.01:  # it diverged on the way: the best weights seen are the result
         print(f"[reward] back to the weights at loss {best:.4f}", flush=True)
         model.load_state_dict(kept)

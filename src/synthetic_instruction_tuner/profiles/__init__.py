@@ -1,0 +1,1 @@
+"""Named configurations, one YAML file each."""

@@ -1,0 +1,1 @@
+"""One module per stage: what connects the library to a run's store and folder."""

@@ -144,7 +144,12 @@ def _unit(ctx: Context, variant: Variant, benchmark: str) -> str:
     relevant |= {k: v for k, v in settings.items() if k.startswith(benchmark.removeprefix("nano_") + "_")}
     adapter = training.adapter_digest(variant.adapter) if variant.adapter else None
     key = fingerprint(
-        STAGE.version, benchmark, relevant, identity(variant.student), adapter, ctx.config.engine.model_dump(mode="json")
+        STAGE.version,
+        benchmark,
+        relevant,
+        identity(variant.student),
+        adapter,
+        ctx.config.engine.model_dump(mode="json"),
     )
     return f"evaluate:{variant.label}:{benchmark}:{key}"
 

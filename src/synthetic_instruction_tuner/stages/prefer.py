@@ -67,7 +67,10 @@ def run(ctx: Context) -> Outcome:
     report.write(ctx.folder.preference_report)
     ctx.store.measure("preference_report", report.to_json())
     ctx.require_rows(
-        len(pairs), "preference pairs", report.main_refusal(), "Use responders that differ more, or lower prefer.min_margin."
+        len(pairs),
+        "preference pairs",
+        report.main_refusal(),
+        "Use responders that differ more, or lower prefer.min_margin.",
     )
     rows = [pair.to_json() for pair in pairs]
     ctx.store.drop_unit(ctx.unit())
@@ -88,7 +91,9 @@ def _answer_round(
     scored: dict[str, list[Answer]] = {record.id: [] for record in records}
     for (record, answer), score in zip(unscored, scores, strict=True):
         scored[record.id].append(
-            Answer(answer.record_id, answer.model, answer.text, answer.truncated, score if math.isfinite(score) else None)
+            Answer(
+                answer.record_id, answer.model, answer.text, answer.truncated, score if math.isfinite(score) else None
+            )
         )
     return scored
 
@@ -102,7 +107,9 @@ def _answers(
     if len(have) < len(batches):
         with (
             ctx.engine(model) as (engine, template),
-            ctx.display.task(f"answering with {model.name}", len(records), "answers", ctx.store.row_count(unit)) as advance,
+            ctx.display.task(
+                f"answering with {model.name}", len(records), "answers", ctx.store.row_count(unit)
+            ) as advance,
         ):
             for number, batch in batches:
                 if number not in have:
@@ -121,7 +128,9 @@ def _scores(ctx: Context, round_number: int, answers: list[tuple[Record, Answer]
         model = ctx.config.models.reward
         with (
             open_reward_model(model, ctx.config.prefer, ctx.config.engine, ctx.hardware) as reward,
-            ctx.display.task(f"scoring with {model.name}", len(answers), "answers", ctx.store.row_count(unit)) as advance,
+            ctx.display.task(
+                f"scoring with {model.name}", len(answers), "answers", ctx.store.row_count(unit)
+            ) as advance,
         ):
             for number, batch in batches:
                 if number not in have:

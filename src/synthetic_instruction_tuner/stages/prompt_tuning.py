@@ -42,7 +42,11 @@ def run(ctx: Context) -> Outcome:
     config, records = ctx.config, training.filtered_records(ctx)
     trainer = PromptTuning(config.train.prompt_tuning, config.seed, ctx.device, ctx.dtype)
     return training.train_students(
-        ctx, "prompt_tuning", students(config), len(records), lambda m, out, report: trainer.train(m, records, out, report)
+        ctx,
+        "prompt_tuning",
+        students(config),
+        len(records),
+        lambda m, out, report: trainer.train(m, records, out, report),
     )
 
 

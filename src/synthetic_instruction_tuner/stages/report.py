@@ -116,7 +116,9 @@ def _samples(ctx: Context) -> list[Sample]:
             answers[variant.name] = {i["id"]: i for b in chatted for i in b["items"] if b["benchmark"] != "nano_mmlu"}
     shown = list(answers["base"])[:: max(1, len(answers["base"]) // max(1, ctx.config.report.samples))]
     return [
-        Sample(first, answers["base"][i]["prompts"][0], {name: items[i]["outputs"][0] for name, items in answers.items()})
+        Sample(
+            first, answers["base"][i]["prompts"][0], {name: items[i]["outputs"][0] for name, items in answers.items()}
+        )
         for i in shown[: ctx.config.report.samples]
     ]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..atomicfiles import write_text
 from ..config import Config, fingerprint
 from ..folder import RunFolder
-from ..atomicfiles import write_text
 from ..records import Record
 from ..settings import ModelConfig
 from .context import Context, Outcome
@@ -36,7 +36,9 @@ def outputs(method: str, config: Config, folder: RunFolder, students: tuple[Mode
     return [*adapters, folder.metrics / METRICS_FILE[method]] if students else []
 
 
-def train_students(ctx: Context, method: str, students: tuple[ModelConfig, ...], examples: int, train: Train) -> Outcome:
+def train_students(
+    ctx: Context, method: str, students: tuple[ModelConfig, ...], examples: int, train: Train
+) -> Outcome:
     """Trains each student that is not yet trained under this key; writes the method's efficiency metrics."""
     metrics = [_train_student(ctx, method, student, train) for student in students]
     if metrics:

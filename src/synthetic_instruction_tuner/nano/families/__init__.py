@@ -1,0 +1,1 @@
+"""Families of tasks of the nano world, one module per kind."""

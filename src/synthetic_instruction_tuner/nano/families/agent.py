@@ -4,7 +4,7 @@ A thought, an ``Action:`` or ``Act:`` line and one fenced block, as AgentBench v
 effect on a small SQLite database in memory; shell commands are compared with the wanted ones and never run.
 """
 
-# ruff: noqa: D102, E501, RUF012
+# ruff: noqa: E501
 from __future__ import annotations
 
 import re
@@ -94,7 +94,9 @@ def _authorize(action: int, first: str | None, second: str | None, *_: str | Non
 
 
 @lru_cache(maxsize=4_096)
-def effect(table: str, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...], sql: str) -> tuple[object, ...] | None:
+def effect(
+    table: str, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...], sql: str
+) -> tuple[object, ...] | None:
     """Returns what one statement selects, and the table after it, or None when it fails or is not allowed."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:

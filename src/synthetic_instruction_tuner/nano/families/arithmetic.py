@@ -4,7 +4,6 @@ All checkers share one idea: the last number of a response is its result, every 
 to its working, and every equation that is written out must hold.
 """
 
-# ruff: noqa: D102, E501, RUF012
 from __future__ import annotations
 
 import operator
@@ -317,7 +316,10 @@ class OrderNumbers(Family):
 
     name = "order_numbers"
     domain = "reasoning"
-    patterns = {"numbers": r"\d{1,3}(?:, \d{1,3}){2,5}", "order": "small to large|large to small|low to high|high to low"}
+    patterns = {
+        "numbers": r"\d{1,3}(?:, \d{1,3}){2,5}",
+        "order": "small to large|large to small|low to high|high to low",
+    }
     templates = (
         "Order these numbers from {order}: {numbers}",
         "Sort the numbers {numbers} from {order}.",

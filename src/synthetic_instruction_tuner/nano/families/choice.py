@@ -1,7 +1,7 @@
 """Questions with one right choice: multiple choice, opposites, the odd word out, and yes or no with a reason."""
 
 # Sentences stay on one line each; the methods are documented in the base classes.
-# ruff: noqa: D102, E501, RUF012
+# ruff: noqa: E501
 
 from __future__ import annotations
 

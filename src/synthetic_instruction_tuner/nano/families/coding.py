@@ -3,7 +3,6 @@
 Code is checked by a whitelisting interpreter, never by running it.
 """
 
-# ruff: noqa: D102, E501, RUF012
 from __future__ import annotations
 
 import ast
@@ -136,7 +135,9 @@ class CodeFunction(Family):
         goal = rng.choice(GOALS)
         text = goal.texts[0]
         c, d = rng.sample("abcdeghilmnoprstuw", 2)
-        text = text.format(n=rng.randint(2, 60), k=rng.randint(2, 5), m=rng.randint(2, 60), w=rng.choice(WORDS), c=c, d=d)
+        text = text.format(
+            n=rng.randint(2, 60), k=rng.randint(2, 5), m=rng.randint(2, 60), w=rng.choice(WORDS), c=c, d=d
+        )
         return {"function": f"{rng.choice(VERBS)}_{rng.choice(WORDS)}", "goal": text}
 
     def solvable(self, slots: Slots) -> bool:
@@ -200,9 +201,7 @@ class CodeFunction(Family):
 _CHANGED = re.compile(r"([a-z]+) = (\d{1,4})\n\1 = \1 \+ (\d{1,4})\nprint\(\1 \* (\d{1,4})\)")
 _ADDED = re.compile(r"([a-z]+) = (\d{1,4})\n((?!\1\b)[a-z]+) = (\d{1,4})\nprint\(\1 \+ \3\)")
 _BRANCHED = re.compile(r'if (\d{1,4}) > (\d{1,4}):\n    print\("([a-z]+)"\)\nelse:\n    print\("([a-z]+)"\)')
-_LOOPED = re.compile(
-    r"([a-z]+) = 0\nfor ((?!\1\b)[a-z]+) in \[(\d{1,4}(?:, \d{1,4})*)\]:\n    \1 \+= \2\nprint\(\1\)"
-)
+_LOOPED = re.compile(r"([a-z]+) = 0\nfor ((?!\1\b)[a-z]+) in \[(\d{1,4}(?:, \d{1,4})*)\]:\n    \1 \+= \2\nprint\(\1\)")
 _INDEXED = re.compile(r'([a-z]+) = \[("[a-z]+"(?:, "[a-z]+")*)\]\nprint\(\1\[(\d)\]\)')
 
 
@@ -276,8 +275,7 @@ class CodeExplain(Family):
             words, index = m[2].replace('"', "").split(", "), int(m[3])
             if index < len(words):
                 steps = (
-                    f"The list {m[1]} has {len(words)} words. Counting begins at 0, and the code asks for "
-                    f"item {index}."
+                    f"The list {m[1]} has {len(words)} words. Counting begins at 0, and the code asks for item {index}."
                 )
                 return steps, words[index]
         return None

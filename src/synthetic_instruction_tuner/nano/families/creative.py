@@ -1,7 +1,7 @@
 """Free text with checkable content: stories, rhymes, descriptions, letters and advice."""
 
 # Sentences stay on one line each; the methods are documented in the base classes.
-# ruff: noqa: D102, E501, RUF012
+# ruff: noqa: E501
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Second turns: what a user asks about the assistant's previous answer, checkable from that answer's text alone."""
 
 # Sentences stay on one line each; the methods are documented in the base classes.
-# ruff: noqa: D102, E501, RUF012
+# ruff: noqa: E501
 
 from __future__ import annotations
 

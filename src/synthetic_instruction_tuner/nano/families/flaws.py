@@ -5,7 +5,7 @@ filter finds them. Sloppy remarks pass every filter; they are what a reward mode
 """
 
 # Sentences stay on one line each; the methods are documented in the base classes.
-# ruff: noqa: D102, E501, RUF012
+# ruff: noqa: E501
 
 from __future__ import annotations
 

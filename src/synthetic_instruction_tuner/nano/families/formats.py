@@ -4,7 +4,7 @@ Each constraint's check says the same as IFEval's own rule, so a student's pass 
 """
 
 # Sentences stay on one line each; the methods are documented in the base classes.
-# ruff: noqa: D102, E501, RUF012
+# ruff: noqa: E501
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ Responses put what they quote in double quotes, or list it with commas, so the c
 listed and leave the words around it free.
 """
 
-# ruff: noqa: D102, RUF012
 from __future__ import annotations
 
 import re
