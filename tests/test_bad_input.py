@@ -73,7 +73,6 @@ def test_a_configuration_that_was_damaged(sit: Sit, text: str, part: str) -> Non
         assert part in error and len(error.splitlines()) == 3
 
 
-@pytest.mark.xfail(reason="existing_run takes undecodable bytes for something unexpected")
 def test_a_configuration_that_is_no_text(sit: Sit) -> None:
     started().config.write_bytes(b"\xff\xfe\x00")
     assert sit("status")[0] == 2

@@ -167,6 +167,7 @@ def test_identity_follows_the_weights(tmp_path: Path) -> None:
         "path": "a/b",
         "revision": "c",
         "name": "b",
+        "chat_template": None,
         "content": None,
     }
 

@@ -24,7 +24,7 @@ PROFILES = ("a100", "h200", "nano", "t4")
 SOURCE = Path(synthetic_instruction_tuner.__file__).parent
 
 
-def refused(*overrides: str, file: Path | None = None, profile: str = "nano") -> UserError:
+def refused(*overrides: str, file: Path | None = None, profile: str | None = None) -> UserError:
     with pytest.raises(UserError) as caught:
         load_config(profile, file, overrides)
     lines = caught.value.lines()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from .config import Config
 from .errors import UserError
 from .folder import RunFolder
 from .hardware import Hardware, choose_device, choose_dtype
-from .modelfiles import shape
+from .modelfiles import local_folder, shape
 from .settings import ModelConfig
 
 MIN_FREE_GB = 0.2  # a nano run takes 60 MB
@@ -50,9 +49,24 @@ def check_models(config: Config, until: str | None = None) -> list[Check]:
 
     checks = []
     for role, model in used_models(config, until):
-        reason = missing_reason(model)
+        reason = missing_reason(model) or (_template_fault(model) if role != "reward model" else None)
         checks.append(Check(f"{role} {model.name}", reason is None, reason or _found(model), _model_fix(model)))
     return checks
+
+
+def _template_fault(model: ModelConfig) -> str | None:
+    """Returns why a model at hand cannot be talked to; a Hub model is looked at only once it is here."""
+    folder = local_folder(model)
+    if folder is None:
+        return None
+    from .chat.template import ChatTemplate
+    from .models import load_tokenizer
+
+    try:
+        ChatTemplate.from_tokenizer(load_tokenizer(model))
+    except UserError as error:
+        return f"{error.problem} {error.cause}"
+    return None
 
 
 def check_disk(config: Config, folder: RunFolder) -> Check:
@@ -100,6 +114,6 @@ def _found(model: ModelConfig) -> str:
 
 
 def _model_fix(model: ModelConfig) -> str:
-    if Path(model.path).is_absolute() or model.path.startswith(("nano:", ".")):
-        return "Name a folder that holds the model, with --set models..."
+    if local_folder(model) is not None:
+        return "Name a folder that holds the model, with --set models...; chat_template gives a base model a template."
     return "Download it ('hf download NAME'), log in ('hf auth login') if it is gated, or name a local folder."

@@ -70,7 +70,7 @@ class Config(Section):
 
 
 def load_config(
-    profile: str = "nano",
+    profile: str | None = None,
     file: Path | None = None,
     overrides: Iterable[str] = (),
     limit: int | None = None,
@@ -78,7 +78,7 @@ def load_config(
     """Returns the configuration that the layers make together.
 
     Args:
-        profile: name of a packaged profile; a ``profile:`` line in the file wins over the default.
+        profile: name of a packaged profile; when None, what the file's ``profile:`` line says, else nano.
         file: the user's YAML file.
         overrides: texts such as ``filter.min_words=10``; values are read as YAML.
         limit: cuts every count, as the setting ``limit``.
@@ -87,7 +87,8 @@ def load_config(
         UserError: unknown profile, unreadable file, unknown key or wrong value.
     """
     user = read_yaml(file) if file else {}
-    data = profile_data(str(user.pop("profile", profile)))
+    named = user.pop("profile", None) or "nano"
+    data = profile_data(str(profile or named))
     _merge(data, user)
     for text in overrides:
         _override(data, text)

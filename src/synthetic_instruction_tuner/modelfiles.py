@@ -49,7 +49,8 @@ def identity(model: ModelConfig) -> dict[str, Any]:
     """Returns what tells this model's weights from others': part of the keys of the stages that use it."""
     folder = local_folder(model)
     content = _content_hash(folder) if folder and folder.is_dir() else None
-    return {"path": model.path, "revision": model.revision, "name": model.name, "content": content}
+    facts = model.model_dump(include={"path", "revision", "name", "chat_template"})
+    return facts | {"content": content}
 
 
 def shape(model: ModelConfig) -> ModelShape | None:

@@ -71,14 +71,30 @@ def missing_reason(model: ModelConfig) -> str | None:
 
 
 def load_tokenizer(model: ModelConfig) -> Any:
-    """Returns the model's tokenizer; one without a padding token pads with its end-of-text token."""
+    """Returns the model's tokenizer, with the chat template that its `chat_template` setting names, if any.
+
+    One without a padding token pads with its end-of-text token.
+    """
     from transformers import AutoTokenizer
 
     with _explained(model):
         tokenizer = AutoTokenizer.from_pretrained(resolve(model), **_source(model))
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if model.chat_template is not None:
+        tokenizer.chat_template = _chat_template(model.chat_template)
     return tokenizer
+
+
+def _chat_template(source: str) -> str:
+    if not source.endswith(".jinja"):
+        return str(load_tokenizer(ModelConfig(path=source)).get_chat_template())
+    try:
+        return Path(source).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"The chat template {source} cannot be read.", str(error), "Correct the model's chat_template."
+        ) from None
 
 
 def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | None = None) -> Any:

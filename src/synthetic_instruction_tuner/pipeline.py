@@ -88,7 +88,7 @@ def run_pipeline(
     with folder.hold():
         store = _open_store(folder, display, repair)
         try:
-            write_text(folder.config, config.as_json())
+            _keep_config(folder, config.as_json())
             if first is not None:
                 _forget(config, folder, store, STAGES[first:])
             return _run_stages(config, folder, store, display, hardware, wanted)
@@ -192,6 +192,11 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
             k: v for key, part in value.items() for k, v in _flat(part, f"{prefix}.{key}" if prefix else key).items()
         }
     return {prefix: json.dumps(value)}
+
+
+def _keep_config(folder: RunFolder, text: str) -> None:
+    if not folder.config.is_file() or folder.config.read_bytes() != text.encode():
+        write_text(folder.config, text)
 
 
 def _forget(config: Config, folder: RunFolder, store: Store, stages: Sequence[Stage]) -> None:

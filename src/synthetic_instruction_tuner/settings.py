@@ -24,6 +24,10 @@ class ModelConfig(Section):
     name: str = Field("", description="Short name used in files and tables; the path's last part when empty.")
     revision: str | None = Field(None, description="Hub revision (branch, tag or commit).")
     trust_remote_code: bool = Field(False, description="Run code that the model's repository brings along.")
+    chat_template: str | None = Field(
+        None,
+        description="A .jinja file or a model whose chat template is used; for base models without one.",
+    )
     parameters: float | None = Field(
         None, gt=0, description="Number of weights, for planning where the files are not at hand."
     )

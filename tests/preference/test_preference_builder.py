@@ -125,8 +125,9 @@ class EchoEngine:
         return [Completion((r.seed % 50, 7), "length" if r.max_new_tokens < 3 else "stop") for r in requests]
 
 
-TOKENIZER = SimpleNamespace(decode=lambda ids, skip_special_tokens: f" {ids} ")
-TEMPLATE = SimpleNamespace(prompt_ids=lambda messages: [len(messages), 1], stop_ids=(9,), tokenizer=TOKENIZER)
+TEMPLATE = SimpleNamespace(
+    prompt_ids=lambda messages: [len(messages), 1], stop_ids=(9,), decode=lambda ids: str(list(ids))
+)
 
 
 def test_answers_depend_on_seed_model_and_record_alone() -> None:

@@ -27,14 +27,14 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
 
 
 def doctor(
-    profile: Profile = "nano",
+    profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
     run_dir: RunDir = None,
     as_json: Json = False,
 ) -> None:
     """Prints the findings."""
-    resolved = configuration(profile, config, set_, None)
+    resolved = configuration(profile, config, set_, None, run_dir)
     checks = examine(resolved, run_folder(resolved, run_dir))
     ready = all(check.ok for check in checks)
     if as_json:

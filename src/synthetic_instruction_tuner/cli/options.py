@@ -12,7 +12,9 @@ from ..config import Config, load_config, parse_config
 from ..errors import UserError
 from ..folder import RunFolder
 
-Profile = Annotated[str, typer.Option("--profile", "-p", help="Where settings start from: nano, t4, a100 or h200.")]
+Profile = Annotated[
+    str | None, typer.Option("--profile", "-p", help="Where settings start from: nano (the default), t4, a100 or h200.")
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Your own YAML, on top of the profile.")]
 Set = Annotated[
     list[str] | None,
@@ -26,8 +28,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, fo
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
 
 
-def configuration(profile: str, config: Path | None, overrides: list[str] | None, limit: int | None) -> Config:
-    """Returns the configuration that the options describe."""
+def configuration(
+    profile: str | None,
+    config: Path | None,
+    overrides: list[str] | None,
+    limit: int | None,
+    run_dir: Path | None = None,
+) -> Config:
+    """Returns the configuration that the options describe.
+
+    Where they name nothing but a run's folder, it is the configuration of that run.
+    """
+    untold = profile is None and config is None and not overrides and limit is None
+    if untold and run_dir is not None and RunFolder(run_dir).config.exists():
+        return existing_run(run_dir)[0]
     return load_config(profile, config, overrides or (), limit)
 
 

@@ -25,7 +25,7 @@ Nothing is loaded or downloaded. Times and memory are estimates from model sizes
 
 
 def plan(
-    profile: Profile = "nano",
+    profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
     limit: Limit = None,

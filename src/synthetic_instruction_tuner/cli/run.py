@@ -28,7 +28,7 @@ Repair = Annotated[bool, typer.Option("--repair", help="Drop what is damaged in 
 
 
 def run(
-    profile: Profile = "nano",
+    profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
     limit: Limit = None,
@@ -40,7 +40,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Runs the pipeline."""
-    resolved = configuration(profile, config, set_, limit)
+    resolved = configuration(profile, config, set_, limit, run_dir)
     execute(
         resolved, run_folder(resolved, run_dir), start=from_, until=until, repair=repair, as_json=as_json, quiet=quiet
     )

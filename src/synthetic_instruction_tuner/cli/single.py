@@ -27,7 +27,7 @@ HELP = {
 
 
 def generate(
-    profile: Profile = "nano",
+    profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
     limit: Limit = None,
@@ -36,7 +36,7 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Runs the pipeline as far as generate."""
-    resolved = configuration(profile, config, set_, limit)
+    resolved = configuration(profile, config, set_, limit, run_dir)
     execute(resolved, run_folder(resolved, run_dir), until="generate", as_json=as_json, quiet=quiet)
 
 
@@ -45,7 +45,7 @@ def filter_(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where the results of your own files go.")
     ] = None,
-    profile: Profile = "nano",
+    profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
     limit: Limit = None,
@@ -54,7 +54,7 @@ def filter_(
     quiet: Quiet = False,
 ) -> None:
     """Filters the user's files, or runs the pipeline as far as filter."""
-    resolved = configuration(profile, config, set_, limit)
+    resolved = configuration(profile, config, set_, limit, run_dir)
     if not files:
         if output:
             raise UserError("--output needs files to filter.", "", "Write for example: sit filter mine.jsonl -o out")
@@ -83,7 +83,7 @@ def _sets_keep(config: Path | None, overrides: list[str] | None) -> bool:
 
 
 def prefer(
-    profile: Profile = "nano",
+    profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
     limit: Limit = None,
@@ -92,13 +92,13 @@ def prefer(
     quiet: Quiet = False,
 ) -> None:
     """Runs the pipeline as far as prefer."""
-    resolved = configuration(profile, config, set_, limit)
+    resolved = configuration(profile, config, set_, limit, run_dir)
     execute(resolved, run_folder(resolved, run_dir), until="prefer", as_json=as_json, quiet=quiet)
 
 
 def train(
     method: Annotated[Literal["sft", "prompt", "dpo"], typer.Argument(help="sft, prompt or dpo.")],
-    profile: Profile = "nano",
+    profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
     limit: Limit = None,
@@ -107,13 +107,13 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Runs the pipeline as far as the method's stage."""
-    resolved = configuration(profile, config, set_, limit)
+    resolved = configuration(profile, config, set_, limit, run_dir)
     stage = {"sft": "sft", "prompt": "prompt_tuning", "dpo": "dpo"}[method]
     execute(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
 
 
 def evaluate(
-    profile: Profile = "nano",
+    profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
     limit: Limit = None,
@@ -122,7 +122,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Runs the pipeline as far as evaluate."""
-    resolved = configuration(profile, config, set_, limit)
+    resolved = configuration(profile, config, set_, limit, run_dir)
     execute(resolved, run_folder(resolved, run_dir), until="evaluate", as_json=as_json, quiet=quiet)
 
 
@@ -143,7 +143,7 @@ def compare(run_dir: RunDir = None, as_json: Json = False) -> None:
 
 
 def report(
-    profile: Profile = "nano",
+    profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
     limit: Limit = None,
@@ -152,5 +152,5 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Runs the pipeline to its end."""
-    resolved = configuration(profile, config, set_, limit)
+    resolved = configuration(profile, config, set_, limit, run_dir)
     execute(resolved, run_folder(resolved, run_dir), as_json=as_json, quiet=quiet)

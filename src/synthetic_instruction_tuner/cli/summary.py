@@ -14,10 +14,10 @@ from ..progress import duration
 from ..store import StageState
 
 HEADLINES = {
-    ("nano_ifeval", "prompt_strict"): "nano-IFEval strict",
-    ("nano_mmlu", "acc"): "nano-MMLU",
-    ("nano_mt", "reward"): "nano-MT reward",
-    ("nano_mt", "right"): "nano-MT right",
+    ("nano_ifeval", "prompt_strict"): "IFEval",
+    ("nano_mmlu", "acc"): "MMLU",
+    ("nano_mt", "reward"): "MT reward",
+    ("nano_mt", "right"): "MT right",
 }
 VARIANTS = ("base", "prompt_tuning", "sft", "dpo")
 
@@ -53,7 +53,9 @@ def print_comparison(rows: Sequence[dict[str, str]], everything: bool = False) -
         else {(r["benchmark"], r["metric"]): f"{r['benchmark']} {r['metric']}" for r in rows}
     )
     cells = {(r["model"], r["variant"], r["benchmark"], r["metric"]): r for r in rows}
-    table = Table("student", "variant", *wanted.values(), box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for head in ("student", "variant", *wanted.values()):
+        table.add_column(head, no_wrap=not everything)
     models = list(dict.fromkeys(r["model"] for r in rows))
     for model in models:
         for variant in VARIANTS:
@@ -70,10 +72,10 @@ def print_comparison(rows: Sequence[dict[str, str]], everything: bool = False) -
 def _cell(row: dict[str, str] | None) -> str:
     if row is None:
         return ""
-    value = f"{float(row['value']):.3f} ± {float(row['standard_error']):.3f}" if row["standard_error"] else row["value"]
+    value = f"{float(row['value']):.2f}±{float(row['standard_error']):.2f}" if row["standard_error"] else row["value"]
     p, delta = row.get("p_to_base") or "", row.get("delta_to_base") or ""
     mark = ("*" if float(delta) > 0 else "-") if p and delta and float(p) < 0.01 else " "
-    return f"{value} {mark}"
+    return f"{value}{mark}"
 
 
 def _places(folder: RunFolder) -> list[tuple[str, Path]]:

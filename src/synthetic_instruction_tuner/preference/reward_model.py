@@ -12,7 +12,7 @@ from typing import Any
 
 from ..engines.base import Done
 from ..errors import UserError
-from ..hardware import Hardware, choose_device, choose_dtype
+from ..hardware import Hardware, choose_device, choose_dtype, set_threads
 from ..modelfiles import shape
 from ..records import Message
 from ..settings import EngineConfig, ModelConfig, PreferConfig
@@ -164,6 +164,7 @@ def open_reward_model(
     """Loads a reward model as the settings say; its memory is given back when the block ends."""
     from ..models import load_reward_model, load_tokenizer
 
+    set_threads(engine.threads)
     known = shape(model)
     device = choose_device(hardware, engine.device)
     single = device == "cpu" or (known is not None and known.parameters <= SMALL)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..atomicfiles import write_text
 from ..config import Config, fingerprint
 from ..folder import RunFolder
+from ..hardware import set_threads
 from ..records import Record
 from ..settings import ModelConfig
 from .context import Context, Outcome
@@ -40,6 +41,7 @@ def train_students(
     ctx: Context, method: str, students: tuple[ModelConfig, ...], examples: int, train: Train
 ) -> Outcome:
     """Trains each student that is not yet trained under this key; writes the method's efficiency metrics."""
+    set_threads(ctx.config.engine.threads)  # as when the stages before ran in this process: sums depend on it
     metrics = [_train_student(ctx, method, student, train) for student in students]
     if metrics:
         text = json.dumps({"method": method, "students": metrics}, indent=2, ensure_ascii=False) + "\n"

@@ -163,8 +163,10 @@ def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMet
 
 def save_adapter(model: PeftModel, base: ModelConfig, folder: Path) -> None:
     """Writes the adapter, naming its base as the user does, without any path that loading resolved."""
-    model.peft_config["default"].base_model_name_or_path = base.path
-    model.peft_config["default"].revision = base.revision
+    config = model.peft_config["default"]
+    config.base_model_name_or_path, config.revision = base.path, base.revision
+    if isinstance(modules := getattr(config, "target_modules", None), set):
+        config.target_modules = sorted(modules)  # a set is written in another order by every process
     model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"])
     (folder / "README.md").unlink(missing_ok=True)  # an empty form
 
