@@ -60,7 +60,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(settings: Path) -> Path:
-    """A finished run in two attempts of its own process; tests work on copies of it."""
+    """A finished run, made in a process of its own; tests that change it work on copies."""
     folder = settings.parent / "finished"
     done = subprocess.run(command(settings, folder), capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
@@ -396,10 +396,7 @@ def test_the_wheel_holds_models_and_profiles(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     source = root / "src"
-    wanted = {
-        path.relative_to(source).as_posix()
-        for path in source.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
-    }
-    assert {name for name in wanted if not name.startswith("synthetic_instruction_tuner.egg-info")} <= names
+    package = source / "synthetic_instruction_tuner"
+    wanted = {p.relative_to(source) for p in package.rglob("*") if p.is_file() and p.suffix != ".pyc"}
+    assert {p.as_posix() for p in wanted if not any(part.startswith(".") for part in p.parts)} <= names
     assert not {name for name in names if name.startswith(("tests", "benchmarks", "docs"))}
