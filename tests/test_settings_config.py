@@ -94,7 +94,11 @@ def test_file_over_profile_and_set_over_file(tmp_path: Path) -> None:
     file = written(tmp_path, "filter: {min_words: 5, max_words: 50}\ntrain: {sft: {lora: {r: 4}}}\n")
     config = load_config("nano", file, ["filter.max_words=60"])
     assert (config.filter.min_words, config.filter.max_words, config.filter.similarity) == (5, 60, 0.8)
-    assert (config.train.sft.lora.r, config.train.sft.lora.alpha, config.train.sft.learning_rate) == (4, 16, 5e-3)
+    assert (config.train.sft.lora.r, config.train.sft.lora.alpha, config.train.sft.learning_rate) == (
+        4,
+        16,
+        load_config().train.sft.learning_rate,
+    )
 
 
 def test_the_file_may_name_its_profile(tmp_path: Path) -> None:
