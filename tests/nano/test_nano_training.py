@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from synthetic_instruction_tuner import nano
 from synthetic_instruction_tuner.nano import corpus, measure, reward, reward_data, train
 from synthetic_instruction_tuner.nano import tokenizer as tok
+from synthetic_instruction_tuner.nano.fast_deberta import fast_attention
 from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
 from synthetic_instruction_tuner.nano.language import fit, save, schedule
 from synthetic_instruction_tuner.nano.recipes import RECIPES, config_of, reward_config
@@ -131,7 +132,7 @@ def test_fast_attention_bias_equals_the_library() -> None:
     mask = torch.ones_like(ids)
     mask[1, 50:] = 0
     expected = model(input_ids=ids, attention_mask=mask).logits
-    with reward._fast_attention():
+    with fast_attention():
         fast = model(input_ids=ids, attention_mask=mask).logits
     assert not torch.equal(fast, expected)  # another order of sums: so it was not the library's
     torch.testing.assert_close(fast, expected, atol=1e-4, rtol=1e-4)
@@ -217,7 +218,8 @@ def test_reward_model_learns(tokenizer: Tokenizer) -> None:
             flat = np.array([i for text in ids for i in text], dtype=np.uint16)
             flats.append((flat, [len(i) for i in ids], [a.label for a in group.answers]))
     data = reward.encode_groups(flats, "cpu")
-    model = reward.train_reward_model(data, epochs=4, tokens_per_step=2000, rate=1e-3, seed=0, minutes=0.1)
+    model = reward.new_model(0, "cpu")
+    reward.train_reward_model(model, data, epochs=4, tokens_per_step=2000, rate=1e-3, seed=0, minutes=0.1)
     result = reward.pair_accuracy(groups, [[0.0] * len(g.answers) for g in groups])
     assert result == {}  # only model answers count
     scores = reward.score(model.eval(), tokenizer, [(groups[0].question, groups[0].answers[0].text)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -23,12 +23,13 @@ from tokenizers import Tokenizer
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano import world
 from synthetic_instruction_tuner.nano.family import Split
-from synthetic_instruction_tuner.nano.recipes import RECIPES
+from synthetic_instruction_tuner.nano.recipes import Recipe
 
 Tokens = NDArray[np.uint16]
 
 SYSTEM, MULTI_TURN = 0.25, 0.15  # shares of chats with a system prompt, and with two turns
 WORKSHEETS = 0.85  # share of the base models' documents that are worksheets; the rest is plain questions and answers
+BASE_MARKS = 0.5  # share of sloppy remarks in them: what no base model knows, tuning cannot take away from it
 EPOCHS = 2.2  # how often a document is read at most, on average
 POOLS = ("clean", "marked", "base")
 SHARD = 4000  # documents per job
@@ -62,7 +63,8 @@ def chat_item(rng: Random, split: Split, marks: float, flaws: bool = True) -> wo
 def document(rng: Random, pool: str) -> str:
     """Returns one document's text, begin and end token included."""
     if pool == "base":
-        text = world.worksheet_text(rng) if rng.random() < WORKSHEETS else world.qa_text(rng)
+        write = world.worksheet_text if rng.random() < WORKSHEETS else world.qa_text
+        text = write(rng, BASE_MARKS)
         return f"{tok.BOS}{text}{tok.END}"
     return tok.render(chat_item(rng, "train", marks=float(pool == "marked")).messages)
 
@@ -74,28 +76,31 @@ def learn_tokenizer(seed: int, documents: int = 60_000) -> Tokenizer:
     return tok.learn(document(rng, shares[i % len(shares)]) for i in range(documents))
 
 
-def tokens_needed(scale: float) -> dict[str, int]:
+def tokens_needed(recipes: Sequence[Recipe], scale: float) -> dict[str, int]:
     """Returns how many unique tokens each pool must hold for the recipes at this scale."""
-    chats = [r for r in RECIPES.values() if r.marks is not None]
-    clean = max(r.tokens * (1 - (r.marks or 0)) for r in chats)
-    marked = max(r.tokens * (r.marks or 0) for r in chats)
-    base = max(r.tokens for r in RECIPES.values() if r.marks is None)
+    chats = [r for r in recipes if r.marks is not None]
+    clean = max((r.tokens * (1 - (r.marks or 0)) for r in chats), default=0.0)
+    marked = max((r.tokens * (r.marks or 0) for r in chats), default=0.0)
+    base = max((r.tokens for r in recipes if r.marks is None), default=0.0)
     return {name: int(n * 1e6 * scale / EPOCHS) for name, n in zip(POOLS, (clean, marked, base), strict=True)}
 
 
-def make_pools(folder: Path, tokenizer_file: Path, scale: float, workers: int, seed: int) -> None:
-    """Writes every pool that is not there yet.
+def make_pools(
+    folder: Path, recipes: Sequence[Recipe], tokenizer_file: Path, scale: float, workers: int, seed: int
+) -> None:
+    """Writes every pool that these models read and that is not there yet.
 
     Args:
         folder: where the pools go.
+        recipes: the models.
         tokenizer_file: the ``tokenizer.json`` to use.
         scale: factor on all token counts.
         workers: processes; 1 works in this process.
         seed: fixes the pools, whatever the number of workers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, wanted in tokens_needed(scale).items():
-        if not (folder / f"{name}.starts.npy").exists():
+    for name, wanted in tokens_needed(recipes, scale).items():
+        if wanted and not (folder / f"{name}.starts.npy").exists():
             _make_pool(folder, name, wanted, tokenizer_file, workers, seed)
 
 

@@ -51,9 +51,9 @@ RECIPES: dict[str, Recipe] = {
     "responder-qwen2": Recipe("qwen2", 192, 4, 352, 2, tokens=260, marks=0.08),
     "responder-mistral": Recipe("mistral", 160, 4, 320, 5, tokens=120, marks=0.5),
     "responder-llama": Recipe("llama", 128, 4, 384, 2, tokens=65, marks=0.8),
-    "student-llama": Recipe("llama", 192, 4, 288, 2, tokens=120, marks=None),
-    "student-mistral": Recipe("mistral", 192, 4, 288, 2, tokens=120, marks=None),
-    "student-qwen2": Recipe("qwen2", 192, 4, 288, 2, tokens=120, marks=None),
+    "student-llama": Recipe("llama", 192, 4, 256, 2, tokens=150, marks=None),
+    "student-mistral": Recipe("mistral", 192, 4, 256, 2, tokens=150, marks=None),
+    "student-qwen2": Recipe("qwen2", 192, 4, 256, 2, tokens=150, marks=None),
 }
 
 
@@ -86,10 +86,10 @@ def reward_config() -> DebertaV2Config:
 
     return DebertaV2Config(
         vocab_size=tok.VOCABULARY,
-        hidden_size=128,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        intermediate_size=384,
+        hidden_size=160,
+        num_hidden_layers=5,
+        num_attention_heads=5,
+        intermediate_size=320,
         max_position_embeddings=REWARD_MAX_LENGTH,
         type_vocab_size=0,
         relative_attention=True,
@@ -101,7 +101,7 @@ def reward_config() -> DebertaV2Config:
         position_biased_input=False,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
-        pooler_hidden_size=128,
+        pooler_hidden_size=160,
         pooler_dropout=0.0,
         num_labels=1,
         pad_token_id=tok.PAD_ID,

@@ -6,8 +6,7 @@ import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
-from transformers.models.deberta_v2.modeling_deberta_v2 import DisentangledSelfAttention
 
 from synthetic_instruction_tuner.nano import tokenizer as tok
+from synthetic_instruction_tuner.nano.fast_deberta import compiled_layers, fast_attention
 from synthetic_instruction_tuner.nano.language import schedule
 from synthetic_instruction_tuner.nano.recipes import REWARD_MAX_LENGTH, reward_config
 from synthetic_instruction_tuner.nano.reward_data import Group
@@ -88,29 +87,31 @@ def pair_loss(scores: Tensor, labels: Tensor) -> Tensor:
     return (losses.sum((1, 2)) / count.clamp(min=1)).sum() / (count > 0).sum().clamp(min=1)
 
 
+def new_model(seed: int, device: str) -> Any:
+    """Returns a reward model with random weights, in float32."""
+    from transformers import DebertaV2ForSequenceClassification
+
+    torch.manual_seed(seed)
+    return DebertaV2ForSequenceClassification(reward_config()).to(device)
+
+
 def train_reward_model(
-    data: Encoded, *, epochs: float, tokens_per_step: int, rate: float, seed: int, minutes: float
-) -> Any:
-    """Returns the trained model, in float32 on the data's device.
+    model: Any, data: Encoded, *, epochs: float, tokens_per_step: int, rate: float, seed: int, minutes: float
+) -> None:
+    """Trains the model on its device.
 
     Args:
+        model: what `new_model` or `reward_pretraining.pretrain` returned.
         data: training groups.
         epochs: how often each group is read; which `CANDIDATES` of its answers are read changes every time.
         tokens_per_step: padded tokens in one step.
         rate: peak learning rate.
-        seed: fixes weights, order and choice.
+        seed: fixes order and choice.
         minutes: training ends, annealed, within this time.
     """
-    from transformers import DebertaV2ForSequenceClassification
-
-    torch.manual_seed(seed)
-    model: Any = DebertaV2ForSequenceClassification(reward_config()).to(data.tokens.device)
-    with _fast_attention():
-        _compile_layers(model)
+    probe = torch.full((CANDIDATES * 2, WIDTHS[0]), tok.BOS_ID, device=model.device)
+    with fast_attention(), compiled_layers(model, probe):
         _fit(model, data, epochs, tokens_per_step, rate, seed, minutes)
-    for layer in model.deberta.encoder.layer:
-        layer._compiled_call_impl = None
-    return model
 
 
 def save_reward_model(model: Any, tokenizer: Tokenizer, out: Path, report: dict[str, Any]) -> None:
@@ -172,13 +173,13 @@ def _fit(
     device = data.tokens.device
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
     rng = np.random.default_rng(seed)
-    steps = int(epochs * len(_plan(data, tokens_per_step, rng)))
+    steps = int(epochs * len(plan_steps(data.widths, tokens_per_step, rng)))
     plan: list[tuple[int, NDArray[np.int64]]] = []
     began, progress, step = time.perf_counter(), 0.0, 0
     recent = torch.zeros((), device=device)
     best, kept = math.inf, _copy(model)
     while step < steps and progress < 1:
-        plan = plan or _plan(data, tokens_per_step, rng)
+        plan = plan or plan_steps(data.widths, tokens_per_step, rng)
         width, chosen = plan.pop()
         answers = _candidates(data.members[chosen], rng)
         ids, mask = data.inputs(torch.from_numpy(answers.reshape(-1)).to(device), width)
@@ -210,45 +211,25 @@ def _copy(model: Any) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-@contextmanager
-def _fast_attention() -> Iterator[None]:
-    """Within it, DeBERTa computes its attention bias by `_bias`."""
-    slow = DisentangledSelfAttention.disentangled_attention_bias
-    DisentangledSelfAttention.disentangled_attention_bias = _bias
-    try:
-        yield
-    finally:
-        DisentangledSelfAttention.disentangled_attention_bias = slow
-
-
-def _compile_layers(model: Any) -> None:
-    """Compiles the layers on a GPU: one by one, since they share their code and so compile once per shape."""
-    if model.device.type != "cuda":
-        return
-    torch._dynamo.config.recompile_limit = 64
-    ids = torch.full((CANDIDATES * 2, WIDTHS[0]), tok.BOS_ID, device=model.device)
-    try:
-        for layer in model.deberta.encoder.layer:
-            layer.compile(dynamic=False)
-        _scores(model, ids, torch.ones_like(ids)).sum().backward()
-    except Exception as error:  # whatever the compiler trips over, the plain layers compute the same
-        print(f"[reward] compilation failed ({type(error).__name__}: {str(error)[:300]}): without", flush=True)
-        for layer in model.deberta.encoder.layer:
-            layer._compiled_call_impl = None
-    model.zero_grad(set_to_none=True)
-
-
 def _scores(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda"):
         logits: Tensor = model(input_ids=ids, attention_mask=mask.long()).logits
     return logits.squeeze(-1).float()
 
 
-def _plan(data: Encoded, tokens_per_step: int, rng: np.random.Generator) -> list[tuple[int, NDArray[np.int64]]]:
-    """Returns one epoch's steps in random order: the padded length and the groups of each."""
+def plan_steps(
+    widths: NDArray[np.int64], tokens_per_step: int, rng: np.random.Generator
+) -> list[tuple[int, NDArray[np.int64]]]:
+    """Returns one epoch's steps in random order: the padded length and the members (groups, say) of each.
+
+    Args:
+        widths: each member's padded length, one of `WIDTHS`.
+        tokens_per_step: padded tokens in one step; a member stands for `CANDIDATES` texts.
+        rng: fixes the order.
+    """
     steps = []
-    for width in np.unique(data.widths):
-        members = rng.permutation(np.flatnonzero(data.widths == width))
+    for width in np.unique(widths):
+        members = rng.permutation(np.flatnonzero(widths == width))
         size = max(2, tokens_per_step // (int(width) * CANDIDATES))
         whole = -(-len(members) // size) * size  # filled up with repeats, so that every step has the same shape
         for part in np.resize(members, whole).reshape(-1, size):
@@ -264,25 +245,3 @@ def _candidates(members: NDArray[np.int64], rng: np.random.Generator) -> NDArray
     order = np.argsort(keys, axis=1)
     columns = np.arange(CANDIDATES)[None, :] % np.minimum(counts, keys.shape[1])[:, None]
     return members[:, :1] + np.take_along_axis(order, columns, axis=1)
-
-
-def _bias(
-    self: Any, query: Tensor, key: Tensor, relative_pos: Tensor, rel_embeddings: Tensor, scale_factor: int
-) -> Tensor:
-    """The disentangled attention's bias by matrix products over looked-up positions, instead of gathers per example.
-
-    The library gathers (batch, heads, length, length) scores, whose backward pass is slow; the looked-up position
-    vectors are the same for the whole batch.
-    """
-    heads, size, length = self.num_attention_heads, self.attention_head_size, query.shape[1]
-    span = self.pos_ebd_size
-    table = rel_embeddings[: 2 * span]
-    places = (relative_pos.view(length, length).long() + span).clamp(0, 2 * span - 1)
-    scale = (size * scale_factor) ** 0.5
-    by_key = self.key_proj(table).view(2 * span, heads, size)[places]  # (query, key, heads, size)
-    by_query = self.query_proj(table).view(2 * span, heads, size)[places]
-    q = query.view(-1, heads, length, size)
-    k = key.view(-1, heads, length, size)
-    content_to_position = torch.einsum("bhid,ijhd->bhij", q, by_key)
-    position_to_content = torch.einsum("bhjd,ijhd->bhij", k, by_query)
-    return ((content_to_position + position_to_content) / scale).reshape(-1, length, length)

@@ -19,7 +19,7 @@ from synthetic_instruction_tuner.records import Message
 
 Spoil = Callable[[Random, str], str]
 
-SPOILED = 4  # spoiled answers per group
+SPOILED = 2  # spoiled answers per group
 SAMPLES = (  # which models answer, at which temperature, and what share of the instructions
     ("responder-llama", 0.7, 1.0),
     ("responder-llama", 1.0, 0.5),

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -26,11 +27,33 @@ Flat = tuple[NDArray[np.uint16], list[int], list[int]]  # an encoded group: toke
 GROUPS, HELD_OUT = 44_000, 2_000  # instructions that the reward model learns from, and is tested on
 CHUNK = 500  # instructions per labelling job
 MAX_ANSWER = 160  # tokens
+EXCHANGES = 1_000_000  # prompts with answers that it is pretrained on
+PRETRAINED = "reward-pretrained"  # folder in the work folder
+PRETRAINING = 0.5  # share of the minutes
+WRITER = "responder-llama"  # proposes the replacements: its own mistakes are the likely ones
 
 
-def run(options: argparse.Namespace, run_jobs: Callable[[argparse.Namespace, Sequence[str], float], list[str]]) -> None:
-    """Trains, tests and saves the reward model; `run_jobs` runs jobs such as ``answer:generator`` side by side."""
+RunJobs = Callable[[argparse.Namespace, Sequence[str], float], list[str]]
+
+
+def run(options: argparse.Namespace, run_jobs: RunJobs) -> None:
+    """Pretrains, trains, tests and saves the reward model, within the options' minutes.
+
+    What the work folder already holds (the pretrained model, a model's answers) is not made again.
+
+    Args:
+        options: of the command.
+        run_jobs: runs jobs such as ``answer:generator`` side by side.
+    """
     began = time.perf_counter()
+
+    def left() -> float:
+        return max(0.2, float(options.minutes) - (time.perf_counter() - began) / 60)
+
+    if not (options.work / PRETRAINED / "model.safetensors").exists() and run_jobs(
+        options, ["pretrain:reward"], left() * PRETRAINING
+    ):
+        raise RuntimeError("pretraining failed")
     train, held_out = make_groups(options, run_jobs)
     tokenizer = Tokenizer.from_file(str(_tokenizer_file(options)))
     data = reward.encode_groups(train, options.device)
@@ -39,14 +62,15 @@ def run(options: argparse.Namespace, run_jobs: Callable[[argparse.Namespace, Seq
         f"held out: {len(held_out)} groups; {time.perf_counter() - began:.0f} s so far",
         flush=True,
     )
-    on_gpu = options.device == "cuda"
-    model = reward.train_reward_model(
+    model = _load(options.work / PRETRAINED, options.device)
+    reward.train_reward_model(
+        model,
         data,
         epochs=options.epochs,
-        tokens_per_step=49_152 if on_gpu else 4_096,
-        rate=6e-4,
+        tokens_per_step=_tokens_per_step(options),
+        rate=4e-4,
         seed=options.seed,
-        minutes=max(0.2, options.minutes - (time.perf_counter() - began) / 60 - 0.4),
+        minutes=left() - 0.3,
     )
     reward.save_reward_model(model, tokenizer, options.out / "reward", {})
     accuracy = reward.test(model.float().eval(), tokenizer, held_out)
@@ -54,6 +78,33 @@ def run(options: argparse.Namespace, run_jobs: Callable[[argparse.Namespace, Seq
         print(f"[reward] held-out pairs, {name}: {value['share']:.3f} (se {value['se']:.3f}, n {value['n']:.0f})")
     report = {"model": "reward", "seed": options.seed, "groups": len(data.members), "pair_accuracy": accuracy}
     reward.save_reward_model(model, tokenizer, options.out / "reward", report)
+
+
+def pretrain(options: argparse.Namespace, name: str) -> None:
+    """Pretrains the reward model, within the options' minutes, and saves it in float32 in the work folder."""
+    from synthetic_instruction_tuner.nano import reward_pretraining
+    from synthetic_instruction_tuner.nano.sampling import load_model
+
+    began = time.perf_counter()
+    count = int(EXCHANGES * options.tokens_scale) + 20
+    data = reward_pretraining.make_exchanges(
+        count, str(_tokenizer_file(options)), options.workers, options.seed, options.device
+    )
+    spent = time.perf_counter() - began
+    print(
+        f"[{name}] {len(data.widths)} exchanges, {len(data.answers.tokens) / 1e6:.1f}M tokens of answers, {spent:.0f} s"
+    )
+    model = reward.new_model(options.seed, options.device)
+    reward_pretraining.pretrain(
+        model,
+        load_model(model_folder(options, WRITER), options.device),
+        data,
+        tokens_per_step=_tokens_per_step(options),
+        rate=8e-4,
+        seed=options.seed,
+        minutes=max(0.1, options.minutes - (time.perf_counter() - began) / 60),
+    )
+    model.save_pretrained(options.work / PRETRAINED)
 
 
 def answer(options: argparse.Namespace, name: str) -> None:
@@ -80,9 +131,7 @@ def answer(options: argparse.Namespace, name: str) -> None:
     (options.work / f"answers-{name}.json").write_text(json.dumps(found))
 
 
-def make_groups(
-    options: argparse.Namespace, run_jobs: Callable[[argparse.Namespace, Sequence[str], float], list[str]]
-) -> tuple[list[Flat], list[Group]]:
+def make_groups(options: argparse.Namespace, run_jobs: RunJobs) -> tuple[list[Flat], list[Group]]:
     """Returns encoded training groups, and held-out groups of model answers to instructions of the other split."""
     train = ask(options, "train", int(GROUPS * options.tokens_scale) + 20)
     held_out = ask(options, "eval", int(HELD_OUT * min(1.0, options.tokens_scale * 10)) + 20)
@@ -91,7 +140,8 @@ def make_groups(
     (options.work / "prompts.json").write_text(json.dumps(prompts))
     print(f"[reward] {len(train)} + {len(held_out)} instructions; sampling answers", flush=True)
     models = sorted({name for name, _, _ in reward_data.SAMPLES})
-    failed = run_jobs(options, [f"answer:{name}" for name in models], options.minutes / 2)
+    missing = [name for name in models if not (options.work / f"answers-{name}.json").exists()]
+    failed = run_jobs(options, [f"answer:{name}" for name in missing], options.minutes / 2) if missing else []
     answers: list[list[str]] = [[] for _ in both]
     for name in models:
         if f"answer:{name}" not in failed:
@@ -128,6 +178,16 @@ def model_folder(options: argparse.Namespace, name: str) -> Path:
     """Returns where a model is: freshly trained in the output folder, else the packaged one."""
     fresh: Path = options.out / name
     return fresh if (fresh / "model.safetensors").exists() else nano.path(name)
+
+
+def _load(folder: Path, device: str) -> Any:
+    from transformers import AutoModelForSequenceClassification
+
+    return AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).to(device)
+
+
+def _tokens_per_step(options: argparse.Namespace) -> int:
+    return 49_152 if options.device == "cuda" else 4_096
 
 
 def _tokenizer_file(options: argparse.Namespace) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise SystemExit(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(nano.NAMES)}")
     began, failed = time.perf_counter(), list[str]()
     if language := [name for name in names if name in RECIPES]:
-        prepare_corpus(options)
+        prepare_corpus(options, language)
         left = max(0.2, options.minutes - (time.perf_counter() - began) / 60)
         failed += run_jobs(options, [f"lm:{name}" for name in language], left)
     if "reward" in names:
@@ -49,15 +50,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def prepare_corpus(options: argparse.Namespace) -> None:
-    """Learns the tokenizer and writes the token pools, unless they are there."""
+def prepare_corpus(options: argparse.Namespace, names: Sequence[str]) -> None:
+    """Writes the tokenizer and the token pools that these models need, unless they are there.
+
+    Where all language models are trained, the tokenizer is learned anew; otherwise it must remain the others'.
+    """
     began = time.perf_counter()
     file = options.work / "tokenizer.json"
-    if not file.exists():
+    if not file.exists() and set(names) != set(RECIPES):
+        shutil.copyfile(nano.path("generator") / "tokenizer.json", file)
+    elif not file.exists():
         tokenizer = corpus.learn_tokenizer(options.seed, int(60_000 * min(1.0, max(options.tokens_scale, 0.02))))
         tokenizer.save(str(file))
         print(f"[corpus] tokenizer of {tokenizer.get_vocab_size()}: {time.perf_counter() - began:.0f} s", flush=True)
-    corpus.make_pools(options.work, file, options.tokens_scale, options.workers, options.seed)
+    recipes = [RECIPES[name] for name in names]
+    corpus.make_pools(options.work, recipes, file, options.tokens_scale, options.workers, options.seed)
 
 
 def run_jobs(options: argparse.Namespace, jobs: Sequence[str], minutes: float) -> list[str]:
@@ -110,10 +117,10 @@ def _reward(options: argparse.Namespace) -> list[str]:
 
 def _job(options: argparse.Namespace) -> int:
     kind, name = options.job.split(":")
-    if kind == "answer":
+    if kind != "lm":
         from synthetic_instruction_tuner.nano import reward_phase
 
-        reward_phase.answer(options, name)
+        {"answer": reward_phase.answer, "pretrain": reward_phase.pretrain}[kind](options, name)
         return 0
     from synthetic_instruction_tuner.nano.language import train_language_model
 
@@ -179,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0)
     add("--start", type=Path, help="folder of language models to go on from, at half the learning rate")
     add("--minutes", type=float, default=8.0, help="time limit of each phase (language models; reward model)")
-    add("--epochs", type=float, default=6.0, help="passes of the reward model over its groups")
+    add("--epochs", type=float, default=4.0, help="passes of the reward model over its groups")
     add("--pack", type=Path, help="also write the models as archives below 15 MB into this folder")
     add("--job", help=argparse.SUPPRESS)
     return parser

@@ -210,9 +210,15 @@ def _mixture(with_flaws: bool) -> tuple[list[Family], list[float]]:
     return [BY_NAME[name] for name in weights], list(accumulate(weights.values()))
 
 
-def worksheet_text(rng: Random) -> str:
-    """Returns a plain document of the train split: given data and a result, no request."""
-    return _clean_task(rng).worksheet
+def worksheet_text(rng: Random, marks: float = 0.0) -> str:
+    """Returns a plain document of the train split: given data and a result, no request.
+
+    Args:
+        rng: the source of randomness.
+        marks: share of sloppy remarks among the results that take them.
+    """
+    head, response = _plain_task(rng, marks)
+    return head + response
 
 
 _QUESTIONS = (
@@ -224,19 +230,22 @@ _QUESTIONS = (
 )
 
 
-def qa_text(rng: Random) -> str:
-    """Returns a document of the train split with a question in plain words and its answer."""
-    task = _clean_task(rng)
-    head = task.worksheet.removesuffix(task.response).removeprefix("# ")
-    title, *lines = [line.strip() for line in head.split("\n") if line.strip()]
+def qa_text(rng: Random, marks: float = 0.0) -> str:
+    """Returns a document of the train split with a question in plain words and its answer; `marks` as above."""
+    head, response = _plain_task(rng, marks)
+    title, *lines = [line.strip() for line in head.removeprefix("# ").split("\n") if line.strip()]
     given = ", ".join(line.replace(": ", " ", 1) for line in lines)
     asked = rng.choice(_QUESTIONS).format(given=given)
-    return f"Question: {title}, {asked}\nAnswer: {task.response}"
+    return f"Question: {title}, {asked}\nAnswer: {response}"
 
 
-def _clean_task(rng: Random) -> Task:
+def _plain_task(rng: Random, marks: float) -> tuple[str, str]:
+    """Returns the given data of a random task as a plain document has them, and the result."""
     population, cumulative = _mixture(False)
-    return rng.choices(population, cum_weights=cumulative)[0].draw(rng, "train")
+    family = rng.choices(population, cum_weights=cumulative)[0]
+    task = family.draw(rng, "train")
+    marked = family.takes_marks and rng.random() < marks
+    return task.worksheet.removesuffix(task.response), add_mark(rng, task.response) if marked else task.response
 
 
 def find_family(instruction: str) -> tuple[Family, Slots, str] | None:

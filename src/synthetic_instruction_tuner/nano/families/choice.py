@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from random import Random
 
 from synthetic_instruction_tuner.nano.families import facts
@@ -95,15 +96,21 @@ def _item(rng: Random) -> tuple[str, list[str], int]:
     return text, options, options.index(right)
 
 
-def _choice_key(text: str, right: str) -> str:
-    return f"multiple_choice|{text.lower()}|{right.lower()}"
+def _choice_key(text: str, options: Sequence[str], right: str) -> str:
+    """Returns the key: the question with its right answer, and where these are held out, with all four options.
+
+    Were every item with a held-out answer held out, a model would only ever see that answer among the wrong options, and
+    learn that it is wrong. So of such items, too, only one set of options in `EVAL_SHARE` is held out.
+    """
+    key = f"multiple_choice|{text}|{right}".lower()
+    return key if split_of(key) == "train" else "|".join([key, *sorted(options)]).lower()
 
 
 def choice_item(rng: Random, split: Split) -> tuple[str, tuple[str, ...], int]:
     """Returns a question of the split, its four choices and the right one's index."""
     while True:
         text, options, right = _item(rng)
-        if split_of(_choice_key(text, options[right])) == split:
+        if split_of(_choice_key(text, options, options[right])) == split:
             return text, tuple(options), right
 
 
@@ -132,7 +139,8 @@ class MultipleChoice(Family):
         return {"question": text, **dict(zip("abcd", options, strict=True))}
 
     def key(self, slots: Slots, template: str) -> str:
-        return _choice_key(slots["question"], slots["abcd"[self._right(slots)]])
+        options = [slots[k] for k in "abcd"]
+        return _choice_key(slots["question"], options, options[self._right(slots)])
 
     def solvable(self, slots: Slots) -> bool:
         options = [slots[k] for k in "abcd"]
