@@ -31,12 +31,18 @@ SPECIALS = (
 )
 
 
-def byte_tokenizer(template: str | None = CHATML, specials: tuple[str, ...] = SPECIALS, pair: bool = False) -> Any:
-    """Returns a fast tokenizer with one token per byte, the specials, and the chat template."""
+def byte_tokenizer(
+    template: str | None = CHATML, specials: tuple[str, ...] = SPECIALS, pair: bool = False, size: int = 0
+) -> Any:
+    """Returns a fast tokenizer with one token per byte, the specials, and the chat template.
+
+    Up to `size` tokens it also knows words, which only a model with random weights ever writes: so its text is words.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     vocab = {c: i for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    vocab |= {f"\u0120{i:x}": i for i in range(len(vocab), size - len(specials))}
     raw = Tokenizer(models.BPE(vocab=vocab, merges=[]))
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     raw.decoder = decoders.ByteLevel()
@@ -71,7 +77,8 @@ def write_model(
     import transformers as t
 
     torch.manual_seed(seed)
-    tokenizer = byte_tokenizer(template, pair=arch == "deberta")
+    device = "cuda" if torch.cuda.is_available() and hidden > 256 else "cpu"  # a billion random numbers take a while
+    tokenizer = byte_tokenizer(template, pair=arch == "deberta", size=vocab or 0)
     common: dict[str, Any] = {
         "vocab_size": vocab or len(tokenizer),
         "hidden_size": hidden,
@@ -91,7 +98,8 @@ def write_model(
             position_buckets=32,
             type_vocab_size=0,
         )
-        model = t.DebertaV2ForSequenceClassification(config)
+        with torch.device(device):
+            model = t.DebertaV2ForSequenceClassification(config)
     else:
         classes = {
             "llama": (t.LlamaConfig, t.LlamaForCausalLM),
@@ -99,9 +107,14 @@ def write_model(
             "qwen2": (t.Qwen2Config, t.Qwen2ForCausalLM),
         }
         config_class, model_class = classes[arch]
-        model = model_class(
-            config_class(**common, num_key_value_heads=kv_heads, max_position_embeddings=4096, tie_word_embeddings=True)
+        config = config_class(
+            **common, num_key_value_heads=kv_heads, max_position_embeddings=4096, tie_word_embeddings=True
         )
+        with torch.device(device):
+            model = model_class(config)
+        if vocab:  # among a hundred thousand words of equal chances, no answer would ever end
+            with torch.no_grad():
+                model.get_input_embeddings().weight[tokenizer.eos_token_id] *= 270 / hidden**0.5
     model.to(getattr(torch, dtype)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

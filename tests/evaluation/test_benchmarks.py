@@ -54,11 +54,12 @@ def gold(config: EvaluateConfig = CONFIG) -> dict[tuple[str, ...], str]:
 
 
 def likes_right(right: bool) -> Any:
-    letters = {item.prompt: "ABCD"[item.right] for item in nano_mmlu.items(CONFIG.mmlu_items)}
+    answers = {text: i.options[i.right] for i in nano_mmlu.items(CONFIG.mmlu_items) for text in (i.prompt, i.sheet)}
 
     def likes(context: str, continuation: str) -> float:
-        prompt = next(p for p in letters if p in context)
-        return 0.0 if (continuation.strip() == f"The answer is {letters[prompt]}") == right else -9.0
+        answer = next(a for text, a in answers.items() if text in context)
+        said = continuation.strip().removeprefix(nano_mmlu.OPENING).strip()
+        return 0.0 if (said == answer) == right else -9.0
 
     return likes
 

@@ -1,8 +1,11 @@
 """Knowledge: four-choice questions from the held-out split, answered by log-likelihood, 0-shot; chance is 25 %.
 
 The headline ``acc`` asks in plain text, the same for every variant. A base model has never read the chat format, so a
-score under it would measure format, not knowledge; plain questions with answers are what base and tuned models both
-know. ``acc_chat`` asks the same under the chat template and shows what the tuned model can use in conversation.
+score under it would measure format, not knowledge; plain documents are what base and tuned models both know.
+``acc_chat`` asks the same under the chat template and shows what the tuned model can use in conversation.
+
+Compared are the options' own texts behind the words that open an answer, not their letters: models of this size cannot
+name the letter of an option that they have not named before.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ NAME, HEADLINE = "nano_mmlu", "acc"
 SEED = 14042  # of the items, the same in every run
 CHANCE = 0.25
 LETTERS = "ABCD"
-ANSWERS = tuple(f"The answer is {letter}" for letter in LETTERS)
+OPENING = "The option that we look for is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,12 @@ class ChoiceItem:
         """The question with its lettered options."""
         lines = [f"{letter}) {option}" for letter, option in zip(LETTERS, self.options, strict=True)]
         return "\n".join([self.question, *lines])
+
+    @property
+    def sheet(self) -> str:
+        """The same as a plain document, up to the option that is to be named."""
+        lines = [f"{letter.lower()}: {option}" for letter, option in zip(LETTERS, self.options, strict=True)]
+        return "\n".join(["# multiple choice", f"question: {self.question}", *lines, "", OPENING])
 
 
 def items(count: int, seed: int = SEED) -> list[ChoiceItem]:
@@ -66,8 +75,10 @@ def document(item: ChoiceItem) -> Document:
     """Returns the item as the harness' task reads it."""
     return {
         "id": item.id,
-        "text": f"Question: {item.prompt}\nAnswer:",
+        "text": item.sheet,
         "messages": [{"role": "user", "content": item.prompt}],
+        "options": list(item.options),
+        "answers": [f"{OPENING} {option}" for option in item.options],
         "right": item.right,
     }
 
@@ -82,7 +93,7 @@ def _choices(lm: EngineLM, chosen: Sequence[ChoiceItem], chat: bool) -> list[tup
         {"acc": "mean"},
         output_type="multiple_choice",
         doc_to_text="text",
-        doc_to_choice=list(ANSWERS),
+        doc_to_choice="answers" if chat else "options",
         doc_to_target="right",
     )
     picked = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.fast_deberta import compiled_layers, fast_attention
+from synthetic_instruction_tuner.nano.guard import Guard
 from synthetic_instruction_tuner.nano.language import schedule
 from synthetic_instruction_tuner.nano.recipes import REWARD_MAX_LENGTH, reward_config
 from synthetic_instruction_tuner.nano.reward_data import Group
@@ -28,6 +28,8 @@ CANDIDATES = 6  # answers per group and step
 WIDTHS = (64, 96, 128, 192, 256)  # lengths are padded to one of these, so that few shapes are compiled
 LONGEST = WIDTHS[-1]  # longer pairs are left out of training
 WARMUP = 300
+BETAS = (0.9, 0.98)
+LOOK = 50  # steps between two looks at whether training diverges
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,13 @@ def new_model(seed: int, device: str) -> Any:
     from transformers import DebertaV2ForSequenceClassification
 
     torch.manual_seed(seed)
-    return DebertaV2ForSequenceClassification(reward_config()).to(device)
+    model: Any = DebertaV2ForSequenceClassification(reward_config())
+    layers = model.deberta.encoder.layer
+    with torch.no_grad():  # small residual branches keep a post-norm stack trainable (DeepNet, arXiv:2203.00555)
+        for layer in layers:
+            for linear in (layer.attention.output.dense, layer.intermediate.dense, layer.output.dense):
+                linear.weight *= (8 * len(layers)) ** -0.25
+    return model.to(device)
 
 
 def train_reward_model(
@@ -171,13 +179,13 @@ def _fit(
     model: Any, data: Encoded, epochs: float, tokens_per_step: int, rate: float, seed: int, minutes: float
 ) -> None:
     device = data.tokens.device
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=BETAS, weight_decay=0.01)
+    guard = Guard(list(model.parameters()), optimizer)
     rng = np.random.default_rng(seed)
     steps = int(epochs * len(plan_steps(data.widths, tokens_per_step, rng)))
     plan: list[tuple[int, NDArray[np.int64]]] = []
     began, progress, step = time.perf_counter(), 0.0, 0
     recent = torch.zeros((), device=device)
-    best, kept = math.inf, _copy(model)
     while step < steps and progress < 1:
         plan = plan or plan_steps(data.widths, tokens_per_step, rng)
         width, chosen = plan.pop()
@@ -185,7 +193,8 @@ def _fit(
         ids, mask = data.inputs(torch.from_numpy(answers.reshape(-1)).to(device), width)
         progress = max(step / steps, (time.perf_counter() - began) / (minutes * 60))
         for settings in optimizer.param_groups:
-            settings["lr"] = rate * schedule(progress) * min(1.0, (step + 1) / min(WARMUP, max(1, steps // 10)))
+            warm = min(1.0, (step + 1) / min(WARMUP, max(1, steps // 10)))
+            settings["lr"] = rate * guard.factor * schedule(progress) * warm
         scores = _scores(model, ids, mask)
         labels = data.labels[torch.from_numpy(answers).to(device)]
         loss = pair_loss(scores.view(-1, CANDIDATES), labels) + 1e-3 * scores.square().mean()
@@ -195,20 +204,13 @@ def _fit(
         optimizer.zero_grad(set_to_none=True)
         step += 1
         recent = loss.detach() if step == 1 else 0.98 * recent + 0.02 * loss.detach()
+        if step % LOOK == 0 and guard.look(float(recent)):
+            print(f"[reward] step {step}: diverged, back to loss {guard.best:.4f} at half the rate", flush=True)
+            recent.fill_(guard.best)
         if step % max(1, min(200, steps // 5)) == 0 or step == steps:
             spent = time.perf_counter() - began
             left = spent * (1 - progress) / max(progress, 1e-6)
-            if float(recent) < best:
-                best, kept = float(recent), _copy(model)
             print(f"[reward] step {step}/{steps} loss {float(recent):.4f}, {spent:.0f} s, ETA {left:.0f} s", flush=True)
-
-    if float(recent) > best + 0.01:  # it diverged on the way: the best weights seen are the result
-        print(f"[reward] back to the weights at loss {best:.4f}", flush=True)
-        model.load_state_dict(kept)
-
-
-def _copy(model: Any) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 def _scores(model: Any, ids: Tensor, mask: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -27,9 +28,10 @@ Flat = tuple[NDArray[np.uint16], list[int], list[int]]  # an encoded group: toke
 GROUPS, HELD_OUT = 44_000, 2_000  # instructions that the reward model learns from, and is tested on
 CHUNK = 500  # instructions per labelling job
 MAX_ANSWER = 160  # tokens
-EXCHANGES = 1_000_000  # prompts with answers that it is pretrained on
+EXCHANGES = 600_000  # prompts with answers that it is pretrained on
 PRETRAINED = "reward-pretrained"  # folder in the work folder
-PRETRAINING = 0.5  # share of the minutes
+GROUPS_FILE = "groups.pickle"  # in the work folder
+PRETRAINING = 0.58  # share of the minutes
 WRITER = "responder-llama"  # proposes the replacements: its own mistakes are the likely ones
 
 
@@ -50,11 +52,13 @@ def run(options: argparse.Namespace, run_jobs: RunJobs) -> None:
     def left() -> float:
         return max(0.2, float(options.minutes) - (time.perf_counter() - began) / 60)
 
-    if not (options.work / PRETRAINED / "model.safetensors").exists() and run_jobs(
-        options, ["pretrain:reward"], left() * PRETRAINING
-    ):
-        raise RuntimeError("pretraining failed")
-    train, held_out = make_groups(options, run_jobs)
+    make_answers(options, run_jobs)
+    missing = [
+        job for job, file in (("pretrain", PRETRAINED), ("label", GROUPS_FILE)) if not (options.work / file).exists()
+    ]
+    if missing and (failed := run_jobs(options, [f"{job}:reward" for job in missing], left() * PRETRAINING)):
+        raise RuntimeError(f"failed: {', '.join(failed)}")
+    train, held_out = load_groups(options)
     tokenizer = Tokenizer.from_file(str(_tokenizer_file(options)))
     data = reward.encode_groups(train, options.device)
     print(
@@ -68,7 +72,7 @@ def run(options: argparse.Namespace, run_jobs: RunJobs) -> None:
         data,
         epochs=options.epochs,
         tokens_per_step=_tokens_per_step(options),
-        rate=4e-4,
+        rate=3e-4,
         seed=options.seed,
         minutes=left() - 0.3,
     )
@@ -100,7 +104,7 @@ def pretrain(options: argparse.Namespace, name: str) -> None:
         load_model(model_folder(options, WRITER), options.device),
         data,
         tokens_per_step=_tokens_per_step(options),
-        rate=8e-4,
+        rate=5e-4,
         seed=options.seed,
         minutes=max(0.1, options.minutes - (time.perf_counter() - began) / 60),
     )
@@ -131,23 +135,46 @@ def answer(options: argparse.Namespace, name: str) -> None:
     (options.work / f"answers-{name}.json").write_text(json.dumps(found))
 
 
-def make_groups(options: argparse.Namespace, run_jobs: RunJobs) -> tuple[list[Flat], list[Group]]:
-    """Returns encoded training groups, and held-out groups of model answers to instructions of the other split."""
-    train = ask(options, "train", int(GROUPS * options.tokens_scale) + 20)
-    held_out = ask(options, "eval", int(HELD_OUT * min(1.0, options.tokens_scale * 10)) + 20)
-    both = train + held_out
-    prompts = [tok.render(question.messages, add_generation_prompt=True) for question in both]
-    (options.work / "prompts.json").write_text(json.dumps(prompts))
-    print(f"[reward] {len(train)} + {len(held_out)} instructions; sampling answers", flush=True)
+def make_answers(options: argparse.Namespace, run_jobs: RunJobs) -> None:
+    """Writes the questions' prompts and all models' answers to them into the work folder, unless they are there."""
     models = sorted({name for name, _, _ in reward_data.SAMPLES})
     missing = [name for name in models if not (options.work / f"answers-{name}.json").exists()]
-    failed = run_jobs(options, [f"answer:{name}" for name in missing], options.minutes / 2) if missing else []
-    answers: list[list[str]] = [[] for _ in both]
-    for name in models:
-        if f"answer:{name}" not in failed:
-            for index, text in json.loads((options.work / f"answers-{name}.json").read_text()):
+    if missing:
+        train, held_out = both_questions(options)
+        prompts = [tok.render(question.messages, add_generation_prompt=True) for question in train + held_out]
+        (options.work / "prompts.json").write_text(json.dumps(prompts))
+        print(f"[reward] {len(train)} + {len(held_out)} instructions; sampling answers", flush=True)
+        run_jobs(options, [f"answer:{name}" for name in missing], options.minutes / 2)
+
+
+def both_questions(options: argparse.Namespace) -> tuple[list[Question], list[Question]]:
+    """Returns the questions to learn from, and those of the other split to be tested on."""
+    held_out = int(HELD_OUT * min(1.0, options.tokens_scale * 10)) + 20
+    return ask(options, "train", int(GROUPS * options.tokens_scale) + 20), ask(options, "eval", held_out)
+
+
+def make_groups(options: argparse.Namespace, name: str) -> None:
+    """Writes encoded training groups, and held-out groups of model answers alone, into the work folder."""
+    began = time.perf_counter()
+    train, held_out = both_questions(options)
+    answers: list[list[str]] = [[] for _ in train + held_out]
+    for model in sorted({model for model, _, _ in reward_data.SAMPLES}):
+        file = options.work / f"answers-{model}.json"
+        if file.exists():  # a model that failed is missing here
+            for index, text in json.loads(file.read_text()):
                 answers[index].append(text)
-    return label(options, train, answers[: len(train)]), label_held_out(options, held_out, answers[len(train) :])
+    groups = label(options, train, answers[: len(train)])
+    tests = label_held_out(options, held_out, answers[len(train) :])
+    with (options.work / GROUPS_FILE).open("wb") as target:
+        pickle.dump((groups, tests), target)
+    print(f"[{name}] {len(groups)} + {len(tests)} groups labelled in {time.perf_counter() - began:.0f} s", flush=True)
+
+
+def load_groups(options: argparse.Namespace) -> tuple[list[Flat], list[Group]]:
+    """Returns what `make_groups` wrote."""
+    with (options.work / GROUPS_FILE).open("rb") as source:
+        found: tuple[list[Flat], list[Group]] = pickle.load(source)
+    return found
 
 
 def ask(options: argparse.Namespace, split: Split, count: int) -> list[Question]:
@@ -187,7 +214,7 @@ def _load(folder: Path, device: str) -> Any:
 
 
 def _tokens_per_step(options: argparse.Namespace) -> int:
-    return 49_152 if options.device == "cuda" else 4_096
+    return 32_768 if options.device == "cuda" else 4_096
 
 
 def _tokenizer_file(options: argparse.Namespace) -> Path:

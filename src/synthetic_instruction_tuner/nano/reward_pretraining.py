@@ -27,6 +27,7 @@ from synthetic_instruction_tuner.nano import corpus, reward
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.fast_deberta import compiled_layers, fast_attention
 from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
+from synthetic_instruction_tuner.nano.guard import Guard
 from synthetic_instruction_tuner.nano.language import schedule
 from synthetic_instruction_tuner.nano.reward_data import question_text
 
@@ -175,17 +176,19 @@ def _fit(
     torch.manual_seed(seed)
     detector = nn.Linear(model.config.hidden_size, 1).to(device)
     parameters = [*model.parameters(), *detector.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(parameters, lr=rate, betas=reward.BETAS, weight_decay=0.01)
+    guard = Guard(parameters, optimizer)
     rng, generator = np.random.default_rng(seed), torch.Generator(device=device).manual_seed(seed)
     plan = reward.plan_steps(data.widths, tokens_per_step * reward.CANDIDATES // VERSIONS, rng)
     began, progress = time.perf_counter(), 0.0
-    recent = torch.zeros(3, device=device)
+    recent = good = torch.zeros(3, device=device)
     for step, (width, chosen) in enumerate(plan, 1):
         progress = max((step - 1) / len(plan), (time.perf_counter() - began) / (minutes * 60))
         if progress >= 1:
             break
         for settings in optimizer.param_groups:
-            settings["lr"] = rate * schedule(progress) * min(1.0, step / min(WARMUP, max(1, len(plan) // 10)))
+            warm = min(1.0, step / min(WARMUP, max(1, len(plan) // 10)))
+            settings["lr"] = rate * guard.factor * schedule(progress) * warm
         ids, replaced, answer = _versions(writer, data, torch.from_numpy(chosen).to(device), width, generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             states = model.deberta(ids, attention_mask=(ids != tok.PAD_ID).long())[0]
@@ -200,6 +203,11 @@ def _fit(
         optimizer.zero_grad(set_to_none=True)
         now = torch.stack((token_loss.detach(), pair_loss.detach(), (scores[:1] > scores[1:]).float().mean()))
         recent = now if step == 1 else 0.98 * recent + 0.02 * now
+        if step % reward.LOOK == 0 and guard.look(float(TOKEN_WEIGHT * recent[0] + recent[1])):
+            print(f"[reward] step {step}: diverged, back to loss {guard.best:.4f} at half the rate", flush=True)
+            recent = good
+        elif step % reward.LOOK == 0:
+            good = recent
         if step % max(1, min(200, len(plan) // 5)) == 0 or step == len(plan):
             _report(step, len(plan), recent.tolist(), time.perf_counter() - began, progress)
 

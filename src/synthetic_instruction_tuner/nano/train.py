@@ -120,7 +120,8 @@ def _job(options: argparse.Namespace) -> int:
     if kind != "lm":
         from synthetic_instruction_tuner.nano import reward_phase
 
-        {"answer": reward_phase.answer, "pretrain": reward_phase.pretrain}[kind](options, name)
+        work = {"answer": reward_phase.answer, "pretrain": reward_phase.pretrain, "label": reward_phase.make_groups}
+        work[kind](options, name)
         return 0
     from synthetic_instruction_tuner.nano.language import train_language_model
 

@@ -1,0 +1,85 @@
+"""Runs every stage on models of real shape with random weights: whether anything works for the embedded models only.
+
+    python benchmarks/real_shapes.py FOLDER [--tiny] [--limit 24] [--set KEY=VALUE ...]
+
+It writes a generator of Llama-3.2-1B's shape, responders and students of Llama-3.2-1B's and Qwen2.5-0.5B's, a reward
+model of DeBERTa-v3-large's, each with a byte-level tokenizer, then calls `sit run` with the values of profile a100, and
+prints what each stage took. Text from random weights is noise: the quality rules are set so that noise passes. `--tiny`
+keeps the architectures and shrinks them, to try the script itself on a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from random_models import LLAMA3, write_model
+
+# hidden, layers, heads, key-value heads, mlp, vocabulary
+SHAPES = {
+    "llama": (2048, 16, 32, 8, 8192, 128_256),
+    "qwen2": (896, 24, 14, 2, 4864, 151_936),
+    "deberta": (1024, 24, 16, 16, 4096, 128_100),
+}
+TINY = {"llama": (64, 2, 4, 2, 96, 512), "qwen2": (64, 2, 4, 2, 96, 512), "deberta": (64, 2, 4, 4, 96, 512)}
+SETTINGS = {
+    "profile": "a100",
+    "engine": {"batch_size": 64},
+    "generate": {"instruction": {"max_new_tokens": 48}, "response": {"max_new_tokens": 64}},
+    "filter": {
+        "min_words": 0,
+        "max_words": 100_000,
+        "max_word_repeats": 1000,
+        "max_line_repeats": 1000,
+        "language": "",
+        "similarity": 1.0,
+    },
+    "prefer": {"sampling": {"max_new_tokens": 64}},
+    "evaluate": {"ifeval_items": 12, "mmlu_items": 12, "mt_items": 8, "max_new_tokens": 48},
+}
+
+
+def main() -> int:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--limit", default="24")
+    parser.add_argument("--set", action="append", default=[], dest="settings")
+    parser.add_argument("--until", default="report")
+    parser.add_argument("--name", default="run", help="the run's folder inside of FOLDER")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    config = options.folder / "config.yaml"
+    if not config.exists():
+        models = {name: _model(options.folder, name, TINY if options.tiny else SHAPES) for name in SHAPES}
+        pair = [models["llama"], models["qwen2"]]
+        roles = {"generator": pair[0], "responders": pair, "students": pair, "reward": models["deberta"]}
+        config.write_text(yaml.safe_dump({**SETTINGS, "models": roles}))
+        print(f"models written: {time.perf_counter() - began:.0f} s", flush=True)
+    command = [sys.executable, "-m", "synthetic_instruction_tuner", "run", "--config", str(config)]
+    command += ["--run-dir", str(options.folder / options.name), "--limit", options.limit, "--until", options.until]
+    for setting in options.settings:
+        command += ["--set", setting]
+    code = subprocess.run(command, check=False).returncode
+    print(f"exit code {code} after {time.perf_counter() - began:.0f} s", flush=True)
+    status = [sys.executable, "-m", "synthetic_instruction_tuner", "status", "--run-dir"]
+    subprocess.run([*status, str(options.folder / options.name)], check=False)
+    return code
+
+
+def _model(folder: Path, name: str, shapes: dict[str, tuple[int, ...]]) -> str:
+    hidden, layers, heads, kv_heads, mlp, vocab = shapes[name]
+    shape = {"hidden": hidden, "layers": layers, "heads": heads, "kv_heads": kv_heads, "mlp": mlp, "vocab": vocab}
+    more = {"template": LLAMA3} if name == "llama" else {}
+    return str(write_model(folder / f"random-{name}", name, dtype="bfloat16", **shape, **more))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
