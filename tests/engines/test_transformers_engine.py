@@ -110,6 +110,8 @@ def test_loglikelihood_is_the_naive_one(model: Any, virtual: int) -> None:
     rng = random.Random(2)
     shared = [rng.randrange(260) for _ in range(12)]
     pairs = [(shared, [k]) for k in range(4)]
+    pairs += [(shared, [rng.randrange(3) for _ in range(rng.randint(2, 6))]) for _ in range(9)]
+    pairs += [(shared[:5], [1, 2, 3]), (shared[:5], [1, 2, 4]), (shared[:5], [1, 2, 3])]
     for _ in range(12):
         context = [rng.randrange(260) for _ in range(rng.randint(1, 20))]
         pairs.append((context, [rng.randrange(260) for _ in range(rng.randint(0, 6))]))
@@ -122,6 +124,21 @@ def test_loglikelihood_is_the_naive_one(model: Any, virtual: int) -> None:
         wanted = torch.tensor(continuation, dtype=torch.long)
         assert value == pytest.approx(float(steps.gather(1, wanted[:, None]).sum()), abs=1e-3)
         assert greedy == bool((steps.argmax(-1) == wanted).all())
+
+
+@pytest.mark.parametrize("model", ["llama", "qwen2"], indirect=True)
+def test_a_context_is_computed_once_for_all_its_continuations(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int] = []
+    forward = model.forward
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        computed.append(kwargs["input_ids"].numel())
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(model, "forward", counted)
+    context = list(range(40))
+    engine(model, 64).loglikelihood([(context, [k, k + 1, k + 2]) for k in range(4)])
+    assert computed == [40 + 4 * 2]
 
 
 def test_out_of_memory_halves_the_batch(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:

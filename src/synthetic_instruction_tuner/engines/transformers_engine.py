@@ -14,9 +14,8 @@ import torch
 
 from synthetic_instruction_tuner.engines.base import Completion, Done, Request
 from synthetic_instruction_tuner.engines.decoding import SlotDecoder, supports_slots
-from synthetic_instruction_tuner.engines.head import picked_positions
-from synthetic_instruction_tuner.engines.inputs import padded_inputs
 from synthetic_instruction_tuner.engines.plain_decoding import PlainDecoder
+from synthetic_instruction_tuner.engines.scoring import ScoredRow, can_share, rows_of, score_rows
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models import release
 
@@ -60,13 +59,14 @@ class TransformersEngine:
         """Returns for each (context, continuation) the sum of log-probabilities, in nats, and whether it is greedy."""
         if self._soft_prompt is None and any(not context for context, _ in pairs):
             raise ValueError("a context is empty: begin it with the BOS token")
-        order = sorted(range(len(pairs)), key=lambda i: (-len(pairs[i][0]) - len(pairs[i][1]), tuple(pairs[i][0]), i))
+        rows = rows_of(pairs, shared=can_share(self._model))
         results: dict[int, tuple[float, bool]] = {}
-        while order:
-            count = self._scoring_batch(pairs, order)
+        while rows:
+            count = self._scoring_batch(pairs, rows)
             try:
-                results.update(self._score(pairs, order[:count]))
-                order = order[count:]
+                found = score_rows(self._model, pairs, rows[:count], self._pad_id, self._device, self._soft_prompt)
+                results.update(found)
+                rows = rows[count:]
             except torch.OutOfMemoryError as error:
                 self._halve(error)
         return [results[i] for i in range(len(pairs))]
@@ -100,44 +100,14 @@ class TransformersEngine:
         error.__traceback__ = None  # its frames hold the tensors that filled the memory
         release()
 
-    def _scoring_batch(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], order: list[int]) -> int:
-        """Returns how many of the next pairs are scored together; the first is the longest."""
-        extra = 0 if self._soft_prompt is None else len(self._soft_prompt)
-        longest = len(pairs[order[0]][0]) + len(pairs[order[0]][1]) + extra
-        rows = max(1, min(self.batch_size, _SCORED_TOKENS[self._device] // longest))
-        seen: set[tuple[int, ...]] = set()
+    def _scoring_batch(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], rows: Sequence[ScoredRow]) -> int:
+        """Returns how many of the next rows are scored together; the first is the longest."""
+        longest = rows[0].length + (0 if self._soft_prompt is None else len(self._soft_prompt))
+        most = max(1, min(self.batch_size, _SCORED_TOKENS[self._device] // max(1, longest)))
+        vocabulary = int(self._model.config.get_text_config().vocab_size)
         logits = 0
-        for count, i in enumerate(order):
-            seen.add((*pairs[i][0], *pairs[i][1][:-1]))
-            logits += max(1, len(pairs[i][1])) * int(self._model.config.get_text_config().vocab_size)
-            if count and (len(seen) > rows or logits > _SCORED_LOGITS):
+        for count, row in enumerate(rows[:most]):
+            logits += sum(max(1, len(pairs[i][1])) for i in row.pairs) * vocabulary
+            if count and logits > _SCORED_LOGITS:
                 return count
-        return len(order)
-
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def _score(
-        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], batch: list[int]
-    ) -> dict[int, tuple[float, bool]]:
-        """Scores the pairs in one forward pass; pairs with the same input (answer letters) share a row."""
-        texts: dict[tuple[int, ...], int] = {}
-        rows, columns, targets, owners = [], [], [], []
-        extra = 0 if self._soft_prompt is None else len(self._soft_prompt)
-        for i in batch:
-            context, continuation = pairs[i]
-            row = texts.setdefault((*context, *continuation[:-1]), len(texts))
-            for k, token in enumerate(continuation):
-                rows.append(row)
-                columns.append(extra + len(context) - 1 + k)
-                targets.append(token)
-                owners.append(i)
-        sums = {i: [0.0, True] for i in batch}
-        if targets:
-            inputs = padded_inputs(list(texts), self._model, self._pad_id, self._device, self._soft_prompt)
-            with picked_positions(self._model, rows, columns) as pick:
-                logits = pick(self._model(**inputs, use_cache=False).logits)
-            wanted = torch.tensor(targets, device=logits.device)
-            chosen = logits.gather(1, wanted[:, None])[:, 0].float() - torch.logsumexp(logits.float(), dim=-1)
-            for i, value, hit in zip(owners, chosen.tolist(), (logits.argmax(-1) == wanted).tolist(), strict=True):
-                sums[i][0] += value
-                sums[i][1] = sums[i][1] and hit
-        return {i: (float(total), bool(greedy)) for i, (total, greedy) in sums.items()}
+        return min(most, len(rows))
