@@ -35,6 +35,7 @@ VERSIONS = 3  # of each answer in a step: the intact one, one with a single repl
 HEAVY = (0.05, 0.25)  # share of replaced tokens in the latter, drawn anew for each answer
 COPIED = 0.25  # share of replacements that come from elsewhere in the same text, as where a model mixes things up
 TOKEN_WEIGHT = 5.0  # of the loss per token against the loss per pair
+PASSES = 2  # over the exchanges; what is replaced is drawn anew each time
 SHARD = 2000  # exchanges per job
 WARMUP = 500
 MARKS = 0.3  # share of sloppy remarks: they are neither right nor wrong here
@@ -106,7 +107,7 @@ def make_exchanges(count: int, tokenizer_file: str, workers: int, seed: int, dev
 def pretrain(
     model: Any, writer: Any, data: Exchanges, *, tokens_per_step: int, rate: float, seed: int, minutes: float
 ) -> None:
-    """Trains the model in place, for one pass over the exchanges or until the minutes are over.
+    """Trains the model in place, for `PASSES` over the exchanges or until the minutes are over.
 
     Args:
         model: what `reward.new_model` returned.
@@ -179,7 +180,8 @@ def _fit(
     optimizer = torch.optim.AdamW(parameters, lr=rate, betas=reward.BETAS, weight_decay=0.01)
     guard = Guard(parameters, optimizer)
     rng, generator = np.random.default_rng(seed), torch.Generator(device=device).manual_seed(seed)
-    plan = reward.plan_steps(data.widths, tokens_per_step * reward.CANDIDATES // VERSIONS, rng)
+    size = tokens_per_step * reward.CANDIDATES // VERSIONS
+    plan = [step for _ in range(PASSES) for step in reward.plan_steps(data.widths, size, rng)]
     began, progress = time.perf_counter(), 0.0
     recent = good = torch.zeros(3, device=device)
     for step, (width, chosen) in enumerate(plan, 1):

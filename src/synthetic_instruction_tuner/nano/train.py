@@ -185,7 +185,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--tokens-scale", type=float, default=1.0, help="factor on all amounts of training data")
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes that write and label text")
     add("--seed", type=int, default=0)
-    add("--start", type=Path, help="folder of language models to go on from, at half the learning rate")
+    add(
+        "--start",
+        type=Path,
+        help="folder of models to go on from (language models at half the learning rate)",
+    )
     add("--minutes", type=float, default=8.0, help="time limit of each phase (language models; reward model)")
     add("--epochs", type=float, default=4.0, help="passes of the reward model over its groups")
     add("--pack", type=Path, help="also write the models as archives below 15 MB into this folder")
