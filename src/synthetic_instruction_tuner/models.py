@@ -163,7 +163,16 @@ def _merged(model: Any, adapter: Path) -> Any:
     if kind != "LORA":
         fix = "Use a LoRA or prompt-tuning adapter."
         raise UserError(f"Adapter {adapter} cannot be merged.", f"its type is {kind}", fix)
-    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
+    try:
+        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
+    except RuntimeError as error:
+        if "size mismatch" not in str(error):
+            raise
+        raise UserError(
+            f"Adapter {adapter} does not fit its base model.",
+            "it was trained on a model of another shape: the base model has changed since",
+            "Train it again: `sit run` with the same folder does so.",
+        ) from error
 
 
 def _adapter_config(adapter: Path) -> dict[str, Any]:

@@ -211,3 +211,9 @@ def test_empty_data_is_refused_before_anything_is_loaded(tmp_path: Path, student
     with pytest.raises(UserError, match="no record"):
         LoraSft(SftConfig()).train(student, [], tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_an_adapter_of_another_shape_is_refused_in_plain_words(sft: Path) -> None:
+    other = ModelConfig(path="nano:responder-llama")
+    with pytest.raises(UserError, match="does not fit its base model"):
+        load_causal_lm(other, "float32", "cpu", adapter=sft / "final")
