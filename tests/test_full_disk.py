@@ -1,0 +1,69 @@
+"""A disk that fills up in the middle of any stage: a clear message, nothing lost, and the same result in the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from synthetic_instruction_tuner import checks
+from synthetic_instruction_tuner.pipeline import stage_names
+from test_pipeline import RESULTS, Sit, contents, finished, run, settings, sit, statuses  # noqa: F401  (fixtures)
+
+pytestmark = pytest.mark.xdist_group("pipeline")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=96m", "none", str(place)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting is not permitted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(disk: Path, leave: int) -> None:
+    """Leaves so many bytes free."""
+    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+    with (disk / "ballast").open("wb") as ballast:
+        ballast.write(b"x" * max(0, free - leave))
+
+
+def room(*_: object) -> checks.Check:
+    return checks.Check("disk", True, "there was room when the run began")
+
+
+@pytest.mark.parametrize("leave", [0, 250_000])
+def test_every_stage_survives_a_full_disk(
+    leave: int,
+    small_disk: Path,
+    finished: Path,  # noqa: F811
+    run: Sit,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "check_disk", room)
+    folder = small_disk / "run"
+    stopped = []
+    for stage in stage_names():
+        fill(small_disk, leave)
+        code, _, error = run(folder, "--until", stage)
+        assert "Traceback" not in error and "unexpected" not in error, error
+        if code:
+            assert code == 1 and "disk is full" in error.lower(), error
+            stopped.append(stage)
+        (small_disk / "ballast").unlink()
+        if code:
+            code, _, error = run(folder, "--until", stage)
+        assert code == 0, error
+    if leave == 0:
+        assert stopped == list(stage_names())
+    else:
+        assert "sft" in stopped or "generate" in stopped
+    assert set(statuses(folder).values()) == {"done"}
+    assert contents(folder, RESULTS) == contents(finished, RESULTS)
