@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Literal
 
 from ..records import Record
 from .firstwins import FirstWins
 from .verdict import Verdict
 
+Field = Literal["instruction", "response", "both"]
+ROLE = {"instruction": "user", "response": "assistant"}
+
 
 class Diversity:
     """No instruction with a word-set similarity of `threshold` or more to an earlier kept one.
 
-    Two instructions are as similar as the Jaccard index of their word sets. Only kept records are compared with, and
+    Two instructions are as similar as the Jaccard index of their word sets; that of a conversation is all that the
+    user says in it. Only kept records are compared with, and
     the first of two similar ones wins, so it can go on as records come; how they are cut into batches changes nothing.
     """
 
@@ -34,7 +39,7 @@ class Diversity:
             records: the records, in order; those of earlier calls come before them.
             may_stay: whether all other rules let each of them stay; if not, it is compared, but nothing with it.
         """
-        decisions = self._texts.decide([record.instruction for record in records], may_stay)
+        decisions = self._texts.decide([compared_text(record) for record in records], may_stay)
         self._ids += [record.id for record, stays in zip(records, decisions.stays.tolist(), strict=True) if stays]
         return [self._verdict(*match) for match in decisions.matches]
 
@@ -44,6 +49,13 @@ class Diversity:
         partner, similarity = self._ids[number], round(shared / union, 6)
         reason = f"the instruction shares {shared} of {union} words with '{partner}' (similarity {similarity:.3f})"
         return Verdict(self.name, False, similarity, self.threshold, reason, partner)
+
+
+def compared_text(record: Record, field: Field = "instruction") -> str:
+    """Returns what is compared of a record: all that the user says, all that the assistant says, or both."""
+    earlier = [m.content for m in record.history if field == "both" or m.role == ROLE[field]]
+    own = {"instruction": [record.instruction], "response": [record.response]}
+    return "\n".join([*earlier, *own.get(field, [record.instruction, record.response])])
 
 
 def exact_fraction(value: float) -> Fraction:

@@ -44,12 +44,19 @@ class FirstWins:
         """Takes in texts that count as earlier, also where they are similar to each other.
 
         Returns:
-            Which of them got a number: all but those without a word.
+            Which of them got a number: all but those without a word and those equal to an earlier one.
         """
         sets = self.index.sets(texts)
-        there = sets.sizes > 0
-        self.index.add(sets.take(np.flatnonzero(there)))
-        return there
+        new = sets.sizes > 0
+        filled = np.flatnonzero(new)
+        parts = sets.take(filled)
+        found = self.index.most_similar(parts)
+        seen: set[bytes] = set()
+        for row, words, known in zip(filled.tolist(), parts.split(), found.shared == found.union, strict=True):
+            new[row] = not known and words not in seen
+            seen.add(words)
+        self.index.add(sets.take(np.flatnonzero(new)))
+        return new
 
     def decide(self, texts: Sequence[str], may_stay: Sequence[bool] | None = None) -> Decisions:
         """Compares each text with all earlier ones that stayed; takes in those that stay.
@@ -93,7 +100,7 @@ class _Batch:
         self.stays = may_stay & (self.found.numbers < 0)
         self.partners: dict[int, int] = {}
         self._index, self._sets = index, sets
-        self._starts, self._ends = sets.starts, np.cumsum(sets.sizes)
+        self._bytes = sets.split()
         self._prefixes, self._folded = index.prefixes(sets), fold(sketch(sets))
         self._frozen: dict[int, frozenset[int]] = {}
 
@@ -111,10 +118,9 @@ class _Batch:
 
     def _rivals(self, start: int, stop: int) -> Ints:
         """Sets that may stay, and of equal ones the first: where it does not stay, what bars it bars the others too."""
-        open_ = start + np.flatnonzero(self.stays[start:stop])
         first: dict[bytes, int] = {}
-        for row in open_.tolist():
-            first.setdefault(self._sets.words[self._starts[row] : self._ends[row]].tobytes(), row)
+        for row in (start + np.flatnonzero(self.stays[start:stop])).tolist():
+            first.setdefault(self._bytes[row], row)
         return np.array(list(first.values()), np.int64)
 
     def _compare_all(self, start: int, stop: int, rivals: Ints) -> None:
@@ -151,5 +157,5 @@ class _Batch:
 
     def _words(self, row: int) -> frozenset[int]:
         if row not in self._frozen:
-            self._frozen[row] = frozenset(self._sets.words[self._starts[row] : self._ends[row]].tolist())
+            self._frozen[row] = frozenset(np.frombuffer(self._bytes[row], np.int64).tolist())
         return self._frozen[row]

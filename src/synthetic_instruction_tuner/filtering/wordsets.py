@@ -44,6 +44,12 @@ class WordSets:
         sizes = self.sizes[rows]
         return WordSets(self.words[ranges(self.starts[rows], sizes)], sizes)
 
+    def split(self) -> list[bytes]:
+        """Returns each set as bytes, which are equal where sets are."""
+        whole, width = self.words.tobytes(), self.words.itemsize
+        ends = (np.cumsum(self.sizes) * width).tolist()
+        return [whole[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
 
 class WordOrder:
     """A total order of words, rare ones first. Words that came later are taken for rarer than all others."""
