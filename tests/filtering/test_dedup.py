@@ -270,8 +270,9 @@ def test_a_killed_job_does_no_harm(tmp_path: Path) -> None:
     waited = time.monotonic()
     while not (tmp_path / "out" / ".kept.jsonl.tmp").exists() and time.monotonic() - waited < 30:
         time.sleep(0.01)
+    assert (tmp_path / "out" / ".kept.jsonl.tmp").exists(), "it was not begun"
     job.send_signal(signal.SIGKILL)
-    job.wait()
+    assert job.wait() == -signal.SIGKILL
     assert not (tmp_path / "out" / "dedup_report.json").exists()
     dedup_files([file], tmp_path / "out")
     dedup_files([file], tmp_path / "whole")

@@ -33,6 +33,10 @@ def dedup(
     force: Annotated[
         bool, typer.Option("--force", help="Replace files of the same names in a folder with other things in it.")
     ] = False,
+    neighbors: Annotated[
+        bool,
+        typer.Option("--neighbors", help="Add each kept row's distance from the nearest one; slow above 20,000 rows."),
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -44,7 +48,7 @@ def dedup(
     with Display(quiet=quiet or as_json) as display:
         display.say(f"Comparing {', '.join(map(str, files))}")
         with display.task("comparing", count_rows([*(against or ()), *files]), "rows") as advance:
-            report = dedup_files(files, output, threshold, against or (), field, force, advance)
+            report = dedup_files(files, output, threshold, against or (), field, force, neighbors, advance)
     if as_json:
         typer.echo(report.to_json(), nl=False)
     else:

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 from ..atomicfiles import atomic_file, write_error, write_text
@@ -20,6 +21,7 @@ from ..recordfiles import Malformed, read_rows
 from ..recordshapes import ShapeError, record_from_row
 from .diversity import Diversity, Field, compared_text, exact_fraction
 from .firstwins import FirstWins
+from .neighbors import columns, nearest
 from .verdict import Verdict
 
 MARK = ".sit-dedup"  # says that a folder is ours to write again
@@ -91,6 +93,7 @@ def dedup_files(
     against: Sequence[Path] = (),
     field: Field = "instruction",
     force: bool = False,
+    neighbors: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> DedupReport:
     """Writes the files' records without near duplicates into a folder; of two similar ones the first stays.
@@ -105,6 +108,8 @@ def dedup_files(
         against: files whose records count as earlier, all of them. They are not written out.
         field: what is compared.
         force: write into a folder with other things in it, too; files of the same names are replaced.
+        neighbors: add ``min_neighbor_distance`` and ``nearest_neighbor`` to each kept row: how far it is from the most
+            similar other kept record or record of `against`. This takes time with the square of the records.
         progress: called with the number of rows that came in, again and again.
 
     Raises:
@@ -124,12 +129,17 @@ def dedup_files(
         kept, dropped, malformed = (
             stack.enter_context(atomic_file(output / f"{name}.jsonl")) for name in ("kept", "dropped", "malformed")
         )
-        job = _Job([*against, *inputs], threshold, field, kept, dropped, malformed)
+        rows = stack.enter_context(TemporaryFile()) if neighbors else kept
+        job = _Job([*against, *inputs], threshold, field, rows, dropped, malformed)
         for number in range(len(job.files)):
             for batch in job.batches(number):
                 job.remember(batch) if number < len(against) else job.decide(batch)
                 if progress:
                     progress(len(batch))
+        if neighbors:
+            rows.seek(0)
+            for line, column in zip(rows, job.neighbor_columns(), strict=True):
+                kept.write(_line(json.loads(line) | column))
     write_text(output / REPORT, job.report.to_json())
     return job.report
 
@@ -181,6 +191,15 @@ class _Job:
             else:
                 self._dropped.write(_line(self._reason(*match) | self._where(row) | {"record": row.row}))
 
+    def neighbor_columns(self) -> list[dict[str, Any]]:
+        """Returns for each kept record the columns on the record nearest to it."""
+        sets = self._texts.index.everything()
+        names = [self._name(number) for number in range(len(sets))]
+        return columns(sets, nearest(sets), names)[self._against :]
+
+    def _name(self, number: int) -> str:
+        return self._id_of[number] or f"{self.files[self._file_of[number]].stem}-{self._number_of[number]:06d}"
+
     def _rows(self, file: int) -> Iterator[_Row]:
         name = self.names[file]
         for number, row, text in read_rows(self.files[file]):
@@ -207,8 +226,7 @@ class _Job:
             return Verdict(NO_WORDS, False, 0, 1, f"the {what} has no word").to_json()
         self.report.duplicates += 1
         self.report.against_duplicates += number < self._against
-        file, line, own_id = self._file_of[number], self._number_of[number], self._id_of[number]
-        partner = own_id or f"{self.files[file].stem}-{line:06d}"
+        file, line, partner = self._file_of[number], self._number_of[number], self._name(number)
         similarity = round(shared / union, 6)
         at = f"'{partner}' ({self.names[file]}, {line})"
         reason = f"the {what} shares {shared} of {union} words with {at} (similarity {similarity:.3f})"

@@ -99,6 +99,10 @@ class SimilarityIndex:
             raise UserError("A text is too large to be compared.", f"It has more than {LARGEST:,} different words.")
         return sets
 
+    def everything(self) -> WordSets:
+        """Returns all sets that were added."""
+        return WordSets(self._words.data.astype(np.int64), self._sizes.data.copy())
+
     def add(self, sets: WordSets) -> None:
         """Takes in sets that are not empty; their numbers follow those that are there."""
         before = len(self)
