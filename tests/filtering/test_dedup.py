@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -277,6 +278,15 @@ def test_a_killed_job_does_no_harm(tmp_path: Path) -> None:
     dedup_files([file], tmp_path / "out")
     dedup_files([file], tmp_path / "whole")
     assert everything(tmp_path / "out") == everything(tmp_path / "whole")
+
+
+def test_every_process_writes_the_same_bytes(tmp_path: Path) -> None:
+    texts = near_duplicates(random.Random(2), 2000, 300)
+    file = write(tmp_path / "in.jsonl", [{"instruction": text} for text in texts])
+    for seed in ("1", "2"):
+        command = [sys.executable, "-m", "synthetic_instruction_tuner", "dedup", str(file), "-o", str(tmp_path / seed)]
+        subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONHASHSEED": seed})
+    assert everything(tmp_path / "1") == everything(tmp_path / "2")
 
 
 def test_the_command(mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

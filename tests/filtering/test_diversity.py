@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from all_pairs import Decision, brute, counted, near_duplicates, word_set
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.filtering import arrays, firstwins, similarity, wordsets
+from synthetic_instruction_tuner.filtering import QualityFilter, arrays, firstwins, quality_filter, similarity, wordsets
 from synthetic_instruction_tuner.filtering.diversity import Diversity, exact_fraction
 from synthetic_instruction_tuner.filtering.firstwins import FirstWins
 from synthetic_instruction_tuner.filtering.similarity import SimilarityIndex, without_overflow
 from synthetic_instruction_tuner.filtering.wordsets import Vocabulary
 from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.settings import FilterConfig
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -228,3 +229,20 @@ def test_instructions_without_words_are_not_compared() -> None:
     verdicts = Diversity(0.8).judge([Record(str(i), "😀 !!!") for i in range(3)], [True] * 3)
     assert all(v.passed and v.measured is None for v in verdicts)
     assert Diversity(0.8).judge([], []) == []
+
+
+@pytest.mark.parametrize("batch", [1, 7, 100])
+def test_the_filter_decides_the_same_in_any_batches(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    """So it may stop after any record and go on later, as long as it has seen the ones before."""
+    rng = random.Random(7)
+    answer = " ".join(f"word{i}" for i in range(30))
+    texts = near_duplicates(rng, 300, 60)
+    records = [Record(str(i), t, answer if rng.random() < 0.8 else "") for i, t in enumerate(texts)]
+    quality = QualityFilter(FilterConfig(language=""))
+    expected = list(quality.judge(records))
+    assert [j.verdicts[-1].partner for j in expected] == [
+        None if d is None else str(d[0]) for d in brute(texts, Fraction(4, 5), [bool(r.response) for r in records])
+    ]
+    monkeypatch.setattr(quality_filter, "BATCH", batch)
+    assert list(quality.judge(records)) == expected
+    assert list(quality.judge(records[:200])) == expected[:200]
