@@ -264,7 +264,7 @@ def test_a_file_that_breaks_off_leaves_the_earlier_result(mine: Path, tmp_path: 
 
 
 def test_a_killed_job_does_no_harm(tmp_path: Path) -> None:
-    texts = near_duplicates(random.Random(1), 30_000, 5000)
+    texts = near_duplicates(random.Random(1), 12_000, 3000)
     file = write(tmp_path / "in.jsonl", [{"instruction": text} for text in texts])
     command = [sys.executable, "-m", "synthetic_instruction_tuner", "dedup", str(file), "-o", str(tmp_path / "out")]
     job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -67,7 +67,9 @@ def test_kept_files_have_the_columns_when_asked_for(tmp_path: Path) -> None:
     file, other = tmp_path / "in.jsonl", tmp_path / "other.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     other.write_text(json.dumps({"id": "o", "instruction": "seven nine"}) + "\n")
-    dedup_files([file], tmp_path / "dedup", against=[other], neighbors=True)
+    seen: list[int] = []
+    dedup_files([file], tmp_path / "dedup", against=[other], neighbors=True, progress=seen.append)
+    assert sum(seen) == 5 + 4  # rows that came in, and those that are compared once more
     near = [(0.833333, "in-000003"), (0.833333, "in-000001"), (0.666667, "o")]
     kept = lines(tmp_path / "dedup" / "kept.jsonl")
     assert kept == [

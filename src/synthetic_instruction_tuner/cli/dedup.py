@@ -47,7 +47,8 @@ def dedup(
 
     with Display(quiet=quiet or as_json) as display:
         display.say(f"Comparing {', '.join(map(str, files))}")
-        with display.task("comparing", count_rows([*(against or ()), *files]), "rows") as advance:
+        rows = count_rows([*(against or ()), *files]) * (2 if neighbors else 1)
+        with display.task("comparing", rows, "rows") as advance:
             report = dedup_files(files, output, threshold, against or (), field, force, neighbors, advance)
     if as_json:
         typer.echo(report.to_json(), nl=False)

@@ -110,7 +110,8 @@ def dedup_files(
         force: write into a folder with other things in it, too; files of the same names are replaced.
         neighbors: add ``min_neighbor_distance`` and ``nearest_neighbor`` to each kept row: how far it is from the most
             similar other kept record or record of `against`. This takes time with the square of the records.
-        progress: called with the number of rows that came in, again and again.
+        progress: called with the number of rows that came in, again and again; then, with `neighbors`, once more for
+            each that is kept.
 
     Raises:
         UserError: unreadable inputs, a wrong threshold, or an output folder with other things in it.
@@ -138,7 +139,7 @@ def dedup_files(
                     progress(len(batch))
         if neighbors:
             rows.seek(0)
-            for line, column in zip(rows, job.neighbor_columns(), strict=True):
+            for line, column in zip(rows, job.neighbor_columns(progress), strict=True):
                 kept.write(_line(json.loads(line) | column))
     write_text(output / REPORT, job.report.to_json())
     return job.report
@@ -191,11 +192,11 @@ class _Job:
             else:
                 self._dropped.write(_line(self._reason(*match) | self._where(row) | {"record": row.row}))
 
-    def neighbor_columns(self) -> list[dict[str, Any]]:
+    def neighbor_columns(self, progress: Callable[[int], None] | None) -> list[dict[str, Any]]:
         """Returns for each kept record the columns on the record nearest to it."""
         sets = self._texts.index.everything()
         names = [self._name(number) for number in range(len(sets))]
-        return columns(sets, nearest(sets), names)[self._against :]
+        return columns(sets, nearest(sets, progress), names)[self._against :]
 
     def _name(self, number: int) -> str:
         return self._id_of[number] or f"{self.files[self._file_of[number]].stem}-{self._number_of[number]:06d}"
