@@ -63,7 +63,7 @@ def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[
     """
     taken: set[str] = set()
     for file in map(Path, files):
-        for number, row, text in _rows(file):
+        for number, row, text in read_rows(file):
             try:
                 if isinstance(row, ShapeError):
                     raise row
@@ -84,7 +84,7 @@ def _with_free_id(record: Record, fallback: str, taken: set[str]) -> Record:
     return record if choices[0] == record.id else replace(record, id=choices[0])
 
 
-def _rows(file: Path) -> Iterator[tuple[int, Any, str]]:
+def read_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
     """Yields number, row (or what is wrong with it) and the row's text."""
     if file.suffix.lower() not in SUFFIXES:
         raise UserError(f"{file} is not a file of records.", f"Its name must end in {', '.join(SUFFIXES)}.")
@@ -149,6 +149,30 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
                     yield number, row, str(row)[:200]
     except pa.ArrowException as error:
         raise UserError(f"The file {file} is not valid Parquet.", " ".join(str(error).split())[:200]) from None
+
+
+def count_rows(files: Sequence[Path]) -> int:
+    """Returns about how many rows the files have, to show progress by; 0 where only reading them would tell."""
+    counts = [_count(Path(file)) for file in files]
+    return sum(counts) if all(counts) else 0
+
+
+def _count(file: Path) -> int:
+    try:
+        if file.suffix.lower() == ".parquet":
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            try:
+                return int(pq.read_metadata(file).num_rows)
+            except pa.ArrowException:
+                return 0
+        if file.suffix.lower() == ".json":
+            return 0
+        with file.open("rb") as stream:
+            return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+    except OSError:  # whoever reads it will tell
+        return 0
 
 
 def export_rows(rows: Sequence[Row], path: Path) -> None:

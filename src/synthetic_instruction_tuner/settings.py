@@ -124,6 +124,10 @@ class FilterConfig(Section):
         le=1,
         description="Instructions whose word-set Jaccard similarity to a kept one is at least this are dropped.",
     )
+    neighbors: bool = Field(
+        False,
+        description="Whether the data gets each kept record's distance from the nearest other one (a column, no rule).",
+    )
     refusals: tuple[str, ...] = Field(
         ("I'm an AI", "I cannot", "I don't have", "As an AI", "I'm not able"),
         description="A response with one of these phrases is dropped; straight and curly apostrophes are the same.",

@@ -28,6 +28,7 @@ VERBS = [
     "doctor",
     "generate",
     "filter",
+    "dedup",
     "prefer",
     "train",
     "evaluate",

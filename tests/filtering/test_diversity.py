@@ -1,103 +1,194 @@
-"""Near-duplicate removal is exact: it decides as comparing all pairs does."""
+"""Near-duplicate removal is exact: it decides as comparing all pairs does, however the texts are cut into batches."""
 
 from __future__ import annotations
 
 import json
 import random
-import re
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from synthetic_instruction_tuner.filtering.diversity import Diversity, SimilarityIndex, exact_fraction
+from all_pairs import Decision, brute, counted, near_duplicates, word_set
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.filtering import QualityFilter, arrays, firstwins, quality_filter, similarity, wordsets
+from synthetic_instruction_tuner.filtering.diversity import Diversity, exact_fraction
+from synthetic_instruction_tuner.filtering.firstwins import FirstWins
+from synthetic_instruction_tuner.filtering.similarity import SimilarityIndex, without_overflow
+from synthetic_instruction_tuner.filtering.wordsets import Vocabulary
 from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.settings import FilterConfig
 
-GPTEACHER = Path(__file__).parents[3] / "shared" / "data" / "gpteacher" / "codegen-instruct.json"
+DATA = Path(__file__).parents[3] / "shared" / "data"
 
-Decision = tuple[int, Fraction] | None
+THRESHOLDS = ["0.8", "0.5", "0.1", "1.0", "0.75", "0.999", "0.6666", "1e-05", "0.12345678901234567"]
 
 
-def brute(texts: list[str], threshold: Fraction) -> list[Decision]:
-    """For each text the most similar earlier kept one at or above the threshold; the earliest of equals."""
-    kept: list[tuple[int, frozenset[str]]] = []
+def decided(
+    texts: Sequence[str],
+    threshold: Fraction,
+    cuts: Iterator[int] | None = None,
+    may_stay: Sequence[bool] | None = None,
+    first_order: int = similarity.FIRST_ORDER,
+) -> list[Decision]:
+    """What FirstWins decides when the texts come in batches of the sizes in `cuts`."""
+    rule = FirstWins(threshold)
+    rule.index._next_order = first_order
     decisions: list[Decision] = []
-    for i, text in enumerate(texts):
-        words = frozenset(re.findall(r"\w+", text.lower()))
-        similar = [(Fraction(len(words & k), len(words | k)), -j) for j, k in kept] if words else []
-        best = max((s for s in similar if s[0] >= threshold), default=None)
-        decisions.append((-best[1], best[0]) if best else None)
-        if words and not best:
-            kept.append((i, words))
+    kept: list[int] = []
+    while len(decisions) < len(texts):
+        start = len(decisions)
+        stop = min(start + (next(cuts) if cuts else len(texts)), len(texts))
+        made = rule.decide(texts[start:stop], may_stay[start:stop] if may_stay else None)
+        kept += (np.flatnonzero(made.stays) + start).tolist()
+        decisions += [(kept[n], Fraction(s, u)) if n >= 0 else None for n, s, u in made.matches]
+    assert len(rule.index) == len(kept)
     return decisions
 
 
-def indexed(texts: list[str], threshold: Fraction, first_order: int = 256) -> list[Decision]:
-    index, kept, decisions = SimilarityIndex(threshold), [], []
-    index._next_order = first_order
-    for i, text in enumerate(texts):
-        words = index.numbers(text)
-        found = index.most_similar(words)
-        decisions.append((kept[found[0]], Fraction(found[1], found[2])) if found else None)
-        if words and not found:
-            index.add(words)
-            kept.append(i)
-    return decisions
+def sizes(rng: random.Random, most: int) -> Iterator[int]:
+    while True:
+        yield rng.randint(1, most)
 
 
-def near_duplicates(rng: random.Random, count: int, vocabulary: int) -> list[str]:
-    texts: list[list[str]] = []
-    for _ in range(count):
-        if texts and rng.random() < 0.6:
-            words = list(rng.choice(texts))
-            for _ in range(rng.randint(0, 4)):
-                if words and rng.random() < 0.5:
-                    words.pop(rng.randrange(len(words)))
-                else:
-                    words.append(f"w{rng.randrange(vocabulary)}")
-        else:
-            words = [f"w{int(vocabulary * rng.random() ** 2)}" for _ in range(rng.randint(0, 20))]
-        texts.append(words)
-    return [" ".join(words) for words in texts]
-
-
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
-    st.lists(st.lists(st.sampled_from("abcdefghij"), max_size=10).map(" ".join), max_size=25),
-    st.sampled_from(["0.8", "0.5", "0.1", "1.0", "0.75", "0.999", "0.6666", "1e-05"]),
-    st.sampled_from([1, 2, 256]),
+    st.lists(st.tuples(st.lists(st.sampled_from("abcdefghij"), max_size=10).map(" ".join), st.booleans()), max_size=25),
+    st.sampled_from(THRESHOLDS),
+    st.sampled_from([1, 2, 5, 256]),
+    st.randoms(use_true_random=False),
 )
-def test_equals_brute_force_on_small_sets(texts: list[str], threshold: str, first_order: int) -> None:
+def test_equals_brute_force_on_small_sets(
+    pairs: list[tuple[str, bool]], threshold: str, first_order: int, rng: random.Random
+) -> None:
+    texts, may_stay = [text for text, _ in pairs], [stay or rng.random() < 0.7 for _, stay in pairs]
     limit = exact_fraction(float(threshold))
-    assert indexed(texts, limit, first_order) == brute(texts, limit)
+    expected = brute(texts, limit, may_stay)
+    assert decided(texts, limit, sizes(rng, 6), may_stay, first_order) == expected
+    assert decided(texts, limit, None, may_stay, first_order) == expected
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("threshold", [0.8, 0.6])
 def test_equals_brute_force_on_near_duplicates(seed: int, threshold: float) -> None:
-    texts = near_duplicates(random.Random(seed), 700, 200)
+    rng = random.Random(seed)
+    texts = near_duplicates(rng, 700, 200)
     limit = exact_fraction(threshold)
-    decisions = indexed(texts, limit, 16)
-    assert decisions == brute(texts, limit)
-    assert sum(d is not None for d in decisions) > 100  # there was something to find
+    expected = brute(texts, limit)
+    for most in (1, 40, 700):
+        assert decided(texts, limit, sizes(rng, most), first_order=16) == expected
+    assert sum(d is not None for d in expected) > 100  # there was something to find
 
 
-def test_equals_brute_force_on_real_instructions() -> None:
-    if not GPTEACHER.exists():
-        pytest.skip(f"{GPTEACHER} is not here")
-    texts = [row["instruction"] for row in json.loads(GPTEACHER.read_text(encoding="utf-8"))][:900]
-    decisions = indexed(texts, Fraction(4, 5))
-    assert decisions == brute(texts, Fraction(4, 5))
-    assert any(decisions)
+@pytest.mark.parametrize("longest", [60, 900])
+def test_equals_brute_force_on_large_sets(longest: int) -> None:
+    """Here sketches have all bits flipped many times, and more words differ than a sketch has bits."""
+    rng = random.Random(longest)
+    texts = near_duplicates(rng, 300, 3000, longest)
+    for threshold in (0.8, 0.3):
+        limit = exact_fraction(threshold)
+        assert decided(texts, limit, sizes(rng, 50), first_order=64) == brute(texts, limit)
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from strings(part)
+
+
+def real_texts(pattern: str, field: str | None) -> list[str]:
+    texts: list[str] = []
+    for file in sorted(DATA.glob(pattern)):
+        content = file.read_text(encoding="utf-8")
+        lines = content.splitlines() if file.suffix == ".jsonl" else []
+        rows = [json.loads(line) for line in lines if line.strip()] if lines else json.loads(content)
+        texts += [row[field] for row in rows] if field else strings(rows)
+    return texts
+
+
+@pytest.mark.parametrize(
+    ("pattern", "field", "duplicates"),
+    [
+        ("gpteacher/*.json", "instruction", 300),
+        ("gpteacher/*.json", "response", 50),
+        ("gsm8k/train.jsonl", "question", 5),
+        ("gsm8k/train.jsonl", "answer", 1),
+        ("self-instruct/*.jsonl", None, 500),
+        ("instructionwild/*.jsonl", "instruction", 1),
+        ("fastchat/*.json", None, 500),
+        ("ifeval/*.jsonl", "prompt", 0),
+        ("mt_bench/**/*.jsonl", None, 1),
+    ],
+)
+def test_equals_counting_all_pairs_of_real_texts(pattern: str, field: str | None, duplicates: int) -> None:
+    texts = real_texts(pattern, field)
+    if not texts:
+        pytest.skip(f"{DATA / pattern} is not here")
+    expected = counted(texts, 4, 5)
+    assert sum(d is not None for d in expected) >= duplicates
+    assert decided(texts, Fraction(4, 5)) == expected
+    assert decided(texts, Fraction(4, 5), sizes(random.Random(0), 1000), first_order=64) == expected
+
+
+def test_the_oracle_of_real_texts_is_right() -> None:
+    texts = near_duplicates(random.Random(5), 600, 100)
+    assert counted(texts, 4, 5) == brute(texts, Fraction(4, 5))
+
+
+def test_thousands_of_near_equal_texts_in_one_batch() -> None:
+    """All are similar to the first, and many to each other: only what stays is compared with."""
+    rng = random.Random(0)
+    base = [f"w{i}" for i in range(40)]
+    texts = [" ".join(rng.sample(base, 36)) for _ in range(5000)]
+    expected = counted(texts, 4, 5)
+    assert decided(texts, Fraction(4, 5)) == expected
+
+
+def test_small_batches_of_the_implementation_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = near_duplicates(random.Random(9), 900, 150)
+    expected = brute(texts, Fraction(4, 5))
+    for batch, at_once, characters in ((70, 5, 30), (640, 100, 1), (1, 1, 10**6)):
+        monkeypatch.setattr(similarity, "BATCH", batch)
+        monkeypatch.setattr(firstwins, "BATCH", batch)
+        monkeypatch.setattr(arrays.pieces, "__defaults__", (at_once,))
+        monkeypatch.setattr(similarity, "MOST", at_once)
+        monkeypatch.setattr(firstwins, "MOST", at_once)
+        monkeypatch.setattr(wordsets, "CHARACTERS", characters)
+        assert decided(texts, Fraction(4, 5), first_order=10) == expected
+
+
+def test_remembered_texts_are_all_compared_with() -> None:
+    rule = FirstWins(Fraction(4, 5))
+    known = ["a b c d e", "a b c d e f", "!!", "a b c d e f g"]  # the second is similar to the first, and so on
+    assert rule.remember(known).tolist() == [True, True, False, True]
+    made = rule.decide(["a b c d e f g h", "x y", "Y X", "a b c d"])
+    assert list(made.matches) == [(2, 7, 8), (-1, 0, 1), (3, 2, 2), (0, 4, 5)]
+    assert made.stays.tolist() == [False, True, False, False]
+
+
+@settings(max_examples=300, deadline=None)
+@example(["\0", "a\0b", "ΑΣ", "Σ", "ΑΣ\0Α", "İ", "ß_1", "\ud800x"])
+@given(st.lists(st.text(st.characters(codec=None), max_size=20), max_size=8))
+def test_words_are_what_the_pattern_finds(texts: list[str]) -> None:
+    vocabulary = Vocabulary()
+    sets = vocabulary.sets(texts)
+    name = {number: word for word, number in vocabulary.items()}
+    found = [frozenset(name[n] for n in sets.take(np.array([i])).words.tolist()) for i in range(len(texts))]
+    assert found == [word_set(text) for text in texts]
+    assert sets.sizes.tolist() == [len(words) for words in found]
 
 
 def test_exactly_the_threshold_is_a_duplicate() -> None:
     rule = Diversity(0.8)
-    rule.judge(Record("first", "one two three four"))
-    rule.keep()
-    verdict = rule.judge(Record("second", "Five, four: three TWO one!"))  # 4 of 5 words
+    records = [Record("first", "one two three four"), Record("second", "Five, four: three TWO one!")]  # 4 of 5 words
+    kept, verdict = rule.judge(records, [True, True])
+    assert kept.passed
     assert (verdict.passed, verdict.measured, verdict.limit, verdict.partner) == (False, 0.8, 0.8, "first")
     assert "first" in verdict.reason
 
@@ -107,15 +198,51 @@ def test_every_percent_is_exact(percent: int) -> None:
     threshold = exact_fraction(percent / 100)
     assert threshold == Fraction(percent, 100)
     index = SimilarityIndex(threshold)
-    index.add(index.numbers(" ".join(f"w{i}" for i in range(percent))))
-    assert index.most_similar(index.numbers(" ".join(f"w{i}" for i in range(100)))) == (0, percent, 100)
+    index.add(index.sets([" ".join(f"w{i}" for i in range(percent))]))
+    assert list(index.most_similar(index.sets([" ".join(f"w{i}" for i in range(100))]))) == [(0, percent, 100)]
     if percent < 100:
-        assert index.most_similar(index.numbers(" ".join(f"w{i}" for i in range(101)))) is None
+        assert list(index.most_similar(index.sets([" ".join(f"w{i}" for i in range(101))]))) == [(-1, 0, 1)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.fractions(0, 1).filter(bool), st.integers(1, 40))
+def test_a_threshold_without_overflow_means_the_same(threshold: Fraction, most: int) -> None:
+    all_of_them = sorted({Fraction(a, b) for b in range(1, most + 1) for a in range(1, b + 1)})
+    assert without_overflow(threshold, most) == min(f for f in all_of_them if f >= threshold)
+
+
+def test_a_threshold_with_many_digits_does_not_overflow() -> None:
+    for value in (0.8 + 1e-13, 0.8 - 1e-13, 1e-300, 0.12345678901234567):
+        index = SimilarityIndex(exact_fraction(value))
+        index.add(index.sets([" ".join(f"w{i}" for i in range(80_000))]))
+        (found,) = index.most_similar(index.sets([" ".join(f"w{i}" for i in range(100_000))]))
+        assert (found[0] == 0) == (value <= 0.8)
+
+
+def test_too_many_words_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similarity, "LARGEST", 3)
+    with pytest.raises(UserError, match="too large"):
+        SimilarityIndex(Fraction(1, 2)).sets(["a b c d"])
 
 
 def test_instructions_without_words_are_not_compared() -> None:
-    rule = Diversity(0.8)
-    for i in range(3):
-        verdict = rule.judge(Record(str(i), "😀 !!!"))
-        rule.keep()
-        assert verdict.passed and verdict.measured is None
+    verdicts = Diversity(0.8).judge([Record(str(i), "😀 !!!") for i in range(3)], [True] * 3)
+    assert all(v.passed and v.measured is None for v in verdicts)
+    assert Diversity(0.8).judge([], []) == []
+
+
+@pytest.mark.parametrize("batch", [1, 7, 100])
+def test_the_filter_decides_the_same_in_any_batches(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    """So it may stop after any record and go on later, as long as it has seen the ones before."""
+    rng = random.Random(7)
+    answer = " ".join(f"word{i}" for i in range(30))
+    texts = near_duplicates(rng, 300, 60)
+    records = [Record(str(i), t, answer if rng.random() < 0.8 else "") for i, t in enumerate(texts)]
+    quality = QualityFilter(FilterConfig(language=""))
+    expected = list(quality.judge(records))
+    assert [j.verdicts[-1].partner for j in expected] == [
+        None if d is None else str(d[0]) for d in brute(texts, Fraction(4, 5), [bool(r.response) for r in records])
+    ]
+    monkeypatch.setattr(quality_filter, "BATCH", batch)
+    assert list(quality.judge(records)) == expected
+    assert list(quality.judge(records[:200])) == expected[:200]

@@ -15,7 +15,7 @@ from rich.console import Console
 from .. import __version__
 from ..errors import RunError, SitError
 from ..hardware import quiet_libraries
-from . import chat, doctor, plan, run, single, status
+from . import chat, dedup, doctor, plan, run, single, status
 
 INTERRUPTED = 130
 GOES_ON = "Interrupted. What was finished is kept; the same command goes on from there."
@@ -37,6 +37,7 @@ app.command("status", help=status.HELP)(status.status)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.command("generate", help=single.HELP["generate"])(single.generate)
 app.command("filter", help=single.HELP["filter"])(single.filter_)
+app.command("dedup", help=dedup.HELP)(dedup.dedup)
 app.command("prefer", help=single.HELP["prefer"])(single.prefer)
 app.command("train", help=single.HELP["train"])(single.train)
 app.command("evaluate", help=single.HELP["evaluate"])(single.evaluate)

@@ -11,6 +11,7 @@ from ..errors import UserError
 from ..recordfiles import Malformed, read_records
 from ..records import Record
 from ..settings import FilterConfig
+from .neighbors import neighbor_columns
 from .quality_filter import QualityFilter, select
 from .report import FilterReport
 from .verdict import Judgement, Verdict
@@ -87,7 +88,9 @@ def _write(
     except OSError as error:
         raise write_error(output / "filter_report.json", error) from error
     kept = set(select(judgements, report.settings["keep"]))
-    write_jsonl(output / "kept.jsonl", (_kept_row(r) for r in records if r.id in kept))
+    stay = [record for record in records if record.id in kept]
+    columns = neighbor_columns(stay) if report.settings["neighbors"] else [{}] * len(stay)
+    write_jsonl(output / "kept.jsonl", (_kept_row(r) | c for r, c in zip(stay, columns, strict=True)))
     write_jsonl(output / "dropped.jsonl", _dropped_rows(records, judgements, kept, report.settings["keep"]))
     write_jsonl(output / "malformed.jsonl", (m.to_json() for m in malformed))
     report.write(output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from ..records import Record
 from ..settings import FilterConfig
@@ -12,6 +13,8 @@ from .length import NotEmpty, ResponseLength
 from .refusal import Refusal
 from .repetition import LineRepetition, WordRepetition
 from .verdict import Judgement, Rule
+
+BATCH = 1024
 
 
 class QualityFilter:
@@ -44,14 +47,17 @@ class QualityFilter:
         return [*(rule.name for rule in self.rules), Diversity.name]
 
     def judge(self, records: Iterable[Record]) -> Iterator[Judgement]:
-        """Yields one judgement per record, in order and as they come; each call starts with no record kept."""
+        """Yields one judgement per record, in order and as they come; each call starts with no record kept.
+
+        Records are taken in `BATCH` by `BATCH`, because comparing many at once is faster.
+        """
         diversity = Diversity(self.config.similarity)
-        for record in records:
-            own = [rule.judge(record) for rule in self.rules]
-            judgement = Judgement(record.id, (*own, diversity.judge(record)))
-            if judgement.kept:
-                diversity.keep()
-            yield judgement
+        stream = iter(records)
+        while batch := list(islice(stream, BATCH)):
+            own = [[rule.judge(record) for rule in self.rules] for record in batch]
+            last = diversity.judge(batch, [all(v.passed for v in verdicts) for verdicts in own])
+            for record, verdicts, verdict in zip(batch, own, last, strict=True):
+                yield Judgement(record.id, (*verdicts, verdict))
 
 
 def select(judgements: Iterable[Judgement], keep: int | None) -> list[str]:

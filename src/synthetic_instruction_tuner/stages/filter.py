@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Config
+from ..filtering.neighbors import neighbor_columns
 from ..filtering.quality_filter import QualityFilter, select
 from ..filtering.report import FilterReport
 from ..filtering.verdict import Judgement
@@ -48,7 +49,8 @@ def run(ctx: Context) -> Outcome:
         f"All {len(records)} were dropped; {report.main_reason()}.",
         f"See {ctx.folder.filter_report.with_suffix('.md')}, then loosen a rule, for example --set filter.min_words=5",
     )
-    export_rows(rows, ctx.folder.filtered)
+    columns = neighbor_columns([r for r in records if r.id in kept]) if settings.neighbors else [{}] * len(rows)
+    export_rows([row | column for row, column in zip(rows, columns, strict=True)], ctx.folder.filtered)
     return Outcome(ctx.store.unit_digest(ctx.unit()), len(records), len(rows), report.main_reason())
 
 

@@ -1,0 +1,56 @@
+"""``sit dedup``: the user's files without near duplicates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .options import Json, Quiet
+
+HELP = (
+    "Remove near duplicates from your own files, exactly; of two similar records the first stays.\n\n"
+    "'sit dedup mine.jsonl -o out' writes out/kept.jsonl (input order), out/dropped.jsonl (similarity and the kept "
+    "partner of each) and out/malformed.jsonl. JSON, JSONL and Parquet in the usual shapes."
+)
+
+
+def dedup(
+    files: Annotated[list[Path], typer.Argument(help="Your own JSON, JSONL or Parquet files.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the results go.")],
+    threshold: Annotated[
+        float, typer.Option(help="Drop from this Jaccard similarity of word sets on; above 0, at most 1.")
+    ] = 0.8,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file whose records count as earlier and are not written out. Repeatable."),
+    ] = None,
+    field: Annotated[
+        Literal["instruction", "response", "both"],
+        typer.Option(help="What is compared: instruction, response or both."),
+    ] = "instruction",
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files of the same names in a folder with other things in it.")
+    ] = False,
+    neighbors: Annotated[
+        bool,
+        typer.Option("--neighbors", help="Add each kept row's distance from the nearest one; slow above 20,000 rows."),
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Removes near duplicates."""
+    from ..filtering.dedup import dedup_files
+    from ..progress import Display
+    from ..recordfiles import count_rows
+
+    with Display(quiet=quiet or as_json) as display:
+        display.say(f"Comparing {', '.join(map(str, files))}")
+        rows = count_rows([*(against or ()), *files]) * (2 if neighbors else 1)
+        with display.task("comparing", rows, "rows") as advance:
+            report = dedup_files(files, output, threshold, against or (), field, force, neighbors, advance)
+    if as_json:
+        typer.echo(report.to_json(), nl=False)
+    else:
+        typer.echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, dedup_report.json")
