@@ -36,6 +36,10 @@ def used_models(config: Config, until: str | None = None) -> list[tuple[str, Mod
     """Returns the models that a run as far as the stage `until` loads, with their roles."""
     models = config.models
     roles: list[tuple[str, ModelConfig]] = [("generator", models.generator)]
+    if until != "generate" and config.filter.tags.model:
+        roles.append(("tagging model", config.filter.tags.model))
+    if until == "filter" and config.filter.reward_floor is not None:
+        roles.append(("reward model", models.reward))
     if until not in ("generate", "filter", "sft", "prompt_tuning"):
         roles += [("responder", m) for m in models.responders] + [("reward model", models.reward)]
     if until not in ("generate", "filter", "prefer"):

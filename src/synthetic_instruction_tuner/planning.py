@@ -66,7 +66,7 @@ def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
     work = _Work(config, speed, 2 if hardware.device == "cuda" else 4)
     return [
         work.generate(),
-        StageEstimate("filter", 0.3 + pairs / 5000, 0.3, f"{pairs:,} pairs, five rules"),
+        StageEstimate("filter", 0.3 + pairs / 5000, 0.3, f"{pairs:,} pairs, every rule"),
         work.prefer(),
         work.train("sft", config.train.sft, config.models.students, work.kept, "LoRA"),
         work.train("prompt_tuning", config.train.prompt_tuning, work.prompt_tuned(), work.kept, "soft prompt"),

@@ -142,7 +142,7 @@ def test_without_a_language_the_rule_is_off() -> None:
         ({"max_word_repeats": 1}, "word_repetition"),
         ({"max_line_repeats": 1}, "line_repetition"),
         ({"similarity": 0.05}, "diversity"),
-        ({"refusals": ("fine day",)}, "refusal"),
+        ({"refusals": ("What a fine day",)}, "refusal"),
         ({"language": "de", "language_confidence": 0.1}, "language"),
         ({"language_confidence": 1.0}, None),
     ],
