@@ -242,3 +242,14 @@ def test_larger_students_need_more_disk() -> None:
 def test_a_relative_folder_has_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert str(tmp_path) in check_disk(load_config(), RunFolder(Path("runs/nano"))).found
+
+
+def test_tags_and_rewards_are_planned_and_checked() -> None:
+    plain, asked = load_config(), load_config(overrides=["filter.tags.model=nano:generator", "filter.reward_floor=0"])
+    before, after = ({e.stage: e for e in estimate(c, CPU)}["filter"] for c in (plain, asked))
+    assert after.seconds > before.seconds + 5 and after.memory_gb > before.memory_gb
+    assert "tags by generator" in after.detail and "scores by reward" in after.detail
+    roles = [role for role, _ in used_models(asked, "filter")]
+    assert roles == ["generator", "tagging model", "reward model"]
+    assert [role for role, _ in used_models(asked, "generate")] == ["generator"]
+    assert [role for role, _ in used_models(asked)].count("reward model") == 1
