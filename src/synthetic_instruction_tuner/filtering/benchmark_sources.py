@@ -26,7 +26,7 @@ class Published:
     Attributes:
         repository: its data set on the Hub; None where there is none.
         files: patterns of its files there.
-        items: how many distinct items there are, about; None where versions differ much.
+        items: how many distinct items its test part has, about; None where versions differ much.
         elsewhere: what to do where the Hub cannot help.
     """
 
@@ -38,7 +38,7 @@ class Published:
 
 PUBLISHED = {
     "ifeval": Published("google/IFEval", ("*.jsonl", "*.parquet"), 541),
-    "mmlu": Published("cais/mmlu", ("all/test-*", "all/validation-*", "all/dev-*"), 15_700),
+    "mmlu": Published("cais/mmlu", ("all/test-*", "all/validation-*", "all/dev-*"), 14_042),
     "mt_bench": Published("HuggingFaceH4/mt_bench_prompts", ("*.jsonl", "*.parquet"), 160),
     "agentbench": Published(None, elsewhere="put the folder data/ of its GitHub repository THUDM/AgentBench there"),
 }

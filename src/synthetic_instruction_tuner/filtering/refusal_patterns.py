@@ -110,7 +110,8 @@ _REQUEST_VERBS = (
     r"writ(?:e|ing)(?! (?:to|back)\b)|compos(?:e|ing)|produc(?:e|ing)|draft(?:ing)?|mak(?:e|ing) up|engag(?:e|ing)|"
     r"discuss(?:ing)?|do (?:that|this|so)\b(?! anymore| any more| again)|help (?!you|me|but|him|her|them|us|"
     r"it)(?:with|in|"
-    r"to|create|write)|help you (?:with (?:that|this|such|any|\w+ing)|in|do|create|write)|help(?: you)?[.,!;]|"
+    r"to|create|write|draft|make|produce|build)|help you (?:with (?:that|this|such|any|\w+ing)|in|do|create|write)|"
+    r"help(?: you)?[.,!;]|"
     r"respond to (?:that|this|your)|process(?:ing)? (?:audio|video|images?|files?|this|that)|(?:access|see|view|open|"
     r"read|hear|"
     r"watch|play)(?:ing)? (?:(?:the|any|your|this|that|an?|external) )?(?:\w+ )?(?:attach|images?|files?|pictures?|"
@@ -178,7 +179,7 @@ _LACKS = re.compile(
 )
 _CANNOT_HELP = re.compile(rf"{CANNOT} {ADVERBS}{_REQUEST_VERBS}")
 _CANNOT_DO = re.compile(rf"{CANNOT} {ADVERBS}{_OTHER_VERBS}")
-_CANNOT_AT_ALL = re.compile(rf"(?:i {ADVERBS}(?:cannot|can't|cant|can not)|{_UNABLE}) {_ANY_VERB}")
+_CANNOT_AT_ALL = re.compile(rf"(?:i {ADVERBS}(?:cannot|can't|cant|can not)|{_UNABLE})(?: {_ANY_VERB}|[:.,;!])")
 CANNOT_VERB = re.compile(rf"(?:{CANNOT}|i (?:don't|do not)) {ADVERBS}(?P<verb>[a-z]+)")
 _NOT_HAVE_AT_ALL = re.compile(rf"{_NOT_HAVE}\b")
 
@@ -212,7 +213,8 @@ OPENERS = re.compile(
     r"answer|response|assistant|ai|output|final answer|disclaimer|great question|good question|interesting question|"
     r"i see|"
     r"i(?:'m| am) (?:(?:so|very|really|truly|deeply|extremely|terribly) )?(?:sorry|afraid)(?: (?:to (?:say|inform you|"
-    r"tell you|hear (?:that|about)[^.!?]{0,80}?(?=[.,!?]|but))|for (?:the|any|your|this)[^.,!?]{0,60}|about that))?|"
+    r"tell you|hear (?:that|about)[^.!?]{0,80}?(?=[.,!?]|but))|for (?:the|any|your|this)[^.,!?]{0,60}|about that|"
+    r"that you[^.!?]{0,60}?(?=,|\bbut)))?|"
     r"(?:my )?(?:sincere(?:st)? |deepest )?apologies(?: for [^.,!?]{0,60})?|(?:so )?sorry(?: for [^.,!?]{0,60}| about "
     r"that)?|i (?:sincerely )?apologi[sz]e(?: for [^.,!?]{0,60}?(?=[.,!?]|but))?|i regret(?: to (?:say|inform you))?|"
     r"(?:thank you|thanks)(?: (?:so much|very much))?(?: for [^.!?,]{0,80})?|that(?:'s| is) (?:a|an) [^.,!?]{0,40}|"
