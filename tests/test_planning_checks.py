@@ -253,3 +253,14 @@ def test_tags_and_rewards_are_planned_and_checked() -> None:
     assert roles == ["generator", "tagging model", "reward model"]
     assert [role for role, _ in used_models(asked, "generate")] == ["generator"]
     assert [role for role, _ in used_models(asked)].count("reward model") == 1
+
+
+def test_what_the_filter_needs_is_checked_before_anything_is_generated(tmp_path: Path) -> None:
+    for setting in ("filter.contamination.folder=/nowhere", "filter.contamination.files=[nowhere.jsonl]"):
+        config = load_config(overrides=[setting])
+        with pytest.raises(UserError, match="nowhere"):
+            check_before_start(config, RunFolder(tmp_path), CPU, until="filter")
+        check_before_start(config, RunFolder(tmp_path), CPU, until="generate")
+    config = load_config(overrides=["filter.tokenizer=./nowhere", "filter.max_tokens=9"])
+    with pytest.raises(UserError, match="tokenizer nowhere is not ready"):
+        check_before_start(config, RunFolder(tmp_path), CPU, until="filter")

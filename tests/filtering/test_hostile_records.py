@@ -37,9 +37,13 @@ EVIL = {
 
 @pytest.mark.parametrize("shape", ["jsonl", "json", "parquet", "jsonl.gz"])
 def test_nothing_is_harmed_and_nothing_is_lost(tmp_path: Path, shape: str) -> None:
-    names = list(EVIL) if shape in ("jsonl", "parquet") else ["tokens", "nul", "surrogate", "markdown", "control"]
+    names = list(EVIL) if shape == "jsonl" else ["tokens", "nul", "surrogate", "markdown", "control"]
     good = {"instruction": "Tell me a thing.", "response": "It is so. " * 30}
-    rows = [{"id": f"{name} {where}"} | good for name in names for where in ("i", "r", "both")]
+    rows = [
+        {"id": f"{name} {where}"} | good
+        for name in names
+        for where in (("i", "r", "both") if len(EVIL[name]) < 10**5 else ("both",))
+    ]
     for row in rows:
         name, where = row["id"].rsplit(" ", 1)
         row.update({key: EVIL[name] for key in ("instruction", "response") if where in (key[0], "both")})

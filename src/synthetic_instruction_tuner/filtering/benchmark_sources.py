@@ -52,9 +52,19 @@ def load_benchmarks(config: ContaminationConfig) -> list[BenchmarkSet]:
     Raises:
         UserError: a file or the folder that the user named cannot be read.
     """
-    _check_folder(config)
+    check_places(config)
     sets = [_benchmark(name, config) for name in config.benchmarks if name != NANO]
-    return sets + [_user_file(Path(file)) for file in config.files]
+    return sets + [_user_file(Path(file).expanduser()) for file in config.files]
+
+
+def check_places(config: ContaminationConfig) -> None:
+    """Raises UserError for a folder or a file of the settings that is not there."""
+    if config.folder is not None and not Path(config.folder).expanduser().is_dir():
+        cause = "filter.contamination.folder names it."
+        raise UserError(f"The folder {config.folder} is not there.", cause, "Check the path.")
+    for file in config.files:
+        if not Path(file).expanduser().is_file():
+            raise UserError(f"The file {file} is not there.", "filter.contamination.files names it.", "Check the path.")
 
 
 def content_key(config: ContaminationConfig) -> dict[str, str | None]:
@@ -65,7 +75,7 @@ def content_key(config: ContaminationConfig) -> dict[str, str | None]:
             place = _place(name, config)
             found[name] = _hash(benchmark_files(place[0])) if place else None
     for file in config.files:
-        found[f"file {Path(file).name}"] = _hash([Path(file)]) if Path(file).is_file() else None
+        found[f"file {Path(file).name}"] = _hash([path]) if (path := Path(file).expanduser()).is_file() else None
     return found
 
 
@@ -97,17 +107,9 @@ def _benchmark(name: str, config: ContaminationConfig) -> BenchmarkSet:
 
 
 def _user_file(file: Path) -> BenchmarkSet:
-    if not file.is_file():
-        raise UserError(f"The file {file} is not there.", "filter.contamination.files names it.", "Check the path.")
     items = distinct(items_of_file(file.name, file))
     problem = "" if items else "no row has an item's text"
     return BenchmarkSet(f"file {file.name}", items, "file", None, problem)
-
-
-def _check_folder(config: ContaminationConfig) -> None:
-    if config.folder is not None and not Path(config.folder).expanduser().is_dir():
-        cause = "filter.contamination.folder names it."
-        raise UserError(f"The folder {config.folder} is not there.", cause, "Check the path.")
 
 
 def _place(name: str, config: ContaminationConfig) -> tuple[Path, str] | None:
