@@ -123,6 +123,14 @@ def test_words_are_compared_without_form() -> None:
     assert words_of("ＦＵＬＬ-width, “Quotes” & CASE straße") == ("full", "width", "quotes", "case", "strasse")
 
 
+def test_items_in_unspaced_scripts() -> None:
+    item = BenchmarkItem("b/zh", "两个北方王国之间的长期战争以哪个条约结束，条约在哪个港口小镇签署？")
+    rule = Contamination([BenchmarkSet("b", (item,))])
+    assert found(f"请回答：{item.text}谢谢", rule=rule) == [("b/zh", "contained")]
+    assert found(item.text.replace("长期", "短期"), rule=rule)[0][0] == "b/zh"
+    assert found("哪个港口是北方最大的？", rule=rule) == []
+
+
 @pytest.fixture(scope="module")
 def real() -> list[BenchmarkSet]:
     names = ("ifeval", "mmlu", "mt_bench", "agentbench")

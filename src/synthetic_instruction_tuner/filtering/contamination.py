@@ -30,8 +30,9 @@ from ..records import Record
 from .benchmark_items import BenchmarkItem, BenchmarkSet
 from .verdict import Rule, Verdict, shorten
 
-WORD = re.compile(r"\w+")
-SEGMENT = re.compile(r"[.!?:;\n\"“”]+")
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # Japanese and Chinese: each character counts as a word
+WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
+SEGMENT = re.compile(r"[.!?:;\n\"“”。！？：；]+")
 LONG_GRAM, SHORT_GRAM = 5, 3
 LONG = 10  # words; shorter items must match almost whole
 SHORTEST = 5  # words; still shorter ones must match whole
