@@ -163,6 +163,42 @@ def test_a_changed_filter_generates_nothing_again(run: Sit, copy: Path) -> None:
     assert times(copy)["data/raw/instructions_raw.json"] == stamps["data/raw/instructions_raw.json"]
 
 
+def test_a_changed_limit_decides_again_and_measures_nothing(run: Sit, copy: Path) -> None:
+    measured, before = batches(copy, "filter:measured:"), contents(copy)
+    assert {unit.split(":")[2] for unit, _ in measured} >= {"empty", "length", "refusal", "language", "contamination"}
+    code, _, err = run(copy, "--set", "filter.max_words=499")
+    assert code == 0 and entered(err) == ["filter"]  # the same records pass, so nothing that follows is done again
+    assert batches(copy, "filter:measured:") == measured
+    code, _, err = run(copy, "--set", "filter.refusals=[nay]", "--until", "filter")
+    assert code == 0 and {unit.split(":")[2] for unit, _ in batches(copy, "filter:measured:").keys() - measured} == {
+        "refusal"
+    }
+    code, _, _ = run(copy, "--until", "filter")
+    assert code == 0
+    filtered = {name: data for name, data in before.items() if name.startswith("data/filtered")}
+    assert contents(copy, ("data/filtered/*",)) == filtered
+
+
+def test_a_benchmark_that_is_not_at_hand_is_said(run: Sit, copy: Path) -> None:
+    code, _, err = run(copy, "--set", "filter.contamination.benchmarks=[ifeval]", "--until", "filter")
+    assert code == 0 and "Contamination with ifeval will not be checked" in err
+    assert "contamination not checked with ifeval" in err  # in the stage's line too
+    report = json.loads((copy / "data/filtered/filter_report.json").read_text())
+    assert report["benchmarks"][0]["name"] == "ifeval" and "cache" in report["benchmarks"][0]["problem"]
+    code, _, err = run(copy, "--set", "filter.contamination.benchmarks=[ifeval]", "--until", "filter")
+    assert code == 0 and "Nothing to do" in err and "will not be checked" not in err
+
+
+def test_the_rules_hash_is_in_data_report_and_store(finished: Path) -> None:
+    with closing(Store.open(finished / "run.sqlite", readonly=True)) as store:
+        fact = store.measurement("filter_rules")
+    report = json.loads((finished / "data/filtered/filter_report.json").read_text())
+    rows = json.loads((finished / "data/filtered/instructions_filtered.json").read_text())
+    assert report["rules_hash"] == fact["hash"] and report["rules"] == fact["rules"] and "refusal" in fact["rules"]
+    assert rows and {row["provenance"]["filter_rules"] for row in rows} == {fact["hash"]}
+    assert [b["name"] for b in report["benchmarks"]] == ["nano_ifeval", "nano_mmlu", "nano_mt"]
+
+
 def test_from_evaluate_repeats_evaluation_and_report_only(run: Sit, copy: Path) -> None:
     before, made, stamps = contents(copy, RESULTS), batches(copy), times(copy)
     code, _, err = run(copy, "--from", "evaluate")

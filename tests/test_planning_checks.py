@@ -242,3 +242,25 @@ def test_larger_students_need_more_disk() -> None:
 def test_a_relative_folder_has_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert str(tmp_path) in check_disk(load_config(), RunFolder(Path("runs/nano"))).found
+
+
+def test_tags_and_rewards_are_planned_and_checked() -> None:
+    plain, asked = load_config(), load_config(overrides=["filter.tags.model=nano:generator", "filter.reward_floor=0"])
+    before, after = ({e.stage: e for e in estimate(c, CPU)}["filter"] for c in (plain, asked))
+    assert after.seconds > before.seconds + 5 and after.memory_gb > before.memory_gb
+    assert "tags by generator" in after.detail and "scores by reward" in after.detail
+    roles = [role for role, _ in used_models(asked, "filter")]
+    assert roles == ["generator", "tagging model", "reward model"]
+    assert [role for role, _ in used_models(asked, "generate")] == ["generator"]
+    assert [role for role, _ in used_models(asked)].count("reward model") == 1
+
+
+def test_what_the_filter_needs_is_checked_before_anything_is_generated(tmp_path: Path) -> None:
+    for setting in ("filter.contamination.folder=/nowhere", "filter.contamination.files=[nowhere.jsonl]"):
+        config = load_config(overrides=[setting])
+        with pytest.raises(UserError, match="nowhere"):
+            check_before_start(config, RunFolder(tmp_path), CPU, until="filter")
+        check_before_start(config, RunFolder(tmp_path), CPU, until="generate")
+    config = load_config(overrides=["filter.tokenizer=./nowhere", "filter.max_tokens=9"])
+    with pytest.raises(UserError, match="tokenizer nowhere is not ready"):
+        check_before_start(config, RunFolder(tmp_path), CPU, until="filter")

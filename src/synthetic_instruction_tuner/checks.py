@@ -36,6 +36,12 @@ def used_models(config: Config, until: str | None = None) -> list[tuple[str, Mod
     """Returns the models that a run as far as the stage `until` loads, with their roles."""
     models = config.models
     roles: list[tuple[str, ModelConfig]] = [("generator", models.generator)]
+    if until != "generate" and config.filter.tags.model:
+        roles.append(("tagging model", config.filter.tags.model))
+    if until != "generate" and config.filter.tokenizer:
+        roles.append(("tokenizer", ModelConfig(path=config.filter.tokenizer)))
+    if until == "filter" and config.filter.reward_floor is not None:
+        roles.append(("reward model", models.reward))
     if until not in ("generate", "filter", "sft", "prompt_tuning"):
         roles += [("responder", m) for m in models.responders] + [("reward model", models.reward)]
     if until not in ("generate", "filter", "prefer"):
@@ -49,7 +55,9 @@ def check_models(config: Config, until: str | None = None) -> list[Check]:
 
     checks = []
     for role, model in used_models(config, until):
-        reason = missing_reason(model) or (_template_fault(model) if role != "reward model" else None)
+        reason = missing_reason(model) or (
+            _template_fault(model) if role not in ("reward model", "tokenizer") else None
+        )
         checks.append(Check(f"{role} {model.name}", reason is None, reason or _found(model), _model_fix(model)))
     return checks
 
@@ -96,6 +104,10 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
     Raises:
         UserError: naming the first thing that is missing, and how many more there are.
     """
+    if until != "generate":
+        from .filtering.benchmark_sources import check_places
+
+        check_places(config.filter.contamination)
     choose_dtype(hardware, config.engine.dtype)
     choose_device(hardware, config.engine.device)
     bad = [c for c in (*check_models(config, until), check_disk(config, folder)) if not c.ok]

@@ -15,6 +15,7 @@ from .modelfiles import ModelShape, shape
 from .settings import ModelConfig, TrainerConfig
 
 INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens
+TAG_QUESTION, TAG_ANSWER = 250, 30  # tokens around a record, and of the tags
 KEPT_SHARE = 0.68  # records that pass the filter
 UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000)
 IMPORT_SECONDS = 8.0  # torch, transformers and trl
@@ -62,11 +63,10 @@ class StageEstimate:
 def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
     """Returns the estimates of all stages, in order."""
     speed = _speed(hardware)
-    pairs = config.generate.count
     work = _Work(config, speed, 2 if hardware.device == "cuda" else 4)
     return [
         work.generate(),
-        StageEstimate("filter", 0.3 + pairs / 5000, 0.3, f"{pairs:,} pairs, five rules"),
+        work.filter(),
         work.prefer(),
         work.train("sft", config.train.sft, config.models.students, work.kept, "LoRA"),
         work.train("prompt_tuning", config.train.prompt_tuning, work.prompt_tuned(), work.kept, "soft prompt"),
@@ -95,6 +95,27 @@ class _Work:
         limit = settings.instruction.max_new_tokens + settings.response.max_new_tokens
         detail = f"{settings.count:,} pairs with {model.name}"
         return StageEstimate("generate", seconds, self.memory(model, limit), detail)
+
+    def filter(self) -> StageEstimate:
+        settings, pairs = self.config.filter, self.config.generate.count
+        seconds, memory, detail = 0.3 + pairs / 1500, 0.3, f"{pairs:,} pairs, every rule"
+        asked = INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens
+        length = asked + ANSWER_SHARE * self.config.generate.response.max_new_tokens
+        if model := settings.tags.model:
+            seconds += (
+                IMPORT_SECONDS + self.load(model) + self.forward(model, pairs * (length + TAG_QUESTION), pairs / 64)
+            )
+            seconds += self.decode(model, pairs, TAG_ANSWER, settings.tags.batch)
+            memory = max(memory, self.memory(model, length + TAG_QUESTION + settings.tags.max_new_tokens))
+            detail += f", tags by {model.name}"
+        if settings.reward_floor is not None:
+            model = self.config.models.reward
+            seconds += self.load(model) + self.forward(
+                model, pairs * length, pairs / self.config.prefer.reward_batch_size
+            )
+            memory = max(memory, self.memory(model, 1))
+            detail += f", scores by {model.name}"
+        return StageEstimate("filter", seconds, memory, detail)
 
     def prefer(self) -> StageEstimate:
         settings, models = self.config.prefer, self.config.models

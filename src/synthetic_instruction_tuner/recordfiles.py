@@ -2,16 +2,19 @@
 
 Read are JSON, JSON lines and Parquet, with rows of these shapes:
 
-- ``instruction`` and ``response`` (or ``output``), with Alpaca's ``input``; so are this package's own
+- ``instruction`` and ``response`` (or ``output``), with Alpaca's ``input`` or Dolly's ``context``; so are this
+  package's own
 - ``prompt`` and ``completion`` (or ``response``), as texts or as lists of messages
-- ``question`` and ``answer``
-- ``messages`` or ``conversations``: a list of ``role`` and ``content``, or of ``from`` and ``value``
+- ``question`` and ``answer``, ``query`` and ``response``, ``input`` and ``output``
+- ``messages``, ``conversations`` or ``conversation``: a list of ``role`` and ``content``, of ``from`` and ``value``, of
+  ``input`` and ``output``, or of texts that alternate between user and assistant
 
 A row that is none of these is no reason to stop: it is collected with its file and number.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,11 +24,13 @@ from typing import Any
 from .atomicfiles import Row, write_json, write_jsonl, write_parquet
 from .errors import UserError
 from .records import Record
-from .recordshapes import ShapeError, record_from_row
+from .recordshapes import RECORD_FIELDS, ShapeError, record_from_row
 
 __all__ = ["Malformed", "export_rows", "read_records", "write_json", "write_jsonl", "write_parquet"]
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
+PACKED = ".gz"  # JSON and JSON lines may be gzipped
+LISTS = ("data", "train", "instances", "examples", "rows", "records", "items")  # where an object holds its rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +68,16 @@ def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[
     """
     taken: set[str] = set()
     for file in map(Path, files):
+        stem = Path(file.stem).stem if file.suffix.lower() == PACKED else file.stem
         for number, row, text in read_rows(file):
             try:
                 if isinstance(row, ShapeError):
                     raise row
-                record = record_from_row(row, f"{file.stem}-{number:06d}", {"file": file.name, "number": number})
+                record = record_from_row(row, f"{stem}-{number:06d}", {"file": file.name, "number": number})
             except ShapeError as error:
                 malformed.append(Malformed(file.name, number, str(error), text[:200]))
                 continue
-            record = _with_free_id(record, f"{file.stem}-{number:06d}", taken)
+            record = _with_free_id(record, f"{stem}-{number:06d}", taken)
             taken.add(record.id)
             yield record
 
@@ -85,17 +91,26 @@ def _with_free_id(record: Record, fallback: str, taken: set[str]) -> Record:
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
-    """Yields number, row (or what is wrong with it) and the row's text."""
-    if file.suffix.lower() not in SUFFIXES:
+    """Yields number, row (or what is wrong with it) and the row's text.
+
+    Raises:
+        UserError: the file is not there, cannot be read, or is not what its suffix says.
+    """
+    packed = file.suffix.lower() == PACKED
+    suffix = (Path(file.stem) if packed else file).suffix.lower()
+    if suffix not in SUFFIXES or (packed and suffix == ".parquet"):
         raise UserError(f"{file} is not a file of records.", f"Its name must end in {', '.join(SUFFIXES)}.")
     try:
-        if file.suffix.lower() == ".parquet":
+        if suffix == ".parquet":
             yield from _parquet_rows(file)
-        elif file.suffix.lower() == ".json":
-            yield from _json_rows(file)
-        else:
-            with file.open("rb") as stream:
+            return
+        with gzip.open(file) if packed else file.open("rb") as stream:
+            if suffix == ".json":
+                yield from _json_rows(file, stream.read())
+            else:
                 yield from _json_lines(stream)
+    except EOFError as error:
+        raise UserError(f"The file {file} is cut off.", str(error), "Copy or download it again.") from None
     except OSError as error:
         raise UserError(f"The file {file} cannot be read.", str(error.strerror or error)) from None
 
@@ -109,7 +124,7 @@ def _json_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, Any, str]]:
 
 def _parse(data: bytes) -> Any:
     try:
-        return json.loads(data.decode("utf-8"))
+        return json.loads(data.decode("utf-8"), parse_constant=lambda _: None)  # NaN and the infinities are no JSON
     except UnicodeDecodeError as error:
         return ShapeError(f"not UTF-8 (byte {error.start})")
     except RecursionError:
@@ -118,11 +133,11 @@ def _parse(data: bytes) -> Any:
         return ShapeError(f"not JSON: {error}")
 
 
-def _json_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
-    """One JSON list (or an object with one under ``data``); else, as many name them .json, JSON lines."""
-    data = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
+def _json_rows(file: Path, data: bytes) -> Iterator[tuple[int, Any, str]]:
+    """One JSON list, or an object that holds one or columns of one; else, as many name them .json, JSON lines."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
     whole = _parse(data)
-    rows = whole.get("data") if isinstance(whole, dict) and isinstance(whole.get("data"), list) else whole
+    rows = _listed(whole) if isinstance(whole, dict) else whole
     if isinstance(rows, list):
         for number, row in enumerate(rows, 1):
             yield number, row, json.dumps(row, ensure_ascii=False)[:200]
@@ -134,6 +149,18 @@ def _json_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
         yield from _json_lines(data.split(b"\n"))
     else:
         yield 1, whole, json.dumps(whole, ensure_ascii=False)[:200]
+
+
+def _listed(whole: dict[str, Any]) -> Any:
+    """The rows that an object holds: under a usual name, or as columns of equal length; else the object itself."""
+    for name in LISTS:
+        if isinstance(whole.get(name), list) and not any(field in whole for field in RECORD_FIELDS):
+            return whole[name]
+    columns = list(whole.values())
+    texts = columns and all(isinstance(c, list) and c and all(isinstance(v, str | None) for v in c) for c in columns)
+    if texts and len({len(column) for column in columns}) == 1 and len(columns) > 1:
+        return [dict(zip(whole, values, strict=True)) for values in zip(*columns, strict=True)]
+    return whole
 
 
 def _parquet_rows(file: Path) -> Iterator[tuple[int, Any, str]]:

@@ -9,22 +9,31 @@ from typing import Any, cast
 from .records import Message, Record, Role
 
 PAIRS = (  # where the instruction stands, and where its response
-    ("instruction", ("response", "output")),
-    ("prompt", ("completion", "response")),
-    ("question", ("answer",)),
+    ("instruction", ("response", "output", "completion", "answer")),
+    ("prompt", ("completion", "response", "output", "answer")),
+    ("question", ("answer", "response", "output")),
+    ("query", ("response", "answer", "output")),
+    ("input", ("output", "response", "completion")),
 )
-CONVERSATIONS = ("messages", "conversations")
+EXCHANGE = (("user", "input"), ("assistant", "output"))
+EXTRAS = ("input", "context")  # what an instruction is about (Alpaca, Dolly)
+SYSTEMS = ("system", "system_prompt")
+CONVERSATIONS = ("messages", "conversations", "conversation")
+RECORD_FIELDS = {*(ask for ask, _ in PAIRS), *CONVERSATIONS}  # one of them makes a row a record
 ROLES: dict[str, Role] = {
     "system": "system",
+    "developer": "system",
     "user": "user",
     "human": "user",
+    "prompter": "user",
     "assistant": "assistant",
     "gpt": "assistant",
     "chatgpt": "assistant",
     "bot": "assistant",
     "model": "assistant",
+    "ai": "assistant",
 }
-OWN = {"id", "system", "history", "domain", "provenance", "input", *CONVERSATIONS}
+OWN = {"id", *SYSTEMS, "history", "domain", "provenance", "input", *CONVERSATIONS}
 
 
 class ShapeError(ValueError):
@@ -56,7 +65,7 @@ def record_from_row(row: object, default_id: str, source: dict[str, Any]) -> Rec
         id=_id(row, default_id),
         instruction=record.instruction,
         response=record.response,
-        system=_text(row, "system") or record.system,
+        system=next((text for name in SYSTEMS if (text := _text(row, name))), None) or record.system,
         history=record.history,
         domain=_text(row, "domain") or None,
         provenance=provenance,
@@ -73,9 +82,9 @@ def _from_pair(row: Mapping[str, Any]) -> tuple[set[str], Record] | None:
             turns = _turns(end) if isinstance(end, list) else [Message("assistant", _text(row, answer))]
             return {ask, answer}, _conversation([*_turns(row[ask]), *turns])
         history = _turns(row["history"]) if row.get("history") else []
-        extra = _text(row, "input")
-        instruction = f"{_text(row, ask)}\n\n{extra}" if extra else _text(row, ask)
-        return {ask, answer}, Record("", instruction, _text(row, answer), history=tuple(history))
+        extra = next((name for name in EXTRAS if ask == "instruction" and _text(row, name)), "")
+        parts = [_text(row, name) for name in (ask, extra) if name]
+        return {ask, answer, extra}, Record("", "\n\n".join(parts), _text(row, answer), history=tuple(history))
     return None
 
 
@@ -106,6 +115,20 @@ def _conversation(turns: Sequence[Message]) -> Record:
 
 
 def _turns(value: object) -> list[Message]:
+    if isinstance(value, str) and value.lstrip().startswith("["):  # a list held as JSON text, as in Parquet and CSV
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ShapeError("a conversation's text is not a JSON list") from None
+    if isinstance(value, list) and value and all(isinstance(turn, str) for turn in value):  # LIMA: turns alternate
+        return [Message("assistant" if number % 2 else "user", turn) for number, turn in enumerate(value)]
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(t, Mapping) and {"input", "output"} <= t.keys() for t in value)
+    ):
+        both = (_turn({"role": role, "content": turn[name]}) for turn in value for role, name in EXCHANGE)  # Capybara
+        return list(both)
     if not isinstance(value, list) or not all(isinstance(turn, Mapping) for turn in value):
         raise ShapeError("a conversation must be a list of turns with role and content")
     return [_turn(turn) for turn in value]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.files import filter_files
 from synthetic_instruction_tuner.recordfiles import read_records
-from synthetic_instruction_tuner.settings import FilterConfig
+from synthetic_instruction_tuner.settings import ContaminationConfig, FilterConfig
 
 PROSE = "people who walk along rivers often find that the morning light makes small towns look new and quiet"
 WORDS = PROSE.split()
@@ -63,7 +65,9 @@ def test_kept_records_can_be_read_again(mine: Path, tmp_path: Path) -> None:
     filter_files([mine], tmp_path / "out")
     kept = list(read_records([tmp_path / "out" / "kept.jsonl"], []))
     originals = {r.id: r for r in read_records([mine], [])}
-    assert kept == [originals[r.id] for r in kept] and len(kept) == 3
+    rules = {"filter_rules": QualityFilter().rule_set_hash}
+    assert kept == [replace(originals[r.id], provenance=originals[r.id].provenance | rules) for r in kept]
+    assert len(kept) == 3
     again = filter_files([tmp_path / "out" / "kept.jsonl"], tmp_path / "again")
     assert again.kept == again.records == 3
     assert (tmp_path / "again" / "kept.jsonl").read_bytes() == (tmp_path / "out" / "kept.jsonl").read_bytes()
@@ -114,3 +118,15 @@ def test_a_file_of_wrong_lines_only(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_bytes(b"\xff\n[1]\n" + b"x" * 1_000_000 + b"\n" + b"{}\n" * 10_000)
     report = filter_files([tmp_path / "bad.jsonl"], tmp_path / "out")
     assert (report.records, report.malformed) == (0, 10_003)
+
+
+def test_a_record_with_a_benchmark_item_names_it_whatever_else_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "exam.txt").write_text("Name the three longest rivers of the old kingdom and their sources.\n")
+    asked = "Hello. Name the three longest rivers of the old kingdom and their sources. Thank you."
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"instruction": asked, "response": "Too short."}) + "\n")
+    chosen = ContaminationConfig(files=(str(tmp_path / "exam.txt"),))
+    report = filter_files([tmp_path / "mine.jsonl"], tmp_path / "out", FilterConfig(contamination=chosen))
+    (row,) = lines(tmp_path / "out" / "dropped.jsonl")
+    assert (row["rule"], row["also_failed"], row["benchmark_items"]) == ("length", ["contamination"], ["exam.txt/1"])
+    assert [hit.record for hit in report.hits] == ["mine-000001"]
+    assert str(tmp_path) not in (tmp_path / "out" / "filter_report.json").read_text()

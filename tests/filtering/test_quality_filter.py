@@ -142,7 +142,7 @@ def test_without_a_language_the_rule_is_off() -> None:
         ({"max_word_repeats": 1}, "word_repetition"),
         ({"max_line_repeats": 1}, "line_repetition"),
         ({"similarity": 0.05}, "diversity"),
-        ({"refusals": ("fine day",)}, "refusal"),
+        ({"refusals": ("What a fine day",)}, "refusal"),
         ({"language": "de", "language_confidence": 0.1}, "language"),
         ({"language_confidence": 1.0}, None),
     ],
@@ -171,3 +171,45 @@ def test_nothing_heavy_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("response", "rule", "loosened"),
+    [
+        ("Much is said about this. It goes on and on. Then they came to the", "truncated", {"drop_truncated": False}),
+        ("First of all. " + "we go to town " * 7, "phrase_repetition", {"max_phrase_repeats": 7}),
+        ("We went up the hill to see the old mill, then home. " * 9, "ngram_repetition", {"max_repeated_share": 0.9}),
+    ],
+)
+def test_settings_of_loops_and_cuts_are_read(response: str, rule: str, loosened: dict[str, object]) -> None:
+    record = Record("r", "Tell me a story, please.", response)
+    base = FilterConfig(min_words=0, language="", max_phrase_repeats=6 if rule == "phrase_repetition" else 99)
+    failed = [v.rule for v in next(QualityFilter(base).judge([record])).verdicts if not v.passed]
+    assert failed == [rule]
+    assert next(QualityFilter(base.model_copy(update=loosened)).judge([record])).kept
+
+
+def test_tokens_are_counted_where_a_tokenizer_is_named() -> None:
+    assert "tokens" not in QualityFilter(FilterConfig(language="")).rule_names
+    record = Record("r", "Say it.", "The cat sat on the mat.")
+    for limits, kept in (({"max_tokens": 3}, False), ({"min_tokens": 4}, True), ({"min_tokens": 99}, False)):
+        quality = QualityFilter(FilterConfig(tokenizer="nano:generator", min_words=0, language="", **limits))
+        (judgement,) = quality.judge([record])
+        assert judgement.kept is kept, limits
+        assert quality.rule_set["tokens"]["tokenizer"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"min_tokens": 5}, "tokenizer"),
+        ({"max_tokens": 5}, "tokenizer"),
+        ({"tokenizer": "x", "min_tokens": 9, "max_tokens": 5}, "larger"),
+        ({"tags": {"min_difficulty": 4, "max_difficulty": 2}}, "larger"),
+        ({"contamination": {"benchmarks": ["mlmu"]}}, "mmlu"),
+        ({"refusal_rule": "words"}, "keywords"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FilterConfig.model_validate(settings)

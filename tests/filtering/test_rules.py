@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared_data import shared
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering.language import Language
-from synthetic_instruction_tuner.filtering.length import NotEmpty, ResponseLength
+from synthetic_instruction_tuner.filtering.length import NotEmpty, ResponseLength, TokenLength
 from synthetic_instruction_tuner.filtering.refusal import Refusal
-from synthetic_instruction_tuner.filtering.repetition import LineRepetition, WordRepetition, longest_run
+from synthetic_instruction_tuner.filtering.repetition import (
+    LineRepetition,
+    NgramRepetition,
+    PhraseRepetition,
+    WordRepetition,
+    longest_phrase_run,
+    longest_run,
+    repeated_share,
+)
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.settings import FilterConfig
 
@@ -85,6 +96,63 @@ def test_longest_run_is_that_of_the_definition(items: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "run"),
+    [
+        ("and so on " * 6, 6),
+        ("we go. We go! we GO", 3),
+        ("one two " * 2, 1),
+        ("very very very very", 1),
+        ("| 1 | 0 | 1 | 0 | 1 | 0 | 1 | 0 |", 1),
+        ("x = 1; y = 2; " * 9, 9),
+        ("A B C D E F G. " * 4 + "End", 4),
+        ("", 1),
+    ],
+)
+def test_phrase_runs(text: str, run: int) -> None:
+    verdict = PhraseRepetition(5).judge(answer(text))
+    assert (verdict.measured, verdict.passed) == (run, run <= 5)
+    assert bool(verdict.reason) != verdict.passed
+
+
+@given(st.lists(st.sampled_from("ab"), max_size=24))
+def test_longest_phrase_run_is_that_of_the_definition(words: list[str]) -> None:
+    best = 1
+    for period in range(2, 41):
+        for start in range(len(words)):
+            part, times = words[start : start + period], 1
+            while len(part) == period and words[start + times * period : start + (times + 1) * period] == part:
+                times += 1
+            if times > 2 and len(set(part)) > 1:
+                best = max(best, times)
+    assert longest_phrase_run(words)[0] == best
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=60))
+def test_repeated_share_is_that_of_the_definition(words: list[str]) -> None:
+    grams = [tuple(words[i : i + 8]) for i in range(len(words) - 7)]
+    covered = {i + k for i, gram in enumerate(grams) if gram in grams[:i] for k in range(8)}
+    assert repeated_share(words) == pytest.approx(len(covered) / len(words) if words else 0.0)
+
+
+def test_loops_go_and_tables_and_choruses_stay() -> None:
+    loop = "The river is long and wide and it flows to the sea. " * 12
+    assert not NgramRepetition(0.8).judge(answer(loop)).passed
+    assert not PhraseRepetition(5).judge(answer("First, something else is said here. " + loop)).passed
+    table = "\n".join(f"| {i} | yes | no | {i * i} |" for i in range(60))
+    song = "Sing with me, oh sing with me, the day is bright and the day is long, and we walk to town. " * 4
+    for text in (table, song):
+        assert NgramRepetition(0.8).judge(answer(text)).passed and PhraseRepetition(5).judge(answer(text)).passed
+
+
+def test_tokens_are_counted_by_the_given_tokenizer() -> None:
+    rule = TokenLength(len, {"name": "characters"}, 3, 5)
+    assert [rule.judge(answer("x" * n)).passed for n in (2, 3, 5, 6)] == [False, True, True, False]
+    assert rule.judge(answer("\ud800" * 4)).measured == 4
+    assert TokenLength(len, {}, 0, None).judge(answer("x" * 999)).limit == "0.."
+    assert rule.basis() == {"tokenizer": {"name": "characters"}} and rule.limits()["max_tokens"] == 5
+
+
+@pytest.mark.parametrize(
     ("text", "measured"),
     [
         ("As an AI, there is much I know.", "As an AI @ 0"),
@@ -142,6 +210,23 @@ def english() -> Language:
 def test_only_what_is_surely_another_language_goes(english: Language, text: str, passed: bool) -> None:
     verdict = english.judge(Record("r", text, text))
     assert verdict.passed == passed, verdict
+
+
+def test_fenced_code_is_left_out(english: Language) -> None:
+    german = "# Die Hauptstadt von Frankreich ist Paris, und sie liegt an der Seine im Norden des Landes."
+    assert english.judge(answer(f"```python\n{german}\n```")).passed
+    assert english.judge(answer(f"```python\n{german}")).passed
+    assert not english.judge(answer(german)).passed
+
+
+def test_real_code_and_short_prompts_stay_and_chinese_goes(english: Language) -> None:
+    code = json.loads((shared("gpteacher") / "codegen-instruct.json").read_text())
+    prompts = (shared("instructionwild") / "seed_prompts_en.jsonl").read_text().splitlines()
+    texts = [row["response"] for row in code] + [json.loads(line)["instruction"] for line in prompts]
+    assert sum(not english.judge(Record("r", text, "")).passed for text in texts) <= 0.001 * len(texts)
+    chinese = (shared("instructionwild") / "seed_prompts_ch.jsonl").read_text().splitlines()
+    kept = sum(english.judge(Record("r", json.loads(line)["instruction"], "")).passed for line in chinese)
+    assert kept <= 0.07 * len(chinese)
 
 
 def test_confidence_is_the_limit() -> None:

@@ -64,6 +64,8 @@ def execute(
     hardware = detect(config.engine.device)
     with Display(quiet=quiet or as_json) as display:
         steps = [] if repair else _steps(config, folder, until, start)
+        if _fetch_benchmarks(config, steps, until, display):
+            steps = _steps(config, folder, until, start)
         if steps and all(step.action == "skip" for step in steps):
             display.say(f"Nothing to do: everything in {folder.root} is done with these settings.")
         else:
@@ -74,6 +76,18 @@ def execute(
         typer.echo(json.dumps({"run_dir": str(folder.root), "stages": [_as_json(s) for s in states]}))
     else:
         print_summary(folder, states, quiet)
+
+
+def _fetch_benchmarks(config: Config, steps: list[Step], until: str | None, display: Display) -> bool:
+    """Brings the benchmarks that the filter looks for onto this machine before it runs; returns whether it tried."""
+    wanted = config.filter.contamination
+    todo = any(step.stage.name == "filter" and step.action != "skip" for step in steps)
+    if not todo or until == "generate" or not wanted.benchmarks:
+        return False
+    from ..filtering.benchmark_sources import fetch
+
+    fetch(wanted, display.say)
+    return True
 
 
 def _steps(config: Config, folder: RunFolder, until: str | None, start: str | None) -> list[Step]:

@@ -62,13 +62,11 @@ def filter_(
         return
     if output is None:
         raise UserError("Where should the results go?", "Files were given without --output.", "Add for example: -o out")
-    from ..filtering.files import filter_files
-    from ..progress import Display
+    from .filter_files import filter_own_files
 
-    rules = resolved.filter if _sets_keep(config, set_) else resolved.filter.model_copy(update={"keep": None})
-    with Display(quiet=quiet or as_json) as display:
-        display.say(f"Judging {', '.join(map(str, files))}")
-        report = filter_files(files, output, rules)
+    if not _sets_keep(config, set_):
+        resolved = resolved.model_copy(update={"filter": resolved.filter.model_copy(update={"keep": None})})
+    report = filter_own_files(resolved, files, output, quiet=quiet or as_json)
     if as_json:
         typer.echo(report.to_json(), nl=False)
     else:

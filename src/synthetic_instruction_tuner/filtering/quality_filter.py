@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
+from ..config import fingerprint
+from ..errors import UserError
 from ..records import Record
-from ..settings import FilterConfig
+from ..settings import FilterConfig, ModelConfig
+from .benchmark_items import BenchmarkSet
+from .benchmark_sources import load_benchmarks
+from .completeness import Complete
+from .contamination import Contamination
 from .diversity import Diversity
 from .language import Language
-from .length import NotEmpty, ResponseLength
+from .length import NotEmpty, ResponseLength, TokenLength
+from .model_rules import RewardFloor, Tags, model_facts
 from .refusal import Refusal
-from .repetition import LineRepetition, WordRepetition
+from .refusal_form import RefusalForm
+from .repetition import LineRepetition, NgramRepetition, PhraseRepetition, WordRepetition
 from .verdict import Judgement, Rule
 
 BATCH = 1024
+Measured = Mapping[str, Sequence[Any]]
+"""By a rule's name, what it measured on each record, in the records' order."""
 
 
 class QualityFilter:
@@ -22,42 +33,113 @@ class QualityFilter:
 
     All rules are judged for all records, so the effect of each is known even where an earlier one failed. Diversity
     comes last, because it compares with kept records only: those that every rule lets stay.
+
+    Attributes:
+        config: the rules' settings.
+        benchmarks: the benchmarks whose items no record may hold; those with a problem are not, or not wholly, checked.
+        rules: the rules that look at one record, in order.
     """
 
-    def __init__(self, config: FilterConfig | None = None) -> None:
+    def __init__(
+        self,
+        config: FilterConfig | None = None,
+        benchmarks: Sequence[BenchmarkSet] | None = None,
+        reward: ModelConfig | None = None,
+    ) -> None:
         """Takes the rules' settings.
 
+        Args:
+            config: the settings.
+            benchmarks: items to look for; when None, those that the settings name and this machine has.
+            reward: the reward model whose scores `reward_floor` is held against.
+
         Raises:
-            UserError: an unknown language or an empty refusal phrase.
+            UserError: an unknown language, an empty refusal phrase, a tokenizer or a file that is not there.
         """
         self.config = config = config or FilterConfig()
+        wanted = config.contamination
+        checked = bool(wanted.benchmarks or wanted.files)
+        if benchmarks is None:
+            benchmarks = load_benchmarks(wanted) if checked else ()
+        self.benchmarks = tuple(benchmarks)
         self.rules: list[Rule] = [
             NotEmpty(),
             ResponseLength(config.min_words, config.max_words),
+            *_token_rules(config),
+            *([Complete()] if config.drop_truncated else []),
             WordRepetition(config.max_word_repeats),
             LineRepetition(config.max_line_repeats),
-            Refusal(config.refusals),
+            PhraseRepetition(config.max_phrase_repeats),
+            NgramRepetition(config.max_repeated_share),
+            RefusalForm(config.refusals) if config.refusal_rule == "form" else Refusal(config.refusals),
+            *([Language(config.language, config.language_confidence)] if config.language else []),
+            *([Contamination(self.benchmarks, wanted.match)] if checked else []),
+            *([Tags(config.tags)] if config.tags.model else []),
+            *([RewardFloor(config.reward_floor, reward)] if config.reward_floor is not None else []),
         ]
-        if config.language:
-            self.rules.append(Language(config.language, config.language_confidence))
 
     @property
     def rule_names(self) -> list[str]:
         """The rules' names, in the order in which they are judged."""
         return [*(rule.name for rule in self.rules), Diversity.name]
 
-    def judge(self, records: Iterable[Record]) -> Iterator[Judgement]:
+    @property
+    def rule_set(self) -> dict[str, dict[str, Any]]:
+        """All that verdicts depend on beside the records, by rule, as plain JSON values."""
+        return {rule.name: rule.settings() for rule in self.rules} | {
+            Diversity.name: {"similarity": self.config.similarity}
+        }
+
+    @property
+    def rule_set_hash(self) -> str:
+        """The hash of `rule_set`, the same on every machine."""
+        return fingerprint(self.rule_set)
+
+    def judge(self, records: Iterable[Record], measured: Measured | None = None) -> Iterator[Judgement]:
         """Yields one judgement per record, in order and as they come; each call starts with no record kept.
 
         Records are taken in `BATCH` by `BATCH`, because comparing many at once is faster.
+
+        Args:
+            records: the records.
+            measured: what rules have measured on them before; what is not there is measured now.
+
+        Raises:
+            UserError: tags or rewards are asked for and not among what was measured, since they need a model.
         """
+        known = dict(measured or {})
+        for rule in self.rules:
+            if rule.needs_model and rule.name not in known:
+                fix = "Give what the model said as `measured`, or leave the rule's setting out."
+                raise UserError(f"The rule '{rule.name}' needs a model's word on every record.", "None was given.", fix)
         diversity = Diversity(self.config.similarity)
-        stream = iter(records)
+        stream = enumerate(records)
         while batch := list(islice(stream, BATCH)):
-            own = [[rule.judge(record) for rule in self.rules] for record in batch]
-            last = diversity.judge(batch, [all(v.passed for v in verdicts) for verdicts in own])
-            for record, verdicts, verdict in zip(batch, own, last, strict=True):
-                yield Judgement(record.id, (*verdicts, verdict))
+            own, columns = [], []
+            for number, record in batch:
+                values = [known[r.name][number] if r.name in known else r.measure(record) for r in self.rules]
+                own.append([rule.decide(value) for rule, value in zip(self.rules, values, strict=True)])
+                found: dict[str, Any] = {}
+                for rule, value in zip(self.rules, values, strict=True):
+                    found |= rule.columns(value)
+                columns.append(found)
+            last = diversity.judge([r for _, r in batch], [all(v.passed for v in verdicts) for verdicts in own])
+            for (_, record), verdicts, found, verdict in zip(batch, own, columns, last, strict=True):
+                yield Judgement(record.id, (*verdicts, verdict), found)
+
+
+def _token_rules(config: FilterConfig) -> list[Rule]:
+    if not config.tokenizer:
+        return []
+    from ..models import load_tokenizer
+
+    model = ModelConfig(path=config.tokenizer)
+    tokenizer = load_tokenizer(model)
+
+    def count(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    return [TokenLength(count, model_facts(model), config.min_tokens, config.max_tokens)]
 
 
 def select(judgements: Iterable[Judgement], keep: int | None) -> list[str]:

@@ -12,7 +12,11 @@ from ..atomicfiles import write_text
 from ..config import fingerprint
 from ..records import Record
 from ..settings import FilterConfig
+from .benchmark_items import BenchmarkSet
+from .quality_filter import QualityFilter
 from .verdict import Judgement, Verdict, shorten
+
+SHOWN_HITS = 20  # in the Markdown; the JSON has all
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,50 @@ class DroppedSample:
 
 
 @dataclass(frozen=True)
+class CheckedBenchmark:
+    """What was looked for of a benchmark, and found.
+
+    Attributes:
+        name: the benchmark.
+        items: its items that were at hand.
+        published: the items that it has, about, where that is known.
+        origin: where they came from.
+        records: records that hold an item.
+        found: items that some record holds.
+        problem: why it was not checked, or only in part; empty when all is well.
+    """
+
+    name: str
+    items: int
+    published: int | None
+    origin: str
+    records: int
+    found: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class ItemHit:
+    """A benchmark item in a record.
+
+    Attributes:
+        record: the record's id.
+        item: the item's id.
+        how: how it was found; see `filtering.contamination`.
+        share: of the item's words, 0..1.
+        place: the text that holds it.
+        text: the item's start.
+    """
+
+    record: str
+    item: str
+    how: str
+    share: float
+    place: str
+    text: str
+
+
+@dataclass(frozen=True)
 class FilterReport:
     """What the filter did.
 
@@ -58,6 +106,10 @@ class FilterReport:
         samples: examples of what each rule dropped first, the first ones in order.
         settings: the rules' settings.
         settings_hash: their hash, the same on every machine.
+        rules: all that the verdicts depend on, by rule.
+        rules_hash: its hash, which the records carry too.
+        benchmarks: the benchmarks that were looked for.
+        hits: every benchmark item found in a record.
     """
 
     records: int
@@ -69,6 +121,10 @@ class FilterReport:
     settings: dict[str, Any]
     settings_hash: str
     malformed: int = 0
+    rules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rules_hash: str = ""
+    benchmarks: tuple[CheckedBenchmark, ...] = ()
+    hits: tuple[ItemHit, ...] = ()
     kind: str = field(default="filter_report", init=False)
 
     @classmethod
@@ -79,11 +135,13 @@ class FilterReport:
         config: FilterConfig,
         samples: int = 3,
         malformed: int = 0,
+        quality: QualityFilter | None = None,
     ) -> FilterReport:
-        """Returns the report on records and their judgements, both in the same order."""
+        """Returns the report on records and their judgements, both in the same order, and on the filter that judged."""
         judged = [(r, j) for r, j in zip(records, judgements, strict=True)]
         passed = sum(j.kept for _, j in judged)
         kept = passed if config.keep is None else min(passed, config.keep)
+        hits = _hits(judged)
         return cls(
             records=len(judged),
             passed=passed,
@@ -91,9 +149,13 @@ class FilterReport:
             over=passed - kept,
             funnel=_funnel([j for _, j in judged]),
             samples=_samples(judged, samples),
-            settings=config.model_dump(mode="json"),
-            settings_hash=fingerprint(config),
+            settings=(settings := _settings(config)),
+            settings_hash=fingerprint(settings),
             malformed=malformed,
+            rules=quality.rule_set if quality else {},
+            rules_hash=quality.rule_set_hash if quality else "",
+            benchmarks=tuple(_checked(some, hits) for some in quality.benchmarks) if quality else (),
+            hits=hits,
         )
 
     def to_json(self) -> str:
@@ -103,9 +165,11 @@ class FilterReport:
     def to_markdown(self) -> str:
         """Returns the report for people."""
         parts = ["# Filter report", self.summary(), _table(self.funnel)]
+        parts += [_benchmark_table(self.benchmarks, self.hits)] if self.benchmarks else []
         parts += [_sample_table(rule, samples) for rule, samples in self.samples.items()]
         settings = [f"| {key} | {_cell(json.dumps(v, ensure_ascii=False))} |" for key, v in self.settings.items()]
-        head = f"## Settings\n\nHash: `{self.settings_hash}`\n\n| setting | value |\n|---|---|"
+        hashes = f"Hash: `{self.settings_hash}`; of the rules that judged: `{self.rules_hash}`"
+        head = f"## Settings\n\n{hashes}\n\n| setting | value |\n|---|---|"
         parts.append("\n".join([head, *settings]))
         return "\n\n".join(parts) + "\n"
 
@@ -113,6 +177,11 @@ class FilterReport:
         """Returns the rule that dropped most, and how many; empty when nothing was dropped."""
         most = max(self.funnel, key=lambda row: row.dropped, default=None)
         return f"most were dropped for {most.rule} ({most.dropped:,})" if most and most.dropped else ""
+
+    def unchecked(self) -> str:
+        """Returns which benchmarks were not, or not wholly, looked for; empty when all were."""
+        names = ", ".join(b.name if not b.items else f"parts of {b.name}" for b in self.benchmarks if b.problem)
+        return f"contamination not checked with {names}" if names else ""
 
     def write(self, folder: Path) -> None:
         """Writes filter_report.json and filter_report.md into the folder, each whole or not at all."""
@@ -129,6 +198,9 @@ class FilterReport:
             lines.append(f"{self.over:,} more passed every rule but are over the wanted number ({wanted:,}).")
         if self.malformed:
             lines.append(f"{self.malformed:,} lines of the input were no record.")
+        lines += [
+            f"Contamination with {b.name} was not checked{_but(b)}: {b.problem}." for b in self.benchmarks if b.problem
+        ]
         return "\n".join(lines)
 
 
@@ -162,6 +234,59 @@ def _samples(judged: Sequence[tuple[Record, Judgement]], most: int) -> dict[str,
 def _sample(record: Record, failure: Verdict) -> DroppedSample:
     instruction, reason = shorten(record.instruction, 100), shorten(failure.reason, 160)
     return DroppedSample(shorten(record.id), instruction, failure.measured, reason)
+
+
+def _settings(config: FilterConfig) -> dict[str, Any]:
+    """The settings without paths of this machine."""
+    settings = config.model_dump(mode="json")
+    chosen = settings["contamination"]
+    chosen["files"] = [Path(file).name for file in chosen["files"]]
+    chosen.pop("folder")
+    if config.tags.model:
+        settings["tags"]["model"] = config.tags.model.name
+    settings["tokenizer"] = Path(config.tokenizer).name if Path(config.tokenizer).is_absolute() else config.tokenizer
+    return settings
+
+
+def _but(benchmark: CheckedBenchmark) -> str:
+    return " in full" if benchmark.items else ""
+
+
+def _hits(judged: Sequence[tuple[Record, Judgement]]) -> tuple[ItemHit, ...]:
+    found = []
+    for record, judgement in judged:
+        for verdict in judgement.verdicts:
+            if verdict.rule == "contamination" and verdict.details:
+                found += [ItemHit(record.id, *hit) for hit in verdict.details]
+    return tuple(found)
+
+
+def _checked(some: BenchmarkSet, hits: Sequence[ItemHit]) -> CheckedBenchmark:
+    own = {item.id for item in some.items}
+    mine = [hit for hit in hits if hit.item in own]
+    records, items = len({hit.record for hit in mine}), len({hit.item for hit in mine})
+    return CheckedBenchmark(some.name, len(own), some.published, some.origin, records, items, some.problem)
+
+
+def _benchmark_table(benchmarks: Sequence[CheckedBenchmark], hits: Sequence[ItemHit]) -> str:
+    rows = [
+        "## Contamination\n",
+        "| benchmark | items looked for | from | records with an item | items found | not checked |",
+    ]
+    rows.append("|---|---:|---|---:|---:|---|")
+    rows += [
+        f"| {_cell(b.name)} | {b.items:,} | {_cell(b.origin)} | {b.records:,} | {b.found:,} | {_cell(b.problem)} |"
+        for b in benchmarks
+    ]
+    if hits:
+        rows += ["", "| record | item | how | share | where | the item |", "|---|---|---|---:|---|---|"]
+        rows += [
+            f"| {_cell(shorten(h.record))} | {_cell(h.item)} | {h.how} | {h.share:.0%} | {h.place} | {_cell(h.text)} |"
+            for h in hits[:SHOWN_HITS]
+        ]
+    if len(hits) > SHOWN_HITS:
+        rows.append(f"\nand {len(hits) - SHOWN_HITS:,} more in filter_report.json")
+    return "\n".join(rows)
 
 
 def _table(funnel: Sequence[FunnelRow]) -> str:

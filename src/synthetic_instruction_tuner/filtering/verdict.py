@@ -1,9 +1,14 @@
-"""What a rule says about a record, and what all rules together say."""
+"""What a rule is, what it says about a record, and what all rules together say.
+
+A rule works in two steps. It *measures* a record, which may take long (a language model's word on it), and it *decides*
+on what it measured, which takes no time. Measurements can be stored, so that a changed limit only decides again.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
 
 from ..records import Record
 
@@ -18,7 +23,8 @@ class Verdict:
         measured: what the rule measured; None where there was nothing to measure.
         limit: what it was held against.
         reason: why it must go, for people; empty when it passed.
-        partner: the kept record that it duplicates, if that is the reason.
+        partner: the kept record that it duplicates, or the benchmark item that it holds, if that is the reason.
+        details: everything that was found, where there is more than a verdict shows, as plain JSON values.
     """
 
     rule: str
@@ -27,6 +33,7 @@ class Verdict:
     limit: float | str | None
     reason: str = ""
     partner: str | None = None
+    details: list[Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values, from which ``Verdict(**data)`` makes an equal verdict."""
@@ -35,10 +42,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Every rule's verdict on one record, in the rules' order; none is skipped because an earlier one failed."""
+    """Every rule's verdict on one record, in the rules' order; none is skipped because an earlier one failed.
+
+    Attributes:
+        columns: what rules have to say about a record beside their verdict, such as its tags, by name.
+    """
 
     record_id: str
     verdicts: tuple[Verdict, ...]
+    columns: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kept(self) -> bool:
@@ -57,15 +69,46 @@ class Judgement:
         return failure.reason if failure else None
 
 
-class Rule(Protocol):
-    """A rule that judges a record by itself, without looking at others."""
+class Rule(ABC):
+    """A rule that judges a record by itself, without looking at others.
 
-    @property
-    def name(self) -> str:
-        """The rule's name in reports."""
+    Attributes:
+        name: the rule's name in reports.
+        version: raised when the code measures something else than before.
+        needs_model: whether measuring takes a model, and so is done elsewhere and beforehand.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    needs_model: ClassVar[bool] = False
+
+    def basis(self) -> dict[str, Any]:
+        """Returns the settings, as plain JSON values, that a measurement depends on beside the record."""
+        return {}
+
+    def limits(self) -> dict[str, Any]:
+        """Returns the settings, as plain JSON values, that only decide on what was measured."""
+        return {}
+
+    @abstractmethod
+    def measure(self, record: Record) -> Any:
+        """Returns what there is to decide on, as a plain JSON value; must not raise, whatever the texts are."""
+
+    @abstractmethod
+    def decide(self, measured: Any) -> Verdict:
+        """Returns the verdict on a measurement."""
+
+    def columns(self, measured: Any) -> dict[str, Any]:
+        """Returns what a measurement says beside the verdict, as columns of the data that goes out."""
+        return {}
+
+    def settings(self) -> dict[str, Any]:
+        """Returns all that the rule's verdicts depend on beside the records."""
+        return {"version": self.version} | self.basis() | self.limits()
 
     def judge(self, record: Record) -> Verdict:
-        """Returns the verdict; must not raise, whatever the texts are."""
+        """Returns the verdict on a record."""
+        return self.decide(self.measure(record))
 
 
 def shorten(text: str, width: int = 60) -> str:

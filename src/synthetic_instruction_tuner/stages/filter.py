@@ -1,4 +1,4 @@
-"""Stage filter: every rule judges every record; the verdicts are stored."""
+"""Stage filter: every rule judges every record; measurements and verdicts are stored."""
 
 from __future__ import annotations
 
@@ -7,19 +7,37 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Config
+from ..filtering.benchmark_items import BenchmarkItem, BenchmarkSet
+from ..filtering.benchmark_sources import NANO, content_key, load_benchmarks
+from ..filtering.files import data_row
 from ..filtering.neighbors import neighbor_columns
 from ..filtering.quality_filter import QualityFilter, select
 from ..filtering.report import FilterReport
 from ..filtering.verdict import Judgement
 from ..folder import RunFolder
+from ..modelfiles import identity
 from ..recordfiles import export_rows
 from ..records import Record
 from .context import Context, Outcome, Stage
+from .measuring import measure
 
 
 def part(config: Config) -> dict[str, Any]:
     """Returns what the verdicts depend on."""
-    return {"filter": config.filter.model_dump(mode="json")}
+    chosen = config.filter
+    settings = chosen.model_dump(mode="json")
+    for place in ("folder", "files"):  # what lies there counts, not where
+        settings["contamination"].pop(place)
+    found: dict[str, Any] = {"filter": settings}
+    if items := content_key(chosen.contamination):
+        found["benchmarks"] = items
+    if NANO in chosen.contamination.benchmarks:
+        found["nano_items"] = _nano_counts(config)
+    if chosen.tags.model:
+        found["tags_model"] = identity(chosen.tags.model)
+    if chosen.reward_floor is not None:
+        found["reward"] = identity(config.models.reward) | {"max_tokens": config.prefer.reward_max_tokens}
+    return found
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
@@ -31,27 +49,70 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 def run(ctx: Context) -> Outcome:
     """Judges all records and hands on the first `keep` that pass."""
     settings = ctx.config.filter
-    records = [Record.from_json(row) for row in ctx.store.rows(ctx.input_unit("generate"))]
-    with ctx.display.task("judging", len(records), "records") as advance:
+    source = ctx.input_unit("generate")
+    records = [Record.from_json(row) for row in ctx.store.rows(source)]
+    quality = quality_filter(ctx.config)
+    digest = ctx.store.unit_digest(source)
+    measured = measure(quality.rules, records, digest, ctx.store, ctx.commit, ctx.config, ctx.hardware, ctx.display)
+    with ctx.display.task("deciding", len(records), "records") as advance:
         judgements = []
-        for judgement in QualityFilter(settings).judge(records):
+        for judgement in quality.judge(records, measured):
             judgements.append(judgement)
             advance(1)
-    report = FilterReport.build(records, judgements, settings, samples=ctx.config.report.samples)
+    report = FilterReport.build(records, judgements, settings, samples=ctx.config.report.samples, quality=quality)
     report.write(ctx.folder.filter_report.parent)
     kept = set(select(judgements, settings.keep))
     rows = [record.to_json() for record in records if record.id in kept]
     _store(ctx, rows, [_as_row(judgement) for judgement in judgements])
     ctx.store.measure("filter_report", json.loads(report.to_json()))
+    ctx.store.measure("filter_rules", {"hash": quality.rule_set_hash, "rules": quality.rule_set})
     ctx.require_rows(
         len(rows),
         "records left after filtering",
         f"All {len(records)} were dropped; {report.main_reason()}.",
         f"See {ctx.folder.filter_report.with_suffix('.md')}, then loosen a rule, for example --set filter.min_words=5",
     )
-    columns = neighbor_columns([r for r in records if r.id in kept]) if settings.neighbors else [{}] * len(rows)
-    export_rows([row | column for row, column in zip(rows, columns, strict=True)], ctx.folder.filtered)
-    return Outcome(ctx.store.unit_digest(ctx.unit()), len(records), len(rows), report.main_reason())
+    # The rules' hash and the columns are in the files only: a changed rule that drops the same records changes nothing
+    # for the stages that come after.
+    judged = {judgement.record_id: judgement for judgement in judgements}
+    stay = [r for r in records if r.id in kept]
+    columns = neighbor_columns(stay) if settings.neighbors else [{}] * len(stay)
+    data = (data_row(r, judged[r.id], quality.rule_set_hash) | c for r, c in zip(stay, columns, strict=True))
+    export_rows(list(data), ctx.folder.filtered)
+    note = "; ".join(text for text in (report.main_reason(), report.unchecked()) if text)
+    return Outcome(ctx.store.unit_digest(ctx.unit()), len(records), len(rows), note)
+
+
+def quality_filter(config: Config) -> QualityFilter:
+    """Returns the configuration's filter, with the items of its benchmarks."""
+    return QualityFilter(config.filter, benchmark_sets(config), config.models.reward)
+
+
+def benchmark_sets(config: Config) -> list[BenchmarkSet]:
+    """Returns the items of the benchmarks that the filter's settings name, as far as they are on this machine."""
+    chosen = config.filter.contamination
+    nano = _nano_sets(config) if NANO in chosen.benchmarks else []
+    return nano + load_benchmarks(chosen)
+
+
+def _nano_counts(config: Config) -> dict[str, int]:
+    return {name: getattr(config.evaluate, name) for name in ("ifeval_items", "mmlu_items", "mt_items")}
+
+
+def _nano_sets(config: Config) -> list[BenchmarkSet]:
+    """The embedded models' benchmarks. Follow-up questions do not count: what they ask depends on the answer."""
+    from ..evaluation import nano_ifeval, nano_mmlu, nano_mt
+
+    counts = _nano_counts(config)
+    prompts = {
+        nano_ifeval.NAME: [(item.id, item.prompt) for item in nano_ifeval.items(counts["ifeval_items"])],
+        nano_mmlu.NAME: [(item.id, item.prompt) for item in nano_mmlu.items(counts["mmlu_items"])],
+        nano_mt.NAME: [(item.id, item.prompts[0]) for item in nano_mt.items(counts["mt_items"])],
+    }
+    return [
+        BenchmarkSet(name, tuple(BenchmarkItem(f"{name}/{key}", text) for key, text in items), "generated", len(items))
+        for name, items in prompts.items()
+    ]
 
 
 def _store(ctx: Context, rows: list[dict[str, Any]], verdicts: list[dict[str, Any]]) -> None:
@@ -61,7 +122,10 @@ def _store(ctx: Context, rows: list[dict[str, Any]], verdicts: list[dict[str, An
 
 
 def _as_row(judgement: Judgement) -> dict[str, Any]:
-    return {"record_id": judgement.record_id, "verdicts": [verdict.to_json() for verdict in judgement.verdicts]}
+    verdicts = [verdict.to_json() for verdict in judgement.verdicts]
+    return {"record_id": judgement.record_id, "verdicts": verdicts, "columns": judgement.columns}
 
 
-STAGE = Stage("filter", "Filter: five quality rules, every verdict kept", ("generate",), part, outputs, run)
+STAGE = Stage(
+    "filter", "Filter: every rule on every record, every verdict kept", ("generate",), part, outputs, run, version=2
+)

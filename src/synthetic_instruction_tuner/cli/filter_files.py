@@ -1,0 +1,65 @@
+"""``sit filter FILES -o DIR``: the rules on the user's own files, with progress, benchmarks and models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..atomicfiles import write_error
+from ..config import Config
+from ..filtering.benchmark_sources import fetch
+from ..filtering.files import filter_files
+from ..filtering.quality_filter import Measured, QualityFilter
+from ..filtering.report import FilterReport
+from ..hardware import detect
+from ..progress import Display
+from ..records import Record
+from ..stages.filter import benchmark_sets
+from ..stages.measuring import measure
+from ..store import Store
+
+MEASURED = ".measured.sqlite"  # what models said, so that an interrupted call goes on and a changed limit asks none
+
+
+def filter_own_files(config: Config, files: Sequence[Path], output: Path, *, quiet: bool) -> FilterReport:
+    """Filters the user's files into a folder and returns the report."""
+    with Display(quiet=quiet) as display:
+        fetch(config.filter.contamination, display.say)
+        display.say(f"Judging {', '.join(map(str, files))}")
+
+        def ask(quality: QualityFilter, records: Sequence[Record]) -> Measured:
+            return _ask_models(quality, records, config, output, display)
+
+        with display.task("judging", 0, "records") as advance:
+            return filter_files(
+                files, output, config.filter, lambda _: advance(1), benchmark_sets(config), config.models.reward, ask
+            )
+
+
+def _ask_models(
+    quality: QualityFilter, records: Sequence[Record], config: Config, output: Path, display: Display
+) -> Measured:
+    """What the models say whose word some rules need; kept in the output's folder."""
+    asking = [rule for rule in quality.rules if rule.needs_model]
+    if not asking:
+        return {}
+    whole = hashlib.sha256()
+    for record in records:
+        whole.update(json.dumps(record.to_json(), sort_keys=True).encode())
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(output, error) from error
+    store = Store.open(output / MEASURED)
+
+    def commit(unit: str, number: int, rows: list[dict[str, Any]]) -> None:
+        store.commit_batch(unit, number, rows)
+
+    try:
+        hardware = detect(config.engine.device)
+        return measure(asking, records, whole.hexdigest(), store, commit, config, hardware, display)
+    finally:
+        store.close()

@@ -1,0 +1,99 @@
+"""Texts that were cut off."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared_data import shared
+from synthetic_instruction_tuner.filtering.completeness import Complete, how_cut
+from synthetic_instruction_tuner.records import Record
+
+GOOD = "The sea is large. It holds most of the water of the earth. Ships cross it every day"
+LONG = "Rivers carry water from the hills to the sea. People built towns along them, for trade and for mills. "
+
+
+def judged(response: str, **provenance: Any) -> bool:
+    return Complete().judge(Record("r", "Tell me about it.", response, provenance=provenance)).passed
+
+
+@pytest.mark.parametrize("where", ["response_finish", "instruction_finish", "finish_reason", "stop_reason"])
+@pytest.mark.parametrize(
+    ("reason", "passed"), [("length", False), ("MAX_TOKENS", False), ("stop", True), ("eos", True)]
+)
+def test_a_finish_reason_decides(where: str, reason: str, passed: bool) -> None:
+    assert judged("All of it.", **{where: reason}) is passed
+    assert judged("All of it.", fields={where: reason}) is (passed or where.endswith("_finish"))
+
+
+def test_a_text_that_is_known_to_be_whole_ends_as_it_likes() -> None:
+    cut = GOOD + " and bring goods to the"
+    assert not judged(cut)
+    assert judged(cut, response_finish="stop")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD + " and the",
+        GOOD + ", for example, oil,",
+        GOOD + ". When a storm comes up, they look for a harbor because",
+        "Here it is:\n\n```python\ndef add(a, b):\n    return a +",
+        "One:\n```\na\n```\nTwo:\n```\nb",
+        LONG * 3 + "In the last century many of the old mills along the river were turned into",
+        LONG * 3 + "Later the railway came and the boats that had carried coal for so long lost their",
+        LONG * 3 + "Later the railway came and the boats that had carried coal for so long simply rot",
+    ],
+)
+def test_what_is_cut(text: str) -> None:
+    verdict = Complete().judge(Record("r", "a", text))
+    assert not verdict.passed and verdict.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Paris",
+        "42",
+        "Yes, of course",
+        GOOD + ".",
+        GOOD,
+        "1. Wash the rice.\n2. Boil it. Stir.\n3. Let it rest for ten minutes under a lid and serve it with peas",
+        "Roses are red,\nviolets are blue,\nsugar is sweet,\nand so are you who read this to the end",
+        "Dear Tom,\n\nthank you. I liked it. We will meet again soon.\n\nYours,\nAnna from the house over there",
+        "It works like this. See the code. Then run it:\n\n```sh\nmake all\n```",
+        "def f(x):\n    return x + 1  # this is all there is to it. Really. And this goes on",
+        "| a | b |\n|---|---|\n| one of them. | two of them. | three of them | of the",
+        "The sum is 4. So is the product. Thus for two and two the answer to both of the questions is 4",
+        "First sentence. Second one. He said: “I will come and see all of you at the old harbor tomorrow”",
+        "`code` is fine. Use it. It prints one line per record, as in `sit filter mine.jsonl -o out --json`",
+        "这是一个很长的句子,没有结束",
+    ],
+)
+def test_what_is_whole(text: str) -> None:
+    assert how_cut(text) is None
+
+
+@given(st.text(st.characters(codec=None), max_size=400))
+def test_no_text_does_harm(text: str) -> None:
+    how_cut(text)
+
+
+def test_real_answers_stay() -> None:
+    code = json.loads((shared("gpteacher") / "codegen-instruct.json").read_text())
+    math = [json.loads(line) for line in (shared("gsm8k") / "train.jsonl").read_text().splitlines()]
+    texts = [row["response"] for row in code] + [row["answer"] for row in math]
+    assert sum(how_cut(text) is not None for text in texts) <= 0.001 * len(texts)
+    answers = (shared("mt_bench") / "model_answer" / "gpt-4.jsonl").read_text().splitlines()
+    turns = [turn for line in answers for turn in json.loads(line)["choices"][0]["turns"]]
+    assert sum(how_cut(text) is not None for text in turns) <= 1
+    # Answers cut anywhere in their later half are found often, though a cut may by chance fall at a sentence's end.
+    long = [turn for turn in turns if len(turn) > 600 and "```" not in turn]
+    cuts = [turn[: len(turn) * part // 40] for turn in long for part in (27, 31, 35, 39)]
+    found = sum(how_cut(text) is not None for text in cuts) / len(cuts)
+    assert found > 0.3, found

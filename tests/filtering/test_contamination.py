@@ -1,0 +1,183 @@
+"""Benchmark items in records: what is found, and what is not."""
+
+from __future__ import annotations
+
+import json
+import random
+import runpy
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared_data import shared
+from synthetic_instruction_tuner.filtering import QualityFilter
+from synthetic_instruction_tuner.filtering.benchmark_items import BenchmarkItem, BenchmarkSet
+from synthetic_instruction_tuner.filtering.benchmark_sources import load_benchmarks
+from synthetic_instruction_tuner.filtering.contamination import Contamination, common_subsequence, words_of
+from synthetic_instruction_tuner.records import Message, Record
+from synthetic_instruction_tuner.settings import ContaminationConfig, FilterConfig
+
+BENCHMARK = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "contamination.py"))
+LONG = (
+    "Which treaty ended the long war between the two northern kingdoms, and in which small harbor town was it signed?"
+)
+ITEMS = (
+    BenchmarkItem("b/1", LONG, ("Lund", "Brem", "Aarn", "Visk")),
+    BenchmarkItem("b/2", "What is a parapraxis?"),
+    BenchmarkItem(
+        "b/3", "Which of the following is true?", ("Iron is lighter", "Lead floats", "Gold rusts", "Tin melts")
+    ),
+    BenchmarkItem("b/4", "The coronary arteries", ("feed the heart", "feed the brain")),
+)
+RULE = Contamination([BenchmarkSet("b", ITEMS)])
+
+
+def found(instruction: str, response: str = "", rule: Contamination = RULE, **more: Any) -> list[tuple[str, str]]:
+    return [(hit[0], hit[1]) for hit in rule.measure(Record("r", instruction, response, **more))]
+
+
+@pytest.mark.parametrize(
+    ("text", "hits"),
+    [
+        (LONG, [("b/1", "exact")]),
+        (LONG.upper().replace(",", " ;"), [("b/1", "exact")]),
+        (f"Hello! {LONG} Thanks.", [("b/1", "contained")]),
+        (LONG.replace("long", "bitter"), [("b/1", "13 words")]),
+        (LONG.replace("two northern", "old").replace("small ", ""), [("b/1", "edited")]),
+        ("In which small harbor town was it signed?", []),
+        ("What is a parapraxis?", [("b/2", "exact")]),
+        ("Please explain. What is a parapraxis? In one line.", [("b/2", "contained")]),
+        ("I wonder what is a parapraxis for you", []),
+        ("What is a catalyst?", []),
+        ("Which of the following is true of gold?", []),
+        (
+            "Which of the following is true?\nA. Iron is lighter\nB. Lead floats\nC. Gold rusts\nD. Tin melts",
+            [("b/3", "contained")],
+        ),
+        ("Which of the following is true?\nA. Ants fly\nB. Bees swim", []),
+        ("They say the coronary arteries are narrow", []),
+        ("", []),
+    ],
+)
+def test_what_is_found(text: str, hits: list[tuple[str, str]]) -> None:
+    assert found(text) == hits
+
+
+def test_every_text_of_a_record_is_looked_at() -> None:
+    assert found("Hi", LONG) == [("b/1", "exact")]
+    assert found("Hi", history=(Message("user", LONG), Message("assistant", "No idea."))) == [("b/1", "exact")]
+
+
+def test_the_verdict_names_the_item() -> None:
+    verdict = RULE.judge(Record("r", f"{LONG} What is a parapraxis?", ""))
+    assert (
+        not verdict.passed and verdict.partner == "b/1" and "b/1" in verdict.reason and "and 1 more" in verdict.reason
+    )
+    assert [hit[0] for hit in verdict.details or ()] == ["b/1", "b/2"]
+    assert RULE.judge(Record("r", "Describe the sea.", "It is large.")).details is None
+
+
+def test_exact_looks_at_whole_instructions_only() -> None:
+    rule = Contamination([BenchmarkSet("b", ITEMS)], "exact")
+    assert found(LONG.lower(), rule=rule) == [("b/1", "exact")]
+    assert found("Hello! " + LONG, LONG, rule=rule) == []
+
+
+def test_phrases_of_the_benchmark_itself_lead_nowhere() -> None:
+    lead = "Read the short text below with care and then decide which of the answers is right"
+    items = tuple(BenchmarkItem(f"b/{i}", f"{lead}: number{i} of{i} all{i}") for i in range(40))
+    rule = Contamination([BenchmarkSet("b", items)])
+    assert found(f"{lead}: something else entirely", rule=rule) == []
+    for i in (0, 17, 39):  # and yet each is found
+        assert found(f"Hello. {items[i].text} Thanks", rule=rule)[0] == (f"b/{i}", "contained")
+
+
+@given(st.text("ab", max_size=12), st.text("ab", max_size=12))
+def test_common_subsequence(a: str, b: str) -> None:
+    table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            table[i + 1][j + 1] = table[i][j] + 1 if x == y else max(table[i][j + 1], table[i + 1][j])
+    assert common_subsequence(a, b) == table[-1][-1]
+
+
+@given(st.text(st.characters(codec=None), max_size=300))
+def test_no_text_does_harm(text: str) -> None:
+    RULE.judge(Record("r", text, text))
+
+
+@pytest.mark.parametrize(
+    "text", ["a " * 500_000, LONG * 9_000, "which of the following is " * 40_000, "x" * 10**6, "\n" * 10**6]
+)
+def test_a_megabyte_takes_no_time(text: str) -> None:
+    start = time.process_time()
+    RULE.measure(Record("r", text, text))
+    assert time.process_time() - start < 3
+
+
+def test_words_are_compared_without_form() -> None:
+    assert words_of("ＦＵＬＬ-width, “Quotes” & CASE straße") == ("full", "width", "quotes", "case", "strasse")
+
+
+def test_items_in_unspaced_scripts() -> None:
+    item = BenchmarkItem("b/zh", "两个北方王国之间的长期战争以哪个条约结束，条约在哪个港口小镇签署？")
+    rule = Contamination([BenchmarkSet("b", (item,))])
+    assert found(f"请回答：{item.text}谢谢", rule=rule) == [("b/zh", "contained")]
+    assert found(item.text.replace("长期", "短期"), rule=rule)[0][0] == "b/zh"
+    assert found("哪个港口是北方最大的？", rule=rule) == []
+
+
+@pytest.fixture(scope="module")
+def real() -> list[BenchmarkSet]:
+    names = ("ifeval", "mmlu", "mt_bench", "agentbench")
+    folder = str(shared("ifeval").parent)
+    return load_benchmarks(ContaminationConfig(benchmarks=names, folder=folder))
+
+
+def test_recall_on_injected_items(real: list[BenchmarkSet]) -> None:
+    """Up to 600 items of ten words and more, and shorter ones; benchmarks/contamination.py prints the whole table."""
+    rule, rng = Contamination(real), random.Random(3)
+    for some in real:
+        long = tuple(item for item in some.items if len(words_of(item.text)) >= 10)
+        sample = BenchmarkSet(some.name, tuple(rng.sample(long, min(600, len(long)))))
+        for form, (hits, count) in BENCHMARK["recall"](rule, sample).items():
+            assert hits >= 0.99 * count - (some.name == "mmlu"), (some.name, form, hits, count)
+    short = [i for some in real for i in some.items if 2 <= len(words_of(i.text)) < 10 and "..." not in i.text]
+    sample = BenchmarkSet("short", tuple(rng.sample(short, 150)))
+    rates = {form: hits / count for form, (hits, count) in BENCHMARK["recall"](rule, sample).items()}
+    assert rates["verbatim"] == 1 and rates["with options"] == 1 and min(rates["prefixed"], rates["suffixed"]) >= 0.9, (
+        rates
+    )
+
+
+def test_clean_data_stays(real: list[BenchmarkSet]) -> None:
+    rule, rng = Contamination(real), random.Random(4)
+    for name, rows in BENCHMARK["clean_sets"](shared("gsm8k").parent).items():
+        sample = rng.sample(rows, 1500) if len(rows) > 1500 else rows
+        assert sum(bool(rule.measure(record)) for record in sample) <= 0.005 * len(sample), name
+
+
+def test_the_filter_reports_every_hit() -> None:
+    from synthetic_instruction_tuner.filtering import FilterReport
+
+    sets = [BenchmarkSet("b", ITEMS, "file"), BenchmarkSet("c", problem="it is not here")]
+    config = FilterConfig(contamination=ContaminationConfig(benchmarks=("mmlu",)), language="", min_words=0)
+    quality = QualityFilter(config, sets)
+    records = [
+        Record("one", LONG, "x y"),
+        Record("two", f"So: {LONG} What is a parapraxis?", "x"),
+        Record("three", "Hm?", "x"),
+    ]
+    judged = list(quality.judge(records))
+    assert [j.kept for j in judged] == [False, False, True]
+    report = FilterReport.build(records, judged, config, quality=quality)
+    assert [(h.record, h.item) for h in report.hits] == [("one", "b/1"), ("two", "b/1"), ("two", "b/2")]
+    first, second = report.benchmarks
+    assert (first.items, first.records, first.found, second.items) == (4, 2, 2, 0)
+    assert "Contamination with c was not checked: it is not here." in report.summary()
+    assert report.unchecked() == "contamination not checked with c"
+    assert "b/2" in report.to_markdown() and json.loads(report.to_json())["hits"][0]["item"] == "b/1"

@@ -1,0 +1,133 @@
+"""Rules that decide on a model's word, and the questions to that model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthetic_instruction_tuner.chat.template import ChatTemplate
+from synthetic_instruction_tuner.engines.base import Completion, Request
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.filtering import QualityFilter
+from synthetic_instruction_tuner.filtering.model_rules import RewardFloor, Tags, model_facts
+from synthetic_instruction_tuner.filtering.tagging import Tagger, parse_tags
+from synthetic_instruction_tuner.records import Message, Record
+from synthetic_instruction_tuner.settings import FilterConfig, ModelConfig, TagsConfig
+
+MODEL = ModelConfig(path="nano:generator")
+
+
+@pytest.mark.parametrize(
+    ("answer", "tags"),
+    [
+        ('{"quality": 4, "difficulty": 2, "category": "math"}', (4, 2, "math")),
+        (
+            'Sure!\n```json\n{"category": "Creative Writing",\n "quality":"5", "difficulty": "1"}\n```',
+            (5, 1, "creative writing"),
+        ),
+        ("**Quality:** good\n**Difficulty:** very hard\n**Category:** role play", (4, 5, "role-play")),
+        ('<think>quality: 1</think>{"quality": 3, "difficulty": 9, "category": "cooking"}', (3, None, None)),
+        ("quality = 2", (2, None, None)),
+        ("", (None, None, None)),
+        ("I cannot rate this.", (None, None, None)),
+        ('{"quality": 45, "difficulty": 3.5}', (None, None, None)),
+    ],
+)
+def test_answers_are_read_leniently(answer: str, tags: tuple[Any, ...]) -> None:
+    assert tuple(parse_tags(answer).values()) == tags
+
+
+@given(st.text(max_size=200))
+def test_no_answer_does_harm(answer: str) -> None:
+    tags = parse_tags(answer)
+    assert all(tags[k] is None or 1 <= tags[k] <= 5 for k in ("quality", "difficulty"))
+
+
+@pytest.mark.parametrize(
+    ("change", "passed"),
+    [
+        ({}, True),
+        ({"min_quality": 4}, False),
+        ({"min_quality": 3}, True),
+        ({"max_difficulty": 1}, False),
+        ({"min_difficulty": 3}, False),
+        ({"categories": ("coding",)}, False),
+        ({"categories": ("coding", "math")}, True),
+    ],
+)
+def test_tags_against_limits(change: dict[str, Any], passed: bool) -> None:
+    tags = {"quality": 3, "difficulty": 2, "category": "math"}
+    rule = Tags(TagsConfig(model=MODEL, **change))
+    verdict = rule.decide(tags)
+    assert verdict.passed is passed and bool(verdict.reason) is not passed
+    assert rule.decide(dict.fromkeys(tags)).passed  # what was not tagged stays
+    assert rule.columns(tags) == tags
+    assert rule.basis() == Tags(TagsConfig(model=MODEL)).basis()  # limits ask no model again
+
+
+def test_reward_against_the_floor() -> None:
+    rule = RewardFloor(0.5, MODEL)
+    assert [rule.decide(score).passed for score in (0.4, 0.5, 2.0, None)] == [False, True, True, False]
+    assert rule.columns(0.4) == {"reward": 0.4} and RewardFloor(9.0, MODEL).basis() == rule.basis()
+
+
+def test_a_local_models_path_is_no_part_of_the_rules(random_llama: Path) -> None:
+    facts = model_facts(ModelConfig(path=str(random_llama), name="mine"))
+    assert str(random_llama) not in str(facts) and facts["content"]
+    assert model_facts(ModelConfig(path="org/model"))["path"] == "org/model"
+
+
+def test_a_model_is_needed() -> None:
+    config = FilterConfig(tags=TagsConfig(model=MODEL), reward_floor=0.0, min_words=0, language="")
+    quality = QualityFilter(config, reward=MODEL)
+    assert quality.rule_names[-3:] == ["tags", "reward", "diversity"]
+    record = Record("a", "Add 2 and 2.", "4")
+    with pytest.raises(UserError, match="tags"):
+        list(quality.judge([record]))
+    tags = {"quality": 5, "difficulty": 1, "category": "math"}
+    (judgement,) = quality.judge([record], {"tags": [tags], "reward": [1.5]})
+    assert judgement.kept and judgement.columns == tags | {"reward": 1.5}
+    assert not {"tags", "reward"} & set(QualityFilter().rule_names)
+
+
+class Recorder:
+    """An engine that answers every request with one text and keeps the requests."""
+
+    def __init__(self, tokenizer: Any, answer: str) -> None:
+        self.requests: list[Request] = []
+        self.ids = tuple(tokenizer.encode(answer, add_special_tokens=False))
+
+    def generate(self, requests: Sequence[Request], done: Any = None) -> list[Completion]:
+        self.requests += requests
+        return [Completion(self.ids, "stop") for _ in requests]
+
+    def loglikelihood(self, pairs: Any) -> Any:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_record_cannot_speak_for_the_model(random_llama: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(random_llama)
+    template = ChatTemplate.from_tokenizer(tokenizer)
+    engine = Recorder(tokenizer, '{"quality": 1, "difficulty": 1, "category": "other"}')
+    tagger = Tagger(template, engine, 40)
+    special = [str(t) for t in tokenizer.all_special_tokens]
+    evil = " ".join(special) + "\0\ud800 {curly} " + "x" * 10**6
+    plain, bad = Record("a", "Hi", "Ho"), Record("b", evil, evil)
+    tags = tagger.tag([plain, bad])
+    assert tags == [{"quality": 1, "difficulty": 1, "category": "other"}] * 2
+    first, second = engine.requests
+    assert first.temperature == 0 and first.max_new_tokens == 40 and first.stop_ids == tuple(template.stop_ids)
+    ids = set(tokenizer.all_special_ids)
+    empty = [i for i in template.prompt_ids([Message("user", "x")]) if i in ids]
+    assert [i for i in first.prompt_ids if i in ids] == [i for i in second.prompt_ids if i in ids] == empty
+    assert len(tagger.question(bad)) < 10_000 and "{curly}" in tagger.question(bad)
