@@ -49,6 +49,7 @@ class ChatTemplate:
         system_style: ``own`` where system prompts have a place of their own, ``folded`` where the template refuses them
             and they are put in front of the first user's message, ``dropped`` where the template leaves them out.
         thinks: the marks around the model's thoughts, or None.
+        opens_thoughts: whether the prompt for a thinking model opens its thoughts, so that it does not itself.
     """
 
     def __init__(self, tokenizer: Any, parts: bool, extra_stops: Sequence[int] = ()) -> None:
@@ -76,6 +77,10 @@ class ChatTemplate:
         stops = {*self.end_of_turn_ids[-1:], *extra_stops, tokenizer.eos_token_id, user_end[1] if user_end else None}
         self.stop_ids: tuple[int, ...] = tuple(sorted(stop for stop in stops if stop is not None))
         self.thinks = think_marks(self._text)
+        self.opens_thoughts = False
+        if self.thinks and self.thinks.opening:
+            prompt = self._prompt_text([Message("user", _QUESTION)], thinking=True)
+            self.opens_thoughts = prompt.rstrip().endswith(self.thinks.opening)
         self._queries: dict[str | None, list[int]] = {}
 
     @classmethod
