@@ -21,14 +21,14 @@ _MARK = re.compile(
     r"|(?im:^\W{0,4}(?:ai[ -])?(?:assistant|chatbot|system|model)\W{0,4}$)"
     r"|(?im:^(?:#{2,}\s*|\*\*)?(?:ai[ -])?(?:assistant|chatbot|response)(?:\*\*)?\s?:(?:\s|$))"
 )
-_ANSWER = re.compile(
-    r"(?:(?:sure|certainly|of course|absolutely)(?:[!.,:]|\s+(?:thing|i|here)\b)"
+_ANSWER = re.compile(  # also what goes on with a sentence that somebody else began
+    r"(?:[,.;:!?)\]}]+\s|(?:sure|certainly|of course|absolutely)(?:[!.,:]|\s+(?:thing[!.,]|(?:i|here)\b))"
     r"|(?:that(?:'s| is) (?:a|an) )?(?:great|good|excellent|interesting) (?:question|point)\b"
     r"|(?:i'm|i am) sorry,? (?:but|i|for)\b|i apologi[sz]e\b|unfortunately, (?:i|as)\b"
     r"|(?:as an|i'm an|i am an) (?:ai|artificial intelligence|language model|assistant)\b"
     r"|i (?:cannot|can't|can not|am unable to|'m unable to) (?:assist|help|provide|answer|fulfill|comply)\b"
     r"|(?:i'm|i am|i'd be) (?:happy|glad|here) to (?:help|assist)\b"
-    r"|(?:(?:hello|hi|hey|welcome)\b[^.?!\n]{0,30}[.!,]+\s*)?how (?:can|may) i (?:help|assist)\b"
+    r"|(?:(?:hello|hi|hey|welcome)\b[^.?!\n]{0,30}[.!,]+\s*)?how (?:can|may) i (?:help|assist)(?: you\b|\W*[?!.\n])"
     r"|you(?:'re| are) (?:very |most )?welcome\b"
     r"|here(?:'s| is| are) (?:your|some (?:tips|ideas|examples|ways|suggestions))\b"
     r"|the (?:correct |right |final )?answer is\b|okay, (?:so )?(?:the user|let me|let's|i need to)\b|<think>)",
