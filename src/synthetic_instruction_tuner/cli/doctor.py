@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..checks import Check, check_disk, check_models
+from ..checks import Check, check_disk, check_languages, check_models
 from ..config import Config
 from ..errors import UserError
 from ..folder import RunFolder
@@ -68,6 +68,7 @@ def examine(config: Config, folder: RunFolder) -> list[Check]:
         _memory(config, hardware),
         _versions(),
         check_disk(config, folder),
+        check_languages(config),
         *check_models(config),
     ]
 
