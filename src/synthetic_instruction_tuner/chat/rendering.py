@@ -135,11 +135,15 @@ class Renderer:
         """Whether there is nothing but a BOS."""
         return not [i for i in ids if i != self._bos]
 
+    def name(self, token: int) -> str:
+        """Returns a token as text."""
+        return str(self.tokenizer.convert_ids_to_tokens(token))
+
     def first_special(self, text: str) -> tuple[str, int] | None:
         """Returns the first token in a text that is no text itself, with what stands before it; or None."""
         for token in self.continued(text):
             if token in self.special:
-                return text.partition(self.tokenizer.convert_ids_to_tokens(token))[0], token
+                return text.partition(self.name(token))[0], token
         return None
 
     def _spelled(self, text: str) -> list[int]:

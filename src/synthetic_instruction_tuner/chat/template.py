@@ -2,38 +2,22 @@
 
 A conversation is rendered with marker words in place of the messages and split at them. What stands before the user's
 marker is the pre-query text that Magpie samples instructions from (Xu et al., 2024, section 2); what stands before the
-assistant's marker is the prompt; the first special token after a marker ends that turn. What was taken apart is checked
-with other messages; a template that does something else with them is refused, with the reason.
+assistant's marker is the prompt; the first special token after a marker ends that turn. See `turns`, which does that.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from synthetic_instruction_tuner.chat.rendering import Refused, Renderer, unusable
+from synthetic_instruction_tuner.chat.rendering import Renderer, unusable
 from synthetic_instruction_tuner.chat.thinking import think_marks
+from synthetic_instruction_tuner.chat.turns import PLAIN_FIX, SystemStyle, Turns
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
 
-_QUESTION, _ANSWER, _SYSTEM = "zqQuestionqz", "zqReplyqz", "zqSystemqz"
-_ODD = "zqOther assistant\nline: 2?\n\nSystem: user {{ x }}qz"
 _BEGINNINGS = ("What", "a", "1", "(", "\u00e9")  # whatever a message begins with, the tokens before it are the same
-_PLAIN_FIX = "Use a model with a plain chat template."
-_DEFAULT_SYSTEM = "You are a helpful assistant."
-
-
-@dataclass(frozen=True, slots=True)
-class _Turns:
-    """The fixed text around the turns of a conversation."""
-
-    before_user: str
-    before_answer: str
-    after_user: str
-    after_answer: str
-    between_turns: str
 
 
 class ChatTemplate:
@@ -46,8 +30,7 @@ class ChatTemplate:
         end_of_turn_ids: what the model has to write after its answer; trained as part of it.
         cut_text: plain text that ends a user's turn where the template has no special token for it; else empty.
         answer_cut_text: the same for an answer: the next turn's start.
-        system_style: ``own`` where system prompts have a place of their own, ``folded`` where the template refuses them
-            and they are put in front of the first user's message, ``dropped`` where the template leaves them out.
+        system_style: what the template does with system prompts; see `Turns`.
         thinks: the marks around the model's thoughts, or None.
         opens_thoughts: whether the prompt for a thinking model opens its thoughts, so that it does not itself.
     """
@@ -56,16 +39,12 @@ class ChatTemplate:
         self.tokenizer = tokenizer
         self._text = Renderer(tokenizer, parts)
         self.fingerprint = hashlib.sha256(self._text.source.encode("utf-8", "replace")).hexdigest()[:16]
-        self._needs_system = False
-        self._needs_system = self._refuses([Message("user", _QUESTION)])
-        self.system_style = "own"
-        self.system_style = self._find_system_style()
-        turns = self._turns()
-        asked = self._text.render(self._arranged([Message("user", _QUESTION)]), generation=True)
-        gap = turns.before_answer.removeprefix(asked)
+        turns = self._turns = Turns(self._text)
+        self.system_style: SystemStyle = turns.system_style
+        gap = turns.before_answer.removeprefix(turns.asked)
         # A template without a generation prompt, or whose prompt opens a thinking block that its answers do not have,
         # is prompted with what stands before a real answer.
-        self._asks = turns.before_answer.startswith(asked) and not gap.strip()
+        self._asks = turns.before_answer.startswith(turns.asked) and not gap.strip()
         self._gap = gap if self._asks else ""
         self._end_text, self.end_of_turn_ids = self._end(turns)
         user_end = self._text.first_special(turns.after_user)
@@ -79,7 +58,7 @@ class ChatTemplate:
         self.thinks = think_marks(self._text)
         self.opens_thoughts = False
         if self.thinks and self.thinks.opening:
-            prompt = self._prompt_text([Message("user", _QUESTION)], thinking=True)
+            prompt = self._prompt_text([Message("user", "zq")], thinking=True)
             self.opens_thoughts = prompt.rstrip().endswith(self.thinks.opening)
         self._queries: dict[str | None, list[int]] = {}
 
@@ -122,15 +101,14 @@ class ChatTemplate:
         if not history and system in self._queries:
             return list(self._queries[system])
         start = [Message("system", system)] if system else []
-        messages = self._arranged([*start, *history, Message("user", "zq")])
-        text = self._before_user(messages)
+        text = self._turns.before_user([*start, *history, Message("user", "zq")])
         self._require_system(system, text)
         ids = _common_start([self._text.encode(text + beginning) for beginning in _BEGINNINGS])
         if self._text.is_bare(ids):
             cause = "nothing stands before the user's message, so that nothing makes a model write one"
-            raise unusable(cause, _PLAIN_FIX)
+            raise unusable(cause, PLAIN_FIX)
         if not self._user_ends:
-            raise unusable("nothing but white space ends a user's turn", _PLAIN_FIX)
+            raise unusable("nothing but white space ends a user's turn", PLAIN_FIX)
         if not history and len(self._queries) < 1000:
             self._queries[system] = ids
         return list(ids)
@@ -217,7 +195,7 @@ class ChatTemplate:
     def _prompt_text(self, messages: Sequence[Message], thinking: bool = False) -> str:
         if not messages or messages[-1].role != "user":
             raise ValueError("a prompt ends with the user's turn")
-        arranged = self._arranged(messages)
+        arranged = self._turns.arranged(messages)
         if self._asks or thinking:
             text = self._text.render(arranged, generation=True, thinking=thinking)
         else:
@@ -230,76 +208,7 @@ class ChatTemplate:
             fix = "Use a model that takes system prompts, or no domains."
             raise unusable("it leaves out the system prompt", fix)
 
-    def _arranged(self, messages: Sequence[Message]) -> list[Message]:
-        """The messages as the template takes them: escaped, with a system prompt where it must have or cannot have."""
-        turns = [Message(m.role, self._text.escape(m.content)) for m in messages]
-        if turns[0].role == "system" and self.system_style == "folded" and len(turns) > 1:
-            system, first, *rest = turns
-            return [Message(first.role, f"{system.content}\n\n{first.content}"), *rest]
-        if turns[0].role != "system" and self._needs_system:
-            return [Message("system", _DEFAULT_SYSTEM), *turns]
-        return turns
-
-    def _before_user(self, messages: Sequence[Message]) -> str:
-        """The text before the last message, which is a user's: as it is when the assistant is then asked."""
-        last = messages[-1].content
-        head, folded, _ = last.rpartition("\n\n")  # a system prompt that was put there
-        before = self._text.split(messages, len(messages) - 1, generation=True)[0]
-        return f"{before}{head}\n\n" if folded and self.system_style == "folded" and len(messages) == 1 else before
-
-    def _refuses(self, messages: list[Message]) -> bool:
-        """Whether a user's first message is refused unless a system prompt comes before it."""
-        try:
-            self._text.render(messages)
-        except Refused:
-            try:
-                self._text.render([Message("system", _DEFAULT_SYSTEM), *messages])
-            except Refused:
-                return False
-            return True
-        return False
-
-    def _find_system_style(self) -> str:
-        try:
-            text = self._text.render([Message("system", _SYSTEM), Message("user", _QUESTION)], generation=True)
-        except Refused:
-            return "folded"
-        return "own" if _SYSTEM in text else "dropped"
-
-    def _turns(self) -> _Turns:
-        """Takes a two-turn conversation apart and checks that the parts fit other messages too."""
-        question, answer = Message("user", _QUESTION), Message("assistant", _ANSWER)
-        before_user = self._before_user(self._arranged([question]))
-        talk = self._arranged([question, answer])
-        before_answer, after_answer = self._text.split(talk, len(talk) - 1)
-        if _QUESTION not in before_answer:
-            raise unusable("it leaves out the question when it shows the answer", _PLAIN_FIX)
-        odd = [Message(m.role, m.content.replace(_QUESTION, _ODD)) for m in talk]
-        other = self._text.split(odd, len(talk) - 1)[0]
-        whole = self._text.render([*talk[:-1], Message("assistant", _ODD)])
-        if (
-            not before_answer.startswith(before_user)
-            or before_answer.replace(_QUESTION, _ODD) != other
-            or whole != before_answer + _ODD + after_answer
-        ):
-            raise unusable("what surrounds a message depends on the message", _PLAIN_FIX)
-        after_user = before_answer.partition(_QUESTION)[2]
-        self._check_order(before_user, after_user)
-        try:
-            longer_talk = self._arranged([question, answer, Message("user", "zq")])
-            between = self._text.split(longer_talk, len(longer_talk) - 1)[0].rpartition(_ANSWER)[2]
-        except UserError:  # one question and one answer are all that it takes
-            between = ""
-        return _Turns(before_user, before_answer, after_user, after_answer, between)
-
-    def _check_order(self, before_user: str, after_user: str) -> None:
-        """No assistant's header before the user's turn: the model would go on as the assistant."""
-        end = self._text.first_special(after_user)
-        header = after_user.partition(self.tokenizer.convert_ids_to_tokens(end[1]))[2] if end else after_user
-        if header.strip() and self._text.first_special(header) and header.strip() in before_user:
-            raise unusable("the assistant's turn begins before the user's", _PLAIN_FIX)
-
-    def _end(self, turns: _Turns) -> tuple[str, list[int]]:
+    def _end(self, turns: Turns) -> tuple[str, list[int]]:
         """Returns the text after an answer up to its first special token, and its ids."""
         for text in (turns.after_answer, turns.between_turns):
             ids = self._text.continued(text)

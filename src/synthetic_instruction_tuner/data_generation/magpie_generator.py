@@ -7,14 +7,12 @@ turns are made the same way, after the conversation so far. A model may forget t
 
 from __future__ import annotations
 
-import hashlib
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.data_generation.faults import faults
-from synthetic_instruction_tuner.data_generation.quotas import apportion, interleave
+from synthetic_instruction_tuner.data_generation.plan import Plan, derived_seed
 from synthetic_instruction_tuner.data_generation.steering import system_prompt
 from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
 from synthetic_instruction_tuner.records import Message, Record
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 Examine = Callable[[Sequence[Record]], None]
 """Called with the records of a batch when they have instructions and no responses yet; may raise."""
-_GOLDEN = 0.6180339887498949  # its multiples spread evenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +62,7 @@ class MagpieGenerator:
         self.config, self.template, self.engine = config, template, engine
         self.seed, self.model_name, self.revision = seed, model_name, revision
         self._stops = template.thinking_stop_ids() if config.thinking else template.stop_ids
-        self._plan = fixed_plan(config)
-        self._topic_block: tuple[tuple[Any, ...], list[str]] = ((), [])
+        self._plan = Plan(config, seed)
 
     def batches(self, count: int) -> list[range]:
         """Returns the record numbers of each batch: fixed ranges, so that a resumed run makes the same ones."""
@@ -107,35 +103,8 @@ class MagpieGenerator:
         return [draft.record for draft in drafts]
 
     def domain(self, number: int) -> str | None:
-        """Returns the domain of a record, None for the model's own mix.
-
-        Among the first `count` records each domain has exactly its share (largest remainder), evenly spread; later
-        ones go on in the same proportions.
-        """
-        if not self.config.domains:
-            return None
-        if number < len(self._plan):
-            return self._plan[number]
-        shares = domain_shares(self.config)
-        point = (number * _GOLDEN % 1) * sum(shares.values())
-        for name, share in shares.items():
-            if point < share:
-                return name
-            point -= share
-        return next(iter(shares))
-
-    def topic(self, number: int, domain: str | None) -> str | None:
-        """Returns the seed topic of a record, or None: all topics in turn, in an order of their own each time."""
-        own = self.config.domains[domain].topics if domain else ()
-        topics = own or self.config.topics
-        if not topics:
-            return None
-        key = (topics, number // len(topics))
-        if self._topic_block[0] != key:
-            order = list(topics)
-            random.Random(derived_seed(self.seed, key[1], "topics")).shuffle(order)
-            self._topic_block = (key, order)
-        return self._topic_block[1][number % len(topics)]
+        """Returns the domain of a record, None for the model's own mix; see `Plan`."""
+        return self._plan.domain(number)
 
     def _first_instructions(
         self, numbers: Sequence[int], domains: Sequence[str | None], done: Done | None
@@ -155,7 +124,7 @@ class MagpieGenerator:
 
     def _draft(self, number: int, domain: str | None) -> _Draft:
         settings = self.config.domains.get(domain) if domain else None
-        topic = self.topic(number, domain)
+        topic = self._plan.topic(number, domain)
         language = (settings.language if settings else "") or self.config.language
         steering = system_prompt(settings.system if settings else None, topic, language)
         provenance: dict[str, Any] = {
@@ -273,25 +242,6 @@ class MagpieGenerator:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
         )
-
-
-def domain_shares(config: GenerateConfig) -> dict[str | None, float]:
-    """Returns the relative share of each domain, and under None that of the model's own mix."""
-    if not config.domains:
-        return {None: 1.0}
-    shares: dict[str | None, float] = {name: domain.share for name, domain in config.domains.items()}
-    return shares | ({None: config.undirected_share} if config.undirected_share else {})
-
-
-def fixed_plan(config: GenerateConfig) -> list[str | None]:
-    """Returns the domain of each of the `count` records; empty where there are no domains."""
-    return interleave(apportion(config.count, domain_shares(config))) if config.domains else []
-
-
-def derived_seed(seed: int, number: int, step: str) -> int:
-    """Returns the 63-bit seed of one text: a hash of the run's seed, the record's number and the step's name."""
-    digest = hashlib.blake2b(f"{seed}:{number}:{step}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 def _so_far(record: Record) -> tuple[Message, ...]:

@@ -15,7 +15,7 @@ from ..filtering.quality_filter import QualityFilter
 from ..filtering.verdict import Judgement
 from ..records import Record
 from ..settings import FilterConfig, GenerateConfig
-from .magpie_generator import domain_shares
+from .plan import domain_shares
 from .quotas import apportion, interleave
 
 SPARE = 1.1  # records written per record that the yield says is needed
