@@ -160,6 +160,12 @@ def test_it_stops_where_nothing_new_comes(run: Run, engine: FakeEngine) -> None:
     assert "temperature" in found["target"]["explanation"]
 
 
+def test_giving_up_can_be_switched_off(run: Run, engine: FakeEngine) -> None:
+    engine.write = lambda request: sentence(request.seed % 20 if is_question(request) else request.seed)
+    found = run("generate.count=200", "generate.until_kept=100", "generate.patience=16", "generate.exhausted_below=0")
+    assert len(found["rows"]) == 200 and "are written" in found["note"] and "exhausted" not in found["note"]
+
+
 def test_only_the_exhausted_domain_is_given_up(run: Run, engine: FakeEngine) -> None:
     def write(request: Request) -> str:
         dull = "mathematics" in str(TOKENIZER.decode(list(request.prompt_ids)))
