@@ -127,7 +127,7 @@ def _line(row: Row) -> bytes:
 def _column(values: list[Any]) -> pa.Array:
     import pyarrow as pa
 
-    values = [storable(value) for value in values]
+    values = [_storable(value) for value in values]
     if any(isinstance(v, list) for v in values) and not any(values):  # nothing to see the type from
         return pa.array(values, pa.list_(pa.struct({"role": pa.string(), "content": pa.string()})))
     if all(value is None for value in values):
@@ -138,12 +138,12 @@ def _column(values: list[Any]) -> pa.Array:
         return pa.array([v if v is None or isinstance(v, str) else json.dumps(v) for v in values], pa.string())
 
 
-def storable(value: Any) -> Any:
-    """Returns the value as a Parquet column can hold it."""
+def _storable(value: Any) -> Any:
+    """The value as a Parquet column can hold it."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, Mapping):
         return json.dumps(value, sort_keys=True)
     if isinstance(value, (list, tuple)):
-        return [{k: storable(v) for k, v in e.items()} if isinstance(e, Mapping) else storable(e) for e in value]
+        return [{k: _storable(v) for k, v in e.items()} if isinstance(e, Mapping) else _storable(e) for e in value]
     return value

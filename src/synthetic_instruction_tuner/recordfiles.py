@@ -13,19 +13,18 @@ A row that is none of these is no reason to stop: it is collected with its file 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .atomicfiles import Row, atomic_file, storable, write_json, write_jsonl, write_parquet
+from .atomicfiles import Row, write_json, write_jsonl, write_parquet
 from .errors import UserError
 from .records import Record
 from .recordshapes import ShapeError, record_from_row
 
-__all__ = ["Malformed", "export_records", "export_rows", "read_records", "write_json", "write_jsonl", "write_parquet"]
+__all__ = ["Malformed", "export_rows", "read_records", "write_json", "write_jsonl", "write_parquet"]
 
-GROUP_ROWS = 2048  # records in a row group of Parquet, held in memory at once
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
 
 
@@ -150,40 +149,6 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
                     yield number, row, str(row)[:200]
     except pa.ArrowException as error:
         raise UserError(f"The file {file} is not valid Parquet.", " ".join(str(error).split())[:200]) from None
-
-
-def export_records(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
-    """Writes records, given as plain values, as JSON to the path and as Parquet beside it; returns their number.
-
-    Both files are written row by row, so that any number of records takes the same memory.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    turns = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
-    kinds = {"history": turns}
-    schema = pa.schema([(f.name, kinds.get(f.name, pa.string())) for f in fields(Record)])
-    group: list[dict[str, Any]] = []
-    with (
-        atomic_file(path.with_suffix(".parquet")) as stream,
-        pq.ParquetWriter(stream, schema, compression="zstd") as table,
-    ):
-
-        def flush() -> None:
-            table.write_table(pa.Table.from_pylist(group, schema=schema))
-            group.clear()
-
-        def passed_on() -> Iterator[Mapping[str, Any]]:
-            for row in rows:
-                group.append({name: storable(value) for name, value in row.items()})
-                if len(group) == GROUP_ROWS:
-                    flush()
-                yield row
-
-        count = write_json(path, passed_on())
-        if group or not count:
-            flush()
-    return count
 
 
 def export_rows(rows: Sequence[Row], path: Path) -> None:

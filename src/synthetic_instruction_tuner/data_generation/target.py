@@ -22,20 +22,33 @@ SPARE = 1.1  # records written per record that the yield says is needed
 
 
 class Judge:
-    """The quality filter, one record at a time: what it says of a record depends on those before it."""
+    """The quality filter, batch by batch: what it says of a record depends on those before it.
+
+    Rules that need a model of their own say nothing here; they are for the filter's stage.
+    """
 
     def __init__(self, config: FilterConfig) -> None:
-        self._waiting: deque[Record] = deque()
-        self._judgements = QualityFilter(config).judge(self._feed())
+        rules = QualityFilter(config)
+        rules.rules = [rule for rule in rules.rules if not getattr(rule, "needs_model", False)]
+        self._waiting = _Waiting()
+        self._judgements = rules.judge(self._waiting)
 
-    def __call__(self, record: Record) -> Judgement:
-        """Returns the judgement on the next record."""
-        self._waiting.append(record)
-        return next(self._judgements)
+    def __call__(self, records: Sequence[Record]) -> list[Judgement]:
+        """Returns the judgements on the next records."""
+        self._waiting.extend(records)
+        return [next(self._judgements) for _ in records]
 
-    def _feed(self) -> Iterator[Record]:
-        while self._waiting:
-            yield self._waiting.popleft()
+
+class _Waiting(deque[Record]):
+    """Records that wait to be judged. Its iterator ends where they do, and goes on when more have come."""
+
+    def __iter__(self) -> Iterator[Record]:
+        return self
+
+    def __next__(self) -> Record:
+        if not self:
+            raise StopIteration
+        return self.popleft()
 
 
 @dataclass(slots=True)
@@ -92,9 +105,8 @@ class Target:
     def take(self, records: Sequence[Record]) -> int:
         """Judges a batch; returns how many of it count towards the goal."""
         before = self.kept
-        for record in records:
-            tally, judgement = self.tallies[record.domain], self._judge(record)
-            failure = judgement.first_failure
+        for record, judgement in zip(records, self._judge(records), strict=True):
+            tally, failure = self.tallies[record.domain], judgement.first_failure
             tally.made += 1
             tally.kept += failure is None
             if failure is not None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import Config, fingerprint
 from ..folder import RunFolder
 from ..modelfiles import identity
-from ..recordfiles import export_records
+from ..recordfiles import export_rows
 from ..records import Record
 from ..store import Row
 from .context import Context, Outcome, Stage
@@ -50,22 +50,32 @@ def run(ctx: Context) -> Outcome:
     with _Writer(ctx, unit, target) as writer:
         for batch in _batches(ctx.config, target):
             writer.bring(batch)
-    empty = 0
-
-    def rows() -> Iterator[Row]:
-        nonlocal empty
-        for row in ctx.store.rows(unit):
-            empty += not row["instruction"] or not row["response"]
-            yield row
-
-    count = export_records(rows(), ctx.folder.raw)
+    rows = _Rows(ctx, unit)
+    export_rows(rows, ctx.folder.raw)
+    empty = sum(not row["instruction"] or not row["response"] for row in rows)
     notes = [f"{empty} empty"] if empty else []
     if target is not None:
         ctx.store.measure("generate_target", target.to_json())
         if reason := target.explanation():
             ctx.display.say(f"  stopped early: {reason}", style="bold")
         notes.append(target.explanation() or f"{target.kept:,} pass the filter")
-    return Outcome(ctx.store.unit_digest(unit), None, count, "; ".join(notes))
+    return Outcome(ctx.store.unit_digest(unit), None, len(rows), "; ".join(notes))
+
+
+class _Rows(Sequence[Row]):
+    """A unit's rows, read from the store anew each time: never all in memory."""
+
+    def __init__(self, ctx: Context, unit: str) -> None:
+        self._store, self._unit = ctx.store, unit
+
+    def __len__(self) -> int:
+        return self._store.row_count(self._unit)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._store.rows(self._unit)
+
+    def __getitem__(self, place: Any) -> Any:
+        raise TypeError("rows are read in order")
 
 
 def _batches(config: Config, target: Target | None) -> Iterator[_Batch]:
