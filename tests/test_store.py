@@ -97,6 +97,23 @@ def test_a_batch_without_rows_is_done_too(path: Path) -> None:
     assert store.drop_damaged() == []
 
 
+def test_a_batch_is_taken_over_as_it_is(path: Path) -> None:
+    store = filled(path)
+    store.adopt_batch("unit", "other:key", 2)
+    assert store.batch_rows("other:key", 2) == store.batch_rows("unit", 2) == batch(2)
+    assert store.batch_sizes("other:key") == {2: len(batch(2))} and store.batch_sizes("unit").keys() == set(range(5))
+    store.drop_unit("unit")
+    assert list(store.rows("other:key")) == batch(2)
+    with pytest.raises(RunError):
+        store.batch_rows("other:key", 3)
+    store.close()
+    edit(path, "UPDATE rows SET payload = '{}' WHERE unit = 'other:key' AND position = 0")
+    store = Store.open(path)
+    with pytest.raises(RunError):
+        store.batch_rows("other:key", 2)
+    store.close()
+
+
 def test_units_are_dropped_by_prefix(path: Path) -> None:
     store = Store.open(path)
     for unit in ("sft:a", "sft:b:c", "sft_:a", "dpo:sft:a", "s%t:x"):

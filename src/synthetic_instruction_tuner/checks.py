@@ -77,6 +77,24 @@ def _template_fault(model: ModelConfig) -> str | None:
     return None
 
 
+def check_languages(config: Config) -> Check:
+    """Returns whether the filter lets the languages through that are generated."""
+    from .data_generation.languages import language_code
+
+    generate, wanted = config.generate, config.filter.language
+    asked = {d.language or generate.language for d in generate.domains.values()} or {generate.language}
+    other = sorted(language for language in asked if language and language_code(language) not in (wanted, None))
+    only = language_code(other[0]) if len(other) == 1 and len(asked) == 1 else "''"
+    return Check(
+        "languages",
+        not wanted or not other,
+        f"generate asks for {', '.join(other)}, filter.language is {wanted}: those records would be dropped"
+        if wanted and other
+        else "what is generated passes filter.language",
+        f"Add --set filter.language={only}",
+    )
+
+
 def check_disk(config: Config, folder: RunFolder) -> Check:
     """Returns whether the run's folder has room for what a run writes."""
     place = folder.root
@@ -110,7 +128,7 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
         check_places(config.filter.contamination)
     choose_dtype(hardware, config.engine.dtype)
     choose_device(hardware, config.engine.device)
-    bad = [c for c in (*check_models(config, until), check_disk(config, folder)) if not c.ok]
+    bad = [c for c in (*check_models(config, until), check_languages(config), check_disk(config, folder)) if not c.ok]
     if bad:
         more = f" ({len(bad) - 1} more: see 'sit doctor')" if len(bad) > 1 else ""
         raise UserError(f"The run cannot start: {bad[0].name} is not ready.{more}", bad[0].found, bad[0].fix)

@@ -55,7 +55,12 @@ class Config(Section):
         ev = self.evaluate
         return self.model_copy(
             update={
-                "generate": self.generate.model_copy(update={"count": min(n, self.generate.count)}),
+                "generate": self.generate.model_copy(
+                    update={
+                        "count": min(n, self.generate.count),
+                        "until_kept": self.generate.until_kept and min(n, self.generate.until_kept),
+                    }
+                ),
                 "filter": self.filter.model_copy(update={"keep": min(n, self.filter.keep or n)}),
                 "prefer": self.prefer.model_copy(update={"pairs": min(n, self.prefer.pairs)}),
                 "evaluate": ev.model_copy(

@@ -76,12 +76,18 @@ def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
     ]
 
 
+def planned_pairs(config: Config) -> int:
+    """Returns how many pairs will be written, as far as it can be known before."""
+    goal, count = config.generate.until_kept, config.generate.count
+    return count if goal is None else min(count, round(goal / KEPT_SHARE))
+
+
 class _Work:
     """Sums up the passes of each stage."""
 
     def __init__(self, config: Config, speed: Speed, width: int) -> None:
         self.config, self.speed, self.width = config, speed, width
-        passed = round(config.generate.count * KEPT_SHARE)
+        passed = round(planned_pairs(config) * KEPT_SHARE)
         self.kept = min(passed, config.filter.keep or passed)
         self.base_gb = 0.6  # the interpreter and its libraries
 
@@ -90,14 +96,16 @@ class _Work:
         seconds = IMPORT_SECONDS + self.load(model)
         asked = INSTRUCTION_SHARE * settings.instruction.max_new_tokens
         answered = ANSWER_SHARE * settings.response.max_new_tokens
-        seconds += self.decode(model, settings.count, asked, settings.batch)
-        seconds += self.decode(model, settings.count, answered, settings.batch)
-        limit = settings.instruction.max_new_tokens + settings.response.max_new_tokens
-        detail = f"{settings.count:,} pairs with {model.name}"
+        pairs = planned_pairs(self.config)
+        texts = pairs * settings.turns
+        seconds += self.decode(model, texts, asked, settings.batch)
+        seconds += self.decode(model, texts, answered, settings.batch)
+        limit = settings.turns * (settings.instruction.max_new_tokens + settings.response.max_new_tokens)
+        detail = f"{pairs:,} pairs with {model.name}"
         return StageEstimate("generate", seconds, self.memory(model, limit), detail)
 
     def filter(self) -> StageEstimate:
-        settings, pairs = self.config.filter, self.config.generate.count
+        settings, pairs = self.config.filter, planned_pairs(self.config)
         seconds, memory, detail = 0.3 + pairs / 1500, 0.3, f"{pairs:,} pairs, every rule"
         asked = INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens
         length = asked + ANSWER_SHARE * self.config.generate.response.max_new_tokens

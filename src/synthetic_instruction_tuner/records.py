@@ -37,6 +37,7 @@ class Record:
         history: earlier user and assistant turns, oldest first; empty for single-turn records.
         domain: the name of the domain whose system prompt steered the generator, if any.
         provenance: how the record came to be (model, sampling, seed, finish reasons), as plain JSON values.
+        thinking: what a thinking model thought before the response, if it was let to.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Record:
     history: tuple[Message, ...] = ()
     domain: str | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    thinking: str | None = None
 
     def prompt_messages(self) -> list[Message]:
         """Returns the conversation up to and including the instruction."""

@@ -144,6 +144,30 @@ class Store:
         """Returns the numbers of the unit's committed batches."""
         return {n for (n,) in self._read("SELECT number FROM batches WHERE unit = ?", unit)}
 
+    def batch_sizes(self, unit: str) -> dict[int, int]:
+        """Returns the number of rows of each committed batch."""
+        return dict(self._read("SELECT number, rows FROM batches WHERE unit = ?", unit))
+
+    def batch_rows(self, unit: str, number: int) -> list[Row]:
+        """Returns one batch's rows in order.
+
+        Raises:
+            RunError: the batch is not there, or not what was committed.
+        """
+        found = self._read("SELECT digest FROM batches WHERE unit = ? AND number = ?", unit, number)
+        payloads = self._payloads(unit, number)
+        if not found or _digest(payloads) != found[0][0]:
+            raise damaged(self.path, f"batch {number} of {unit} is not what was written")
+        return [json.loads(payload) for payload in payloads]
+
+    def adopt_batch(self, source: str, unit: str, number: int) -> None:
+        """Commits another unit's batch, as it is, as this unit's batch of the same number."""
+        with self._transaction():
+            for table, columns in (("batches", "number, rows, digest, seconds"), ("rows", "batch, position, payload")):
+                place = columns.partition(",")[0]
+                query = f"INSERT INTO {table} SELECT ?, {columns} FROM {table} WHERE unit = ? AND {place} = ?"
+                self._db.execute(query, (unit, source, number))
+
     def row_count(self, unit: str) -> int:
         """Returns how many rows the unit has."""
         return int(self._read("SELECT coalesce(sum(rows), 0) FROM batches WHERE unit = ?", unit)[0][0])

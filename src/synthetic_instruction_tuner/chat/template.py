@@ -2,33 +2,22 @@
 
 A conversation is rendered with marker words in place of the messages and split at them. What stands before the user's
 marker is the pre-query text that Magpie samples instructions from (Xu et al., 2024, section 2); what stands before the
-assistant's marker is the prompt; the first special token after a marker ends that turn. Text goes to token ids without
-the tokenizer's own special tokens, so that no second BOS comes in.
+assistant's marker is the prompt; the first special token after a marker ends that turn. See `turns`, which does that.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from synthetic_instruction_tuner.chat.rendering import Renderer, unusable
+from synthetic_instruction_tuner.chat.thinking import think_marks
+from synthetic_instruction_tuner.chat.turns import PLAIN_FIX, SystemStyle, Turns
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
 
-_USER, _ANSWER, _NEXT, _SYSTEM = "zqUserTextqz", "zqAnswerTextqz", "zqNextTextqz", "zqSystemTextqz"
-_OTHER_USER = "zqOther assistant\nline: two?qz"
-_DATE = "26 Jul 2024"
-_FIXED_DATE = "{%- macro strftime_now(format) -%}" + _DATE + "{%- endmacro -%}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Turns:
-    """The fixed text around the two turns of a conversation."""
-
-    before_user: str
-    before_answer: str
-    after_answer: str
-    between_turns: str
+_BEGINNINGS = ("What", "a", "1", "(", "\u00e9")  # whatever a message begins with, the tokens before it are the same
 
 
 class ChatTemplate:
@@ -36,34 +25,42 @@ class ChatTemplate:
 
     Attributes:
         tokenizer: the tokenizer that it was made from.
+        fingerprint: a hash of the template's source.
         stop_ids: any of these ends a turn: of the user, of the assistant, or the whole text.
         end_of_turn_ids: what the model has to write after its answer; trained as part of it.
         cut_text: plain text that ends a user's turn where the template has no special token for it; else empty.
+        answer_cut_text: the same for an answer: the next turn's start.
+        system_style: what the template does with system prompts; see `Turns`.
+        thinks: the marks around the model's thoughts, or None.
+        opens_thoughts: whether the prompt for a thinking model opens its thoughts, so that it does not itself.
     """
 
     def __init__(self, tokenizer: Any, parts: bool, extra_stops: Sequence[int] = ()) -> None:
-        self.tokenizer, self._parts = tokenizer, parts
-        # A fixed date: the same conversation has the same ids tomorrow.
-        source = tokenizer.get_chat_template()
-        self._source = _FIXED_DATE + source if "strftime_now" in source else source
-        self._special = set(tokenizer.added_tokens_decoder) | set(tokenizer.all_special_ids)
-        bos = tokenizer.bos_token_id
-        self._bos = bos if bos is not None and tokenizer.encode("a")[:1] == [bos] else None
-        turns = self._turns()
-        asked = self._render([Message("user", _USER)], generation=True)
-        gap = turns.before_answer.removeprefix(asked)
+        self.tokenizer = tokenizer
+        self._text = Renderer(tokenizer, parts)
+        self.fingerprint = hashlib.sha256(self._text.source.encode("utf-8", "replace")).hexdigest()[:16]
+        turns = self._turns = Turns(self._text)
+        self.system_style: SystemStyle = turns.system_style
+        gap = turns.before_answer.removeprefix(turns.asked)
         # A template without a generation prompt, or whose prompt opens a thinking block that its answers do not have,
         # is prompted with what stands before a real answer.
-        self._asks = turns.before_answer.startswith(asked) and not gap.strip()
+        self._asks = turns.before_answer.startswith(turns.asked) and not gap.strip()
         self._gap = gap if self._asks else ""
         self._end_text, self.end_of_turn_ids = self._end(turns)
-        after_user = turns.before_answer.partition(_USER)[2]
-        user_end = self._first_special(after_user)
-        self.cut_text = "" if user_end is not None else after_user.strip()
-        eos = tokenizer.eos_token_id
-        stops = {*self.end_of_turn_ids[-1:], *extra_stops, user_end, eos} - {None}
-        self.stop_ids: tuple[int, ...] = tuple(sorted(stops))
-        self._queries: dict[Any, list[int]] = {}
+        user_end = self._text.first_special(turns.after_user)
+        self.cut_text = "" if user_end else turns.after_user.strip()
+        self._user_ends = bool(turns.after_user.strip())
+        self._user_tail = user_end[0].strip() if user_end else ""
+        ended = self._text.first_special(turns.after_answer) or self._text.first_special(turns.between_turns)
+        self.answer_cut_text = "" if ended else turns.between_turns.strip()
+        stops = {*self.end_of_turn_ids[-1:], *extra_stops, tokenizer.eos_token_id, user_end[1] if user_end else None}
+        self.stop_ids: tuple[int, ...] = tuple(sorted(stop for stop in stops if stop is not None))
+        self.thinks = think_marks(self._text)
+        self.opens_thoughts = False
+        if self.thinks and self.thinks.opening:
+            prompt = self._prompt_text([Message("user", "zq")], thinking=True)
+            self.opens_thoughts = prompt.rstrip().endswith(self.thinks.opening)
+        self._queries: dict[str | None, list[int]] = {}
 
     @classmethod
     def from_tokenizer(cls, tokenizer: Any, generation_config: Any = None) -> ChatTemplate:
@@ -93,115 +90,149 @@ class ChatTemplate:
                 raise error from None
 
     def pre_query_ids(self, system: str | None = None, history: Sequence[Message] = ()) -> list[int]:
-        """Returns everything up to where the user's next message starts."""
-        key = (system, *history)
-        if key not in self._queries:
-            start = [Message("system", system)] if system else []
-            text = self._split([*start, *history, Message("user", _USER)], _USER)[0]
-            if system and system.strip() not in text:
-                raise _no_system()
-            self._queries[key] = self._encode(text)
-        return list(self._queries[key])
+        """Returns everything up to where the user's next message starts.
 
-    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """Returns the conversation, which ends with the user's turn, up to where the assistant's answer starts."""
-        return self._encode(self._prompt_text(messages))
+        They are the ids that the conversation begins with whatever the message is. A space that would melt into the
+        message's first token is not among them: the model writes that token itself.
+
+        Raises:
+            UserError: the template has no place for the system prompt, or nothing marks a user's turn.
+        """
+        if not history and system in self._queries:
+            return list(self._queries[system])
+        start = [Message("system", system)] if system else []
+        text = self._turns.before_user([*start, *history, Message("user", "zq")])
+        self._require_system(system, text)
+        ids = _common_start([self._text.encode(text + beginning) for beginning in _BEGINNINGS])
+        if self._text.is_bare(ids):
+            cause = "nothing stands before the user's message, so that nothing makes a model write one"
+            raise unusable(cause, PLAIN_FIX)
+        if not self._user_ends:
+            raise unusable("nothing but white space ends a user's turn", PLAIN_FIX)
+        if not history and len(self._queries) < 1000:
+            self._queries[system] = ids
+        return list(ids)
+
+    def prompt_ids(self, messages: Sequence[Message], thinking: bool = False) -> list[int]:
+        """Returns the conversation, which ends with the user's turn, up to where the assistant's turn starts.
+
+        Args:
+            messages: the conversation.
+            thinking: up to where a thinking model begins to think, else up to where its answer starts.
+        """
+        return self._text.encode(self._prompt_text(messages, thinking))
 
     def training_ids(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
         """Returns the ids of prompt, last answer and end of turn, and True for each id of the latter two.
 
         The ids start with exactly `prompt_ids(messages[:-1])`: what a model is trained after is what it is asked with.
         """
-        prompt_text, answer = self._prompt_text(messages[:-1]), self._gap + messages[-1].content
-        prompt = self._encode(prompt_text)
-        end = self._end_text or ""
-        whole = self._encode(prompt_text + answer + end)
+        prompt_text = self._prompt_text(messages[:-1])
+        answer, end = self._gap + self._text.escape(messages[-1].content), self._end_text or ""
+        prompt = self._text.encode(prompt_text)
+        whole = self._text.encode(prompt_text + answer + end)
         if whole[: len(prompt)] != prompt:  # a token spans the border; a model that is asked never sees that token
-            whole = prompt + self.tokenizer.encode(answer + end, add_special_tokens=False)
+            whole = prompt + self._text.continued(answer + end)
         if not self._end_text:
             whole += self.end_of_turn_ids
         assert whole[: len(prompt)] == prompt
         return whole, [False] * len(prompt) + [True] * (len(whole) - len(prompt))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of a completion: no special tokens, no NUL, no lone surrogate, no outer whitespace."""
-        text = str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
-        return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "").strip()
+        """Returns the text of an answer: no thoughts, special tokens, NUL, lone surrogate or outer whitespace."""
+        return self.split_answer(ids)[1]
 
-    def _prompt_text(self, messages: Sequence[Message]) -> str:
+    def split_answer(self, ids: Sequence[int]) -> tuple[str, str]:
+        """Returns a thinking model's thoughts, empty where there are none, and its answer."""
+        thoughts = ""
+        if self.thinks:
+            thoughts, ids = self.thinks.split(self.tokenizer, ids)
+        answer = self._clean(ids)
+        if self.answer_cut_text:
+            answer = answer.partition(self.answer_cut_text)[0].strip()
+        return _storable(thoughts), answer
+
+    def decode_user(self, ids: Sequence[int]) -> tuple[str, bool]:
+        """Returns the text of a user's turn, and whether it ended at the plain text that ends such a turn."""
+        text, ended = self._clean(ids), False
+        if self.cut_text:
+            text, found, _ = text.partition(self.cut_text)
+            text, ended = text.strip(), bool(found)
+        if self._user_tail:  # what the template itself puts after every message
+            text = text.removesuffix(self._user_tail).strip()
+        return text, ended
+
+    def thinking_stop_ids(self) -> tuple[int, ...]:
+        """Returns the stops of a turn that begins with thoughts: those that only end the thoughts are not among them.
+
+        Raises:
+            UserError: the template shows no thoughts, or their end cannot be told from the turn's.
+        """
+        if self.thinks is None:
+            raise unusable("it has no place for thoughts", "Set generate.thinking: false.")
+        inside = set(self._text.continued(self.thinks.closing))
+        if inside.intersection(self.end_of_turn_ids[-1:]):
+            raise unusable("thoughts and answers end with the same token", "Set generate.thinking: false.")
+        return tuple(stop for stop in self.stop_ids if stop not in inside)
+
+    def describe(self) -> dict[str, str]:
+        """Returns what was derived, as texts for people."""
+        names = self.tokenizer.convert_ids_to_tokens
+        system = {
+            "own": "have their own place",
+            "folded": "refused by the template; put in front of the first message",
+            "dropped": "left out by the template",
+        }
+        return {
+            "before the user's message": repr(self.tokenizer.decode(self.pre_query_ids())),
+            "before the answer": repr(self.tokenizer.decode(self.prompt_ids([Message("user", "...")]))),
+            "end of turn": " ".join(map(str, names(self.end_of_turn_ids))),
+            "stops": " ".join(map(str, names(list(self.stop_ids)))),
+            "system prompts": system[self.system_style],
+            "thoughts": f"{self.thinks.opening} ... {self.thinks.closing}" if self.thinks else "none",
+        }
+
+    def _prompt_text(self, messages: Sequence[Message], thinking: bool = False) -> str:
         if not messages or messages[-1].role != "user":
             raise ValueError("a prompt ends with the user's turn")
-        if self._asks:
-            text = self._render(messages, generation=True)
+        arranged = self._turns.arranged(messages)
+        if self._asks or thinking:
+            text = self._text.render(arranged, generation=True, thinking=thinking)
         else:
-            text = self._split([*messages, Message("assistant", _ANSWER)], _ANSWER)[0]
-        system = messages[0].content.strip() if messages[0].role == "system" else ""
-        if system not in text:
-            raise _no_system()
+            text = self._text.split([*arranged, Message("assistant", "zq")], len(arranged))[0]
+        self._require_system(messages[0].content if messages[0].role == "system" else None, text)
         return text
 
-    def _turns(self) -> _Turns:
-        """Takes a two-turn conversation apart and checks that the parts fit other messages too."""
-        question, answer = Message("user", _USER), Message("assistant", _ANSWER)
-        before_user, _ = self._split([question], _USER)
-        before_answer, after_answer = self._split([question, answer], _ANSWER)
-        other = self._split([Message("user", _OTHER_USER), answer], _ANSWER)[0]
-        if not before_answer.startswith(before_user) or before_answer.replace(_USER, _OTHER_USER) != other:
-            raise _unusable("what surrounds a message depends on the message", "Use a model with a plain template.")
-        try:
-            between, _ = self._split([question, answer, Message("user", _NEXT)], _NEXT)
-        except UserError:
-            between = ""
-        return _Turns(before_user, before_answer, after_answer, between.rpartition(_ANSWER)[2])
+    def _require_system(self, system: str | None, text: str) -> None:
+        if system and self._text.escape(system).strip() not in text:
+            fix = "Use a model that takes system prompts, or no domains."
+            raise unusable("it leaves out the system prompt", fix)
 
-    def _end(self, turns: _Turns) -> tuple[str, list[int]]:
+    def _end(self, turns: Turns) -> tuple[str, list[int]]:
         """Returns the text after an answer up to its first special token, and its ids."""
         for text in (turns.after_answer, turns.between_turns):
-            ids = self.tokenizer.encode(text, add_special_tokens=False)
-            place = next((k for k, token in enumerate(ids) if token in self._special), None)
+            ids = self._text.continued(text)
+            place = next((k for k, token in enumerate(ids) if token in self._text.special), None)
             if place is not None:
                 special = self.tokenizer.convert_ids_to_tokens(ids[place])
                 head, found, _ = text.partition(special)
                 return (head + special if found else ""), ids[: place + 1]
         if self.tokenizer.eos_token_id is None:
-            raise _unusable("no special token ends the assistant's turn", "Use a tokenizer with an end-of-text token.")
+            raise unusable("no special token ends the assistant's turn", "Use a tokenizer with an end-of-text token.")
         return "", [self.tokenizer.eos_token_id]
 
-    def _first_special(self, text: str) -> int | None:
-        ids = self.tokenizer.encode(text, add_special_tokens=False)
-        return next((token for token in ids if token in self._special), None)
-
-    def _split(self, messages: Sequence[Message], marker: str) -> tuple[str, str]:
-        text = self._render(messages)
-        if text.count(marker) != 1:
-            raise _unusable(f"it shows a message {text.count(marker)} times", "Use a model with a plain chat template.")
-        before, _, after = text.partition(marker)
-        return before, after
-
-    def _render(self, messages: Sequence[Message], generation: bool = False) -> str:
-        turns: list[dict[str, Any]] = [m.as_dict() for m in messages]
-        if self._parts:
-            turns = [{"role": t["role"], "content": [{"type": "text", "text": t["content"]}]} for t in turns]
-        try:
-            return str(
-                self.tokenizer.apply_chat_template(
-                    turns, chat_template=self._source, tokenize=False, add_generation_prompt=generation,
-                    enable_thinking=False, date_string=_DATE,
-                )
-            )  # fmt: skip
-        except Exception as error:  # templates are programs; they raise whatever they like
-            roles = ", ".join(m.role for m in messages)
-            fix = "Use a model whose template takes these roles; without domains no system prompt is used."
-            raise _unusable(f"it refuses the turns {roles} ({error})", fix) from error
-
-    def _encode(self, text: str) -> list[int]:
-        ids = list(self.tokenizer.encode(text, add_special_tokens=False))
-        return [self._bos, *ids] if self._bos is not None and ids[:1] != [self._bos] else ids
+    def _clean(self, ids: Sequence[int]) -> str:
+        return _storable(str(self.tokenizer.decode(list(ids), skip_special_tokens=True)))
 
 
-def _no_system() -> UserError:
-    return _unusable("it leaves out the system prompt", "Use a model that takes system prompts, or no domains.")
+def _common_start(lists: Sequence[list[int]]) -> list[int]:
+    same = 0
+    for column in zip(*lists, strict=False):
+        if len(set(column)) > 1:
+            break
+        same += 1
+    return lists[0][:same]
 
 
-def _unusable(cause: str, fix: str) -> UserError:
-    return UserError("The model's chat template cannot be used.", cause, fix)
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "").strip()

@@ -6,12 +6,13 @@ import dataclasses
 import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..checks import Check, check_disk, check_models
+from ..checks import Check, check_disk, check_languages, check_models
 from ..config import Config
 from ..errors import UserError
 from ..folder import RunFolder
@@ -21,19 +22,32 @@ from .options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_
 
 HELP = """Check this machine: hardware, number format and why, disk, versions, and each model of the profile.
 
-Exit code 0 when a run can start, 1 when not. Nothing is downloaded and no weights are loaded."""
+With MODEL (nano:NAME, a folder or a Hub id): load that model, show what its chat template says, let it write 16
+instructions, and say how many are usable.
+
+Exit code 0 when a run can start, 1 when not. Without MODEL nothing is downloaded and no weights are loaded."""
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
 
 
 def doctor(
+    model: Annotated[str | None, typer.Argument(help="A model to try as the generator.")] = None,
     profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
     run_dir: RunDir = None,
     as_json: Json = False,
+    probes: Annotated[int, typer.Option("--probes", min=1, help="How many instructions MODEL writes.")] = 16,
 ) -> None:
     """Prints the findings."""
+    if model is not None:
+        from .model_doctor import doctor_model, for_model
+
+        overrides = [f"models.generator={json.dumps(model)}", *(set_ or [])]
+        chosen = profile is not None or config is not None or any("instruction" in text for text in overrides[1:])
+        if not doctor_model(for_model(configuration(profile, config, overrides, None), chosen), probes, as_json):
+            raise typer.Exit(1)
+        return
     resolved = configuration(profile, config, set_, None, run_dir)
     checks = examine(resolved, run_folder(resolved, run_dir))
     ready = all(check.ok for check in checks)
@@ -54,6 +68,7 @@ def examine(config: Config, folder: RunFolder) -> list[Check]:
         _memory(config, hardware),
         _versions(),
         check_disk(config, folder),
+        check_languages(config),
         *check_models(config),
     ]
 

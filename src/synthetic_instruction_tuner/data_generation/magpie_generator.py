@@ -1,133 +1,254 @@
 """Magpie: an aligned chat model, shown only the start of a user's turn, writes an instruction; then it answers it.
 
-Source: Xu et al., "Magpie: Alignment Data Synthesis from Scratch by Prompting Aligned LLMs with Nothing", 2024.
+Source: Xu et al., "Magpie: Alignment Data Synthesis from Scratch by Prompting Aligned LLMs with Nothing", 2024. Further
+turns are made the same way, after the conversation so far. A model may forget there that it is the user's turn (section
+2.2); such a turn is asked for once more, and if it is no better the conversation ends before it.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from synthetic_instruction_tuner.data_generation.faults import faults
+from synthetic_instruction_tuner.data_generation.plan import Plan, derived_seed
+from synthetic_instruction_tuner.data_generation.steering import system_prompt
 from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
-from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.settings import GenerateConfig, SamplingConfig
+from synthetic_instruction_tuner.records import Message, Record
+from synthetic_instruction_tuner.settings import GenerateConfig, SamplingChange, SamplingConfig
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
 
+Examine = Callable[[Sequence[Record]], None]
+"""Called with the records of a batch when they have instructions and no responses yet; may raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A conversation in the making: its record, and the system prompt that steers it."""
+
+    number: int
+    record: Record
+    steering: str | None
+
 
 class MagpieGenerator:
-    """Writes instruction-response records. Record number n depends on the seed, n and the model, on nothing else.
+    """Writes instruction-response records. Record number n depends on the seed, n, its domain and the model alone.
 
     Args:
-        config: how many, how sampled, which domains.
+        config: how many, how sampled, which domains, languages, topics and turns.
         template: the generator's chat template.
         engine: runs the generator.
         seed: the run's seed.
         model_name: goes into the records' provenance.
+        revision: what tells the model's weights from others of that name; for the provenance too.
+
+    Raises:
+        UserError: thoughts are wanted of a model that has none.
     """
 
     def __init__(
-        self, config: GenerateConfig, template: ChatTemplate, engine: Engine, *, seed: int, model_name: str = ""
+        self,
+        config: GenerateConfig,
+        template: ChatTemplate,
+        engine: Engine,
+        *,
+        seed: int,
+        model_name: str = "",
+        revision: str | None = None,
     ) -> None:
         self.config, self.template, self.engine = config, template, engine
-        self.seed, self.model_name = seed, model_name
+        self.seed, self.model_name, self.revision = seed, model_name, revision
+        self._stops = template.thinking_stop_ids() if config.thinking else template.stop_ids
+        self._plan = Plan(config, seed)
 
     def batches(self, count: int) -> list[range]:
         """Returns the record numbers of each batch: fixed ranges, so that a resumed run makes the same ones."""
         size = self.config.batch
         return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
-    def generate(self, numbers: Sequence[int], done: Done | None = None) -> list[Record]:
+    def generate(
+        self,
+        numbers: Sequence[int],
+        done: Done | None = None,
+        *,
+        domains: Sequence[str | None] | None = None,
+        examine: Examine | None = None,
+    ) -> list[Record]:
         """Returns the records with these numbers, in order.
 
         Empty and cut-off texts are kept as they are, with their finish reasons in the provenance: the filter judges. A
-        record without an instruction gets no response. `done` counts two texts per record.
+        record without an instruction gets no response.
+
+        Args:
+            numbers: which records.
+            done: counts texts, two per record and turn.
+            domains: the records' domains, instead of those that `domain` gives them.
+            examine: sees the first instructions before they are answered.
         """
-        domains = [self.domain(n) for n in numbers]
-        systems = [self.config.domains[d].system if d else None for d in domains]
-        asked = self.engine.generate(
-            [
-                self._request(self.template.pre_query_ids(system), self.config.instruction, n, "instruction")
-                for n, system in zip(numbers, systems, strict=True)
-            ],
-            done,
-        )
-        instructions = [self._instruction(completion) for completion in asked]
-        drafts = [
-            Record(
-                id=f"raw-{n:06d}",
-                instruction=text,
-                system=system,
-                domain=domain,
-                provenance=self._provenance(reason),
-            )
-            for n, (text, reason), system, domain in zip(numbers, instructions, systems, domains, strict=True)
-        ]
-        return self._answer(numbers, drafts, done)
+        chosen = [self.domain(n) for n in numbers] if domains is None else list(domains)
+        drafts = self._first_instructions(numbers, chosen, done)
+        if examine is not None:
+            examine([draft.record for draft in drafts])
+        drafts = self._answered(drafts, 1, done)
+        for turn in range(2, self.config.turns + 1):
+            drafts = self._continued(drafts, turn, done)
+        return [draft.record for draft in drafts]
+
+    def ask(self, numbers: Sequence[int], done: Done | None = None) -> list[Record]:
+        """Returns the records with these numbers without responses."""
+        drafts = self._first_instructions(numbers, [self.domain(n) for n in numbers], done)
+        return [draft.record for draft in drafts]
 
     def domain(self, number: int) -> str | None:
-        """Returns the domain of a record, None for the model's own mix: a hash of seed and number decides."""
-        if not self.config.domains:
-            return None
-        domains = self.config.domains.items()
-        shares = [*((name, d.share) for name, d in domains), (None, self.config.undirected_share)]
-        point = derived_seed(self.seed, number, "domain") / 2**63 * sum(share for _, share in shares)
-        for name, share in shares:
-            if point < share:
-                return name
-            point -= share
-        return shares[0][0]
+        """Returns the domain of a record, None for the model's own mix; see `Plan`."""
+        return self._plan.domain(number)
 
-    def _answer(self, numbers: Sequence[int], drafts: list[Record], done: Done | None) -> list[Record]:
-        wanted = [(n, record) for n, record in zip(numbers, drafts, strict=True) if record.instruction]
+    def _first_instructions(
+        self, numbers: Sequence[int], domains: Sequence[str | None], done: Done | None
+    ) -> list[_Draft]:
+        drafts = [self._draft(n, domain) for n, domain in zip(numbers, domains, strict=True)]
         requests = [
-            self._request(self.template.prompt_ids(record.prompt_messages()), self.config.response, n, "response")
-            for n, record in wanted
+            self._request(
+                self.template.pre_query_ids(draft.steering), self._sampling(draft, "instruction"), draft, "instruction"
+            )
+            for draft in drafts
         ]
-        if done is not None and len(wanted) < len(drafts):
-            done(len(drafts) - len(wanted))
-        written = zip(wanted, self.engine.generate(requests, done) if requests else [], strict=True)
-        answers = {record.id: completion for (_, record), completion in written}
-        return [_with_response(record, answers.get(record.id), self.template) for record in drafts]
+        completions = self.engine.generate(requests, done) if requests else []
+        return [
+            self._with_instruction(draft, *self._read(completion))
+            for draft, completion in zip(drafts, completions, strict=True)
+        ]
 
-    def _provenance(self, instruction_finish: str) -> dict[str, str | int | None]:
-        return {
+    def _draft(self, number: int, domain: str | None) -> _Draft:
+        settings = self.config.domains.get(domain) if domain else None
+        topic = self._plan.topic(number, domain)
+        language = (settings.language if settings else "") or self.config.language
+        steering = system_prompt(settings.system if settings else None, topic, language)
+        provenance: dict[str, Any] = {
             "model": self.model_name,
-            "instruction_finish": instruction_finish,
+            "revision": self.revision,
+            "template": self.template.fingerprint,
+            "instruction_finish": None,
             "response_finish": None,
             "seed": self.seed,
         }
+        record = Record(f"raw-{number:06d}", "", system=steering, domain=domain, provenance=provenance)
+        if steering and not self.config.keep_system:
+            record = replace(record, system=None, provenance=provenance | {"steered_by": steering})
+        draft = _Draft(number, record, steering)
+        facts: dict[str, Any] = {
+            f"{step}_sampling": self._sampling(draft, step).model_dump(mode="json")
+            for step in ("instruction", "response")
+        }
+        facts |= {"topic": topic} if topic else {}
+        facts |= {"language": language} if language else {}
+        return replace(draft, record=replace(record, provenance=record.provenance | facts))
 
-    def _instruction(self, completion: Completion) -> tuple[str, str]:
-        text, reason = self.template.decode(completion.token_ids), str(completion.finish_reason)
-        if self.template.cut_text:
-            text, found, _ = text.partition(self.template.cut_text)
-            text, reason = text.strip(), "stop" if found else reason
-        return text, reason
+    def _continued(self, drafts: list[_Draft], turn: int, done: Done | None) -> list[_Draft]:
+        """Adds a turn to the conversations that can go on; `done` counts the others' texts as well."""
+        going = [draft for draft in drafts if _goes_on(draft.record, turn)]
+        followed = {draft.number: draft for draft in self._follow_ups(going, turn, done)}
+        if done is not None and len(followed) < len(drafts):
+            done(2 * (len(drafts) - len(going)) + (len(going) - len(followed)))
+        answered = {d.number: d for d in self._answered(list(followed.values()), turn, done)} if followed else {}
+        return [answered.get(draft.number, draft) for draft in drafts]
 
-    def _request(self, prompt: Sequence[int], sampling: SamplingConfig, number: int, step: str) -> Request:
+    def _follow_ups(self, drafts: list[_Draft], turn: int, done: Done | None) -> list[_Draft]:
+        """Returns the conversations with their next question, without those in which none came."""
+        found: list[_Draft] = []
+        for attempt in range(2):
+            asked = [
+                self._request(
+                    self.template.pre_query_ids(draft.steering, _so_far(draft.record)),
+                    self._sampling(draft, "instruction"),
+                    draft,
+                    f"instruction:{turn}:{attempt}",
+                )
+                for draft in drafts
+            ]
+            completions = self.engine.generate(asked, done if attempt == 0 else None) if asked else []
+            again: list[_Draft] = []
+            for draft, completion in zip(drafts, completions, strict=True):
+                text, finish = self._read(completion)
+                earlier = [m.content for m in _so_far(draft.record)]
+                if faults(text, finish == "length", earlier):
+                    again.append(draft)
+                else:
+                    longer = replace(draft.record, history=_so_far(draft.record))
+                    found.append(self._with_instruction(replace(draft, record=longer), text, finish, turns=turn))
+            drafts = again
+        return sorted(found, key=lambda draft: draft.number)
+
+    def _answered(self, drafts: list[_Draft], turn: int, done: Done | None) -> list[_Draft]:
+        wanted = [draft for draft in drafts if draft.record.instruction]
+        step = "response" if turn == 1 else f"response:{turn}"
+        requests = [
+            self._request(
+                self.template.prompt_ids(draft.record.prompt_messages(), self.config.thinking),
+                self._sampling(draft, "response"),
+                draft,
+                step,
+                self._stops,
+            )
+            for draft in wanted
+        ]
+        if done is not None and len(wanted) < len(drafts):
+            done(len(drafts) - len(wanted))
+        completions = self.engine.generate(requests, done) if requests else []
+        records = {d.number: self._with_response(d, c) for d, c in zip(wanted, completions, strict=True)}
+        return [replace(d, record=records.get(d.number, d.record)) for d in drafts]
+
+    def _with_response(self, draft: _Draft, completion: Completion) -> Record:
+        thoughts, answer = self.template.split_answer(completion.token_ids)
+        opened = self.config.thinking and self.template.opens_thoughts
+        if opened and not thoughts and completion.finish_reason == "length":  # the thoughts never ended
+            thoughts, answer = answer, ""
+        provenance = draft.record.provenance | {"response_finish": completion.finish_reason}
+        kept = thoughts if self.config.thinking and thoughts else None
+        return replace(draft.record, response=answer, provenance=provenance, thinking=kept)
+
+    @staticmethod
+    def _with_instruction(draft: _Draft, text: str, finish: str, **facts: Any) -> _Draft:
+        provenance = draft.record.provenance | {"instruction_finish": finish} | facts
+        return replace(draft, record=replace(draft.record, instruction=text, response="", provenance=provenance))
+
+    def _read(self, completion: Completion) -> tuple[str, str]:
+        text, ended = self.template.decode_user(completion.token_ids)
+        return text, "stop" if ended else str(completion.finish_reason)
+
+    def _sampling(self, draft: _Draft, step: str) -> SamplingConfig:
+        general: SamplingConfig = getattr(self.config, step)
+        if draft.record.domain is None:
+            return general
+        change: SamplingChange = getattr(self.config.domains[draft.record.domain], step)
+        return general.model_copy(update=change.model_dump(exclude_none=True))
+
+    def _request(
+        self,
+        prompt: Sequence[int],
+        sampling: SamplingConfig,
+        draft: _Draft,
+        step: str,
+        stops: tuple[int, ...] | None = None,
+    ) -> Request:
         return Request(
             prompt_ids=tuple(prompt),
-            seed=derived_seed(self.seed, number, step),
+            seed=derived_seed(self.seed, draft.number, step),
             max_new_tokens=sampling.max_new_tokens,
-            stop_ids=self.template.stop_ids,
+            stop_ids=self.template.stop_ids if stops is None else stops,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
         )
 
 
-def derived_seed(seed: int, number: int, step: str) -> int:
-    """Returns the 63-bit seed of one text: a hash of the run's seed, the record's number and the step's name."""
-    digest = hashlib.blake2b(f"{seed}:{number}:{step}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+def _so_far(record: Record) -> tuple[Message, ...]:
+    return (*record.history, Message("user", record.instruction), Message("assistant", record.response))
 
 
-def _with_response(record: Record, completion: Completion | None, template: ChatTemplate) -> Record:
-    if completion is None:
-        return record
-    provenance = record.provenance | {"response_finish": completion.finish_reason}
-    return Record.from_json(
-        record.to_json() | {"response": template.decode(completion.token_ids), "provenance": provenance}
-    )
+def _goes_on(record: Record, turn: int) -> bool:
+    """Whether a conversation has all its turns so far, the last one whole."""
+    whole = record.provenance["instruction_finish"] == "stop" and record.provenance["response_finish"] == "stop"
+    return bool(record.response) and whole and len(record.history) == 2 * (turn - 2)

@@ -1,25 +1,37 @@
-"""Stage generate: Magpie pairs, committed batch by batch."""
+"""Stage generate: Magpie pairs, committed batch by batch.
+
+Which records a batch holds depends only on settings, seed and the batches before it. With `generate.until_kept` the
+filter's rules, used as a library, judge every batch as soon as it is there, and say what the next one must be. Batches
+that were written under other settings which do not change their texts (another count, other rules) are taken over.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..config import Config
+from ..config import Config, fingerprint
 from ..folder import RunFolder
 from ..modelfiles import identity
 from ..recordfiles import export_rows
+from ..records import Record
+from ..store import Row
 from .context import Context, Outcome, Stage
+
+if TYPE_CHECKING:
+    from ..data_generation.magpie_generator import MagpieGenerator
+    from ..data_generation.target import Target
+
+_Batch = tuple[int, range, list[str | None] | None]  # number, record numbers, their domains if they were chosen
+_GOAL = {"count", "until_kept", "exhausted_below", "patience", "min_healthy"}  # when to stop, not what to write
 
 
 def part(config: Config) -> dict[str, Any]:
     """Returns what the generated pairs depend on."""
-    return {
-        "generate": config.generate.model_dump(mode="json"),
-        "model": identity(config.models.generator),
-        "seed": config.seed,
-        "engine": config.engine.model_dump(mode="json"),
-    }
+    generate = config.generate.model_dump(mode="json", exclude={"min_healthy"})
+    return _source(config) | {"generate": generate} | _rules(config)
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
@@ -30,34 +42,166 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 def run(ctx: Context) -> Outcome:
     """Writes the instructions and their responses."""
     unit, settings = ctx.unit(), ctx.config.generate
-    ranges = list(enumerate(_batches(settings.count, settings.batch)))
-    have = ctx.store.batch_numbers(unit)
-    missing = [(number, numbers) for number, numbers in ranges if number not in have]
-    if missing:
-        _generate(ctx, unit, missing)
-    rows = list(ctx.store.rows(unit))
+    target = None
+    if settings.until_kept is not None:
+        from ..data_generation.target import Target
+
+        target = Target(settings, ctx.config.filter)
+    with _Writer(ctx, unit, target) as writer:
+        for batch in _batches(ctx.config, target):
+            writer.bring(batch)
+    rows = _Rows(ctx, unit)
     export_rows(rows, ctx.folder.raw)
     empty = sum(not row["instruction"] or not row["response"] for row in rows)
-    return Outcome(ctx.store.unit_digest(unit), None, len(rows), f"{empty} empty" if empty else "")
+    notes = [f"{empty} empty"] if empty else []
+    if target is not None:
+        ctx.store.measure("generate_target", target.to_json())
+        if reason := target.explanation():
+            ctx.display.say(f"  stopped early: {reason}", style="bold")
+        notes.append(target.explanation() or f"{target.kept:,} pass the filter")
+    return Outcome(ctx.store.unit_digest(unit), None, len(rows), "; ".join(notes))
 
 
-def _batches(count: int, size: int) -> list[range]:
-    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+class _Rows(Sequence[Row]):
+    """A unit's rows, read from the store anew each time: never all in memory."""
+
+    def __init__(self, ctx: Context, unit: str) -> None:
+        self._store, self._unit = ctx.store, unit
+
+    def __len__(self) -> int:
+        return self._store.row_count(self._unit)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._store.rows(self._unit)
+
+    def __getitem__(self, place: Any) -> Any:
+        raise TypeError("rows are read in order")
 
 
-def _generate(ctx: Context, unit: str, missing: list[tuple[int, range]]) -> None:
-    from ..data_generation.magpie_generator import MagpieGenerator
-
-    done = ctx.store.row_count(unit)
-    model, config = ctx.config.models.generator, ctx.config
-    with (
-        ctx.engine(model) as (engine, template),
-        ctx.display.task(f"writing with {model.name}", 2 * config.generate.count, "texts", 2 * done) as advance,
-    ):
-        generator = MagpieGenerator(config.generate, template, engine, seed=config.seed, model_name=model.name)
-        for number, numbers in missing:
-            records = generator.generate(numbers, done=advance)
-            ctx.commit(unit, number, [record.to_json() for record in records])
+def _batches(config: Config, target: Target | None) -> Iterator[_Batch]:
+    """Yields the batches; with a target, each must have been taken in before the next is asked for."""
+    count, size = config.generate.count, config.generate.batch
+    if target is None:
+        for number, start in enumerate(range(0, count, size)):
+            yield number, range(start, min(start + size, count)), None
+        return
+    number = start = 0
+    while domains := target.next_batch():
+        yield number, range(start, start + len(domains)), domains
+        number, start = number + 1, start + len(domains)
 
 
-STAGE = Stage("generate", "Generate: a chat model writes instructions and answers", (), part, outputs, run)
+class _Writer:
+    """Brings batches into the store: those that are there, those of an earlier key, else by the generator.
+
+    The generator is loaded when the first text is missing.
+    """
+
+    def __init__(self, ctx: Context, unit: str, target: Target | None) -> None:
+        self.ctx, self.unit, self.target = ctx, unit, target
+        self.have = ctx.store.batch_sizes(unit)
+        self.donors = {donor: ctx.store.batch_sizes(donor) for donor in _donors(ctx)}
+        self.stack = ExitStack()
+        self.generator: MagpieGenerator | None = None
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.stack.__exit__(*error)
+
+    def bring(self, batch: _Batch) -> None:
+        number, numbers, domains = batch
+        if number not in self.have:
+            donor = next((d for d, sizes in self.donors.items() if sizes.get(number) == len(numbers)), None)
+            if donor is not None:
+                self.ctx.store.adopt_batch(donor, self.unit, number)
+            else:
+                self._write(number, numbers, domains)
+            self.have[number] = len(numbers)
+        if self.target is not None:
+            rows = self.ctx.store.batch_rows(self.unit, number)
+            kept = self.target.take([Record.from_json(row) for row in rows])
+            if self.generator is not None:
+                self.advance(kept, self.target.yield_note())
+
+    def _write(self, number: int, numbers: range, domains: list[str | None] | None) -> None:
+        generator = self.generator = self.generator or self._open()
+        texts = 0
+
+        def done(n: int) -> None:
+            nonlocal texts
+            texts += n
+            if self.target is None:
+                self.advance(n)
+            else:
+                whole = 2 * len(numbers) * self.ctx.config.generate.turns
+                self.advance(0, f"{self.target.yield_note()}; {texts / whole:.0%} of the next {len(numbers)}")
+
+        check = self._check if number == 0 else None
+        records = generator.generate(numbers, done, domains=domains, examine=check)
+        self.ctx.commit(self.unit, number, [record.to_json() for record in records])
+
+    def _open(self) -> MagpieGenerator:
+        from ..data_generation.magpie_generator import MagpieGenerator
+        from ..data_generation.provenance import model_revision
+
+        config, model = self.ctx.config, self.ctx.config.models.generator
+        engine, template = self.stack.enter_context(self.ctx.engine(model))
+        label, settings = f"writing with {model.name}", config.generate
+        if self.target is None:
+            texts = 2 * settings.turns
+            task = self.ctx.display.task(label, texts * settings.count, "texts", texts * sum(self.have.values()))
+        else:
+            task = self.ctx.display.task(label, self.target.goal, "that pass", self.target.kept)
+        self.advance = self.stack.enter_context(task)
+        return MagpieGenerator(
+            settings, template, engine, seed=config.seed, model_name=model.name, revision=model_revision(model)
+        )
+
+    def _check(self, records: Sequence[Record]) -> None:
+        """Stops before anything is answered when the first instructions are no good."""
+        from ..data_generation.faults import PROBES, examine
+
+        probes = records[:PROBES]
+        cut = [record.provenance["instruction_finish"] == "length" for record in probes]
+        health = examine([record.instruction for record in probes], cut)
+        self.ctx.store.measure("generator_health", health.to_json())
+        if refusal := health.refusal(self.ctx.config.generate.min_healthy):
+            raise refusal
+
+
+def _donors(ctx: Context) -> list[str]:
+    """Returns the units of earlier keys whose batches hold what this key's would, and enters this key among them."""
+    name = f"generate_units:{_writing_key(ctx.config)}"
+    known: list[str] = ctx.store.measurement(name) or []
+    if ctx.unit() not in known:
+        ctx.store.measure(name, [*known, ctx.unit()])
+    return [unit for unit in reversed(known) if unit != ctx.unit()]
+
+
+def _writing_key(config: Config) -> str:
+    """Returns a hash of what a batch's texts depend on, given its number and how many records it has."""
+    generate = config.generate.model_dump(mode="json", exclude=_GOAL)
+    key: list[Any] = [STAGE.version, _source(config), generate]
+    if config.generate.domains:  # which record belongs to which domain depends on the goal
+        key += [config.generate.count, config.generate.until_kept, _rules(config)]
+    return fingerprint(*key)
+
+
+def _source(config: Config) -> dict[str, Any]:
+    return {
+        "model": identity(config.models.generator),
+        "seed": config.seed,
+        "engine": config.engine.model_dump(mode="json"),
+    }
+
+
+def _rules(config: Config) -> dict[str, Any]:
+    """What decides which records pass, where that decides how many are written."""
+    if config.generate.until_kept is None:
+        return {}
+    return {"filter": config.filter.model_dump(mode="json", exclude={"keep"})}
+
+
+STAGE = Stage("generate", "Generate: a chat model writes instructions and answers", (), part, outputs, run, version=2)

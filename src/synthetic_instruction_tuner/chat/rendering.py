@@ -1,0 +1,172 @@
+"""A conversation as text and as token ids, for one tokenizer's chat template.
+
+Messages are data: a template token that stands in a message ("<|im_end|>" typed by somebody) is encoded as the letters
+that it consists of and never ends a turn. To that end it is escaped before the template is rendered and spelled out
+afterwards. Text goes to token ids without the tokenizer's own special tokens, so that no second BOS comes in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.records import Message
+
+PROBLEM = "The model's chat template cannot be used."
+DATE = "26 Jul 2024"
+_FIXED_DATE = "{%- macro strftime_now(format) -%}" + DATE + "{%- endmacro -%}"
+_ESCAPE, _FIRST = "\U0010fffd", 0xF0000  # private-use characters: an escaped special token is _ESCAPE and its number
+# What a template's reasoning block is named in messages, and the switches that open or close it.
+_REASONING, _SWITCHES = ("reasoning_content", "thinking"), ("enable_thinking", "thinking")
+
+
+class Renderer:
+    """Renders and encodes conversations.
+
+    Args:
+        tokenizer: a tokenizer of transformers with a chat template.
+        parts: give messages as lists of parts, which templates of image models want.
+
+    Attributes:
+        special: ids of the tokens that are no text: special ones, and added ones that are not white space.
+    """
+
+    def __init__(self, tokenizer: Any, parts: bool = False) -> None:
+        self.tokenizer, self._parts = tokenizer, parts
+        try:
+            self.source = str(tokenizer.get_chat_template())
+        except ValueError as error:  # several named templates, none of them the default
+            fix = "Choose one of them as the model's chat_template (a .jinja file)."
+            raise unusable(" ".join(str(error).split())[:200], fix) from None
+        # A fixed date: the same conversation has the same ids tomorrow.
+        self._source = _FIXED_DATE + self.source if "strftime_now" in self.source else self.source
+        added = {i: token for i, token in tokenizer.added_tokens_decoder.items() if token.content.strip()}
+        self.special = frozenset(added) | frozenset(tokenizer.all_special_ids)
+        # Tokens that are added but not special, such as <think>, are text that a message may hold.
+        names = {t.content for t in added.values() if t.special} | {str(t) for t in tokenizer.all_special_tokens}
+        self._control = sorted(filter(str.strip, names), key=lambda name: (-len(name), name))
+        self._pattern = re.compile("|".join(map(re.escape, [_ESCAPE, *self._control])))
+        self._numbers = {name: chr(_FIRST + i) for i, name in enumerate([_ESCAPE, *self._control])}
+        self._bos = tokenizer.bos_token_id
+        self._adds_bos = self._bos is not None and list(tokenizer.encode("a"))[:1] == [self._bos]
+
+    def escape(self, text: str) -> str:
+        """Returns a message's text as `render` takes it: encodable, special tokens in it escaped."""
+        text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be encoded
+        return self._pattern.sub(lambda found: _ESCAPE + self._numbers[found[0]], text)
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        generation: bool = False,
+        thinking: bool = False,
+        reasoning: str | None = None,
+    ) -> str:
+        """Returns the text that the template makes of (escaped) messages.
+
+        Args:
+            generation: ask for the start of the assistant's turn.
+            thinking: let the assistant think first, where the template can say so.
+            reasoning: what the last message, an assistant's, was thought up with.
+
+        Raises:
+            UserError: the template refuses the messages.
+        """
+        turns: list[dict[str, Any]] = [m.as_dict() for m in messages]
+        if self._parts:
+            turns = [{"role": t["role"], "content": [{"type": "text", "text": t["content"]}]} for t in turns]
+        if reasoning is not None:
+            turns[-1] |= dict.fromkeys(_REASONING, reasoning)
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    turns, chat_template=self._source, tokenize=False, add_generation_prompt=generation,
+                    date_string=DATE, **dict.fromkeys(_SWITCHES, thinking),
+                )
+            )  # fmt: skip
+        except Exception as error:  # templates are programs; they raise whatever they like
+            roles, reason = ", ".join(m.role for m in messages), " ".join(str(error).split())[:200]
+            fix = "Use a model whose template takes these roles; without domains no system prompt is used."
+            raise Refused(PROBLEM, f"it refuses the turns {roles} ({reason})", fix) from error
+
+    def split(self, messages: Sequence[Message], number: int, **options: Any) -> tuple[str, str]:
+        """Returns the rendered text before and after the message with this number.
+
+        The message's own text does not matter: a marker stands in its place.
+        """
+        marker = free_marker(messages)
+        marked = [*messages[:number], Message(messages[number].role, marker), *messages[number + 1 :]]
+        text = self.render(marked, **options)
+        if text.count(marker) != 1:
+            role, times = messages[number].role, text.count(marker)
+            cause = f"it shows a message of the {role} {times} times" + (" or changes its letters" if not times else "")
+            raise unusable(cause, "Use a model with a plain chat template.")
+        before, _, after = text.partition(marker)
+        return before, after
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a rendered text from its start: one BOS where the model wants one, never two."""
+        ids = self.continued(text)
+        if self._adds_bos and ids[:1] != [self._bos]:
+            return [self._bos, *ids]
+        while self._bos is not None and ids[:2] == [self._bos] * 2:
+            del ids[0]
+        return ids
+
+    def continued(self, text: str) -> list[int]:
+        """Returns the ids of a later piece of a rendered text."""
+        if _ESCAPE not in text:
+            return list(self.tokenizer.encode(text, add_special_tokens=False))
+        first, *rest = text.split(_ESCAPE)
+        ids = list(self.tokenizer.encode(first, add_special_tokens=False)) if first else []
+        for piece in rest:
+            place = ord(piece[0]) - _FIRST if piece else -1
+            if 0 <= place <= len(self._control):
+                ids += self._spelled([_ESCAPE, *self._control][place])
+                piece = piece[1:]
+            if piece:
+                ids += self.tokenizer.encode(piece, add_special_tokens=False)
+        return ids
+
+    def is_bare(self, ids: Sequence[int]) -> bool:
+        """Whether there is nothing but a BOS."""
+        return not [i for i in ids if i != self._bos]
+
+    def name(self, token: int) -> str:
+        """Returns a token as text."""
+        return str(self.tokenizer.convert_ids_to_tokens(token))
+
+    def first_special(self, text: str) -> tuple[str, int] | None:
+        """Returns the first token in a text that is no text itself, with what stands before it; or None."""
+        for token in self.continued(text):
+            if token in self.special:
+                return text.partition(self.name(token))[0], token
+        return None
+
+    def _spelled(self, text: str) -> list[int]:
+        """The ids of a special token's letters."""
+        ids = list(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+        if not self.special.intersection(ids):
+            return ids
+        letters = [i for c in text for i in self.tokenizer.encode(c, add_special_tokens=False)]
+        return [i for i in letters if i not in self.special]
+
+
+class Refused(UserError):
+    """The template raised an error over the turns that it was given."""
+
+
+def free_marker(messages: Sequence[Message]) -> str:
+    """Returns a word that stands in none of the messages."""
+    number, texts = 0, [m.content for m in messages]
+    while any(f"zqText{number}qz" in text for text in texts):
+        number += 1
+    return f"zqText{number}qz"
+
+
+def unusable(cause: str, fix: str) -> UserError:
+    """Returns the error for a template that cannot be used."""
+    return UserError(PROBLEM, cause, fix)

@@ -1,0 +1,84 @@
+"""Where a thinking model's thoughts end and its answer begins, derived from its chat template.
+
+A template that takes reasoning shows it between two marks; rendering a message with reasoning finds them. Templates
+that only cut reasoning out of answers name the closing mark in their source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from synthetic_instruction_tuner.chat.rendering import Refused, Renderer
+from synthetic_instruction_tuner.records import Message
+
+_THOUGHT, _ANSWER = "zqThoughtqz", "zqAnswerqz"
+_KNOWN = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("[THINK]", "[/THINK]"),
+    ("<|channel>thought", "<channel|>"),
+)
+_PAIRS = (("</", "<"), ("[/", "["), ("<|END_", "<|START_"), ("<|end_", "<|start_"), ("<|/", "<|"))
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkMarks:
+    """The marks around a model's thoughts, without the white space beside them."""
+
+    opening: str
+    closing: str
+
+    def split(self, tokenizer: Any, ids: Sequence[int]) -> tuple[str, list[int]]:
+        """Returns the thoughts as raw text, and the ids of what follows them.
+
+        A text that opens its thoughts and never closes them is all thoughts. One without marks has none.
+        """
+        raw = _decode(tokenizer, ids)
+        if self.closing in raw:
+            low, high = 1, len(ids)  # fewest tokens that hold the closing mark
+            while low < high:
+                middle = (low + high) // 2
+                low, high = (low, middle) if self.closing in _decode(tokenizer, ids[:middle]) else (middle + 1, high)
+            thoughts, _, glued = _decode(tokenizer, ids[:low]).partition(self.closing)
+            if glued.strip():  # the last token holds the answer's first letters too
+                return self._open(thoughts), list(tokenizer.encode(glued, add_special_tokens=False)) + list(ids[low:])
+            return self._open(thoughts), list(ids[low:])
+        if self.opening and raw.lstrip().startswith(self.opening):
+            return self._open(raw), []
+        return "", list(ids)
+
+    def _open(self, text: str) -> str:
+        return text.strip().removeprefix(self.opening).strip() if self.opening else text.strip()
+
+
+def think_marks(renderer: Renderer) -> ThinkMarks | None:
+    """Returns the marks that the template sets around thoughts, or None where it knows of none."""
+    question, answer = Message("user", "zq"), Message("assistant", _ANSWER)
+    try:
+        asked = renderer.render([question], generation=True, thinking=True)
+        text = renderer.render([question, answer], thinking=True, reasoning=_THOUGHT)
+    except Refused:
+        return _named(renderer.source)
+    before, found, rest = text.partition(_THOUGHT)
+    between, answered, _ = rest.partition(_ANSWER)
+    if not found or not answered or not between.strip():
+        return _named(renderer.source)
+    closing = between.strip()
+    for end, start in _PAIRS:
+        if closing.startswith(end):
+            first = closing.partition(">" if end.startswith("<") else "]")
+            return ThinkMarks(start + (first[0] + first[1]).removeprefix(end), closing)
+    same = next(
+        (i for i, (a, b) in enumerate(zip(before, asked, strict=False)) if a != b), min(len(before), len(asked))
+    )
+    return ThinkMarks(before[same:].strip(), closing)
+
+
+def _named(source: str) -> ThinkMarks | None:
+    return next((ThinkMarks(start, end) for start, end in _KNOWN if end in source), None)
+
+
+def _decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    return str(tokenizer.decode(list(ids), skip_special_tokens=False))

@@ -1,0 +1,118 @@
+"""Takes a chat template apart: the fixed text around the turns of a conversation, and how it takes system prompts.
+
+What is found is checked with other messages, among them one with line breaks, braces and role names. A template that
+does something else with them is refused, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from synthetic_instruction_tuner.chat.rendering import Refused, Renderer, unusable
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.records import Message
+
+PLAIN_FIX = "Use a model with a plain chat template."
+_QUESTION, _ANSWER, _SYSTEM = "zqQuestionqz", "zqReplyqz", "zqSystemqz"
+_ODD = "zqOther assistant\nline: 2?\n\nSystem: user {{ x }}qz"
+_DEFAULT_SYSTEM = "You are a helpful assistant."
+SystemStyle = Literal["own", "folded", "dropped"]
+
+
+class Turns:
+    """The text around turns.
+
+    Attributes:
+        system_style: ``own`` where system prompts have a place of their own, ``folded`` where the template refuses them
+            and they are put in front of the first user's message, ``dropped`` where the template leaves them out.
+        asked: a question's conversation up to where the template itself asks for the answer.
+        before_answer: a question's conversation up to where a real answer starts.
+        after_user: from the end of a question to the start of its answer.
+        after_answer: from the end of the last answer on.
+        between_turns: from the end of an answer to the start of the next question; empty where none may follow.
+    """
+
+    def __init__(self, renderer: Renderer) -> None:
+        """Takes the template apart.
+
+        Raises:
+            UserError: it cannot be taken apart.
+        """
+        self._text = renderer
+        question, answer = Message("user", _QUESTION), Message("assistant", _ANSWER)
+        self._needs_system = self._refuses([question])
+        self.system_style: SystemStyle = self._find_system_style()
+        before_user = self.before_user([question])
+        self.asked = renderer.render(self.arranged([question]), generation=True)
+        talk = self.arranged([question, answer])
+        self.before_answer, self.after_answer = renderer.split(talk, len(talk) - 1)
+        if _QUESTION not in self.before_answer:
+            raise unusable("it leaves out the question when it shows the answer", PLAIN_FIX)
+        self.after_user = self.before_answer.partition(_QUESTION)[2]
+        self._check(talk, before_user)
+        self.between_turns = self._between([question, answer])
+
+    def arranged(self, messages: Sequence[Message]) -> list[Message]:
+        """Returns messages as the template takes them.
+
+        They are escaped, with a system prompt where there must be one, and without one where there cannot be.
+        """
+        turns = [Message(m.role, self._text.escape(m.content)) for m in messages]
+        if turns[0].role == "system" and self.system_style == "folded" and len(turns) > 1:
+            system, first, *rest = turns
+            return [Message(first.role, f"{system.content}\n\n{first.content}"), *rest]
+        if turns[0].role != "system" and self._needs_system:
+            return [Message("system", _DEFAULT_SYSTEM), *turns]
+        return turns
+
+    def before_user(self, messages: Sequence[Message]) -> str:
+        """Returns the text before the last message, a user's, as it is when the assistant is then asked."""
+        arranged = self.arranged(messages)
+        before = self._text.split(arranged, len(arranged) - 1, generation=True)[0]
+        if len(arranged) < len(messages):  # the system prompt is in one of them
+            head = arranged[-1].content.removesuffix(self._text.escape(messages[-1].content))
+            return before + head
+        return before
+
+    def _refuses(self, messages: list[Message]) -> bool:
+        """Whether a user's first message is refused unless a system prompt comes before it."""
+        try:
+            self._text.render(messages)
+        except Refused:
+            try:
+                self._text.render([Message("system", _DEFAULT_SYSTEM), *messages])
+            except Refused:
+                return False
+            return True
+        return False
+
+    def _find_system_style(self) -> SystemStyle:
+        try:
+            text = self._text.render([Message("system", _SYSTEM), Message("user", _QUESTION)], generation=True)
+        except Refused:
+            return "folded"
+        return "own" if _SYSTEM in text else "dropped"
+
+    def _check(self, talk: list[Message], before_user: str) -> None:
+        """What surrounds messages does not depend on them, and no assistant's header comes before a user's turn."""
+        odd = [Message(m.role, m.content.replace(_QUESTION, _ODD)) for m in talk]
+        other = self._text.split(odd, len(talk) - 1)[0]
+        whole = self._text.render([*talk[:-1], Message("assistant", _ODD)])
+        if (
+            not self.before_answer.startswith(before_user)
+            or self.before_answer.replace(_QUESTION, _ODD) != other
+            or whole != self.before_answer + _ODD + self.after_answer
+        ):
+            raise unusable("what surrounds a message depends on the message", PLAIN_FIX)
+        end = self._text.first_special(self.after_user)
+        header = self.after_user[len(end[0]) + len(self._text.name(end[1])) :] if end else self.after_user
+        if header.strip() and self._text.first_special(header) and header.strip() in before_user:
+            raise unusable("the assistant's turn begins before the user's", PLAIN_FIX)
+
+    def _between(self, talk: list[Message]) -> str:
+        try:
+            longer = self.arranged([*talk, Message("user", "zq")])
+            return self._text.split(longer, len(longer) - 1)[0].rpartition(_ANSWER)[2]
+        except UserError:  # one question and one answer are all that it takes
+            return ""

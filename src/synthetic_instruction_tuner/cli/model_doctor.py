@@ -1,0 +1,129 @@
+"""``sit doctor MODEL``: can this model write instructions?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..config import Config
+from ..data_generation.faults import PROBES, Health
+from ..data_generation.faults import examine as examine_texts
+from ..errors import UserError
+from ..hardware import Hardware, detect
+from ..progress import Display
+from ..records import Record
+from ..settings import SamplingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the doctor found.
+
+    Attributes:
+        model: the model's name.
+        template: what was derived from its chat template.
+        health: the probes' shares.
+        least: the share of usable probes that a run asks for.
+        records: the probes.
+    """
+
+    model: str
+    template: dict[str, str]
+    health: Health
+    least: float
+    records: tuple[Record, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether a run would start with this model."""
+        return self.health.refusal(self.least) is None
+
+
+def doctor_model(config: Config, probes: int, as_json: bool, quiet: bool = False) -> bool:
+    """Prints the findings on the configuration's generator; returns whether a run would start with it."""
+    with Display(quiet=quiet or as_json) as display:
+        findings = probe(config, detect(config.engine.device), display, probes)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "model": findings.model,
+                    "ready": findings.ready,
+                    "min_healthy": findings.least,
+                    "template": findings.template,
+                    "health": findings.health.to_json(),
+                    "instructions": [record.instruction for record in findings.records],
+                }
+            )
+        )
+    else:
+        _print(findings)
+    return findings.ready
+
+
+def probe(config: Config, hardware: Hardware, display: Display, probes: int = PROBES) -> Findings:
+    """Lets the generator write its first instructions, those that a run would begin with, and looks at them.
+
+    Raises:
+        UserError: the model cannot be loaded, or its chat template cannot be used.
+    """
+    from ..data_generation.magpie_generator import MagpieGenerator
+    from ..engines.loading import open_engine
+    from ..models import missing_reason
+
+    model = config.models.generator
+    if reason := missing_reason(model):  # before a library asks an unreachable Hub again and again
+        fix = "Check the id or path; a folder holds config.json, a tokenizer and *.safetensors."
+        raise UserError(f"Model {model.path} cannot be loaded.", reason, fix)
+    display.say(f"Loading {model.path}")
+    with open_engine(model, config.engine, hardware) as (engine, template):
+        facts = template.describe()
+        with display.task(f"asking {model.name}", probes, "instructions") as advance:
+            generator = MagpieGenerator(config.generate, template, engine, seed=config.seed, model_name=model.name)
+            records = generator.ask(range(probes), done=advance)
+        # Not to outlive the engine: what it holds keeps the model in memory.
+        del generator, engine, template
+    cut = [record.provenance["instruction_finish"] == "length" for record in records]
+    health = examine_texts([record.instruction for record in records], cut)
+    return Findings(model.name, facts, health, config.generate.min_healthy, tuple(records))
+
+
+def for_model(config: Config, patient: bool) -> Config:
+    """Returns the configuration with sampling for a model of any size, unless the user chose a profile."""
+    if patient or config.models.generator.path.startswith("nano:"):
+        return config
+    generate = config.generate.model_copy(update={"instruction": SamplingConfig()})
+    return config.model_copy(update={"generate": generate})
+
+
+def _print(findings: Findings) -> None:
+    console, health = Console(highlight=False), findings.health
+    console.print(f"Chat template of {findings.model}", markup=False, style="bold")
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, value in findings.template.items():
+        facts.add_row(f"  {name}", _escaped(value))
+    console.print(facts)
+    console.print(f"\n{health.probes} instructions out of nothing", style="bold")
+    shares = Table(box=None, show_header=False, pad_edge=False)
+    for options in ({}, {"justify": "right"}, {"justify": "right"}, {"no_wrap": True, "overflow": "ellipsis"}):
+        shares.add_column(**options)
+    for name, count in (*health.faults.items(), ("usable", health.usable)):
+        share = count / health.probes if health.probes else 0.0
+        label = {"answering": "answering instead of asking"}.get(name, name.replace("_", "-"))
+        shares.add_row(f"  {label}", f"{count}", f"{share:.0%}", _escaped(health.examples.get(name, "")))
+    console.print(shares)
+    refusal = health.refusal(findings.least)
+    if refusal is None:
+        console.print(f"\nUsable as a generator: {health.share:.0%} are usable, a run asks for {findings.least:.0%}.")
+    else:
+        console.print("", *refusal.lines(), sep="\n", markup=False, soft_wrap=True)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[")

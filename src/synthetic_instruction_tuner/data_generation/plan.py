@@ -1,0 +1,71 @@
+"""Which domain and topic a record has, and the seeds of its texts: functions of settings, seed and its number."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from typing import Any
+
+from synthetic_instruction_tuner.data_generation.quotas import apportion, interleave
+from synthetic_instruction_tuner.settings import GenerateConfig
+
+_GOLDEN = 0.6180339887498949  # its multiples spread evenly
+
+
+class Plan:
+    """Domains and topics by record number.
+
+    Args:
+        config: domains with their shares, topics, and how many records there are.
+        seed: the run's seed.
+    """
+
+    def __init__(self, config: GenerateConfig, seed: int) -> None:
+        self.config, self.seed = config, seed
+        self._shares = domain_shares(config)
+        self._domains = interleave(apportion(config.count, self._shares)) if config.domains else []
+        self._topic_block: tuple[tuple[Any, ...], list[str]] = ((), [])
+
+    def domain(self, number: int) -> str | None:
+        """Returns the domain of a record, None for the model's own mix.
+
+        Among the first `count` records each domain has exactly its share (largest remainder), evenly spread; later
+        ones go on in the same proportions.
+        """
+        if not self.config.domains:
+            return None
+        if number < len(self._domains):
+            return self._domains[number]
+        point = (number * _GOLDEN % 1) * sum(self._shares.values())
+        for name, share in self._shares.items():
+            if point < share:
+                return name
+            point -= share
+        return next(iter(self._shares))
+
+    def topic(self, number: int, domain: str | None) -> str | None:
+        """Returns the seed topic of a record, or None: all topics in turn, in an order of their own each time."""
+        own = self.config.domains[domain].topics if domain else ()
+        topics = own or self.config.topics
+        if not topics:
+            return None
+        key = (topics, number // len(topics))
+        if self._topic_block[0] != key:
+            order = list(topics)
+            random.Random(derived_seed(self.seed, key[1], "topics")).shuffle(order)
+            self._topic_block = (key, order)
+        return self._topic_block[1][number % len(topics)]
+
+
+def domain_shares(config: GenerateConfig) -> dict[str | None, float]:
+    """Returns the relative share of each domain, and under None that of the model's own mix."""
+    if not config.domains:
+        return {None: 1.0}
+    shares: dict[str | None, float] = {name: domain.share for name, domain in config.domains.items()}
+    return shares | ({None: config.undirected_share} if config.undirected_share else {})
+
+
+def derived_seed(seed: int, number: int, step: str) -> int:
+    """Returns the 63-bit seed of one text: a hash of the run's seed, the record's number and the step's name."""
+    digest = hashlib.blake2b(f"{seed}:{number}:{step}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
