@@ -18,8 +18,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .atomicfiles import Row, write_json, write_jsonl, write_parquet
+from .atomicfiles import write_json, write_jsonl
 from .errors import UserError
+from .exports import export_rows
+from .parquetfiles import write_parquet
 from .records import Record
 from .recordshapes import ShapeError, record_from_row
 
@@ -149,9 +151,3 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
                     yield number, row, str(row)[:200]
     except pa.ArrowException as error:
         raise UserError(f"The file {file} is not valid Parquet.", " ".join(str(error).split())[:200]) from None
-
-
-def export_rows(rows: Sequence[Row], path: Path) -> None:
-    """Writes rows as JSON to the path and as Parquet beside it, each whole or not at all."""
-    write_json(path, rows)
-    write_parquet(path.with_suffix(".parquet"), rows)

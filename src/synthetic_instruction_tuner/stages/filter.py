@@ -62,4 +62,4 @@ def _as_row(judgement: Judgement) -> dict[str, Any]:
     return {"record_id": judgement.record_id, "verdicts": [verdict.to_json() for verdict in judgement.verdicts]}
 
 
-STAGE = Stage("filter", "Filter: five quality rules, every verdict kept", ("generate",), part, outputs, run)
+STAGE = Stage("filter", "Filter: five quality rules, every verdict kept", ("generate",), part, outputs, run, 2)

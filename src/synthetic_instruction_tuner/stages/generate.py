@@ -60,4 +60,4 @@ def _generate(ctx: Context, unit: str, missing: list[tuple[int, range]]) -> None
             ctx.commit(unit, number, [record.to_json() for record in records])
 
 
-STAGE = Stage("generate", "Generate: a chat model writes instructions and answers", (), part, outputs, run)
+STAGE = Stage("generate", "Generate: a chat model writes instructions and answers", (), part, outputs, run, 2)
