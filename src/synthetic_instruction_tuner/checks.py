@@ -34,11 +34,17 @@ class Check:
 
 def used_models(config: Config, until: str | None = None) -> list[tuple[str, ModelConfig]]:
     """Returns the models that a run as far as the stage `until` loads, with their roles."""
-    models = config.models
+    models, own = config.models, config.prefer.on_policy
+    judged = config.prefer.scorer == "judge" and models.judge is not None
+    prefers = until not in ("generate", "filter", "sft", "prompt_tuning" if own != "sft" else "")
     roles: list[tuple[str, ModelConfig]] = [("generator", models.generator)]
-    if until not in ("generate", "filter", "sft", "prompt_tuning"):
-        roles += [("responder", m) for m in models.responders] + [("reward model", models.reward)]
-    if until not in ("generate", "filter", "prefer"):
+    if prefers and own == "off":
+        roles += [("responder", m) for m in models.responders]
+    if prefers and judged and models.judge:
+        roles.append(("judge", models.judge))
+    if prefers and not (judged and until in ("prefer", "prompt_tuning", "dpo")):  # it scores conversations later, too
+        roles.append(("reward model", models.reward))
+    if until not in ("generate", "filter", "prefer") or (until == "prefer" and own != "off"):
         roles += [("student", m) for m in models.students]
     return roles
 
