@@ -206,7 +206,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
         return {
             k: v for key, part in value.items() for k, v in _flat(part, f"{prefix}.{key}" if prefix else key).items()
         }
-    return {prefix: json.dumps(value)}
+    return {prefix: json.dumps(value, sort_keys=True)}  # a stored part comes back with its keys sorted
 
 
 def _keep_config(folder: RunFolder, text: str) -> None:

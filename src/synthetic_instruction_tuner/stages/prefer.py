@@ -21,6 +21,7 @@ from ..modelfiles import identity
 from ..recordfiles import export_rows
 from ..records import PreferencePair, Record
 from .context import Context, Outcome, Stage
+from .data_card import write_data_card
 from .prefer_answers import Answered, Group, groups, scored
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def part(config: Config) -> dict[str, Any]:
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
     """Returns the exported files."""
     report = folder.preference_report
-    return [folder.pairs, folder.pairs.with_suffix(".parquet"), report, report.with_suffix(".md")]
+    return [folder.pairs, folder.pairs.with_suffix(".parquet"), report, report.with_suffix(".md"), folder.data_card]
 
 
 def run(ctx: Context) -> Outcome:
@@ -82,6 +83,7 @@ def run(ctx: Context) -> Outcome:
         "Use models that differ more, more samples, or looser guards, such as prefer.min_margin.",
     )
     export_rows(ctx.store.rows(ctx.unit()), ctx.folder.pairs)
+    write_data_card(ctx)
     return Outcome(ctx.store.unit_digest(ctx.unit()), covered, tally.pairs, _note(report.pairs, report.refused))
 
 
