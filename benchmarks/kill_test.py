@@ -1,11 +1,13 @@
 """Kills a run many times and checks that nothing of it shows in what comes out.
 
     python benchmarks/kill_test.py --kills 30 --limit 200 -d DIR [--config FILE] [--seed 0]
+    python benchmarks/kill_test.py --kills 30 --stages generate prefer --set prefer.samples=2 -d DIR
 
 Run A in DIR/a goes through undisturbed; its milestones (batches committed, checkpoints complete) are noted with their
 times. Run B in DIR/b gets SIGKILL at so many moments of A's clock, one drawn from each of as many equal parts of A's
 duration, and is continued by the same command each time. Restarting takes time, so a moment is found again in B by its
-milestone: B is killed as long after it as the moment lay after it in A.
+milestone: B is killed as long after it as the moment lay after it in A. With --stages the moments are drawn from the
+time in which A worked on these stages, and both runs end after the last of them.
 
 Then records, preference pairs, training orders, adapters and evaluation results of both are compared byte for byte, and
 every batch that stood in the store at a kill must still be the one that was committed then. The exit code is 1 on any
@@ -23,7 +25,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from typing import Any
 POLL = 0.02  # seconds
 STARTING = 4.0  # seconds in which a continued process mostly imports and loads
 COMPARED = (
+    "data/*",
     "data/raw/*",
     "data/filtered/*",
     "data/preference/*",
@@ -70,8 +73,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--limit", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--stages", nargs="+", metavar="STAGE", help="kill only while these are at work")
     parser.add_argument("--config", type=Path, help="a YAML file for both runs")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting for both runs")
     parser.add_argument("-d", "--dir", type=Path, required=True, help="an empty or new folder")
     args = parser.parse_args()
     a, b = args.dir / "a", args.dir / "b"
@@ -79,11 +84,17 @@ def main() -> None:
         parser.error(f"{args.dir} holds runs already; name another folder")
     args.dir.mkdir(parents=True, exist_ok=True)
     options = ["--limit", str(args.limit), *(["--config", str(args.config)] if args.config else [])]
+    options += [word for text in args.set for word in ("--set", text)]
+    options += ["--until", args.stages[-1]] if args.stages else []
 
     print(f"Run A, undisturbed, in {a}", flush=True)
-    passed, seconds = undisturbed(a, options, args.dir / "a.log")
+    passed, spans = undisturbed(a, options, args.dir / "a.log")
+    seconds = max(end for _, end in spans.values())
     print(f"  {seconds:.0f} s, {len(passed)} milestones; now run B in {b}, killed {args.kills} times", flush=True)
-    kills = disturbed(b, options, moments(passed, seconds, args.kills, args.seed), args.dir / "b.log")
+    if unknown := set(args.stages or ()) - set(spans):
+        parser.error(f"run A did not work on {', '.join(sorted(unknown))}, only on {', '.join(spans)}")
+    chosen = [spans[name] for name in args.stages] if args.stages else [(0.0, seconds * 0.98)]
+    kills = disturbed(b, options, moments(passed, chosen, args.kills, args.seed), args.dir / "b.log")
     print_table(kills, store_batches(a))
     faults = differences(a, b) + batch_faults(kills, a, b)
     if len(kills) < args.kills:
@@ -92,30 +103,46 @@ def main() -> None:
     sys.exit(1 if faults else 0)
 
 
-def undisturbed(folder: Path, options: list[str], log: Path) -> tuple[dict[str, float], float]:
-    """Runs to the end; returns the milestones with their times, and the duration."""
+def undisturbed(folder: Path, options: list[str], log: Path) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Runs to the end; returns the milestones with their times, and when each stage began and ended.
+
+    What comes before the first stage is named ``start``, what lies between and after stages ``else``.
+    """
     passed: dict[str, float] = {}
+    spans = {"start": (0.0, 0.0)}
     start = time.monotonic()
     with running(folder, options, log) as process:
         while process.poll() is None:
+            now, name = time.monotonic() - start, stage(folder)
             for milestone in milestones(folder):
-                passed.setdefault(milestone, time.monotonic() - start)
+                passed.setdefault(milestone, now)
+            name = "else" if name.startswith("after ") else name
+            spans[name] = (spans.get(name, (now, now))[0], now)
             time.sleep(POLL)
-        seconds = time.monotonic() - start
     require_success(process, log)
-    return passed, seconds
+    return passed, spans
 
 
-def moments(passed: dict[str, float], seconds: float, count: int, seed: int) -> list[Moment]:
-    """Draws one moment from each of `count` equal parts of A's duration."""
+def moments(passed: dict[str, float], spans: Sequence[tuple[float, float]], count: int, seed: int) -> list[Moment]:
+    """Draws one moment from each of `count` equal parts of the spans' time, put together."""
     draw = random.Random(seed)
     found = []
+    whole = sum(end - begin for begin, end in spans)
     for number in range(count):
-        at = (number + draw.random()) / count * seconds * 0.98  # the end itself cannot be hit twice
+        at = _within(spans, (number + draw.random()) / count * whole)
         before = {name: when for name, when in passed.items() if when <= at}
         last = max(before, key=lambda name: before[name], default=None)
         found.append(Moment(at, last, at - before[last] if last else at))
     return found
+
+
+def _within(spans: Sequence[tuple[float, float]], at: float) -> float:
+    """Returns the moment on A's clock at which so much of the spans' time has passed."""
+    for begin, end in spans:
+        if at <= end - begin:
+            return begin + at
+        at -= end - begin
+    return spans[-1][1]
 
 
 def disturbed(folder: Path, options: list[str], wanted: list[Moment], log: Path) -> list[Kill]:

@@ -70,6 +70,17 @@ def test_more_work_takes_longer() -> None:
     assert total(load_config(limit=10), CPU) < total(load_config(), CPU) / 2
 
 
+def test_more_answers_and_a_judge_take_longer_to_prefer() -> None:
+    def seconds(*changes: str) -> float:
+        return by_stage(load_config("h200", overrides=changes), H200)["prefer"].seconds
+
+    judged = ("prefer.scorer=judge", "models.judge=meta-llama/Llama-3.1-8B-Instruct")
+    assert seconds("prefer.samples=4") > 3 * seconds()
+    assert seconds(*judged) > seconds(*judged, "prefer.judge.mode=pointwise") > seconds()
+    own = by_stage(load_config("h200", overrides=["prefer.on_policy=sft", "prefer.samples=2"]), H200)["prefer"]
+    assert "6 answers" in own.detail and "1,800 pairs" in own.detail
+
+
 def test_larger_batches_take_memory_and_save_time() -> None:
     small, large = load_config("h200", overrides=["engine.batch_size=16"]), load_config("h200")
     assert by_stage(small, H200)["generate"].memory_gb < by_stage(large, H200)["generate"].memory_gb
@@ -190,6 +201,19 @@ def test_stages_need_only_their_own_models() -> None:
     assert roles["prefer"] == {"generator", "responder", "reward model"}
     assert roles["sft"] == roles["prompt_tuning"] == {"generator", "student"}
     assert roles["dpo"] == roles["evaluate"] == roles["report"] == roles[None] == everything
+
+
+def test_on_policy_and_a_judge_need_other_models() -> None:
+    def roles(until: str, *changes: str) -> set[str]:
+        return {role for role, _ in used_models(load_config(overrides=changes), until)}
+
+    judged = ("prefer.scorer=judge", "models.judge=nano:generator")
+    assert roles("prefer", *judged) == {"generator", "responder", "judge"}
+    assert roles("evaluate", *judged) == {"generator", "responder", "judge", "reward model", "student"}
+    base, sft = ("prefer.samples=2", "prefer.on_policy=base"), ("prefer.samples=2", "prefer.on_policy=sft")
+    assert roles("prefer", *base) == roles("prefer", *sft) == {"generator", "reward model", "student"}
+    assert roles("sft", *sft) == roles("sft", *base) == roles("prompt_tuning", *base) == {"generator", "student"}
+    assert roles("prompt_tuning", *sft) == {"generator", "reward model", "student"}
 
 
 def test_the_embedded_models_are_all_there(tmp_path: Path) -> None:

@@ -8,13 +8,10 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from .errors import RunError, UserError
 from .records import PreferencePair, Record
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Row = Record | PreferencePair | Mapping[str, Any]
 
@@ -95,23 +92,6 @@ def write_jsonl(path: Path, rows: Iterable[Row]) -> int:
     return count
 
 
-def write_parquet(path: Path, rows: Iterable[Row]) -> int:
-    """Writes a Parquet file and returns the number of rows.
-
-    Columns are those of all rows. Objects, and columns that mix types, are held as JSON text; lists of messages stay
-    lists. Lone surrogates, which Parquet's texts cannot hold, become question marks.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    plain = [_plain(row) for row in rows]
-    names = dict.fromkeys(name for row in plain for name in row)
-    table = pa.table({name: _column([row.get(name) for row in plain]) for name in names})
-    with atomic_file(path) as stream:
-        pq.write_table(table, stream, compression="zstd")
-    return len(plain)
-
-
 def _plain(row: Row) -> dict[str, Any]:
     return dict(row) if isinstance(row, Mapping) else row.to_json()
 
@@ -122,28 +102,3 @@ def _line(row: Row) -> bytes:
         return json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # a lone surrogate: its escape is valid JSON, its bytes are not valid UTF-8
         return json.dumps(data).encode()
-
-
-def _column(values: list[Any]) -> pa.Array:
-    import pyarrow as pa
-
-    values = [_storable(value) for value in values]
-    if any(isinstance(v, list) for v in values) and not any(values):  # nothing to see the type from
-        return pa.array(values, pa.list_(pa.struct({"role": pa.string(), "content": pa.string()})))
-    if all(value is None for value in values):
-        return pa.array(values, pa.string())
-    try:
-        return pa.array(values)
-    except (pa.ArrowException, OverflowError, TypeError):
-        return pa.array([v if v is None or isinstance(v, str) else json.dumps(v) for v in values], pa.string())
-
-
-def _storable(value: Any) -> Any:
-    """The value as a Parquet column can hold it."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, Mapping):
-        return json.dumps(value, sort_keys=True)
-    if isinstance(value, (list, tuple)):
-        return [{k: _storable(v) for k, v in e.items()} if isinstance(e, Mapping) else _storable(e) for e in value]
-    return value

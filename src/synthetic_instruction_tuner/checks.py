@@ -34,17 +34,22 @@ class Check:
 
 def used_models(config: Config, until: str | None = None) -> list[tuple[str, ModelConfig]]:
     """Returns the models that a run as far as the stage `until` loads, with their roles."""
-    models = config.models
+    models, own = config.models, config.prefer.on_policy
+    judged = config.prefer.scorer == "judge" and models.judge is not None
+    prefers = until not in ("generate", "filter", "sft", "prompt_tuning" if own != "sft" else "")
     roles: list[tuple[str, ModelConfig]] = [("generator", models.generator)]
     if until != "generate" and config.filter.tags.model:
         roles.append(("tagging model", config.filter.tags.model))
     if until != "generate" and config.filter.tokenizer:
         roles.append(("tokenizer", ModelConfig(path=config.filter.tokenizer)))
-    if until == "filter" and config.filter.reward_floor is not None:
+    if prefers and own == "off":
+        roles += [("responder", m) for m in models.responders]
+    if prefers and judged and models.judge:
+        roles.append(("judge", models.judge))
+    scores = prefers and not (judged and until in ("prefer", "prompt_tuning", "dpo"))  # conversations later, too
+    if scores or (until != "generate" and config.filter.reward_floor is not None):
         roles.append(("reward model", models.reward))
-    if until not in ("generate", "filter", "sft", "prompt_tuning"):
-        roles += [("responder", m) for m in models.responders] + [("reward model", models.reward)]
-    if until not in ("generate", "filter", "prefer"):
+    if until not in ("generate", "filter", "prefer") or (until == "prefer" and own != "off"):
         roles += [("student", m) for m in models.students]
     return roles
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from .configerrors import explain, nearest
 from .errors import UserError
@@ -46,6 +46,18 @@ class Config(Section):
     train: TrainConfig = Field(TrainConfig(), description="Stages sft, prompt_tuning and dpo.")
     evaluate: EvaluateConfig = Field(EvaluateConfig(), description="Stage evaluate.")
     report: ReportConfig = Field(ReportConfig(), description="Stage report.")
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Config:
+        if self.prefer.scorer == "judge" and self.models.judge is None:
+            raise ValueError("prefer.scorer=judge needs models.judge: the chat model that judges")
+        share, models = self.prefer.max_chosen_share, len(self.models.responders)
+        if self.prefer.on_policy == "off":
+            if models * self.prefer.samples < 2:
+                raise ValueError("one responder with prefer.samples=1 leaves nothing to compare")
+            if share is not None and share * models < 1:
+                raise ValueError(f"prefer.max_chosen_share={share} of {models} responders cannot add up to all pairs")
+        return self
 
     def limited(self) -> Config:
         """Returns the configuration with every count cut to `limit`."""
@@ -181,7 +193,8 @@ def _override(data: dict[str, Any], text: str) -> None:
         place[_position(place, keys[-1], text, keys[:-1])] = _value(raw)
         return
     if keys[-1] == "path" and "path" in place:
-        place.pop("parameters", None)  # those of the model that stood there
+        for fact in ("parameters", "license"):  # those of the model that stood there
+            place.pop(fact, None)
     place[keys[-1]] = _value(raw)
 
 

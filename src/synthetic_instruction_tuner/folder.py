@@ -53,6 +53,11 @@ class RunFolder:
         """The preference data's report."""
         return self.root / "data/preference/preference_report.json"
 
+    @property
+    def data_card(self) -> Path:
+        """The card of the data, which makes their folder a data set."""
+        return self.root / "data/README.md"
+
     def model(self, method: str, student: str) -> Path:
         """The folder of one trained variant; its adapter is in ``final`` below it."""
         return self.root / "models" / method / student

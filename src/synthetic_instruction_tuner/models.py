@@ -119,13 +119,28 @@ def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | 
 
 
 def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
-    """Returns a sequence-classification model in evaluation mode on the device."""
+    """Returns a sequence-classification model in evaluation mode on the device.
+
+    Raises:
+        UserError: it cannot be loaded, or has no trained head: Transformers would give it a random one.
+    """
     import torch
     from transformers import AutoModelForSequenceClassification
 
     with _explained(model):
-        loaded = AutoModelForSequenceClassification.from_pretrained(
-            resolve(model), dtype=getattr(torch, dtype), use_safetensors=True, **_source(model)
+        loaded, found = AutoModelForSequenceClassification.from_pretrained(
+            resolve(model),
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            output_loading_info=True,
+            **_source(model),
+        )
+    base = f"{loaded.base_model_prefix}."
+    if head := sorted(name for name in found["missing_keys"] if not name.startswith(base)):
+        raise UserError(
+            f"Model {model.path} is no reward model.",
+            f"Its files hold no {', '.join(head[:3])}: nothing that was trained to score.",
+            "Set models.reward to a sequence classifier that was trained as a reward model.",
         )
     return loaded.to(device).eval()
 

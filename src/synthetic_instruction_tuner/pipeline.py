@@ -6,6 +6,7 @@ skipped. Same key and partly done: resumed. Another key: the stage runs again, a
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,19 @@ STAGES: tuple[Stage, ...] = (
 )
 
 
+def ordered(config: Config) -> tuple[Stage, ...]:
+    """Returns the stages in the order of a run.
+
+    Where the tuned students themselves answer for preference pairs, prefer comes after sft and reads from it.
+    """
+    if config.prefer.on_policy != "sft":
+        return STAGES
+    moved = dataclasses.replace(prefer.STAGE, inputs=("filter", "sft"))
+    rest = [stage for stage in STAGES if stage is not prefer.STAGE]
+    place = rest.index(sft.STAGE) + 1
+    return (*rest[:place], moved, *rest[place:])
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What would happen to a stage now.
@@ -47,12 +61,12 @@ class Step:
     why: str = ""
 
 
-def stage_names() -> list[str]:
+def stage_names(config: Config | None = None) -> list[str]:
     """Returns the stages' names in their order."""
-    return [stage.name for stage in STAGES]
+    return [stage.name for stage in (ordered(config) if config else STAGES)]
 
 
-def stage_index(name: str) -> int:
+def stage_index(name: str, config: Config | None = None) -> int:
     """Returns a stage's place.
 
     Raises:
@@ -60,7 +74,7 @@ def stage_index(name: str) -> int:
     """
     if name not in stage_names():
         raise UserError(f"There is no stage '{name}'.", "The name is unknown.", f"Stages: {', '.join(stage_names())}.")
-    return stage_names().index(name)
+    return stage_names(config).index(name)
 
 
 def run_pipeline(
@@ -83,14 +97,15 @@ def run_pipeline(
     Raises:
         UserError, RunError: see the stages; whatever was committed is kept.
     """
-    first = stage_index(start) if start else None
-    wanted = STAGES[: stage_index(until) + 1] if until else STAGES
+    stages = ordered(config)
+    first = stage_index(start, config) if start else None
+    wanted = stages[: stage_index(until, config) + 1] if until else stages
     with folder.hold():
         store = _open_store(folder, display, repair)
         try:
             _keep_config(folder, config.as_json())
             if first is not None:
-                _forget(config, folder, store, STAGES[first:])
+                _forget(config, folder, store, stages[first:])
             return _run_stages(config, folder, store, display, hardware, wanted)
         finally:
             store.close()
@@ -100,7 +115,7 @@ def preview(config: Config, folder: RunFolder, store: Store | None) -> list[Step
     """Returns what a run would do to each stage, as far as it can be known before it runs."""
     steps: list[Step] = []
     digests: dict[str, str] = {}
-    for stage in STAGES:
+    for stage in ordered(config):
         state = store.stage(stage.name) if store else None
         if any(name not in digests for name in stage.inputs):
             steps.append(
@@ -191,7 +206,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
         return {
             k: v for key, part in value.items() for k, v in _flat(part, f"{prefix}.{key}" if prefix else key).items()
         }
-    return {prefix: json.dumps(value)}
+    return {prefix: json.dumps(value, sort_keys=True)}  # a stored part comes back with its keys sorted
 
 
 def _keep_config(folder: RunFolder, text: str) -> None:

@@ -127,14 +127,32 @@ class _Work:
 
     def prefer(self) -> StageEstimate:
         settings, models = self.config.prefer, self.config.models
+        own = settings.on_policy != "off"
         asked = min(self.kept, round(1.12 * settings.pairs))
         length = ANSWER_SHARE * settings.sampling.max_new_tokens
-        seconds = sum(self.load(m) + self.decode(m, asked, length, settings.batch) for m in models.responders)
-        tokens = asked * len(models.responders) * 1.6 * length
-        seconds += self.load(models.reward) + self.forward(models.reward, tokens, 3 * tokens / 8e3)
-        memory = max(self.memory(m, settings.sampling.max_new_tokens) for m in models.responders)
-        detail = f"{asked:,} x {len(models.responders)} answers, scored, {min(settings.pairs, asked):,} pairs"
+        batch = max(settings.samples, settings.batch)
+        answering = models.students if own else models.responders
+        rows = asked * settings.samples
+        seconds = sum(self.load(m) + self.decode(m, rows, length, batch) for m in answering)
+        memory = max(self.memory(m, settings.sampling.max_new_tokens) for m in answering)
+        each = settings.samples * (1 if own else len(answering))  # answers to a record that are compared
+        if settings.scorer == "judge" and models.judge:
+            verdicts = asked * (len(answering) if own else 1) * self.verdicts(each)
+            written = ANSWER_SHARE * settings.judge.sampling.max_new_tokens
+            seconds += self.load(models.judge) + self.decode(models.judge, verdicts, written + 0.2 * length, batch)
+            memory = max(memory, self.memory(models.judge, 3 * length + written))
+            how = f"{verdicts:,} verdicts"
+        else:
+            tokens = rows * len(answering) * 1.6 * length
+            seconds += self.load(models.reward) + self.forward(models.reward, tokens, 3 * tokens / 8e3)
+            how = "scored"
+        pairs = min(settings.pairs, asked) * (len(answering) if own else 1)
+        detail = f"{asked:,} x {len(answering) * settings.samples} answers, {how}, {pairs:,} pairs"
         return StageEstimate("prefer", seconds, memory, detail)
+
+    def verdicts(self, answers: int) -> int:
+        """Verdicts on so many answers to one prompt."""
+        return answers * (answers - 1) if self.config.prefer.judge.mode == "pairwise" else answers
 
     def prompt_tuned(self) -> tuple[ModelConfig, ...]:
         which, students = self.config.train.prompt_tuning.students, self.config.models.students

@@ -21,8 +21,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .atomicfiles import Row, write_json, write_jsonl, write_parquet
+from .atomicfiles import write_json, write_jsonl
 from .errors import UserError
+from .exports import export_rows
+from .parquetfiles import write_parquet
 from .records import Record
 from .recordshapes import RECORD_FIELDS, ShapeError, record_from_row
 
@@ -200,9 +202,3 @@ def _count(file: Path) -> int:
             return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
     except OSError:  # whoever reads it will tell
         return 0
-
-
-def export_rows(rows: Sequence[Row], path: Path) -> None:
-    """Writes rows as JSON to the path and as Parquet beside it, each whole or not at all."""
-    write_json(path, rows)
-    write_parquet(path.with_suffix(".parquet"), rows)

@@ -70,14 +70,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One responder's answer to a record, with the reward model's score once there is one.
+    """One model's answer to a record, with its score once there is one.
 
     Attributes:
         record_id: the record whose instruction is answered.
-        model: the responder's name.
+        model: the model's name.
         text: the answer.
         truncated: whether it hit the token limit instead of ending its turn.
-        score: the reward model's logit; higher is better; None before scoring.
+        score: the reward model's logit or the judge's score; higher is better; None before scoring.
+        sample: which of the model's answers to the record it is, from 0.
     """
 
     record_id: str
@@ -85,6 +86,7 @@ class Answer:
     text: str
     truncated: bool = False
     score: float | None = None
+    sample: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,10 @@ class PreferencePair:
         record_id: the record whose instruction both answers answer.
         instruction, system, history: the prompt, as in `Record`.
         chosen, rejected: the two answers; never equal.
-        chosen_model, rejected_model: the responders that wrote them.
-        chosen_score, rejected_score: the reward model's logits; the first is always the larger.
+        chosen_model, rejected_model: the models that wrote them.
+        chosen_score, rejected_score: their scores; the first is always the larger.
+        chosen_truncated, rejected_truncated: whether an answer hit the token limit.
+        student: the student whose own answers these are and who is tuned on them; None: all students are.
     """
 
     id: str
@@ -111,10 +115,13 @@ class PreferencePair:
     rejected_score: float
     system: str | None = None
     history: tuple[Message, ...] = ()
+    chosen_truncated: bool = False
+    rejected_truncated: bool = False
+    student: str | None = None
 
     @property
     def margin(self) -> float:
-        """The reward model's score difference; always positive."""
+        """The score difference; always positive."""
         return self.chosen_score - self.rejected_score
 
     def prompt_messages(self) -> list[Message]:

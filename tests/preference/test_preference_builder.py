@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.preference.preference_builder import PreferenceBuilder, Refusal, request_seed
-from synthetic_instruction_tuner.preference.report import PreferenceReport, cohens_d
+from synthetic_instruction_tuner.preference.report import PreferenceReport
+from synthetic_instruction_tuner.preference.statistics import cohens_d
 from synthetic_instruction_tuner.records import Answer, Message, PreferencePair, Record
 from synthetic_instruction_tuner.settings import PreferConfig, SamplingConfig
 
@@ -161,8 +162,12 @@ def test_scores_go_to_their_answers() -> None:
 def made_up() -> tuple[list[PreferencePair], list[Refusal], list[Answer]]:
     rng = random.Random(0)
     records = [Record(f"r{i}", f"Question {i} <script>", "a") for i in range(40)]
+
+    def text(record: Record) -> str:
+        return " ".join(f"w{rng.randint(0, 999)}" for _ in range(rng.randint(1, 30))) + f" {record.id}"
+
     every = [
-        Answer(r.id, m, "word " * rng.randint(1, 30) + r.id, rng.random() < 0.1, round(rng.gauss(bonus, 1), 3))
+        Answer(r.id, m, text(r), rng.random() < 0.1, round(rng.gauss(bonus, 1), 3))
         for r in records
         for m, bonus in (("big", 1.0), ("mid", 0.5), ("small", 0.0))
     ]

@@ -13,7 +13,7 @@ from rich.table import Table
 from ..config import Config
 from ..hardware import detect
 from ..modelfiles import local_folder
-from ..pipeline import STAGES
+from ..pipeline import ordered, stage_names
 from ..planning import StageEstimate, estimate
 from ..progress import duration
 from ..settings import ModelConfig
@@ -40,7 +40,7 @@ def plan(
         typer.echo(resolved.as_json(), nl=False)
         return
     hardware = detect(resolved.engine.device)
-    estimates = estimate(resolved, hardware)
+    estimates = sorted(estimate(resolved, hardware), key=lambda e: stage_names(resolved).index(e.stage))
     if as_json:
         typer.echo(
             json.dumps(
@@ -59,7 +59,7 @@ def _print(config: Config, estimates: list[StageEstimate], machine: str) -> None
         models.add_row(role, model.path, _size(model), "local folder" if local_folder(model) else "Hugging Face Hub")
     console.print(models)
     stages = Table("stage", "what", "time", "memory", box=None, pad_edge=False, title_justify="left")
-    titles = {stage.name: stage.title for stage in STAGES}
+    titles = {stage.name: stage.title for stage in ordered(config)}
     for e in estimates:
         stages.add_row(e.stage, e.detail or titles[e.stage], duration(e.seconds), f"{e.memory_gb:.1f} GB")
     console.print("", stages)
@@ -73,6 +73,7 @@ def _roles(config: Config) -> list[tuple[str, ModelConfig]]:
         ("generator", models.generator),
         *(("responder", m) for m in models.responders),
         ("reward model", models.reward),
+        *([("judge", models.judge)] if models.judge else []),
         *(("student", m) for m in models.students),
     ]
 

@@ -10,7 +10,7 @@ import typer
 from ..config import Config
 from ..folder import RunFolder
 from ..hardware import Hardware, detect
-from ..pipeline import STAGES, Step, preview, run_pipeline, stage_index
+from ..pipeline import Step, ordered, preview, run_pipeline, stage_index, stage_names
 from ..planning import StageEstimate, estimate
 from ..progress import Display, duration
 from ..store import StageState, Store
@@ -97,7 +97,7 @@ def _steps(config: Config, folder: RunFolder, until: str | None, start: str | No
     finally:
         if store:
             store.close()
-    names = [stage.name for stage in STAGES]
+    names = stage_names(config)
     last = names.index(until) if until in names else len(names) - 1
     again = names.index(start) if start in names else len(names)
     return [Step(s.stage, "redo") if i >= again else s for i, s in enumerate(steps[: last + 1])]
@@ -105,7 +105,7 @@ def _steps(config: Config, folder: RunFolder, until: str | None, start: str | No
 
 def _announce(config: Config, folder: RunFolder, hardware: Hardware, steps: list[Step], display: Display) -> None:
     estimates = {e.stage: e for e in estimate(config, hardware)}
-    todo = [step for step in steps if step.action != "skip"] or [Step(stage, "start") for stage in STAGES]
+    todo = [step for step in steps if step.action != "skip"] or [Step(stage, "start") for stage in ordered(config)]
     seconds = {step.stage.name: estimates[step.stage.name].seconds for step in todo}
     display.plan(seconds)
     done = len(steps) - len(todo) if steps else 0

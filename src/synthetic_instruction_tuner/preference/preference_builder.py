@@ -1,27 +1,29 @@
-"""Preference pairs: responders answer the same prompt, a reward model scores, the best stands against the worst.
+"""Preference pairs: models answer the same prompt, answers are scored, the best stands against a worse one.
 
-The scheme is Magpie's (arXiv:2406.08464), with guards: a pair whose texts are equal, whose scores tie or lie too close,
-or whose better answer was cut off teaches nothing or something wrong, and is refused with its reason.
+    builder = PreferenceBuilder(config, seed=7)
+    answers = builder.answer(records, "model-a", template, engine)
+    pairs, refusals = builder.build(records, answers_by_record)
+
+What makes a pair, and what is refused, is in `guards`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ..engines.base import Done, Engine, Request
 from ..records import Answer, PreferencePair, Record
 from ..settings import PreferConfig
+from .guards import NoChoice, Reason, choose, score_of
 
 if TYPE_CHECKING:
     from ..chat.template import ChatTemplate
     from .reward_model import RewardModel
-
-Reason = Literal["too_few_answers", "identical_answers", "equal_scores", "small_margin", "chosen_truncated"]
-"""Why a record gave no pair; the builder's checks are made in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,15 @@ class PreferenceBuilder:
 
     Args:
         config: counts, sampling and guards.
-        seed: the run's seed; answers depend on it, the responder's name and the record's id alone.
+        seed: the run's seed; an answer depends on it, the model's name, the record's id and the sample's number alone.
+
+    Attributes:
+        passed_over: pairs, by guard, in which a guard kept a better chosen or a worse rejected answer out.
     """
 
     def __init__(self, config: PreferConfig, seed: int) -> None:
         self.config, self.seed = config, seed
+        self.passed_over: Counter[Reason] = Counter()
 
     def answer(
         self,
@@ -58,18 +64,20 @@ class PreferenceBuilder:
         engine: Engine,
         done: Done | None = None,
     ) -> list[Answer]:
-        """Returns one responder's answer to each record, in order, not yet scored."""
+        """Returns one model's answers to the records, not yet scored: in order, all samples of a record together."""
         sampling = self.config.sampling
+        asked = [(record, sample) for record in records for sample in range(self.config.samples)]
+        prompts = {record.id: tuple(template.prompt_ids(record.prompt_messages())) for record in records}
         requests = [
             Request(
-                prompt_ids=tuple(template.prompt_ids(record.prompt_messages())),
-                seed=request_seed(self.seed, model_name, record.id),
+                prompt_ids=prompts[record.id],
+                seed=request_seed(self.seed, model_name, record.id, sample),
                 max_new_tokens=sampling.max_new_tokens,
                 stop_ids=tuple(template.stop_ids),
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
             )
-            for record in records
+            for record, sample in asked
         ]
         return [
             Answer(
@@ -77,87 +85,90 @@ class PreferenceBuilder:
                 model=model_name,
                 text=template.decode(completion.token_ids),
                 truncated=completion.finish_reason == "length",
+                sample=sample,
             )
-            for record, completion in zip(records, engine.generate(requests, done), strict=True)
+            for (record, sample), completion in zip(asked, engine.generate(requests, done), strict=True)
         ]
 
     def score(
         self, records: Iterable[Record], answers: Sequence[Answer], reward: RewardModel, done: Done | None = None
     ) -> list[Answer]:
-        """Returns the answers with the reward model's scores; `records` holds every record that is answered."""
+        """Returns the answers with the reward model's scores; `records` holds every record that is answered.
+
+        An answer to which the model gives no finite score has none.
+        """
         prompts = {record.id: record.prompt_messages() for record in records}
         scores = reward.score([(prompts[answer.record_id], answer.text) for answer in answers], done)
-        return [replace(answer, score=score) for answer, score in zip(answers, scores, strict=True)]
+        return [
+            replace(answer, score=score if math.isfinite(score) else None)
+            for answer, score in zip(answers, scores, strict=True)
+        ]
 
-    def pair(self, record: Record, answers: Sequence[Answer], pair_id: str = "") -> PreferencePair | Refusal:
-        """Returns the best against the worst of the answers to a record, or why there is no such pair.
+    def pair(
+        self, record: Record, answers: Sequence[Answer], pair_id: str = "", barred: Collection[str] = ()
+    ) -> PreferencePair | Refusal:
+        """Returns the pair that the answers to a record make, or why there is none.
 
-        The order of the answers does not matter. An answer without text or without a finite score is not used; of
-        several answers with the same text one is.
+        Args:
+            record: the record.
+            answers: its scored answers, in any order.
+            pair_id: the pair's id.
+            barred: models whose answers may not be chosen.
         """
-        usable = [a for a in answers if a.text.strip() and a.score is not None and math.isfinite(a.score)]
-        if len(usable) < 2:
-            detail = f"{len(usable)} of {len(answers)} answers have a text and a score"
-            return Refusal(record.id, "too_few_answers", detail)
-        ranked = sorted(_distinct(usable), key=lambda a: (-_score(a), a.model, a.text))
-        best, worst = ranked[0], ranked[-1]
-        if len(ranked) < 2:
-            return Refusal(record.id, "identical_answers", f"{len(usable)} answers have the same text")
-        margin = _score(best) - _score(worst)
-        if margin == 0:
-            return Refusal(record.id, "equal_scores", f"every answer has the score {_score(best):.4f}")
-        if margin <= self.config.min_margin:
-            return Refusal(record.id, "small_margin", f"{margin:.4f} is not above {self.config.min_margin}")
-        if best.truncated:
-            return Refusal(record.id, "chosen_truncated", f"the best answer, by {best.model}, was cut off")
+        made = choose(answers, self.config, barred)
+        if isinstance(made, NoChoice):
+            return Refusal(record.id, made.reason, made.detail)
+        self.passed_over.update(made.passed_over)
         return PreferencePair(
             id=pair_id,
             record_id=record.id,
             instruction=record.instruction,
-            chosen=best.text,
-            rejected=worst.text,
-            chosen_model=best.model,
-            rejected_model=worst.model,
-            chosen_score=_score(best),
-            rejected_score=_score(worst),
+            chosen=made.chosen.text,
+            rejected=made.rejected.text,
+            chosen_model=made.chosen.model,
+            rejected_model=made.rejected.model,
+            chosen_score=score_of(made.chosen),
+            rejected_score=score_of(made.rejected),
             system=record.system,
             history=record.history,
+            chosen_truncated=made.chosen.truncated,
+            rejected_truncated=made.rejected.truncated,
         )
+
+    def pairs(self, answered: Iterable[tuple[Record, Sequence[Answer]]]) -> Iterator[PreferencePair | Refusal]:
+        """Yields a pair or a refusal per record, in order, until there are as many pairs as configured.
+
+        Records after the last pair that is needed are not asked for, and nothing is held but counts. With a cap on a
+        model's share of the chosen, no model has more than that share of the pairs made so far, rounded up; where it
+        would, the best answer of another model is chosen.
+        """
+        self.passed_over.clear()
+        chosen: Counter[str] = Counter()
+        answered = iter(answered)
+        while chosen.total() < self.config.pairs and (found := next(answered, None)) is not None:
+            record, answers = found
+            made = self.pair(record, answers, f"pair-{chosen.total():06d}", self._barred(chosen))
+            if isinstance(made, PreferencePair):
+                chosen[made.chosen_model] += 1
+            yield made
 
     def build(
         self, records: Iterable[Record], answers_by_record: Mapping[str, Sequence[Answer]]
     ) -> tuple[list[PreferencePair], list[Refusal]]:
-        """Returns the pairs, at most as many as configured, and the refusals, both in the records' order.
+        """Returns the pairs, at most as many as configured, and the refusals, both in the records' order."""
+        made = list(self.pairs((record, answers_by_record.get(record.id, ())) for record in records))
+        pairs = [one for one in made if isinstance(one, PreferencePair)]
+        return pairs, [one for one in made if isinstance(one, Refusal)]
 
-        Records after the last pair that is needed are not looked at.
-        """
-        pairs: list[PreferencePair] = []
-        refusals: list[Refusal] = []
-        for record in records:
-            if len(pairs) == self.config.pairs:
-                break
-            made = self.pair(record, answers_by_record.get(record.id, ()), f"pair-{len(pairs):06d}")
-            if isinstance(made, Refusal):
-                refusals.append(made)
-            else:
-                pairs.append(made)
-        return pairs, refusals
+    def _barred(self, chosen: Counter[str]) -> set[str]:
+        share = self.config.max_chosen_share
+        if share is None:
+            return set()
+        allowed = math.ceil(share * (chosen.total() + 1) - 1e-9)
+        return {model for model, count in chosen.items() if count + 1 > allowed}
 
 
-def request_seed(seed: int, model_name: str, record_id: str) -> int:
-    """Returns the seed of one responder's answer to one record, from 0 to 2**63 - 1."""
-    key = f"prefer\0{seed}\0{model_name}\0{record_id}".encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") >> 1
-
-
-def _distinct(answers: Iterable[Answer]) -> list[Answer]:
-    """Returns one answer per text, preferring one that ended by itself; independent of the answers' order."""
-    kept: dict[str, Answer] = {}
-    for answer in sorted(answers, key=lambda a: (a.truncated, a.model, a.text, -_score(a))):
-        kept.setdefault(answer.text.strip(), answer)
-    return list(kept.values())
-
-
-def _score(answer: Answer) -> float:
-    assert answer.score is not None  # unscored answers were sorted out before
-    return answer.score
+def request_seed(seed: int, model_name: str, record_id: str, sample: int = 0) -> int:
+    """Returns the seed of one of a model's answers to a record, from 0 to 2**63 - 1."""
+    key = f"prefer\0{seed}\0{model_name}\0{record_id}" + (f"\0{sample}" if sample else "")
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") >> 1

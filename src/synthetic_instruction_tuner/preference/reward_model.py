@@ -1,80 +1,95 @@
-"""Scores answers with a reward model: a sequence classifier with one label, higher is better.
+"""Scores answers with a reward model: any sequence classifier of Transformers; higher is better.
 
-Models whose tokenizer marks where one text ends and another begins (OpenAssistant's DeBERTa) read the pair (question,
-answer). Models whose tokenizer only knows a chat template (Llama and Qwen reward models) read the whole conversation.
+What the model reads is in `reward_input`, which of its outputs is the score in `reward_head`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from ..engines.base import Done
-from ..errors import UserError
 from ..hardware import Hardware, choose_device, choose_dtype, set_threads
 from ..modelfiles import shape
 from ..records import Message
 from ..settings import EngineConfig, ModelConfig, PreferConfig
+from .reward_head import RewardHead
+from .reward_input import Encoded, RewardInput, question_text
+
+__all__ = ["Item", "RewardModel", "open_reward_model", "question_text"]
 
 Item = tuple[Sequence[Message], str]
 """A prompt (the conversation up to and including the instruction) and an answer to it."""
 
 SMALL = 1e9  # reward models up to so many parameters run in float32: half precision would make ties of close scores
-QUESTION_SHARE = 4  # of a text that is too long, a question that needs it keeps at least one part in four
+TOLERANCE = 1e-3  # between an item's score in a batch and alone, in float32
+PROBES = [("Hi", "Hello."), ("Why is the sky blue?", "Light scatters, blue more than red."), ("1+1?", "2")]
 
 
 class RewardModel:
     """One loaded reward model.
 
+    An item's score does not depend on its batch. Where padding stands, and which token it is, decides on that in
+    models that read the score from the last token, so it is tried out on a few items before anything is scored:
+    padding on the right, on the left, else one item at a time.
+
     Args:
         model: a Transformers sequence classifier.
-        tokenizer: its fast tokenizer.
+        tokenizer: its tokenizer.
         batch_size: items scored at once; halved for a batch that does not fit into memory.
         max_tokens: question and answer together are cut to so many tokens.
+        form: ``pair``, ``chat`` or ``auto``; see `RewardInput`.
+        label: the output that is the score; see `RewardHead`.
         device: where the model runs; the one it is on when None.
 
+    Attributes:
+        pairs: whether it reads pairs of texts, not conversations.
+        padding: ``right``, ``left`` or ``none`` (one item at a time).
+
     Raises:
-        UserError: the model has not exactly one label, or its tokenizer fits neither kind of input.
+        UserError: it is not clear which output is the score, or its tokenizer fits no form of input.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, batch_size: int, max_tokens: int, device: Any = None) -> None:
-        labels = int(model.config.num_labels)
-        if labels != 1:
-            raise UserError(
-                f"the reward model has {labels} labels",
-                "a reward model is a sequence classifier with one label: the score",
-                "set models.reward to such a model, for example OpenAssistant/reward-model-deberta-v3-large-v2",
-            )
-        self.pairs = _marks_pairs(tokenizer)
-        if not self.pairs and not tokenizer.chat_template:
-            raise UserError(
-                "the reward model's tokenizer joins question and answer without a mark between them",
-                "it has neither a separator for pairs nor a chat template",
-                "set models.reward to a model with one of the two",
-            )
-        self._model, self._tokenizer = model.eval(), tokenizer
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        batch_size: int,
+        max_tokens: int,
+        form: str = "auto",
+        label: str = "",
+        device: Any = None,
+    ) -> None:
+        self._input = RewardInput(tokenizer, model.config, form, max_tokens)
+        self.pairs = self._input.pairs
+        self._model = model.eval()
         self._device = model.device if device is None else device
         self._model.to(self._device)
-        pad = model.config.pad_token_id
-        # Decoder models read the score from the last token that is not padding; one without a padding token of its own
-        # cannot tell which that is in a padded row.
-        self._batch_size = batch_size if self.pairs or pad is not None else 1
-        self._pad = pad if pad is not None else (tokenizer.pad_token_id or 0)
-        self._max_tokens = max_tokens
+        self._text_config = model.config.get_text_config()
+        self._pad = self._text_config.pad_token_id
+        probes = [self._input.encode([Message("user", q)], a) for q, a in PROBES]
+        self.padding = "none"
+        width = self._forward(probes[:1]).reshape(1, -1).shape[1]
+        self._head = RewardHead(width, model.config, label)
+        if batch_size > 1:
+            self.padding = self._proven_padding(probes)
+        self._batch_size = 1 if self.padding == "none" else batch_size
 
     def score(self, items: Sequence[Item], done: Done | None = None) -> list[float]:
-        """Returns one logit per item, in order; NaN where the model gives none.
+        """Returns one score per item, in order; NaN where the model gives none.
 
-        An item's score does not depend on its batch. Batches hold items of similar length, the longest first, so that
-        little is padded and memory that does not suffice shows at once.
+        Batches hold items of similar length, the longest first, so that little is padded and memory that does not
+        suffice shows at once.
         """
-        encoded = [self._encode(messages, answer) for messages, answer in items]
+        encoded = [self._input.encode(messages, answer) for messages, answer in items]
         order = sorted(range(len(items)), key=lambda i: (-len(encoded[i]["input_ids"]), i))
         scores = [float("nan")] * len(items)
         for start in range(0, len(order), self._batch_size):
             batch = order[start : start + self._batch_size]
-            for i, score in zip(batch, self._logits([encoded[i] for i in batch]), strict=True):
+            for i, score in zip(batch, self._scores([encoded[i] for i in batch]), strict=True):
                 scores[i] = score
             if done is not None:
                 done(len(batch))
@@ -87,74 +102,63 @@ class RewardModel:
         self._model = None
         release()
 
-    def _logits(self, batch: list[dict[str, list[int]]]) -> list[float]:
+    def _proven_padding(self, probes: list[Encoded]) -> str:
+        """Returns the side on which padding leaves the scores as they are."""
+        import torch
+
+        alone = [self._head.scores(self._forward([probe]))[0] for probe in probes]
+        single = self._model.dtype == torch.float32
+        for side in ("right", "left"):
+            self.padding = side
+            together = self._head.scores(self._forward(probes))
+            near = [_near(a, b, single) for a, b in zip(alone, together, strict=True)]
+            if all(near):
+                return side
+        return "none"
+
+    def _scores(self, batch: list[Encoded]) -> list[float]:
         """Returns the scores of one batch; splits it when it does not fit into memory."""
         import torch
 
         try:
-            with torch.inference_mode():
-                logits: list[float] = self._model(**self._tensors(batch)).logits[:, 0].float().tolist()
-            return logits
+            return self._head.scores(self._forward(batch))
         except torch.OutOfMemoryError:
             if len(batch) == 1:
                 raise
         torch.cuda.empty_cache()
         half = len(batch) // 2
-        return self._logits(batch[:half]) + self._logits(batch[half:])
+        return self._scores(batch[:half]) + self._scores(batch[half:])
 
-    def _tensors(self, batch: list[dict[str, list[int]]]) -> dict[str, Any]:
-        """Returns the batch padded on the right; (items, tokens) each, the attention mask among them."""
+    def _forward(self, batch: list[Encoded]) -> Any:
+        """Returns the model's outputs, [items, outputs]."""
+        import torch
+
+        pad = self._pad
+        if pad is None and len(batch) > 1:
+            # The model looks for the last token that is not padding: any token that stands in no item will do.
+            taken = {token for item in batch for token in item["input_ids"]}
+            pad = next((i for i in range(self._text_config.vocab_size) if i not in taken), None)
+            if pad is None:
+                return torch.cat([self._forward([item]) for item in batch])
+        self._text_config.pad_token_id = pad
+        try:
+            with torch.inference_mode():
+                return self._model(**self._tensors(batch, pad or 0)).logits
+        finally:
+            self._text_config.pad_token_id = self._pad
+
+    def _tensors(self, batch: list[Encoded], pad: int) -> dict[str, Any]:
+        """Returns the batch padded to its longest item; (items, tokens) each, the attention mask among them."""
         import torch
 
         width = max(len(item["input_ids"]) for item in batch)
-        fill = {"input_ids": self._pad}
-        padded = {
-            key: [item[key] + [fill.get(key, 0)] * (width - len(item[key])) for item in batch] for key in batch[0]
-        }
-        return {key: torch.tensor(rows, device=self._device) for key, rows in padded.items()}
 
-    def _encode(self, messages: Sequence[Message], answer: str) -> dict[str, list[int]]:
-        """Returns the model's input for one item, cut to the token limit."""
-        encode = self._encode_pair if self.pairs else self._encode_chat
-        encoded = encode(messages, answer)
-        if len(encoded["input_ids"]) <= self._max_tokens:
-            return encoded
-        whole = question_text(messages)
-        framing = len(encode([Message("user", whole)], answer)["input_ids"]) - self._count(whole) - self._count(answer)
-        room = self._max_tokens - framing
-        for _ in range(3):  # tokenized again, a cut text may be a token or two longer than it was
-            question, cut = self._fit(whole, answer, max(2, room))
-            encoded = encode([Message("user", question)], cut)
-            extra = len(encoded["input_ids"]) - self._max_tokens
-            if extra <= 0:
-                break
-            room -= extra
-        return {key: ids[: self._max_tokens] for key, ids in encoded.items()}
+        def padded(key: str, ids: list[int]) -> list[int]:
+            filling = [pad if key == "input_ids" else 0] * (width - len(ids))
+            return [*filling, *ids] if self.padding == "left" else [*ids, *filling]
 
-    def _encode_pair(self, messages: Sequence[Message], answer: str) -> dict[str, list[int]]:
-        return dict(self._tokenizer(question_text(messages), answer, return_attention_mask=True, verbose=False))
-
-    def _encode_chat(self, messages: Sequence[Message], answer: str) -> dict[str, list[int]]:
-        turns = [m.as_dict() for m in (*messages, Message("assistant", answer))]
-        ids = self._tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False)
-        return {"input_ids": list(ids), "attention_mask": [1] * len(ids)}
-
-    def _fit(self, question: str, answer: str, room: int) -> tuple[str, str]:
-        """Returns both texts cut to ``room`` tokens: the question's start goes first, then the answer's end."""
-        needed = min(self._count(question), room // QUESTION_SHARE)
-        answer = self._cut(answer, room - needed, from_left=False)
-        return self._cut(question, room - self._count(answer), from_left=True), answer
-
-    def _count(self, text: str) -> int:
-        return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-
-    def _cut(self, text: str, tokens: int, *, from_left: bool) -> str:
-        """Returns the text's last (or first) tokens, as text."""
-        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        spans = encoded["offset_mapping"]
-        if len(spans) <= tokens:
-            return text
-        return text[spans[len(spans) - tokens][0] :] if from_left else text[: spans[tokens - 1][1]]
+        rows = {key: [padded(key, item[key]) for item in batch] for key in batch[0]}
+        return {key: torch.tensor(row, device=self._device) for key, row in rows.items()}
 
 
 @contextmanager
@@ -174,6 +178,8 @@ def open_reward_model(
         load_tokenizer(model),
         batch_size=config.reward_batch_size,
         max_tokens=config.reward_max_tokens,
+        form=config.reward_input,
+        label=config.reward_label,
         device=device,
     )
     try:
@@ -182,17 +188,8 @@ def open_reward_model(
         reward.close()
 
 
-def question_text(messages: Sequence[Message]) -> str:
-    """Returns the prompt as the one text that pair models read: its turns, a line each."""
-    return "\n".join(message.content for message in messages)
-
-
-def _marks_pairs(tokenizer: Any) -> bool:
-    """Returns whether the tokenizer puts a token between the texts of a pair that is not just another BOS."""
-    encoded = tokenizer("a", "b")
-    sources = encoded.sequence_ids(0)
-    if 0 not in sources or 1 not in sources:
-        return False
-    between = encoded["input_ids"][sources.index(0) : sources.index(1)]
-    framing = {i for i, source in zip(between, sources[sources.index(0) :], strict=False) if source is None}
-    return bool(framing - {tokenizer.bos_token_id})
+def _near(alone: float, together: float, single: bool) -> bool:
+    """Whether two scores of an item are the same but for rounding; half precision rounds to two or three digits."""
+    if math.isnan(alone):
+        return math.isnan(together)
+    return abs(alone - together) <= (TOLERANCE if single else 0.05 * (1 + abs(alone)))

@@ -65,7 +65,7 @@ def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) 
 def inline(value: object) -> str:
     """Returns a text in which no Markdown or HTML counts, on one line, so that it fits a table's cell."""
     line = " ".join(str(value).split())
-    return re.sub(r"([\\`*\[\]<>|]|(?<!\w)_|_(?!\w)|&(?=#?\w+;))", r"\\\1", line)
+    return re.sub(r"([\\`*\[\]<>|]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;))", r"\\\1", line)
 
 
 def fence(text: object, language: str = "text") -> str:

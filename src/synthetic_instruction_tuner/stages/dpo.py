@@ -9,6 +9,7 @@ from ..config import Config
 from ..folder import RunFolder
 from ..modelfiles import identity
 from ..records import PreferencePair
+from ..settings import ModelConfig
 from . import training
 from .context import Context, Outcome, Stage
 
@@ -41,8 +42,15 @@ def run(ctx: Context) -> Outcome:
         "dpo",
         config.models.students,
         len(pairs),
-        lambda m, out, report: trainer.train(m, training.adapter_folder(ctx.folder, "sft", m.name), pairs, out, report),
+        lambda m, out, report: trainer.train(
+            m, training.adapter_folder(ctx.folder, "sft", m.name), own_pairs(pairs, m), out, report
+        ),
     )
+
+
+def own_pairs(pairs: list[PreferencePair], student: ModelConfig) -> list[PreferencePair]:
+    """Returns the pairs that the student is tuned on: those for every student, and those of its own answers."""
+    return [pair for pair in pairs if pair.student in (None, student.name)]
 
 
 STAGE = Stage("dpo", "DPO: preference tuning from the SFT adapter", ("sft", "prefer"), part, outputs, run)

@@ -155,7 +155,9 @@ def _unit(ctx: Context, variant: Variant, benchmark: str) -> str:
 
 
 def _rewarded_unit(ctx: Context, variant: Variant) -> str:
-    reward = fingerprint(identity(ctx.config.models.reward), ctx.config.prefer.reward_max_tokens)
+    settings = ctx.config.prefer
+    how = (settings.reward_max_tokens, settings.reward_input, settings.reward_label)
+    reward = fingerprint(identity(ctx.config.models.reward), *how)
     return f"{_unit(ctx, variant, NEEDS_REWARD)}:rewarded:{reward}"
 
 

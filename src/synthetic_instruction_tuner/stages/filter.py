@@ -78,7 +78,7 @@ def run(ctx: Context) -> Outcome:
     stay = [r for r in records if r.id in kept]
     columns = neighbor_columns(stay) if settings.neighbors else [{}] * len(stay)
     data = (data_row(r, judged[r.id], quality.rule_set_hash) | c for r, c in zip(stay, columns, strict=True))
-    export_rows(list(data), ctx.folder.filtered)
+    export_rows(data, ctx.folder.filtered)
     note = "; ".join(text for text in (report.main_reason(), report.unchecked()) if text)
     return Outcome(ctx.store.unit_digest(ctx.unit()), len(records), len(rows), note)
 

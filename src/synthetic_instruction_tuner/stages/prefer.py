@@ -1,12 +1,17 @@
-"""Stage prefer: responders answer one after the other, the reward model scores, pairs come out.
+"""Stage prefer: models answer one after the other, answers are scored, pairs come out.
 
 It works in rounds: a first one over a few more records than pairs are wanted, then over as many more as are missing, so
-that no answer is written in vain. What a round covers depends only on the rounds before it.
+that few answers are written in vain. What a round covers depends only on the rounds before it. On-policy, each student
+has its own rounds and its own pairs.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +19,33 @@ from ..config import Config
 from ..folder import RunFolder
 from ..modelfiles import identity
 from ..recordfiles import export_rows
-from ..records import Answer, Record
-from ..settings import ModelConfig
+from ..records import PreferencePair, Record
 from .context import Context, Outcome, Stage
+from .data_card import write_data_card
+from .prefer_answers import Answered, Group, groups, scored
 
 if TYPE_CHECKING:
+    from ..preference.judge import JudgeTally
     from ..preference.preference_builder import PreferenceBuilder
+    from ..preference.tally import Tally
 
 SPARE = 1.12  # records answered per wanted pair in the first round
+LARGEST_ROUND = 10_000  # records of a round, which are held in memory
+PORTION = 1000  # pairs committed at once
+REWARD_ONLY = ("reward_batch_size", "reward_max_tokens", "reward_input", "reward_label")
 
 
 def part(config: Config) -> dict[str, Any]:
     """Returns what the pairs depend on."""
+    settings, models = config.prefer.model_dump(mode="json"), config.models
+    judged = config.prefer.scorer == "judge" and models.judge is not None
+    for name in REWARD_ONLY if judged else ("judge",):
+        settings.pop(name)
+    own = config.prefer.on_policy != "off"
     return {
-        "prefer": config.prefer.model_dump(mode="json"),
-        "responders": [identity(m) for m in config.models.responders],
-        "reward": identity(config.models.reward),
+        "prefer": settings,
+        "responders": [identity(m) for m in (models.students if own else models.responders)],
+        "scorer": identity(models.judge if judged and models.judge else models.reward),
         "seed": config.seed,
         "engine": config.engine.model_dump(mode="json"),
     }
@@ -38,116 +54,98 @@ def part(config: Config) -> dict[str, Any]:
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
     """Returns the exported files."""
     report = folder.preference_report
-    return [folder.pairs, folder.pairs.with_suffix(".parquet"), report, report.with_suffix(".md")]
+    return [folder.pairs, folder.pairs.with_suffix(".parquet"), report, report.with_suffix(".md"), folder.data_card]
 
 
 def run(ctx: Context) -> Outcome:
     """Builds the pairs."""
+    from ..preference.judge import JudgeTally
     from ..preference.preference_builder import PreferenceBuilder
     from ..preference.report import PreferenceReport
+    from ..preference.tally import Tally
 
-    config = ctx.config
-    records = [Record.from_json(row) for row in ctx.store.rows(ctx.input_unit("filter"))]
-    builder = PreferenceBuilder(config.prefer, config.seed)
-    answers: dict[str, list[Answer]] = {}
-    covered, size = 0, math.ceil(config.prefer.pairs * SPARE)
-    pairs, refusals = builder.build([], answers)
-    for round_number in range(len(records)):
-        part_of = records[covered : covered + size]
-        answers.update(_answer_round(ctx, builder, round_number, part_of))
-        covered += len(part_of)
-        pairs, refusals = builder.build(records[:covered], answers)
-        missing = config.prefer.pairs - len(pairs)
-        if missing <= 0 or covered >= len(records):
-            break
-        size = math.ceil(missing / max(len(pairs) / covered, 0.1))
-    report = PreferenceReport.from_pairs(
-        pairs, refusals, [a for record in records[:covered] for a in answers[record.id]], samples=config.report.samples
-    )
+    settings = ctx.config.prefer
+    builder, tally = PreferenceBuilder(settings, ctx.config.seed), Tally(ctx.config.report.samples)
+    judged = JudgeTally(settings.judge) if settings.scorer == "judge" else None
+    passed_over: Counter[Any] = Counter()
+    covered = 0
+    ctx.store.drop_unit(ctx.unit())
+    for group in groups(ctx.config, ctx.folder):
+        covered += _build(ctx, builder, group, tally, judged)
+        passed_over += builder.passed_over
+    report = PreferenceReport.from_tally(tally, settings, passed_over, judged.to_json() if judged else None)
     report.write(ctx.folder.preference_report)
     ctx.store.measure("preference_report", report.to_json())
     ctx.require_rows(
-        len(pairs),
+        tally.pairs,
         "preference pairs",
         report.main_refusal(),
-        "Use responders that differ more, or lower prefer.min_margin.",
+        "Use models that differ more, more samples, or looser guards, such as prefer.min_margin.",
     )
-    rows = [pair.to_json() for pair in pairs]
-    ctx.store.drop_unit(ctx.unit())
-    ctx.commit(ctx.unit(), 0, rows)
-    export_rows(rows, ctx.folder.pairs)
-    return Outcome(ctx.store.unit_digest(ctx.unit()), covered, len(rows), "")
+    export_rows(ctx.store.rows(ctx.unit()), ctx.folder.pairs)
+    write_data_card(ctx)
+    return Outcome(ctx.store.unit_digest(ctx.unit()), covered, tally.pairs, _note(report.pairs, report.refused))
 
 
-def _answer_round(
-    ctx: Context, builder: PreferenceBuilder, round_number: int, records: list[Record]
-) -> dict[str, list[Answer]]:
-    written: dict[str, list[Answer]] = {record.id: [] for record in records}
-    for model in ctx.config.models.responders:
-        for answer in _answers(ctx, builder, model, round_number, records):
-            written[answer.record_id].append(answer)
-    unscored = [(record, answer) for record in records for answer in written[record.id]]
-    scores = _scores(ctx, round_number, unscored)
-    scored: dict[str, list[Answer]] = {record.id: [] for record in records}
-    for (record, answer), score in zip(unscored, scores, strict=True):
-        scored[record.id].append(
-            Answer(
-                answer.record_id, answer.model, answer.text, answer.truncated, score if math.isfinite(score) else None
-            )
-        )
-    return scored
+@dataclass(slots=True)
+class _Progress:
+    """How far a group is: pairs built, records answered."""
+
+    pairs: int = 0
+    covered: int = 0
 
 
-def _answers(
-    ctx: Context, builder: PreferenceBuilder, model: ModelConfig, round_number: int, records: list[Record]
-) -> list[Answer]:
-    unit, size = ctx.unit("answers", str(round_number), model.name), ctx.config.prefer.batch
-    batches = list(enumerate(records[i : i + size] for i in range(0, len(records), size)))
-    have = ctx.store.batch_numbers(unit)
-    if len(have) < len(batches):
-        with (
-            ctx.engine(model) as (engine, template),
-            ctx.display.task(
-                f"answering with {model.name}", len(records), "answers", ctx.store.row_count(unit)
-            ) as advance,
-        ):
-            for number, batch in batches:
-                if number not in have:
-                    answers = builder.answer(batch, model.name, template, engine, done=advance)
-                    ctx.commit(unit, number, [_as_row(a) for a in answers])
-    return [Answer(**row) for row in ctx.store.rows(unit)]
+def _build(ctx: Context, builder: PreferenceBuilder, group: Group, tally: Tally, judged: JudgeTally | None) -> int:
+    """Builds and commits one group's pairs; returns how many records were answered."""
+    progress, first = _Progress(), tally.pairs
+    answered = _rounds(ctx, builder, group, progress, tally, judged)
+    portion: list[dict[str, Any]] = []
+    batches = count(len(ctx.store.batch_numbers(ctx.unit())))
+    for made in builder.pairs(answered):
+        if isinstance(made, PreferencePair):
+            made = replace(made, id=f"pair-{first + progress.pairs:06d}", student=group.student)
+            progress.pairs += 1
+            portion.append(made.to_json())
+        tally.add(made)
+        if len(portion) == PORTION:
+            ctx.commit(ctx.unit(), next(batches), portion)
+            portion = []
+    for _ in answered:  # the rest of the last round was answered too, and counts in the statistics
+        pass
+    if portion:
+        ctx.commit(ctx.unit(), next(batches), portion)
+    return progress.covered
 
 
-def _scores(ctx: Context, round_number: int, answers: list[tuple[Record, Answer]]) -> list[float]:
-    from ..preference.reward_model import open_reward_model
-
-    unit, size = ctx.unit("scores", str(round_number)), 4 * ctx.config.prefer.batch
-    batches = list(enumerate(answers[i : i + size] for i in range(0, len(answers), size)))
-    have = ctx.store.batch_numbers(unit)
-    if len(have) < len(batches):
-        model = ctx.config.models.reward
-        with (
-            open_reward_model(model, ctx.config.prefer, ctx.config.engine, ctx.hardware) as reward,
-            ctx.display.task(
-                f"scoring with {model.name}", len(answers), "answers", ctx.store.row_count(unit)
-            ) as advance,
-        ):
-            for number, batch in batches:
-                if number not in have:
-                    items = [(record.prompt_messages(), answer.text) for record, answer in batch]
-                    scores = reward.score(items, done=advance)
-                    ctx.commit(unit, number, [{"score": s if math.isfinite(s) else None} for s in scores])
-    return [math.nan if row["score"] is None else row["score"] for row in ctx.store.rows(unit)]
-
-
-def _as_row(answer: Answer) -> dict[str, Any]:
-    return {
-        "record_id": answer.record_id,
-        "model": answer.model,
-        "text": answer.text,
-        "truncated": answer.truncated,
-        "score": answer.score,
-    }
+def _rounds(
+    ctx: Context,
+    builder: PreferenceBuilder,
+    group: Group,
+    progress: _Progress,
+    tally: Tally,
+    judged: JudgeTally | None,
+) -> Iterator[Answered]:
+    """Yields records with their scored answers, as long as pairs are missing and records are there."""
+    wanted = ctx.config.prefer.pairs
+    records = (Record.from_json(row) for row in ctx.store.rows(ctx.input_unit("filter")))
+    size = math.ceil(wanted * SPARE)
+    for number in count():
+        chosen = list(islice(records, min(size, LARGEST_ROUND)))
+        if not chosen:
+            return
+        for record, answers in scored(ctx, builder, group, number, chosen, judged):
+            tally.add_answers(answers)
+            progress.covered += 1
+            yield record, answers
+        missing = wanted - progress.pairs
+        if missing <= 0:
+            return
+        size = math.ceil(missing / max(progress.pairs / progress.covered, 0.1))
 
 
-STAGE = Stage("prefer", "Prefer: responders answer, the reward model picks", ("filter",), part, outputs, run)
+def _note(pairs: int, refused: int) -> str:
+    return f"{refused} of {pairs + refused} records refused" if refused else ""
+
+
+STAGE = Stage("prefer", "Prefer: models answer, the best answer is picked", ("filter",), part, outputs, run, 2)
+"""The stage as it runs on the responders' answers; see `pipeline.ordered` for on-policy answers after SFT."""

@@ -10,6 +10,7 @@ from ..config import Config, fingerprint
 from ..folder import RunFolder
 from . import training
 from .context import Context, Outcome, Stage
+from .data_card import write_data_card
 from .evaluate import variants
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def run(ctx: Context) -> Outcome:
     )
     with ctx.display.task("drawing and writing", 1, "report") as advance:
         files = write_report(data, ctx.folder.report, ctx.folder.figures)
+        write_data_card(ctx)  # anew: a setting of the filter may have changed that keeps the same records
         advance(1)
     return Outcome(fingerprint(len(files)), None, len(files), "files written")
 

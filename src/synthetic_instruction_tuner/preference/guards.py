@@ -1,0 +1,145 @@
+"""Which two answers to a record make a pair, and which guard says no.
+
+The best answer stands against a worse one (Magpie, arXiv:2406.08464). A pair whose texts are equal or nearly so, whose
+scores tie or lie too close, or whose better answer was cut off teaches nothing or something wrong. With many answers
+the very worst one may be no good choice either: `mean_minus_2sd` takes the one nearest to two standard deviations below
+the mean (arXiv:2502.16825). With up to five answers none can be farther below the mean, so it is the worst one.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..records import Answer
+from ..settings import PreferConfig
+
+Reason = Literal[
+    "too_few_answers",
+    "identical_answers",
+    "equal_scores",
+    "model_share",
+    "chosen_truncated",
+    "small_margin",
+    "near_identical",
+    "length_mismatch",
+]
+"""Why a record gave no pair; the guards are asked in this order."""
+
+REASONS: tuple[Reason, ...] = Reason.__args__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Two answers that make a pair.
+
+    Attributes:
+        chosen, rejected: the answers.
+        passed_over: guards that kept a better chosen or a worse rejected answer out of the pair.
+    """
+
+    chosen: Answer
+    rejected: Answer
+    passed_over: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoChoice:
+    """Why no two answers make a pair, with the numbers behind it."""
+
+    reason: Reason
+    detail: str
+
+
+def choose(answers: Sequence[Answer], config: PreferConfig, barred: Collection[str] = ()) -> Choice | NoChoice:
+    """Returns the two answers that make a pair, or why there are none.
+
+    The order of the answers does not matter. An answer without text or without a finite score is not used; of several
+    answers with the same text one is.
+
+    Args:
+        answers: all answers to one record.
+        config: the guards.
+        barred: models that have had their share of the chosen answers.
+    """
+    usable = [a for a in answers if _usable(a, config)]
+    if len(usable) < 2:
+        return NoChoice("too_few_answers", f"{len(usable)} of {len(answers)} answers can be used")
+    ranked = sorted(_distinct(usable), key=lambda a: (-score_of(a), a.model, a.text))
+    if len(ranked) < 2:
+        return NoChoice("identical_answers", f"{len(usable)} answers have the same text")
+    if score_of(ranked[0]) == score_of(ranked[-1]):
+        return NoChoice("equal_scores", f"every answer has the score {score_of(ranked[0]):.4f}")
+    chosen = next((a for a in ranked if a.model not in barred), None)
+    if chosen is None:
+        return NoChoice("model_share", f"{', '.join(sorted(barred))} had their share of the chosen answers")
+    if chosen.truncated and config.truncated == "not_chosen":
+        return NoChoice("chosen_truncated", f"the best answer, by {chosen.model}, was cut off")
+    return _against(chosen, ranked, usable, config)
+
+
+def score_of(answer: Answer) -> float:
+    """Returns the score of an answer that has one."""
+    assert answer.score is not None
+    return answer.score
+
+
+def similarity(first: str, second: str) -> float:
+    """Returns the Jaccard similarity of the texts' sets of words, case folded; 1.0 when neither has a word."""
+    a, b = set(first.casefold().split()), set(second.casefold().split())
+    return len(a & b) / len(a | b) if a | b else 1.0
+
+
+def length_ratio(first: str, second: str) -> float:
+    """Returns how many times the words of the shorter text the longer one has; infinite when only one has none."""
+    short, long = sorted((len(first.split()), len(second.split())))
+    return 1.0 if long == 0 else math.inf if short == 0 else long / short
+
+
+def _against(chosen: Answer, ranked: list[Answer], usable: list[Answer], config: PreferConfig) -> Choice | NoChoice:
+    """Returns the chosen answer's pair."""
+    over: list[Reason] = ["model_share"] if chosen is not ranked[0] else []
+    margin = config.min_margin
+    worse = [a for a in ranked if score_of(chosen) - score_of(a) > margin]
+    if not worse:
+        gap = score_of(chosen) - score_of(ranked[-1])
+        reason: Reason = "model_share" if over and gap <= 0 else "small_margin"
+        return NoChoice(reason, f"{gap:.4f} is not above {margin}")
+    different = [a for a in worse if similarity(a.text, chosen.text) < config.max_similarity]
+    if not different:
+        return NoChoice("near_identical", f"no worse answer is less than {config.max_similarity} like the chosen one")
+    limit = config.max_length_ratio
+    fitting = [a for a in different if limit is None or length_ratio(a.text, chosen.text) <= limit]
+    if not fitting:
+        return NoChoice("length_mismatch", f"no worse answer's length is within a factor of {limit}")
+    rejected = _rejected(fitting, usable, config)
+    for reason, before, after in (("near_identical", worse, different), ("length_mismatch", different, fitting)):
+        if _rejected(before, usable, config) is not _rejected(after, usable, config):
+            over.append(reason)
+    return Choice(chosen, rejected, tuple(over))
+
+
+def _rejected(candidates: list[Answer], usable: list[Answer], config: PreferConfig) -> Answer:
+    """Returns the rejected answer among the candidates, which are in order of their scores, best first."""
+    if config.rejected == "worst":
+        return candidates[-1]
+    scores = [score_of(a) for a in usable]
+    target = statistics.fmean(scores) - 2 * statistics.pstdev(scores)
+    return min(reversed(candidates), key=lambda a: abs(score_of(a) - target))
+
+
+def _usable(answer: Answer, config: PreferConfig) -> bool:
+    if answer.truncated and config.truncated == "not_used":
+        return False
+    return bool(answer.text.strip()) and answer.score is not None and math.isfinite(answer.score)
+
+
+def _distinct(answers: Iterable[Answer]) -> list[Answer]:
+    """Returns one answer per text, preferring one that ended by itself; independent of the answers' order."""
+    kept: dict[str, Answer] = {}
+    for answer in sorted(answers, key=lambda a: (a.truncated, a.model, a.text, -score_of(a), a.sample)):
+        kept.setdefault(answer.text.strip(), answer)
+    return list(kept.values())
