@@ -50,7 +50,7 @@ def identity(model: ModelConfig) -> dict[str, Any]:
     folder = local_folder(model)
     content = _content_hash(folder) if folder and folder.is_dir() else None
     facts = model.model_dump(include={"path", "revision", "name", "chat_template"})
-    return facts | {"content": content}
+    return facts | {"content": content} | ({"served_as": model.served_as} if model.served_as else {})
 
 
 def shape(model: ModelConfig) -> ModelShape | None:

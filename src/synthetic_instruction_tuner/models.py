@@ -26,8 +26,12 @@ _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _ADAPTER = "adapter_config.json"
 
 
-def resolve(model: ModelConfig) -> str:
+def resolve(model: ModelConfig, weights: bool = True) -> str:
     """Returns what `from_pretrained` takes: a folder's path or a Hub id.
+
+    Args:
+        model: where it is.
+        weights: also wanted; for its tokenizer alone a folder needs neither weights nor configuration.
 
     Raises:
         UserError: an embedded or local model's folder is not there, or lacks its configuration or weights.
@@ -35,7 +39,7 @@ def resolve(model: ModelConfig) -> str:
     folder = local_folder(model)
     if folder is None:
         return model.path
-    if reason := _folder_fault(folder):
+    if reason := _folder_fault(folder, weights):
         embedded = model.path.startswith(EMBEDDED)
         there = f"The package has: {', '.join(_embedded()) or 'none'}."
         fix = there if embedded else "Check the path; a model's folder holds config.json, tokenizer and *.safetensors."
@@ -78,7 +82,7 @@ def load_tokenizer(model: ModelConfig) -> Any:
     from transformers import AutoTokenizer
 
     with _explained(model):
-        tokenizer = AutoTokenizer.from_pretrained(resolve(model), **_source(model))
+        tokenizer = AutoTokenizer.from_pretrained(resolve(model, weights=False), **_source(model))
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if model.chat_template is not None:
@@ -201,9 +205,11 @@ def _adapter_config(adapter: Path) -> dict[str, Any]:
     return config
 
 
-def _folder_fault(folder: Path) -> str | None:
+def _folder_fault(folder: Path, weights: bool = True) -> str | None:
     if not folder.is_dir():
         return f"there is no folder {folder}"
+    if not weights:
+        return None
     if not (folder / "config.json").is_file():
         return f"{folder} has no config.json"
     return None if any(folder.glob("*.safetensors")) else f"{folder} has no *.safetensors weights"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -17,6 +18,18 @@ class Section(BaseModel):
     """A part of the configuration: immutable, unknown keys refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _checked_url(value: str | None) -> str | None:
+    """Refuses what is no server's address, and addresses with a password in them: settings are written to files."""
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must begin with http:// or https:// and a host, such as http://127.0.0.1:8000/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("it must not hold a password, a key or a query; keys go into engine.api_key_env's variable")
+    return value
 
 
 class ModelConfig(Section):
@@ -36,6 +49,12 @@ class ModelConfig(Section):
     license: str | None = Field(
         None, description="License, as the Hub names it, for the data card; else what the model's own card says."
     )
+    url: str | None = Field(
+        None,
+        description="Server that runs this model, such as http://127.0.0.1:8000/v1; path still names its tokenizer.",
+    )
+    served_as: str | None = Field(None, description="The model's name on its server, where it has another one there.")
+    api_key_env: str = Field("", description="Environment variable that holds the key of this model's own server.")
 
     @model_validator(mode="before")
     @classmethod
@@ -49,6 +68,8 @@ class ModelConfig(Section):
         if self.name in (".", "..") or set(self.name) & set("/\\:\0") or not self.name:
             raise ValueError(f"the name {self.name!r} cannot be a folder's name")
         return self
+
+    _plain_url = field_validator("url")(_checked_url)
 
 
 class ModelsConfig(Section):
@@ -70,12 +91,19 @@ class ModelsConfig(Section):
             names = [m.name for m in getattr(self, role)]
             if len(set(names)) < len(names):
                 raise ValueError(f"{role} must have distinct names, got {', '.join(names)}")
+        if any(m.url for m in (self.reward, *self.students)):
+            raise ValueError("a student is trained here and the reward model runs here: they have no url")
         return self
 
 
 class EngineConfig(Section):
     """What runs models for text."""
 
+    kind: Literal["auto", "transformers", "vllm", "server"] = Field(
+        "auto",
+        description="What runs models; auto: a server where one is named, vLLM on a GPU where it is installed, "
+        "transformers otherwise.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run; auto takes a GPU if there is one."
     )
@@ -85,6 +113,32 @@ class EngineConfig(Section):
     )
     batch_size: int = Field(64, ge=1, description="Sequences decoded at once.")
     threads: int | None = Field(None, ge=1, description="CPU threads; all cores when not set.")
+    max_length: int | None = Field(
+        None, ge=16, description="vLLM: longest prompt and answer together, in tokens; what fits when not set."
+    )
+    gpu_share: float = Field(0.9, gt=0, le=1, description="vLLM: share of the GPU's memory that it takes.")
+    url: str | None = Field(
+        None, description="OpenAI-compatible server for the generator and the responders, http://127.0.0.1:8000/v1."
+    )
+    api_key_env: str = Field(
+        "", description="Environment variable that holds the key of engine.url; the key itself is stored nowhere."
+    )
+    concurrency: int = Field(32, ge=1, le=1024, description="Requests in flight at a server.")
+    timeout: float = Field(600.0, gt=0, description="Seconds to wait for a server's answer to one request.")
+    retries: int = Field(
+        4, ge=0, description="Further attempts at a request that a server fails on; then it is recorded and skipped."
+    )
+    outage: float = Field(
+        900.0, ge=0, description="Seconds to wait for a server that has gone away before the run stops."
+    )
+
+    _plain_url = field_validator("url")(_checked_url)
+
+    def key_part(self) -> dict[str, Any]:
+        """Returns the settings that texts depend on; how a server is reached, and how fast, is none of them."""
+        return self.model_dump(
+            mode="json", exclude={"gpu_share", "url", "api_key_env", "concurrency", "timeout", "retries", "outage"}
+        )
 
 
 class SamplingConfig(Section):

@@ -83,8 +83,19 @@ def test_stop_at_once_gives_an_empty_text(model: Any) -> None:
     request = Request((1, 2, 3), 0, 5, tuple(range(model.config.vocab_size)))
     assert engine(model).generate([request])[0].token_ids == ()
     assert engine(model).generate([]) == []
-    with pytest.raises(ValueError, match="empty prompt"):
-        engine(model).generate([replace(request, prompt_ids=())])
+
+
+def test_one_bad_request_does_not_touch_the_others(model: Any) -> None:
+    asked = requests(6)
+    expected = engine(model).generate(asked)
+    size = model.get_input_embeddings().num_embeddings
+    bad = [replace(asked[0], prompt_ids=p) for p in ((), (1, size), (-1,))] + [replace(asked[0], max_new_tokens=0)]
+    seen: list[int] = []
+    got = engine(model).generate([*bad[:2], *asked, *bad[2:]], seen.append)
+    assert got[2:-2] == expected and sum(seen) == len(got)
+    words = ("empty", "vocabulary", "vocabulary", "max_new_tokens")
+    for completion, word in zip([*got[:2], *got[-2:]], words, strict=True):
+        assert (completion.token_ids, completion.finish_reason) == ((), "error") and word in completion.error
 
 
 def test_soft_prompt(model: Any) -> None:

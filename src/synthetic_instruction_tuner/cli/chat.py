@@ -42,7 +42,8 @@ def chat(
     config, folder = existing_run(run_dir)
     model = _student(config, student)
     adapter = _adapter(folder, model, variant)
-    with open_engine(model, config.engine, detect(config.engine.device), adapter) as (engine, template):
+    hardware = detect(config.engine.device)
+    with open_engine(model, config.engine, hardware, adapter, student=True) as (engine, template):
         if sys.stdin.isatty():
             typer.echo(f"{model.name}, {variant}. /new starts anew, /quit ends.", err=True)
         _converse(engine, template, system, temperature, max_new_tokens, seed)

@@ -37,11 +37,32 @@ class Completion:
 
     Attributes:
         token_ids: the sampled tokens, without the stop token.
-        finish_reason: ``stop`` when a stop id ended it, ``length`` when the token limit did.
+        finish_reason: ``stop`` when a stop id ended it, ``length`` when the token limit did, ``error`` when this
+            request cannot be served; it then has no tokens, and the other requests are not touched by it.
+        error: why it cannot be served, in one line; empty otherwise.
     """
 
     token_ids: tuple[int, ...]
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "error"]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can promise. The conformance tests hold it to its word.
+
+    Attributes:
+        seeded: a request's draws come from its own seed: the same request alone gives the same text again.
+        batch_free: the same request and seed give the same text whatever else is decoded at the same time. Not so where
+            half-precision kernels round differently for other batch sizes, or where seeds are shared.
+        exact_stops: every stop id ends a text. Otherwise only the model's own end tokens are sure to.
+        scores: `loglikelihood` works.
+    """
+
+    seeded: bool
+    batch_free: bool
+    exact_stops: bool
+    scores: bool
 
 
 Done = Callable[[int], None]
@@ -50,6 +71,11 @@ Done = Callable[[int], None]
 
 class Engine(Protocol):
     """Runs one model. `close` gives its memory back; the engine cannot be used afterwards."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this engine can promise."""
+        ...
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """Returns one completion per request, in order; a pure function of the requests and the model."""

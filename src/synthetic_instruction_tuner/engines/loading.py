@@ -1,55 +1,162 @@
-"""Opens a model for text and gives its memory back afterwards, which is checked."""
+"""Opens a model for text with the engine that fits, and gives its memory back afterwards, which is checked."""
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import RunError
+from ..errors import RunError, UserError
 from ..hardware import Hardware, choose_device, choose_dtype, quiet_libraries, set_threads
-from ..models import is_soft_prompt, load_causal_lm, load_soft_prompt, load_tokenizer, release
+from ..models import is_soft_prompt, load_causal_lm, load_soft_prompt, load_tokenizer, release, resolve
 from ..settings import EngineConfig, ModelConfig
+from .choice import choose_engine
+from .memory import memory_given_back
 
 if TYPE_CHECKING:
     from ..chat.template import ChatTemplate
-    from .transformers_engine import TransformersEngine
+    from .base import Engine
 
 
 @contextmanager
 def open_engine(
-    model: ModelConfig, config: EngineConfig, hardware: Hardware, adapter: Path | None = None
-) -> Iterator[tuple[TransformersEngine, ChatTemplate]]:
-    """Loads a model, with an adapter if one is given, and yields its engine and chat template.
+    model: ModelConfig,
+    config: EngineConfig,
+    hardware: Hardware,
+    adapter: Path | None = None,
+    *,
+    student: bool = False,
+) -> Iterator[tuple[Engine, ChatTemplate]]:
+    """Opens a model, with an adapter if one is given, and yields its engine and chat template.
+
+    Args:
+        model, config, hardware: what runs, how, and where.
+        adapter: folder of a LoRA or prompt-tuning adapter.
+        student: see `choose_engine`.
 
     Raises:
-        UserError: the model cannot be loaded, or its chat template cannot be used.
-        RunError: the model's memory did not come back.
+        UserError: the model cannot be loaded, its chat template cannot be used, or there is no such engine here.
+        RunError: the model's memory did not come back, or a server does not answer.
     """
+    choice = choose_engine(model, config, hardware, student=student or adapter is not None)
+    opener = {"transformers": _open_transformers, "vllm": _open_vllm, "server": _open_server}[choice.kind]
+    with opener(model, config, hardware, adapter) as opened:
+        yield opened
+
+
+@contextmanager
+def _open_transformers(
+    model: ModelConfig, config: EngineConfig, hardware: Hardware, adapter: Path | None
+) -> Iterator[tuple[Engine, ChatTemplate]]:
     from ..chat.template import ChatTemplate
     from .transformers_engine import TransformersEngine
 
     device = choose_device(hardware, config.device)
     set_threads(config.threads)
     tokenizer = load_tokenizer(model)
-    loaded = load_causal_lm(model, choose_dtype(hardware, config.dtype)[0], device, adapter)
+    with memory_given_back(model.name, device):
+        loaded = load_causal_lm(model, choose_dtype(hardware, config.dtype)[0], device, adapter)
+        quiet_libraries()
+        template = ChatTemplate.from_tokenizer(tokenizer, loaded.generation_config)
+        soft_prompt = load_soft_prompt(adapter) if adapter and is_soft_prompt(adapter) else None
+        pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else template.stop_ids[0]
+        engine = TransformersEngine(
+            loaded, pad_id, batch_size=config.batch_size, device=device, soft_prompt=soft_prompt
+        )
+        alive = weakref.ref(loaded)
+        del loaded
+        try:
+            yield engine, template
+        finally:
+            engine.close()
+            release()
+        if alive() is not None:
+            raise RunError(
+                f"The memory of {model.name} did not come back.",
+                "Something still refers to the model.",
+                "Run the same command again: it goes on in a fresh process.",
+            )
+
+
+@contextmanager
+def _open_vllm(
+    model: ModelConfig, config: EngineConfig, hardware: Hardware, adapter: Path | None
+) -> Iterator[tuple[Engine, ChatTemplate]]:
+    if adapter is not None and is_soft_prompt(adapter):
+        with _open_transformers(model, config, hardware, adapter) as opened:  # vLLM takes no soft prompts
+            yield opened
+        return
+    from .vllm_engine import VllmEngine, lora_room, prepare_environment
+
     quiet_libraries()
-    template = ChatTemplate.from_tokenizer(tokenizer, loaded.generation_config)
-    soft_prompt = load_soft_prompt(adapter) if adapter and is_soft_prompt(adapter) else None
-    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else template.stop_ids[0]
-    engine = TransformersEngine(loaded, pad_id, batch_size=config.batch_size, device=device, soft_prompt=soft_prompt)
-    alive = weakref.ref(loaded)
-    del loaded
+    prepare_environment()
+    template = _template(model)
+    with memory_given_back(model.name, choose_device(hardware, config.device)):
+        from vllm import LLM
+
+        rank = None if adapter is None else int(json.loads((adapter / "adapter_config.json").read_text())["r"])
+        room = {} if rank is None else {"enable_lora": True, "max_loras": 1, "max_lora_rank": lora_room(rank)}
+        try:
+            llm = LLM(
+                model=resolve(model),
+                skip_tokenizer_init=True,
+                revision=model.revision,
+                trust_remote_code=model.trust_remote_code,
+                load_format="safetensors",
+                config_format="hf",
+                generation_config="vllm",  # nothing is taken from the model's own sampling settings
+                dtype=choose_dtype(hardware, config.dtype)[0],
+                max_model_len=config.max_length or -1,  # -1: as long as the memory allows
+                gpu_memory_utilization=config.gpu_share,
+                seed=0,
+                **room,
+            )
+        except (ValueError, RuntimeError) as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            fix = "Lower engine.gpu_share or engine.max_length, or set engine.kind=transformers."
+            raise UserError(f"vLLM cannot run {model.name}.", first, fix) from error
+        engine = VllmEngine(llm, lora=_lora_request(adapter))
+        del llm
+        try:
+            yield engine, template
+        finally:
+            engine.close()
+
+
+@contextmanager
+def _open_server(
+    model: ModelConfig, config: EngineConfig, hardware: Hardware, adapter: Path | None
+) -> Iterator[tuple[Engine, ChatTemplate]]:
+    from .server_probe import open_server
+
+    template = _template(model)
+    engine = open_server(model, config, template, wait=config.outage)
     try:
         yield engine, template
     finally:
         engine.close()
-        release()
-    if alive() is not None:
-        raise RunError(
-            f"The memory of {model.name} did not come back.",
-            "Something still refers to the model.",
-            "Run the same command again: it goes on in a fresh process.",
-        )
+
+
+def _template(model: ModelConfig) -> ChatTemplate:
+    """Returns the chat template of a model whose weights are not loaded in this process."""
+    from transformers import GenerationConfig
+
+    from ..chat.template import ChatTemplate
+
+    try:
+        generation = GenerationConfig.from_pretrained(resolve(model, weights=False), revision=model.revision)
+    except OSError:  # few models lack one
+        generation = None
+    quiet_libraries()
+    return ChatTemplate.from_tokenizer(load_tokenizer(model), generation)
+
+
+def _lora_request(adapter: Path | None) -> Any:
+    if adapter is None:
+        return None
+    from vllm.lora.request import LoRARequest
+
+    return LoRARequest("adapter", 1, str(adapter.resolve()))

@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
-from synthetic_instruction_tuner.engines.base import Completion, Done, Request
+from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request
 from synthetic_instruction_tuner.engines.decoding import SlotDecoder, supports_slots
+from synthetic_instruction_tuner.engines.faults import split_faults
 from synthetic_instruction_tuner.engines.plain_decoding import PlainDecoder
 from synthetic_instruction_tuner.engines.scoring import ScoredRow, can_share, rows_of, score_rows
 from synthetic_instruction_tuner.errors import RunError
@@ -42,12 +43,18 @@ class TransformersEngine:
         self._soft_prompt = None if soft_prompt is None else soft_prompt.to(device=device, dtype=model.dtype)
         self._slots: bool | None = None
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """In half precision, kernels for other batch sizes round differently, so a text may depend on its batch."""
+        whole = self._model.dtype == torch.float32 and self._device == "cpu"
+        return Capabilities(seeded=True, batch_free=whole, exact_stops=True, scores=True)
+
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """Returns one completion per request, in order."""
-        for number, request in enumerate(requests):
-            if not request.prompt_ids and self._soft_prompt is None:
-                raise ValueError(f"request {number} has an empty prompt")
-        results: dict[int, Completion] = {}
+        vocabulary = self._model.get_input_embeddings().num_embeddings
+        _, results = split_faults(requests, vocabulary, soft_prompt=self._soft_prompt is not None)
+        if results and done is not None:
+            done(len(results))
         while len(results) < len(requests):
             try:
                 self._decode(requests, results, done)

@@ -18,7 +18,7 @@ from ..store import Row, Stopwatch, Store
 
 if TYPE_CHECKING:
     from ..chat.template import ChatTemplate
-    from ..engines.transformers_engine import TransformersEngine
+    from ..engines.base import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,12 @@ class Context:
 
     @contextmanager
     def engine(
-        self, model: ModelConfig, adapter: Path | None = None
-    ) -> Iterator[tuple[TransformersEngine, ChatTemplate]]:
-        """Loads a model for text; its memory is given back, and that is checked, when the block ends."""
+        self, model: ModelConfig, adapter: Path | None = None, *, student: bool = False
+    ) -> Iterator[tuple[Engine, ChatTemplate]]:
+        """Opens a model for text; its memory is given back, and that is checked, when the block ends."""
         from ..engines.loading import open_engine
 
-        with open_engine(model, self.config.engine, self.hardware, adapter) as opened:
+        with open_engine(model, self.config.engine, self.hardware, adapter, student=student) as opened:
             yield opened
 
     def require_rows(self, count: int, what: str, cause: str, fix: str) -> None:

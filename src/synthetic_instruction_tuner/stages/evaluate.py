@@ -45,7 +45,7 @@ def part(config: Config) -> dict[str, Any]:
         "evaluate": config.evaluate.model_dump(mode="json"),
         "students": [identity(m) for m in config.models.students],
         "reward": identity(config.models.reward),
-        "engine": config.engine.model_dump(mode="json"),
+        "engine": config.engine.key_part(),
     }
 
 
@@ -97,7 +97,7 @@ def _answer(ctx: Context, variant: Variant, advance: Any) -> None:
     if not missing:
         return
     evaluator = Evaluator(ctx.config.evaluate)
-    with ctx.engine(variant.student, variant.adapter) as (engine, template):
+    with ctx.engine(variant.student, variant.adapter, student=True) as (engine, template):
         for name in missing:
             result = evaluator.evaluate(name, engine, template, template.tokenizer)
             ctx.commit(_unit(ctx, variant, name), 0, [result.to_json() | {"seconds": result.seconds}])
@@ -149,7 +149,7 @@ def _unit(ctx: Context, variant: Variant, benchmark: str) -> str:
         relevant,
         identity(variant.student),
         adapter,
-        ctx.config.engine.model_dump(mode="json"),
+        ctx.config.engine.key_part(),
     )
     return f"evaluate:{variant.label}:{benchmark}:{key}"
 

@@ -193,7 +193,7 @@ def _source(config: Config) -> dict[str, Any]:
     return {
         "model": identity(config.models.generator),
         "seed": config.seed,
-        "engine": config.engine.model_dump(mode="json"),
+        "engine": config.engine.key_part(),
     }
 
 

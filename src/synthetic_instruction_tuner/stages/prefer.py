@@ -47,7 +47,7 @@ def part(config: Config) -> dict[str, Any]:
         "responders": [identity(m) for m in (models.students if own else models.responders)],
         "scorer": identity(models.judge if judged and models.judge else models.reward),
         "seed": config.seed,
-        "engine": config.engine.model_dump(mode="json"),
+        "engine": config.engine.key_part(),
     }
 
 
