@@ -57,12 +57,15 @@ class Capabilities:
             half-precision kernels round differently for other batch sizes, or where seeds are shared.
         exact_stops: every stop id ends a text. Otherwise only the model's own end tokens are sure to.
         scores: `loglikelihood` works.
+        exact_ids: the token ids are those that were sampled. Otherwise they are what the text reads back as, and a
+            character that was cut in the middle is lost.
     """
 
     seeded: bool
     batch_free: bool
     exact_stops: bool
     scores: bool
+    exact_ids: bool = True
 
 
 Done = Callable[[int], None]

@@ -45,7 +45,7 @@ class TokenDialect:
     def __init__(self, client: ServerClient, model: str | None, tokenizer: Any, *, returns_ids: bool = True) -> None:
         self._client, self._model, self._tokenizer, self._returns_ids = client, model, tokenizer, returns_ids
         self.capabilities = Capabilities(
-            seeded=returns_ids, batch_free=False, exact_stops=returns_ids, scores=returns_ids
+            seeded=returns_ids, batch_free=False, exact_stops=returns_ids, scores=returns_ids, exact_ids=returns_ids
         )
 
     def complete(self, request: Request) -> Completion:
@@ -126,7 +126,9 @@ class TextDialect:
         self._client, self._model, self._tokenizer = client, model, tokenizer
         self._drops_bos, self._generation_config = drops_bos, generation_config
         # Such servers draw from one random stream for all requests, or do not say.
-        self.capabilities = Capabilities(seeded=False, batch_free=False, exact_stops=generation_config, scores=False)
+        self.capabilities = Capabilities(
+            seeded=False, batch_free=False, exact_stops=generation_config, scores=False, exact_ids=False
+        )
 
     def complete(self, request: Request) -> Completion:
         """Returns the server's completion."""
@@ -161,7 +163,7 @@ class OllamaDialect:
     """Ollama's own `/api/generate` with `raw`: its OpenAI endpoint would put the prompt into a template."""
 
     title = "text, Ollama"
-    capabilities = Capabilities(seeded=True, batch_free=False, exact_stops=False, scores=False)
+    capabilities = Capabilities(seeded=True, batch_free=False, exact_stops=False, scores=False, exact_ids=False)
 
     def __init__(self, client: ServerClient, model: str | None, tokenizer: Any, *, drops_bos: bool) -> None:
         self._client, self._model, self._tokenizer, self._drops_bos = client, model, tokenizer, drops_bos

@@ -1,0 +1,438 @@
+"""The server engine: the suite on every dialect, and what it does when servers and requests go wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from chain_model import TEXT, chain_tokenizer
+from conformance import CHECKS, Subject, letters_after
+from fake_server import Die, FakeServer, Reply
+
+from synthetic_instruction_tuner.chat.template import ChatTemplate
+from synthetic_instruction_tuner.engines import server_engine
+from synthetic_instruction_tuner.engines.server_client import ServerClient
+from synthetic_instruction_tuner.engines.server_dialects import (
+    Dialect,
+    LlamaCppDialect,
+    OllamaDialect,
+    TextDialect,
+    TokenDialect,
+)
+from synthetic_instruction_tuner.engines.server_engine import ServerEngine
+from synthetic_instruction_tuner.engines.server_probe import find_dialect, open_server
+from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.settings import EngineConfig, ModelConfig
+
+KEY = "sk-very-secret"
+MODEL = ModelConfig(path="chain")
+
+
+@pytest.fixture(scope="module")
+def template() -> ChatTemplate:
+    return ChatTemplate.from_tokenizer(chain_tokenizer(adds_bos=True))
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_engine, "_LONGEST_PAUSE", 0.02)
+
+
+def opened(server: FakeServer, template: ChatTemplate, **settings: Any) -> ServerEngine:
+    config = EngineConfig(url=server.url, **{"concurrency": 16, "retries": 2, "outage": 5.0, **settings})
+    return open_server(MODEL, config, template, wait=0)
+
+
+def subject(server: FakeServer, template: ChatTemplate, **settings: Any) -> Subject:
+    return Subject(opened(server, template, **settings), template.tokenizer)
+
+
+KINDS = {
+    "vllm": ("vllm", 0, TokenDialect),
+    "text": ("text", 0, TextDialect),
+    "text that gets a BOS": ("text", 1, TextDialect),
+    "serve": ("serve", 0, TextDialect),
+    "llama.cpp": ("llamacpp", 0, LlamaCppDialect),
+    "ollama": ("ollama", 1, OllamaDialect),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def of_each_kind(request: pytest.FixtureRequest, template: ChatTemplate) -> Iterator[Subject]:
+    kind, bos, expected = KINDS[request.param]
+    with FakeServer(kind, template.tokenizer, bos=bos) as server:
+        found = subject(server, template)
+        assert isinstance(found.engine, ServerEngine) and isinstance(found.engine._dialect, expected)
+        yield found
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_conformance(of_each_kind: Subject, check: Callable[[Subject], None]) -> None:
+    check(of_each_kind)
+
+
+# What is sent
+
+
+def test_a_text_server_that_adds_a_bos_gets_none(template: ChatTemplate) -> None:
+    bos = template.tokenizer.bos_token
+    for added, shown in ((0, True), (1, False)):
+        with FakeServer("text", template.tokenizer, bos=added) as server:
+            found = subject(server, template)
+            found.ask(found.request("U"))
+            assert server.bodies[-1]["prompt"].startswith(bos) == shown
+            assert server.bodies[-1]["prompt"].count(bos) == shown
+
+
+@pytest.mark.parametrize("kind", ["text", "ollama"])
+def test_a_server_that_reads_another_prompt_is_refused(kind: str, template: ChatTemplate) -> None:
+    with FakeServer(kind, template.tokenizer, bos=2) as server, pytest.raises(UserError) as caught:
+        find_dialect(ServerClient(server.url), MODEL, template)
+    assert "tokens where" in caught.value.cause
+
+
+def test_a_prompt_that_reads_back_otherwise_is_an_error_of_its_own(template: ChatTemplate) -> None:
+    """A lone byte of a character has no text; a server that wants texts can never be sent it."""
+    with FakeServer("text", template.tokenizer) as server:
+        found = subject(server, template)
+        half = replace(found.request("a", max_new_tokens=2), prompt_ids=found.ids("é")[:1])
+        bad, good = found.ask(half, found.request("a", max_new_tokens=2))
+    assert bad.finish_reason == "error" and "cannot be sent as text" in bad.error
+    assert found.text(good) == "bc"
+
+
+def test_everything_that_changes_a_text_is_said(template: ChatTemplate) -> None:
+    with FakeServer("vllm", template.tokenizer) as server:
+        found = subject(server, template)
+        found.ask(found.request("D", seed=2**62 + 1, temperature=0.7, top_p=0.9, max_new_tokens=3))
+        body = server.bodies[-1]
+    assert body["prompt"] == [template.tokenizer.bos_token_id, *found.ids("D")]
+    expected = {"seed": 2**62 + 1, "temperature": 0.7, "top_p": 0.9, "max_tokens": 3, "top_k": -1, "min_p": 0.0}
+    expected |= {"repetition_penalty": 1.0, "ignore_eos": True, "model": "chain", "add_special_tokens": False}
+    assert expected.items() <= body.items()
+
+
+def test_another_model_s_server_is_noticed(template: ChatTemplate) -> None:
+    def script(body: dict[str, Any]) -> Reply | None:
+        choice = {"text": "Guten Tag", "token_ids": [1, 2, 3], "finish_reason": "stop"}
+        return 200, {"choices": [choice], "usage": {"prompt_tokens": len(body["prompt"])}}
+
+    with (
+        FakeServer("vllm", template.tokenizer, script=script) as server,
+        pytest.raises(UserError, match="another model"),
+    ):
+        opened(server, template)
+
+
+def test_the_model_s_name_on_the_server(template: ChatTemplate) -> None:
+    tokenizer = template.tokenizer
+    several = ("one", "two", "chain:latest")
+    for names, settings, sent in (
+        (("chain",), {}, "chain"),
+        (("other",), {}, "other"),
+        (several, {}, "chain:latest"),
+        (("one", "two"), {"served_as": "two"}, "two"),
+        (None, {}, None),
+        ((), {}, None),
+    ):
+        with FakeServer("vllm", tokenizer, names=names) as server:
+            find_dialect(ServerClient(server.url), ModelConfig(path="chain", **settings), template)
+            assert server.bodies[-1].get("model") == sent
+    with (
+        FakeServer("vllm", tokenizer, names=("one", "two")) as server,
+        pytest.raises(UserError, match="no model called"),
+    ):
+        find_dialect(ServerClient(server.url), MODEL, template)
+
+
+# The key
+
+
+def with_key(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> EngineConfig:
+    monkeypatch.setenv("MY_KEY", KEY)
+    return EngineConfig(api_key_env="MY_KEY", **settings)
+
+
+def test_the_key_is_sent_to_the_server_and_never_shown(template: ChatTemplate, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeServer("vllm", template.tokenizer, key=KEY) as server:
+        config = with_key(monkeypatch, url=server.url)
+        engine = open_server(MODEL, config, template, wait=0)
+        assert server.headers[-1]["Authorization"] == f"Bearer {KEY}"
+        assert KEY not in repr(engine) + repr(vars(engine)) + repr(config)
+        server.script = lambda body: (400, {"error": {"message": f"your key {KEY} has no credit"}})
+        found = Subject(engine, template.tokenizer)
+        assert found.ask(found.request("a"))[0].error == "status 400: your key *** has no credit"
+        server.script, server.key = None, "another"
+        with pytest.raises(UserError) as caught:
+            found.ask(found.request("a"))
+        assert KEY not in str(caught.value) and "does not accept the key" in caught.value.problem
+
+
+def test_a_redirect_is_not_followed(template: ChatTemplate, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeServer("vllm", template.tokenizer) as thief, FakeServer("vllm", template.tokenizer, key=KEY) as server:
+        config = with_key(monkeypatch, url=server.url)
+        found = Subject(open_server(MODEL, config, template, wait=0), template.tokenizer)
+        for status in (301, 302, 307, 308):
+            server.script = lambda body, status=status: (status, "", {"Location": thief.url + "/v1/completions"})
+            with pytest.raises(UserError, match="sends requests elsewhere"):
+                found.ask(found.request("a"))
+        assert thief.bodies == []
+
+
+def test_neither_netrc_nor_proxies_are_asked(
+    template: ChatTemplate, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password other\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with FakeServer("vllm", template.tokenizer) as proxy, FakeServer("vllm", template.tokenizer, key=KEY) as server:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        found = Subject(open_server(MODEL, with_key(monkeypatch, url=server.url), template, wait=0), template.tokenizer)
+        assert found.text(found.ask(found.request("U"))[0]) == TEXT
+        assert proxy.bodies == [] and {h["Authorization"] for h in server.headers} == {f"Bearer {KEY}"}
+
+
+def test_each_key_goes_to_its_own_server(template: ChatTemplate, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeServer("vllm", template.tokenizer) as server:
+        config = with_key(monkeypatch, url="http://127.0.0.1:9")
+        open_server(ModelConfig(path="chain", url=server.url), config, template, wait=0)
+        assert not any("Authorization" in headers for headers in server.headers)
+
+
+def test_a_key_that_is_not_set_stops_before_anything_is_sent(template: ChatTemplate) -> None:
+    with FakeServer("vllm", template.tokenizer) as server:
+        with pytest.raises(UserError, match="key is missing"):
+            opened(server, template, api_key_env="SURELY_NOT_SET")
+        assert server.bodies == []
+
+
+# When things go wrong
+
+
+def counting(script: Callable[[str, int], Reply | None], tokenizer: Any) -> Callable[[dict[str, Any]], Reply | None]:
+    """A script that is told the prompt's text and how often it has come."""
+    seen: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def run(body: dict[str, Any]) -> Reply | None:
+        text = tokenizer.decode(body["prompt"], skip_special_tokens=True)
+        with lock:
+            seen[text] += 1
+            count = seen[text]
+        return script(text, count)
+
+    run.seen = seen  # type: ignore[attr-defined]
+    return run
+
+
+def letters(found: Subject, count: int = 40) -> list[Any]:
+    return [found.request(f"{'x' * k}a", max_new_tokens=3) for k in range(count)]
+
+
+ABORTED = (200, {"choices": [{"text": "x", "token_ids": [], "finish_reason": "abort"}]})
+
+
+@pytest.mark.parametrize(
+    ("script", "asked"),
+    [
+        (lambda text, count: (500, "broken") if count < 3 else None, 3),
+        (lambda text, count: (429, "slow down", {"Retry-After": "0"}) if count < 9 else None, 9),
+        (lambda text, count: (503, {"error": {"message": "Loading model"}}) if count < 9 else None, 9),
+        (lambda text, count: (502, "gateway") if count < 9 else None, 9),
+        (lambda text, count: (200, "no choices") if count < 3 else None, 3),
+        (lambda text, count: ABORTED if count < 3 else None, 3),
+    ],
+    ids=["500", "429", "503", "502", "no choices", "aborted"],
+)  # fmt: skip
+def test_passing_troubles_pass(script: Any, asked: int, template: ChatTemplate) -> None:
+    with FakeServer("vllm", template.tokenizer) as server:
+        found = subject(server, template)
+        server.script = counting(script, template.tokenizer)
+        assert [found.text(c) for c in found.ask(*letters(found))] == ["bcd"] * 40
+        assert set(server.script.seen.values()) == {asked}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("reply", "attempts", "word"),
+    [((500, "broken"), 3, "given up after 3 attempts"), ((400, {"detail": "too long"}), 1, "too long")],
+    ids=["500", "400"],
+)
+def test_a_request_that_always_fails_is_recorded_and_skipped(
+    reply: Reply, attempts: int, word: str, template: ChatTemplate
+) -> None:
+    with FakeServer("vllm", template.tokenizer) as server:
+        found = subject(server, template)
+        server.script = counting(lambda text, count: reply if text == "xxxa" else None, template.tokenizer)
+        seen: list[int] = []
+        got = found.engine.generate(letters(found), seen.append)
+        assert [c.finish_reason for c in got] == ["length"] * 3 + ["error"] + ["length"] * 36 and sum(seen) == 40
+        assert word in got[3].error and got[3].token_ids == ()
+        assert server.script.seen["xxxa"] == attempts  # type: ignore[attr-defined]
+
+
+def test_a_hanging_request_is_given_up(template: ChatTemplate) -> None:
+    with FakeServer("vllm", template.tokenizer) as server:
+        found = subject(server, template, timeout=0.2, retries=1)
+        server.script = counting(lambda text, count: time.sleep(0.5) if text == "xa" else None, template.tokenizer)
+        got = found.ask(*letters(found, 6))
+        assert [c.finish_reason for c in got] == ["length", "error", *["length"] * 4]
+        assert "no answer within" in got[1].error
+
+
+class Mortal:
+    """A server that dies when a request says so, and comes back on the same port after a while."""
+
+    def __init__(self, template: ChatTemplate, deadly: Callable[[str, int], bool], away: float) -> None:
+        self.deaths, self._deadly, self._away = 0, deadly, away
+        self._lock = threading.Lock()
+        self._script = counting(self._judge, template.tokenizer)
+        self._make = partial(FakeServer, "vllm", template.tokenizer)
+        self.server = self._make()
+        self._revivals: list[threading.Thread] = []
+
+    def arm(self) -> None:
+        self.server.script = self._script
+
+    def _judge(self, text: str, count: int) -> Reply | None:
+        with self._lock:
+            current = self.server
+            if self._deadly(text, count):
+                self.deaths += 1
+                thread = threading.Thread(target=self._replace, args=(current,))
+                self._revivals.append(thread)
+                thread.start()
+                raise Die
+        time.sleep(0.005)
+        return None
+
+    def _replace(self, dead: FakeServer) -> None:
+        dead.script = lambda body: (_ for _ in ()).throw(Die())  # those in flight are lost as well
+        dead.stop()
+        time.sleep(self._away)
+        self.server = self._make(port=dead.port)
+        self.arm()
+
+    def stop(self) -> None:
+        for thread in self._revivals:
+            thread.join()
+        self.server.stop()
+
+
+def test_a_server_that_dies_and_returns_is_continued(template: ChatTemplate) -> None:
+    mortal = Mortal(template, lambda text, count: text == "xxxxxxxa" and count == 1, away=0.5)
+    found = subject(mortal.server, template)
+    mortal.arm()
+    try:
+        assert [found.text(c) for c in found.ask(*letters(found, 60))] == ["bcd"] * 60
+        assert mortal.deaths == 1
+    finally:
+        mortal.stop()
+
+
+def test_a_request_that_kills_the_server_takes_no_other_with_it(template: ChatTemplate) -> None:
+    mortal = Mortal(template, lambda text, count: text == "xxxa", away=0.1)
+    found = subject(mortal.server, template)
+    mortal.arm()
+    try:
+        got = found.ask(*letters(found, 40))
+    finally:
+        mortal.stop()
+    assert [c.finish_reason for c in got] == ["length"] * 3 + ["error"] + ["length"] * 36
+    assert "connection broke" in got[3].error and mortal.deaths == 1 + 1 + 2  # side by side, alone, two more attempts
+
+
+def test_a_server_that_stays_away_ends_the_run(template: ChatTemplate) -> None:
+    with FakeServer("vllm", template.tokenizer) as server:
+        found = subject(server, template, outage=0.3)
+    start = time.monotonic()
+    with pytest.raises(RunError, match="has been away") as caught:
+        found.ask(*letters(found))
+    assert "run the same command again" in caught.value.fix and time.monotonic() - start < 3
+
+
+def test_no_server_at_all(template: ChatTemplate) -> None:
+    config = EngineConfig(url="http://127.0.0.1:9")
+    with pytest.raises(RunError, match="does not answer"):
+        open_server(MODEL, config, template, wait=0)
+
+
+def test_a_server_that_is_still_starting_is_waited_for(template: ChatTemplate) -> None:
+    with FakeServer("vllm", template.tokenizer) as first:
+        port = first.port
+    revived: list[FakeServer] = []
+    timer = threading.Timer(0.5, lambda: revived.append(FakeServer("vllm", template.tokenizer, port=port)))
+    timer.start()
+    try:
+        engine = open_server(MODEL, EngineConfig(url=f"http://127.0.0.1:{port}"), template, wait=20)
+        assert engine.capabilities.seeded
+    finally:
+        timer.join()
+        revived[0].stop()
+
+
+def test_a_server_that_refuses_everything_ends_the_run(template: ChatTemplate) -> None:
+    with FakeServer("vllm", template.tokenizer) as server:
+        found = subject(server, template)
+        server.script = lambda body: (400, {"detail": "no such model"})
+        with pytest.raises(RunError, match="has not served one of 16") as caught:
+            found.ask(*letters(found))
+        assert "no such model" in caught.value.cause
+
+
+def test_an_interrupt_does_not_wait_for_answers(template: ChatTemplate) -> None:
+    with FakeServer("vllm", template.tokenizer) as server:
+        found = subject(server, template)
+        server.script = counting(lambda text, count: time.sleep(2) if text != "a" else None, template.tokenizer)
+
+        def interrupt(_: int) -> None:
+            raise KeyboardInterrupt
+
+        start = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            found.engine.generate(letters(found, 8), interrupt)
+        assert time.monotonic() - start < 1.5
+
+
+def test_servers_without_scores_say_so(template: ChatTemplate) -> None:
+    with FakeServer("serve", template.tokenizer) as server:
+        engine = opened(server, template)
+        assert not engine.capabilities.scores
+        with pytest.raises(UserError, match="no log-probabilities"):
+            engine.loglikelihood([((1,), (2,))])
+
+
+def test_a_server_that_is_no_completions_server(template: ChatTemplate) -> None:
+    with FakeServer("llamacpp", template.tokenizer) as server:
+        server.get = lambda path: (404, "nothing here")  # type: ignore[method-assign]
+        with pytest.raises(UserError, match="cannot be used") as caught:
+            opened(server, template)
+        assert caught.value.cause == "status 404: Not Found"
+
+
+def test_answers_are_cut_at_stop_ids_and_limits(template: ChatTemplate) -> None:
+    """Whatever a server makes of stop ids and limits, the completion is what was asked for."""
+
+    class Careless:
+        title = "careless"
+        capabilities = LlamaCppDialect.capabilities
+
+        def complete(self, request: Any) -> Any:
+            from synthetic_instruction_tuner.engines.server_dialects import completion
+
+            return completion(request, [5, 6, 7, 8, 9], "length")
+
+    dialect: Dialect = Careless()
+    engine = ServerEngine(dialect, where="nowhere", vocabulary=1000)
+    asked = Subject(engine, template.tokenizer).request("a", max_new_tokens=3)
+    cut, stopped = engine.generate([replace(asked, stop_ids=(9,)), replace(asked, stop_ids=(7,))])
+    assert (cut.token_ids, cut.finish_reason) == ((5, 6, 7), "length")
+    assert (stopped.token_ids, stopped.finish_reason) == ((5, 6), "stop")
+    assert letters_after("y", 2) == "za"
