@@ -6,7 +6,8 @@ import shutil
 from dataclasses import dataclass
 
 from .config import Config
-from .errors import UserError
+from .engines.choice import choose_engine
+from .errors import SitError, UserError
 from .folder import RunFolder
 from .hardware import Hardware, choose_device, choose_dtype
 from .modelfiles import local_folder, shape
@@ -54,17 +55,57 @@ def used_models(config: Config, until: str | None = None) -> list[tuple[str, Mod
     return roles
 
 
+def engine_lines(config: Config, hardware: Hardware, until: str | None = None) -> list[str]:
+    """Returns which engine runs which models, and why: a line for each that differs from the others.
+
+    Raises:
+        UserError: the settings name an engine that cannot be used here.
+    """
+    groups: dict[str, list[str]] = {}
+    for role, model in used_models(config, until):
+        if role not in ("reward model", "tokenizer"):
+            choice = choose_engine(model, config.engine, hardware, student=role == "student")
+            groups.setdefault(choice.describe(), []).append(role)
+    return [f"{_together(roles)} on {engine}" for engine, roles in groups.items()]
+
+
+def _together(roles: list[str]) -> str:
+    names = [name + "s" * (roles.count(name) > 1) for name in dict.fromkeys(roles)]
+    return " and ".join(names) + (" runs" if len(roles) == 1 else " run")
+
+
 def check_models(config: Config, until: str | None = None) -> list[Check]:
-    """Returns for each model whether it can be loaded."""
+    """Returns for each model whether it can be loaded, or whether its server serves it."""
     from .models import missing_reason
 
     checks = []
     for role, model in used_models(config, until):
+        if role not in ("student", "reward model", "tokenizer") and _on_a_server(model, config):
+            checks.append(_served(role, model, config))
+            continue
         reason = missing_reason(model) or (
             _template_fault(model) if role not in ("reward model", "tokenizer") else None
         )
         checks.append(Check(f"{role} {model.name}", reason is None, reason or _found(model), _model_fix(model)))
     return checks
+
+
+def _on_a_server(model: ModelConfig, config: Config) -> bool:
+    return config.engine.kind in ("auto", "server") and bool(model.url or config.engine.url)
+
+
+def _served(role: str, model: ModelConfig, config: Config) -> Check:
+    """Asks the model's server for a few tokens, which also proves that it reads prompts as they are meant."""
+    from .chat.template import ChatTemplate
+    from .engines.server_probe import open_server
+    from .models import load_tokenizer
+
+    name = f"{role} {model.name}"
+    try:
+        engine = open_server(model, config.engine, ChatTemplate.from_tokenizer(load_tokenizer(model)), wait=0)
+    except SitError as error:
+        return Check(name, False, f"{error.problem} {error.cause}", error.fix)
+    return Check(name, True, f"on {engine.describe()}")
 
 
 def _template_fault(model: ModelConfig) -> str | None:
@@ -133,6 +174,7 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
         check_places(config.filter.contamination)
     choose_dtype(hardware, config.engine.dtype)
     choose_device(hardware, config.engine.device)
+    engine_lines(config, hardware, until)
     bad = [c for c in (*check_models(config, until), check_languages(config), check_disk(config, folder)) if not c.ok]
     if bad:
         more = f" ({len(bad) - 1} more: see 'sit doctor')" if len(bad) > 1 else ""

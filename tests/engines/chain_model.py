@@ -113,7 +113,7 @@ def write_gguf(folder: Path, file: Path) -> Path:
     writer.add_token_list([tokenizer.convert_ids_to_tokens(k) for k in range(len(tokenizer))])
     kinds = gguf.TokenType
     writer.add_token_types([kinds.CONTROL if k in special else kinds.NORMAL for k in range(len(tokenizer))])
-    writer.add_token_merges([])
+    writer.add_token_merges(["ÿ ÿ"])  # there must be one; these two bytes are in no text
     writer.add_bos_token_id(tokenizer.bos_token_id)
     writer.add_eos_token_id(tokenizer.eos_token_id)
     writer.add_add_bos_token(True)

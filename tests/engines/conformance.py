@@ -65,15 +65,15 @@ def ends(s: Subject) -> None:
     for limit, reason in ((40, "stop"), (len(s.ids(TEXT)) + 1, "stop"), (len(s.ids(TEXT)), "length")):
         (got,) = s.ask(s.request("U", max_new_tokens=limit))
         assert s.text(got) == TEXT and got.token_ids == s.ids(TEXT), got
-        # A server that hands out texts cannot say whether a text that fills the limit was at its end.
-        assert got.finish_reason == reason or not s.engine.capabilities.exact_stops, (limit, got)
+        # Some servers that hand out texts call every text that fills the limit cut off.
+        assert got.finish_reason == reason or (limit < 40 and not s.engine.capabilities.exact_ids), (limit, got)
 
 
 def empty(s: Subject) -> None:
     """A text may be empty, and the others around it are not touched."""
-    got = s.ask(s.request("E"), s.request("a", max_new_tokens=3), s.request("E"), s.request("E", max_new_tokens=1))
-    assert [s.text(c) for c in got] == ["", "bcd", "", ""], got
-    assert [c.finish_reason for c in got] == ["stop", "length", "stop", "stop"], got
+    got = s.ask(s.request("E"), s.request("a", max_new_tokens=3), s.request("E", max_new_tokens=2))
+    assert [s.text(c) for c in got] == ["", "bcd", ""], got
+    assert [c.finish_reason for c in got] == ["stop", "length", "stop"], got
     assert s.ask() == []
 
 

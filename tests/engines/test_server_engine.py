@@ -67,7 +67,7 @@ KINDS = {
 def of_each_kind(request: pytest.FixtureRequest, template: ChatTemplate) -> Iterator[Subject]:
     kind, bos, expected = KINDS[request.param]
     with FakeServer(kind, template.tokenizer, bos=bos) as server:
-        found = subject(server, template)
+        found = replace(subject(server, template), mixed=1000 if kind == "vllm" else 200)
         assert isinstance(found.engine, ServerEngine) and isinstance(found.engine._dialect, expected)
         yield found
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..checks import Check, check_disk, check_languages, check_models
+from ..checks import Check, check_disk, check_languages, check_models, engine_lines
 from ..config import Config
 from ..errors import UserError
 from ..folder import RunFolder
@@ -65,6 +65,7 @@ def examine(config: Config, folder: RunFolder) -> list[Check]:
     return [
         Check("machine", True, hardware.describe()),
         _precision(config, hardware),
+        _engines(config, hardware),
         _memory(config, hardware),
         _versions(),
         check_disk(config, folder),
@@ -80,6 +81,13 @@ def _precision(config: Config, hardware: Hardware) -> Check:
     except UserError as error:
         return Check("number format", False, f"{error.problem} {error.cause}", error.fix)
     return Check("number format", True, f"{dtype} on {device} ({reason})")
+
+
+def _engines(config: Config, hardware: Hardware) -> Check:
+    try:
+        return Check("engines", True, "; ".join(engine_lines(config, hardware)))
+    except UserError as error:
+        return Check("engines", False, f"{error.problem} {error.cause}", error.fix)
 
 
 def _memory(config: Config, hardware: Hardware) -> Check:

@@ -70,7 +70,7 @@ def execute(
             display.say(f"Nothing to do: everything in {folder.root} is done with these settings.")
         else:
             check_before_start(config, folder, hardware, until)
-            _announce(config, folder, hardware, steps, display)
+            _announce(config, folder, hardware, steps, display, until)
         states = run_pipeline(config, folder, display, hardware, start=start, until=until, repair=repair)
     if as_json:
         typer.echo(json.dumps({"run_dir": str(folder.root), "stages": [_as_json(s) for s in states]}))
@@ -103,7 +103,11 @@ def _steps(config: Config, folder: RunFolder, until: str | None, start: str | No
     return [Step(s.stage, "redo") if i >= again else s for i, s in enumerate(steps[: last + 1])]
 
 
-def _announce(config: Config, folder: RunFolder, hardware: Hardware, steps: list[Step], display: Display) -> None:
+def _announce(
+    config: Config, folder: RunFolder, hardware: Hardware, steps: list[Step], display: Display, until: str | None
+) -> None:
+    from ..checks import engine_lines
+
     estimates = {e.stage: e for e in estimate(config, hardware)}
     todo = [step for step in steps if step.action != "skip"] or [Step(stage, "start") for stage in ordered(config)]
     seconds = {step.stage.name: estimates[step.stage.name].seconds for step in todo}
@@ -111,6 +115,8 @@ def _announce(config: Config, folder: RunFolder, hardware: Hardware, steps: list
     done = len(steps) - len(todo) if steps else 0
     display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, in {folder.root}")
     display.say(f"On {hardware.describe()}")
+    for line in engine_lines(config, hardware, until):
+        display.say(line[0].upper() + line[1:])
     for step in todo:
         display.say(f"  {_line(step, estimates[step.stage.name])}")
     about = f"about {duration(sum(seconds.values()))} in all"

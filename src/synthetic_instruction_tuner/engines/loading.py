@@ -89,7 +89,7 @@ def _open_vllm(
         with _open_transformers(model, config, hardware, adapter) as opened:  # vLLM takes no soft prompts
             yield opened
         return
-    from .vllm_engine import VllmEngine, lora_room, prepare_environment
+    from .vllm_engine import VllmEngine, llm_arguments, prepare_environment
 
     quiet_libraries()
     prepare_environment()
@@ -97,22 +97,11 @@ def _open_vllm(
     with memory_given_back(model.name, choose_device(hardware, config.device)):
         from vllm import LLM
 
-        rank = None if adapter is None else int(json.loads((adapter / "adapter_config.json").read_text())["r"])
-        room = {} if rank is None else {"enable_lora": True, "max_loras": 1, "max_lora_rank": lora_room(rank)}
         try:
             llm = LLM(
-                model=resolve(model),
-                skip_tokenizer_init=True,
+                **llm_arguments(resolve(model), config, choose_dtype(hardware, config.dtype)[0], _rank(adapter)),
                 revision=model.revision,
                 trust_remote_code=model.trust_remote_code,
-                load_format="safetensors",
-                config_format="hf",
-                generation_config="vllm",  # nothing is taken from the model's own sampling settings
-                dtype=choose_dtype(hardware, config.dtype)[0],
-                max_model_len=config.max_length or -1,  # -1: as long as the memory allows
-                gpu_memory_utilization=config.gpu_share,
-                seed=0,
-                **room,
             )
         except (ValueError, RuntimeError) as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -152,6 +141,10 @@ def _template(model: ModelConfig) -> ChatTemplate:
         generation = None
     quiet_libraries()
     return ChatTemplate.from_tokenizer(load_tokenizer(model), generation)
+
+
+def _rank(adapter: Path | None) -> int | None:
+    return None if adapter is None else int(json.loads((adapter / "adapter_config.json").read_text())["r"])
 
 
 def _lora_request(adapter: Path | None) -> Any:

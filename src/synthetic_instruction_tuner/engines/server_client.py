@@ -106,6 +106,8 @@ class ServerClient:
 
     def _read(self, answer: requests.Response) -> Any:
         status = answer.status_code
+        if status >= 500:  # many servers close the connection after an error, unseen until it is used again
+            self._session().close()
         if 300 <= status < 400:
             raise UserError(
                 f"The server {self.url} sends requests elsewhere.",

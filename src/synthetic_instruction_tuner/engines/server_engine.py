@@ -98,6 +98,10 @@ class ServerEngine:
         except ServerFailure as error:
             raise RunError(f"The server {self._where} did not score a text.", str(error)) from None
 
+    def describe(self) -> str:
+        """Returns where it is and how it is spoken to, in a few words."""
+        return f"{self._where} ({self._dialect.title})"
+
     def close(self) -> None:
         """Stops asking."""
         self._closed.set()

@@ -13,7 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.engines.base import Request
-from synthetic_instruction_tuner.engines.server_client import Refused, ServerClient, ServerFailure, Unavailable
+from synthetic_instruction_tuner.engines.server_client import (
+    Dropped,
+    Failed,
+    Refused,
+    ServerClient,
+    ServerFailure,
+    Unavailable,
+)
 from synthetic_instruction_tuner.engines.server_dialects import (
     Dialect,
     LlamaCppDialect,
@@ -76,11 +83,11 @@ def find_dialect(client: ServerClient, model: ModelConfig, template: ChatTemplat
     while True:
         try:
             return _find(client, model, template.tokenizer, request)
-        except Unavailable as error:
+        except (Unavailable, Dropped, Failed) as error:
             if time.monotonic() >= end:
                 fix = "Start it, or correct the url, and run again."
                 raise RunError(f"The server {client.url} does not answer.", str(error), fix) from None
-            time.sleep(min(error.wait or 2.0, 5.0))
+            time.sleep(min(getattr(error, "wait", None) or 2.0, 5.0))
 
 
 def served_name(client: ServerClient, model: ModelConfig) -> str | None:

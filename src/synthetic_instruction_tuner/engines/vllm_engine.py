@@ -12,6 +12,7 @@ from typing import Any
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request
 from synthetic_instruction_tuner.engines.faults import split_faults
 from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.settings import EngineConfig
 
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # the ranks that vLLM reserves room for
 
@@ -22,6 +23,18 @@ def prepare_environment() -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     # A forked engine process would inherit locks of threads that it does not have, and a GPU that it must not use.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+
+
+def llm_arguments(path: str, config: EngineConfig, dtype: str, lora_rank: int | None = None) -> dict[str, Any]:
+    """Returns what `vllm.LLM` is made with, beside what belongs to one model's repository."""
+    room = {} if lora_rank is None else {"enable_lora": True, "max_loras": 1, "max_lora_rank": lora_room(lora_rank)}
+    return {
+        "model": path, "skip_tokenizer_init": True, "load_format": "safetensors", "config_format": "hf",
+        "generation_config": "vllm",  # nothing is taken from the model's own sampling settings
+        "dtype": dtype, "seed": 0, "gpu_memory_utilization": config.gpu_share,
+        "max_model_len": config.max_length or -1,  # -1: as long as the memory allows
+        **room,
+    }  # fmt: skip
 
 
 def lora_room(rank: int) -> int:
