@@ -124,7 +124,8 @@ def suite_serve(model: Any) -> None:
     template = ChatTemplate.from_tokenizer(load_tokenizer(model))
     with subprocess.Popen(line) as server:
         try:
-            engine = open_server(model, EngineConfig(url=f"http://127.0.0.1:{port}/v1"), template, wait=150)
+            own = model.model_copy(update={"url": f"http://127.0.0.1:{port}/v1"})
+            engine = open_server(own, EngineConfig(), template, wait=150)
             print("RESULT", f"{ask_all(engine, template.tokenizer)}; {engine.describe()}", flush=True)
         finally:
             server.terminate()

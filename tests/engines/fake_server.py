@@ -31,6 +31,7 @@ class FakeServer:
         names: the models that it lists; None: it lists none.
         key: wanted in the header, when not empty.
         port: 0 for any free one.
+        chain: it runs the chain model; otherwise `answer` is overridden.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class FakeServer:
         key: str = "",
         script: Callable[[dict[str, Any]], Reply | None] | None = None,
         port: int = 0,
+        chain: bool = True,
     ) -> None:
         self.kind, self.tokenizer, self.bos, self.names, self.key = kind, tokenizer, bos, names, key
         self.script = script
-        self.sure, self.drawn = next_tokens(tokenizer)
+        if chain:
+            self.sure, self.drawn = next_tokens(tokenizer)
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self._lock = threading.Lock()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -44,46 +47,52 @@ SERVERS = {"transformers serve": (transformers_serve, TextDialect), "llama.cpp":
 
 
 def opened(folder: Path, port: int, **settings: object) -> Subject:
-    config = EngineConfig(url=f"http://127.0.0.1:{port}/v1", concurrency=8, **settings)
+    config = EngineConfig(concurrency=8, **settings)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     template = ChatTemplate.from_tokenizer(tokenizer)
-    return Subject(open_server(ModelConfig(path=str(folder)), config, template, wait=0), tokenizer)
+    return Subject(
+        open_server(ModelConfig(path=str(folder), url=f"http://127.0.0.1:{port}/v1"), config, template, wait=0),
+        tokenizer,
+    )
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A running server, and what is needed to start it again."""
+
+    subject: Subject
+    process: subprocess.Popen[bytes]
+    command: list[str]
+    port: int
+    folder: Path
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def remote(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+def remote(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     folder, port = write_chain_model(tmp_path_factory.mktemp("chain"), adds_bos=True), free_port()
     command, expected = SERVERS[request.param]
-    with running(command(folder, port), port, folder / "server.log"):
+    line = command(folder, port)
+    with running(line, port, folder / "server.log") as process:
         found = opened(folder, port)
         assert isinstance(found.engine, ServerEngine) and isinstance(found.engine._dialect, expected)
-        yield found
+        yield Remote(found, process, line, port, folder)
 
 
 @per_check
-def test_real_server(remote: Subject, check: Callable[[Subject], None]) -> None:
-    check(remote)
+def test_real_server(remote: Remote, check: Callable[[Subject], None]) -> None:
+    check(remote.subject)
 
 
-@pytest.mark.parametrize("server", SERVERS)
-def test_a_real_server_that_is_killed_and_comes_back_is_continued(server: str, tmp_path: Path) -> None:
-    folder, port = write_chain_model(tmp_path, adds_bos=True), free_port()
-    command, _ = SERVERS[server]
-    line = command(folder, port)
-    with running(line, port, folder / "first.log") as first:
-        found = opened(folder, port)
-        asked = [found.request(f"{'x' * (k % 9)}a", max_new_tokens=8) for k in range(120)]
-        state: dict[str, object] = {}
+def test_a_real_server_that_is_killed_and_comes_back_is_continued(remote: Remote) -> None:
+    found, second = remote.subject, ExitStack()
+    asked = [found.request(f"{'x' * (k % 9)}a", max_new_tokens=8) for k in range(120)]
 
-        def kill(_: int) -> None:
-            if not state:
-                first.send_signal(signal.SIGKILL)
-                first.wait()
-                state["second"] = running(line, port, folder / "second.log")
-                state["second"].__enter__()  # type: ignore[attr-defined]
+    def kill(_: int) -> None:
+        if remote.process.poll() is None:
+            remote.process.send_signal(signal.SIGKILL)
+            remote.process.wait()
+            second.enter_context(running(remote.command, remote.port, remote.folder / "second.log"))
 
-        try:
-            got = found.engine.generate(asked, kill)
-        finally:
-            state["second"].__exit__(None, None, None)  # type: ignore[attr-defined]
+    with second:
+        got = found.engine.generate(asked, kill)
     assert [found.text(c) for c in got] == ["bcdefghi"] * 120

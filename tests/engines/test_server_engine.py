@@ -135,7 +135,7 @@ def test_the_model_s_name_on_the_server(template: ChatTemplate) -> None:
     several = ("one", "two", "chain:latest")
     for names, settings, sent in (
         (("chain",), {}, "chain"),
-        (("other",), {}, "other"),
+        (("other",), {"url": "http://its-own"}, "other"),
         (several, {}, "chain:latest"),
         (("one", "two"), {"served_as": "two"}, "two"),
         (None, {}, None),
@@ -144,11 +144,9 @@ def test_the_model_s_name_on_the_server(template: ChatTemplate) -> None:
         with FakeServer("vllm", tokenizer, names=names) as server:
             find_dialect(ServerClient(server.url), ModelConfig(path="chain", **settings), template)
             assert server.bodies[-1].get("model") == sent
-    with (
-        FakeServer("vllm", tokenizer, names=("one", "two")) as server,
-        pytest.raises(UserError, match="no model called"),
-    ):
-        find_dialect(ServerClient(server.url), MODEL, template)
+    for names in (("one", "two"), ("other",)):
+        with FakeServer("vllm", tokenizer, names=names) as server, pytest.raises(UserError, match="no model called"):
+            find_dialect(ServerClient(server.url), MODEL, template)
 
 
 # The key

@@ -52,7 +52,15 @@ def held_bytes(device: str) -> int:
 
 
 def _children() -> set[psutil.Process]:
-    return set(psutil.Process().children(recursive=True))
+    return {process for process in psutil.Process().children(recursive=True) if not _is_python_s_own(process)}
+
+
+def _is_python_s_own(process: psutil.Process) -> bool:
+    """Returns whether this is the helper that Python starts beside the first spawned process and keeps for good."""
+    try:
+        return any("multiprocessing.resource_tracker" in word for word in process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def _ended(processes: set[psutil.Process]) -> list[psutil.Process]:

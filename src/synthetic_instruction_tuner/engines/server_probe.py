@@ -94,7 +94,7 @@ def served_name(client: ServerClient, model: ModelConfig) -> str | None:
     """Returns what the model is called on the server; None where the server does not say and needs no name.
 
     Raises:
-        UserError: it has several models, and none is called like this one.
+        UserError: none of its models is called like this one.
     """
     if model.served_as:
         return model.served_as
@@ -108,13 +108,17 @@ def served_name(client: ServerClient, model: ModelConfig) -> str | None:
     for name in names:
         if name in (model.path, model.name) or name.removesuffix(":latest") == model.name:
             return name
-    if len(names) > 1:
+    # A server with one model, named for this model alone, runs it under whatever name. One that is named for several
+    # models does not: a responder would silently be the generator.
+    if len(names) == 1 and model.url:
+        return names[0]
+    if names:
         raise UserError(
             f"The server {client.url} has no model called {model.path}.",
             f"it has {', '.join(names[:8])}",
-            "Set the model's served_as to one of these names.",
+            "Set the model's served_as to one of these names, or give the model a url of its own.",
         )
-    return names[0] if names else None
+    return None
 
 
 def _find(client: ServerClient, model: ModelConfig, tokenizer: Any, request: Request) -> Dialect:

@@ -1,0 +1,89 @@
+"""`sit generate` and `sit doctor` with the generator on a server: the data are the same bytes as without one."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_server import Die, FakeServer, Reply
+from transformers import AutoModelForCausalLM
+
+from synthetic_instruction_tuner.cli import app
+from synthetic_instruction_tuner.engines.base import Request
+from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
+from synthetic_instruction_tuner.modelfiles import local_folder
+from synthetic_instruction_tuner.models import load_tokenizer
+from synthetic_instruction_tuner.settings import ModelConfig
+
+MODEL = ModelConfig(path="nano:generator")
+KEY = "sk-very-secret"
+
+
+class NanoServer(FakeServer):
+    """A vLLM-like server that runs the embedded generator with our own engine, so that texts can be compared."""
+
+    def __init__(self, **settings: Any) -> None:
+        model = AutoModelForCausalLM.from_pretrained(local_folder(MODEL), dtype="float32")
+        self._engine = TransformersEngine(model, 0, batch_size=1, device="cpu")
+        self._turn = threading.Lock()
+        super().__init__("vllm", load_tokenizer(MODEL), names=("generator",), chain=False, **settings)
+
+    def answer(self, prompt: list[int], body: dict[str, Any], settings: dict[str, Any]) -> Reply:
+        stops = tuple(body["stop_token_ids"])
+        request = Request(tuple(prompt), body["seed"], body["max_tokens"], stops, body["temperature"], body["top_p"])
+        with self._turn:
+            done = self._engine.generate([request])[0]
+        ids = [*done.token_ids, *stops[:1]] if done.finish_reason == "stop" else list(done.token_ids)
+        choice = {"text": self.tokenizer.decode(done.token_ids), "token_ids": ids, "finish_reason": done.finish_reason}
+        return 200, {"choices": [choice], "usage": {"prompt_tokens": len(prompt)}}
+
+
+SIZES = ["generate.count=12", "generate.batch=5", "generate.instruction.max_new_tokens=24"]
+SIZES += ["generate.response.max_new_tokens=24", "engine.threads=1"]
+
+
+def generate(folder: Path, *overrides: str) -> int:
+    words = ["generate", "--run-dir", str(folder), "--quiet"]
+    for value in (*SIZES, *overrides):
+        words += ["--set", value]
+    return app._exit_code(words)
+
+
+def test_texts_from_a_server_are_the_same_and_survive_its_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    assert generate(tmp_path / "local") == 0
+    with NanoServer(key=KEY) as server:
+        way = (f"engine.url={server.url}/v1", "engine.api_key_env=MY_KEY", "engine.concurrency=3", "engine.outage=0.2")
+        asked = 0
+
+        def dies_once(body: dict[str, Any]) -> Reply | None:
+            nonlocal asked
+            asked += 1
+            if 14 <= asked <= 40:
+                raise Die
+            return None
+
+        server.script = dies_once
+        raw = "data/raw/instructions_raw.json"
+        assert generate(tmp_path / "remote", *way, "engine.retries=40") == 0
+        assert (tmp_path / "remote" / raw).read_bytes() == (tmp_path / "local" / raw).read_bytes()
+        assert asked > 40
+        doctor = ["doctor", "--run-dir", str(tmp_path / "remote"), *(w for s in way for w in ("--set", s))]
+        server.script = None
+        app._exit_code(doctor)
+        shown = capsys.readouterr().out
+        assert "generator runs on server" in shown.replace("generator and responders run", "generator runs")
+        written = b"".join(file.read_bytes() for file in (tmp_path / "remote").rglob("*") if file.is_file())
+        assert KEY.encode() not in written and KEY not in shown
+
+
+def test_a_run_does_not_start_without_its_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate(tmp_path, "models.generator.url=http://127.0.0.1:9/v1") == 2
+    shown = capsys.readouterr().err
+    assert "cannot start" in shown and "does not answer" in shown
+    assert generate(tmp_path, "engine.kind=vllm") == 2
+    assert "vLLM is not installed" in capsys.readouterr().err
