@@ -11,6 +11,7 @@ from fake_server import Die, FakeServer, Reply
 from transformers import AutoModelForCausalLM
 
 from synthetic_instruction_tuner.cli import app
+from synthetic_instruction_tuner.engines import server_engine
 from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
 from synthetic_instruction_tuner.modelfiles import local_folder
@@ -55,6 +56,7 @@ def test_texts_from_a_server_are_the_same_and_survive_its_death(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
+    monkeypatch.setattr(server_engine, "_LONGEST_PAUSE", 0.02)
     assert generate(tmp_path / "local") == 0
     with NanoServer(key=KEY) as server:
         way = (f"engine.url={server.url}/v1", "engine.api_key_env=MY_KEY", "engine.concurrency=3", "engine.outage=0.2")
