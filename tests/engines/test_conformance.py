@@ -78,11 +78,16 @@ def remote(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield Remote(found, process, line, port, folder)
 
 
+in_one_process = pytest.mark.xdist_group("real servers")  # which would otherwise start one each
+
+
+@in_one_process
 @per_check
 def test_real_server(remote: Remote, check: Callable[[Subject], None]) -> None:
     check(remote.subject)
 
 
+@in_one_process
 def test_a_real_server_that_is_killed_and_comes_back_is_continued(remote: Remote) -> None:
     found, second = remote.subject, ExitStack()
     asked = [found.request(f"{'x' * (k % 9)}a", max_new_tokens=8) for k in range(120)]
