@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 
 from .config import Config
-from .engines.choice import choose_engine
+from .engines.choice import choose_engine, on_a_server
 from .errors import SitError, UserError
 from .folder import RunFolder
 from .hardware import Hardware, choose_device, choose_dtype
@@ -80,7 +80,7 @@ def check_models(config: Config, until: str | None = None) -> list[Check]:
 
     checks = []
     for role, model in used_models(config, until):
-        if role not in ("student", "reward model", "tokenizer") and _on_a_server(model, config):
+        if role not in ("student", "reward model", "tokenizer") and on_a_server(model, config.engine):
             checks.append(_served(role, model, config))
             continue
         reason = missing_reason(model) or (
@@ -88,10 +88,6 @@ def check_models(config: Config, until: str | None = None) -> list[Check]:
         )
         checks.append(Check(f"{role} {model.name}", reason is None, reason or _found(model), _model_fix(model)))
     return checks
-
-
-def _on_a_server(model: ModelConfig, config: Config) -> bool:
-    return config.engine.kind in ("auto", "server") and bool(model.url or config.engine.url)
 
 
 def _served(role: str, model: ModelConfig, config: Config) -> Check:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .config import Config
+from .engines.choice import on_a_server
 from .hardware import Hardware
 from .modelfiles import ModelShape, shape
 from .settings import ModelConfig, TrainerConfig
@@ -186,7 +187,7 @@ class _Work:
             one += self.forward(model, items.get("nano_mmlu", 0) * 4 * 60, items.get("nano_mmlu", 0) / 16)
             one += self.forward(models.reward, items.get("nano_mt", 0) * 2 * 2 * length, items.get("nano_mt", 0) / 16)
             seconds += each * (one + 1.0)
-        memory = max(self.memory(m, settings.max_new_tokens) for m in models.students)
+        memory = max(self.memory(m, settings.max_new_tokens, student=True) for m in models.students)
         return StageEstimate("evaluate", seconds, memory, f"{variants} variants on {', '.join(items)}")
 
     def decode(self, model: ModelConfig, rows: int, length: float, batch: int) -> float:
@@ -208,8 +209,10 @@ class _Work:
         """Seconds to load a model."""
         return 0.3 + (shape(model) or UNKNOWN).parameters * 2 / self.speed.load
 
-    def memory(self, model: ModelConfig, length: float) -> float:
-        """GB for decoding: weights, keys and values, one row of logits per text."""
+    def memory(self, model: ModelConfig, length: float, student: bool = False) -> float:
+        """GB for decoding: weights, keys and values, one row of logits per text. A server keeps them elsewhere."""
+        if not student and on_a_server(model, self.config.engine):
+            return self.base_gb
         size, rows = shape(model) or UNKNOWN, self.config.engine.batch_size
         cache = rows * length * size.layers * size.kv_width * self.width
         return self.base_gb + (size.parameters * self.width + cache + rows * size.vocabulary * 8) / GB

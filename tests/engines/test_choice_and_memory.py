@@ -21,6 +21,7 @@ from synthetic_instruction_tuner.engines.loading import open_engine
 from synthetic_instruction_tuner.engines.memory import memory_given_back
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.hardware import Hardware
+from synthetic_instruction_tuner.planning import estimate
 from synthetic_instruction_tuner.settings import EngineConfig, ModelConfig
 
 CPU = Hardware("cpu", "x86", 2, 16.0, None, None, "", "")
@@ -103,6 +104,16 @@ def test_a_run_says_which_engines_run_and_why() -> None:
     assert lines[0] == f"generator runs on server ({URL} is named for it)"
     assert any("responder" in line and "transformers (no GPU" in line for line in lines)
     assert any("student" in line and "same engine" in line for line in lines)
+
+
+def test_a_model_on_a_server_needs_no_memory_here() -> None:
+    def needed(*overrides: str) -> list[float]:
+        return [e.memory_gb for e in estimate(load_config("a100", None, overrides), GPU)]
+
+    local, served = needed(), needed(f"models.generator.url={URL}")
+    assert served[0] < 1 < local[0] and served[1:] == local[1:]
+    everything = needed(f"engine.url={URL}")
+    assert everything[2] < 1 < everything[-2] == local[-2], "students run here"
 
 
 # Memory

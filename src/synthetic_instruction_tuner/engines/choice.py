@@ -45,7 +45,7 @@ def choose_engine(model: ModelConfig, config: EngineConfig, hardware: Hardware, 
         return Choice("vllm", "set in engine.kind")
     if config.kind == "transformers":
         return Choice("transformers", "set in engine.kind")
-    if not student and (model.url or config.url):
+    if not student and on_a_server(model, config):
         return Choice("server", f"{model.url or config.url} is named for it")
     if config.kind == "server" and not student:
         raise UserError(
@@ -58,6 +58,11 @@ def choose_engine(model: ModelConfig, config: EngineConfig, hardware: Hardware, 
     if not vllm_version():
         return Choice("transformers", "vLLM is not installed, and no server is named")
     return Choice("vllm", f"a GPU, and vLLM {vllm_version()} is installed")
+
+
+def on_a_server(model: ModelConfig, config: EngineConfig) -> bool:
+    """Returns whether a model that is no student runs on a server."""
+    return config.kind in ("auto", "server") and bool(model.url or config.url)
 
 
 def vllm_version() -> str:
