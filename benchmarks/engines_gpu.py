@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -66,9 +67,12 @@ def start_part(part: str, args: argparse.Namespace) -> str:
     """Runs a part in a process of its own; returns its last RESULT line."""
     line = [sys.executable, __file__, "--inside", part, "--requests", str(args.requests), "--batch", str(args.batch)]
     start, result = time.monotonic(), "FAILED: it said nothing"
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    # A session of its own: what it has started ends with it, or its output would never end.
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
         assert process.stdout is not None
-        guard = threading.Timer(LIMIT, process.kill)
+        guard = threading.Timer(LIMIT, lambda: os.killpg(process.pid, signal.SIGKILL))
         guard.start()
         for text in process.stdout:
             print(f"[{part}] {text}", end="", flush=True)
