@@ -196,7 +196,7 @@ def _count(file: Path) -> int:
                 return int(pq.read_metadata(file).num_rows)
             except pa.ArrowException:
                 return 0
-        if file.suffix.lower() == ".json":
+        if file.suffix.lower() in (".json", PACKED):
             return 0
         with file.open("rb") as stream:
             return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))

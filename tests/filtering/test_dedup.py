@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -137,7 +138,9 @@ def test_json_and_parquet_give_the_same(mine: Path, tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text(json.dumps(rows))
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "m.parquet")
     write(tmp_path / "m.jsonl", rows)
-    for kind in ("json", "parquet", "jsonl"):
+    (tmp_path / "m.jsonl.gz").write_bytes(gzip.compress((tmp_path / "m.jsonl").read_bytes()))
+    assert count_rows([tmp_path / "m.jsonl.gz"]) == 0  # nobody knows before it is read
+    for kind in ("json", "parquet", "jsonl", "jsonl.gz"):
         dedup_files([tmp_path / f"m.{kind}"], tmp_path / kind)
         dropped = lines(tmp_path / kind / "dropped.jsonl")
         assert [(r["number"], r["partner"], r["partner_number"]) for r in dropped] == [(2, "m-000001", 1)]

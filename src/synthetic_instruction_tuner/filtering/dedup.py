@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from ..atomicfiles import atomic_file, write_error, write_text
 from ..errors import UserError
-from ..recordfiles import Malformed, read_rows
+from ..recordfiles import PACKED, Malformed, read_rows
 from ..recordshapes import ShapeError, record_from_row
 from .diversity import Diversity, Field, compared_text, exact_fraction
 from .firstwins import FirstWins
@@ -199,7 +199,9 @@ class _Job:
         return columns(sets, nearest(sets, progress), names)[self._against :]
 
     def _name(self, number: int) -> str:
-        return self._id_of[number] or f"{self.files[self._file_of[number]].stem}-{self._number_of[number]:06d}"
+        file = self.files[self._file_of[number]]
+        stem = Path(file.stem).stem if file.suffix.lower() == PACKED else file.stem
+        return self._id_of[number] or f"{stem}-{self._number_of[number]:06d}"
 
     def _rows(self, file: int) -> Iterator[_Row]:
         name = self.names[file]
