@@ -93,7 +93,7 @@ def _write_answers(
         return
     done = ctx.store.row_count(unit)
     with (
-        ctx.engine(model, adapter) as (engine, template),
+        ctx.engine(model, adapter, student=ctx.config.prefer.on_policy != "off") as (engine, template),
         ctx.display.task(f"answering with {model.name}", len(records) * samples, "answers", done) as advance,
     ):
         for at, batch in batches:
