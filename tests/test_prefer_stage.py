@@ -113,8 +113,7 @@ def run_in_pieces(folder: Path, settings: Config, monkeypatch: pytest.MonkeyPatc
 
 
 MODES = {
-    "samples": ("prefer.samples=3", "prefer.rejected=mean_minus_2sd", "prefer.max_chosen_share=0.6"),
-    "on_policy": ("prefer.on_policy=base", "prefer.samples=2"),
+    "on_policy": ("prefer.on_policy=base", "prefer.samples=2", "prefer.rejected=mean_minus_2sd"),
     "judge": JUDGED,
 }
 
