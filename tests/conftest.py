@@ -16,6 +16,8 @@ import pytest
 
 from random_models import write_model
 
+pytest_plugins = ["whole_runs"]
+
 
 @pytest.fixture(scope="session")
 def random_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -12,7 +12,8 @@ import pytest
 
 from synthetic_instruction_tuner import checks
 from synthetic_instruction_tuner.pipeline import stage_names
-from test_pipeline import RESULTS, Sit, contents, finished, run, settings, sit, statuses  # noqa: F401  (fixtures)
+from test_pipeline import RESULTS, contents, statuses
+from whole_runs import Sit
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
@@ -43,8 +44,8 @@ def room(*_: object) -> checks.Check:
 def test_every_stage_survives_a_full_disk(
     leave: int,
     small_disk: Path,
-    finished: Path,  # noqa: F811
-    run: Sit,  # noqa: F811
+    finished: Path,
+    run: Sit,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checks, "check_disk", room)

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
 from contextlib import closing, suppress
 from importlib import resources
 from pathlib import Path
@@ -23,22 +22,10 @@ from synthetic_instruction_tuner.cli import app
 from synthetic_instruction_tuner.folder import RunFolder
 from synthetic_instruction_tuner.pipeline import stage_names
 from synthetic_instruction_tuner.store import Store
+from whole_runs import Sit, command
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
-SETTINGS = """
-models:
-  responders: [nano:responder-llama, nano:responder-qwen2]
-  students: [nano:student-llama, nano:student-qwen2]
-generate: {batch: 6, instruction: {max_new_tokens: 48}, response: {max_new_tokens: 64}}
-filter: {min_words: 3}
-prefer: {batch: 8, sampling: {max_new_tokens: 48}}
-train:
-  sft: {epochs: 1, batch_size: 4, checkpoint_steps: 2, log_steps: 1}
-  prompt_tuning: {epochs: 1, batch_size: 4, checkpoint_steps: 2}
-  dpo: {epochs: 1, batch_size: 4, checkpoint_steps: 2}
-evaluate: {ifeval_items: 8, mmlu_items: 8, mt_items: 8, max_new_tokens: 24}
-"""
 STUDENTS = ("student-llama", "student-qwen2")
 NOT_OUTPUTS = {".lock", "run.sqlite", "run.sqlite-wal", "run.sqlite-shm"}
 RESULTS = (  # what must not depend on when, where and in how many attempts it was made
@@ -48,52 +35,11 @@ RESULTS = (  # what must not depend on when, where and in how many attempts it w
     "evaluation/results/*",
     "evaluation/metrics/comparison_summary.csv",
 )
-Sit = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="session")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("pipeline") / "tiny.yaml"
-    file.write_text(SETTINGS)
-    return file
-
-
-@pytest.fixture(scope="session")
-def finished(settings: Path) -> Path:
-    """A finished run, made in a process of its own; tests that change it work on copies."""
-    folder = settings.parent / "finished"
-    done = subprocess.run(command(settings, folder), capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture
 def copy(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
-
-
-@pytest.fixture
-def sit(settings: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Sit:
-    """Calls the command line in this process; returns exit code, standard output and standard error."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = app._exit_code([str(a) for a in arguments])
-        return code, *capsys.readouterr()
-
-    return call
-
-
-@pytest.fixture
-def run(sit: Sit, settings: Path) -> Sit:
-    """Calls ``sit run`` with the tiny settings in a folder."""
-    return lambda folder, *more: sit("run", "-c", settings, "--limit", 24, "-d", folder, *more)
-
-
-def command(settings: Path, folder: Path, *more: str) -> list[str]:
-    start = [sys.executable, "-m", "synthetic_instruction_tuner", "run"]
-    return [*start, "-c", str(settings), "--limit", "24", "-d", str(folder), *more]
 
 
 def contents(folder: Path, patterns: tuple[str, ...] = ("**/*",)) -> dict[str, bytes]:

@@ -344,7 +344,8 @@ def test_a_request_that_kills_the_server_takes_no_other_with_it(template: ChatTe
     finally:
         mortal.stop()
     assert [c.finish_reason for c in got] == ["length"] * 3 + ["error"] + ["length"] * 36
-    assert "connection broke" in got[3].error and mortal.deaths == 1 + 1 + 2  # side by side, alone, two more attempts
+    # Side by side, alone, and two more attempts; the first may be its own, or another's that was on the wire with it.
+    assert "connection broke" in got[3].error and 3 <= mortal.deaths <= 4
 
 
 def test_a_server_that_stays_away_ends_the_run(template: ChatTemplate) -> None:

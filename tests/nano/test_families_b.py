@@ -127,8 +127,15 @@ def test_choice_items_have_one_right_choice_and_keep_the_splits_apart() -> None:
     for drawn in items.values():
         for question, options, right in drawn:
             assert len(set(options)) == 4 and choice.right_options(question, list(options)) == [right]
-    answered = {split: {(q, o[i]) for q, o, i in drawn} for split, drawn in items.items()}
-    assert not answered["train"] & answered["eval"]
+    asked = {split: {(q, frozenset(o)) for q, o, _ in drawn} for split, drawn in items.items()}
+    assert not asked["train"] & asked["eval"]
+
+
+def test_answers_of_held_out_choice_items_are_right_answers_in_training_too() -> None:
+    rng = Random(16)
+    held_out = {(q, o[i]) for q, o, i in (choice.choice_item(rng, "eval") for _ in range(60))}
+    found = {(q, o[i]) for q, o, i in (choice.choice_item(rng, "train") for _ in range(40_000))}
+    assert len(held_out & found) > len(held_out) / 3
 
 
 def test_marks_come_off_again() -> None:

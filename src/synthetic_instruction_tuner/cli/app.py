@@ -96,17 +96,22 @@ def _exit_code(arguments: list[str]) -> int:
         if show := getattr(error, "show", None):  # a usage error, of whichever click typer brings along
             show()
             return 2
-        return _show(_unexpected(error))
+        # Libraries in other languages (safetensors, Arrow) have errors of their own for it.
+        full = os.strerror(errno.ENOSPC) in str(error)
+        return _show(_full() if full else _unexpected(error))
 
 
 def _disk_error(error: OSError) -> SitError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return RunError(
-            "The disk is full.",
-            f"{error.filename or 'A file'} could not be written; all earlier work is safe.",
-            "Free some space, then run the same command again.",
-        )
-    return _unexpected(error)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return _full(error.filename) if full else _unexpected(error)
+
+
+def _full(file: object = None) -> SitError:
+    return RunError(
+        "The disk is full.",
+        f"{file or 'A file'} could not be written; all earlier work is safe.",
+        "Free some space, then run the same command again.",
+    )
 
 
 def _unexpected(error: Exception) -> SitError:
