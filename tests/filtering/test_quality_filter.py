@@ -43,7 +43,7 @@ def test_all_rules_judge_all_records() -> None:
     assert [v.rule for v in judgement.verdicts] == QUALITY.rule_names
     assert {v.rule for v in judgement.verdicts if not v.passed} == {"empty", "length", "word_repetition", "refusal"}
     assert not judgement.kept
-    assert judgement.first_reason == "the instruction is empty"
+    assert judgement.first_reason == "no word in the instruction"
 
 
 def test_only_kept_records_have_duplicates() -> None:

@@ -41,7 +41,16 @@ def test_length_limits_are_included(words: int, passed: bool) -> None:
 
 @pytest.mark.parametrize(
     ("instruction", "response", "measured"),
-    [("a", "b", None), (" \n", "b", "instruction"), ("a", "", "response"), ("", "\t", "instruction and response")],
+    [
+        ("a", "b", None),
+        (" \n", "b", "instruction"),
+        ("a", "", "response"),
+        ("", "\t", "instruction and response"),
+        ("?!", "b", "instruction"),
+        ("\U0001f600 _", "b", "instruction"),
+        ("\u4f60", "b", None),
+        ("7?", "b", None),
+    ],
 )
 def test_empty_is_measured(instruction: str, response: str, measured: str | None) -> None:
     verdict = NotEmpty().judge(Record("r", instruction, response))

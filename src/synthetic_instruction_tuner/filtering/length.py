@@ -6,6 +6,7 @@ the better measure there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,21 +14,24 @@ from typing import Any, ClassVar
 from ..records import Record
 from .verdict import Rule, Verdict
 
+_WORD = re.compile(r"[^\W_]")
+
 
 @dataclass(frozen=True)
 class NotEmpty(Rule):
-    """Instruction and response must hold more than white space."""
+    """The instruction must hold a word (not symbols alone), the response more than white space."""
 
     name: ClassVar[str] = "empty"
 
     def measure(self, record: Record) -> str:
         """Returns which of the two is empty."""
-        parts = (("instruction", record.instruction), ("response", record.response))
-        return " and ".join(part for part, text in parts if not text or text.isspace())
+        asked = _WORD.search(record.instruction or "")
+        empty = {"instruction": not asked, "response": not (record.response or "").strip()}
+        return " and ".join(part for part, is_empty in empty.items() if is_empty)
 
     def decide(self, measured: str) -> Verdict:
         """Lets pass what has no empty part."""
-        reason = f"the {measured} {'are' if ' and ' in measured else 'is'} empty" if measured else ""
+        reason = f"no word in the {measured}" if measured else ""
         return Verdict(self.name, not measured, measured or None, None, reason)
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..engines.base import Done
+from ..engines.memory import memory_given_back
 from ..hardware import Hardware, choose_device, choose_dtype, set_threads
 from ..modelfiles import shape
 from ..records import Message
@@ -173,19 +174,20 @@ def open_reward_model(
     device = choose_device(hardware, engine.device)
     single = device == "cpu" or (known is not None and known.parameters <= SMALL)
     dtype = "float32" if engine.dtype == "auto" and single else choose_dtype(hardware, engine.dtype)[0]
-    reward = RewardModel(
-        load_reward_model(model, dtype, device),
-        load_tokenizer(model),
-        batch_size=config.reward_batch_size,
-        max_tokens=config.reward_max_tokens,
-        form=config.reward_input,
-        label=config.reward_label,
-        device=device,
-    )
-    try:
-        yield reward
-    finally:
-        reward.close()
+    with memory_given_back(model.name, device):
+        reward = RewardModel(
+            load_reward_model(model, dtype, device),
+            load_tokenizer(model),
+            batch_size=config.reward_batch_size,
+            max_tokens=config.reward_max_tokens,
+            form=config.reward_input,
+            label=config.reward_label,
+            device=device,
+        )
+        try:
+            yield reward
+        finally:
+            reward.close()
 
 
 def _near(alone: float, together: float, single: bool) -> bool:
