@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from pathlib import Path
@@ -14,12 +15,13 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from synthetic_instruction_tuner import nano
-from synthetic_instruction_tuner.nano import corpus, measure, reward, reward_data, train
+from synthetic_instruction_tuner.nano import corpus, deberta, measure, reward, reward_data, train
 from synthetic_instruction_tuner.nano import tokenizer as tok
-from synthetic_instruction_tuner.nano.fast_deberta import fast_attention
 from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
 from synthetic_instruction_tuner.nano.language import fit, save, schedule
+from synthetic_instruction_tuner.nano.muon import Muon
 from synthetic_instruction_tuner.nano.recipes import RECIPES, config_of, reward_config
+from synthetic_instruction_tuner.nano.reward_trainer import Trainer
 from synthetic_instruction_tuner.nano.sampling import sample
 from synthetic_instruction_tuner.records import Message
 
@@ -122,20 +124,79 @@ def test_reward_tokenizer_makes_pairs(tmp_path: Path, tokenizer: Tokenizer) -> N
     assert scores == pytest.approx(model(**encoded).logits.squeeze(-1).tolist(), abs=1e-4)
 
 
-def test_fast_attention_bias_equals_the_library() -> None:
+@pytest.mark.parametrize("kinds", [["c2p"], ["c2p", "p2c"]])
+def test_written_out_deberta_equals_the_library(kinds: list[str]) -> None:
     torch.manual_seed(0)
-    model = AutoModelForSequenceClassification.from_config(reward_config()).eval()
+    config = reward_config()
+    config.pos_att_type = kinds
+    model = AutoModelForSequenceClassification.from_config(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)
     ids = torch.randint(6, 2048, (3, 90))
-    mask = torch.ones_like(ids)
-    mask[1, 50:] = 0
-    expected = model(input_ids=ids, attention_mask=mask).logits
-    with fast_attention():
-        fast = model(input_ids=ids, attention_mask=mask).logits
-    assert not torch.equal(fast, expected)  # another order of sums: so it was not the library's
-    torch.testing.assert_close(fast, expected, atol=1e-4, rtol=1e-4)
+    ids[1, 50:] = tok.PAD_ID
+    expected = model(input_ids=ids, attention_mask=(ids != tok.PAD_ID).long()).logits.squeeze(-1)
+    states = deberta.hidden_states(model, ids, deberta.places(config, 90, ids.device))
+    torch.testing.assert_close(deberta.logits(model, states), expected, atol=1e-5, rtol=1e-5)
+    assert expected.std() > 0.01
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (12, 5), (5, 12)])
+def test_muon_moves_matrices_by_orthogonal_steps(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    matrices = [torch.nn.Parameter(torch.randn(shape)) for _ in range(3)]
+    still = torch.nn.Parameter(torch.randn(4, 4))  # has no gradient
+    before = [m.detach().clone() for m in (*matrices, still)]
+    optimizer = Muon([*matrices, still], lr=0.1, weight_decay=0.0)
+    for size, matrix in zip((1e-4, 1.0, 1e4), matrices, strict=True):
+        matrix.grad = size * torch.randn(shape)
+    optimizer.step()
+    for matrix, old in zip(matrices, before, strict=False):
+        moved = (matrix.detach() - old) / (0.1 * max(1.0, shape[0] / shape[1]) ** 0.5)
+        values = torch.linalg.svdvals(moved)
+        assert values.min() > 0.5 and values.max() < 1.3  # whatever the size of the gradient
+        assert (moved * matrix.grad).sum() < 0  # downhill
+    assert torch.equal(still, before[-1])
+
+
+def test_muon_goes_on_from_its_state() -> None:
+    def steps(optimizer: Muon, matrix: torch.nn.Parameter, seeds: range) -> None:
+        for seed in seeds:
+            matrix.grad = torch.randn(matrix.shape, generator=torch.Generator().manual_seed(seed))
+            optimizer.step()
+
+    straight, broken = (torch.nn.Parameter(torch.ones(4, 3)) for _ in range(2))
+    steps(Muon([straight], 0.02), straight, range(6))
+    first = Muon([broken], 0.02)
+    steps(first, broken, range(3))
+    second = Muon([broken], 0.02)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    steps(second, broken, range(3, 6))
+    assert torch.equal(straight, broken)
+
+
+def test_training_goes_back_when_it_diverges(capsys: pytest.CaptureFixture[str]) -> None:
+    model = reward.new_model(0, "cpu")
+    trainer = Trainer(model, [], rate=0.01, minutes=1, warmup=1)
+
+    def step() -> None:
+        assert trainer.begin(0.0)
+        trainer.finish(deberta.hidden_states(model, ids, where).square().mean())
+
+    ids = torch.randint(6, 2048, (2, 16))
+    where = deberta.places(model.config, 16, ids.device)
+    step()
+    assert not trainer.diverged(1.0)
+    kept = [p.detach().clone() for p in trainer.parameters]
+    step()
+    assert not trainer.diverged(1.2)  # noise
+    assert any(not torch.equal(p, k) for p, k in zip(trainer.parameters, kept, strict=True))
+    assert trainer.diverged(float("nan")) and trainer.guard.factor == 0.5
+    assert all(torch.equal(p, k) for p, k in zip(trainer.parameters, kept, strict=True))
+    assert "diverged" in capsys.readouterr().out
+    step()
+    for optimizer, rate in trainer.optimizers.items():
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(rate / 2, rel=0.02)  # the schedule takes a little
 
 
 def test_pools_do_not_depend_on_workers_and_streams_mix(tmp_path: Path, tokenizer: Tokenizer) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -62,11 +65,43 @@ def test_only_told_places_of_answers_are_replaced(data: reward_pretraining.Excha
         assert (counts == 1).all() if few else counts.float().mean() > 4
 
 
-def test_replaced_tokens_are_found_after_training(data: reward_pretraining.Exchanges, writer, capsys) -> None:
+def test_a_block_holds_every_version_of_its_texts(data: reward_pretraining.Exchanges, writer) -> None:
+    items = np.arange(12).reshape(3, 4)
+    steps = reward_pretraining._block(writer, data, items, reward.LONGEST, torch.Generator().manual_seed(0))
+    assert len(steps) == 3
+    for row, step in zip(items, steps, strict=True):
+        intact, answer = data.rows(data.questions, torch.from_numpy(row), reward.LONGEST)
+        versions = step.ids.view(reward_pretraining.SCORED + reward_pretraining.MASKED, 4, -1)
+        replaced = step.replaced.view(reward_pretraining.SCORED, 4, -1)
+        assert torch.equal(versions[0], intact) and not replaced[0].any()
+        for number in range(reward_pretraining.SCORED):
+            assert torch.equal(versions[number] != intact, replaced[number])
+            assert torch.equal(step.answer.view(reward_pretraining.SCORED, 4, -1)[number], answer)
+        hidden = step.hidden.view(reward_pretraining.MASKED, 4, -1)
+        for number, version in enumerate(versions[reward_pretraining.SCORED :]):
+            mask = version == reward_pretraining.MASK_ID
+            assert mask.any() and not (mask & ~answer).any()
+            assert torch.equal(torch.where(mask, hidden[number], version), intact)  # the target is what was masked
+            assert (hidden[number][~mask] == reward_pretraining.IGNORED).all()
+
+
+def test_blocks_hold_each_exchange_once_a_pass() -> None:
+    widths = np.random.default_rng(1).choice(reward.WIDTHS, 3000)
+    blocks = reward_pretraining.plan_blocks(widths, 20_000, np.random.default_rng(0))
+    seen = np.concatenate([items.reshape(-1) for _, items in blocks])
+    assert set(seen) == set(range(3000)) and len(seen) < 3100  # the last step of a width is filled up
+    assert all((widths[items] == width).all() and len(items) <= reward_pretraining.TOGETHER for width, items in blocks)
+
+
+def test_pretraining_lowers_its_loss_and_reports(
+    data: reward_pretraining.Exchanges, writer, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(reward_pretraining, "PASSES", 1)
     small = data.widths <= 96
     some = reward_pretraining.Exchanges(data.prompts, data.questions, data.answers, np.where(small, 96, data.widths))
     model = reward.new_model(0, "cpu")
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    reward_pretraining.pretrain(model, writer, some, tokens_per_step=2000, rate=1e-3, seed=0, minutes=0.2)
+    reward_pretraining.pretrain(model, writer, some, tokens_per_step=2000, rate=0.02, seed=0, minutes=3)
     assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert "of pairs right" in capsys.readouterr().out
+    spelled = [float(n) for n in re.findall(r"([0-9.]+) per masked token", capsys.readouterr().out)]
+    assert len(spelled) >= 5 and spelled[-1] < spelled[0] < math.log(tok.VOCABULARY) + 0.5

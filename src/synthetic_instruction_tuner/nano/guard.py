@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-WORSE, MARGIN = 1.15, 0.03  # a loss above best * WORSE + MARGIN has diverged
+WORSE, MARGIN = 1.5, 0.1  # a loss above best * WORSE + MARGIN has diverged
 
 
 class Guard:
@@ -22,18 +22,18 @@ class Guard:
 
     Args:
         parameters: what is trained.
-        optimizer: trains it.
+        optimizers: train it.
 
     Attributes:
         factor: to be multiplied with the learning rate; halved with each return.
         best: the lowest loss seen.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> None:
-        self.parameters, self.optimizer = list(parameters), optimizer
+    def __init__(self, parameters: Sequence[Tensor], optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        self.parameters, self.optimizers = list(parameters), list(optimizers)
         self.factor, self.best = 1.0, math.inf
         self._weights: list[Tensor] = []
-        self._state: dict[str, Any] = {}
+        self._states: list[dict[str, Any]] = []
 
     def look(self, loss: float) -> bool:
         """Keeps the present state if the (smoothed) loss is the best so far; goes back to the best if it has diverged.
@@ -44,7 +44,7 @@ class Guard:
         if loss < self.best:
             self.best = loss
             self._weights = [p.detach().clone() for p in self.parameters]
-            self._state = copy.deepcopy(self.optimizer.state_dict())
+            self._states = [copy.deepcopy(optimizer.state_dict()) for optimizer in self.optimizers]
             return False
         if loss <= self.best * WORSE + MARGIN:  # also False for a loss that is not a number
             return False
@@ -57,5 +57,5 @@ class Guard:
         """Brings the best state back."""
         for parameter, weights in zip(self.parameters, self._weights, strict=True):
             parameter.copy_(weights)
-        if self._state:
-            self.optimizer.load_state_dict(self._state)
+        for optimizer, state in zip(self.optimizers, self._states, strict=False):
+            optimizer.load_state_dict(state)

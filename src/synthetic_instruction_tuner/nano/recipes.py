@@ -97,7 +97,7 @@ def reward_config() -> DebertaV2Config:
         max_relative_positions=REWARD_MAX_LENGTH,
         norm_rel_ebd="layer_norm",
         share_att_key=True,
-        pos_att_type=["c2p", "p2c"],
+        pos_att_type=["c2p"],
         position_biased_input=False,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,16 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from synthetic_instruction_tuner.nano import deberta
 from synthetic_instruction_tuner.nano import tokenizer as tok
-from synthetic_instruction_tuner.nano.fast_deberta import compiled_layers, fast_attention
-from synthetic_instruction_tuner.nano.guard import Guard
-from synthetic_instruction_tuner.nano.language import schedule
 from synthetic_instruction_tuner.nano.recipes import REWARD_MAX_LENGTH, reward_config
 from synthetic_instruction_tuner.nano.reward_data import Group
+from synthetic_instruction_tuner.nano.reward_trainer import LOOK, Trainer, compiled
 
 CANDIDATES = 6  # answers per group and step
 WIDTHS = (64, 96, 128, 192, 256)  # lengths are padded to one of these, so that few shapes are compiled
 LONGEST = WIDTHS[-1]  # longer pairs are left out of training
 WARMUP = 300
-BETAS = (0.9, 0.98)
-LOOK = 50  # steps between two looks at whether training diverges
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +47,12 @@ class Encoded:
     members: NDArray[np.int64]
     widths: NDArray[np.int64]
 
-    def inputs(self, answers: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        """Returns input ids and attention mask of the answers, each (answers, width)."""
+    def inputs(self, answers: Tensor, width: int) -> Tensor:
+        """Returns the answers' padded token ids, (answers, width)."""
         places = self.starts[answers][:, None] + torch.arange(width, device=answers.device)
         mask = places < self.starts[answers + 1][:, None]
         ids = self.tokens[places.clamp(max=len(self.tokens) - 1)].long()
-        return torch.where(mask, ids, tok.PAD_ID), mask
+        return torch.where(mask, ids, tok.PAD_ID)
 
 
 def encode_texts(tokenizer: Tokenizer, question: str, answers: Sequence[str]) -> list[list[int]]:
@@ -113,13 +110,34 @@ def train_reward_model(
         data: training groups.
         epochs: how often each group is read; which `CANDIDATES` of its answers are read changes every time.
         tokens_per_step: padded tokens in one step.
-        rate: peak learning rate.
+        rate: peak learning rate of the layers' matrices, under Muon.
         seed: fixes order and choice.
         minutes: training ends, annealed, within this time.
     """
-    probe = torch.full((CANDIDATES * 2, WIDTHS[0]), tok.BOS_ID, device=model.device)
-    with fast_attention(), compiled_layers(model, probe):
-        _fit(model, data, epochs, tokens_per_step, rate, seed, minutes)
+    device, rng = data.tokens.device, np.random.default_rng(seed)
+    steps = max(1, int(epochs * len(plan_steps(data.widths, tokens_per_step, rng))))
+    trainer = Trainer(model, [], rate, minutes, min(WARMUP, max(1, steps // 10)))
+    loss_of = compiled(partial(_loss, model), device)
+
+    def loss_at(width: int, chosen: NDArray[np.int64]) -> Tensor:
+        answers = torch.from_numpy(_candidates(data.members[chosen], rng)).to(device)
+        loss: Tensor = loss_of(data.inputs(answers.view(-1), width), data.labels[answers])
+        return loss
+
+    plan = plan_steps(data.widths, tokens_per_step, rng)
+    trainer.try_out(loss_at(width, chosen) for width, chosen in dict(plan).items())
+    recent = torch.zeros((), device=device)
+    for step in range(1, steps + 1):
+        if not trainer.begin((step - 1) / steps):
+            return
+        plan = plan or plan_steps(data.widths, tokens_per_step, rng)
+        loss = loss_at(*plan.pop())
+        trainer.finish(loss)
+        recent = loss.detach() if step == 1 else 0.98 * recent + 0.02 * loss.detach()
+        if step % LOOK == 0 and trainer.diverged(float(recent)):
+            recent.fill_(trainer.guard.best)
+        if step % max(1, min(200, steps // 5)) == 0 or step == steps:
+            print(f"[reward] step {step}/{steps} loss {float(recent):.4f}, {trainer.times()}", flush=True)
 
 
 def save_reward_model(model: Any, tokenizer: Tokenizer, out: Path, report: dict[str, Any]) -> None:
@@ -175,48 +193,9 @@ def share(found: Sequence[bool]) -> dict[str, float]:
     return {"share": round(p, 4), "se": round((p * (1 - p) / max(1, n)) ** 0.5, 4), "n": n}
 
 
-def _fit(
-    model: Any, data: Encoded, epochs: float, tokens_per_step: int, rate: float, seed: int, minutes: float
-) -> None:
-    device = data.tokens.device
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=BETAS, weight_decay=0.01)
-    guard = Guard(list(model.parameters()), optimizer)
-    rng = np.random.default_rng(seed)
-    steps = int(epochs * len(plan_steps(data.widths, tokens_per_step, rng)))
-    plan: list[tuple[int, NDArray[np.int64]]] = []
-    began, progress, step = time.perf_counter(), 0.0, 0
-    recent = torch.zeros((), device=device)
-    while step < steps and progress < 1:
-        plan = plan or plan_steps(data.widths, tokens_per_step, rng)
-        width, chosen = plan.pop()
-        answers = _candidates(data.members[chosen], rng)
-        ids, mask = data.inputs(torch.from_numpy(answers.reshape(-1)).to(device), width)
-        progress = max(step / steps, (time.perf_counter() - began) / (minutes * 60))
-        for settings in optimizer.param_groups:
-            warm = min(1.0, (step + 1) / min(WARMUP, max(1, steps // 10)))
-            settings["lr"] = rate * guard.factor * schedule(progress) * warm
-        scores = _scores(model, ids, mask)
-        labels = data.labels[torch.from_numpy(answers).to(device)]
-        loss = pair_loss(scores.view(-1, CANDIDATES), labels) + 1e-3 * scores.square().mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step += 1
-        recent = loss.detach() if step == 1 else 0.98 * recent + 0.02 * loss.detach()
-        if step % LOOK == 0 and guard.look(float(recent)):
-            print(f"[reward] step {step}: diverged, back to loss {guard.best:.4f} at half the rate", flush=True)
-            recent.fill_(guard.best)
-        if step % max(1, min(200, steps // 5)) == 0 or step == steps:
-            spent = time.perf_counter() - began
-            left = spent * (1 - progress) / max(progress, 1e-6)
-            print(f"[reward] step {step}/{steps} loss {float(recent):.4f}, {spent:.0f} s, ETA {left:.0f} s", flush=True)
-
-
-def _scores(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
-    with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda"):
-        logits: Tensor = model(input_ids=ids, attention_mask=mask.long()).logits
-    return logits.squeeze(-1).float()
+def _loss(model: Any, where: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
+    scores = deberta.logits(model, deberta.hidden_states(model, ids, where))
+    return pair_loss(scores.view(-1, CANDIDATES), labels) + 1e-3 * scores.square().mean()
 
 
 def plan_steps(

@@ -1,20 +1,20 @@
 """Pretraining of the reward model: which tokens of this answer were replaced?
 
-A label for a whole answer says too little for a tiny model to learn what makes an answer wrong. So it first learns to
-point at wrong tokens: in right answers a small language model replaces some tokens by others that it finds likely, and
-the reward model tells the replaced ones. This is ELECTRA's task (Clark et al. 2020, arXiv:2003.10555), with which
-DeBERTa-v3 was pretrained too (He et al. 2021, arXiv:2111.09543). Beside it, its logit learns to put the intact answer
-above the spoiled ones. No label of a checker is used.
+A label for a whole answer says too little for a tiny model to learn what makes an answer wrong. So it first learns what
+right answers are: it spells masked tokens of them (as BERT), and tells which tokens a small language model has replaced
+by others that it finds likely (ELECTRA's task, Clark et al. 2020, arXiv:2003.10555, with which DeBERTa-v3 was
+pretrained too, He et al. 2021, arXiv:2111.09543). Beside it, its logit learns to put the intact answer above the
+spoiled ones. No label of a checker is used.
 """
 
 from __future__ import annotations
 
-import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,22 +23,26 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from synthetic_instruction_tuner.nano import corpus, reward
+from synthetic_instruction_tuner.nano import corpus, deberta, reward
 from synthetic_instruction_tuner.nano import tokenizer as tok
-from synthetic_instruction_tuner.nano.fast_deberta import compiled_layers, fast_attention
 from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
-from synthetic_instruction_tuner.nano.guard import Guard
-from synthetic_instruction_tuner.nano.language import schedule
 from synthetic_instruction_tuner.nano.reward_data import question_text
+from synthetic_instruction_tuner.nano.reward_trainer import LOOK, Trainer, compiled
 
-VERSIONS = 3  # of each answer in a step: the intact one, one with a single replaced token, one with several
-HEAVY = (0.05, 0.25)  # share of replaced tokens in the latter, drawn anew for each answer
+SCORED = 3  # versions of an answer in a step: the intact one, one with a single replaced token, one with several
+MASKED = 2  # further versions of it, with some tokens masked
+HEAVY = (0.05, 0.25)  # share of replaced tokens where several are, drawn anew for each answer
+MASKS = (0.1, 0.6)  # share of masked tokens, likewise
+MASK_ID = tok.USER_ID  # stands for a masked token: the reward model reads no role tokens
 COPIED = 0.25  # share of replacements that come from elsewhere in the same text, as where a model mixes things up
-TOKEN_WEIGHT = 5.0  # of the loss per token against the loss per pair
-PASSES = 2  # over the exchanges; what is replaced is drawn anew each time
+TOKEN_WEIGHT = 5.0  # of the loss per token against those per pair and per masked token
+PASSES = 4  # over the exchanges; what is replaced and masked is drawn anew each time
+TOGETHER = 16  # steps whose texts are spoiled at once
+SHUFFLED = 24  # so many times as many steps are taken in random order, so that their widths mix
 SHARD = 2000  # exchanges per job
-WARMUP = 500
+WARMUP = 300
 MARKS = 0.3  # share of sloppy remarks: they are neither right nor wrong here
+IGNORED = -100  # as a target: not a masked token
 
 Flat = tuple[NDArray[np.uint16], NDArray[np.int32]]
 
@@ -104,6 +108,22 @@ def make_exchanges(count: int, tokenizer_file: str, workers: int, seed: int, dev
     return Exchanges(prompts, questions, answers, widths)
 
 
+class Step(NamedTuple):
+    """What one step reads.
+
+    Attributes:
+        ids: (items * (SCORED + MASKED), width), version after version.
+        answer: where an answer's tokens are, for the scored versions: (items * SCORED, width).
+        replaced: where tokens were replaced, alike.
+        hidden: the masked versions' tokens where they are masked, else `IGNORED`: (items * MASKED, width).
+    """
+
+    ids: Tensor
+    answer: Tensor
+    replaced: Tensor
+    hidden: Tensor
+
+
 def pretrain(
     model: Any, writer: Any, data: Exchanges, *, tokens_per_step: int, rate: float, seed: int, minutes: float
 ) -> None:
@@ -114,13 +134,73 @@ def pretrain(
         writer: a small language model, as `sampling.load_model` returns it, that proposes replacements.
         data: what is read.
         tokens_per_step: padded tokens in one step.
-        rate: peak learning rate.
-        seed: fixes order and replacements.
+        rate: peak learning rate of the layers' matrices, under Muon.
+        seed: fixes order, replacements and masks.
         minutes: training ends, annealed, within this time.
     """
-    probe = torch.full((reward.CANDIDATES * 2, reward.WIDTHS[0]), tok.BOS_ID, device=model.device)
-    with fast_attention(), compiled_layers(model, probe):
-        _fit(model, writer, data, tokens_per_step, rate, seed, minutes)
+    torch.manual_seed(seed)
+    heads = Heads(model).to(model.device)
+    loss_of = compiled(partial(_loss, model, heads), model.device)
+    rng, generator = np.random.default_rng(seed), torch.Generator(device=model.device).manual_seed(seed)
+    size = tokens_per_step * reward.CANDIDATES // (SCORED + MASKED)
+    plan = [step for _ in range(PASSES) for step in plan_blocks(data.widths, size, rng)]
+    steps, step = sum(len(items) for _, items in plan), 0
+    trainer = Trainer(model, [*heads.parameters()], rate, minutes, min(WARMUP, max(1, steps // 10)))
+    first = [_block(writer, data, items[:1], width, generator)[0] for width, items in dict(plan).items()]
+    trainer.try_out(loss_of(*one)[0] for one in first)
+    recent = good = torch.zeros(4, device=model.device)
+    for begin in range(0, len(plan), SHUFFLED):
+        ready = [
+            one
+            for width, items in plan[begin : begin + SHUFFLED]
+            for one in _block(writer, data, items, width, generator)
+        ]
+        for place in rng.permutation(len(ready)):
+            if not trainer.begin(step / steps):
+                return
+            loss, now = loss_of(*ready[place])
+            trainer.finish(loss)
+            step += 1
+            recent = now if step == 1 else 0.98 * recent + 0.02 * now
+            if step % LOOK == 0 and trainer.diverged(float(TOKEN_WEIGHT * recent[0] + recent[1] + recent[3])):
+                recent = good
+            elif step % LOOK == 0:
+                good = recent
+            if step % max(1, min(500, steps // 5)) == 0 or step == steps:
+                _report(step, steps, recent.tolist(), trainer)
+
+
+class Heads(nn.Module):  # type: ignore[misc]
+    """What only pretraining needs: telling replaced tokens, and spelling masked ones with the embedding matrix."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        size = model.config.hidden_size
+        self.replaced = nn.Linear(size, 1)
+        self.transform = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.LayerNorm(size))
+        self.bias = nn.Parameter(torch.zeros(model.config.vocab_size))
+
+    def spell(self, model: Any, states: Tensor) -> Tensor:
+        """Returns logits over the vocabulary, (..., vocabulary)."""
+        return F.linear(self.transform(states), model.deberta.embeddings.word_embeddings.weight, self.bias)
+
+
+def _loss(
+    model: Any, heads: Heads, where: Tensor, ids: Tensor, answer: Tensor, replaced: Tensor, hidden: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Returns the loss of a `Step`, and a report: loss per token, loss per pair, pairs right, loss per masked token."""
+    scored = len(answer)
+    states = deberta.hidden_states(model, ids, where)
+    found = heads.replaced(states[:scored]).squeeze(-1).float()
+    by_token = F.binary_cross_entropy_with_logits(found, replaced.float(), reduction="none")
+    token = (by_token * answer).sum() / answer.sum()
+    scores = deberta.logits(model, states[:scored]).view(SCORED, -1)
+    pair = F.softplus(scores[1:] - scores[:1]).mean()
+    spelled = heads.spell(model, states[scored:]).float().flatten(0, 1)
+    masked = F.cross_entropy(spelled, hidden.flatten(), ignore_index=IGNORED)
+    right = (scores[:1] > scores[1:]).float().mean()
+    loss = TOKEN_WEIGHT * token + pair + masked + 1e-3 * scores.square().mean()
+    return loss, torch.stack((token, pair, right, masked)).detach()
 
 
 def spoiled(
@@ -170,71 +250,58 @@ def spoiled(
     return ids, replaced
 
 
-def _fit(
-    model: Any, writer: Any, data: Exchanges, tokens_per_step: int, rate: float, seed: int, minutes: float
-) -> None:
-    device = model.device
-    torch.manual_seed(seed)
-    detector = nn.Linear(model.config.hidden_size, 1).to(device)
-    parameters = [*model.parameters(), *detector.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=rate, betas=reward.BETAS, weight_decay=0.01)
-    guard = Guard(parameters, optimizer)
-    rng, generator = np.random.default_rng(seed), torch.Generator(device=device).manual_seed(seed)
-    size = tokens_per_step * reward.CANDIDATES // VERSIONS
-    plan = [step for _ in range(PASSES) for step in reward.plan_steps(data.widths, size, rng)]
-    began, progress = time.perf_counter(), 0.0
-    recent = good = torch.zeros(3, device=device)
-    for step, (width, chosen) in enumerate(plan, 1):
-        progress = max((step - 1) / len(plan), (time.perf_counter() - began) / (minutes * 60))
-        if progress >= 1:
-            break
-        for settings in optimizer.param_groups:
-            warm = min(1.0, step / min(WARMUP, max(1, len(plan) // 10)))
-            settings["lr"] = rate * guard.factor * schedule(progress) * warm
-        ids, replaced, answer = _versions(writer, data, torch.from_numpy(chosen).to(device), width, generator)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            states = model.deberta(ids, attention_mask=(ids != tok.PAD_ID).long())[0]
-            found = detector(states).squeeze(-1)
-            scores = model.classifier(model.pooler(states)).squeeze(-1).float().view(VERSIONS, -1)
-        by_token = F.binary_cross_entropy_with_logits(found.float(), replaced.float(), reduction="none")
-        token_loss = by_token[answer].mean()
-        pair_loss = F.softplus(scores[1:] - scores[:1]).mean()
-        (TOKEN_WEIGHT * token_loss + pair_loss + 1e-3 * scores.square().mean()).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 0.5)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        now = torch.stack((token_loss.detach(), pair_loss.detach(), (scores[:1] > scores[1:]).float().mean()))
-        recent = now if step == 1 else 0.98 * recent + 0.02 * now
-        if step % reward.LOOK == 0 and guard.look(float(TOKEN_WEIGHT * recent[0] + recent[1])):
-            print(f"[reward] step {step}: diverged, back to loss {guard.best:.4f} at half the rate", flush=True)
-            recent = good
-        elif step % reward.LOOK == 0:
-            good = recent
-        if step % max(1, min(200, len(plan) // 5)) == 0 or step == len(plan):
-            _report(step, len(plan), recent.tolist(), time.perf_counter() - began, progress)
+def plan_blocks(
+    widths: NDArray[np.int64], tokens_per_step: int, rng: np.random.Generator
+) -> list[tuple[int, NDArray[np.int64]]]:
+    """Returns one pass over the exchanges as blocks of `TOGETHER` steps or fewer: width, and items, (steps, size)."""
+    steps: dict[int, list[NDArray[np.int64]]] = defaultdict(list)
+    for width, items in reward.plan_steps(widths, tokens_per_step, rng):
+        steps[width].append(items)
+    blocks = [
+        (width, np.stack(found[i : i + TOGETHER]))
+        for width, found in steps.items()
+        for i in range(0, len(found), TOGETHER)
+    ]
+    return [blocks[i] for i in rng.permutation(len(blocks))]
 
 
-def _versions(
-    writer: Any, data: Exchanges, items: Tensor, width: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns ids, replaced places and answer places of all `VERSIONS`, each (versions * items, width)."""
-    intact, answer = data.rows(data.questions, items, width)
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def _block(
+    writer: Any, data: Exchanges, items: NDArray[np.int64], width: int, generator: torch.Generator
+) -> list[Step]:
+    """Returns a block's steps, all versions of their texts made at once."""
+    steps, size = items.shape
+    chosen = torch.from_numpy(items.reshape(-1)).to(generator.device)
+    intact, answer = data.rows(data.questions, chosen, width)
     low, high = HEAVY
-    shares = low + (high - low) * torch.rand(len(items), generator=generator, device=items.device)
-    with torch.no_grad():
-        light = spoiled(writer, data, items, width, torch.zeros_like(shares), generator)
-        heavy = spoiled(writer, data, items, width, shares, generator)
-    ids = torch.cat((intact, light[0], heavy[0]))
-    replaced = torch.cat((torch.zeros_like(answer), light[1], heavy[1]))
-    return ids, replaced, answer.repeat(VERSIONS, 1)
+    shares = low + (high - low) * torch.rand(len(chosen), generator=generator, device=generator.device)
+    light, one = spoiled(writer, data, chosen, width, torch.zeros_like(shares), generator)
+    heavy, several = spoiled(writer, data, chosen, width, shares, generator)
+    masks = [masked(answer, generator) for _ in range(MASKED)]
+    versions = torch.stack((intact, light, heavy, *(intact.masked_fill(mask, MASK_ID) for mask in masks)))
+    replaced = torch.stack((torch.zeros_like(answer), one, several))
+    hidden = torch.stack([torch.where(mask, intact, IGNORED) for mask in masks])
+
+    def of(texts: Tensor) -> list[Tensor]:  # (versions, steps * size, width) to (versions * size, width) for each step
+        cut = texts.view(len(texts), steps, size, width).transpose(0, 1)
+        return list(cut.reshape(steps, len(texts) * size, width).unbind())
+
+    places = of(answer.expand(SCORED, -1, -1))
+    return [Step(*parts) for parts in zip(of(versions), places, of(replaced), of(hidden), strict=True)]
 
 
-def _report(step: int, steps: int, recent: list[float], seconds: float, progress: float) -> None:
-    left = seconds * (1 - progress) / max(progress, 1e-6)
-    token, pair, right = recent
+def masked(answer: Tensor, generator: torch.Generator) -> Tensor:
+    """Returns which tokens of the answers, (items, width), are masked: a share within `MASKS` of each."""
+    low, high = MASKS
+    shares = low + (high - low) * torch.rand(len(answer), 1, generator=generator, device=answer.device)
+    return answer & (torch.rand(answer.shape, generator=generator, device=answer.device) < shares)
+
+
+def _report(step: int, steps: int, recent: list[float], trainer: Trainer) -> None:
+    token, pair, right, spelled = recent
     print(
         f"[reward] pretraining: step {step}/{steps}, loss {token:.4f} per token, {pair:.4f} per pair, "
-        f"{right:.3f} of pairs right, {seconds:.0f} s, ETA {left:.0f} s",
+        f"{spelled:.4f} per masked token, {right:.3f} of pairs right, {trainer.times()}",
         flush=True,
     )
 

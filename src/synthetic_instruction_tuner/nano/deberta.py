@@ -1,0 +1,72 @@
+"""One forward pass of DeBERTa-v2, over the weights of a Transformers model.
+
+Written out, it compiles as a whole, and the attention's positions are matrix products over looked-up vectors instead of
+the library's gathers per example, whose backward pass is slow. A test holds it to the library's logits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers.models.deberta_v2.modeling_deberta_v2 import build_relative_position
+
+from synthetic_instruction_tuner.nano import tokenizer as tok
+
+
+def places(config: Any, length: int, device: torch.device) -> Tensor:
+    """Returns, for each query and key, the row of the relative position table: (length, length), int64."""
+    probe = torch.empty(1, length, 1)
+    relative = build_relative_position(
+        probe, probe, bucket_size=config.position_buckets, max_position=config.max_relative_positions
+    )
+    span = config.position_buckets
+    return (relative.view(length, length).long() + span).clamp(0, 2 * span - 1).to(device)
+
+
+def hidden_states(model: Any, ids: Tensor, where: Tensor) -> Tensor:
+    """Returns the last hidden states, (batch, length, hidden size).
+
+    Args:
+        model: a `DebertaV2ForSequenceClassification` without dropout, with shared keys for positions (content to
+            position, and the other way round where its configuration says so).
+        ids: token ids, (batch, length); padding is told by its id.
+        where: what `places` returned for this length.
+    """
+    seen = ids != tok.PAD_ID
+    encoder = model.deberta.encoder
+    x = model.deberta.embeddings.LayerNorm(model.deberta.embeddings.word_embeddings(ids)) * seen[:, :, None]
+    table = encoder.LayerNorm(encoder.rel_embeddings.weight)
+    for layer in encoder.layer:
+        x = _attend(layer.attention, x, seen, table, where, model.config.pos_att_type)
+        y = layer.output.dense(F.gelu(layer.intermediate.dense(x)))
+        x = layer.output.LayerNorm(y + x)
+    return x
+
+
+def logits(model: Any, states: Tensor) -> Tensor:
+    """Returns the score of each text from its hidden states, (batch,), in float32."""
+    return model.classifier(F.gelu(model.pooler.dense(states[:, 0]))).squeeze(-1).float()
+
+
+def _attend(attention: Any, x: Tensor, seen: Tensor, table: Tensor, where: Tensor, kinds: list[str]) -> Tensor:
+    own = attention.self
+    heads, size = own.num_attention_heads, own.attention_head_size
+    query, key, value = (_split(linear(x), heads) for linear in (own.query_proj, own.key_proj, own.value_proj))
+    scores = query @ key.transpose(-1, -2)
+    if "c2p" in kinds:
+        by_key = own.key_proj(table).view(-1, heads, size)[where]  # (query, key, heads, size)
+        scores = scores + torch.einsum("bhid,ijhd->bhij", query, by_key)
+    if "p2c" in kinds:
+        by_query = own.query_proj(table).view(-1, heads, size)[where]
+        scores = scores + torch.einsum("bhjd,ijhd->bhij", key, by_query)
+    scores = scores.float() / (size * (1 + len(kinds))) ** 0.5
+    scores = scores.masked_fill(~seen[:, None, None, :], -1e9)
+    mixed = (scores.softmax(-1).to(value.dtype) @ value).transpose(1, 2).flatten(2)
+    return attention.output.LayerNorm(attention.output.dense(mixed) + x)
+
+
+def _split(x: Tensor, heads: int) -> Tensor:
+    return x.view(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)
