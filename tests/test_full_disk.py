@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from small_disk import small_disk
 from synthetic_instruction_tuner import checks
 from synthetic_instruction_tuner.pipeline import stage_names
 from test_pipeline import RESULTS, contents, statuses
@@ -19,14 +18,9 @@ pytestmark = pytest.mark.xdist_group("pipeline")
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=96m", "none", str(place)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting is not permitted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "96m") as place:
+        yield place
 
 
 def fill(disk: Path, leave: int) -> None:
@@ -43,22 +37,22 @@ def room(*_: object) -> checks.Check:
 @pytest.mark.parametrize("leave", [0, 250_000])
 def test_every_stage_survives_a_full_disk(
     leave: int,
-    small_disk: Path,
+    disk: Path,
     finished: Path,
     run: Sit,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checks, "check_disk", room)
-    folder = small_disk / "run"
+    folder = disk / "run"
     stopped = []
     for stage in stage_names():
-        fill(small_disk, leave)
+        fill(disk, leave)
         code, _, error = run(folder, "--until", stage)
         assert "Traceback" not in error and "unexpected" not in error, error
         if code:
             assert code == 1 and "disk is full" in error.lower(), error
             stopped.append(stage)
-        (small_disk / "ballast").unlink()
+        (disk / "ballast").unlink()
         if code:
             code, _, error = run(folder, "--until", stage)
         assert code == 0, error

@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import random
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from small_disk import small_disk
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.store import Store, set_aside
 
@@ -420,13 +420,8 @@ def test_a_full_disk_loses_nothing(path: Path) -> None:
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(place)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting is not permitted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "disk", "1m") as place:
+        yield place
 
 
 def test_a_really_full_disk_loses_nothing(tiny_disk: Path) -> None:

@@ -175,9 +175,19 @@ def test_muon_goes_on_from_its_state() -> None:
     assert torch.equal(straight, broken)
 
 
+def test_training_that_never_learned_goes_back_to_its_beginning() -> None:
+    model = reward.new_model(0, "cpu")
+    trainer = Trainer(model, [], rate=0.01, minutes=1, steps=1)
+    start = [p.detach().clone() for p in trainer.parameters]
+    with torch.no_grad():
+        trainer.parameters[0].fill_(float("nan"))
+    assert trainer.diverged(float("nan"))
+    assert all(torch.equal(p, k) for p, k in zip(trainer.parameters, start, strict=True))
+
+
 def test_training_goes_back_when_it_diverges(capsys: pytest.CaptureFixture[str]) -> None:
     model = reward.new_model(0, "cpu")
-    trainer = Trainer(model, [], rate=0.01, minutes=1, warmup=1)
+    trainer = Trainer(model, [], rate=0.01, minutes=1, steps=1)
 
     def step() -> None:
         assert trainer.begin(0.0)
@@ -195,6 +205,14 @@ def test_training_goes_back_when_it_diverges(capsys: pytest.CaptureFixture[str])
     assert all(torch.equal(p, k) for p, k in zip(trainer.parameters, kept, strict=True))
     assert "diverged" in capsys.readouterr().out
     step()
+    after = [p.detach().clone() for p in trainer.parameters]
+    for _ in range(3):
+        step()
+    assert trainer.diverged(9.0) and trainer.guard.factor == 0.25  # what is kept has not changed meanwhile
+    assert all(torch.equal(p, k) for p, k in zip(trainer.parameters, kept, strict=True))
+    trainer.guard.factor = 0.5
+    step()
+    assert all(torch.allclose(p, k, atol=1e-4) for p, k in zip(trainer.parameters, after, strict=True))
     for optimizer, rate in trainer.optimizers.items():
         assert optimizer.param_groups[0]["lr"] == pytest.approx(rate / 2, rel=0.02)  # the schedule takes a little
 

@@ -34,6 +34,7 @@ class Guard:
         self.factor, self.best = 1.0, math.inf
         self._weights: list[Tensor] = []
         self._states: list[dict[str, Any]] = []
+        self.keep()
 
     def look(self, loss: float) -> bool:
         """Keeps the present state if the (smoothed) loss is the best so far; goes back to the best if it has diverged.
@@ -43,8 +44,7 @@ class Guard:
         """
         if loss < self.best:
             self.best = loss
-            self._weights = [p.detach().clone() for p in self.parameters]
-            self._states = [copy.deepcopy(optimizer.state_dict()) for optimizer in self.optimizers]
+            self.keep()
             return False
         if loss <= self.best * WORSE + MARGIN:  # also False for a loss that is not a number
             return False
@@ -52,10 +52,15 @@ class Guard:
         self.factor /= 2
         return True
 
+    def keep(self) -> None:
+        """Makes the present state the one to go back to."""
+        self._weights = [p.detach().clone() for p in self.parameters]
+        self._states = [copy.deepcopy(optimizer.state_dict()) for optimizer in self.optimizers]
+
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def restore(self) -> None:
-        """Brings the best state back."""
+        """Brings the best state back (that of the beginning where no loss has been seen)."""
         for parameter, weights in zip(self.parameters, self._weights, strict=True):
             parameter.copy_(weights)
-        for optimizer, state in zip(self.optimizers, self._states, strict=False):
-            optimizer.load_state_dict(state)
+        for optimizer, state in zip(self.optimizers, self._states, strict=True):
+            optimizer.load_state_dict(copy.deepcopy(state))  # it would go on with the very tensors, and change them

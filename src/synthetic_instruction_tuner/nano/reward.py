@@ -26,7 +26,6 @@ from synthetic_instruction_tuner.nano.reward_trainer import LOOK, Trainer, compi
 CANDIDATES = 6  # answers per group and step
 WIDTHS = (64, 96, 128, 192, 256)  # lengths are padded to one of these, so that few shapes are compiled
 LONGEST = WIDTHS[-1]  # longer pairs are left out of training
-WARMUP = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +115,8 @@ def train_reward_model(
     """
     device, rng = data.tokens.device, np.random.default_rng(seed)
     steps = max(1, int(epochs * len(plan_steps(data.widths, tokens_per_step, rng))))
-    trainer = Trainer(model, [], rate, minutes, min(WARMUP, max(1, steps // 10)))
-    loss_of = compiled(partial(_loss, model), device)
+    trainer = Trainer(model, [], rate, minutes, steps)
+    loss_of = compiled(partial(_loss, model), model)
 
     def loss_at(width: int, chosen: NDArray[np.int64]) -> Tensor:
         answers = torch.from_numpy(_candidates(data.members[chosen], rng)).to(device)
@@ -126,7 +125,7 @@ def train_reward_model(
 
     plan = plan_steps(data.widths, tokens_per_step, rng)
     trainer.try_out(loss_at(width, chosen) for width, chosen in dict(plan).items())
-    recent = torch.zeros((), device=device)
+    recent = good = torch.zeros((), device=device)
     for step in range(1, steps + 1):
         if not trainer.begin((step - 1) / steps):
             return
@@ -134,8 +133,8 @@ def train_reward_model(
         loss = loss_at(*plan.pop())
         trainer.finish(loss)
         recent = loss.detach() if step == 1 else 0.98 * recent + 0.02 * loss.detach()
-        if step % LOOK == 0 and trainer.diverged(float(recent)):
-            recent.fill_(trainer.guard.best)
+        if step % LOOK == 0:
+            recent = good = good if trainer.diverged(float(recent)) else recent
         if step % max(1, min(200, steps // 5)) == 0 or step == steps:
             print(f"[reward] step {step}/{steps} loss {float(recent):.4f}, {trainer.times()}", flush=True)
 

@@ -1,10 +1,10 @@
-"""Pretraining of the reward model: which tokens of this answer were replaced?
+"""Pretraining of the reward model: which tokens are masked in this answer, and which were replaced?
 
 A label for a whole answer says too little for a tiny model to learn what makes an answer wrong. So it first learns what
 right answers are: it spells masked tokens of them (as BERT), and tells which tokens a small language model has replaced
 by others that it finds likely (ELECTRA's task, Clark et al. 2020, arXiv:2003.10555, with which DeBERTa-v3 was
-pretrained too, He et al. 2021, arXiv:2111.09543). Beside it, its logit learns to put the intact answer above the
-spoiled ones. No label of a checker is used.
+pretrained too, He et al. 2021, arXiv:2111.09543). At the same time its logit learns to put the
+intact answer above those with replaced tokens. No label of a checker is used.
 """
 
 from __future__ import annotations
@@ -38,9 +38,8 @@ COPIED = 0.25  # share of replacements that come from elsewhere in the same text
 TOKEN_WEIGHT = 5.0  # of the loss per token against those per pair and per masked token
 PASSES = 4  # over the exchanges; what is replaced and masked is drawn anew each time
 TOGETHER = 16  # steps whose texts are spoiled at once
-SHUFFLED = 24  # so many times as many steps are taken in random order, so that their widths mix
+SHUFFLED = 24  # blocks of so many steps whose steps are taken in random order, so that their widths mix
 SHARD = 2000  # exchanges per job
-WARMUP = 300
 MARKS = 0.3  # share of sloppy remarks: they are neither right nor wrong here
 IGNORED = -100  # as a target: not a masked token
 
@@ -140,12 +139,12 @@ def pretrain(
     """
     torch.manual_seed(seed)
     heads = Heads(model).to(model.device)
-    loss_of = compiled(partial(_loss, model, heads), model.device)
+    loss_of = compiled(partial(_loss, model, heads), model)
     rng, generator = np.random.default_rng(seed), torch.Generator(device=model.device).manual_seed(seed)
     size = tokens_per_step * reward.CANDIDATES // (SCORED + MASKED)
     plan = [step for _ in range(PASSES) for step in plan_blocks(data.widths, size, rng)]
     steps, step = sum(len(items) for _, items in plan), 0
-    trainer = Trainer(model, [*heads.parameters()], rate, minutes, min(WARMUP, max(1, steps // 10)))
+    trainer = Trainer(model, [*heads.parameters()], rate, minutes, steps)
     first = [_block(writer, data, items[:1], width, generator)[0] for width, items in dict(plan).items()]
     trainer.try_out(loss_of(*one)[0] for one in first)
     recent = good = torch.zeros(4, device=model.device)
@@ -162,10 +161,9 @@ def pretrain(
             trainer.finish(loss)
             step += 1
             recent = now if step == 1 else 0.98 * recent + 0.02 * now
-            if step % LOOK == 0 and trainer.diverged(float(TOKEN_WEIGHT * recent[0] + recent[1] + recent[3])):
-                recent = good
-            elif step % LOOK == 0:
-                good = recent
+            if step % LOOK == 0:
+                loss_now = float(TOKEN_WEIGHT * recent[0] + recent[1] + recent[3])
+                recent = good = good if trainer.diverged(loss_now) else recent
             if step % max(1, min(500, steps // 5)) == 0 or step == steps:
                 _report(step, steps, recent.tolist(), trainer)
 
@@ -250,12 +248,16 @@ def spoiled(
     return ids, replaced
 
 
-def plan_blocks(
-    widths: NDArray[np.int64], tokens_per_step: int, rng: np.random.Generator
-) -> list[tuple[int, NDArray[np.int64]]]:
-    """Returns one pass over the exchanges as blocks of `TOGETHER` steps or fewer: width, and items, (steps, size)."""
+def plan_blocks(widths: NDArray[np.int64], size: int, rng: np.random.Generator) -> list[tuple[int, NDArray[np.int64]]]:
+    """Returns one pass over the exchanges as blocks of `TOGETHER` steps or fewer: width, and items, (steps, items).
+
+    Args:
+        widths: each exchange's padded length.
+        size: as the ``tokens_per_step`` of `reward.plan_steps`, where an item stands for `reward.CANDIDATES` texts.
+        rng: fixes the order.
+    """
     steps: dict[int, list[NDArray[np.int64]]] = defaultdict(list)
-    for width, items in reward.plan_steps(widths, tokens_per_step, rng):
+    for width, items in reward.plan_steps(widths, size, rng):
         steps[width].append(items)
     blocks = [
         (width, np.stack(found[i : i + TOGETHER]))

@@ -13,10 +13,10 @@ from synthetic_instruction_tuner.nano import deberta
 from synthetic_instruction_tuner.nano.guard import Guard
 from synthetic_instruction_tuner.nano.language import schedule
 from synthetic_instruction_tuner.nano.muon import Muon
-from synthetic_instruction_tuner.nano.recipes import reward_config
 
 BETAS = (0.9, 0.98)  # of AdamW
 OTHERS = 0.15  # AdamW's rate (embeddings, norms, biases, heads) to Muon's (the layers' matrices)
+WARMUP = 300  # steps of linear warm-up
 LOOK = 50  # steps between two looks at whether training diverges
 
 
@@ -28,10 +28,10 @@ class Trainer:
         heads: further parameters to train.
         rate: peak learning rate of the layers' matrices (Muon); the others' is `OTHERS` times that (AdamW).
         minutes: the rates are brought down, and training ends, within this time.
-        warmup: steps of linear warm-up.
+        steps: steps that are planned; the first `WARMUP` of them, or a tenth, warm up.
     """
 
-    def __init__(self, model: Any, heads: list[Tensor], rate: float, minutes: float, warmup: int) -> None:
+    def __init__(self, model: Any, heads: list[Tensor], rate: float, minutes: float, steps: int) -> None:
         matrices = [p for p in model.deberta.encoder.layer.parameters() if p.ndim == 2]
         known = {id(p) for p in matrices}
         others = [p for p in [*model.parameters(), *heads] if id(p) not in known]
@@ -40,17 +40,20 @@ class Trainer:
         self.optimizers = {Muon(matrices, rate): rate, adam: rate * OTHERS}
         self.parameters = matrices + others
         self.guard = Guard(self.parameters, list(self.optimizers))
-        self.progress, self.step, self._warmup = 0.0, 0, warmup
+        self.progress, self.step, self._warmup = 0.0, 0, min(WARMUP, max(1, steps // 10))
         self._began = time.perf_counter()
         self._end = self._began + 60 * minutes
 
     def try_out(self, losses: Iterable[Tensor]) -> None:
-        """Takes gradients of losses of all shapes that will come, which compiles them; the clock starts after it."""
+        """Takes gradients of losses of all shapes that will come, which compiles them.
+
+        The schedule starts after it; the end stays where it was.
+        """
         for loss in losses:
             loss.backward()
             for optimizer in self.optimizers:
                 optimizer.zero_grad(set_to_none=True)
-        if next(iter(self.parameters)).is_cuda:
+        if self.parameters[0].is_cuda:
             torch.cuda.synchronize()
         print(f"[reward] ready after {time.perf_counter() - self._began:.0f} s", flush=True)
         self._began = time.perf_counter()
@@ -87,14 +90,14 @@ class Trainer:
         return f"{spent:.0f} s, ETA {spent * (1 - self.progress) / max(self.progress, 1e-6):.0f} s"
 
 
-def compiled(loss: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+def compiled(loss: Callable[..., Any], model: Any) -> Callable[..., Any]:
     """Returns a loss function of ``(places, *rest)`` as one of ``(*rest)``: in bfloat16 and compiled on a GPU.
 
     Args:
         loss: takes what `deberta.places` returns for its texts' length, then its data, token ids first.
-        device: where it runs.
+        model: the reward model in it.
     """
-    cuda = device.type == "cuda"
+    device, cuda = model.device, model.device.type == "cuda"
     if cuda:
         torch._dynamo.config.recompile_limit = 64
         torch._dynamo.config.suppress_errors = True  # whatever the compiler trips over, plain PyTorch computes the same
@@ -108,7 +111,7 @@ def compiled(loss: Callable[..., Any], device: torch.device) -> Callable[..., An
     def of(*rest: Any) -> Any:
         length = rest[0].shape[1]
         if length not in known:
-            known[length] = deberta.places(reward_config(), length, device)
+            known[length] = deberta.places(model.config, length, device)
         with torch.autocast(device.type, torch.bfloat16, enabled=cuda):
             return function(known[length], *rest)
 
