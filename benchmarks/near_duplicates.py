@@ -19,19 +19,19 @@ by all pairs.
 
 --million also runs `sit dedup` on a file of 1,000,000 such records, as a user would.
 
-Measured on two cores of a machine that much other work kept busy (Python 3.11, numpy 2.4, datasketch 2.0); CPU seconds
-are fit to be compared, wall seconds are not:
+Measured on two cores with nothing else at work (Python 3.11, numpy 2.4, datasketch 2.0):
 
     35,262 real texts, 97,011 different sentences
       records  way                       CPU s  wall s     GB      stay  missed  false
-        5,000  sit                         0.7     1.2   0.12     4,195       0      0
-        5,000  datasketch                  2.7     5.1   0.12     4,226     126     95
-        5,000  datasketch + verified       2.9     4.6   0.12     4,313     129      0
-       50,000  sit                         3.4     6.9   0.18    41,814       0      0
-       50,000  datasketch                 23.1    78.0   0.25    42,299   1,357    842
-       50,000  datasketch + verified      21.3    32.8   0.48    43,041   1,387      0
-      200,000  sit                        13.6    24.1   0.34   163,947       0      0
-    one million records through dedup_files, measured apart: 107 CPU s, 0.60 GB at most, 777,490 stay
+        5,000  sit                         0.8     0.7   0.12     4,195       0      0
+        5,000  datasketch                  1.9     1.9   0.12     4,226     126     95
+        5,000  datasketch + verified       1.9     1.7   0.12     4,313     129      0
+       50,000  sit                         2.4     2.3   0.18    41,814       0      0
+       50,000  datasketch                 15.1    15.0   0.25    42,299   1,357    842
+       50,000  datasketch + verified      14.1    13.9   0.47    43,041   1,387      0
+      200,000  sit                         9.3     9.3   0.34   163,947       0      0
+      200,000  datasketch                 52.7    52.5   0.72   165,780   5,568  3,667
+    sit dedup, 1,000,000 records: 83 CPU s, 83 s, 0.63 GB, 777,561 stay
 """
 
 from __future__ import annotations
@@ -234,7 +234,8 @@ def million(folder: Path, texts: Iterator[str]) -> None:
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - wall
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     kept = json.loads(done.stdout)["kept"]
-    print(f"sit dedup, 1,000,000 records: {cpu:.0f} CPU s, {wall:.0f} s, {kept:,} stay", flush=True)
+    peak = after.ru_maxrss / 1e6 * 1.024  # KiB to GB; of the largest child, which is this one
+    print(f"sit dedup, 1,000,000 records: {cpu:.0f} CPU s, {wall:.0f} s, {peak:.2f} GB, {kept:,} stay", flush=True)
 
 
 if __name__ == "__main__":
