@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ from made_up import STUDENTS, comparison, full
 from markdown_it import MarkdownIt
 
 from synthetic_instruction_tuner.evaluation.statistics import holm
+from synthetic_instruction_tuner.reporting.figures import reward_points
 from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
 from synthetic_instruction_tuner.reporting.html import render_html
 from synthetic_instruction_tuner.reporting.report import fence, inline, render_markdown, write_report
-from synthetic_instruction_tuner.reporting.report_data import ReportData, Sample
+from synthetic_instruction_tuner.reporting.report_data import ReportData, Sample, Score
 
 
 class Tags(HTMLParser):
@@ -179,3 +181,14 @@ def test_the_template_in_docs_is_the_packaged_one() -> None:
     root = Path(__file__).parents[2]
     packaged = root / "src/synthetic_instruction_tuner/reporting/templates/report_template.md"
     assert (root / "docs/report_template.md").read_bytes() == packaged.read_bytes()
+
+
+def test_reward_is_set_against_the_share_of_right_answers() -> None:
+    def score(benchmark: str, metric: str) -> Score:
+        return Score("s", "sft", benchmark, metric, 0.5, 0.1, 10)
+
+    scores = [score("ifeval", "prompt_strict"), *(score("mt", m) for m in ("reward", "clean", "right"))]
+    found = reward_points(SimpleNamespace(comparison=scores))
+    assert [(a.metric, b.benchmark, b.metric) for a, b in found] == [("reward", "mt", "right")]
+    found = reward_points(SimpleNamespace(comparison=scores[:2]))
+    assert [b.benchmark for _, b in found] == ["ifeval"]  # the only pass rate there is

@@ -188,7 +188,7 @@ def reward_against_passing(data: ReportData) -> Figure | None:
         )
     ax.set_xlabel(f"{pairs[0][0].benchmark}: {pairs[0][0].metric}")
     ax.set_ylabel(f"{pairs[0][1].benchmark}: {pairs[0][1].metric}")
-    ax.set_title("Reward model's score against passed checks, with 95 % intervals")
+    ax.set_title("Reward against passed checks, with 95 % intervals")
     ax.grid()
     variants = in_order([r.variant for r, _ in pairs])
     figure.legend(handles=[*map(patch, variants), *map(mark, data.students, MARKERS)], loc="outside right upper")
@@ -196,13 +196,16 @@ def reward_against_passing(data: ReportData) -> Figure | None:
 
 
 def reward_points(data: ReportData) -> list[tuple[Score, Score]]:
-    """Returns (mean reward, pass rate) per student and variant, the latter of the same benchmark where it has one."""
+    """Returns (mean reward, pass rate) per student and variant.
+
+    The pass rate is of the same benchmark where it has one, and says how many answers are right where it has several.
+    """
     rewards = [s for s in data.comparison if "reward" in s.metric]
     rates = [s for s in data.comparison if "reward" not in s.metric and 0 <= s.value <= 1]
     pairs = []
     for reward in [r for r in rewards if (r.benchmark, r.metric) == (rewards[0].benchmark, rewards[0].metric)]:
         mine = [s for s in rates if (s.model, s.variant) == (reward.model, reward.variant)]
-        mine.sort(key=lambda s: s.benchmark != reward.benchmark)
+        mine.sort(key=lambda s: (s.benchmark != reward.benchmark, s.metric != "right"))
         pairs += [(reward, mine[0])] if mine else []
     return pairs
 
