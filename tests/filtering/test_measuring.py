@@ -13,7 +13,7 @@ from synthetic_instruction_tuner.cli.filter_files import filter_own_files
 from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.tagging import Tagger
-from synthetic_instruction_tuner.filtering.verdict import Rule
+from synthetic_instruction_tuner.filtering.verdict import TextRule
 from synthetic_instruction_tuner.hardware import detect
 from synthetic_instruction_tuner.progress import Display
 from synthetic_instruction_tuner.records import Record
@@ -77,7 +77,7 @@ def test_a_new_version_of_a_rule_measures_again(
 
 def test_every_rules_measurement_is_plain_json() -> None:
     for rule in QualityFilter(FilterConfig()).rules:
-        assert isinstance(rule, Rule)
+        assert isinstance(rule, TextRule)
         for record in RECORDS:
             value = rule.measure(record)
             assert json.loads(json.dumps(value)) == value

@@ -14,6 +14,7 @@ from ..filtering.benchmark_sources import fetch
 from ..filtering.files import filter_files
 from ..filtering.quality_filter import Measured, QualityFilter
 from ..filtering.report import FilterReport
+from ..filtering.verdict import TextRule
 from ..hardware import detect
 from ..progress import Display
 from ..records import Record
@@ -43,7 +44,7 @@ def _ask_models(
     quality: QualityFilter, records: Sequence[Record], config: Config, output: Path, display: Display
 ) -> Measured:
     """What the models say whose word some rules need; kept in the output's folder."""
-    asking = [rule for rule in quality.rules if rule.needs_model]
+    asking = [rule for rule in quality.rules if not isinstance(rule, TextRule)]
     if not asking:
         return {}
     whole = hashlib.sha256()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..filtering.quality_filter import QualityFilter
-from ..filtering.verdict import Judgement
+from ..filtering.verdict import Judgement, TextRule
 from ..records import Record
 from ..settings import FilterConfig, GenerateConfig
 from .plan import domain_shares
@@ -29,7 +29,7 @@ class Judge:
 
     def __init__(self, config: FilterConfig) -> None:
         rules = QualityFilter(config)
-        rules.rules = [rule for rule in rules.rules if not getattr(rule, "needs_model", False)]
+        rules.rules = [rule for rule in rules.rules if isinstance(rule, TextRule)]
         self._waiting = _Waiting()
         self._judgements = rules.judge(self._waiting)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..records import Record
-from .verdict import Rule, Verdict, shorten
+from .verdict import TextRule, Verdict, shorten
 
 CUT = {"length", "max_tokens", "max_length", "token_limit"}
 FEWEST_WORDS = 15  # shorter responses end as they like
@@ -38,7 +38,7 @@ FENCE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Complete(Rule):
+class Complete(TextRule):
     """Neither instruction nor response may have been cut off."""
 
     name: ClassVar[str] = "truncated"

@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 
 from ..records import Record
 from .benchmark_items import BenchmarkItem, BenchmarkSet
-from .verdict import Rule, Verdict, shorten
+from .verdict import TextRule, Verdict, shorten
 
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # Japanese and Chinese: each character counts as a word
 WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
@@ -67,7 +67,7 @@ class _Item:
     joined: bool = False  # question and options together
 
 
-class Contamination(Rule):
+class Contamination(TextRule):
     """No text of a record may hold an item of the benchmarks."""
 
     name: ClassVar[str] = "contamination"

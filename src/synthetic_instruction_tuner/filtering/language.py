@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 
 from ..errors import UserError
 from ..records import Record
-from .verdict import Rule, Verdict
+from .verdict import TextRule, Verdict
 
 CHARACTERS = 400  # of the instruction and of the response each; more text changes the answer little and costs time
 FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 
-class Language(Rule):
+class Language(TextRule):
     """Instruction and response together must not be in another language than `wanted`, as far as one can be sure."""
 
     name: ClassVar[str] = "language"

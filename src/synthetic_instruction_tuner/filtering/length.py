@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..records import Record
-from .verdict import Rule, Verdict
+from .verdict import TextRule, Verdict
 
 _WORD = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True)
-class NotEmpty(Rule):
+class NotEmpty(TextRule):
     """The instruction must hold a word (not symbols alone), the response more than white space."""
 
     name: ClassVar[str] = "empty"
@@ -36,7 +36,7 @@ class NotEmpty(Rule):
 
 
 @dataclass(frozen=True)
-class ResponseLength(Rule):
+class ResponseLength(TextRule):
     """The response must have between `shortest` and `longest` words, both included."""
 
     shortest: int
@@ -57,7 +57,7 @@ class ResponseLength(Rule):
 
 
 @dataclass(frozen=True)
-class TokenLength(Rule):
+class TokenLength(TextRule):
     """The response must have between `shortest` and `longest` tokens, both included.
 
     Attributes:

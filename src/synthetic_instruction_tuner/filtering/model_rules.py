@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..modelfiles import identity
-from ..records import Record
 from ..settings import ModelConfig, TagsConfig
 from .tagging import PROMPT_VERSION
 from .verdict import Rule, Verdict
-
-MODEL_ONLY = "a model measures this; see stages.measuring"
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,6 @@ class Tags(Rule):
 
     config: TagsConfig
     name: ClassVar[str] = "tags"
-    needs_model: ClassVar[bool] = True
 
     def basis(self) -> dict[str, Any]:
         """Returns which model tags, and how it is asked."""
@@ -34,10 +30,6 @@ class Tags(Rule):
     def limits(self) -> dict[str, Any]:
         """Returns what stays."""
         return self.config.model_dump(mode="json", exclude={"model", "batch", "max_new_tokens"})
-
-    def measure(self, record: Record) -> Any:
-        """Is not done here."""
-        raise NotImplementedError(MODEL_ONLY)
 
     def columns(self, measured: dict[str, Any]) -> dict[str, Any]:
         """Returns the tags, each None where the model gave none."""
@@ -65,7 +57,6 @@ class RewardFloor(Rule):
     floor: float
     model: ModelConfig | None
     name: ClassVar[str] = "reward"
-    needs_model: ClassVar[bool] = True
 
     def basis(self) -> dict[str, Any]:
         """Returns which model scores."""
@@ -74,10 +65,6 @@ class RewardFloor(Rule):
     def limits(self) -> dict[str, Any]:
         """Returns the floor."""
         return {"reward_floor": self.floor}
-
-    def measure(self, record: Record) -> Any:
-        """Is not done here."""
-        raise NotImplementedError(MODEL_ONLY)
 
     def columns(self, measured: float | None) -> dict[str, Any]:
         """Returns the score."""

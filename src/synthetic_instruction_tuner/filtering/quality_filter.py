@@ -21,7 +21,7 @@ from .model_rules import RewardFloor, Tags, model_facts
 from .refusal import Refusal
 from .refusal_form import RefusalForm
 from .repetition import LineRepetition, NgramRepetition, PhraseRepetition, WordRepetition
-from .verdict import Judgement, Rule
+from .verdict import Judgement, Rule, TextRule
 
 BATCH = 1024
 Measured = Mapping[str, Sequence[Any]]
@@ -109,7 +109,7 @@ class QualityFilter:
         """
         known = dict(measured or {})
         for rule in self.rules:
-            if rule.needs_model and rule.name not in known:
+            if not isinstance(rule, TextRule) and rule.name not in known:
                 fix = "Give what the model said as `measured`, or leave the rule's setting out."
                 raise UserError(f"The rule '{rule.name}' needs a model's word on every record.", "None was given.", fix)
         diversity = Diversity(self.config.similarity)
@@ -117,7 +117,12 @@ class QualityFilter:
         while batch := list(islice(stream, BATCH)):
             own, columns = [], []
             for number, record in batch:
-                values = [known[r.name][number] if r.name in known else r.measure(record) for r in self.rules]
+                values = [
+                    rule.measure(record)
+                    if isinstance(rule, TextRule) and rule.name not in known
+                    else known[rule.name][number]
+                    for rule in self.rules
+                ]
                 own.append([rule.decide(value) for rule, value in zip(self.rules, values, strict=True)])
                 found: dict[str, Any] = {}
                 for rule, value in zip(self.rules, values, strict=True):

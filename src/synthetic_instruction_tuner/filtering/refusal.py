@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 
 from ..errors import UserError
 from ..records import Record
-from .verdict import Rule, Verdict
+from .verdict import TextRule, Verdict
 
 APOSTROPHES = "'’‘ʼ´`＇"
 STRAIGHT = str.maketrans(APOSTROPHES, "'" * len(APOSTROPHES))
 
 
-class Refusal(Rule):
+class Refusal(TextRule):
     """No response with one of the phrases."""
 
     name: ClassVar[str] = "refusal"

@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 from ..records import Record
 from . import refusal_patterns as patterns
 from .refusal import checked_phrases, phrase_pattern, straight
-from .verdict import Rule, Verdict, shorten
+from .verdict import TextRule, Verdict, shorten
 
 OPENING = 300  # characters; of longer responses, sentences that start later count only if they are among the first
 FIRST = 3  # sentences
@@ -37,7 +37,7 @@ ECHOED = ("plain", "voice", "given_text")  # contexts in which "I cannot" with a
 Forms = tuple[re.Pattern[str], ...]
 
 
-class RefusalForm(Rule):
+class RefusalForm(TextRule):
     """The response must not refuse, or speak as an AI instead of answering."""
 
     name: ClassVar[str] = "refusal"

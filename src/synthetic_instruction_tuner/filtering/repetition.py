@@ -15,7 +15,7 @@ from itertools import islice, pairwise
 from typing import Any, ClassVar
 
 from ..records import Record
-from .verdict import Rule, Verdict, shorten
+from .verdict import TextRule, Verdict, shorten
 
 PUNCTUATION = ".,;:!?\"'`()[]{}<>*_~…“”„‘’‚«»‹›¡¿、。，！？；：（）「」『』《》"
 LONGEST_PHRASE = 40  # words
@@ -23,7 +23,7 @@ NGRAM = 8  # words; shorter ones recur in good texts too
 
 
 @dataclass(frozen=True)
-class WordRepetition(Rule):
+class WordRepetition(TextRule):
     """No word may stand more than `most` times in a row."""
 
     most: int
@@ -44,7 +44,7 @@ class WordRepetition(Rule):
 
 
 @dataclass(frozen=True)
-class LineRepetition(Rule):
+class LineRepetition(TextRule):
     """No line may stand more than `most` times in a row."""
 
     most: int
@@ -65,7 +65,7 @@ class LineRepetition(Rule):
 
 
 @dataclass(frozen=True)
-class PhraseRepetition(Rule):
+class PhraseRepetition(TextRule):
     """No phrase of 2 to 40 words may stand more than `most` times in a row."""
 
     most: int
@@ -86,7 +86,7 @@ class PhraseRepetition(Rule):
 
 
 @dataclass(frozen=True)
-class NgramRepetition(Rule):
+class NgramRepetition(TextRule):
     """At most `most` of the words may stand in 8-grams that stood in the response before."""
 
     most: float

@@ -70,17 +70,17 @@ class Judgement:
 
 
 class Rule(ABC):
-    """A rule that judges a record by itself, without looking at others.
+    """A rule that judges a record by itself, without looking at others, by what was measured on it.
+
+    A `TextRule` measures on its own; what other rules decide on is a model's word (see `stages.measuring`).
 
     Attributes:
         name: the rule's name in reports.
         version: raised when the code measures something else than before.
-        needs_model: whether measuring takes a model, and so is done elsewhere and beforehand.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
-    needs_model: ClassVar[bool] = False
 
     def basis(self) -> dict[str, Any]:
         """Returns the settings, as plain JSON values, that a measurement depends on beside the record."""
@@ -89,10 +89,6 @@ class Rule(ABC):
     def limits(self) -> dict[str, Any]:
         """Returns the settings, as plain JSON values, that only decide on what was measured."""
         return {}
-
-    @abstractmethod
-    def measure(self, record: Record) -> Any:
-        """Returns what there is to decide on, as a plain JSON value; must not raise, whatever the texts are."""
 
     @abstractmethod
     def decide(self, measured: Any) -> Verdict:
@@ -105,6 +101,14 @@ class Rule(ABC):
     def settings(self) -> dict[str, Any]:
         """Returns all that the rule's verdicts depend on beside the records."""
         return {"version": self.version} | self.basis() | self.limits()
+
+
+class TextRule(Rule):
+    """A rule that needs nothing but the record's texts."""
+
+    @abstractmethod
+    def measure(self, record: Record) -> Any:
+        """Returns what there is to decide on, as a plain JSON value; must not raise, whatever the texts are."""
 
     def judge(self, record: Record) -> Verdict:
         """Returns the verdict on a record."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..config import Config, fingerprint
 from ..filtering.quality_filter import Measured
-from ..filtering.verdict import Rule
+from ..filtering.verdict import Rule, TextRule
 from ..hardware import Hardware
 from ..progress import Display
 from ..records import Record
@@ -62,7 +62,7 @@ def measure(
 
 
 def _batch_size(rule: Rule, config: Config) -> int:
-    if not rule.needs_model:
+    if isinstance(rule, TextRule):
         return BATCH
     return config.filter.tags.batch if rule.name == "tags" else REWARD_BATCHES * config.prefer.batch
 
@@ -72,7 +72,7 @@ def _measured(
 ) -> Iterator[tuple[int, list[Any]]]:
     count = sum(len(batch) for _, batch in batches)
     with display.task(f"judging: {rule.name.replace('_', ' ')}", count, "records") as advance:
-        if not rule.needs_model:
+        if isinstance(rule, TextRule):
             for number, batch in batches:
                 yield number, [rule.measure(record) for record in batch]
                 advance(len(batch))
