@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from shared_data import shared
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter
+from synthetic_instruction_tuner.filtering import refusal_patterns as patterns
 from synthetic_instruction_tuner.filtering.refusal import Refusal
 from synthetic_instruction_tuner.filtering.refusal_form import RefusalForm, context_of
 from synthetic_instruction_tuner.records import Record
@@ -127,6 +128,17 @@ def test_a_megabyte_takes_no_time(text: str) -> None:
     start = time.process_time()
     FORM.judge(Record("r", text, text))
     assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize("adverb", re.findall(r"[a-z][a-z ]+", patterns.ADVERBS))
+def test_a_long_row_of_adverbs_takes_no_time(adverb: str) -> None:
+    row = "I " + f"{adverb} " * 200
+    start = time.process_time()
+    for form in (*patterns.FORMS["plain"], patterns.CANNOT_VERB, patterns.WHOLE_REFUSAL):
+        form.match(row.lower() + "love pizza")
+    assert not refuses(row + "love pizza and not much else.")
+    assert time.process_time() - start < 1
+    assert re.match(f"i {patterns.ADVERBS}cannot", f"i {adverb}, {adverb} , {adverb} {adverb},cannot")
 
 
 def test_on_real_answers() -> None:

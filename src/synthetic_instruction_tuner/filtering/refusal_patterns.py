@@ -91,10 +91,11 @@ SPEAKS_AS_AI = re.compile(
     rf"machine|bot)\b|"
     rf"(?:since|because|given that|being)(?: i(?:'m| am))? (?:only |just )?{_AI}{_NO_PERSON}"
 )
+# Each repetition can match a text in one way only: with two, a long row of adverbs takes for ever.
 ADVERBS = (
     r"(?:(?:simply|just|really|also|personally|currently|unfortunately|regrettably|sadly|still|therefore|honestly|"
     r"actually|directly|physically|in good conscience|ethically|legally|knowingly|respectfully|politely|accurately|"
-    r"reliably|definitively|specifically|completely|fully|yet|always|ever|possibly|even) ?,? ?)*"
+    r"reliably|definitively|specifically|completely|fully|yet|always|ever|possibly|even)(?: ?, ?| {0,2}))*"
 )
 _UNABLE = (
     rf"i(?:'m| am) {ADVERBS}(?:unable|not able|not allowed|not permitted|not authori[sz]ed|not programmed|not designed|"
