@@ -146,6 +146,17 @@ def test_what_is_written_is_taken_over_when_only_the_goal_changes(run: Run, engi
     assert len(engine.requests) >= 100  # other texts are wanted
 
 
+@pytest.mark.parametrize("seed", [1, 5])
+def test_what_is_taken_over_begins_where_the_batch_does(run: Run, seed: int) -> None:
+    """With a goal, batches of the same number and size can hold other records."""
+    goals = [("generate.count=300", f"generate.until_kept={goal}") for goal in (20, 21, 22, 24)]
+    rules = [(*goals[-1], f"filter.min_words={words}") for words in (8, 12, 18)]
+    for place, options in enumerate([*goals, *rules]):
+        rows = run(f"seed={seed}", *options)["rows"]
+        assert [row["id"] for row in rows] == [f"raw-{n:06d}" for n in range(len(rows))]
+        assert rows == run(f"seed={seed}", *options, folder=f"fresh-{place}")["rows"]
+
+
 def test_another_filter_writes_nothing_again(run: Run, engine: FakeEngine) -> None:
     before = run("generate.count=64", until="filter")
     engine.requests.clear()

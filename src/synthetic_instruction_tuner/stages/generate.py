@@ -85,10 +85,10 @@ def _batches(config: Config, target: Target | None) -> Iterator[_Batch]:
         for number, start in enumerate(range(0, count, size)):
             yield number, range(start, min(start + size, count)), None
         return
-    number = start = 0
+    number = 0
     while domains := target.next_batch():
-        yield number, range(start, start + len(domains)), domains
-        number, start = number + 1, start + len(domains)
+        yield number, range(target.made, target.made + len(domains)), domains
+        number += 1
 
 
 class _Writer:
@@ -100,7 +100,7 @@ class _Writer:
     def __init__(self, ctx: Context, unit: str, target: Target | None) -> None:
         self.ctx, self.unit, self.target = ctx, unit, target
         self.have = ctx.store.batch_sizes(unit)
-        self.donors = {donor: ctx.store.batch_sizes(donor) for donor in _donors(ctx)}
+        self.donors = {donor: _record_numbers(ctx.store.batch_sizes(donor)) for donor in _donors(ctx)}
         self.stack = ExitStack()
         self.generator: MagpieGenerator | None = None
 
@@ -113,7 +113,7 @@ class _Writer:
     def bring(self, batch: _Batch) -> None:
         number, numbers, domains = batch
         if number not in self.have:
-            donor = next((d for d, sizes in self.donors.items() if sizes.get(number) == len(numbers)), None)
+            donor = next((d for d, batches in self.donors.items() if batches.get(number) == numbers), None)
             if donor is not None:
                 self.ctx.store.adopt_batch(donor, self.unit, number)
             else:
@@ -180,6 +180,16 @@ def _donors(ctx: Context) -> list[str]:
     return [unit for unit in reversed(known) if unit != ctx.unit()]
 
 
+def _record_numbers(sizes: dict[int, int]) -> dict[int, range]:
+    """Returns which records each batch holds. With a goal batches differ in size, so their numbers do not say it."""
+    found: dict[int, range] = {}
+    start = 0
+    while (size := sizes.get(len(found))) is not None:  # after a gap it is not known
+        found[len(found)] = range(start, start + size)
+        start += size
+    return found
+
+
 def _writing_key(config: Config) -> str:
     """Returns a hash of what a batch's texts depend on, given its number and how many records it has."""
     generate = config.generate.model_dump(mode="json", exclude=_GOAL)
@@ -204,4 +214,4 @@ def _rules(config: Config) -> dict[str, Any]:
     return {"filter": config.filter.model_dump(mode="json", exclude={"keep"})}
 
 
-STAGE = Stage("generate", "Generate: a chat model writes instructions and answers", (), part, outputs, run, version=2)
+STAGE = Stage("generate", "Generate: a chat model writes instructions and answers", (), part, outputs, run, version=3)
