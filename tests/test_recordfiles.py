@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,14 @@ def read(*files: Path) -> tuple[list[Record], list[Malformed]]:
             ("I", "R", None, 0),
         ),
         ({"instruction": "I"}, ("I", "", None, 0)),
+        ({"prompt": "I", "input": "X", "completion": "R"}, ("I\n\nX", "R", None, 0)),
+        ({"question": "I", "input": "X", "answer": "R"}, ("I\n\nX", "R", None, 0)),
+        ({"input": "I", "output": "R"}, ("I", "R", None, 0)),
+        ({"instruction": "", "input": "I", "output": "R"}, ("I", "R", None, 0)),
+        ({"prompt": "U", "messages": [USER, ASSISTANT, USER, ASSISTANT]}, ("U", "A", None, 2)),  # UltraChat
+        ({"prompt": "", "messages": [USER, ASSISTANT]}, ("U", "A", None, 0)),
+        ({"prompt": "U", "completion": None, "messages": [USER, ASSISTANT]}, ("U", "A", None, 0)),
+        ({"prompt": "I", "completion": "R", "messages": [USER, ASSISTANT]}, ("I", "R", None, 0)),
     ],
 )
 def test_usual_shapes(tmp_path: Path, suffix: str, row: dict[str, Any], expected: tuple[Any, ...]) -> None:
@@ -137,6 +147,58 @@ def test_other_fields_are_kept(tmp_path: Path) -> None:
     assert read(file)[0][0].provenance == {"file": "a.jsonl", "number": 1, "fields": {"topic": "sea"}}
 
 
+def test_a_conversation_that_says_something_else_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    pair = {"prompt": "U", "completion": "A"}
+    write_jsonl(file, [pair | {"messages": [USER, ASSISTANT]}, pair | {"messages": [USER]}, pair | {"messages": "x"}])
+    kept = [record.provenance.get("fields") for record in read(file)[0]]
+    assert kept == [None, {"messages": [USER]}, {"messages": "x"}]
+
+
+def test_rows_with_a_provenance_of_their_own_lose_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    row = {"id": "q", "instruction": "I", "response": "R", "thinking": "T"}
+    more = {"quality": 4, "category": "math", "system_prompt": "second"}
+    provenance = {"model": "m", "fields": {"topic": "sea"}}
+    write_jsonl(file, [row | more | {"system": "S", "provenance": provenance}, row | {"provenance": "a web page"}])
+    first, second = read(file)[0]
+    assert (first.thinking, first.system) == ("T", "S")
+    assert first.provenance == {"model": "m", "fields": {"topic": "sea"} | more}
+    assert second.provenance["fields"] == {"provenance": "a web page", "id": "q"}
+    write_jsonl(file, [first.to_json()])
+    assert read(file)[0] == [first]
+
+
+def test_an_id_that_was_taken_is_kept_beside_the_new_one(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    write_jsonl(file, [{"id": "q", "instruction": "1"}, {"id": "q", "instruction": "2"}, {"instruction": "3"}])
+    records, _ = read(file, file)
+    kept = [(record.id, record.provenance.get("fields")) for record in records]
+    assert kept[:3] == [("q", None), ("a-000002", {"id": "q"}), ("a-000003", None)]
+    assert kept[3:5] == [("a-000001", {"id": "q"}), ("a-000002x", {"id": "q"})]
+    assert kept[5] == ("a-000003x", None)
+
+
+def test_every_list_of_rows_in_an_object_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    splits = {name: [{"instruction": name}] for name in ("train", "extra", "test")}
+    file.write_text(json.dumps({"version": 1, "languages": ["en"]} | splits))
+    records, malformed = read(file)
+    assert [r.instruction for r in records] == ["train", "extra", "test"] and not malformed
+
+
+def test_a_damaged_gzip_file_is_the_users_mistake(tmp_path: Path) -> None:
+    packed = gzip.compress(b"".join(b'{"instruction": "%d"}\n' % (number * 7919) for number in range(5000)))
+    file = tmp_path / "a.jsonl.gz"
+    for place in range(0, len(packed) - 8, len(packed) // 40):
+        file.write_bytes(packed[:place] + b"\xff" * 8 + packed[place + 8 :])
+        with suppress(UserError):
+            read(file)
+    with pytest.raises(UserError, match="damaged"):
+        file.write_bytes(packed[:100] + b"\xff" * 8 + packed[108:])
+        read(file)
+
+
 texts = st.text(st.characters(codec=None), max_size=20)
 records = st.lists(
     st.builds(
@@ -148,6 +210,7 @@ records = st.lists(
         history=st.lists(st.builds(Message, st.sampled_from(["user", "assistant"]), texts), max_size=2).map(tuple),
         domain=st.none() | st.text(min_size=1, max_size=5),
         provenance=st.dictionaries(st.text(max_size=5), st.integers(0, 9) | st.none() | texts, max_size=2),
+        thinking=st.none() | st.text(min_size=1, max_size=5),
     ),
     max_size=4,
     unique_by=lambda r: r.id,

@@ -5,7 +5,7 @@ Read are JSON, JSON lines and Parquet, with rows of these shapes:
 - ``instruction`` and ``response`` (or ``output``), with Alpaca's ``input`` or Dolly's ``context``; so are this
   package's own
 - ``prompt`` and ``completion`` (or ``response``), as texts or as lists of messages
-- ``question`` and ``answer``, ``query`` and ``response``, ``input`` and ``output``
+- ``question`` and ``answer``, ``query`` and ``response``, ``input`` and ``output``; with ``input`` beside the question
 - ``messages``, ``conversations`` or ``conversation``: a list of ``role`` and ``content``, of ``from`` and ``value``, of
   ``input`` and ``output``, or of texts that alternate between user and assistant
 
@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +28,14 @@ from .errors import UserError
 from .exports import export_rows
 from .parquetfiles import write_parquet
 from .records import Record
-from .recordshapes import RECORD_FIELDS, ShapeError, record_from_row
+from .recordshapes import RECORD_FIELDS, ShapeError, record_from_row, with_fields
 
 __all__ = ["Malformed", "export_rows", "read_records", "write_json", "write_jsonl", "write_parquet"]
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
 PACKED = ".gz"  # JSON and JSON lines may be gzipped
-LISTS = ("data", "train", "instances", "examples", "rows", "records", "items")  # where an object holds its rows
+# where an object holds its rows
+LISTS = ("data", "train", "validation", "test", "instances", "examples", "rows", "records", "items")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class Malformed:
 def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[Record]:
     """Yields the files' records in order, with ids that are unique over all files.
 
-    A record keeps its own id if it has one that is free; else it gets its file's name and number.
+    A record keeps its own id if it has one that is free; else it gets its file's name and number, and the id that it
+    had is kept under ``provenance["fields"]``.
 
     Args:
         files: JSON, JSON lines or Parquet files, told apart by their suffix.
@@ -85,11 +89,13 @@ def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[
 
 
 def _with_free_id(record: Record, fallback: str, taken: set[str]) -> Record:
-    choices = [record.id, fallback]
+    choices, own = [record.id, fallback], record.id != fallback
     while choices[0] in taken:
         choices = choices[1:] or [fallback + "x"]
         fallback = choices[0]
-    return record if choices[0] == record.id else replace(record, id=choices[0])
+    if choices[0] == record.id:
+        return record
+    return replace(with_fields(record, {"id": record.id} if own else {}), id=choices[0])
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
@@ -113,6 +119,8 @@ def read_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
                 yield from _json_lines(stream)
     except EOFError as error:
         raise UserError(f"The file {file} is cut off.", str(error), "Copy or download it again.") from None
+    except zlib.error as error:
+        raise UserError(f"The file {file} is damaged.", str(error), "Copy or download it again.") from None
     except OSError as error:
         raise UserError(f"The file {file} cannot be read.", str(error.strerror or error)) from None
 
@@ -154,10 +162,14 @@ def _json_rows(file: Path, data: bytes) -> Iterator[tuple[int, Any, str]]:
 
 
 def _listed(whole: dict[str, Any]) -> Any:
-    """The rows that an object holds: under a usual name, or as columns of equal length; else the object itself."""
-    for name in LISTS:
-        if isinstance(whole.get(name), list) and not any(field in whole for field in RECORD_FIELDS):
-            return whole[name]
+    """The rows that an object holds: under usual names, or as columns of equal length; else the object itself.
+
+    Beside a list of a usual name all other lists of objects are rows too, in the object's order.
+    """
+    lists = {name: value for name, value in whole.items() if isinstance(value, list)}
+    if any(name in lists for name in LISTS) and not any(field in whole for field in RECORD_FIELDS):
+        rows = (v for name, v in lists.items() if name in LISTS or any(isinstance(row, dict) for row in v))
+        return list(chain.from_iterable(rows))
     columns = list(whole.values())
     texts = columns and all(isinstance(c, list) and c and all(isinstance(v, str | None) for v in c) for c in columns)
     if texts and len({len(column) for column in columns}) == 1 and len(columns) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from .records import Message, Record, Role
@@ -33,7 +34,6 @@ ROLES: dict[str, Role] = {
     "model": "assistant",
     "ai": "assistant",
 }
-OWN = {"id", *SYSTEMS, "history", "domain", "provenance", "input", *CONVERSATIONS}
 
 
 class ShapeError(ValueError):
@@ -56,41 +56,78 @@ def record_from_row(row: object, default_id: str, source: dict[str, Any]) -> Rec
     """
     if not isinstance(row, Mapping):
         raise ShapeError(f"a row must be an object with fields, not {_kind(row)}")
-    used, record = _from_pair(row) or _from_conversation(row) or _unknown(row)
-    rest = {k: v for k, v in row.items() if k not in used and k not in OWN and v is not None}
-    provenance = _provenance(row)
-    if provenance is None:
-        provenance = source | ({"fields": _plain(rest)} if rest else {})
-    return Record(
-        id=_id(row, default_id),
-        instruction=record.instruction,
-        response=record.response,
-        system=next((text for name in SYSTEMS if (text := _text(row, name))), None) or record.system,
-        history=record.history,
+    used, exchange = _exchange(row)
+    system = next((name for name in SYSTEMS if _text(row, name)), SYSTEMS[0])
+    found, provenance = _id(row), _provenance(row)
+    record = replace(
+        exchange,
+        id=found or default_id,
+        system=_text(row, system) or exchange.system,
         domain=_text(row, "domain") or None,
-        provenance=provenance,
+        thinking=_thinking(row),
+        provenance=source if provenance is None else provenance,
     )
+    own = {"id": found, "domain": record.domain, "thinking": record.thinking, "provenance": provenance}
+    used |= {system, *(name for name, value in own.items() if value is not None)}
+    used |= {name for name in CONVERSATIONS if _repeats(row.get(name), record)}
+    return with_fields(record, {name: v for name, v in row.items() if name not in used and v is not None})
 
 
-def _from_pair(row: Mapping[str, Any]) -> tuple[set[str], Record] | None:
+def with_fields(record: Record, fields: Mapping[str, Any]) -> Record:
+    """Returns the record with these fields, as JSON can hold them, under ``provenance["fields"]`` too."""
+    if not fields:
+        return record
+    earlier = record.provenance.get("fields")
+    together = (earlier if isinstance(earlier, dict) else {}) | _plain(fields)
+    return replace(record, provenance=record.provenance | {"fields": together})
+
+
+def _exchange(row: Mapping[str, Any]) -> tuple[set[str], Record]:
+    """The fields that say what was asked and answered, and what they say.
+
+    A pair goes first only where it is whole: of a conversation, many data sets repeat the prompt beside it.
+    """
+    return _from_pair(row, whole=True) or _from_conversation(row) or _from_pair(row, whole=False) or _unknown(row)
+
+
+def _from_pair(row: Mapping[str, Any], whole: bool) -> tuple[set[str], Record] | None:
+    """The first ask with its answer; if not ``whole``, either may be empty."""
     for ask, answers in PAIRS:
-        if row.get(ask) is None:
+        answer = next((a for a in answers if row.get(a) is not None), None)
+        if row.get(ask) is None or (whole and (answer is None or _is_blank(row[ask]))):
             continue
-        answer = next((a for a in answers if row.get(a) is not None), answers[0])
-        if isinstance(row[ask], list):  # TRL's conversational prompt and completion
-            end = row.get(answer) or []
-            turns = _turns(end) if isinstance(end, list) else [Message("assistant", _text(row, answer))]
-            return {ask, answer}, _conversation([*_turns(row[ask]), *turns])
-        history = _turns(row["history"]) if row.get("history") else []
-        extra = next((name for name in EXTRAS if ask == "instruction" and _text(row, name)), "")
-        parts = [_text(row, name) for name in (ask, extra) if name]
-        return {ask, answer, extra}, Record("", "\n\n".join(parts), _text(row, answer), history=tuple(history))
+        return _pair(row, ask, answer or answers[0])
     return None
+
+
+def _pair(row: Mapping[str, Any], ask: str, answer: str) -> tuple[set[str], Record]:
+    if isinstance(row[ask], list):  # TRL's conversational prompt and completion
+        end = row.get(answer) or []
+        turns = _turns(end) if isinstance(end, list) else [Message("assistant", _text(row, answer))]
+        return {ask, answer}, _conversation([*_turns(row[ask]), *turns])
+    history = _turns(row["history"]) if row.get("history") else []
+    extras = EXTRAS if ask == "instruction" else EXTRAS[:1]
+    extra = next((name for name in extras if name != ask and _text(row, name)), "")
+    parts = [_text(row, name) for name in (ask, extra) if name]
+    used = {ask, answer, extra, "input", "history"}  # an input that is not used is empty
+    return used, Record("", "\n\n".join(parts), _text(row, answer), history=tuple(history))
+
+
+def _is_blank(value: object) -> bool:
+    return not (value.strip() if isinstance(value, str) else value)
 
 
 def _from_conversation(row: Mapping[str, Any]) -> tuple[set[str], Record] | None:
     name = next((n for n in CONVERSATIONS if row.get(n) is not None), None)
     return ({name}, _conversation(_turns(row[name]))) if name else None
+
+
+def _repeats(value: object, record: Record) -> bool:
+    """Whether a conversation that stands beside a record's texts says the same, as our own files' does."""
+    try:
+        return value is not None and _turns(value) == record.messages()
+    except ShapeError:
+        return False
 
 
 def _unknown(row: Mapping[str, Any]) -> tuple[set[str], Record]:
@@ -155,11 +192,16 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _id(row: Mapping[str, Any], default: str) -> str:
+def _id(row: Mapping[str, Any]) -> str | None:
     value = row.get("id")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return value if isinstance(value, str) and value.strip() else default
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _thinking(row: Mapping[str, Any]) -> str | None:
+    value = row.get("thinking")
+    return value if isinstance(value, str) and value else None
 
 
 def _provenance(row: Mapping[str, Any]) -> dict[str, Any] | None:
