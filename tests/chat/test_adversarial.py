@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from packaged_templates import tokenizer_with
+from packaged_templates import TEMPLATES, tokenizer_with
 from random_models import CHATML, LLAMA3, byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.errors import UserError
@@ -83,7 +83,7 @@ WORKS = {  # template, what stands right before a user's message, what stands ri
         "<|im_start|>assistant\n",
     ),
     "opens thoughts": (THINKS, USER, "<|im_start|>assistant\n"),
-    "thinking switch": (TOGGLED, USER, "<|im_start|>assistant\n"),
+    "thinking switch": (TOGGLED, USER, "<|im_start|>assistant\n<think>\n\n</think>\n\n"),
     "system in the first message": (FIRST_USER, "[INST] ", " [/INST]"),
     "system in the last message": (LAST_USER, "[INST] ", " [/INST]"),
     "plain words": (VICUNA, "USER: ", "ASSISTANT:"),
@@ -223,6 +223,51 @@ def test_plain_words_end_a_turn_where_no_token_does() -> None:
     assert alpaca.decode(encode("Because ### is a heading")) == "Because ### is a heading"
     tailed = use(WORKS["a tail after the message"][0])
     assert tailed.decode_user(encode("Why? /no_think")) == ("Why?", False)
+
+
+@pytest.mark.parametrize(
+    ("source", "leak", "reply"),
+    [
+        (LLAMA3, "<|start_header_id|>assistant<|end_header_id|>\n\n", "<|start_header_id|>user<|end_header_id|>\n\n"),
+        (CHATML, "<|im_start|>assistant\n", "<|im_start|>user\n"),
+        (THINKS, "<|im_start|>assistant\n<think>\n", "<|im_start|>user\n"),
+    ],
+    ids=["llama3", "chatml", "thinking"],
+)
+def test_a_turn_ends_where_a_special_token_begins_another(source: str, leak: str, reply: str) -> None:
+    template = use(source)
+    encode = template.tokenizer.encode
+    assert template.decode_user(encode(f"What is rain?{leak}Rain is water.")) == ("What is rain?", True)
+    assert template.decode(encode(f"Rain is water.{reply}What is snow?")) == "Rain is water."
+    assert set(encode(leak)[:1]) == template.opening_ids <= set(template.stop_ids)
+
+
+def test_the_marks_around_thoughts_begin_no_turn() -> None:
+    r1 = use(next(f for f in TEMPLATES if f.stem == "deepseek_r1_distill").read_text(encoding="utf-8"))
+    names = set(r1.tokenizer.convert_ids_to_tokens(list(r1.stop_ids)))
+    assert "<\uff5cUser\uff5c>" in names and not names & {"<think>", "</think>"}
+
+
+def test_a_closed_block_of_thoughts_keeps_a_model_from_thinking() -> None:
+    template = use(TOGGLED)
+    question = [Message("user", "Hi")]
+    plain, thinking = template.prompt_ids(question), template.prompt_ids(question, thinking=True)
+    decode = template.tokenizer.decode
+    assert decode(plain) == decode(thinking) + "<think>\n\n</think>\n\n"
+    ids, _ = template.training_ids([*question, Message("assistant", "Yes.")])
+    assert ids[: len(plain)] == plain
+
+
+def test_a_text_about_the_marks_keeps_its_words() -> None:
+    talk = "Reasoning models wrap text in tags. The </think> tag closes it."
+    for source in (TOGGLED, THINKS):
+        template = use(source)
+        encode = template.tokenizer.encode
+        assert template.decode(encode(talk)) == talk
+        assert template.split_answer(encode(talk), opened=False) == ("", talk)
+        assert template.decode(encode(f"\n</think>\n{talk}")) == talk
+    assert template.split_answer(encode("2 < 3.</think>Yes."), opened=True) == ("2 < 3.", "Yes.")
+    assert template.split_answer(encode("2 < 3.</think>Yes.")) == ("2 < 3.", "Yes.")  # its prompt opens them
 
 
 def test_white_space_tokens_stop_nothing() -> None:

@@ -36,6 +36,8 @@ def test_pre_query_message_and_rest_are_the_whole(packaged: ChatTemplate) -> Non
     assert start.count(tokenizer.bos_token_id) <= 1 and prompt.count(tokenizer.bos_token_id) <= 1
     assert not any(header in tokenizer.decode(start[-12:]).lower() for header in HEADERS)
     assert set(rest) & set(packaged.stop_ids), "nothing that is rendered after a question would stop one"
+    ends = {*packaged.end_of_turn_ids[-1:], tokenizer.eos_token_id, *[i for i in rest if i in packaged.stop_ids][:1]}
+    assert not ends & packaged.opening_ids
 
 
 def test_it_is_what_the_tokenizer_itself_renders(packaged: ChatTemplate) -> None:
@@ -80,7 +82,7 @@ def test_thoughts_are_kept_apart(packaged: ChatTemplate) -> None:
     marks, thought = packaged.thinks, "2 is <even>,\nso yes"
     after = marks.closing + "\n\nYes."
     for text in (f"{marks.opening}\n{thought}\n{after}", f"{thought}\n{after}"):  # the prompt may have opened them
-        assert packaged.split_answer(encode(text, add_special_tokens=False)) == (thought, "Yes.")
+        assert packaged.split_answer(encode(text, add_special_tokens=False), opened=True) == (thought, "Yes.")
     unfinished = encode(f"{marks.opening}\n{thought}", add_special_tokens=False)
     assert packaged.split_answer(unfinished) == (thought, "")
     assert packaged.split_answer(encode("Yes.", add_special_tokens=False)) == ("", "Yes.")

@@ -27,6 +27,7 @@ class ChatTemplate:
         tokenizer: the tokenizer that it was made from.
         fingerprint: a hash of the template's source.
         stop_ids: any of these ends a turn: of the user, of the assistant, or the whole text.
+        opening_ids: those of them that begin somebody's turn; a model that writes one has left its own.
         end_of_turn_ids: what the model has to write after its answer; trained as part of it.
         cut_text: plain text that ends a user's turn where the template has no special token for it; else empty.
         answer_cut_text: the same for an answer: the next turn's start.
@@ -41,11 +42,14 @@ class ChatTemplate:
         self.fingerprint = hashlib.sha256(self._text.source.encode("utf-8", "replace")).hexdigest()[:16]
         turns = self._turns = Turns(self._text)
         self.system_style: SystemStyle = turns.system_style
+        self.thinks = think_marks(self._text)
         gap = turns.before_answer.removeprefix(turns.asked)
+        same = turns.before_answer.startswith(turns.asked) and not gap.strip()
         # A template without a generation prompt, or whose prompt opens a thinking block that its answers do not have,
-        # is prompted with what stands before a real answer.
-        self._asks = turns.before_answer.startswith(turns.asked) and not gap.strip()
-        self._gap = gap if self._asks else ""
+        # is prompted with what stands before a real answer. A block that is closed again is what keeps the model from
+        # thinking, also where the answers of a history are shown without it.
+        self._asks = same or (self.thinks is not None and turns.asked.rstrip().endswith(self.thinks.closing))
+        self._gap = gap if same else ""
         self._end_text, self.end_of_turn_ids = self._end(turns)
         user_end = self._text.first_special(turns.after_user)
         self.cut_text = "" if user_end else turns.after_user.strip()
@@ -54,8 +58,9 @@ class ChatTemplate:
         ended = self._text.first_special(turns.after_answer) or self._text.first_special(turns.between_turns)
         self.answer_cut_text = "" if ended else turns.between_turns.strip()
         stops = {*self.end_of_turn_ids[-1:], *extra_stops, tokenizer.eos_token_id, user_end[1] if user_end else None}
-        self.stop_ids: tuple[int, ...] = tuple(sorted(stop for stop in stops if stop is not None))
-        self.thinks = think_marks(self._text)
+        ends = {stop for stop in stops if stop is not None}
+        self.opening_ids = self._openings(turns) - ends
+        self.stop_ids: tuple[int, ...] = tuple(sorted(ends | self.opening_ids))
         self.opens_thoughts = False
         if self.thinks and self.thinks.opening:
             prompt = self._prompt_text([Message("user", "zq")], thinking=True)
@@ -77,7 +82,7 @@ class ChatTemplate:
             raise UserError(
                 "The model has no chat template.",
                 "its tokenizer does not say how a conversation is written; it may be a base model",
-                "Use the chat (instruct) version of the model, or set tokenizer.chat_template.",
+                "Use the chat (instruct) version of the model, or name a template in the model's setting chat_template.",
             )
         extra = getattr(generation_config, "eos_token_id", None)
         extra = [] if extra is None else [extra] if isinstance(extra, int) else list(extra)
@@ -140,24 +145,30 @@ class ChatTemplate:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of an answer: no thoughts, special tokens, NUL, lone surrogate or outer whitespace."""
-        return self.split_answer(ids)[1]
+        return self.split_answer(ids, opened=False)[1]
 
-    def split_answer(self, ids: Sequence[int]) -> tuple[str, str]:
-        """Returns a thinking model's thoughts, empty where there are none, and its answer."""
+    def split_answer(self, ids: Sequence[int], opened: bool | None = None) -> tuple[str, str]:
+        """Returns a thinking model's thoughts, empty where there are none, and its answer.
+
+        Args:
+            ids: what the model wrote; nothing from the first token on that ends a turn belongs to the answer.
+            opened: whether the prompt has opened the thoughts; when None, whether the one for a thinking model does.
+        """
         thoughts = ""
         if self.thinks:
-            thoughts, ids = self.thinks.split(self.tokenizer, ids)
-        answer = self._clean(ids)
+            thoughts, ids = self.thinks.split(self.tokenizer, ids, self.opens_thoughts if opened is None else opened)
+        answer = self._clean(self._one_turn(ids))
         if self.answer_cut_text:
             answer = answer.partition(self.answer_cut_text)[0].strip()
         return _storable(thoughts), answer
 
     def decode_user(self, ids: Sequence[int]) -> tuple[str, bool]:
-        """Returns the text of a user's turn, and whether it ended at the plain text that ends such a turn."""
-        text, ended = self._clean(ids), False
+        """Returns the text of a user's turn, and whether it ended at a token or plain text that ends such a turn."""
+        turn = self._one_turn(ids)
+        text, ended = self._clean(turn), len(turn) < len(ids)
         if self.cut_text:
             text, found, _ = text.partition(self.cut_text)
-            text, ended = text.strip(), bool(found)
+            text, ended = text.strip(), ended or bool(found)
         if self._user_tail:  # what the template itself puts after every message
             text = text.removesuffix(self._user_tail).strip()
         return text, ended
@@ -220,6 +231,18 @@ class ChatTemplate:
         if self.tokenizer.eos_token_id is None:
             raise unusable("no special token ends the assistant's turn", "Use a tokenizer with an end-of-text token.")
         return "", [self.tokenizer.eos_token_id]
+
+    def _openings(self, turns: Turns) -> frozenset[int]:
+        """Returns the special tokens that begin a turn: those that follow the end of another; thoughts are no turn."""
+        marks = self._text.continued(self.thinks.opening + self.thinks.closing) if self.thinks else []
+        found: set[int] = set()
+        for between in (turns.after_user, turns.between_turns):
+            found.update([token for token in self._text.continued(between) if token in self._text.special][1:2])
+        return frozenset(found.difference(marks))
+
+    def _one_turn(self, ids: Sequence[int]) -> Sequence[int]:
+        """Returns what comes before the first token that ends a turn."""
+        return ids[: next((place for place, token in enumerate(ids) if token in self.stop_ids), len(ids))]
 
     def _clean(self, ids: Sequence[int]) -> str:
         return _storable(str(self.tokenizer.decode(list(ids), skip_special_tokens=True)))

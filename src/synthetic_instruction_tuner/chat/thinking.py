@@ -30,13 +30,19 @@ class ThinkMarks:
     opening: str
     closing: str
 
-    def split(self, tokenizer: Any, ids: Sequence[int]) -> tuple[str, list[int]]:
+    def split(self, tokenizer: Any, ids: Sequence[int], opened: bool = False) -> tuple[str, list[int]]:
         """Returns the thoughts as raw text, and the ids of what follows them.
 
-        A text that opens its thoughts and never closes them is all thoughts. One without marks has none.
+        A text that opens its thoughts and never closes them is all thoughts. One without marks has none, and one that
+        begins with neither mark has none either unless the prompt has opened them: it only talks about the marks.
+
+        Args:
+            tokenizer, ids: what the model wrote.
+            opened: whether the prompt has opened the thoughts.
         """
         raw = _decode(tokenizer, ids)
-        if self.closing in raw:
+        begins = raw.lstrip().startswith(tuple(mark for mark in (self.opening, self.closing) if mark))
+        if self.closing in raw and (opened or begins):
             low, high = 1, len(ids)  # fewest tokens that hold the closing mark
             while low < high:
                 middle = (low + high) // 2
