@@ -18,11 +18,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fake_engine import FakeEngine, sentence
+from synthetic_instruction_tuner import checks
 from synthetic_instruction_tuner.chat.template import ChatTemplate
+from synthetic_instruction_tuner.cli.run import execute
 from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.data_generation.target import Judge, Target
 from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation import nano_mt
+from synthetic_instruction_tuner.filtering import benchmark_sources
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
 from synthetic_instruction_tuner.folder import RunFolder
 from synthetic_instruction_tuner.hardware import detect
@@ -170,6 +174,50 @@ def test_it_stops_where_nothing_new_comes(run: Run, engine: FakeEngine) -> None:
     assert len(found["rows"]) < 200
     assert "diversity is exhausted" in found["note"] and "20 of the 1,000" in found["note"]
     assert "temperature" in found["target"]["explanation"]
+
+
+def test_the_goal_counts_what_the_filter_keeps(run: Run, engine: FakeEngine, tmp_path: Path) -> None:
+    """Benchmark items count for nothing, and other items are other rules."""
+    exam = tmp_path / "exam.txt"
+    exam.write_text(sentence(3), encoding="utf-8")
+
+    def write(request: Request) -> str:
+        if not is_question(request) or request.seed % 3 == 2:
+            return sentence(request.seed)
+        return prompts[request.seed % len(prompts)] if request.seed % 3 else sentence(3)
+
+    prompts = [item.prompts[0] for item in nano_mt.items(210)]
+    engine.write = write
+    options = ("generate.count=600", "generate.until_kept=40", f"filter.contamination.files=[{exam}]")
+    found = run(*options, until="filter")
+    assert len(json.loads(found["folder"].filtered.read_text(encoding="utf-8"))) >= 40 == found["target"]["goal"]
+    exam.write_text(sentence(4), encoding="utf-8")
+    assert len(run(*options)["rows"]) < len(found["rows"])  # one of the repeated instructions passes now
+
+
+@pytest.mark.parametrize(("goal", "fetched"), [("null", []), ("20", ["nano"])])
+def test_benchmarks_are_fetched_before_anything_is_judged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, goal: str, fetched: list[str]
+) -> None:
+    class Enough(Exception):
+        """Nothing needs to be run."""
+
+    def stop(*_: Any) -> None:
+        raise Enough
+
+    wanted: list[str] = []
+    monkeypatch.setattr(benchmark_sources, "fetch", lambda config, say: wanted.extend(config.benchmarks))
+    monkeypatch.setattr(checks, "check_before_start", stop)
+    with pytest.raises(Enough):
+        execute(
+            load_config(overrides=[f"generate.until_kept={goal}"]), RunFolder(tmp_path), until="generate", quiet=True
+        )
+    assert wanted == fetched
+
+
+def test_rules_that_need_a_model_come_after_the_goal(run: Run) -> None:
+    found = run("generate.count=200", "generate.until_kept=20", "filter.reward_floor=0")
+    assert "20 pass the filter (not yet judged: reward)" in found["note"]
 
 
 def test_giving_up_can_be_switched_off(run: Run, engine: FakeEngine) -> None:

@@ -64,7 +64,7 @@ def execute(
     hardware = detect(config.engine.device)
     with Display(quiet=quiet or as_json) as display:
         steps = [] if repair else _steps(config, folder, until, start)
-        if _fetch_benchmarks(config, steps, until, display):
+        if _fetch_benchmarks(config, steps, display):
             steps = _steps(config, folder, until, start)
         if steps and all(step.action == "skip" for step in steps):
             display.say(f"Nothing to do: everything in {folder.root} is done with these settings.")
@@ -78,11 +78,12 @@ def execute(
         print_summary(folder, states, quiet)
 
 
-def _fetch_benchmarks(config: Config, steps: list[Step], until: str | None, display: Display) -> bool:
-    """Brings the benchmarks that the filter looks for onto this machine before it runs; returns whether it tried."""
+def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bool:
+    """Brings the benchmarks that the rules look for onto this machine before they judge; returns whether it tried."""
     wanted = config.filter.contamination
-    todo = any(step.stage.name == "filter" and step.action != "skip" for step in steps)
-    if not todo or until == "generate" or not wanted.benchmarks:
+    judging = {"filter"} if config.generate.until_kept is None else {"generate", "filter"}
+    todo = any(step.stage.name in judging and step.action != "skip" for step in steps)
+    if not todo or not wanted.benchmarks:
         return False
     from ..filtering.benchmark_sources import fetch
 

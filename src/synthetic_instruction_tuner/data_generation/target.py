@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..filtering.benchmark_items import BenchmarkSet
 from ..filtering.quality_filter import QualityFilter
 from ..filtering.verdict import Judgement, TextRule
 from ..records import Record
@@ -25,10 +26,14 @@ class Judge:
     """The quality filter, batch by batch: what it says of a record depends on those before it.
 
     Rules that need a model of their own say nothing here; they are for the filter's stage.
+
+    Attributes:
+        later: the names of those rules.
     """
 
-    def __init__(self, config: FilterConfig) -> None:
-        rules = QualityFilter(config)
+    def __init__(self, config: FilterConfig, benchmarks: Sequence[BenchmarkSet] | None = None) -> None:
+        rules = QualityFilter(config, benchmarks)
+        self.later = [rule.name for rule in rules.rules if not isinstance(rule, TextRule)]
         rules.rules = [rule for rule in rules.rules if isinstance(rule, TextRule)]
         self._waiting = _Waiting()
         self._judgements = rules.judge(self._waiting)
@@ -78,10 +83,13 @@ class Target:
     Args:
         config: the goal, the domains, and when to give up.
         rules: the filter's settings.
+        benchmarks: items that no record may hold; when None, those that the settings name and this machine has.
     """
 
-    def __init__(self, config: GenerateConfig, rules: FilterConfig) -> None:
-        self.config, self._judge = config, Judge(rules)
+    def __init__(
+        self, config: GenerateConfig, rules: FilterConfig, benchmarks: Sequence[BenchmarkSet] | None = None
+    ) -> None:
+        self.config, self._judge = config, Judge(rules, benchmarks)
         self.goal = config.until_kept or 0
         quotas = apportion(self.goal, domain_shares(config))
         self.tallies = {name: _Tally(n, deque(maxlen=config.patience)) for name, n in quotas.items()}
@@ -134,6 +142,12 @@ class Target:
             worst = f"; most fail for {failures.most_common(1)[0][0]}" if failures else ""
             reasons.append(f"generate.count ({self.config.count:,}) are written{worst}; raise it to go on")
         return f"{self.kept:,} of the {self.goal:,} wanted records pass: " + "; ".join(reasons)
+
+    def summary(self) -> str:
+        """Returns how it ended, and which of the filter's rules may still drop what passes here."""
+        ended = self.explanation() or f"{self.kept:,} pass the filter"
+        later = " and ".join(self._judge.later)
+        return f"{ended} (not yet judged: {later})" if later else ended
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values for the store."""

@@ -18,6 +18,7 @@ from ..modelfiles import identity
 from ..recordfiles import export_rows
 from ..records import Record
 from ..store import Row
+from . import filter as filtering
 from .context import Context, Outcome, Stage
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def run(ctx: Context) -> Outcome:
     if settings.until_kept is not None:
         from ..data_generation.target import Target
 
-        target = Target(settings, ctx.config.filter)
+        target = Target(settings, ctx.config.filter, filtering.benchmark_sets(ctx.config))
     with _Writer(ctx, unit, target) as writer:
         for batch in _batches(ctx.config, target):
             writer.bring(batch)
@@ -58,7 +59,7 @@ def run(ctx: Context) -> Outcome:
         ctx.store.measure("generate_target", target.to_json())
         if reason := target.explanation():
             ctx.display.say(f"  stopped early: {reason}", style="bold")
-        notes.append(target.explanation() or f"{target.kept:,} pass the filter")
+        notes.append(target.summary())
     return Outcome(ctx.store.unit_digest(unit), None, len(rows), "; ".join(notes))
 
 
@@ -208,10 +209,13 @@ def _source(config: Config) -> dict[str, Any]:
 
 
 def _rules(config: Config) -> dict[str, Any]:
-    """What decides which records pass, where that decides how many are written."""
+    """What decides which records pass, where that decides how many are written; rules with a model come later."""
     if config.generate.until_kept is None:
         return {}
-    return {"filter": config.filter.model_dump(mode="json", exclude={"keep"})}
+    judging = filtering.part(config)
+    for name in ("keep", "tags", "reward_floor"):
+        judging["filter"].pop(name)
+    return {name: judging[name] for name in ("filter", "benchmarks", "nano_items") if name in judging}
 
 
 STAGE = Stage("generate", "Generate: a chat model writes instructions and answers", (), part, outputs, run, version=3)
