@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from fake_engine import FakeEngine, sentence
 from random_models import byte_tokenizer
+from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.checks import check_languages
 from synthetic_instruction_tuner.cli import app
 from synthetic_instruction_tuner.config import load_config
+from synthetic_instruction_tuner.engines import loading
+from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.planning import estimate, planned_pairs
 
 Sit = Callable[..., tuple[int, str, str]]
@@ -64,6 +69,45 @@ def test_what_cannot_be_tried_is_said(sit: Sit, random_qwen2: Path, tmp_path: Pa
     byte_tokenizer(None).save_pretrained(folder)
     code, _, err = sit("doctor", folder)
     assert code == 2 and "no chat template" in err
+
+
+def test_too_few_probes_are_not_judged(sit: Sit) -> None:
+    few = ("nano:generator", "--probes", 4, "--set", "generate.instruction.max_new_tokens=1")
+    code, out, _ = sit("doctor", *few)
+    assert code == 1 and "Too few probes to judge by: 8 are needed" in out and "Usable" not in out
+    code, out, _ = sit("doctor", *few, "--json")
+    assert code == 1 and not json.loads(out)["ready"]
+
+
+def test_a_model_that_runs_into_another_turn_is_counted(sit: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = byte_tokenizer()
+
+    def write(request: Request) -> str:
+        leak = "<|im_start|>assistant\nIt is."
+        stopped = tokenizer.convert_tokens_to_ids("<|im_start|>") in request.stop_ids
+        return sentence(request.seed) + ("" if stopped else leak)
+
+    @contextmanager
+    def opened(*_: object, **__: object) -> Iterator[tuple[FakeEngine, ChatTemplate]]:
+        yield FakeEngine(tokenizer, write, lambda text: "length"), ChatTemplate.from_tokenizer(tokenizer)
+
+    monkeypatch.setattr(loading, "open_engine", opened)
+    code, out, _ = sit("doctor", "nano:generator", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["health"]["faults"]["role_leak"] == 16 == found["health"]["usable"]
+    assert not any("assistant" in text for text in found["instructions"])
+
+
+def test_a_served_model_s_weights_need_not_be_here(sit: Sit, random_qwen2: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    for file in random_qwen2.iterdir():
+        if "token" in file.name or file.name == "chat_template.jinja":
+            (folder / file.name).write_bytes(file.read_bytes())
+    code, _, err = sit("doctor", folder)
+    assert code == 2 and "cannot be loaded" in err
+    code, _, err = sit("doctor", folder, "--set", "engine.url=http://127.0.0.1:9", "--set", "engine.outage=0")
+    assert code and "does not answer" in err
 
 
 def test_languages_that_the_filter_would_drop_stop_the_run(sit: Sit, tmp_path: Path) -> None:

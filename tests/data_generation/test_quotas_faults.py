@@ -106,6 +106,12 @@ def test_faults_of_a_text(text: str, fault: str | None) -> None:
     assert faults(text) == ([fault] if fault else [])
 
 
+def test_a_text_that_was_cut_where_another_turn_began_is_a_role_leak() -> None:
+    health = examine(["Why is the sky blue?", "", "How do owls hunt?"], [False] * 3, [True, True, False])
+    assert health.faults["role_leak"] == 2 and health.usable == 2 and health.faults["empty"] == 1
+    assert health.examples["role_leak"] == "Why is the sky blue?" and not health.judged
+
+
 def test_shares_of_probes() -> None:
     texts = ["What is rain made of?", "what is RAIN made of", "Sure, I can", "", "Tell me a"]
     health = examine(texts, [False, False, False, False, True])

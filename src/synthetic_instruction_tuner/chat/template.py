@@ -82,7 +82,7 @@ class ChatTemplate:
             raise UserError(
                 "The model has no chat template.",
                 "its tokenizer does not say how a conversation is written; it may be a base model",
-                "Use the chat (instruct) version of the model, or name a template in the model's setting chat_template.",
+                "Use the chat (instruct) version of the model, or name one in the model's setting chat_template.",
             )
         extra = getattr(generation_config, "eos_token_id", None)
         extra = [] if extra is None else [extra] if isinstance(extra, int) else list(extra)

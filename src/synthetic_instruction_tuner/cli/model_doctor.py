@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from ..config import Config
-from ..data_generation.faults import PROBES, Health
+from ..data_generation.faults import ENOUGH_PROBES, PROBES, Health
 from ..data_generation.faults import examine as examine_texts
 from ..errors import UserError
 from ..hardware import Hardware, detect
 from ..progress import Display
 from ..records import Record
 from ..settings import SamplingConfig
+
+if TYPE_CHECKING:
+    from ..engines.base import Completion, Done, Engine, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,8 @@ class Findings:
 
     @property
     def ready(self) -> bool:
-        """Whether a run would start with this model."""
-        return self.health.refusal(self.least) is None
+        """Whether it is known that a run would start with this model."""
+        return self.health.judged and self.health.refusal(self.least) is None
 
 
 def doctor_model(config: Config, probes: int, as_json: bool, quiet: bool = False) -> bool:
@@ -72,29 +77,54 @@ def probe(config: Config, hardware: Hardware, display: Display, probes: int = PR
         UserError: the model cannot be loaded, or its chat template cannot be used.
     """
     from ..data_generation.magpie_generator import MagpieGenerator
+    from ..engines.choice import on_a_server
     from ..engines.loading import open_engine
     from ..models import missing_reason
 
     model = config.models.generator
-    if reason := missing_reason(model):  # before a library asks an unreachable Hub again and again
+    served = on_a_server(model, config.engine)  # then the weights need not be here
+    if not served and (reason := missing_reason(model)):  # before a library asks an unreachable Hub again and again
         fix = "Check the id or path; a folder holds config.json, a tokenizer and *.safetensors."
         raise UserError(f"Model {model.path} cannot be loaded.", reason, fix)
     display.say(f"Loading {model.path}")
     with open_engine(model, config.engine, hardware) as (engine, template):
         facts = template.describe()
         with display.task(f"asking {model.name}", probes, "instructions") as advance:
-            generator = MagpieGenerator(config.generate, template, engine, seed=config.seed, model_name=model.name)
+            listener = _Listener(engine, template.opening_ids)
+            generator = MagpieGenerator(
+                config.generate, template, cast("Engine", listener), seed=config.seed, model_name=model.name
+            )
             records = generator.ask(range(probes), done=advance)
+        leaked = listener.leaked
         # Not to outlive the engine: what it holds keeps the model in memory.
-        del generator, engine, template
+        del generator, listener, engine, template
     cut = [record.provenance["instruction_finish"] == "length" for record in records]
-    health = examine_texts([record.instruction for record in records], cut)
+    health = examine_texts([record.instruction for record in records], cut, leaked)
     return Findings(model.name, facts, health, config.generate.min_healthy, tuple(records))
 
 
-def for_model(config: Config, patient: bool) -> Config:
-    """Returns the configuration with sampling for a model of any size, unless the user chose a profile."""
-    if patient or config.models.generator.path.startswith("nano:"):
+class _Listener:
+    """Lets an engine write on where a special token begins another turn, and notes which texts went there.
+
+    A run stops such a text there, so that it never sees how often that happens.
+    """
+
+    def __init__(self, engine: Engine, openings: frozenset[int]) -> None:
+        self._engine, self._openings = engine, openings
+        self.leaked: list[bool] = []
+
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
+        """Returns what the engine returns."""
+        stops = [tuple(stop for stop in request.stop_ids if stop not in self._openings) for request in requests]
+        asked = [replace(request, stop_ids=kept) for request, kept in zip(requests, stops, strict=True)]
+        completions = self._engine.generate(asked, done)
+        self.leaked += [not self._openings.isdisjoint(completion.token_ids) for completion in completions]
+        return completions
+
+
+def for_model(config: Config, sampling_chosen: bool) -> Config:
+    """Returns the configuration with sampling for a model of any size, unless the user has chosen the sampling."""
+    if sampling_chosen or config.models.generator.path.startswith("nano:"):
         return config
     generate = config.generate.model_copy(update={"instruction": SamplingConfig()})
     return config.model_copy(update={"generate": generate})
@@ -119,7 +149,9 @@ def _print(findings: Findings) -> None:
         shares.add_row(f"  {label}", f"{count}", f"{share:.0%}", _escaped(health.examples.get(name, "")))
     console.print(shares)
     refusal = health.refusal(findings.least)
-    if refusal is None:
+    if not health.judged:
+        console.print(f"\nToo few probes to judge by: {ENOUGH_PROBES} are needed. {health.usable} of them are usable.")
+    elif refusal is None:
         console.print(f"\nUsable as a generator: {health.share:.0%} are usable, a run asks for {findings.least:.0%}.")
     else:
         console.print("", *refusal.lines(), sep="\n", markup=False, soft_wrap=True)

@@ -58,6 +58,11 @@ class Health:
         """The share of usable probes; 1 where there are none."""
         return self.usable / self.probes if self.probes else 1.0
 
+    @property
+    def judged(self) -> bool:
+        """Whether there are enough probes to judge by."""
+        return self.probes >= ENOUGH_PROBES
+
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values."""
         counts = {"probes": self.probes, "usable": self.usable, "share": round(self.share, 4)}
@@ -65,7 +70,7 @@ class Health:
 
     def refusal(self, least: float) -> UserError | None:
         """Returns the error for a generator with a smaller share of usable probes; None where there are few probes."""
-        if self.probes < ENOUGH_PROBES or self.share >= least:
+        if not self.judged or self.share >= least:
             return None
         found = ", ".join(f"{count} {name.replace('_', '-')}" for name, count in self.faults.items() if count)
         worst = max(self.faults, key=lambda name: self.faults[name])
@@ -100,16 +105,25 @@ def faults(text: str, truncated: bool = False, earlier: Iterable[str] = ()) -> l
     return found
 
 
-def examine(texts: Sequence[str], truncated: Sequence[bool]) -> Health:
-    """Returns what a generator's instructions are like; those after the first of equal ones are duplicates."""
+def examine(texts: Sequence[str], truncated: Sequence[bool], leaked: Sequence[bool] = ()) -> Health:
+    """Returns what a generator's instructions are like; those after the first of equal ones are duplicates.
+
+    Args:
+        texts: the instructions.
+        truncated: whether each hit the token limit.
+        leaked: whether each ran into another turn by a special token, where it was cut. That is counted as a role leak,
+            and what came before it is judged as any text.
+    """
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
     usable = 0
     for number, (text, cut) in enumerate(zip(texts, truncated, strict=True)):
-        found = faults(text, cut, texts[:number])
-        counts.update(found)
+        found: list[str] = [*faults(text, cut, texts[:number])]
         usable += not found
-        for name in [*map(str, found)] or ["usable"]:
+        if leaked and leaked[number] and "role_leak" not in found:
+            found.append("role_leak")
+        counts.update(found)
+        for name in found or ["usable"]:
             examples.setdefault(name, " ".join(text.split())[:100])
     return Health(len(texts), usable, {name: counts[name] for name in FAULTS}, examples)
 
