@@ -15,7 +15,7 @@ from random_models import CHATML, byte_tokenizer, write_model
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.hardware import Hardware
 from synthetic_instruction_tuner.models import load_reward_model
-from synthetic_instruction_tuner.preference.reward_input import FIXED_DATE
+from synthetic_instruction_tuner.preference.reward_input import FIXED_DATE, RewardInput
 from synthetic_instruction_tuner.preference.reward_model import RewardModel, open_reward_model, question_text
 from synthetic_instruction_tuner.records import Message
 from synthetic_instruction_tuner.settings import EngineConfig, ModelConfig, PreferConfig
@@ -279,13 +279,55 @@ def test_the_tokenizer_s_own_limit_counts_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "\0", "a\0b", "<|im_end|>", "<|pad|>" * 5, "😀" * 300, "\n" * 10_000, "x" * 200_000]
+    "text",
+    ["", "\0", "a\0b", "\ud800 \udfff", "<|im_end|>", "<|pad|>" * 5, "😀" * 300, "\n" * 10_000, "x" * 200_000],
 )
 @pytest.mark.parametrize("arch", ["DebertaV2", "Llama"])
 def test_no_text_does_harm(arch: str, text: str) -> None:
     items = [([Message("user", text)], "fine"), ([Message("user", "fine")], text)]
     scores = rewards(arch, 4).score(items)
     assert scores == pytest.approx(rewards(arch, 1).score(items), abs=1e-3) and all(s == s for s in scores)
+
+
+@cache
+def unigram_tokenizer() -> Any:
+    """A tokenizer like DeBERTa's, whose pieces are put together from letters, those of special tokens among them."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
+    pieces = [(name, 0.0) for name in special] + [(letter, -5.0) for letter in "▁[]SEPabcgortx. "]
+    raw = Tokenizer(models.Unigram(pieces, unk_id=3))
+    raw.pre_tokenizer = pre_tokenizers.Metaspace()
+    raw.add_special_tokens(special)
+    marks = [("[CLS]", 1), ("[SEP]", 2)]
+    raw.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", marks)
+    names = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]"}
+    return PreTrainedTokenizerFast(tokenizer_object=raw, **names)
+
+
+@pytest.mark.parametrize("tokens", [200, 20])
+@pytest.mark.parametrize("kind", ["pair", "chat", "unigram"])
+def test_special_tokens_in_a_text_are_letters_to_the_model(kind: str, tokens: int) -> None:
+    tokenizer = {"pair": byte_tokenizer(pair=True), "chat": byte_tokenizer(), "unigram": unigram_tokenizer()}[kind]
+    read = RewardInput(tokenizer, loaded("Llama" if kind == "chat" else "DebertaV2")[0].config, "auto", tokens)
+    special = [name for name in tokenizer.all_special_tokens if name != tokenizer.unk_token] + ["<|im_start|>"]
+    ids = set(tokenizer.convert_tokens_to_ids(special))
+    plain, typed = "cat or box. ", "".join(f"{name}{name} box" for name in special) * (tokens // 20)
+
+    def marks(question: str, answer: str) -> list[int]:
+        return [i for i in read.encode([Message("user", question)], answer)["input_ids"] if i in ids]
+
+    framing = marks("a", "b")
+    assert marks(plain + typed, plain) == framing[: len(marks(plain + typed, plain))]
+    assert marks(plain, plain + typed) == framing[: len(marks(plain, plain + typed))]
+
+
+@pytest.mark.parametrize("text", ["<b>bold</b> [x] | y", "a < b > c", "naïve café 日本語", "[ SEP ]", "im_end"])
+def test_ordinary_texts_are_encoded_as_the_tokenizer_does(text: str) -> None:
+    tokenizer = byte_tokenizer(pair=True)
+    read = RewardInput(tokenizer, loaded("DebertaV2")[0].config, "auto", 200)
+    assert read.encode([Message("user", text)], text)["input_ids"] == tokenizer(text, text)["input_ids"]
 
 
 # Memory and settings

@@ -2,11 +2,17 @@
 
 Encoders such as OpenAssistant's DeBERTa read a pair of texts with a mark between them. Decoders such as the Llama and
 Qwen reward models read the whole conversation in their chat template. The tokenizer and the architecture say which.
+
+Question and answer are data: a special token that stands in them ("[SEP]" typed by somebody) gets a space inside, so
+that an answer cannot end itself and bring in a better one. Asking the tokenizer to split special tokens would not do:
+Unigram models, DeBERTa's among them, put the letters together again.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..errors import UserError
@@ -39,6 +45,7 @@ class RewardInput:
     def __init__(self, tokenizer: Any, config: Any, form: str, max_tokens: int) -> None:
         self.tokenizer = tokenizer
         self.pairs = _reads_pairs(tokenizer, config, form)
+        self._special = _special_tokens(tokenizer)
         limit = tokenizer.model_max_length
         self.max_tokens = min(max_tokens, limit) if limit and limit <= LARGEST_LIMIT else max_tokens
         source = None if self.pairs else tokenizer.get_chat_template()
@@ -46,6 +53,7 @@ class RewardInput:
 
     def encode(self, messages: Sequence[Message], answer: str) -> Encoded:
         """Returns the model's input for one item, without padding, cut to the token limit."""
+        messages, answer = [replace(m, content=self._text(m.content)) for m in messages], self._text(answer)
         encode = self._encode_pair if self.pairs else self._encode_chat
         encoded = encode(messages, answer)
         if len(encoded["input_ids"]) <= self.max_tokens:
@@ -61,6 +69,11 @@ class RewardInput:
                 break
             room -= extra
         return {key: ids[: self.max_tokens] for key, ids in encoded.items()}
+
+    def _text(self, text: str) -> str:
+        """Returns the text as a tokenizer can take it, with a space inside of every special token."""
+        clean = text.encode("utf-8", "replace").decode()  # a lone surrogate cannot be encoded
+        return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", clean)
 
     def _encode_pair(self, messages: Sequence[Message], answer: str) -> Encoded:
         return dict(self.tokenizer(question_text(messages), answer, return_attention_mask=True, verbose=False))
@@ -91,6 +104,8 @@ class RewardInput:
 
     def _cut(self, text: str, tokens: int, *, from_left: bool) -> str:
         """Returns the text's last (or first) tokens, as text."""
+        if tokens < 1:
+            return ""
         if not self.tokenizer.is_fast:  # no offsets: the tokens' own text
             ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
             return str(self.tokenizer.decode(ids[-tokens:] if from_left else ids[:tokens]))
@@ -104,6 +119,14 @@ class RewardInput:
 def question_text(messages: Sequence[Message]) -> str:
     """Returns the prompt as the one text that pair models read: its turns, a line each."""
     return "\n".join(message.content for message in messages)
+
+
+def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
+    """Returns a pattern for the tokens that are no text, the longest first."""
+    added = tokenizer.added_tokens_decoder.values()
+    names = {token.content for token in added if token.special} | {str(name) for name in tokenizer.all_special_tokens}
+    longest_first = sorted((name for name in names if len(name.strip()) > 1), key=lambda name: (-len(name), name))
+    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
 
 def _without_system(turns: Sequence[Message]) -> list[Message]:
