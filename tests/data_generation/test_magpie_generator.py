@@ -215,13 +215,24 @@ def test_thoughts_are_stored_apart(name: str) -> None:
     assert (plain.thinking, plain.response) == (None, "It is three.")
 
 
-def test_thoughts_that_never_end_are_no_answer() -> None:
+@pytest.mark.parametrize("finish", ["length", "stop"])
+@pytest.mark.parametrize(
+    ("written", "thinking", "response"),
+    [
+        ("Okay, the user wants 3.", "Okay, the user wants 3.", ""),
+        ("<think>Okay, the user", "Okay, the user", ""),
+        ("</think>It is three.", None, "It is three."),
+        ("Sum.</think>It is three.", "Sum.", "It is three."),
+    ],
+)
+def test_thoughts_that_never_end_are_no_answer(finish: str, written: str, thinking: str | None, response: str) -> None:
     source = next(f for f in TEMPLATES if f.stem == "deepseek_r1_distill").read_text(encoding="utf-8")
     template = ChatTemplate.from_tokenizer(tokenizer_with(source))
-    assert template.opens_thoughts
-    engine = FakeEngine(template.tokenizer, finish=lambda text: "length")
+    assert template.opens_thoughts and template.thinks and template.thinks.closing == "</think>"
+    engine = FakeEngine(template.tokenizer, lambda request: written, lambda text: finish)
     record = made(CONFIG.model_copy(update={"thinking": True}), engine, template).generate([0])[0]
-    assert record.response == "" and record.thinking and record.provenance["response_finish"] == "length"
+    assert (record.thinking, record.response) == (thinking, response)
+    assert record.provenance["response_finish"] == finish
 
 
 def test_instructions_that_hold_template_tokens_do_no_harm() -> None:
