@@ -192,3 +192,17 @@ def test_files_that_are_not_there(sit: Sit) -> None:
     Path("full/thesis.txt").write_text("mine")
     assert "not empty" in sit("filter", "mine.jsonl", "-o", "full")[2]
     assert Path("full/thesis.txt").read_text() == "mine"
+
+
+def test_wrong_files_are_told_before_anything_is_downloaded(sit: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    downloads: list[str] = []
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: downloads.append(name))
+    checked = ("--set", "filter.contamination.benchmarks=[ifeval]")
+    assert sit("filter", "none.jsonl", "-o", "out", *checked)[0] == 2
+    Path("mine.jsonl").write_text(json.dumps(GOOD) + "\n")
+    assert sit("filter", "mine.jsonl", "-o", ".", *checked)[0] == 2
+    more = ("--set", "filter.contamination.files=[exam.jsonl]")
+    assert sit("filter", "mine.jsonl", "-o", "out", *checked, *more)[0] == 2
+    assert not downloads and not Path("out").exists()

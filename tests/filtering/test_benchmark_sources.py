@@ -12,9 +12,17 @@ from shared_data import shared
 from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter, benchmark_sources
-from synthetic_instruction_tuner.filtering.benchmark_items import distinct, items_of_file, items_of_folder, texts_of_row
-from synthetic_instruction_tuner.filtering.benchmark_sources import content_key, fetch, load_benchmarks
+from synthetic_instruction_tuner.filtering.benchmark_items import (
+    benchmark_files,
+    distinct,
+    items_of_file,
+    items_of_folder,
+    texts_of_row,
+)
+from synthetic_instruction_tuner.filtering.benchmark_sources import content_key, fetch, file_names, load_benchmarks
+from synthetic_instruction_tuner.filtering.contamination import Contamination
 from synthetic_instruction_tuner.recordfiles import write_parquet
+from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.settings import ContaminationConfig, FilterConfig
 from synthetic_instruction_tuner.stages.filter import benchmark_sets
 
@@ -140,6 +148,48 @@ def test_the_users_own_files(tmp_path: Path) -> None:
     before = content_key(config)
     file.write_text("Something else?\n")
     assert content_key(config) != before and content_key(config).keys() == before.keys()
+
+
+def test_files_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    files = [tmp_path / place / "exam.jsonl" for place in ("a/old", "b/old", "c")]
+    for number, file in enumerate(files):
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({"question": f"Which {number} is meant here?"}))
+    config = ContaminationConfig(files=tuple(map(str, files)))
+    sets = load_benchmarks(config)
+    assert [s.name for s in sets] == ["file a/old/exam.jsonl", "file b/old/exam.jsonl", "file c/exam.jsonl"]
+    rule = Contamination(sets)
+    assert {hit[0] for hit in rule.measure(Record("r", "Which 0 is meant here? Which 1 is meant here?"))} == {
+        "a/old/exam.jsonl/1",
+        "b/old/exam.jsonl/1",
+    }
+    for file in files:
+        key, basis = content_key(config), Contamination(load_benchmarks(config)).basis()
+        file.write_text('{"question": "Something else for once?"}')
+        assert content_key(config) != key and Contamination(load_benchmarks(config)).basis() != basis
+
+
+def test_a_name_is_a_path_as_long_as_needed() -> None:
+    names = {"x/a.txt": "x/a.txt", "y/a.txt": "y/a.txt", "y/b.txt": "b.txt", "z/y/b.jsonl": "b.jsonl"}
+    assert file_names([Path(name) for name in names]) == list(names.values())
+    assert file_names([Path("a.txt")] * 2) == ["a.txt"] * 2
+    assert file_names([Path("/y/a.txt"), Path("/x/y/a.txt")]) == ["/y/a.txt", "x/y/a.txt"]
+    assert file_names([]) == []
+
+
+def test_rows_of_the_users_file_without_an_item_are_said(tmp_path: Path) -> None:
+    file = tmp_path / "exam.jsonl"
+    file.write_text('{"question": "What is tin?"}\n\n{broken\n[1]\n{"answer": "x"}\n')
+    (some,) = load_benchmarks(ContaminationConfig(files=(str(file),)))
+    assert len(some.items) == 1 and some.problem == "3 of its rows hold no item's text (the first is row 3)"
+
+
+def test_training_parts_are_known_by_the_word(tmp_path: Path) -> None:
+    test_parts = ["constraint_items.jsonl", "strained.csv", "test.jsonl"]
+    for name in (*test_parts, "training_set.jsonl", "auxiliary_train.csv", "train-00000.parquet", "x/Train/a.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [file.name for file in benchmark_files(tmp_path)] == test_parts
 
 
 def test_profiles_check_the_benchmarks_they_are_measured_with() -> None:

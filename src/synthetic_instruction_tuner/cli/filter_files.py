@@ -11,7 +11,7 @@ from typing import Any
 from ..atomicfiles import write_error
 from ..config import Config
 from ..filtering.benchmark_sources import fetch
-from ..filtering.files import filter_files
+from ..filtering.files import check_places, filter_files
 from ..filtering.quality_filter import Measured, QualityFilter
 from ..filtering.report import FilterReport
 from ..filtering.verdict import TextRule
@@ -27,6 +27,7 @@ MEASURED = ".measured.sqlite"  # what models said, so that an interrupted call g
 
 def filter_own_files(config: Config, files: Sequence[Path], output: Path, *, quiet: bool) -> FilterReport:
     """Filters the user's files into a folder and returns the report."""
+    check_places(files, output)
     with Display(quiet=quiet) as display:
         fetch(config.filter.contamination, display.say)
         display.say(f"Judging {', '.join(map(str, files))}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from ..recordshapes import ShapeError, record_from_row
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".txt")
 PLAIN_TEXTS = ("prompt", "question", "description", "problem", "query", "goal", "text")
 LETTERS = "ABCDEFGH"
+TRAINING = re.compile(r"(?<![a-z])train(ing)?(?![a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class BenchmarkSet:
     """The items of a benchmark that are at hand, or why there are none.
 
     Attributes:
-        name: the benchmark, or ``file NAME`` for a user's file.
+        name: the benchmark, or ``file NAME`` for a user's file; no two files have the same name.
         items: distinct items.
         origin: where they come from, without paths: ``folder``, ``Hub google/IFEval``, ``generated``, ``file``.
         published: items that the whole benchmark has, where that is known.
@@ -79,20 +81,29 @@ def items_of_folder(name: str, folder: Path) -> Iterator[BenchmarkItem]:
 def benchmark_files(folder: Path) -> list[Path]:
     """Returns the files below a folder that may hold items, in order; training parts of benchmarks are left out."""
     files = (f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
-    return sorted(f for f in files if "train" not in f.relative_to(folder).as_posix().lower().replace("training", ""))
+    return sorted(f for f in files if not TRAINING.search(f.relative_to(folder).as_posix().lower()))
 
 
-def items_of_file(name: str, file: Path) -> Iterator[BenchmarkItem]:
-    """Yields a file's items; `name` starts their ids.
+def items_of_file(name: str, file: Path, without: list[int] | None = None) -> Iterator[BenchmarkItem]:
+    """Yields a file's items.
+
+    Args:
+        name: starts their ids.
+        file: the file.
+        without: the numbers of rows and lines that hold no item's text are added here.
 
     Raises:
         UserError: the file cannot be read.
     """
     for number, row in _rows(file):
+        texts = list(texts_of_row(row)) if isinstance(row, Mapping) else []
+        if not texts and without is not None:
+            without.append(number)
+        if not texts:
+            continue
         row_id = next(
             (str(row[k]) for k in ("key", "question_id", "prompt_id", "id") if _is_id(row.get(k))), str(number)
         )
-        texts = list(texts_of_row(row))
         for turn, (text, options) in enumerate(texts, 1):
             suffix = f".{turn}" if len(texts) > 1 else ""
             yield BenchmarkItem(f"{name}/{row_id}{suffix}", text, options)
@@ -128,14 +139,14 @@ def distinct(items: Iterable[BenchmarkItem]) -> tuple[BenchmarkItem, ...]:
     return tuple(found.values())
 
 
-def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _rows(file: Path) -> Iterator[tuple[int, Any]]:
     if file.suffix.lower() == ".csv":
         yield from _csv_rows(file)
     elif file.suffix.lower() == ".txt":
         lines = _read_text(file).splitlines()
         yield from ((number, {"text": line}) for number, line in enumerate(lines, 1) if line.strip())
     else:
-        yield from ((number, row) for number, row, _ in read_rows(file) if isinstance(row, Mapping))
+        yield from ((number, row) for number, row, _ in read_rows(file))
 
 
 def _csv_rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

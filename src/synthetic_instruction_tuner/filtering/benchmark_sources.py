@@ -7,7 +7,7 @@ Benchmark texts are not part of this package. What is not at hand is said, never
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,20 @@ def load_benchmarks(config: ContaminationConfig) -> list[BenchmarkSet]:
     """
     check_places(config)
     sets = [_benchmark(name, config) for name in config.benchmarks if name != NANO]
-    return sets + [_user_file(Path(file).expanduser()) for file in config.files]
+    files = [Path(file).expanduser() for file in config.files]
+    return sets + [_user_file(name, file) for name, file in zip(file_names(files), files, strict=True)]
+
+
+def file_names(files: Sequence[Path]) -> list[str]:
+    """Returns for each file its path's shortest end, its name at least, that is no other file's."""
+    parts = [file.absolute().parts for file in files]
+
+    def own(mine: tuple[str, ...]) -> str:
+        sizes = range(1, len(mine) + 1)
+        size = next((n for n in sizes if all(p[-n:] != mine[-n:] for p in parts if p != mine)), len(mine))
+        return Path(*mine[-size:]).as_posix()
+
+    return [own(mine) for mine in parts]
 
 
 def check_places(config: ContaminationConfig) -> None:
@@ -68,19 +81,25 @@ def check_places(config: ContaminationConfig) -> None:
 
 
 def content_key(config: ContaminationConfig) -> dict[str, str | None]:
-    """Returns a hash of the files of each benchmark and of each file, None where there are none; reads no items."""
+    """Returns a hash of each benchmark's files and of each user's file, None where there are none; reads no items."""
     found: dict[str, str | None] = {}
     for name in config.benchmarks:
         if name != NANO:
             place = _place(name, config)
             found[name] = _hash(benchmark_files(place[0])) if place else None
-    for file in config.files:
-        found[f"file {Path(file).name}"] = _hash([path]) if (path := Path(file).expanduser()).is_file() else None
+    files = [Path(file).expanduser() for file in config.files]
+    for called, file in zip(file_names(files), files, strict=True):
+        found[f"file {called}"] = _hash([file]) if file.is_file() else None
     return found
 
 
 def fetch(config: ContaminationConfig, say: Callable[[str], None]) -> None:
-    """Downloads what the settings name, the Hub has and this machine lacks; says what cannot be had, and why."""
+    """Downloads what the settings name, the Hub has and this machine lacks; says what cannot be had, and why.
+
+    Raises:
+        UserError: a folder or a file of the settings is not there.
+    """
+    check_places(config)
     for name in config.benchmarks:
         if name == NANO or _place(name, config):
             continue
@@ -106,10 +125,13 @@ def _benchmark(name: str, config: ContaminationConfig) -> BenchmarkSet:
     return BenchmarkSet(name, items, origin, published, problem)
 
 
-def _user_file(file: Path) -> BenchmarkSet:
-    items = distinct(items_of_file(file.name, file))
+def _user_file(name: str, file: Path) -> BenchmarkSet:
+    without: list[int] = []
+    items = distinct(items_of_file(name, file, without))
     problem = "" if items else "no row has an item's text"
-    return BenchmarkSet(f"file {file.name}", items, "file", None, problem)
+    if items and without:
+        problem = f"{len(without):,} of its rows hold no item's text (the first is row {without[0]})"
+    return BenchmarkSet(f"file {name}", items, "file", None, problem)
 
 
 def _place(name: str, config: ContaminationConfig) -> tuple[Path, str] | None:

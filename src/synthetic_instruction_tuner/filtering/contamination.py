@@ -94,7 +94,7 @@ class Contamination(TextRule):
 
     def basis(self) -> dict[str, Any]:
         """Returns what was looked for."""
-        sets = {some.name: {"items": len(some.items), "digest": some.digest} for some in self.sets}
+        sets = [{"name": some.name, "items": len(some.items), "digest": some.digest} for some in self.sets]
         return {"match": self.match, "benchmarks": sets}
 
     def measure(self, record: Record) -> list[Hit]:

@@ -49,7 +49,7 @@ def filter_files(
         RunError: the disk is full.
     """
     inputs, output = [Path(i) for i in inputs], Path(output)
-    _check_places(inputs, output)
+    check_places(inputs, output)
     quality = QualityFilter(config, benchmarks, reward)
     malformed: list[Malformed] = []
     records = list(read_records(inputs, malformed))
@@ -65,9 +65,14 @@ def filter_files(
     return report
 
 
-def _check_places(inputs: Sequence[Path], output: Path) -> None:
+def check_places(inputs: Sequence[Path], output: Path) -> None:
+    """Raises UserError for inputs that are not there, and for an output folder that must not be written."""
     if not inputs:
         raise UserError("There is nothing to filter.", "No input file was named.")
+    for file in inputs:
+        if not file.is_file():
+            cause = "It is not a file." if file.exists() else "It is not there."
+            raise UserError(f"The file {file} cannot be read.", cause)
     try:
         there = sorted(p.name for p in output.iterdir()) if output.exists() else []
     except OSError as error:

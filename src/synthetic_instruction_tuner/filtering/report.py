@@ -13,6 +13,7 @@ from ..config import fingerprint
 from ..records import Record
 from ..settings import FilterConfig
 from .benchmark_items import BenchmarkSet
+from .benchmark_sources import file_names
 from .quality_filter import QualityFilter
 from .verdict import Judgement, Verdict, shorten
 
@@ -240,7 +241,7 @@ def _settings(config: FilterConfig) -> dict[str, Any]:
     """The settings without paths of this machine."""
     settings = config.model_dump(mode="json")
     chosen = settings["contamination"]
-    chosen["files"] = [Path(file).name for file in chosen["files"]]
+    chosen["files"] = file_names([Path(file).expanduser() for file in chosen["files"]])
     chosen.pop("folder")
     if config.tags.model:
         settings["tags"]["model"] = config.tags.model.name
