@@ -90,7 +90,7 @@ class Renderer:
         except Exception as error:  # templates are programs; they raise whatever they like
             roles, reason = ", ".join(m.role for m in messages), " ".join(str(error).split())[:200]
             fix = "Use a model whose template takes these roles; without domains no system prompt is used."
-            raise Refused(PROBLEM, f"it refuses the turns {roles} ({reason})", fix) from error
+            raise TurnsRefused(PROBLEM, f"it refuses the turns {roles} ({reason})", fix) from error
 
     def split(self, messages: Sequence[Message], number: int, **options: Any) -> tuple[str, str]:
         """Returns the rendered text before and after the message with this number.
@@ -155,7 +155,7 @@ class Renderer:
         return [i for i in letters if i not in self.special]
 
 
-class Refused(UserError):
+class TurnsRefused(UserError):
     """The template raised an error over the turns that it was given."""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synthetic_instruction_tuner.chat.rendering import Refused, Renderer
+from synthetic_instruction_tuner.chat.rendering import Renderer, TurnsRefused
 from synthetic_instruction_tuner.records import Message
 
 _THOUGHT, _ANSWER = "zqThoughtqz", "zqAnswerqz"
@@ -65,7 +65,7 @@ def think_marks(renderer: Renderer) -> ThinkMarks | None:
     try:
         asked = renderer.render([question], generation=True, thinking=True)
         text = renderer.render([question, answer], thinking=True, reasoning=_THOUGHT)
-    except Refused:
+    except TurnsRefused:
         return _named(renderer.source)
     before, found, rest = text.partition(_THOUGHT)
     between, answered, _ = rest.partition(_ANSWER)

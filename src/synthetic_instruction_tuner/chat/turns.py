@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from synthetic_instruction_tuner.chat.rendering import Refused, Renderer, unusable
+from synthetic_instruction_tuner.chat.rendering import Renderer, TurnsRefused, unusable
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
 
@@ -79,10 +79,10 @@ class Turns:
         """Whether a user's first message is refused unless a system prompt comes before it."""
         try:
             self._text.render(messages)
-        except Refused:
+        except TurnsRefused:
             try:
                 self._text.render([Message("system", _DEFAULT_SYSTEM), *messages])
-            except Refused:
+            except TurnsRefused:
                 return False
             return True
         return False
@@ -90,7 +90,7 @@ class Turns:
     def _find_system_style(self) -> SystemStyle:
         try:
             text = self._text.render([Message("system", _SYSTEM), Message("user", _QUESTION)], generation=True)
-        except Refused:
+        except TurnsRefused:
             return "folded"
         return "own" if _SYSTEM in text else "dropped"
 
