@@ -25,11 +25,12 @@ def explain(error: ValidationError, root: type[BaseModel]) -> UserError:
     if first["type"] == "missing":
         fix = "Name it in your file, or start from a profile."
         return UserError(f"The setting '{where}' is missing.{more}", "It has no default.", fix)
-    shown = "" if isinstance(first["input"], (dict, BaseModel)) else f", got {_short(first['input'])}"
+    secret = first["loc"][-1:] == ("api_key_env",)  # a key may stand where its variable's name belongs
+    shown = "" if secret or isinstance(first["input"], (dict, BaseModel)) else f", got {_short(first['input'])}"
     cause = f"{first['msg'].removeprefix('Value error, ')}{shown}."
     meaning = _meaning(first["loc"], root)
     fix = f"{where}: {meaning}" if meaning else "See 'sit plan --settings' for the whole configuration."
-    if first["type"] == "string_type" and isinstance(first["input"], (int, float)):
+    if first["type"] == "string_type" and isinstance(first["input"], (int, float)) and not secret:
         fix = f"Put a text that looks like a number in two pairs of quotes: --set '{where}=\"{first['input']}\"'"
     return UserError(f"The setting '{where}' has a wrong value.{more}", cause, fix)
 

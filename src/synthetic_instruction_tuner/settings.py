@@ -6,6 +6,7 @@ become one `Config` is in `config`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 
 class Section(BaseModel):
-    """A part of the configuration: immutable, unknown keys refused."""
+    """A part of the configuration: immutable, unknown keys refused. Pydantic's own messages show no values."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def _checked_url(value: str | None) -> str | None:
@@ -29,6 +30,13 @@ def _checked_url(value: str | None) -> str | None:
         raise ValueError("it must begin with http:// or https:// and a host, such as http://127.0.0.1:8000/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("it must not hold a password, a key or a query; keys go into engine.api_key_env's variable")
+    return value
+
+
+def _checked_variable(value: str) -> str:
+    """Refuses what cannot be an environment variable's name: it may be the key itself, put in the wrong place."""
+    if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("it must be the name of an environment variable, not the key itself, such as MY_SERVER_KEY")
     return value
 
 
@@ -70,6 +78,7 @@ class ModelConfig(Section):
         return self
 
     _plain_url = field_validator("url")(_checked_url)
+    _variable = field_validator("api_key_env")(_checked_variable)
 
 
 class ModelsConfig(Section):
@@ -133,6 +142,7 @@ class EngineConfig(Section):
     )
 
     _plain_url = field_validator("url")(_checked_url)
+    _variable = field_validator("api_key_env")(_checked_variable)
 
     def key_part(self) -> dict[str, Any]:
         """Returns the settings that texts depend on; how a server is reached, and how fast, is none of them."""

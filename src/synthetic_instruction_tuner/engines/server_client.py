@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from typing import Any
 
@@ -58,7 +59,7 @@ class ServerClient:
         timeout: seconds to wait for an answer.
 
     Raises:
-        UserError: the environment variable is not set.
+        UserError: the environment variable is not set, or what it holds cannot be a key.
     """
 
     def __init__(self, url: str, *, api_key_env: str = "", timeout: float = 600.0) -> None:
@@ -101,7 +102,8 @@ class ServerClient:
                 raise Unavailable("it cannot be reached") from None
             raise Dropped("the connection broke before the answer came") from None
         except requests.exceptions.RequestException as error:
-            raise Refused(self._clean(f"{type(error).__name__}: {error}")) from None
+            # Without the error's own words: some errors show the headers, and with them the key.
+            raise Refused(f"the request could not be sent ({type(error).__name__})") from None
         return self._read(answer)
 
     def _read(self, answer: requests.Response) -> Any:
@@ -160,14 +162,21 @@ class ServerClient:
 
 
 def _key(variable: str) -> str:
+    """Returns the key that the environment variable holds; no message shows either, for either may be the key."""
     if not variable:
         return ""
     key = os.environ.get(variable, "").strip()
     if not key:
         raise UserError(
             "The server's key is missing.",
-            f"engine.api_key_env names the environment variable {variable}, which is not set",
-            f"Set it: export {variable}=...",
+            "the environment variable that api_key_env names is not set",
+            "Set it (export MY_SERVER_KEY=...), and name it: api_key_env: MY_SERVER_KEY. The key stands nowhere.",
+        )
+    if not re.fullmatch(r"[!-~]+", key):
+        raise UserError(
+            "The server's key cannot be sent.",
+            "what api_key_env's variable holds has white space, or characters that are not ASCII, inside of it",
+            "Set the variable to the key alone, on one line.",
         )
     return key
 
