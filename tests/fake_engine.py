@@ -23,6 +23,7 @@ class FakeEngine:
         tokenizer: turns the texts into ids.
         write: the text for a request; random words when not given.
         finish: the finish reason for a text.
+        refuse: why a request fails; empty where it does not.
 
     Attributes:
         requests: all requests so far.
@@ -34,8 +35,9 @@ class FakeEngine:
         tokenizer: Any,
         write: Callable[[Request], str] = lambda request: sentence(request.seed),
         finish: Callable[[str], Any] = lambda text: "stop",
+        refuse: Callable[[Request], str] = lambda request: "",
     ) -> None:
-        self.tokenizer, self.write, self.finish = tokenizer, write, finish
+        self.tokenizer, self.write, self.finish, self.refuse = tokenizer, write, finish, refuse
         self.requests: list[Request] = []
         self.failing_after: int | None = None
 
@@ -44,11 +46,15 @@ class FakeEngine:
         self.requests += requests
         if self.failing_after is not None and len(self.requests) > self.failing_after:
             raise KeyboardInterrupt
-        texts = [self.write(request) for request in requests]
         if done is not None:
-            done(len(texts))
-        encode = self.tokenizer.encode
-        return [Completion(tuple(encode(t, add_special_tokens=False)), self.finish(t)) for t in texts]
+            done(len(requests))
+        return [self._complete(request) for request in requests]
+
+    def _complete(self, request: Request) -> Completion:
+        if reason := self.refuse(request):
+            return Completion((), "error", reason)
+        text = self.write(request)
+        return Completion(tuple(self.tokenizer.encode(text, add_special_tokens=False)), self.finish(text))
 
     def prompt(self, request: Request) -> str:
         """Returns a request's prompt as text."""

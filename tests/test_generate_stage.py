@@ -24,7 +24,7 @@ from synthetic_instruction_tuner.cli.run import execute
 from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.data_generation.target import Judge, Target
 from synthetic_instruction_tuner.engines.base import Request
-from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.evaluation import nano_mt
 from synthetic_instruction_tuner.filtering import benchmark_sources
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
@@ -258,10 +258,44 @@ def test_a_generator_that_is_no_good_is_refused_before_it_answers(run: Run, engi
     assert len(run("generate.count=64")["rows"]) == 64  # what is there is not examined again
 
 
+@pytest.mark.parametrize("options", [("generate.batch=4",), ("generate.batch=12",), ("generate.until_kept=2",)])
+def test_as_many_are_looked_at_however_small_a_batch_is(run: Run, engine: FakeEngine, options: tuple[str, ...]) -> None:
+    healthy = run("generate.count=40", *options, folder="healthy")
+    assert healthy["health"]["probes"] == 16
+    engine.write = lambda request: "Sure, here is how I can help."
+    engine.requests.clear()
+    with pytest.raises(UserError, match="does not write usable instructions") as error:
+        run("generate.count=40", *options)
+    assert "its first 16" in error.value.cause and len(engine.requests) == 16
+
+
 def test_health_is_kept_and_a_few_probes_are_not_judged(run: Run, engine: FakeEngine) -> None:
     assert run("generate.count=32")["health"]["usable"] == 16
     engine.write = lambda request: ""
     assert run(folder="few", limit=4)["health"]["share"] == 0
+
+
+def test_requests_that_failed_say_nothing_of_the_generator(run: Run, engine: FakeEngine) -> None:
+    engine.refuse = lambda request: "status 400: too long" if request.seed % 5 < 2 and is_question(request) else ""
+    found = run("generate.count=64")
+    failed = [row for row in found["rows"] if "instruction_error" in row["provenance"]]
+    assert found["note"] == f"the engine gave {len(failed)} requests up: status 400: too long ({len(failed)})"
+    assert found["health"]["faults"]["empty"] == 0 and found["health"]["probes"] < 16
+    assert {row["provenance"]["engine"] for row in found["rows"]} == {"transformers"}
+
+
+@pytest.mark.parametrize("batch", [4, 16])
+@pytest.mark.parametrize("answers_only", [False, True])
+def test_where_all_requests_fail_the_run_stops(run: Run, engine: FakeEngine, batch: int, answers_only: bool) -> None:
+    engine.refuse = lambda request: "" if answers_only and is_question(request) else "max_tokens is too large: 512"
+    if answers_only and batch < 8:  # so few can all be bad ones
+        assert "the engine gave 32 requests up" in run("generate.count=32", f"generate.batch={batch}")["note"]
+        return
+    with pytest.raises(RunError, match="gave all of 16 requests up") as error:
+        run("generate.count=32", f"generate.batch={batch}")
+    assert error.value.cause == "max_tokens is too large: 512 (16)"
+    engine.refuse = lambda request: ""
+    assert run("generate.count=32", f"generate.batch={batch}")["note"] == ""  # all are asked again
 
 
 def test_conversations_reach_the_filter(run: Run) -> None:

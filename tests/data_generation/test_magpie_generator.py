@@ -15,6 +15,8 @@ from packaged_templates import TEMPLATES, tokenizer_with
 from random_models import byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.data_generation.magpie_generator import MagpieGenerator
+from synthetic_instruction_tuner.data_generation.plan import derived_seed
+from synthetic_instruction_tuner.data_generation.provenance import engine_facts, failures
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
 from synthetic_instruction_tuner.errors import UserError
@@ -129,6 +131,40 @@ def test_provenance_tells_where_a_record_comes_from() -> None:
     assert provenance["instruction_finish"] == provenance["response_finish"] == "stop"
 
 
+def test_why_a_request_failed_is_kept() -> None:
+    config = CONFIG.model_copy(update={"turns": 2})
+    whole = made(config).generate(range(3))
+    failing = {
+        derived_seed(0, 0, "instruction"): ("instruction_error", ("", "")),
+        derived_seed(0, 1, "response"): ("response_error", (whole[1].history[0].content, "")),
+        derived_seed(0, 2, "response:2"): ("response_error", (whole[2].instruction, "")),
+    }
+    engine = FakeEngine(TOKENIZER, refuse=lambda request: "status 400: no" if request.seed in failing else "")
+    for record, (name, texts) in zip(made(config, engine).generate(range(3)), failing.values(), strict=True):
+        assert failures(record.provenance) == [record.provenance[name]] == ["status 400: no"]
+        assert (record.instruction, record.response) == texts
+    assert not any(failures(record.provenance) for record in whole)
+
+
+@pytest.mark.parametrize("failed_attempts", [1, 2])
+def test_a_follow_up_that_failed_twice_is_noted(failed_attempts: int) -> None:
+    failing = [derived_seed(0, 0, f"instruction:2:{attempt}") for attempt in range(failed_attempts)]
+    engine = FakeEngine(TOKENIZER, refuse=lambda request: "overloaded" if request.seed in failing else "")
+    (record,) = made(CONFIG.model_copy(update={"turns": 2}), engine).generate([0])
+    noted = record.provenance.get("follow_up_error")
+    assert (len(record.history), noted) == ((2, None) if failed_attempts == 1 else (0, "overloaded"))
+    assert record.instruction and record.response
+
+
+def test_the_provenance_names_the_engine() -> None:
+    model = ModelConfig(path="x/y", served_as="y-q4", url="http://127.0.0.1:8000/v1")
+    assert engine_facts("transformers", model) == {"engine": "transformers"}
+    facts = engine_facts("server", model)
+    assert facts == {"engine": "server", "served_as": "y-q4"}
+    (record,) = MagpieGenerator(CONFIG, CHATML, FakeEngine(TOKENIZER), seed=5, engine_facts=facts).generate([0])
+    assert record.provenance.items() >= facts.items()
+
+
 def _llama() -> Any:
     return tokenizer_with(next(f for f in TEMPLATES if f.stem == "llama3").read_text(encoding="utf-8"))
 
@@ -161,8 +197,6 @@ def test_a_model_that_forgets_its_role_ends_the_conversation() -> None:
         if follow_up and request.seed not in good:
             return "Sure, I can help you with that!"
         return sentence(request.seed)
-
-    from synthetic_instruction_tuner.data_generation.magpie_generator import derived_seed
 
     good = {derived_seed(0, 1, "instruction:2:1")}
     seen: list[int] = []

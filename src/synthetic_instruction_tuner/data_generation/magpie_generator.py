@@ -7,12 +7,13 @@ turns are made the same way, after the conversation so far. A model may forget t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.data_generation.faults import faults
 from synthetic_instruction_tuner.data_generation.plan import Plan, derived_seed
+from synthetic_instruction_tuner.data_generation.provenance import failure
 from synthetic_instruction_tuner.data_generation.steering import system_prompt
 from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
 from synthetic_instruction_tuner.records import Message, Record
@@ -44,6 +45,7 @@ class MagpieGenerator:
         seed: the run's seed.
         model_name: goes into the records' provenance.
         revision: what tells the model's weights from others of that name; for the provenance too.
+        engine_facts: what the provenance says of the engine; see `provenance`.
 
     Raises:
         UserError: thoughts are wanted of a model that has none.
@@ -58,9 +60,11 @@ class MagpieGenerator:
         seed: int,
         model_name: str = "",
         revision: str | None = None,
+        engine_facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.config, self.template, self.engine = config, template, engine
         self.seed, self.model_name, self.revision = seed, model_name, revision
+        self._engine_facts = dict(engine_facts or {})
         self._stops = template.thinking_stop_ids() if config.thinking else template.stop_ids
         self._plan = Plan(config, seed)
 
@@ -79,8 +83,8 @@ class MagpieGenerator:
     ) -> list[Record]:
         """Returns the records with these numbers, in order.
 
-        Empty and cut-off texts are kept as they are, with their finish reasons in the provenance: the filter judges. A
-        record without an instruction gets no response.
+        Empty and cut-off texts are kept as they are, with their finish reasons in the provenance: the filter judges. So
+        is why the engine gave a request up. A record without an instruction gets no response.
 
         Args:
             numbers: which records.
@@ -118,7 +122,7 @@ class MagpieGenerator:
         ]
         completions = self.engine.generate(requests, done) if requests else []
         return [
-            self._with_instruction(draft, *self._read(completion))
+            self._with_instruction(draft, *self._read(completion), **failure("instruction", completion))
             for draft, completion in zip(drafts, completions, strict=True)
         ]
 
@@ -130,6 +134,7 @@ class MagpieGenerator:
         provenance: dict[str, Any] = {
             "model": self.model_name,
             "revision": self.revision,
+            **self._engine_facts,
             "template": self.template.fingerprint,
             "instruction_finish": None,
             "response_finish": None,
@@ -150,15 +155,16 @@ class MagpieGenerator:
     def _continued(self, drafts: list[_Draft], turn: int, done: Done | None) -> list[_Draft]:
         """Adds a turn to the conversations that can go on; `done` counts the others' texts as well."""
         going = [draft for draft in drafts if _goes_on(draft.record, turn)]
-        followed = {draft.number: draft for draft in self._follow_ups(going, turn, done)}
+        followed, ended = self._follow_ups(going, turn, done)
         if done is not None and len(followed) < len(drafts):
-            done(2 * (len(drafts) - len(going)) + (len(going) - len(followed)))
-        answered = {d.number: d for d in self._answered(list(followed.values()), turn, done)} if followed else {}
-        return [answered.get(draft.number, draft) for draft in drafts]
+            done(2 * (len(drafts) - len(going)) + len(ended))
+        changed = {d.number: d for d in [*ended, *(self._answered(followed, turn, done) if followed else [])]}
+        return [changed.get(draft.number, draft) for draft in drafts]
 
-    def _follow_ups(self, drafts: list[_Draft], turn: int, done: Done | None) -> list[_Draft]:
-        """Returns the conversations with their next question, without those in which none came."""
+    def _follow_ups(self, drafts: list[_Draft], turn: int, done: Done | None) -> tuple[list[_Draft], list[_Draft]]:
+        """Returns the conversations with their next question, and those in which none came."""
         found: list[_Draft] = []
+        failed: dict[int, dict[str, str]] = {}
         for attempt in range(2):
             asked = [
                 self._request(
@@ -173,6 +179,7 @@ class MagpieGenerator:
             again: list[_Draft] = []
             for draft, completion in zip(drafts, completions, strict=True):
                 text, finish = self._read(completion)
+                failed[draft.number] = failure("follow_up", completion)
                 earlier = [m.content for m in _so_far(draft.record)]
                 if faults(text, finish == "length", earlier):
                     again.append(draft)
@@ -180,7 +187,7 @@ class MagpieGenerator:
                     longer = replace(draft.record, history=_so_far(draft.record))
                     found.append(self._with_instruction(replace(draft, record=longer), text, finish, turns=turn))
             drafts = again
-        return sorted(found, key=lambda draft: draft.number)
+        return sorted(found, key=lambda draft: draft.number), [_noted(d, failed[d.number]) for d in drafts]
 
     def _answered(self, drafts: list[_Draft], turn: int, done: Done | None) -> list[_Draft]:
         wanted = [draft for draft in drafts if draft.record.instruction]
@@ -204,6 +211,7 @@ class MagpieGenerator:
     def _with_response(self, draft: _Draft, completion: Completion) -> Record:
         thoughts, answer = self._split(completion.token_ids)
         provenance = draft.record.provenance | {"response_finish": completion.finish_reason}
+        provenance |= failure("response", completion)
         kept = thoughts if self.config.thinking and thoughts else None
         return replace(draft.record, response=answer, provenance=provenance, thinking=kept)
 
@@ -249,6 +257,10 @@ class MagpieGenerator:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
         )
+
+
+def _noted(draft: _Draft, facts: dict[str, str]) -> _Draft:
+    return replace(draft, record=replace(draft.record, provenance=draft.record.provenance | facts))
 
 
 def _so_far(record: Record) -> tuple[Message, ...]:

@@ -1,9 +1,11 @@
-"""What tells a model's weights from others of the same name, for the records that it writes."""
+"""What is noted in a record of how it came to be: the model's weights, the engine, and why a request failed."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from ..engines.base import Completion
 from ..modelfiles import identity, local_folder
 from ..settings import ModelConfig
 
@@ -17,3 +19,20 @@ def model_revision(model: ModelConfig) -> str | None:
 
     file = try_to_load_from_cache(model.path, "config.json", revision=model.revision)
     return Path(file).parent.name if isinstance(file, str) else model.revision
+
+
+def engine_facts(kind: str, model: ModelConfig) -> dict[str, str]:
+    """Returns which engine writes and what a server was told to run, which may be other weights than those here."""
+    named = {"served_as": model.served_as} if kind == "server" and model.served_as else {}
+    return {"engine": kind} | named
+
+
+def failure(step: str, completion: Completion) -> dict[str, str]:
+    """Returns why the engine gave the request of a step up; nothing where it did not."""
+    given_up = completion.finish_reason == "error"
+    return {f"{step}_error": completion.error or "no reason is known"} if given_up else {}
+
+
+def failures(provenance: dict[str, Any]) -> list[str]:
+    """Returns why the engine gave up requests of a record."""
+    return [str(why) for name, why in provenance.items() if name.endswith("_error")]

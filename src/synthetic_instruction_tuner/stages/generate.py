@@ -7,12 +7,17 @@ that were written under other settings which do not change their texts (another 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import Config, fingerprint
+from ..data_generation.faults import ENOUGH_PROBES, PROBES, examine
+from ..data_generation.provenance import engine_facts, failures, model_revision
+from ..engines.choice import choose_engine
+from ..errors import RunError
 from ..folder import RunFolder
 from ..modelfiles import identity
 from ..recordfiles import export_rows
@@ -22,7 +27,7 @@ from . import filter as filtering
 from .context import Context, Outcome, Stage
 
 if TYPE_CHECKING:
-    from ..data_generation.magpie_generator import MagpieGenerator
+    from ..data_generation.magpie_generator import Examine, MagpieGenerator
     from ..data_generation.target import Target
 
 _Batch = tuple[int, range, list[str | None] | None]  # number, record numbers, their domains if they were chosen
@@ -53,8 +58,7 @@ def run(ctx: Context) -> Outcome:
             writer.bring(batch)
     rows = _Rows(ctx, unit)
     export_rows(rows, ctx.folder.raw)
-    empty = sum(not row["instruction"] or not row["response"] for row in rows)
-    notes = [f"{empty} empty"] if empty else []
+    notes = _shortcomings(rows)
     if target is not None:
         ctx.store.measure("generate_target", target.to_json())
         if reason := target.explanation():
@@ -139,13 +143,14 @@ class _Writer:
                 whole = 2 * len(numbers) * self.ctx.config.generate.turns
                 self.advance(0, f"{self.target.yield_note()}; {texts / whole:.0%} of the next {len(numbers)}")
 
-        check = self._check if number == 0 else None
-        records = generator.generate(numbers, done, domains=domains, examine=check)
+        look = self._probe(generator, len(numbers)) if number == 0 else None
+        records = generator.generate(numbers, done, domains=domains, examine=look)
+        if len(records) >= ENOUGH_PROBES:
+            _require_served(records)
         self.ctx.commit(self.unit, number, [record.to_json() for record in records])
 
     def _open(self) -> MagpieGenerator:
         from ..data_generation.magpie_generator import MagpieGenerator
-        from ..data_generation.provenance import model_revision
 
         config, model = self.ctx.config, self.ctx.config.models.generator
         engine, template = self.stack.enter_context(self.ctx.engine(model))
@@ -157,19 +162,61 @@ class _Writer:
             task = self.ctx.display.task(label, self.target.goal, "that pass", self.target.kept)
         self.advance = self.stack.enter_context(task)
         return MagpieGenerator(
-            settings, template, engine, seed=config.seed, model_name=model.name, revision=model_revision(model)
+            settings,
+            template,
+            engine,
+            seed=config.seed,
+            model_name=model.name,
+            revision=model_revision(model),
+            engine_facts=engine_facts(choose_engine(model, config.engine, self.ctx.hardware).kind, model),
         )
 
-    def _check(self, records: Sequence[Record]) -> None:
-        """Stops before anything is answered when the first instructions are no good."""
-        from ..data_generation.faults import PROBES, examine
+    def _probe(self, generator: MagpieGenerator, size: int) -> Examine | None:
+        """Returns what looks at a first batch of this size; asks for more at once where it is too small."""
+        wanted = min(PROBES, self.ctx.config.generate.count)
+        if size >= wanted:
+            return self._check
+        self._check(generator.ask(range(wanted)))
+        return None
 
-        probes = records[:PROBES]
+    def _check(self, records: Sequence[Record]) -> None:
+        """Stops before anything is answered when the first instructions are no good, or none came."""
+        _require_served(records[:PROBES])
+        probes = [record for record in records[:PROBES] if not failures(record.provenance)]
         cut = [record.provenance["instruction_finish"] == "length" for record in probes]
         health = examine([record.instruction for record in probes], cut)
         self.ctx.store.measure("generator_health", health.to_json())
         if refusal := health.refusal(self.ctx.config.generate.min_healthy):
             raise refusal
+
+
+def _require_served(records: Sequence[Record]) -> None:
+    """Stops the run where the engine gave every record up: the next ones would go the same way."""
+    reasons = [failures(record.provenance) for record in records]
+    if all(reasons):
+        raise RunError(
+            f"The engine gave all of {len(records)} requests up.",
+            _counted(Counter(why for those in reasons for why in those)),
+            "Change the settings or the server accordingly, then run the same command again: it goes on from here.",
+        )
+
+
+def _shortcomings(rows: Iterable[Row]) -> list[str]:
+    """Returns how many records have a text missing, and how often and why the engine gave a request up."""
+    empty, reasons = 0, Counter[str]()
+    for row in rows:
+        failed = failures(row["provenance"])
+        reasons.update(failed)
+        empty += not failed and not (row["instruction"] and row["response"])
+    given_up = f"the engine gave {reasons.total()} requests up: {_counted(reasons)}" if reasons else ""
+    return [note for note in (f"{empty} empty" if empty else "", given_up) if note]
+
+
+def _counted(reasons: Counter[str], shown: int = 3) -> str:
+    """Returns the most frequent reasons with their counts."""
+    most = [f"{why} ({count})" for why, count in reasons.most_common(shown)]
+    more = len(reasons) - len(most)
+    return ", ".join(most + ([f"{more} other reasons"] if more else []))
 
 
 def _donors(ctx: Context) -> list[str]:
