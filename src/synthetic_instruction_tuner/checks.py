@@ -25,12 +25,14 @@ class Check:
         ok: whether a run can start.
         found: what was found.
         fix: what to do when it is not ok.
+        awaited: whether a run starts all the same, and waits for it.
     """
 
     name: str
     ok: bool
     found: str
     fix: str = ""
+    awaited: bool = False
 
 
 def used_models(config: Config, until: str | None = None) -> list[tuple[str, ModelConfig]]:
@@ -93,14 +95,14 @@ def check_models(config: Config, until: str | None = None) -> list[Check]:
 def _served(role: str, model: ModelConfig, config: Config) -> Check:
     """Asks the model's server for a few tokens, which also proves that it reads prompts as they are meant."""
     from .chat.template import ChatTemplate
-    from .engines.server_probe import open_server
+    from .engines.server_probe import Unreachable, open_server
     from .models import load_tokenizer
 
     name = f"{role} {model.name}"
     try:
         engine = open_server(model, config.engine, ChatTemplate.from_tokenizer(load_tokenizer(model)), wait=0)
     except SitError as error:
-        return Check(name, False, f"{error.problem} {error.cause}", error.fix)
+        return Check(name, False, f"{error.problem} {error.cause}", error.fix, isinstance(error, Unreachable))
     return Check(name, True, f"on {engine.describe()}")
 
 
@@ -159,7 +161,7 @@ def needed_gb(config: Config) -> float:
 
 
 def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, until: str | None = None) -> None:
-    """Stops before anything is loaded when the run cannot succeed.
+    """Stops before anything is loaded when the run cannot succeed; a server that is not there yet is waited for later.
 
     Raises:
         UserError: naming the first thing that is missing, and how many more there are.
@@ -171,7 +173,8 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
     choose_dtype(hardware, config.engine.dtype)
     choose_device(hardware, config.engine.device)
     engine_lines(config, hardware, until)
-    bad = [c for c in (*check_models(config, until), check_languages(config), check_disk(config, folder)) if not c.ok]
+    checks = (*check_models(config, until), check_languages(config), check_disk(config, folder))
+    bad = [check for check in checks if not (check.ok or check.awaited)]
     if bad:
         more = f" ({len(bad) - 1} more: see 'sit doctor')" if len(bad) > 1 else ""
         raise UserError(f"The run cannot start: {bad[0].name} is not ready.{more}", bad[0].found, bad[0].fix)

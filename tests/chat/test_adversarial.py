@@ -264,10 +264,8 @@ def test_a_text_about_the_marks_keeps_its_words() -> None:
         template = use(source)
         encode = template.tokenizer.encode
         assert template.decode(encode(talk)) == talk
-        assert template.split_answer(encode(talk), opened=False) == ("", talk)
         assert template.decode(encode(f"\n</think>\n{talk}")) == talk
     assert template.split_answer(encode("2 < 3.</think>Yes."), opened=True) == ("2 < 3.", "Yes.")
-    assert template.split_answer(encode("2 < 3.</think>Yes.")) == ("2 < 3.", "Yes.")  # its prompt opens them
 
 
 def test_white_space_tokens_stop_nothing() -> None:

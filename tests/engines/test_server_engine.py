@@ -14,10 +14,12 @@ import pytest
 from chain_model import TEXT, chain_tokenizer
 from conformance import CHECKS, Subject, letters_after
 from fake_server import Die, FakeServer, Reply
+from pydantic import ValidationError
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.engines import server_engine
-from synthetic_instruction_tuner.engines.server_client import ServerClient
+from synthetic_instruction_tuner.config import load_config
+from synthetic_instruction_tuner.engines import server_client, server_engine
+from synthetic_instruction_tuner.engines.server_client import Failed, Refused, ServerClient
 from synthetic_instruction_tuner.engines.server_dialects import (
     Dialect,
     LlamaCppDialect,
@@ -97,6 +99,62 @@ def test_a_server_that_reads_another_prompt_is_refused(kind: str, template: Chat
     assert "tokens where" in caught.value.cause
 
 
+class Silent(FakeServer):
+    """Does not say how many tokens it has read; an Ollama of `silent_after` answers says it so often."""
+
+    silent_after = 0
+
+    def answer(self, prompt: list[int], body: dict[str, Any], settings: dict[str, Any]) -> Reply:
+        status, answer, *_ = super().answer(prompt, body, settings)
+        self.silent_after -= 1
+        if self.silent_after < 0:
+            answer.pop("usage", None)
+            answer.pop("prompt_eval_count", None)
+        return status, answer
+
+
+@pytest.mark.parametrize("kind", ["text", "serve", "ollama"])
+def test_a_server_that_makes_tokens_of_texts_has_to_count_them(kind: str, template: ChatTemplate) -> None:
+    with Silent(kind, template.tokenizer, bos=1) as server, pytest.raises(UserError, match="cannot be used") as caught:
+        opened(server, template)
+    assert "second BOS would go unseen" in caught.value.cause and "token ids" in caught.value.fix
+
+
+def test_where_silence_about_tokens_is_no_fault(template: ChatTemplate) -> None:
+    with Silent("vllm", template.tokenizer) as server:
+        found = subject(server, template)
+        assert found.text(found.ask(found.request("U"))[0]) == TEXT
+    with Silent("ollama", template.tokenizer) as server:
+        server.silent_after = 1  # a prompt that it still has in memory
+        found = subject(server, template)
+        assert found.text(found.ask(found.request("a", max_new_tokens=3))[0]) == "bcd"
+
+
+@pytest.mark.parametrize("reply", [
+    (403, {"message": "Missing Authentication Token"}), (401, "who?"), (307, "", {"Location": "/docs"}),
+    (500, {"error": "x"}), (501, "unsupported"), (200, None),
+], ids=str)  # fmt: skip
+def test_what_a_server_says_of_pages_that_it_has_not_is_no_matter(reply: Reply, template: ChatTemplate) -> None:
+    class Guarded(FakeServer):
+        def get(self, path: str) -> Reply:
+            return reply if path in ("/props", "/api/version") else super().get(path)
+
+    with Guarded("vllm", template.tokenizer) as server:
+        found = subject(server, template)
+        assert found.text(found.ask(found.request("U"))[0]) == TEXT
+
+
+def test_a_page_that_is_not_json_is_no_sign_of_anything(
+    template: ChatTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(self: ServerClient, path: str) -> Any:
+        raise Failed("the answer is not JSON")
+
+    monkeypatch.setattr(ServerClient, "get", get)
+    with FakeServer("vllm", template.tokenizer) as server:
+        assert isinstance(find_dialect(ServerClient(server.url), MODEL, template), TokenDialect)
+
+
 def test_a_prompt_that_reads_back_otherwise_is_an_error_of_its_own(template: ChatTemplate) -> None:
     """A lone byte of a character has no text; a server that wants texts can never be sent it."""
     with FakeServer("text", template.tokenizer) as server:
@@ -124,8 +182,8 @@ def test_another_model_s_server_is_noticed(template: ChatTemplate) -> None:
         return 200, {"choices": [choice], "usage": {"prompt_tokens": len(body["prompt"])}}
 
     with (
-        FakeServer("vllm", template.tokenizer, script=script) as server,
-        pytest.raises(UserError, match="another model"),
+        FakeServer("vllm", template.tokenizer, names=None, script=script) as server,
+        pytest.raises(UserError, match="another model than the tokenizer of chain belongs to"),
     ):
         opened(server, template)
 
@@ -210,6 +268,44 @@ def test_a_key_that_is_not_set_stops_before_anything_is_sent(template: ChatTempl
         with pytest.raises(UserError, match="key is missing"):
             opened(server, template, api_key_env="SURELY_NOT_SET")
         assert server.bodies == []
+
+
+@pytest.mark.parametrize("key", ["sk-one\nsk-two", "sk-one\u2019two", "sk one", "sk-\x7f"])
+def test_a_key_that_cannot_be_sent_is_refused_unseen(
+    key: str, template: ChatTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", key)
+    with FakeServer("vllm", template.tokenizer) as server:
+        with pytest.raises(UserError, match="key cannot be sent") as caught:
+            opened(server, template, api_key_env="MY_KEY")
+        assert server.bodies == [] and "sk" not in str(caught.value)
+        monkeypatch.setenv("MY_KEY", f"{KEY}\n")
+        opened(server, template, api_key_env="MY_KEY")
+        assert server.headers[-1]["Authorization"] == f"Bearer {KEY}"
+
+
+def test_a_request_that_cannot_be_sent_does_not_show_its_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_client, "_key", lambda variable: "sk-one\nsk-two")
+    with pytest.raises(Refused, match=r"^the request could not be sent \(InvalidHeader\)$"):
+        ServerClient("http://127.0.0.1:9").get("/")
+
+
+@pytest.mark.parametrize("key", ["sk-live-0123456789", "012345abc", "my key", "${MY_KEY}", "{k: sk-live}", "12345678"])
+def test_a_key_in_place_of_its_variable_s_name_is_refused_unseen(key: str) -> None:
+    for place in ("engine.api_key_env", "models.generator"):
+        value = key if place.startswith("engine") else f"{{path: x, api_key_env: '{key}'}}"
+        with pytest.raises(UserError, match="api_key_env' has a wrong value") as caught:
+            load_config(overrides=[f"{place}={value}"])
+        assert key not in str(caught.value) and "sk-live" not in str(caught.value)
+    with pytest.raises(ValidationError) as direct:
+        EngineConfig(api_key_env=key + "!")
+    assert key not in str(direct.value)
+
+
+def test_a_key_in_place_of_its_variable_s_name_that_looks_like_one(template: ChatTemplate) -> None:
+    with pytest.raises(UserError, match="key is missing") as caught:
+        ServerClient("http://127.0.0.1:9", api_key_env="sk_live_0123456789")
+    assert "sk_live" not in str(caught.value)
 
 
 # When things go wrong
@@ -357,13 +453,35 @@ def test_a_server_that_stays_away_ends_the_run(template: ChatTemplate) -> None:
     assert "run the same command again" in caught.value.fix and time.monotonic() - start < 3
 
 
+def test_an_answer_that_cannot_be_read_is_one_error(template: ChatTemplate) -> None:
+    """Half of a surrogate pair is read as the sign for what is no character; anything else is that answer's trouble."""
+    with FakeServer("text", template.tokenizer) as server:
+        found = subject(server, template)
+
+        def script(body: dict[str, Any]) -> Reply | None:
+            usage = {"prompt_tokens": len(template.tokenizer.encode(body["prompt"], add_special_tokens=False))}
+            text = template.tokenizer.decode(template.tokenizer.encode(body["prompt"]), skip_special_tokens=True)
+            half = [{"text": "b \ud83d", "finish_reason": "stop"}]
+            return {"xa": (200, {"choices": half, "usage": usage}), "xxa": (200, {"choices": half, "usage": [1]})}.get(
+                text
+            )
+
+        server.script = script
+        good, half, odd, last = found.ask(*letters(found, 4))
+    assert (found.text(good), found.text(last)) == ("bcd", "bcd")
+    assert found.text(half) == "b ?" and half.finish_reason == "stop"
+    assert odd.finish_reason == "error" and "cannot be read (AttributeError)" in odd.error
+
+
 def test_no_server_at_all(template: ChatTemplate) -> None:
     config = EngineConfig(url="http://127.0.0.1:9")
     with pytest.raises(RunError, match="does not answer"):
         open_server(MODEL, config, template, wait=0)
 
 
-def test_a_server_that_is_still_starting_is_waited_for(template: ChatTemplate) -> None:
+def test_a_server_that_is_still_starting_is_waited_for(
+    template: ChatTemplate, caplog: pytest.LogCaptureFixture
+) -> None:
     with FakeServer("vllm", template.tokenizer) as first:
         port = first.port
     revived: list[FakeServer] = []
@@ -372,6 +490,8 @@ def test_a_server_that_is_still_starting_is_waited_for(template: ChatTemplate) -
     try:
         engine = open_server(MODEL, EngineConfig(url=f"http://127.0.0.1:{port}"), template, wait=20)
         assert engine.capabilities.seeded
+        (line,) = caplog.messages
+        assert line.startswith(f"Waiting for the server http://127.0.0.1:{port} (") and line.endswith("up to 20 s.")
     finally:
         timer.join()
         revived[0].stop()

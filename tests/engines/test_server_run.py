@@ -1,4 +1,4 @@
-"""`sit generate` and `sit doctor` with the generator on a server: the data are the same bytes as without one."""
+"""`sit generate` and `sit doctor` with the generator on a server: the same data, but for the name of the engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from fake_server import Die, FakeServer, Reply
 from transformers import AutoModelForCausalLM
 
-from synthetic_instruction_tuner.cli import app
+from synthetic_instruction_tuner.cli import app, model_doctor
 from synthetic_instruction_tuner.engines import server_engine
 from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
@@ -42,7 +42,7 @@ class NanoServer(FakeServer):
 
 
 SIZES = ["generate.count=12", "generate.batch=5", "generate.instruction.max_new_tokens=24"]
-SIZES += ["generate.response.max_new_tokens=24", "engine.threads=1"]
+SIZES += ["generate.response.max_new_tokens=24", "generate.min_healthy=0", "engine.threads=1"]
 
 
 def generate(folder: Path, *overrides: str) -> int:
@@ -72,7 +72,9 @@ def test_texts_from_a_server_are_the_same_and_survive_its_death(
         server.script = dies_once
         raw = "data/raw/instructions_raw.json"
         assert generate(tmp_path / "remote", *way, "engine.retries=40") == 0
-        assert (tmp_path / "remote" / raw).read_bytes() == (tmp_path / "local" / raw).read_bytes()
+        local = (tmp_path / "local" / raw).read_text(encoding="utf-8")
+        remote = (tmp_path / "remote" / raw).read_text(encoding="utf-8")
+        assert remote == local.replace('"engine": "transformers"', '"engine": "server"') != local
         assert asked > 40
         doctor = ["doctor", "--run-dir", str(tmp_path / "remote"), *(w for s in way for w in ("--set", s))]
         server.script = None
@@ -83,9 +85,25 @@ def test_texts_from_a_server_are_the_same_and_survive_its_death(
         assert KEY.encode() not in written and KEY not in shown
 
 
-def test_a_run_does_not_start_without_its_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert generate(tmp_path, "models.generator.url=http://127.0.0.1:9/v1") == 2
+def test_a_run_waits_for_its_server_and_the_doctor_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    dead = "models.generator.url=http://127.0.0.1:9/v1"
+    assert generate(tmp_path, dead, "engine.outage=0.3") == 1
+    assert "does not answer" in capsys.readouterr().err and len(caplog.messages) == 1
+    assert app._exit_code(["doctor", "--run-dir", str(tmp_path / "r"), "--set", dead]) == 1
+    assert "does not answer" in capsys.readouterr().out and len(caplog.messages) == 1
+
+
+def test_the_doctor_of_a_model_waits_a_moment_for_its_server(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_doctor, "PATIENCE", 0.2)
+    assert app._exit_code(["doctor", "nano:generator", "--set", "engine.url=http://127.0.0.1:9"]) == 1
     shown = capsys.readouterr().err
-    assert "cannot start" in shown and "does not answer" in shown
+    assert "does not answer" in shown and "correct the url" in shown and "kept" not in shown
+
+
+def test_an_engine_that_is_not_here_stops_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert generate(tmp_path, "engine.kind=vllm") == 2
     assert "vLLM is not installed" in capsys.readouterr().err

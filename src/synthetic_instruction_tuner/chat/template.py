@@ -145,18 +145,18 @@ class ChatTemplate:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of an answer: no thoughts, special tokens, NUL, lone surrogate or outer whitespace."""
-        return self.split_answer(ids, opened=False)[1]
+        return self.split_answer(ids)[1]
 
-    def split_answer(self, ids: Sequence[int], opened: bool | None = None) -> tuple[str, str]:
+    def split_answer(self, ids: Sequence[int], opened: bool = False) -> tuple[str, str]:
         """Returns a thinking model's thoughts, empty where there are none, and its answer.
 
         Args:
             ids: what the model wrote; nothing from the first token on that ends a turn belongs to the answer.
-            opened: whether the prompt has opened the thoughts; when None, whether the one for a thinking model does.
+            opened: whether the prompt has opened the thoughts.
         """
         thoughts = ""
         if self.thinks:
-            thoughts, ids = self.thinks.split(self.tokenizer, ids, self.opens_thoughts if opened is None else opened)
+            thoughts, ids = self.thinks.split(self.tokenizer, ids, opened)
         answer = self._clean(self._one_turn(ids))
         if self.answer_cut_text:
             answer = answer.partition(self.answer_cut_text)[0].strip()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ..engines.base import Completion, Done, Engine, Request
 
 
+PATIENCE = 5.0  # seconds to wait for a server: somebody sits before the screen
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What the doctor found.
@@ -87,7 +90,8 @@ def probe(config: Config, hardware: Hardware, display: Display, probes: int = PR
         fix = "Check the id or path; a folder holds config.json, a tokenizer and *.safetensors."
         raise UserError(f"Model {model.path} cannot be loaded.", reason, fix)
     display.say(f"Loading {model.path}")
-    with open_engine(model, config.engine, hardware) as (engine, template):
+    hasty = config.engine.model_copy(update={"outage": min(config.engine.outage, PATIENCE)})
+    with open_engine(model, hasty, hardware) as (engine, template):
         facts = template.describe()
         with display.task(f"asking {model.name}", probes, "instructions") as advance:
             listener = _Listener(engine, template.opening_ids)

@@ -2,8 +2,9 @@
 
 Three things differ between servers that all call themselves OpenAI-compatible: whether a prompt can be token ids, what
 the sampling settings are called that would otherwise silently differ from what was asked (top_k, min_p, repetition
-penalty), and whether the answer holds token ids. Every answer also says how many tokens the server read, and that must
-be the number that was sent: a second BOS, a template that the server adds, or another tokenizer shows there.
+penalty), and whether the answer holds token ids. Answers also say how many tokens the server read, and that must be the
+number that was sent: a second BOS, a template that the server adds, or another tokenizer shows there. A server that is
+sent texts has to say it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class TokenDialect:
         """Returns the server's completion."""
         answer = self._client.post("/v1/completions", self.body(request))
         choice = first_choice(answer)
-        check_prompt_tokens(answer, len(request.prompt_ids))
+        compare_prompt_tokens(prompt_tokens(answer), len(request.prompt_ids))
         ids = choice.get("token_ids")
         if ids is None:
             ids = text_ids(self._tokenizer, choice.get("text"))
@@ -134,7 +135,7 @@ class TextDialect:
         """Returns the server's completion."""
         answer = self._client.post("/v1/completions", self.body(request))
         choice = first_choice(answer)
-        check_prompt_tokens(answer, len(request.prompt_ids))
+        compare_prompt_tokens(prompt_tokens(answer), len(request.prompt_ids), required=True)
         return completion(request, text_ids(self._tokenizer, choice.get("text")), choice.get("finish_reason"))
 
     def body(self, request: Request) -> dict[str, Any]:
@@ -160,13 +161,18 @@ class TextDialect:
 
 
 class OllamaDialect:
-    """Ollama's own `/api/generate` with `raw`: its OpenAI endpoint would put the prompt into a template."""
+    """Ollama's own `/api/generate` with `raw`: its OpenAI endpoint would put the prompt into a template.
+
+    It may leave out how many tokens it read of a prompt that it still has in memory. So it has to say it until it has
+    once read what was sent, and is held to it whenever it does.
+    """
 
     title = "text, Ollama"
     capabilities = Capabilities(seeded=True, batch_free=False, exact_stops=False, scores=False, exact_ids=False)
 
     def __init__(self, client: ServerClient, model: str | None, tokenizer: Any, *, drops_bos: bool) -> None:
         self._client, self._model, self._tokenizer, self._drops_bos = client, model, tokenizer, drops_bos
+        self._proven = False
 
     def complete(self, request: Request) -> Completion:
         """Returns the server's completion."""
@@ -181,7 +187,9 @@ class OllamaDialect:
         answer = self._client.post("/api/generate", body)
         if not isinstance(answer, dict) or not isinstance(answer.get("response"), str):
             raise Failed("the answer has no text")
-        compare_prompt_tokens(answer.get("prompt_eval_count"), len(request.prompt_ids))
+        read = answer.get("prompt_eval_count")
+        compare_prompt_tokens(read, len(request.prompt_ids), required=not self._proven)
+        self._proven = True
         return completion(request, text_ids(self._tokenizer, answer["response"]), answer.get("done_reason"))
 
 
@@ -206,15 +214,23 @@ def first_choice(answer: Any) -> dict[str, Any]:
     return found
 
 
-def check_prompt_tokens(answer: dict[str, Any], sent: int) -> None:
-    """Refuses an OpenAI answer to another prompt than was sent; see `compare_prompt_tokens`."""
-    compare_prompt_tokens((answer.get("usage") or {}).get("prompt_tokens"), sent)
+def prompt_tokens(answer: dict[str, Any]) -> Any:
+    """Returns how many tokens of a prompt an OpenAI server says that it read, None where it does not say."""
+    return (answer.get("usage") or {}).get("prompt_tokens")
 
 
-def compare_prompt_tokens(read: Any, sent: int) -> None:
-    """Refuses an answer whose prompt had another number of tokens on the server: it saw another text."""
+def compare_prompt_tokens(read: Any, sent: int, *, required: bool = False) -> None:
+    """Refuses an answer whose prompt had another number of tokens on the server: it saw another text.
+
+    Args:
+        read: what the server says.
+        sent: how many tokens the prompt has.
+        required: whether the server has to say it.
+    """
     if isinstance(read, int) and read != sent:
         raise Refused(f"the server read {read} tokens where {sent} were sent")
+    if required and not isinstance(read, int):
+        raise Refused("the server does not say how many tokens of a text it reads, so a second BOS would go unseen")
 
 
 def prompt_text(tokenizer: Any, ids: Sequence[int], drops_bos: bool) -> str:
@@ -230,6 +246,7 @@ def text_ids(tokenizer: Any, text: Any) -> list[int]:
     """Returns the ids of an answer that came as text."""
     if not isinstance(text, str):
         raise Failed("the answer has no text")
+    text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be encoded
     return list(tokenizer.encode(text, add_special_tokens=False))
 
 

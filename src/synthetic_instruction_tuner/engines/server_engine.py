@@ -17,7 +17,7 @@ from synthetic_instruction_tuner.engines.base import Capabilities, Completion, D
 from synthetic_instruction_tuner.engines.faults import split_faults
 from synthetic_instruction_tuner.engines.server_client import Dropped, Failed, Refused, ServerFailure, Unavailable
 from synthetic_instruction_tuner.engines.server_dialects import Dialect, TokenDialect
-from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.errors import RunError, SitError, UserError
 
 _LONGEST_PAUSE = 20.0
 _HOPELESS = 16  # so many requests refused and none served: the server is the wrong one
@@ -154,6 +154,10 @@ class ServerEngine:
                 if attempts > self._retries:
                     return Completion((), "error", f"given up after {attempts} attempts: {message}")
                 since = time.monotonic()  # it answers, if badly
+            except SitError as error:
+                return error
+            except Exception as error:  # whatever this one answer holds; the others are none the worse for it
+                return Completion((), "error", f"the answer cannot be read ({type(error).__name__})")
             except BaseException as error:
                 return error
             waited = time.monotonic() - max(since, self._last_answer)

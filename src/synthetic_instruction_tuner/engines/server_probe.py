@@ -1,14 +1,15 @@
 """Finds out how a server wants to be spoken to, and proves that it reads exactly the token ids that are meant.
 
-One short request is sent in each way, the most exact one first. A way counts only when the server says that its prompt
-had as many tokens as were sent: so a BOS that it adds, or a template that it applies, is found before a run starts.
+One short request is sent in each way, the most exact one first. A way counts only when the server reads as many prompt
+tokens as were sent: so a BOS that it adds, or a template that it applies, is found before a run starts. A server that
+takes token ids may leave the number unsaid; one that takes texts, of which it makes tokens itself, may not.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
 
 _PROBE_TOKENS = 8
+_log = logging.getLogger(__name__)
+
+
+class Unreachable(RunError):
+    """No server is there, or it is still starting: it may come."""
 
 
 def open_server(model: ModelConfig, config: EngineConfig, template: ChatTemplate, *, wait: float) -> ServerEngine:
@@ -50,7 +56,7 @@ def open_server(model: ModelConfig, config: EngineConfig, template: ChatTemplate
         wait: seconds to wait for a server that is not there yet.
 
     Raises:
-        UserError, RunError: see `find_dialect`.
+        UserError, Unreachable: see `find_dialect`.
     """
     url = model.url or config.url
     if url is None:
@@ -74,20 +80,23 @@ def find_dialect(client: ServerClient, model: ModelConfig, template: ChatTemplat
 
     Raises:
         UserError: no way leads to the prompt that is meant, or the server does not have the model.
-        RunError: the server does not answer.
+        Unreachable: the server does not answer.
     """
-    request = Request(
-        tuple(template.prompt_ids([Message("user", "What is the sea?")])), 1, _PROBE_TOKENS, template.stop_ids, 0.0
-    )
-    end = time.monotonic() + wait
+    # Another question each time: of one that it has seen before, a server may not count the tokens.
+    question = Message("user", f"What is the sea? {time.time_ns()}")
+    request = Request(tuple(template.prompt_ids([question])), 1, _PROBE_TOKENS, template.stop_ids, 0.0)
+    end, said = time.monotonic() + wait, False
     while True:
         try:
             return _find(client, model, template.tokenizer, request)
-        except (Unavailable, Dropped, Failed) as error:
+        except (Unavailable, Dropped) as error:
             if time.monotonic() >= end:
                 fix = "Start it, or correct the url, and run again."
-                raise RunError(f"The server {client.url} does not answer.", str(error), fix) from None
-            time.sleep(min(getattr(error, "wait", None) or 2.0, 5.0))
+                raise Unreachable(f"The server {client.url} does not answer.", str(error), fix) from None
+            if not said:
+                _log.warning("Waiting for the server %s (%s), up to %.0f s.", client.url, error, wait)
+                said = True
+            time.sleep(min(getattr(error, "wait", None) or 2.0, 5.0, max(0.0, end - time.monotonic())))
 
 
 def served_name(client: ServerClient, model: ModelConfig) -> str | None:
@@ -130,14 +139,16 @@ def _find(client: ServerClient, model: ModelConfig, tokenizer: Any, request: Req
         ways += [partial(OllamaDialect, client, name, tokenizer, drops_bos=drops) for drops in (False, True)]
         return _proven(client, ways, request)
     for called in dict.fromkeys((name, None)):  # a server with one model may list others
-        ways.append(partial(_token_dialect, client, called, tokenizer, request))
+        ways.append(partial(_token_dialect, client, called, model, tokenizer, request))
         for settings in (True, False):
             for drops in (False, True):
                 ways.append(partial(_text_dialect, client, called, tokenizer, request, settings, drops))
     return _proven(client, ways, request)
 
 
-def _token_dialect(client: ServerClient, name: str | None, tokenizer: Any, request: Request) -> TokenDialect:
+def _token_dialect(
+    client: ServerClient, name: str | None, model: ModelConfig, tokenizer: Any, request: Request
+) -> TokenDialect:
     """Returns the token dialect, after a look at whether the server returns token ids, and at whose they are."""
     dialect = TokenDialect(client, name, tokenizer)
     body = dialect.body(request) | {"ignore_eos": False, "skip_special_tokens": False}
@@ -148,7 +159,7 @@ def _token_dialect(client: ServerClient, name: str | None, tokenizer: Any, reque
     ours = str(tokenizer.decode(ids, skip_special_tokens=False))
     if _plain(ours) != _plain(text) and not _plain(ours).startswith(_plain(text)):  # the stop token may be left out
         raise UserError(
-            f"The server {client.url} runs another model than {name}'s tokenizer belongs to.",
+            f"The server {client.url} runs another model than the tokenizer of {model.path} belongs to.",
             f"it calls {text[:40]!r} what this tokenizer calls {ours[:40]!r}",
             "Name the model that the server runs, or the right server.",
         )
@@ -186,15 +197,18 @@ def _proven(client: ServerClient, ways: list[Callable[[], Dialect]], request: Re
     raise UserError(
         f"The server {client.url} cannot be used for {len(request.prompt_ids)} exact prompt tokens.",
         "; ".join(reasons),
-        "Check that it has a completions endpoint and runs the model whose tokenizer is used here.",
+        "Check that it has a completions endpoint and runs the model whose tokenizer is used here. A server that takes "
+        "token ids (vLLM, llama.cpp) leaves nothing to prove.",
     )
 
 
 def _answers(client: ServerClient, path: str, field: str) -> bool:
-    with suppress(Refused):
+    """Returns whether the server is of the kind that has this page; what others answer there says nothing of them."""
+    try:
         found = client.get(path)
-        return isinstance(found, dict) and field in found
-    return False
+    except (Refused, Failed, UserError):
+        return False
+    return isinstance(found, dict) and field in found
 
 
 def _plain(text: str) -> str:
