@@ -17,9 +17,10 @@ from pathlib import Path
 
 from synthetic_instruction_tuner.filtering.benchmark_items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.filtering.benchmark_sources import load_benchmarks
-from synthetic_instruction_tuner.filtering.contamination import LONG, Contamination, words_of
+from synthetic_instruction_tuner.filtering.contamination import LONG, Contamination
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.settings import ContaminationConfig
+from synthetic_instruction_tuner.words import words_of
 
 BEFORE = (
     "Could you help me with the following? I am stuck on it.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -14,7 +15,15 @@ Decision = tuple[int, Fraction] | None
 
 
 def word_set(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text.lower()))
+    composed = unicodedata.normalize("NFC", text.lower())
+    parts = re.sub(r"\W", lambda found: found[0] if is_mark(found[0]) else " ", composed).split()
+    return frozenset(word for part in parts if (word := re.sub(r"^\W+", "", part)))
+
+
+def is_mark(character: str) -> bool:
+    """Whether it belongs to the letter before it; marks above U+10000 and variation selectors do not."""
+    rare = character > "\uffff" or "\ufe00" <= character <= "\ufe0f"
+    return unicodedata.category(character)[0] == "M" and not rare
 
 
 def brute(texts: Sequence[str], threshold: Fraction, may_stay: Sequence[bool] | None = None) -> list[Decision]:

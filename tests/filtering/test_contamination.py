@@ -17,9 +17,10 @@ from shared_data import shared
 from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.benchmark_items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.filtering.benchmark_sources import load_benchmarks
-from synthetic_instruction_tuner.filtering.contamination import Contamination, common_subsequence, words_of
+from synthetic_instruction_tuner.filtering.contamination import Contamination, common_subsequence
 from synthetic_instruction_tuner.records import Message, Record
 from synthetic_instruction_tuner.settings import ContaminationConfig, FilterConfig
+from synthetic_instruction_tuner.words import words_of
 
 BENCHMARK = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "contamination.py"))
 LONG = (

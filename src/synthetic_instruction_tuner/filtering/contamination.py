@@ -21,17 +21,15 @@ index of five-word runs, three-word runs for short items, and each is verified o
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..records import Record
+from ..words import words_of
 from .benchmark_items import BenchmarkItem, BenchmarkSet
 from .verdict import TextRule, Verdict, shorten
 
-_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # Japanese and Chinese: each character counts as a word
-WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 SEGMENT = re.compile(r"[.!?:;\n\"“”。！？：；]+")
 LONG_GRAM, SHORT_GRAM = 5, 3
 LONG = 10  # words; shorter items must match almost whole
@@ -71,6 +69,7 @@ class Contamination(TextRule):
     """No text of a record may hold an item of the benchmarks."""
 
     name: ClassVar[str] = "contamination"
+    version: ClassVar[int] = 2
 
     def __init__(self, sets: Sequence[BenchmarkSet], match: str = "overlap") -> None:
         """Takes the benchmarks' items.
@@ -150,11 +149,6 @@ class Contamination(TextRule):
     def _hit(self, number: int, how: str, share: float, place: str) -> Hit:
         item = self._items[number].item
         return [item.id, how, round(share, 4), place, shorten(item.text, 80)]
-
-
-def words_of(text: str) -> tuple[str, ...]:
-    """Returns a text's words as they are compared."""
-    return tuple(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
 def content_of(words: Sequence[str]) -> tuple[str, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..words import MARKS
 from .arrays import Ints, ranges
 
-WORD_OR_END = re.compile(r"\w+|\0")
+WORD_OR_END = re.compile(rf"\w[\w{MARKS}]*|\0")
 CHARACTERS = 1 << 20  # texts are split together as long as they have no more than this in all
 
 
@@ -81,7 +83,7 @@ class Vocabulary(dict[str, int]):
         return number
 
     def sets(self, texts: Sequence[str]) -> WordSets:
-        """Returns the texts' word sets: lower-cased runs of letters, digits and underscores."""
+        """Returns the texts' word sets: lower-cased, composed runs of letters with their marks, digits, underscores."""
         parts = [self._sets(group) for group in _groups(texts)]
         if not parts:
             return WordSets(np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -90,6 +92,7 @@ class Vocabulary(dict[str, int]):
     def _sets(self, texts: Sequence[str]) -> WordSets:
         """Splits all texts in one go, which takes half the time: a NUL ends a text, and is no letter within one."""
         whole = "".join(text.replace("\0", " ") + "\0" for text in texts).lower()
+        whole = unicodedata.normalize("NFC", whole)
         found = WORD_OR_END.findall(whole)
         end = self["\0"]
         numbers = np.fromiter(map(self.__getitem__, found), np.int64, len(found))

@@ -127,5 +127,5 @@ def _as_row(judgement: Judgement) -> dict[str, Any]:
 
 
 STAGE = Stage(
-    "filter", "Filter: every rule on every record, every verdict kept", ("generate",), part, outputs, run, version=2
+    "filter", "Filter: every rule on every record, every verdict kept", ("generate",), part, outputs, run, version=3
 )
