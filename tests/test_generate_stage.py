@@ -116,6 +116,13 @@ def test_quotas_hold_for_what_passes(run: Run) -> None:
     assert Counter(row["domain"] for row in plain["rows"]) == quotas
 
 
+def test_a_domains_own_topics_come_equally_often_on_the_way_to_a_goal(run: Run) -> None:
+    own = "generate.domains={coding: 1, own: {system: Ask about owls., share: 1, topics: [a, b, c, d]}}"
+    found = run("generate.count=900", "generate.until_kept=60", own, "generate.undirected_share=0")
+    counts = Counter(row["provenance"]["topic"] for row in found["rows"] if row["domain"] == "own")
+    assert len(counts) == 4 and max(counts.values()) - min(counts.values()) <= 1
+
+
 @hypothesis_settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(moments=st.lists(st.integers(1, 260), min_size=1, max_size=3))
 def test_interrupted_anywhere_the_outcome_is_the_same(run: Run, engine: FakeEngine, moments: list[int]) -> None:

@@ -15,7 +15,7 @@ from packaged_templates import TEMPLATES, tokenizer_with
 from random_models import byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.data_generation.magpie_generator import MagpieGenerator
-from synthetic_instruction_tuner.data_generation.plan import derived_seed
+from synthetic_instruction_tuner.data_generation.plan import Plan, derived_seed
 from synthetic_instruction_tuner.data_generation.provenance import engine_facts, failures
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
@@ -113,6 +113,24 @@ def test_topics_come_in_turn_and_languages_are_asked_for() -> None:
         assert record.system and "German" in record.system and record.provenance["topic"] in record.system
         assert record.system in engine.prompt(request)
     assert made(config).generate([20, 3])[0] == records[20]
+
+
+@pytest.mark.parametrize("others", [("sums",), ("sums", None), ("sums", "more", None)])
+def test_a_domains_own_topics_come_equally_often(others: tuple[str | None, ...]) -> None:
+    """However the domains alternate; any other order of asking gives the same."""
+    topics = ("a", "b", "c", "d")
+    birds = BIRDS.model_copy(update={"topics": topics, "share": 1.0})
+    domains = {"birds": birds} | {name: SUMS for name in others if name}
+    config = CONFIG.model_copy(update={"count": 400, "domains": domains, "undirected_share": float(None in others)})
+    plan = Plan(config, 3)
+    found = [(place, plan.topic(n, place)) for n in range(600) if (place := plan.place(n)).domain == "birds"]
+    assert [place.rank for place, _ in found] == list(range(len(found)))
+    counts = Counter(topic for _, topic in found)
+    assert counts.keys() == set(topics) and max(counts.values()) - min(counts.values()) <= 1
+    assert [topic for _, topic in found[:4]] != [topic for _, topic in found[4:8]]
+    again = Plan(config, 3)
+    for n in (599, 3, 401, 0):
+        assert again.place(n) == plan.place(n) and again.topic(n, again.place(n)) == plan.topic(n, plan.place(n))
 
 
 def test_a_prompt_that_only_steers_is_not_kept() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.data_generation.faults import faults
-from synthetic_instruction_tuner.data_generation.plan import Plan, derived_seed
+from synthetic_instruction_tuner.data_generation.plan import Place, Plan, derived_seed
 from synthetic_instruction_tuner.data_generation.provenance import failure
 from synthetic_instruction_tuner.data_generation.steering import system_prompt
 from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
@@ -36,7 +36,7 @@ class _Draft:
 
 
 class MagpieGenerator:
-    """Writes instruction-response records. Record number n depends on the seed, n, its domain and the model alone.
+    """Writes instruction-response records. Record number n depends on the seed, n, its place and the model alone.
 
     Args:
         config: how many, how sampled, which domains, languages, topics and turns.
@@ -78,7 +78,7 @@ class MagpieGenerator:
         numbers: Sequence[int],
         done: Done | None = None,
         *,
-        domains: Sequence[str | None] | None = None,
+        places: Sequence[Place] | None = None,
         examine: Examine | None = None,
     ) -> list[Record]:
         """Returns the records with these numbers, in order.
@@ -89,11 +89,10 @@ class MagpieGenerator:
         Args:
             numbers: which records.
             done: counts texts, two per record and turn.
-            domains: the records' domains, instead of those that `domain` gives them.
+            places: the records' domains and ranks in them, instead of those that the `Plan` gives them.
             examine: sees the first instructions before they are answered.
         """
-        chosen = [self.domain(n) for n in numbers] if domains is None else list(domains)
-        drafts = self._first_instructions(numbers, chosen, done)
+        drafts = self._first_instructions(numbers, places, done)
         if examine is not None:
             examine([draft.record for draft in drafts])
         drafts = self._answered(drafts, 1, done)
@@ -103,17 +102,18 @@ class MagpieGenerator:
 
     def ask(self, numbers: Sequence[int], done: Done | None = None) -> list[Record]:
         """Returns the records with these numbers without responses."""
-        drafts = self._first_instructions(numbers, [self.domain(n) for n in numbers], done)
+        drafts = self._first_instructions(numbers, None, done)
         return [draft.record for draft in drafts]
 
     def domain(self, number: int) -> str | None:
         """Returns the domain of a record, None for the model's own mix; see `Plan`."""
-        return self._plan.domain(number)
+        return self._plan.place(number).domain
 
     def _first_instructions(
-        self, numbers: Sequence[int], domains: Sequence[str | None], done: Done | None
+        self, numbers: Sequence[int], places: Sequence[Place] | None, done: Done | None
     ) -> list[_Draft]:
-        drafts = [self._draft(n, domain) for n, domain in zip(numbers, domains, strict=True)]
+        chosen = [self._plan.place(n) for n in numbers] if places is None else places
+        drafts = [self._draft(n, place) for n, place in zip(numbers, chosen, strict=True)]
         requests = [
             self._request(
                 self.template.pre_query_ids(draft.steering), self._sampling(draft, "instruction"), draft, "instruction"
@@ -126,9 +126,9 @@ class MagpieGenerator:
             for draft, completion in zip(drafts, completions, strict=True)
         ]
 
-    def _draft(self, number: int, domain: str | None) -> _Draft:
+    def _draft(self, number: int, place: Place) -> _Draft:
+        domain, topic = place.domain, self._plan.topic(number, place)
         settings = self.config.domains.get(domain) if domain else None
-        topic = self._plan.topic(number, domain)
         language = (settings.language if settings else "") or self.config.language
         steering = system_prompt(settings.system if settings else None, topic, language)
         provenance: dict[str, Any] = {

@@ -16,7 +16,7 @@ from ..filtering.quality_filter import QualityFilter
 from ..filtering.verdict import Judgement, TextRule
 from ..records import Record
 from ..settings import FilterConfig, GenerateConfig
-from .plan import domain_shares
+from .plan import Place, domain_shares, places
 from .quotas import apportion, interleave
 
 SPARE = 1.1  # records written per record that the yield says is needed
@@ -104,11 +104,13 @@ class Target:
         """Records that passed, those beyond a domain's quota not counted."""
         return sum(min(tally.kept, tally.quota) for tally in self.tallies.values())
 
-    def next_batch(self) -> list[str | None]:
-        """Returns the domains of the next batch's records; an empty list when it is over."""
+    def next_batch(self) -> list[Place]:
+        """Returns the places of the next batch's records; an empty list when it is over."""
         needed = {name: t.missing / t.expected for name, t in self.tallies.items() if t.missing}
         size = min(self.config.batch, self.config.count - self.made, math.ceil(SPARE * sum(needed.values())))
-        return interleave(apportion(size, needed)) if needed and size > 0 else []
+        if not needed or size <= 0:
+            return []
+        return places(interleave(apportion(size, needed)), {name: t.made for name, t in self.tallies.items()})
 
     def take(self, records: Sequence[Record]) -> int:
         """Judges a batch; returns how many of it count towards the goal."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import Config, fingerprint
 from ..data_generation.faults import ENOUGH_PROBES, PROBES, examine
+from ..data_generation.plan import Place
 from ..data_generation.provenance import engine_facts, failures, model_revision
 from ..engines.choice import choose_engine
 from ..errors import RunError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ..data_generation.magpie_generator import Examine, MagpieGenerator
     from ..data_generation.target import Target
 
-_Batch = tuple[int, range, list[str | None] | None]  # number, record numbers, their domains if they were chosen
+_Batch = tuple[int, range, list[Place] | None]  # number, record numbers, their places if they were chosen
 _GOAL = {"count", "until_kept", "exhausted_below", "patience", "min_healthy"}  # when to stop, not what to write
 
 
@@ -91,8 +92,8 @@ def _batches(config: Config, target: Target | None) -> Iterator[_Batch]:
             yield number, range(start, min(start + size, count)), None
         return
     number = 0
-    while domains := target.next_batch():
-        yield number, range(target.made, target.made + len(domains)), domains
+    while places := target.next_batch():
+        yield number, range(target.made, target.made + len(places)), places
         number += 1
 
 
@@ -116,13 +117,13 @@ class _Writer:
         self.stack.__exit__(*error)
 
     def bring(self, batch: _Batch) -> None:
-        number, numbers, domains = batch
+        number, numbers, places = batch
         if number not in self.have:
             donor = next((d for d, batches in self.donors.items() if batches.get(number) == numbers), None)
             if donor is not None:
                 self.ctx.store.adopt_batch(donor, self.unit, number)
             else:
-                self._write(number, numbers, domains)
+                self._write(number, numbers, places)
             self.have[number] = len(numbers)
         if self.target is not None:
             rows = self.ctx.store.batch_rows(self.unit, number)
@@ -130,7 +131,7 @@ class _Writer:
             if self.generator is not None:
                 self.advance(kept, self.target.yield_note())
 
-    def _write(self, number: int, numbers: range, domains: list[str | None] | None) -> None:
+    def _write(self, number: int, numbers: range, places: list[Place] | None) -> None:
         generator = self.generator = self.generator or self._open()
         texts = 0
 
@@ -144,7 +145,7 @@ class _Writer:
                 self.advance(0, f"{self.target.yield_note()}; {texts / whole:.0%} of the next {len(numbers)}")
 
         look = self._probe(generator, len(numbers)) if number == 0 else None
-        records = generator.generate(numbers, done, domains=domains, examine=look)
+        records = generator.generate(numbers, done, places=places, examine=look)
         if len(records) >= ENOUGH_PROBES:
             _require_served(records)
         self.ctx.commit(self.unit, number, [record.to_json() for record in records])
