@@ -12,13 +12,16 @@ import pytest
 from synthetic_instruction_tuner.cli.filter_files import filter_own_files
 from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.filtering import QualityFilter
+from synthetic_instruction_tuner.filtering.model_rules import RewardFloor
 from synthetic_instruction_tuner.filtering.tagging import Tagger
 from synthetic_instruction_tuner.filtering.verdict import TextRule
 from synthetic_instruction_tuner.hardware import detect
 from synthetic_instruction_tuner.progress import Display
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.settings import FilterConfig
+from synthetic_instruction_tuner.stages import filter as stage_filter
 from synthetic_instruction_tuner.stages import measuring
+from synthetic_instruction_tuner.stages.filter import STAGE
 from synthetic_instruction_tuner.store import Store
 
 RECORDS = [Record(f"r{i}", f"Question {i}?", f"Word {'and so on ' * i}to the end.") for i in range(10)]
@@ -73,6 +76,31 @@ def test_a_new_version_of_a_rule_measures_again(
     measured()
     monkeypatch.setattr(ResponseLength, "version", 99)
     assert measured() == ["length"]
+
+
+@pytest.mark.parametrize("change", ["reward_label=good", "reward_input=chat", "reward_max_tokens=100"])
+def test_settings_of_the_scoring_score_again(change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = (
+        load_config(overrides=["filter.reward_floor=0", "filter.contamination.benchmarks=[]", *more])
+        for more in ([], [f"prefer.{change}"])
+    )
+    assert STAGE.part(before) != STAGE.part(after)
+    rules = [stage_filter.quality_filter(config).rules[-1:] for config in (before, after)]
+    assert rules[0][0].basis() != rules[1][0].basis()
+
+    scored = []
+    monkeypatch.setattr(measuring, "_rewards", lambda batches, *_: [(n, [0.0] * len(batch)) for n, batch in batches])
+    store = Store.open(tmp_path / "run.sqlite")
+
+    def commit(unit: str, number: int, rows: list[dict[str, Any]]) -> None:
+        scored.append(unit)
+        store.commit_batch(unit, number, rows)
+
+    rule = [RewardFloor(0.0, None)]  # one that knows nothing of these settings
+    with Display(quiet=True) as display:
+        for config in (before, before, after):
+            measuring.measure(rule, RECORDS, "d", store, commit, config, detect("cpu"), display)
+    assert len(scored) == len(set(scored)) == 2
 
 
 def test_every_rules_measurement_is_plain_json() -> None:

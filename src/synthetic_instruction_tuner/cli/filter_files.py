@@ -16,6 +16,7 @@ from ..filtering.quality_filter import Measured, QualityFilter
 from ..filtering.report import FilterReport
 from ..filtering.verdict import TextRule
 from ..hardware import detect
+from ..preference.reward_input import reward_settings
 from ..progress import Display
 from ..records import Record
 from ..stages.filter import benchmark_sets
@@ -37,7 +38,14 @@ def filter_own_files(config: Config, files: Sequence[Path], output: Path, *, qui
 
         with display.task("judging", 0, "records") as advance:
             return filter_files(
-                files, output, config.filter, lambda _: advance(1), benchmark_sets(config), config.models.reward, ask
+                files,
+                output,
+                config.filter,
+                lambda _: advance(1),
+                benchmark_sets(config),
+                reward=config.models.reward,
+                measure=ask,
+                scoring=reward_settings(config.prefer),
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ def filter_files(
     benchmarks: Sequence[BenchmarkSet] | None = None,
     reward: ModelConfig | None = None,
     measure: Callable[[QualityFilter, Sequence[Record]], Measured] | None = None,
+    scoring: Mapping[str, Any] | None = None,
 ) -> FilterReport:
     """Filters files of records into a folder.
 
@@ -43,6 +44,7 @@ def filter_files(
         benchmarks: items that no record may hold; when None, those that the settings name and this machine has.
         reward: the reward model of `reward_floor`.
         measure: asks the models that rules need, and returns what they said.
+        scoring: the settings that the reward model's scores depend on.
 
     Raises:
         UserError: unreadable inputs, wrong settings, or an output folder with other things in it.
@@ -50,7 +52,7 @@ def filter_files(
     """
     inputs, output = [Path(i) for i in inputs], Path(output)
     check_places(inputs, output)
-    quality = QualityFilter(config, benchmarks, reward)
+    quality = QualityFilter(config, benchmarks, reward, scoring)
     malformed: list[Malformed] = []
     records = list(read_records(inputs, malformed))
     judgements = []

@@ -6,7 +6,8 @@ The rules hold what a model said against limits. Asking the model is done before
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..modelfiles import identity
@@ -56,11 +57,12 @@ class RewardFloor(Rule):
 
     floor: float
     model: ModelConfig | None
+    scoring: Mapping[str, Any] = field(default_factory=dict)  # settings of the scoring, as plain JSON values
     name: ClassVar[str] = "reward"
 
     def basis(self) -> dict[str, Any]:
-        """Returns which model scores."""
-        return {"model": model_facts(self.model) if self.model else None}
+        """Returns which model scores, and how."""
+        return {"model": model_facts(self.model) if self.model else None} | dict(self.scoring)
 
     def limits(self) -> dict[str, Any]:
         """Returns the floor."""

@@ -45,6 +45,7 @@ class QualityFilter:
         config: FilterConfig | None = None,
         benchmarks: Sequence[BenchmarkSet] | None = None,
         reward: ModelConfig | None = None,
+        scoring: Mapping[str, Any] | None = None,
     ) -> None:
         """Takes the rules' settings.
 
@@ -52,6 +53,7 @@ class QualityFilter:
             config: the settings.
             benchmarks: items to look for; when None, those that the settings name and this machine has.
             reward: the reward model whose scores `reward_floor` is held against.
+            scoring: the settings that its scores depend on.
 
         Raises:
             UserError: an unknown language, an empty refusal phrase, a tokenizer or a file that is not there.
@@ -75,7 +77,7 @@ class QualityFilter:
             *([Language(config.language, config.language_confidence)] if config.language else []),
             *([Contamination(self.benchmarks, wanted.match)] if checked else []),
             *([Tags(config.tags)] if config.tags.model else []),
-            *([RewardFloor(config.reward_floor, reward)] if config.reward_floor is not None else []),
+            *([RewardFloor(config.reward_floor, reward, scoring or {})] if config.reward_floor is not None else []),
         ]
 
     @property

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..records import Message
+from ..settings import PreferConfig
 
 QUESTION_SHARE = 4  # of a text that is too long, a question that needs it keeps at least one part in four
 FIXED_DATE = "26 Jul 2024"  # the same conversation has the same score tomorrow
@@ -114,6 +115,11 @@ class RewardInput:
         if len(spans) <= tokens:
             return text
         return text[spans[len(spans) - tokens][0] :] if from_left else text[: spans[tokens - 1][1]]
+
+
+def reward_settings(config: PreferConfig) -> dict[str, Any]:
+    """Returns the settings that a reward model's scores depend on, as plain JSON values."""
+    return config.model_dump(mode="json", include={"reward_max_tokens", "reward_input", "reward_label"})
 
 
 def question_text(messages: Sequence[Message]) -> str:

@@ -15,6 +15,7 @@ from ..atomicfiles import write_text
 from ..config import Config, fingerprint
 from ..folder import RunFolder
 from ..modelfiles import identity
+from ..preference.reward_input import reward_settings
 from ..settings import ModelConfig
 from . import prompt_tuning, training
 from .context import Context, Outcome, Stage
@@ -44,7 +45,7 @@ def part(config: Config) -> dict[str, Any]:
     return {
         "evaluate": config.evaluate.model_dump(mode="json"),
         "students": [identity(m) for m in config.models.students],
-        "reward": identity(config.models.reward),
+        "reward": identity(config.models.reward) | reward_settings(config.prefer),
         "engine": config.engine.key_part(),
     }
 
@@ -155,9 +156,7 @@ def _unit(ctx: Context, variant: Variant, benchmark: str) -> str:
 
 
 def _rewarded_unit(ctx: Context, variant: Variant) -> str:
-    settings = ctx.config.prefer
-    how = (settings.reward_max_tokens, settings.reward_input, settings.reward_label)
-    reward = fingerprint(identity(ctx.config.models.reward), *how)
+    reward = fingerprint(identity(ctx.config.models.reward), reward_settings(ctx.config.prefer))
     return f"{_unit(ctx, variant, NEEDS_REWARD)}:rewarded:{reward}"
 
 

@@ -16,6 +16,7 @@ from ..filtering.report import FilterReport
 from ..filtering.verdict import Judgement
 from ..folder import RunFolder
 from ..modelfiles import identity
+from ..preference.reward_input import reward_settings
 from ..recordfiles import export_rows
 from ..records import Record
 from .context import Context, Outcome, Stage
@@ -36,7 +37,7 @@ def part(config: Config) -> dict[str, Any]:
     if chosen.tags.model:
         found["tags_model"] = identity(chosen.tags.model)
     if chosen.reward_floor is not None:
-        found["reward"] = identity(config.models.reward) | {"max_tokens": config.prefer.reward_max_tokens}
+        found["reward"] = identity(config.models.reward) | reward_settings(config.prefer)
     return found
 
 
@@ -85,7 +86,7 @@ def run(ctx: Context) -> Outcome:
 
 def quality_filter(config: Config) -> QualityFilter:
     """Returns the configuration's filter, with the items of its benchmarks."""
-    return QualityFilter(config.filter, benchmark_sets(config), config.models.reward)
+    return QualityFilter(config.filter, benchmark_sets(config), config.models.reward, reward_settings(config.prefer))
 
 
 def benchmark_sets(config: Config) -> list[BenchmarkSet]:

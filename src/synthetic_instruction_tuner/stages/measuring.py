@@ -15,6 +15,7 @@ from ..config import Config, fingerprint
 from ..filtering.quality_filter import Measured
 from ..filtering.verdict import Rule, TextRule
 from ..hardware import Hardware
+from ..preference.reward_input import reward_settings
 from ..progress import Display
 from ..records import Record
 from ..store import Store
@@ -48,7 +49,7 @@ def measure(
     """
     measured = {}
     for rule in rules:
-        extra = config.prefer.reward_max_tokens if rule.name == "reward" else None
+        extra = reward_settings(config.prefer) if rule.name == "reward" else None
         unit = f"filter:measured:{rule.name}:{fingerprint(rule.name, rule.version, rule.basis(), digest, extra)}"
         size = _batch_size(rule, config)
         batches = list(enumerate(records[i : i + size] for i in range(0, len(records), size)))
