@@ -8,14 +8,25 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, DynamicCache
+from transformers import (
+    AutoModelForCausalLM,
+    DynamicCache,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
+)
 
 from random_models import write_model
-from synthetic_instruction_tuner.engines import transformers_engine
+from synthetic_instruction_tuner.engines import decoding, transformers_engine
 from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.engines.decoding import supports_slots
+from synthetic_instruction_tuner.engines.inputs import learned_positions
 from synthetic_instruction_tuner.engines.sampling import draw, uniforms
 from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
+from synthetic_instruction_tuner.errors import RunError
 
 PAD = 0
 
@@ -179,3 +190,57 @@ def test_draws_follow_the_distribution() -> None:
     assert torch.allclose(drawn, probabilities, atol=0.015)
     nucleus = draw(logits, numbers, ones, ones * 0.6).bincount(minlength=6) / count
     assert torch.allclose(nucleus, torch.tensor([0, 0.625, 0.375, 0, 0, 0]), atol=0.015)
+
+
+def _learned(kind: str) -> Any:
+    torch.manual_seed(0)
+    if kind == "gpt2":
+        return GPT2LMHeadModel(GPT2Config(vocab_size=260, n_positions=32, n_embd=16, n_layer=1, n_head=2)).eval()
+    return OPTForCausalLM(
+        OPTConfig(
+            vocab_size=260, max_position_embeddings=32, hidden_size=16, word_embed_proj_dim=16, ffn_dim=16,
+            num_hidden_layers=1, num_attention_heads=2,
+        )
+    ).eval()  # fmt: skip
+
+
+@pytest.mark.parametrize("every", [1, 4])
+@pytest.mark.parametrize("kind", ["gpt2", "opt"])
+@pytest.mark.parametrize("slots", [True, False])
+def test_texts_end_where_learned_positions_do(
+    kind: str, slots: bool, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transformers_engine, "supports_slots", lambda *_: slots)
+    monkeypatch.setitem(decoding._CHECK_EVERY, "cpu", every)
+    learned = _learned(kind)
+    prompts, most = [(1, 2, 3), (5,) * 31, (5,) * 32, (1, 2, 3), (4,) * 50], [40, 40, 40, 5, 5]
+    asked = [Request(p, 7, k, (), 1.0) for p, k in zip(prompts, most, strict=True)]
+    got = engine(learned).generate(asked)
+    assert [len(c.token_ids) for c in got] == [29, 1, 0, 5, 0]
+    assert [c.finish_reason for c in got] == ["length", "length", "error", "length", "error"]
+    assert "prompt and answer together may have 32" in got[2].error
+    assert got[0].token_ids[:5] == got[3].token_ids
+    short = engine(learned, soft_prompt=torch.zeros(8, 16)).generate(asked[:1])
+    assert [len(c.token_ids) for c in short] == [21]
+
+
+def test_computed_positions_have_no_end(model: Any) -> None:
+    assert learned_positions(model) is None
+
+
+@pytest.mark.parametrize("slots", [True, False])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize(("dtype", "fix"), [("float32", "files again"), ("bfloat16", "engine.dtype=float32")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_no_numbers_end_the_run(
+    value: float, dtype: str, fix: str, temperature: float, slots: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transformers_engine, "supports_slots", lambda *_: slots)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    broken = LlamaForCausalLM(LlamaConfig(vocab_size=64, **sizes)).to(getattr(torch, dtype)).eval()
+    broken.lm_head.weight.data[:] = value
+    with pytest.raises(RunError, match="NaN or infinite") as caught:
+        engine(broken).generate([Request((1, 2, 3), 1, 4, (), temperature)])
+    assert dtype in caught.value.cause and fix in caught.value.fix
+    row = torch.full((1, 64), value)
+    assert 0 <= int(draw(row, torch.tensor([0.5]), torch.tensor([1.0]), None)) < 64

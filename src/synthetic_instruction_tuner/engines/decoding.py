@@ -12,8 +12,8 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.head import picked_positions
-from synthetic_instruction_tuner.engines.inputs import padded_inputs
-from synthetic_instruction_tuner.engines.sampling import draw, uniforms
+from synthetic_instruction_tuner.engines.inputs import learned_positions, padded_inputs
+from synthetic_instruction_tuner.engines.sampling import draw, require_finite, uniforms
 from synthetic_instruction_tuner.engines.slot_cache import SlotCache
 
 _PREFILL_TOKENS = {"cpu": 8192, "cuda": 32768}
@@ -30,6 +30,7 @@ class SlotDecoder:
         self._batch_size, self._every = batch_size, _CHECK_EVERY[device]
         self._extra = 0 if soft_prompt is None else len(soft_prompt)
         self._mask = _MaskMaker(model)
+        self._positions = learned_positions(model)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def run(self, requests: Sequence[tuple[int, Request]]) -> Iterator[dict[int, Completion]]:
@@ -41,8 +42,12 @@ class SlotDecoder:
             # A prefill costs a whole pass, so wait until it serves several rows.
             if queue and (not rows.count or free >= min(max(1, self._batch_size // 8), len(queue))):
                 self._admit([queue.popleft() for _ in range(min(free, len(queue)))], rows, cache)
-            tokens = torch.stack([self._step(rows, cache) for _ in range(self._every)])
-            finished = rows.harvest(tokens.cpu().numpy())
+            tokens = []
+            for _ in range(self._every):
+                logits = self._step(rows, cache)
+                tokens.append(rows.advance(logits))
+            require_finite(logits, self._model.dtype)  # what has gone wrong once stays in the row's cache
+            finished = rows.harvest(torch.stack(tokens).cpu().numpy())
             if finished:
                 rows.drop(finished, cache)
                 yield finished
@@ -77,18 +82,20 @@ class SlotDecoder:
         return cache
 
     def _step(self, rows: _Rows, cache: SlotCache) -> torch.Tensor:
-        """Feeds each row's last token and returns the next ones, [rows]."""
+        """Feeds each row's last token and returns the logits of the next ones, [rows, vocabulary]."""
         n = rows.count
         positions, length = rows.positions[:n], rows.longest() + 1
         cache.step(positions, rows.index[:n], length)
-        logits = self._model(
+        # A finished row goes on until the tokens are looked at, and must not leave the table of learned positions.
+        places = positions if self._positions is None else positions.clamp(max=self._positions - 1)
+        logits: torch.Tensor = self._model(
             input_ids=rows.tokens[:n, None],
             attention_mask=self._mask(positions, length),
-            position_ids=positions[:, None],
+            position_ids=places[:, None],
             past_key_values=cache,
             use_cache=True,
         ).logits[:, -1]
-        return rows.advance(logits)
+        return logits
 
 
 class _Rows:

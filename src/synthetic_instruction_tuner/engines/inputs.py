@@ -1,4 +1,4 @@
-"""Puts token ids of different lengths, and a soft prompt in front of them, into one rectangular model input."""
+"""What goes into a model: token ids of different lengths, a soft prompt in front of them, and how many of both fit."""
 
 from __future__ import annotations
 
@@ -24,3 +24,14 @@ def padded_inputs(
     if not width:
         return {"inputs_embeds": front}
     return {"inputs_embeds": torch.cat([front, model.get_input_embeddings()(ids).to(front.dtype)], dim=1)}
+
+
+def learned_positions(model: Any) -> int | None:
+    """Returns how many positions the model has learned (GPT-2, OPT), or None where it computes them for any length.
+
+    Beyond that number its table of positions has no row. It is told by its size: OPT's has two rows more.
+    """
+    count: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    words = model.get_input_embeddings()
+    tables = [m.num_embeddings for m in model.modules() if isinstance(m, torch.nn.Embedding) and m is not words]
+    return count if count and any(count <= rows <= count + 2 for rows in tables) else None

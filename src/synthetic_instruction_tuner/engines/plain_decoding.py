@@ -15,7 +15,7 @@ from transformers.cache_utils import DynamicCache
 
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.inputs import padded_inputs
-from synthetic_instruction_tuner.engines.sampling import draw, uniforms
+from synthetic_instruction_tuner.engines.sampling import draw, require_finite, uniforms
 
 
 class PlainDecoder:
@@ -52,6 +52,7 @@ class PlainDecoder:
         reasons: list[Any] = [None] * len(requests)
         for step in range(most):
             logits = self._model(**inputs, past_key_values=cache, use_cache=True).logits[:, -1]
+            require_finite(logits, self._model.dtype)
             tokens = draw(logits, numbers[:, step], temperature, cuts)
             _take(tokens.cpu().numpy(), requests, written, reasons)
             if all(reasons):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from synthetic_instruction_tuner.errors import RunError
+
 _GOLDEN, _MIX_1, _MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
@@ -49,7 +51,28 @@ def draw(
     cumulative = weights.cumsum(dim=-1)
     target = uniform.unsqueeze(1) * cumulative[:, -1:]
     sampled = torch.searchsorted(cumulative, target).squeeze(1)  # the first token whose cumulative weight reaches it
+    sampled.clamp_(max=logits.shape[-1] - 1)  # no weight of a row reaches it where logits are NaN
     return torch.where(greedy, logits.argmax(dim=-1), sampled)
+
+
+def require_finite(logits: torch.Tensor, dtype: torch.dtype) -> None:
+    """Stops where logits have overflowed, which makes the GPU wait for the host: not for every token.
+
+    Args:
+        logits: [rows, vocabulary].
+        dtype: the type of the model's weights.
+
+    Raises:
+        RunError: a row's highest logit is NaN or infinite.
+    """
+    if bool(logits.amax(dim=-1).isfinite().all()):
+        return
+    name = str(dtype).removeprefix("torch.")
+    raise RunError(
+        "The model's logits are NaN or infinite.",
+        f"its weights are {name}" + (", whose numbers overflow" if dtype != torch.float32 else "; they may be damaged"),
+        "Set engine.dtype=float32." if dtype != torch.float32 else "Get the model's files again, or use another model.",
+    )
 
 
 def _nucleus(weights: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:

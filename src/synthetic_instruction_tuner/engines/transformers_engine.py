@@ -8,6 +8,7 @@ come from its own seed, its positions from its own length.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ import torch
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request
 from synthetic_instruction_tuner.engines.decoding import SlotDecoder, supports_slots
 from synthetic_instruction_tuner.engines.faults import split_faults
+from synthetic_instruction_tuner.engines.inputs import learned_positions
 from synthetic_instruction_tuner.engines.plain_decoding import PlainDecoder
 from synthetic_instruction_tuner.engines.scoring import ScoredRow, can_share, rows_of, score_rows
 from synthetic_instruction_tuner.errors import RunError
@@ -50,9 +52,22 @@ class TransformersEngine:
         return Capabilities(seeded=True, batch_free=whole, exact_stops=True, scores=True)
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
-        """Returns one completion per request, in order."""
-        vocabulary = self._model.get_input_embeddings().num_embeddings
-        _, results = split_faults(requests, vocabulary, soft_prompt=self._soft_prompt is not None)
+        """Returns one completion per request, in order.
+
+        A text ends for the reason ``length`` where the model's learned positions do; a prompt that fills them is an
+        error of its own.
+
+        Raises:
+            RunError: the model's logits are not finite, or the GPU's memory does not hold a single sequence.
+        """
+        vocabulary, longest = self._model.get_input_embeddings().num_embeddings, self._longest()
+        _, results = split_faults(requests, vocabulary, longest=longest, soft_prompt=self._soft_prompt is not None)
+        if longest is not None:
+            room = [max(1, longest - len(request.prompt_ids)) for request in requests]
+            requests = [
+                replace(request, max_new_tokens=min(request.max_new_tokens, most))
+                for request, most in zip(requests, room, strict=True)
+            ]
         if results and done is not None:
             done(len(results))
         while len(results) < len(requests):
@@ -95,6 +110,11 @@ class TransformersEngine:
             results.update(finished)
             if done is not None and finished:
                 done(len(finished))
+
+    def _longest(self) -> int | None:
+        """Returns how many tokens of prompt and answer the model has positions for, None where for any number."""
+        positions = learned_positions(self._model)
+        return None if positions is None else positions - (0 if self._soft_prompt is None else len(self._soft_prompt))
 
     def _halve(self, error: torch.OutOfMemoryError) -> None:
         if self.batch_size == 1:
