@@ -194,6 +194,31 @@ def test_files_that_are_not_there(sit: Sit) -> None:
     assert Path("full/thesis.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ((), 5),
+        (("--limit", "3"), 3),
+        (("--limit", "5000"), 5),
+        (("--set", "limit=3"), 3),
+        (("--set", "filter.keep=2"), 2),
+        (("--set", "filter={keep: 2, min_words: 1}"), 2),
+        (("--set", "filter.keep=2", "--limit", "1"), 1),
+        (("--set", "filter.keep=null"), 5),
+        (("--config", "two.yaml"), 2),
+        (("--config", "none.yaml"), 5),
+    ],
+)
+def test_as_many_of_the_users_rows_are_kept_as_asked_for(sit: Sit, options: tuple[str, ...], kept: int) -> None:
+    Path("two.yaml").write_text("filter: {keep: 2}\n")
+    Path("none.yaml").write_text("filter:\n# keep: 2\n")
+    rows = [{"instruction": f"Say {word} for me, please", "response": "Here it is."} for word in "abcde"]
+    Path("mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rules = ("--set", "filter.min_words=1", "--set", "filter.similarity=1")
+    assert sit("filter", "mine.jsonl", "-o", "out", "--quiet", *options, *rules)[0] == 0
+    assert len(Path("out/kept.jsonl").read_text().splitlines()) == kept
+
+
 def test_wrong_files_are_told_before_anything_is_downloaded(sit: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 

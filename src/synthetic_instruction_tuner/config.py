@@ -114,6 +114,14 @@ def load_config(
     return parse_config(data).limited()
 
 
+def user_settings(file: Path | None, overrides: Iterable[str]) -> dict[str, Any]:
+    """Returns the values that the user's own layers set, as nested keys, without those of a profile."""
+    data = read_yaml(file) if file else {}
+    for text in overrides:
+        _override(data, text)
+    return data
+
+
 def parse_config(data: Mapping[str, Any]) -> Config:
     """Returns the configuration that plain values describe; used for files, overrides and a run's config.json."""
     try:

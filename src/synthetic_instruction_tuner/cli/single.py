@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..config import read_yaml
+from ..config import user_settings
 from ..errors import UserError
 from .options import ConfigFile, Json, Limit, Profile, Quiet, RunDir, Set, configuration, existing_run, run_folder
 from .run import execute
@@ -64,20 +64,14 @@ def filter_(
         raise UserError("Where should the results go?", "Files were given without --output.", "Add for example: -o out")
     from .filter_files import filter_own_files
 
-    if not _sets_keep(config, set_):
-        resolved = resolved.model_copy(update={"filter": resolved.filter.model_copy(update={"keep": None})})
+    if "keep" not in (user_settings(config, set_ or ()).get("filter") or {}):  # the profile's is meant for its own data
+        own = resolved.filter.model_copy(update={"keep": resolved.limit})
+        resolved = resolved.model_copy(update={"filter": own})
     report = filter_own_files(resolved, files, output, quiet=quiet or as_json)
     if as_json:
         typer.echo(report.to_json(), nl=False)
     else:
         typer.echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, filter_report.md")
-
-
-def _sets_keep(config: Path | None, overrides: list[str] | None) -> bool:
-    """Whether the user asked for a number of records: the profile's number is meant for its own data."""
-    if any(text.partition("=")[0].strip() == "filter.keep" for text in overrides or ()):
-        return True
-    return config is not None and "keep" in (read_yaml(config).get("filter") or {})
 
 
 def prefer(
