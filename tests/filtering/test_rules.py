@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared_data import shared
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.filtering.language import Language
+from synthetic_instruction_tuner.filtering.language import Language, languages_named
 from synthetic_instruction_tuner.filtering.length import NotEmpty, ResponseLength, TokenLength
 from synthetic_instruction_tuner.filtering.refusal import Refusal
 from synthetic_instruction_tuner.filtering.repetition import (
@@ -219,6 +219,32 @@ def english() -> Language:
 def test_only_what_is_surely_another_language_goes(english: Language, text: str, passed: bool) -> None:
     verdict = english.judge(Record("r", text, text))
     assert verdict.passed == passed, verdict
+
+
+FRENCH = "Le comité se réunira demain matin pour discuter du budget de la ville et des écoles."
+
+
+@pytest.mark.parametrize(
+    ("instruction", "response", "passed"),
+    [
+        ("Translate this into French: The committee will meet tomorrow to discuss the budget.", FRENCH, True),
+        ("How would you say in french that the committee meets tomorrow morning?", FRENCH, True),
+        ("Write a short poem in Spanish about the sea.", "El mar es azul y profundo, canta con voz de cristal.", True),
+        ("What does the committee of the city do tomorrow morning?", FRENCH, False),  # nobody asked for it
+        ("Write an English sentence about the committee of the city.", FRENCH, False),
+        ("Que fait le comité de la ville demain? Traduis en German.", FRENCH, False),
+        ("Was macht der Ausschuss der Stadt morgen früh?", "Er trifft sich, um über den Haushalt zu reden.", False),
+    ],
+)
+def test_who_asks_for_another_language_may_get_it(
+    english: Language, instruction: str, response: str, passed: bool
+) -> None:
+    assert english.judge(Record("r", instruction, response)).passed is passed
+
+
+def test_languages_that_are_named() -> None:
+    named = languages_named("Translating GERMAN and French, not Thailand; translate. Polish?")
+    assert named == ["de", "fr", "pl", "translation"] and languages_named("translator, Frenchman") == []
 
 
 def test_fenced_code_is_left_out(english: Language) -> None:
