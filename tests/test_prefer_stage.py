@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from synthetic_instruction_tuner.config import Config, load_config
+from synthetic_instruction_tuner.engines.base import Completion
+from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.folder import RunFolder
 from synthetic_instruction_tuner.hardware import detect
@@ -140,6 +142,34 @@ def test_several_samples_of_each_model(start: Path) -> None:
     rows = pairs(start)
     assert any(row["chosen_model"] == row["rejected_model"] for row in rows), "samples of one model meet too"
     assert all(row["chosen_score"] > row["rejected_score"] and row["student"] is None for row in rows)
+
+
+def test_an_answer_that_the_engine_gave_up_is_no_models_answer(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate, failed = TransformersEngine.generate, 0
+
+    def gives_up(engine: TransformersEngine, requests: Any, done: Any = None) -> list[Completion]:
+        nonlocal failed
+        refused = [request.seed % 5 == 0 for request in requests]
+        failed += sum(refused)
+        written = generate(engine, requests, done)
+        return [Completion((), "error", "too long") if no else c for no, c in zip(refused, written, strict=True)]
+
+    monkeypatch.setattr(TransformersEngine, "generate", gives_up)
+    run(start, config("prefer.samples=3"))
+    found = report(start)
+    whole = 2 * 3 * (found["pairs"] + found["refused"])
+    assert failed and sum(model["answers"] for model in found["models"].values()) == whole - failed
+    with closing(Store.open(start / "run.sqlite", readonly=True)) as store:
+        state = store.stage("prefer")
+        assert state and f"the engine gave {failed} answers up: too long ({failed})" in state.note
+
+
+def test_where_all_answers_failed_the_reason_is_said(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = [Completion((), "error", "no credit")]
+    monkeypatch.setattr(TransformersEngine, "generate", lambda self, requests, done=None: failing * len(requests))
+    with pytest.raises(RunError) as caught:
+        run(start, config())
+    assert "answers up: no credit" in caught.value.cause
 
 
 def test_rounds_go_on_until_there_are_enough_pairs(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:

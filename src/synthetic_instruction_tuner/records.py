@@ -79,6 +79,7 @@ class Answer:
         truncated: whether it hit the token limit instead of ending its turn.
         score: the reward model's logit or the judge's score; higher is better; None before scoring.
         sample: which of the model's answers to the record it is, from 0.
+        error: why the engine gave the request up; it is then no answer of the model. Empty otherwise.
     """
 
     record_id: str
@@ -87,6 +88,7 @@ class Answer:
     truncated: bool = False
     score: float | None = None
     sample: int = 0
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,14 @@ def test_a_cut_off_answer_is_marked() -> None:
     assert made[0].truncated
 
 
+def test_an_answer_that_the_engine_gave_up_says_why() -> None:
+    refusing = SimpleNamespace(generate=lambda requests, done: [Completion((), "error", "status 400")])
+    (answer,) = builder().answer([RECORD], "m", TEMPLATE, refusing)  # type: ignore[arg-type]
+    assert answer.error == "status 400" and not answer.truncated
+    (written,) = builder().answer([RECORD], "m", TEMPLATE, EchoEngine())  # type: ignore[arg-type]
+    assert written.error == ""
+
+
 def test_scores_go_to_their_answers() -> None:
     records = [Record("a", "qa"), Record("b", "qb")]
     fake = SimpleNamespace(score=lambda items, done=None: [float(len(m[-1].content + text)) for m, text in items])

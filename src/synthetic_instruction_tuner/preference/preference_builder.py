@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..engines.base import Done, Engine, Request
+from ..engines.base import Completion, Done, Engine, Request
 from ..records import Answer, PreferencePair, Record
 from ..settings import PreferConfig
 from .guards import NoChoice, Reason, choose, score_of
@@ -64,7 +64,10 @@ class PreferenceBuilder:
         engine: Engine,
         done: Done | None = None,
     ) -> list[Answer]:
-        """Returns one model's answers to the records, not yet scored: in order, all samples of a record together."""
+        """Returns one model's answers to the records, not yet scored: in order, all samples of a record together.
+
+        One that the engine gave up has no text, and says why in `error`.
+        """
         sampling = self.config.sampling
         asked = [(record, sample) for record in records for sample in range(self.config.samples)]
         prompts = {record.id: tuple(template.prompt_ids(record.prompt_messages())) for record in records}
@@ -86,6 +89,7 @@ class PreferenceBuilder:
                 text=template.decode(completion.token_ids),
                 truncated=completion.finish_reason == "length",
                 sample=sample,
+                error=_error(completion),
             )
             for (record, sample), completion in zip(asked, engine.generate(requests, done), strict=True)
         ]
@@ -166,6 +170,10 @@ class PreferenceBuilder:
             return set()
         allowed = math.ceil(share * (chosen.total() + 1) - 1e-9)
         return {model for model, count in chosen.items() if count + 1 > allowed}
+
+
+def _error(completion: Completion) -> str:
+    return (completion.error or "no reason is known") if completion.finish_reason == "error" else ""
 
 
 def request_seed(seed: int, model_name: str, record_id: str, sample: int = 0) -> int:

@@ -26,6 +26,7 @@ from ..records import Record
 from ..store import Row
 from . import filter as filtering
 from .context import Context, Outcome, Stage
+from .given_up import given_up, most_frequent
 
 if TYPE_CHECKING:
     from ..data_generation.magpie_generator import Examine, MagpieGenerator
@@ -197,7 +198,7 @@ def _require_served(records: Sequence[Record]) -> None:
     if all(reasons):
         raise RunError(
             f"The engine gave all of {len(records)} requests up.",
-            _counted(Counter(why for those in reasons for why in those)),
+            most_frequent(Counter(why for those in reasons for why in those)),
             "Change the settings or the server accordingly, then run the same command again: it goes on from here.",
         )
 
@@ -209,15 +210,7 @@ def _shortcomings(rows: Iterable[Row]) -> list[str]:
         failed = failures(row["provenance"])
         reasons.update(failed)
         empty += not failed and not (row["instruction"] and row["response"])
-    given_up = f"the engine gave {reasons.total()} requests up: {_counted(reasons)}" if reasons else ""
-    return [note for note in (f"{empty} empty" if empty else "", given_up) if note]
-
-
-def _counted(reasons: Counter[str], shown: int = 3) -> str:
-    """Returns the most frequent reasons with their counts."""
-    most = [f"{why} ({count})" for why, count in reasons.most_common(shown)]
-    more = len(reasons) - len(most)
-    return ", ".join(most + ([f"{more} other reasons"] if more else []))
+    return [note for note in (f"{empty} empty" if empty else "", given_up(reasons, "requests")) if note]
 
 
 def _donors(ctx: Context) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from ..recordfiles import export_rows
 from ..records import PreferencePair, Record
 from .context import Context, Outcome, Stage
 from .data_card import write_data_card
+from .given_up import given_up
 from .prefer_answers import Answered, Group, groups, scored
 
 if TYPE_CHECKING:
@@ -68,10 +69,13 @@ def run(ctx: Context) -> Outcome:
     builder, tally = PreferenceBuilder(settings, ctx.config.seed), Tally(ctx.config.report.samples)
     judged = JudgeTally(settings.judge) if settings.scorer == "judge" else None
     passed_over: Counter[Any] = Counter()
+    failed: Counter[str] = Counter()
     covered = 0
     ctx.store.drop_unit(ctx.unit())
     for group in groups(ctx.config, ctx.folder):
-        covered += _build(ctx, builder, group, tally, judged)
+        progress = _build(ctx, builder, group, tally, judged)
+        covered += progress.covered
+        failed += progress.failed
         passed_over += builder.passed_over
     report = PreferenceReport.from_tally(tally, settings, passed_over, judged.to_json() if judged else None)
     report.write(ctx.folder.preference_report)
@@ -79,24 +83,28 @@ def run(ctx: Context) -> Outcome:
     ctx.require_rows(
         tally.pairs,
         "preference pairs",
-        report.main_refusal(),
+        "; ".join(filter(None, (report.main_refusal(), given_up(failed, "answers")))),
         "Use models that differ more, more samples, or looser guards, such as prefer.min_margin.",
     )
     export_rows(ctx.store.rows(ctx.unit()), ctx.folder.pairs)
     write_data_card(ctx)
-    return Outcome(ctx.store.unit_digest(ctx.unit()), covered, tally.pairs, _note(report.pairs, report.refused))
+    note = "; ".join(filter(None, (_note(report.pairs, report.refused), given_up(failed, "answers"))))
+    return Outcome(ctx.store.unit_digest(ctx.unit()), covered, tally.pairs, note)
 
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a group is: pairs built, records answered."""
+    """How far a group is: pairs built, records answered, and why the engine gave answers up."""
 
     pairs: int = 0
     covered: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
 
 
-def _build(ctx: Context, builder: PreferenceBuilder, group: Group, tally: Tally, judged: JudgeTally | None) -> int:
-    """Builds and commits one group's pairs; returns how many records were answered."""
+def _build(
+    ctx: Context, builder: PreferenceBuilder, group: Group, tally: Tally, judged: JudgeTally | None
+) -> _Progress:
+    """Builds and commits one group's pairs; returns how far it came."""
     progress, first = _Progress(), tally.pairs
     answered = _rounds(ctx, builder, group, progress, tally, judged)
     portion: list[dict[str, Any]] = []
@@ -114,7 +122,7 @@ def _build(ctx: Context, builder: PreferenceBuilder, group: Group, tally: Tally,
         pass
     if portion:
         ctx.commit(ctx.unit(), next(batches), portion)
-    return progress.covered
+    return progress
 
 
 def _rounds(
@@ -134,9 +142,11 @@ def _rounds(
         if not chosen:
             return
         for record, answers in scored(ctx, builder, group, number, chosen, judged):
-            tally.add_answers(answers)
+            written = [answer for answer in answers if not answer.error]  # the others are no model's
+            progress.failed.update(answer.error for answer in answers if answer.error)
+            tally.add_answers(written)
             progress.covered += 1
-            yield record, answers
+            yield record, written
         missing = wanted - progress.pairs
         if missing <= 0:
             return

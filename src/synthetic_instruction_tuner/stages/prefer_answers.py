@@ -167,10 +167,11 @@ def _with_verdicts(
 
 
 def _as_row(answer: Answer) -> dict[str, Any]:
-    return {
+    row = {
         "record_id": answer.record_id,
         "model": answer.model,
         "text": answer.text,
         "truncated": answer.truncated,
         "sample": answer.sample,
     }
+    return row | ({"error": answer.error} if answer.error else {})
