@@ -255,3 +255,7 @@ def test_the_card_names_the_models_that_were_used() -> None:
     changes = ["prefer.on_policy=sft", "prefer.samples=2", "prefer.scorer=judge", "models.judge=nano:generator"]
     roles = [role for role, _ in used_models(load_config(overrides=changes))]
     assert roles == ["generator", *["student"] * 3, "judge"]
+    changes += ["filter.reward_floor=0", "filter.tags.model=nano:responder-qwen2"]
+    found = used_models(load_config(overrides=changes))
+    assert [role for role, _ in found] == ["generator", "tagging model", *["student"] * 3, "judge", "reward model"]
+    assert found[1][1].path == "nano:responder-qwen2" and found[-1][1].path == "nano:reward"

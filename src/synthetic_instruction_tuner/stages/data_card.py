@@ -48,13 +48,15 @@ def write_data_card(ctx: Context) -> None:
 
 
 def used_models(config: Config) -> list[tuple[str, ModelConfig]]:
-    """Returns the models that wrote the data or chose among them, with their roles."""
-    models = config.models
+    """Returns the models that wrote the data, tagged them or chose among them, with their roles."""
+    models, rules = config.models, config.filter
     own = config.prefer.on_policy != "off"
     judged = config.prefer.scorer == "judge" and models.judge is not None
     found: list[tuple[str, Any]] = [("generator", models.generator)]
+    found += [("tagging model", rules.tags.model)] if rules.tags.model else []
     found += [("student", m) for m in models.students] if own else [("responder", m) for m in models.responders]
-    return [*found, ("judge", models.judge) if judged else ("reward model", models.reward)]
+    found += [("judge", models.judge)] if judged else []
+    return found + ([("reward model", models.reward)] if not judged or rules.reward_floor is not None else [])
 
 
 def _unit(ctx: Context, stage: str) -> str:
