@@ -74,7 +74,9 @@ def test_what_cannot_be_tried_is_said(sit: Sit, random_qwen2: Path, tmp_path: Pa
 def test_too_few_probes_are_not_judged(sit: Sit) -> None:
     few = ("nano:generator", "--probes", 4, "--set", "generate.instruction.max_new_tokens=1")
     code, out, _ = sit("doctor", *few)
-    assert code == 1 and "Too few probes to judge by: 8 are needed" in out and "Usable" not in out
+    assert (
+        code == 1 and "Too few probes to judge by: 0 of 4 are usable, and 8 are needed." in out and "Usable" not in out
+    )
     code, out, _ = sit("doctor", *few, "--json")
     assert code == 1 and not json.loads(out)["ready"]
 

@@ -154,7 +154,8 @@ def _print(findings: Findings) -> None:
     console.print(shares)
     refusal = health.refusal(findings.least)
     if not health.judged:
-        console.print(f"\nToo few probes to judge by: {ENOUGH_PROBES} are needed. {health.usable} of them are usable.")
+        found = f"{health.usable} of {health.probes} are usable, and {ENOUGH_PROBES} are needed"
+        console.print(f"\nToo few probes to judge by: {found}.")
     elif refusal is None:
         console.print(f"\nUsable as a generator: {health.share:.0%} are usable, a run asks for {findings.least:.0%}.")
     else:
