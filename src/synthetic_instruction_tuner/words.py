@@ -21,10 +21,22 @@ def _marks() -> str:
 
 
 MARKS = _marks()
-_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # Japanese and Chinese: each character counts as a word
-WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:[{MARKS}][^\W{_UNSPACED}]*)*")
+UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # Japanese and Chinese: each character counts as a word
+WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+(?:[{MARKS}][^\W{UNSPACED}]*)*")
+
+PART = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+AROUND = ".,;:!?…。、\"'“”‘«»「」『』()[]{}*_`"  # marks around a word; within one, as in 3.5 or a*b, they may matter
 
 
 def words_of(text: str) -> tuple[str, ...]:
     """Returns a text's words without their form: in compatibility composition, case-folded, without punctuation."""
     return tuple(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+
+
+def parts_of(text: str) -> list[str]:
+    """Returns what stands between white space, case-folded, without punctuation around it.
+
+    Other than `words_of`, it keeps what tells numbers and formulas apart: -4 from 4, 3.5 from 3,5 and a*b from a+b.
+    """
+    found = PART.findall(unicodedata.normalize("NFKC", text).casefold().replace("’", "'"))
+    return [bare for part in found if (bare := part.strip(AROUND))]

@@ -51,6 +51,46 @@ def test_nearly_the_same_answer_is_refused_or_passed_over() -> None:
     assert isinstance(reordered, NoChoice) and reordered.reason == "near_identical"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("It is 4.", "It is 4!"),
+        ("The cat, sat.", "the cat sat"),
+        ("这是一个很好的答案。我同意。", "这是一个很好的答案！我同意"),
+        ("**Yes**, I don't.", "Yes: I don’t"),
+        ("...", "!"),
+    ],
+)
+def test_answers_that_differ_in_punctuation_alone_are_near_identical(first: str, second: str) -> None:
+    assert similarity(first, second) == similarity(second, first) == length_ratio(first, second) == 1.0
+    refused = made((first, 2.0), (second, 1.0), max_similarity=1.0)
+    assert isinstance(refused, NoChoice) and refused.reason == "near_identical"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("It is 4.", "It is -4."),
+        ("3.5", "35"),
+        ("3.5", "3,5"),
+        ("4", "5"),
+        ("a * b", "a + b"),
+        ("x=y*2", "x=y+2"),
+        ("5%", "5"),
+        ("C#", "C"),
+        ("👍", "👎"),
+        ("今天的天气很好", "明天的天气不好"),
+        ("दिन", "दान"),
+    ],
+)
+def test_short_answers_that_say_something_else_make_a_pair(first: str, second: str) -> None:
+    assert isinstance(made((first, 2.0), (second, 1.0)), Choice)
+
+
+def test_the_length_of_unspaced_text_is_its_characters() -> None:
+    assert length_ratio("今天的天气很好。", "很好") == 3.5
+
+
 def test_length_matched_pairs() -> None:
     assert [length_ratio(*texts) for texts in (("a b", "a"), ("a", "a b c"), ("", ""), ("", "a"))] == [
         2,

@@ -16,6 +16,7 @@ from typing import Literal
 
 from ..records import Answer
 from ..settings import PreferConfig
+from ..words import parts_of
 
 Reason = Literal[
     "too_few_answers",
@@ -88,14 +89,17 @@ def score_of(answer: Answer) -> float:
 
 
 def similarity(first: str, second: str) -> float:
-    """Returns the Jaccard similarity of the texts' sets of words, case folded; 1.0 when neither has a word."""
-    a, b = set(first.casefold().split()), set(second.casefold().split())
+    """Returns the Jaccard similarity of the texts' sets of words; 1.0 when neither has a word.
+
+    Case and the punctuation around words do not count. Of Chinese and Japanese each character is a word.
+    """
+    a, b = set(parts_of(first)), set(parts_of(second))
     return len(a & b) / len(a | b) if a | b else 1.0
 
 
 def length_ratio(first: str, second: str) -> float:
     """Returns how many times the words of the shorter text the longer one has; infinite when only one has none."""
-    short, long = sorted((len(first.split()), len(second.split())))
+    short, long = sorted((len(parts_of(first)), len(parts_of(second))))
     return 1.0 if long == 0 else math.inf if short == 0 else long / short
 
 
