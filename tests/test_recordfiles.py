@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.atomicfiles import write_text
 from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.filtering.dedup import dedup_files
 from synthetic_instruction_tuner.recordfiles import Malformed, read_records, write_json, write_jsonl, write_parquet
 from synthetic_instruction_tuner.records import Message, Record
 
@@ -185,6 +186,34 @@ def test_every_list_of_rows_in_an_object_is_read(tmp_path: Path) -> None:
     file.write_text(json.dumps({"version": 1, "languages": ["en"]} | splits))
     records, malformed = read(file)
     assert [r.instruction for r in records] == ["train", "extra", "test"] and not malformed
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_json_does_not_know_become_null(tmp_path: Path, number: float) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = {
+        "instruction": ["one thing", "another"],
+        "response": ["a", "b"],
+        "score": [number, 1.0],
+        "list": [[number]] * 2,
+    }
+    source = tmp_path / "mine.parquet"
+    pq.write_table(pa.table(rows), source)
+    records, _ = read(source)
+    assert [r.provenance["fields"]["score"] for r in records] == [None, 1.0]
+    dedup_files([source], tmp_path / "out")
+    write_jsonl(tmp_path / "a.jsonl", [{"score": number, "text": "\ud800 é"}])
+
+    def strict(file: Path) -> list[Any]:
+        return [json.loads(line, parse_constant=pytest.fail) for line in file.read_text().splitlines()]
+
+    assert [(row["score"], row["list"]) for row in strict(tmp_path / "out" / "kept.jsonl")] == [
+        (None, [None]),
+        (1.0, [None]),
+    ]
+    assert strict(tmp_path / "a.jsonl") == [{"score": None, "text": "\ud800 é"}]
 
 
 def test_a_damaged_gzip_file_is_the_users_mistake(tmp_path: Path) -> None:

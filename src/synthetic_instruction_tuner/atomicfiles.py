@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -97,8 +98,29 @@ def _plain(row: Row) -> dict[str, Any]:
 
 
 def _line(row: Row) -> bytes:
-    data = _plain(row)
+    return json_bytes(_plain(row))
+
+
+def json_bytes(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
+    """Returns a value as JSON in UTF-8.
+
+    NaN and the infinities, which Parquet files may hold and JSON cannot, become null; a lone surrogate, which UTF-8
+    cannot hold, becomes its escape.
+
+    Args:
+        value: the value.
+        default: what stands for a value of another type than JSON's; see `json.dumps`.
+    """
     try:
-        return json.dumps(data, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # a lone surrogate: its escape is valid JSON, its bytes are not valid UTF-8
-        return json.dumps(data).encode()
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=default)
+    except ValueError:
+        text = json.dumps(_without_nan(value), ensure_ascii=False, default=default)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

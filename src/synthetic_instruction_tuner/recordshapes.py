@@ -216,8 +216,9 @@ def _provenance(row: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _plain(value: object) -> Any:
-    """The value as JSON can hold it: dates and bytes as text."""
-    return json.loads(json.dumps(value, default=str, ensure_ascii=False, skipkeys=True))
+    """The value as JSON can hold it: dates and bytes as text, null for NaN."""
+    text = json.dumps(value, default=str, ensure_ascii=False, skipkeys=True)
+    return json.loads(text, parse_constant=lambda _: None)
 
 
 def _kind(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -28,6 +29,20 @@ def judged(response: str, **provenance: Any) -> bool:
 def test_a_finish_reason_decides(where: str, reason: str, passed: bool) -> None:
     assert judged("All of it.", **{where: reason}) is passed
     assert judged("All of it.", fields={where: reason}) is (passed or where.endswith("_finish"))
+
+
+def test_a_long_code_block_is_closed_where_it_ends() -> None:
+    code = "```python\n" + "\n".join(f"def function_{i}(value):\n    return value * {i}" for i in range(600)) + "\n```"
+    assert len(code) > 20_000
+    assert how_cut(code) is None and how_cut(f"Here it is.\n{code}\n\nIt has many functions.") is None
+    assert how_cut(code.removesuffix("```")) == how_cut(code + "\n" + code[:-4]) == "ends within a code fence"
+
+
+@pytest.mark.parametrize("text", ["\n" * 10**6, " " * 10**6, "```\n" * 250_000, "\n \n" * 300_000])
+def test_a_megabyte_takes_no_time(text: str) -> None:
+    start = time.process_time()
+    how_cut(text + "x")
+    assert time.process_time() - start < 2
 
 
 def test_a_text_that_is_known_to_be_whole_ends_as_it_likes() -> None:

@@ -20,7 +20,7 @@ FEWEST_WORDS = 15  # shorter responses end as they like
 LONG_WORDS = 50  # from here on a last sentence without an end is taken for cut
 PROSE_WORDS = 6
 SENTENCE_WORDS = 8
-LOOKED_AT = 20_000  # characters from the end
+LOOKED_AT = 20_000  # characters from the end; fences are counted from the start
 _GOES_ON = """
 a an the of to and or but nor with by from as at into onto upon than because although while whereas if unless until
 since per via its their our your my his whose which who whom is are was were be been being has have had can could will
@@ -34,7 +34,7 @@ NOT_PROSE = re.compile(
     r"^\s*(?:[-*+•#>|]|\d+[.)])|[{}=<>|\\;]|^\s{4}|^\s*(?:def|class|import|from|return|for|if|while|else|elif)\b"
 )
 NO_END = re.compile(r"[^\W_]$")
-FENCE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
+FENCE = re.compile(r"^[^\S\n]*(?:```|~~~)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Complete(TextRule):
     """Neither instruction nor response may have been cut off."""
 
     name: ClassVar[str] = "truncated"
+    version: ClassVar[int] = 2
 
     def measure(self, record: Record) -> list[str] | None:
         """Returns which text was cut and how that is known; None where none was."""
@@ -73,9 +74,9 @@ def finish_reason(record: Record, part: str) -> str | None:
 
 def how_cut(text: str) -> str | None:
     """Returns how a text shows that it was cut off, or None."""
-    text = text[-LOOKED_AT:].rstrip()
     if len(FENCE.findall(text)) % 2 and text.count("```") % 2:
         return "ends within a code fence"
+    text = text[-LOOKED_AT:].rstrip()
     if len(text.split()) < FEWEST_WORDS or "```" in text[-5:]:
         return None
     lines = [line for line in text.splitlines() if line.strip()]

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from ..atomicfiles import atomic_file, write_error, write_text
+from ..atomicfiles import atomic_file, json_bytes, write_error, write_text
 from ..errors import UserError
 from ..recordfiles import PACKED, Malformed, read_rows
 from ..recordshapes import ShapeError, record_from_row
@@ -271,7 +271,4 @@ def _names(files: Sequence[Path]) -> list[str]:
 
 def _line(row: Any) -> bytes:
     """The row as a line of JSON; dates and bytes of Parquet files become text."""
-    try:
-        return json.dumps(row, ensure_ascii=False, default=str).encode() + b"\n"
-    except UnicodeEncodeError:  # a lone surrogate: its escape is valid JSON, its bytes are not valid UTF-8
-        return json.dumps(row, default=str).encode() + b"\n"
+    return json_bytes(row, default=str) + b"\n"
