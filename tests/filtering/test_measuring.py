@@ -177,3 +177,32 @@ def test_models_are_asked_once_and_go_on_after_an_interruption(tmp_path: Path, m
     assert asked[0] == 10 and again.kept == sum(row["reward"] >= middle for row in kept)
     dropped = [json.loads(line) for line in (out / "dropped.jsonl").read_text().splitlines()]
     assert {row["rule"] for row in dropped} <= {"reward"} and all(row["measured"] < middle for row in dropped)
+
+
+def test_tags_that_the_engine_gave_up_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = tmp_path / "mine.jsonl", tmp_path / "out"
+    rows = [{"id": f"x{i}", "instruction": f"Say {i}, please.", "response": f"It is {i}."} for i in range(5)]
+    source.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    settings = ["filter.tags.model=nano:responder-qwen2", "filter.tags.batch=2", "filter.min_words=0"]
+    config = load_config(overrides=[*settings, "filter.contamination.benchmarks=[]", "filter.similarity=1"])
+    asked: list[list[str]] = []
+
+    def tag(self: Tagger, records: Any, done: Any = None) -> Any:
+        asked.append([record.id for record in records])
+        tags = {"quality": 4, "difficulty": 1, "category": "other"}
+        failed = dict.fromkeys(tags) | {"error": "503"}
+        return [failed if record.id == "x3" and len(asked) <= 3 else tags for record in records]
+
+    monkeypatch.setattr(Tagger, "tag", tag)
+
+    def qualities() -> list[int | None]:
+        filter_own_files(config, [source], out, quiet=False)
+        return [json.loads(line)["quality"] for line in (out / "kept.jsonl").read_text().splitlines()]
+
+    assert qualities() == [4, 4, 4, None, 4] and len(asked) == 3
+    assert "the engine gave 1 requests for tags up: 503 (1)" in "".join(capsys.readouterr())
+    assert qualities() == [4] * 5 and asked[3:] == [["x2", "x3"]]  # the one batch that failed
+    assert "503" not in "".join(capsys.readouterr())
+    assert qualities() == [4] * 5 and len(asked) == 4

@@ -113,6 +113,22 @@ class Recorder:
         pass
 
 
+def test_a_request_that_the_engine_gave_up_says_why(random_llama: Path) -> None:
+    from transformers import AutoTokenizer
+
+    class Broken(Recorder):
+        def generate(self, requests: Sequence[Request], done: Any = None) -> list[Completion]:
+            return [Completion((), "error", "503"), Completion((), "error"), Completion(self.ids, "stop")]
+
+    tokenizer = AutoTokenizer.from_pretrained(random_llama)
+    tagger = Tagger(ChatTemplate.from_tokenizer(tokenizer), Broken(tokenizer, "quality: 3"))
+    nothing = {"quality": None, "difficulty": None, "category": None}
+    tags = tagger.tag([Record(name, "Hi", "Ho") for name in "abc"])
+    assert tags == [nothing | {"error": "503"}, nothing | {"error": "no reason is known"}, nothing | {"quality": 3}]
+    rule = Tags(TagsConfig(model=MODEL))
+    assert rule.columns(tags[0]) == nothing and rule.decide(tags[0]).passed
+
+
 def test_a_record_cannot_speak_for_the_model(random_llama: Path) -> None:
     from transformers import AutoTokenizer
 

@@ -20,7 +20,7 @@ from ..preference.reward_input import reward_settings
 from ..progress import Display
 from ..records import Record
 from ..stages.filter import benchmark_sets
-from ..stages.measuring import measure
+from ..stages.measuring import gave_up, measure
 from ..store import Store
 
 MEASURED = ".measured.sqlite"  # what models said, so that an interrupted call goes on and a changed limit asks none
@@ -70,6 +70,9 @@ def _ask_models(
 
     try:
         hardware = detect(config.engine.device)
-        return measure(asking, records, whole.hexdigest(), store, commit, config, hardware, display)
+        measured = measure(asking, records, whole.hexdigest(), store, commit, config, hardware, display)
+        if failed := gave_up(measured):
+            display.say(f"Some records have no tags: {failed}. The same call asks for them again.")
+        return measured
     finally:
         store.close()

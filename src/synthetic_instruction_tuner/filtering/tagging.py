@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..engines.base import Done, Engine, Request
+from ..engines.base import Completion, Done, Engine, Request
 from ..records import Message, Record
 
 if TYPE_CHECKING:
@@ -61,9 +61,12 @@ class Tagger:
         self._special = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"(?!)")
 
     def tag(self, records: Sequence[Record], done: Done | None = None) -> list[dict[str, Any]]:
-        """Returns ``quality``, ``difficulty`` (1..5) and ``category`` of each record; None for what is not said."""
+        """Returns ``quality``, ``difficulty`` (1..5) and ``category`` of each record; None for what is not said.
+
+        Where the engine gave the request up, ``error`` says why.
+        """
         requests = [self._request(record) for record in records]
-        return [parse_tags(self.template.decode(c.token_ids)) for c in self.engine.generate(requests, done)]
+        return [self._tags(completion) for completion in self.engine.generate(requests, done)]
 
     def question(self, record: Record) -> str:
         """Returns what the model is asked about a record."""
@@ -74,6 +77,11 @@ class Tagger:
         prompt = self.template.prompt_ids([Message("user", self.question(record))])
         stops = tuple(self.template.stop_ids)
         return Request(tuple(prompt), seed=0, max_new_tokens=self.max_new_tokens, stop_ids=stops, temperature=0.0)
+
+    def _tags(self, completion: Completion) -> dict[str, Any]:
+        tags = parse_tags(self.template.decode(completion.token_ids))
+        given_up = completion.finish_reason == "error"
+        return tags | ({"error": completion.error or "no reason is known"} if given_up else {})
 
     def _shown(self, text: str) -> str:
         """The text's start, as UTF-8 can hold it, with a space inside of every special token."""

@@ -20,7 +20,7 @@ from ..preference.reward_input import reward_settings
 from ..recordfiles import export_rows
 from ..records import Record
 from .context import Context, Outcome, Stage
-from .measuring import measure
+from .measuring import gave_up, measure
 
 
 def part(config: Config) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def run(ctx: Context) -> Outcome:
     columns = neighbor_columns(stay) if settings.neighbors else [{}] * len(stay)
     data = (data_row(r, judged[r.id], quality.rule_set_hash) | c for r, c in zip(stay, columns, strict=True))
     export_rows(data, ctx.folder.filtered)
-    note = "; ".join(text for text in (report.main_reason(), report.unchecked()) if text)
+    note = "; ".join(filter(None, (report.main_reason(), report.unchecked(), gave_up(measured))))
     return Outcome(ctx.store.unit_digest(ctx.unit()), len(records), len(rows), note)
 
 

@@ -2,12 +2,14 @@
 
 A rule's measurements are a unit named by what they depend on: the rule's version and settings, and the records. A
 changed limit finds them all; a changed rule measures again, and the others do not. Rules that ask a model commit batch
-by batch, so that an interruption costs one batch.
+by batch, so that an interruption costs one batch. A batch with a request that the engine gave up is not kept: the next
+run asks again.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +21,7 @@ from ..preference.reward_input import reward_settings
 from ..progress import Display
 from ..records import Record
 from ..store import Store
+from .given_up import given_up
 
 BATCH = 4096  # records; of rules that need no model
 REWARD_BATCHES = 4  # as many times prefer.batch answers are scored between commits
@@ -53,13 +56,30 @@ def measure(
         unit = f"filter:measured:{rule.name}:{fingerprint(rule.name, rule.version, rule.basis(), digest, extra)}"
         size = _batch_size(rule, config)
         batches = list(enumerate(records[i : i + size] for i in range(0, len(records), size)))
-        have = store.batch_numbers(unit)
-        missing = [(number, batch) for number, batch in batches if number not in have]
-        if missing:
-            for number, values in _measured(rule, missing, config, hardware, display):
+        found = _stored(store, unit)
+        missing = [(number, batch) for number, batch in batches if number not in found]
+        for number, values in _measured(rule, missing, config, hardware, display) if missing else ():
+            found[number] = values
+            if not any(map(_error, values)):
                 commit(unit, number, [{"measured": values}])
-        measured[rule.name] = [value for row in store.rows(unit) for value in row["measured"]]
+        measured[rule.name] = [value for number, _ in batches for value in found[number]]
     return measured
+
+
+def gave_up(measured: Measured) -> str:
+    """Returns how often the engine of a rule's model gave a request up, and why; empty where it never did."""
+    errors = Counter(error for values in measured.values() for value in values if (error := _error(value)))
+    return given_up(errors, "requests for tags")
+
+
+def _stored(store: Store, unit: str) -> dict[int, list[Any]]:
+    """What was measured before, by batch."""
+    numbers = sorted(store.batch_numbers(unit))
+    return {number: row["measured"] for number, row in zip(numbers, store.rows(unit), strict=True)}
+
+
+def _error(value: Any) -> str:
+    return str(value.get("error", "")) if isinstance(value, dict) else ""
 
 
 def _batch_size(rule: Rule, config: Config) -> int:
