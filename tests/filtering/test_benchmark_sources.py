@@ -24,7 +24,7 @@ from synthetic_instruction_tuner.filtering.contamination import Contamination
 from synthetic_instruction_tuner.recordfiles import write_parquet
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.settings import ContaminationConfig, FilterConfig
-from synthetic_instruction_tuner.stages.filter import benchmark_sets
+from synthetic_instruction_tuner.stages.judging import benchmark_sets
 
 ALL = ("ifeval", "mmlu", "mt_bench", "agentbench")
 

@@ -19,7 +19,7 @@ from ..hardware import detect
 from ..preference.reward_input import reward_settings
 from ..progress import Display
 from ..records import Record
-from ..stages.filter import benchmark_sets
+from ..stages.judging import benchmark_sets
 from ..stages.measuring import gave_up, measure
 from ..store import Store
 

@@ -24,7 +24,7 @@ from ..modelfiles import identity
 from ..recordfiles import export_rows
 from ..records import Record
 from ..store import Row
-from . import filter as filtering
+from . import judging
 from .context import Context, Outcome, Stage
 from .given_up import given_up, most_frequent
 
@@ -54,7 +54,7 @@ def run(ctx: Context) -> Outcome:
     if settings.until_kept is not None:
         from ..data_generation.target import Target
 
-        target = Target(settings, ctx.config.filter, filtering.benchmark_sets(ctx.config))
+        target = Target(settings, ctx.config.filter, judging.benchmark_sets(ctx.config))
     with _Writer(ctx, unit, target) as writer:
         for batch in _batches(ctx.config, target):
             writer.bring(batch)
@@ -253,10 +253,10 @@ def _rules(config: Config) -> dict[str, Any]:
     """What decides which records pass, where that decides how many are written; rules with a model come later."""
     if config.generate.until_kept is None:
         return {}
-    judging = filtering.part(config)
+    depends = judging.part(config)
     for name in ("keep", "tags", "reward_floor"):
-        judging["filter"].pop(name)
-    return {name: judging[name] for name in ("filter", "benchmarks", "nano_items") if name in judging}
+        depends["filter"].pop(name)
+    return {name: depends[name] for name in ("filter", "benchmarks", "nano_items") if name in depends}
 
 
 STAGE = Stage("generate", "Generate: a chat model writes instructions and answers", (), part, outputs, run, version=3)
