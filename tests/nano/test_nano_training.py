@@ -21,6 +21,7 @@ from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
 from synthetic_instruction_tuner.nano.language import fit, save, schedule
 from synthetic_instruction_tuner.nano.muon import Muon
 from synthetic_instruction_tuner.nano.recipes import RECIPES, config_of, reward_config
+from synthetic_instruction_tuner.nano.reward_data import Worth
 from synthetic_instruction_tuner.nano.reward_trainer import Trainer
 from synthetic_instruction_tuner.nano.sampling import sample
 from synthetic_instruction_tuner.records import Message
@@ -270,7 +271,7 @@ def test_sampling_equals_the_library_and_does_not_depend_on_the_batch() -> None:
 def test_pair_loss_is_bradley_terry() -> None:
     scores, labels = torch.tensor([[2.0, 1.0, 1.0]]), torch.tensor([[2, 0, 0]])
     assert float(reward.pair_loss(scores, labels)) == pytest.approx(math.log(1 + math.exp(-1)))
-    equal = reward.pair_loss(torch.zeros(3, 4), torch.tensor([[0, 1, 2, 0], [0, 0, 0, 0], [2, 1, 0, 0]]))
+    equal = reward.pair_loss(torch.zeros(3, 4), torch.tensor([[0, 3, 2, 0], [0, 0, 0, 0], [2, 1, 3, 3]]))
     assert float(equal) == pytest.approx(math.log(2))  # a group without a contrast does not count
 
 
@@ -281,10 +282,30 @@ def test_groups_are_labelled_by_the_checkers() -> None:
     assert sum(group is not None for group in groups) >= 58
     for question, group in zip(questions, groups, strict=True):
         if group:
-            assert group.answers[0].label == 2
+            assert group.answers[0].worth is Worth.RIGHT
             assert len({a.text for a in group.answers}) == len(group.answers)
-            assert all(a.label == reward_data.worth(question, a.text) for a in group.answers)
+            for answer in group.answers:
+                by_checkers = reward_data.worth(question, answer.text)
+                assert answer.worth == by_checkers or (answer.worth, by_checkers) == (Worth.POOR, Worth.WRONG)
+            assert all(a.worth is Worth.POOR for a in group.answers if a.text == "I cannot help.")
     assert reward_data.question_text([Message("system", "S"), Message("user", "Q")]) == "S\nQ"
+
+
+def test_worth_orders_answers() -> None:
+    assert Worth.POOR < Worth.WRONG < Worth.SLOPPY < Worth.RIGHT
+    orders = [Worth.of(right, clean) for right in (False, True) for clean in (False, True)]
+    assert orders == sorted(Worth) and [w.right for w in orders] == [False, False, True, True]
+
+
+def test_pair_accuracy_keeps_easy_pairs_apart() -> None:
+    answers = [reward_data.Labelled(str(int(w)), w, True) for w in Worth]
+    one = reward_data.Group("sums", "Q", tuple(answers))
+    result = reward.pair_accuracy([one], [[1.0, 0.0, 3.0, 2.0]])  # each sloppy answer above its clean sister
+    kinds = {name: (found["share"], found["n"]) for name, found in result.items()}
+    assert kinds == {
+        "wrong_vs_right": (1.0, 4), "sloppy_vs_clean": (0.0, 1), "sloppy_vs_clean_wrong": (0.0, 1),
+        "all": (0.8, 5), "family/sums": (0.8, 5),
+    }  # fmt: skip
 
 
 def test_reward_model_learns(tokenizer: Tokenizer) -> None:
@@ -295,7 +316,7 @@ def test_reward_model_learns(tokenizer: Tokenizer) -> None:
             groups.append(group)
             ids = reward.encode_texts(tokenizer, group.question, [a.text for a in group.answers])
             flat = np.array([i for text in ids for i in text], dtype=np.uint16)
-            flats.append((flat, [len(i) for i in ids], [a.label for a in group.answers]))
+            flats.append((flat, [len(i) for i in ids], [a.worth for a in group.answers]))
     data = reward.encode_groups(flats, "cpu")
     model = reward.new_model(0, "cpu")
     reward.train_reward_model(model, data, epochs=4, tokens_per_step=2000, rate=1e-3, seed=0, minutes=0.1)

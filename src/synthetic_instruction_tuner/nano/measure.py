@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 from synthetic_instruction_tuner import nano
 from synthetic_instruction_tuner.nano import reward_data, world
 from synthetic_instruction_tuner.nano import tokenizer as tok
-from synthetic_instruction_tuner.nano.reward_data import Question
+from synthetic_instruction_tuner.nano.reward_data import Question, Worth
 from synthetic_instruction_tuner.records import Message
 
 Share = dict[str, float]
@@ -77,8 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, help="folder of the models' folders (default: the packaged ones)")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for quality.md and quality.json")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--items", type=int, default=600, help="held-out questions per model and temperature")
-    parser.add_argument("--magpie", type=int, default=1500, help="instructions that the generator writes")
+    parser.add_argument("--items", type=int, default=1200, help="held-out questions per model and temperature")
+    parser.add_argument("--magpie", type=int, default=4000, help="instructions that the generator writes")
     parser.add_argument("--batch", type=int, default=0, help="prompts at once (default: 128 on a CPU, 4096 on a GPU)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
@@ -125,13 +125,13 @@ def held_out(bench: Bench, model: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for temperature in (0.0, 0.7):
         answers = bench.write(model, prompts, temperature, MAX_ANSWER)
-        worths = [reward_data.worth(q, a) or 0 for q, a in zip(bench.questions, answers, strict=True)]
+        worths = [reward_data.worth(q, a) or Worth.WRONG for q, a in zip(bench.questions, answers, strict=True)]
         families: dict[str, list[bool]] = defaultdict(list)
         for question, worth in zip(bench.questions, worths, strict=True):
-            families[question.family].append(worth > 0)
+            families[question.family].append(worth.right)
         found[f"T={temperature:g}"] = {
-            "right": share(worth > 0 for worth in worths),
-            "clean": share(worth == 2 for worth in worths),
+            "right": share(worth.right for worth in worths),
+            "clean": share(worth is Worth.RIGHT for worth in worths),
             "families": {name: share(values) for name, values in sorted(families.items())},
         }
     return found
@@ -203,23 +203,31 @@ def near_duplicates(texts: Sequence[str]) -> list[bool]:
 
 
 def reward_accuracy(bench: Bench) -> dict[str, Any]:
-    """Returns how often the reward model ranks two model answers to a held-out question rightly, by kind of pair."""
+    """Returns how often the reward model ranks two model answers to a held-out question rightly, by kind of pair.
+
+    Beside the kinds of `reward.pair_accuracy`, ``responders`` is all pairs of the responders' answers alone: what it
+    is asked in a run. The generator's answers are nearly all right, and where they are not it hardly shows.
+    """
     from transformers import AutoModelForSequenceClassification
 
     from synthetic_instruction_tuner.nano import reward
 
     prompts = [tok.render(question.messages, add_generation_prompt=True) for question in bench.questions]
-    answers: list[list[str]] = [[] for _ in prompts]
+    answers: dict[str, list[list[str]]] = {"generator": [[] for _ in prompts], "responders": [[] for _ in prompts]}
     for name, temperature, _ in reward_data.SAMPLES:
         if (bench.folder(name) / "model.safetensors").exists():
-            for texts, text in zip(
-                answers, bench.write(bench.model(name), prompts, temperature, MAX_ANSWER), strict=True
-            ):
+            written = bench.write(bench.model(name), prompts, temperature, MAX_ANSWER)
+            for texts, text in zip(answers["generator" if name == "generator" else "responders"], written, strict=True):
                 texts.append(text)
-    rng = Random(bench.seed)
-    groups = [reward_data.group(rng, q, a, (), spoiled=0) for q, a in zip(bench.questions, answers, strict=True)]
     model = AutoModelForSequenceClassification.from_pretrained(bench.folder("reward")).float().to(bench.device).eval()
-    return reward.test(model, bench.tokenizer, [group for group in groups if group is not None])
+
+    def accuracy(texts: Iterable[list[str]]) -> dict[str, Any]:
+        rng = Random(bench.seed)
+        groups = [reward_data.group(rng, q, t, (), spoiled=0) for q, t in zip(bench.questions, texts, strict=True)]
+        return reward.test(model, bench.tokenizer, [group for group in groups if group is not None])
+
+    everyone = [a + b for a, b in zip(answers["responders"], answers["generator"], strict=True)]
+    return accuracy(everyone) | {"responders": accuracy(answers["responders"]).get("all", share([]))}
 
 
 def share(found: Iterable[bool]) -> Share:
@@ -255,7 +263,7 @@ def markdown(result: dict[str, Any]) -> str:
                 lines.append(f"| {name.replace('_', ' ')} | {_percent(value)} | {value['n']} |")
     if "reward" in result:
         lines += ["", "| pairs of model answers ranked rightly | share | n |", "|---|---|---|"]
-        for name in ("all", "wrong_vs_right", "sloppy_vs_clean"):
+        for name in ("all", "wrong_vs_right", "sloppy_vs_clean", "sloppy_vs_clean_wrong", "responders"):
             if name in result["reward"]:
                 value = result["reward"][name]
                 lines.append(f"| {name.replace('_', ' ')} | {_percent(value)} | {value['n']} |")

@@ -172,17 +172,22 @@ def test(model: Any, tokenizer: Tokenizer, groups: Sequence[Group]) -> dict[str,
 def pair_accuracy(groups: Sequence[Group], scores: Sequence[Sequence[float]]) -> dict[str, dict[str, float]]:
     """Returns the share of rightly ordered pairs of model answers, with n and standard error, by kind of pair.
 
-    Kinds: ``all``, ``wrong_vs_right``, ``sloppy_vs_clean`` (both right), and ``family/<name>``.
+    Kinds: ``wrong_vs_right``, ``sloppy_vs_clean`` (both right), ``all`` of these two, and ``family/<name>`` of them.
+    Apart from these, ``sloppy_vs_clean_wrong`` (both wrong): easy pairs, which would only flatter the share of all.
     """
     hits: dict[str, list[bool]] = defaultdict(list)
     for one, values in zip(groups, scores, strict=True):
-        models = [(a.label, s) for a, s in zip(one.answers, values, strict=True) if a.by_model]
+        models = [(a.worth, s) for a, s in zip(one.answers, values, strict=True) if a.by_model]
         for better, high in models:
             for worse, low in models:
-                if better > worse:
-                    kind = "wrong_vs_right" if worse == 0 else "sloppy_vs_clean"
-                    for name in ("all", kind, f"family/{one.family}"):
-                        hits[name].append(high > low)
+                if better <= worse:
+                    continue
+                if not better.right:
+                    hits["sloppy_vs_clean_wrong"].append(high > low)
+                    continue
+                kind = "sloppy_vs_clean" if worse.right else "wrong_vs_right"
+                for name in ("all", kind, f"family/{one.family}"):
+                    hits[name].append(high > low)
     return {name: share(found) for name, found in sorted(hits.items())}
 
 

@@ -1,7 +1,6 @@
 """Groups of labelled answers for the reward model: what models wrote, and what a program spoiled.
 
-A group is one prompt with answers of known worth: 2 for right and clean, 1 for right but sloppily worded, 0 for wrong.
-The checkers give the labels, to model answers and to spoiled ones alike.
+A group is one prompt with answers of known `Worth`. The checkers tell it, of model answers and of spoiled ones alike.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from random import Random
 from typing import Any
 
@@ -30,6 +30,25 @@ SAMPLES = (  # which models answer, at which temperature, and what share of the 
 )
 
 
+class Worth(IntEnum):
+    """What an answer is worth; the order is that of better and worse."""
+
+    POOR = 0  # wrong, and with a sloppy remark or to another question
+    WRONG = 1
+    SLOPPY = 2  # right, with a sloppy remark: a hedge, chatter or an advert
+    RIGHT = 3
+
+    @classmethod
+    def of(cls, right: bool, clean: bool) -> Worth:
+        """Returns the worth of an answer that is right or not, and free of sloppy remarks or not."""
+        return cls(2 * right + clean)
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer is right, sloppily worded or not."""
+        return self >= Worth.SLOPPY
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A prompt with a right answer to it.
@@ -47,10 +66,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """An answer with its worth (0, 1 or 2), and whether a model wrote it."""
+    """An answer with its worth, and whether a model wrote it."""
 
     text: str
-    label: int
+    worth: Worth
     by_model: bool
 
 
@@ -81,12 +100,10 @@ def questions(seed: str, split: Split, count: int) -> list[Question]:
     return found
 
 
-def worth(question: Question, answer: str) -> int | None:
-    """Returns an answer's label, or None when no checker knows the prompt."""
+def worth(question: Question, answer: str) -> Worth | None:
+    """Returns an answer's worth, or None when no checker knows the prompt."""
     verdict = world.check([*question.messages, Message("assistant", answer)])
-    if verdict is None:
-        return None
-    return 0 if not verdict.right else 2 if verdict.clean else 1
+    return None if verdict is None else Worth.of(verdict.right, verdict.clean)
 
 
 def group(
@@ -101,27 +118,27 @@ def group(
         strangers: texts that answer something else: other prompts' answers, refusals, foreign or looping text.
         spoiled: how many spoiled answers to make from the truth.
     """
-    if worth(question, question.truth) != 2:
+    if worth(question, question.truth) is not Worth.RIGHT:
         return None
     seen = {question.truth}
-    found = [Labelled(question.truth, 2, False)]
+    found = [Labelled(question.truth, Worth.RIGHT, False)]
 
-    def add(text: str, by_model: bool) -> None:
-        label = worth(question, text)
-        if text not in seen and label is not None and (by_model or label < 2):
+    def add(text: str, by_model: bool = False, stranger: bool = False) -> None:
+        its = worth(question, text)
+        if text not in seen and its is not None and (by_model or its < Worth.RIGHT):
             seen.add(text)
-            found.append(Labelled(text, label, by_model))
+            found.append(Labelled(text, Worth.POOR if stranger and not its.right else its, by_model))
 
     for text in answers:
-        add(text, True)
+        add(text, by_model=True)
     if spoiled and rng.random() < 0.5:
-        add(add_mark(rng, question.truth), False)
+        add(add_mark(rng, question.truth))
     for _ in range(spoiled):
         text = rng.choice(SPOILS)(rng, question.truth)
         # Were remarks only found on right answers, they would count for an answer instead of against it.
-        add(add_mark(rng, text) if rng.random() < 0.3 else text, False)
+        add(add_mark(rng, text) if rng.random() < 0.3 else text)
     for text in rng.sample(strangers, k=min(2, len(strangers))):
-        add(text, False)
+        add(text, stranger=True)
     return Group(question.family, question_text(question.messages), tuple(found))
 
 

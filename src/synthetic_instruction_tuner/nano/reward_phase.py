@@ -28,7 +28,7 @@ Flat = tuple[NDArray[np.uint16], list[int], list[int]]  # an encoded group: toke
 GROUPS, HELD_OUT = 44_000, 2_000  # instructions that the reward model learns from, and is tested on
 CHUNK = 500  # instructions per labelling job
 MAX_ANSWER = 160  # tokens
-EXCHANGES = 600_000  # prompts with answers that it is pretrained on
+EXCHANGES = 400_000  # prompts with answers that it is pretrained on
 PRETRAINED = "reward-pretrained"  # folder in the work folder
 GROUPS_FILE = "groups.pickle"  # in the work folder
 PRETRAINING = 0.58  # share of the minutes
@@ -105,7 +105,7 @@ def pretrain(options: argparse.Namespace, name: str) -> None:
         load_model(model_folder(options, WRITER), options.device),
         data,
         tokens_per_step=_tokens_per_step(options),
-        rate=0.015,
+        rate=0.005,
         seed=options.seed,
         minutes=max(0.1, options.minutes - (time.perf_counter() - began) / 60),
     )
@@ -231,7 +231,7 @@ def _label_chunk(
         group = reward_data.group(rng, question, texts, strangers)
         if group is not None:
             ids = reward.encode_texts(tokenizer, group.question, [a.text for a in group.answers])
-            kept = [(i, a.label) for i, a in zip(ids, group.answers, strict=True) if len(i) <= reward.LONGEST]
+            kept = [(i, a.worth) for i, a in zip(ids, group.answers, strict=True) if len(i) <= reward.LONGEST]
             flat = np.fromiter((i for text, _ in kept for i in text), dtype=np.uint16)
-            found.append((flat, [len(text) for text, _ in kept], [worth for _, worth in kept]))
+            found.append((flat, [len(text) for text, _ in kept], [int(worth) for _, worth in kept]))
     return found
