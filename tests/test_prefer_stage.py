@@ -35,6 +35,7 @@ SMALL = (
     "prefer.batch=12",
     "prefer.sampling.max_new_tokens=24",
     "prefer.truncated=allowed",
+    "prefer.min_margin=0",
     *(f"train.{m}.{k}" for m in ("sft", "dpo") for k in ("epochs=1", "batch_size=4", "checkpoint_steps=2")),
 )
 JUDGED = ("prefer.scorer=judge", "models.judge=nano:responder-mistral", "prefer.judge.sampling.max_new_tokens=4")
