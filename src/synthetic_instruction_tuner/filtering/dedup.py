@@ -126,6 +126,21 @@ def dedup_files(
         (output / REPORT).unlink(missing_ok=True)
     except OSError as error:
         raise write_error(output / REPORT, error) from error
+    report = _compared(inputs, against, output, threshold, field, neighbors, progress)
+    write_text(output / REPORT, report.to_json())
+    return report
+
+
+def _compared(
+    inputs: list[Path],
+    against: list[Path],
+    output: Path,
+    threshold: float,
+    field: Field,
+    neighbors: bool,
+    progress: Callable[[int], None] | None,
+) -> DedupReport:
+    """Compares all rows and writes them where they belong; see `dedup_files`."""
     with ExitStack() as stack:
         kept, dropped, malformed = (
             stack.enter_context(atomic_file(output / f"{name}.jsonl")) for name in ("kept", "dropped", "malformed")
@@ -141,7 +156,6 @@ def dedup_files(
             rows.seek(0)
             for line, column in zip(rows, job.neighbor_columns(progress), strict=True):
                 kept.write(_line(json.loads(line) | column))
-    write_text(output / REPORT, job.report.to_json())
     return job.report
 
 

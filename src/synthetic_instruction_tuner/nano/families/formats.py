@@ -9,6 +9,7 @@ Each constraint's check says the same as IFEval's own rule, so a student's pass 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from random import Random
 from typing import Any
 
@@ -26,7 +27,7 @@ ASKS = (
 )
 
 
-class Constraint:
+class Constraint(ABC):
     """One rule on the form of a text.
 
     Class attributes: name; rule, IFEval's id; wordings, with the constraint's slots; patterns of those slots; stage, the
@@ -55,9 +56,9 @@ class Constraint:
         """Returns the text (sentences on lines of their own) in a form that follows the rule."""
         return text
 
+    @abstractmethod
     def broken(self, slots: Slots, text: str) -> str | None:
         """Returns how the text breaks the rule, or None."""
-        raise NotImplementedError
 
     def arguments(self, slots: Slots) -> dict[str, Any]:
         """Returns the keyword arguments of IFEval's rule."""

@@ -7,6 +7,7 @@ listed and leave the words around it free.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from itertools import pairwise
 from random import Random
 
@@ -72,8 +73,9 @@ class _ListFamily(Family):
         words = slots["words"].split(", ")
         return len(set(words)) == len(words)
 
+    @abstractmethod
     def solve(self, given: list[str]) -> list[str]:
-        raise NotImplementedError
+        """Returns the list as it should become."""
 
     def answer(self, rng: Random, slots: Slots) -> str:
         given = slots["words"].split(", ")
