@@ -33,8 +33,9 @@ class ThinkMarks:
     def split(self, tokenizer: Any, ids: Sequence[int], opened: bool = False) -> tuple[str, list[int]]:
         """Returns the thoughts as raw text, and the ids of what follows them.
 
-        A text that opens its thoughts and never closes them is all thoughts. One without marks has none, and one that
-        begins with neither mark has none either unless the prompt has opened them: it only talks about the marks.
+        Thoughts that the text or its prompt opens and nothing closes are all there is. A text without marks has none,
+        and one that begins with neither mark has none either unless the prompt has opened them: it only talks about the
+        marks.
 
         Args:
             tokenizer, ids: what the model wrote.
@@ -51,7 +52,7 @@ class ThinkMarks:
             if glued.strip():  # the last token holds the answer's first letters too
                 return self._open(thoughts), list(tokenizer.encode(glued, add_special_tokens=False)) + list(ids[low:])
             return self._open(thoughts), list(ids[low:])
-        if self.opening and raw.lstrip().startswith(self.opening):
+        if opened or (self.opening and begins):
             return self._open(raw), []
         return "", list(ids)
 

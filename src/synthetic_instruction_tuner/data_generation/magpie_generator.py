@@ -209,21 +209,12 @@ class MagpieGenerator:
         return [replace(d, record=records.get(d.number, d.record)) for d in drafts]
 
     def _with_response(self, draft: _Draft, completion: Completion) -> Record:
-        thoughts, answer = self._split(completion.token_ids)
+        opened = self.config.thinking and self.template.opens_thoughts
+        thoughts, answer = self.template.split_answer(completion.token_ids, opened)
         provenance = draft.record.provenance | {"response_finish": completion.finish_reason}
         provenance |= failure("response", completion)
         kept = thoughts if self.config.thinking and thoughts else None
         return replace(draft.record, response=answer, provenance=provenance, thinking=kept)
-
-    def _split(self, ids: Sequence[int]) -> tuple[str, str]:
-        """Returns thoughts and answer. What the prompt opened and nothing closes is all thoughts, however it ended."""
-        opened = self.config.thinking and self.template.opens_thoughts
-        thoughts, answer = self.template.split_answer(ids, opened)
-        if opened and self.template.thinks:
-            raw = str(self.template.tokenizer.decode(list(ids), skip_special_tokens=False))
-            if self.template.thinks.closing not in raw:
-                return thoughts or answer, ""
-        return thoughts, answer
 
     @staticmethod
     def _with_instruction(draft: _Draft, text: str, finish: str, **facts: Any) -> _Draft:
