@@ -68,12 +68,12 @@ def _train_student(ctx: Context, method: str, student: ModelConfig, train: Train
     ctx.store.drop_unit(unit)
     if not (final / "adapter_model.safetensors").exists():
         shutil.rmtree(final, ignore_errors=True)
-    with ctx.display.task(f"training {student.name}", 1000, "‰") as advance:
+    with ctx.display.task(f"training {student.name}", 100, "percent") as advance:
         shown = 0
 
         def report(step: int, steps: int, values: dict[str, float]) -> None:
             nonlocal shown
-            now = round(1000 * step / max(steps, 1))
+            now = round(100 * step / max(steps, 1))
             loss = f"loss {values['loss']:.3f}" if "loss" in values else None
             advance(now - shown, loss)
             shown = now
