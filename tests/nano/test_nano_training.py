@@ -18,11 +18,12 @@ from synthetic_instruction_tuner import nano
 from synthetic_instruction_tuner.nano import corpus, deberta, measure, reward, reward_data, train
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
+from synthetic_instruction_tuner.nano.gradients import Gradients
 from synthetic_instruction_tuner.nano.language import fit, save, schedule
 from synthetic_instruction_tuner.nano.muon import Muon
 from synthetic_instruction_tuner.nano.recipes import RECIPES, config_of, reward_config
 from synthetic_instruction_tuner.nano.reward_data import Worth
-from synthetic_instruction_tuner.nano.reward_trainer import Trainer
+from synthetic_instruction_tuner.nano.reward_trainer import Hidden, Trainer
 from synthetic_instruction_tuner.nano.sampling import sample
 from synthetic_instruction_tuner.records import Message
 
@@ -137,8 +138,10 @@ def test_written_out_deberta_equals_the_library(kinds: list[str]) -> None:
     ids = torch.randint(6, 2048, (3, 90))
     ids[1, 50:] = tok.PAD_ID
     expected = model(input_ids=ids, attention_mask=(ids != tok.PAD_ID).long()).logits.squeeze(-1)
-    states = deberta.hidden_states(model, ids, deberta.places(config, 90, ids.device))
-    torch.testing.assert_close(deberta.logits(model, states), expected, atol=1e-5, rtol=1e-5)
+    rows = deberta.places(config, 90, ids.device)
+    for where in (rows, torch.nn.functional.one_hot(rows, 2 * config.position_buckets).float()):
+        states = deberta.hidden_states(model, ids, where)
+        torch.testing.assert_close(deberta.logits(model, states), expected, atol=1e-5, rtol=1e-5)
     assert expected.std() > 0.01
 
 
@@ -176,9 +179,14 @@ def test_muon_goes_on_from_its_state() -> None:
     assert torch.equal(straight, broken)
 
 
+def mean_square(hidden: Hidden, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    loss = hidden(ids).square().mean()
+    return loss, loss.detach()
+
+
 def test_training_that_never_learned_goes_back_to_its_beginning() -> None:
     model = reward.new_model(0, "cpu")
-    trainer = Trainer(model, [], rate=0.01, minutes=1, steps=1)
+    trainer = Trainer(model, mean_square, [], rate=0.01, minutes=1, steps=1)
     start = [p.detach().clone() for p in trainer.parameters]
     with torch.no_grad():
         trainer.parameters[0].fill_(float("nan"))
@@ -188,17 +196,17 @@ def test_training_that_never_learned_goes_back_to_its_beginning() -> None:
 
 def test_training_goes_back_when_it_diverges(capsys: pytest.CaptureFixture[str]) -> None:
     model = reward.new_model(0, "cpu")
-    trainer = Trainer(model, [], rate=0.01, minutes=1, steps=1)
+    trainer = Trainer(model, mean_square, [], rate=0.01, minutes=1, steps=1)
+    ids = torch.randint(6, 2048, (2, 16))
 
     def step() -> None:
         assert trainer.begin(0.0)
-        trainer.finish(deberta.hidden_states(model, ids, where).square().mean())
+        trainer.finish(ids)
 
-    ids = torch.randint(6, 2048, (2, 16))
-    where = deberta.places(model.config, 16, ids.device)
     step()
     assert not trainer.diverged(1.0)
     kept = [p.detach().clone() for p in trainer.parameters]
+    places = [p.data_ptr() for p in trainer.parameters]
     step()
     assert not trainer.diverged(1.2)  # noise
     assert any(not torch.equal(p, k) for p, k in zip(trainer.parameters, kept, strict=True))
@@ -214,8 +222,27 @@ def test_training_goes_back_when_it_diverges(capsys: pytest.CaptureFixture[str])
     trainer.guard.factor = 0.5
     step()
     assert all(torch.allclose(p, k, atol=1e-4) for p, k in zip(trainer.parameters, after, strict=True))
+    assert [p.data_ptr() for p in trainer.parameters] == places  # a captured graph knows no others
     for optimizer, rate in trainer.optimizers.items():
-        assert optimizer.param_groups[0]["lr"] == pytest.approx(rate / 2, rel=0.02)  # the schedule takes a little
+        lr = float(optimizer.param_groups[0]["lr"])
+        assert lr == pytest.approx(rate / 2, rel=0.02)  # the schedule takes a little
+
+
+def test_a_step_leaves_the_gradients_of_its_own_inputs_alone() -> None:
+    model = reward.new_model(0, "cpu")
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    first, second = torch.randint(6, 2048, (2, 2, 16))
+
+    def loss(ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        found = deberta.hidden_states(model, ids, deberta.places(model.config, 16, ids.device)).sin().sum()
+        return found, found.detach()
+
+    expected = torch.autograd.grad(loss(second)[0], parameters, allow_unused=True)
+    gradients = Gradients(loss, parameters)
+    gradients(first)
+    assert float(gradients(second)) == pytest.approx(float(loss(second)[1]), rel=1e-5)
+    for parameter, its in zip(parameters, expected, strict=True):
+        torch.testing.assert_close(parameter.grad, torch.zeros_like(parameter) if its is None else its)
 
 
 def test_pools_do_not_depend_on_workers_and_streams_mix(tmp_path: Path, tokenizer: Tokenizer) -> None:

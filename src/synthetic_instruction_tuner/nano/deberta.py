@@ -1,11 +1,13 @@
 """One forward pass of DeBERTa-v2, over the weights of a Transformers model.
 
-Written out, it compiles as a whole, and the attention's positions are matrix products over looked-up vectors instead of
-the library's gathers per example, whose backward pass is slow. A test holds it to the library's logits.
+Written out, it compiles layer by layer, and on a GPU everything about positions is a matrix product: the library's
+gathers per example, and even a single lookup in the table of relative positions, add up thousands of gradients to one
+row one after the other, which took nine tenths of a training step there. A test holds it to the library's logits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,16 +19,36 @@ from synthetic_instruction_tuner.nano import tokenizer as tok
 
 
 def places(config: Any, length: int, device: torch.device) -> Tensor:
-    """Returns, for each query and key, the row of the relative position table: (length, length), int64."""
+    """Returns which row of the relative position table is each query's and key's: (length, length), int64.
+
+    On a GPU one-hot, (length, length, rows), in bfloat16.
+    """
     probe = torch.empty(1, length, 1)
     relative = build_relative_position(
         probe, probe, bucket_size=config.position_buckets, max_position=config.max_relative_positions
     )
     span = config.position_buckets
-    return (relative.view(length, length).long() + span).clamp(0, 2 * span - 1).to(device)
+    rows = (relative.view(length, length).long() + span).clamp(0, 2 * span - 1)
+    return F.one_hot(rows, 2 * span).to(device, torch.bfloat16) if device.type == "cuda" else rows
 
 
-def hidden_states(model: Any, ids: Tensor, where: Tensor) -> Tensor:
+def block(layer: Any, x: Tensor, seen: Tensor, table: Tensor, where: Tensor, kinds: list[str]) -> Tensor:
+    """Returns one layer's output, (batch, length, hidden size).
+
+    Args:
+        layer: a `DebertaV2Layer`.
+        x: its input, (batch, length, hidden size).
+        seen: False at padding, (batch, length).
+        table: vectors of the relative positions, (rows, hidden size).
+        where: what `places` returned.
+        kinds: the configuration's ``pos_att_type``.
+    """
+    x = _attend(layer.attention, x, seen, table, where, kinds)
+    y = layer.output.dense(F.gelu(layer.intermediate.dense(x)))
+    return layer.output.LayerNorm(y + x)
+
+
+def hidden_states(model: Any, ids: Tensor, where: Tensor, block: Callable[..., Tensor] = block) -> Tensor:
     """Returns the last hidden states, (batch, length, hidden size).
 
     Args:
@@ -34,15 +56,14 @@ def hidden_states(model: Any, ids: Tensor, where: Tensor) -> Tensor:
             position, and the other way round where its configuration says so).
         ids: token ids, (batch, length); padding is told by its id.
         where: what `places` returned for this length.
+        block: computes one layer: the function `block`, or a compiled one.
     """
     seen = ids != tok.PAD_ID
     encoder = model.deberta.encoder
     x = model.deberta.embeddings.LayerNorm(model.deberta.embeddings.word_embeddings(ids)) * seen[:, :, None]
     table = encoder.LayerNorm(encoder.rel_embeddings.weight)
     for layer in encoder.layer:
-        x = _attend(layer.attention, x, seen, table, where, model.config.pos_att_type)
-        y = layer.output.dense(F.gelu(layer.intermediate.dense(x)))
-        x = layer.output.LayerNorm(y + x)
+        x = block(layer, x, seen, table, where, model.config.pos_att_type)
     return x
 
 
@@ -57,15 +78,19 @@ def _attend(attention: Any, x: Tensor, seen: Tensor, table: Tensor, where: Tenso
     query, key, value = (_split(linear(x), heads) for linear in (own.query_proj, own.key_proj, own.value_proj))
     scores = query @ key.transpose(-1, -2)
     if "c2p" in kinds:
-        by_key = own.key_proj(table).view(-1, heads, size)[where]  # (query, key, heads, size)
+        by_key = _look_up(own.key_proj(table), where).unflatten(-1, (heads, size))  # (query, key, heads, size)
         scores = scores + torch.einsum("bhid,ijhd->bhij", query, by_key)
     if "p2c" in kinds:
-        by_query = own.query_proj(table).view(-1, heads, size)[where]
+        by_query = _look_up(own.query_proj(table), where).unflatten(-1, (heads, size))
         scores = scores + torch.einsum("bhjd,ijhd->bhij", key, by_query)
     scores = scores.float() / (size * (1 + len(kinds))) ** 0.5
     scores = scores.masked_fill(~seen[:, None, None, :], -1e9)
     mixed = (scores.softmax(-1).to(value.dtype) @ value).transpose(1, 2).flatten(2)
     return attention.output.LayerNorm(attention.output.dense(mixed) + x)
+
+
+def _look_up(table: Tensor, where: Tensor) -> Tensor:
+    return where.to(table.dtype) @ table if where.is_floating_point() else table[where]
 
 
 def _split(x: Tensor, heads: int) -> Tensor:

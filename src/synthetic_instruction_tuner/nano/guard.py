@@ -6,10 +6,8 @@ recover by themselves.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +31,7 @@ class Guard:
         self.parameters, self.optimizers = list(parameters), list(optimizers)
         self.factor, self.best = 1.0, math.inf
         self._weights: list[Tensor] = []
-        self._states: list[dict[str, Any]] = []
+        self._states: list[dict[Tensor, dict[str, Tensor]]] = []
         self.keep()
 
     def look(self, loss: float) -> bool:
@@ -55,12 +53,20 @@ class Guard:
     def keep(self) -> None:
         """Makes the present state the one to go back to."""
         self._weights = [p.detach().clone() for p in self.parameters]
-        self._states = [copy.deepcopy(optimizer.state_dict()) for optimizer in self.optimizers]
+        self._states = [
+            {p: {name: value.clone() for name, value in state.items()} for p, state in optimizer.state.items()}
+            for optimizer in self.optimizers
+        ]
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def restore(self) -> None:
-        """Brings the best state back (that of the beginning where no loss has been seen)."""
+        """Brings the best state back (that of the beginning where no loss has been seen), into the very same tensors.
+
+        A captured CUDA graph knows no others.
+        """
         for parameter, weights in zip(self.parameters, self._weights, strict=True):
             parameter.copy_(weights)
-        for optimizer, state in zip(self.optimizers, self._states, strict=True):
-            optimizer.load_state_dict(copy.deepcopy(state))  # it would go on with the very tensors, and change them
+        for optimizer, kept in zip(self.optimizers, self._states, strict=True):
+            for parameter, state in optimizer.state.items():
+                for name, value in state.items():
+                    value.copy_(kept[parameter][name]) if parameter in kept else value.zero_()

@@ -25,11 +25,12 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]
 
     Args:
         matrices: parameters of two dimensions; embeddings and heads belong to another optimizer.
-        lr: how far a square matrix moves in one step, as a spectral norm.
+        lr: how far a square matrix moves in one step, as a spectral norm; a tensor, on the matrices' device, where it
+            changes between replays of a CUDA graph.
         weight_decay: decoupled.
     """
 
-    def __init__(self, matrices: Iterable[Tensor], lr: float, weight_decay: float = 0.01) -> None:
+    def __init__(self, matrices: Iterable[Tensor], lr: float | Tensor, weight_decay: float = 0.01) -> None:
         super().__init__(list(matrices), {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -43,7 +44,7 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]
             for shape, matrices in shapes.items():
                 self._move(matrices, group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5, group)
 
-    def _move(self, matrices: list[Tensor], rate: float, group: dict[str, Any]) -> None:
+    def _move(self, matrices: list[Tensor], rate: float | Tensor, group: dict[str, Any]) -> None:
         for matrix in matrices:
             if "momentum" not in self.state[matrix]:
                 self.state[matrix]["momentum"] = torch.zeros_like(matrix)
@@ -54,7 +55,7 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]
         ahead = torch._foreach_add(gradients, momenta, alpha=MOMENTUM)
         moves = orthogonal(torch.stack(ahead)).to(matrices[0].dtype)
         torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_add_(matrices, list(moves.unbind()), alpha=-rate)
+        torch._foreach_sub_(matrices, list((rate * moves).unbind()))
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

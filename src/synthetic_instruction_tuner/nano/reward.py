@@ -21,7 +21,7 @@ from synthetic_instruction_tuner.nano import deberta
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.recipes import REWARD_MAX_LENGTH, reward_config
 from synthetic_instruction_tuner.nano.reward_data import Group
-from synthetic_instruction_tuner.nano.reward_trainer import LOOK, Trainer, compiled
+from synthetic_instruction_tuner.nano.reward_trainer import LOOK, Hidden, Trainer
 
 CANDIDATES = 6  # answers per group and step
 WIDTHS = (64, 96, 128, 192, 256)  # lengths are padded to one of these, so that few shapes are compiled
@@ -115,24 +115,21 @@ def train_reward_model(
     """
     device, rng = data.tokens.device, np.random.default_rng(seed)
     steps = max(1, int(epochs * len(plan_steps(data.widths, tokens_per_step, rng))))
-    trainer = Trainer(model, [], rate, minutes, steps)
-    loss_of = compiled(partial(_loss, model), model)
+    trainer = Trainer(model, partial(_loss, model), [], rate, minutes, steps)
 
-    def loss_at(width: int, chosen: NDArray[np.int64]) -> Tensor:
-        answers = torch.from_numpy(_candidates(data.members[chosen], rng)).to(device)
-        loss: Tensor = loss_of(data.inputs(answers.view(-1), width), data.labels[answers])
-        return loss
+    def inputs(width: int, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        answers = torch.from_numpy(_candidates(data.members[chosen], rng)).to(device, non_blocking=True)
+        return data.inputs(answers.view(-1), width), data.labels[answers]
 
     plan = plan_steps(data.widths, tokens_per_step, rng)
-    trainer.try_out(loss_at(width, chosen) for width, chosen in dict(plan).items())
+    trainer.try_out(inputs(width, chosen) for width, chosen in dict(plan).items())
     recent = good = torch.zeros((), device=device)
     for step in range(1, steps + 1):
         if not trainer.begin((step - 1) / steps):
             return
         plan = plan or plan_steps(data.widths, tokens_per_step, rng)
-        loss = loss_at(*plan.pop())
-        trainer.finish(loss)
-        recent = loss.detach() if step == 1 else 0.98 * recent + 0.02 * loss.detach()
+        loss = trainer.finish(*inputs(*plan.pop()))
+        recent = loss if step == 1 else 0.98 * recent + 0.02 * loss
         if step % LOOK == 0:
             recent = good = good if trainer.diverged(float(recent)) else recent
         if step % max(1, min(200, steps // 5)) == 0 or step == steps:
@@ -197,9 +194,10 @@ def share(found: Sequence[bool]) -> dict[str, float]:
     return {"share": round(p, 4), "se": round((p * (1 - p) / max(1, n)) ** 0.5, 4), "n": n}
 
 
-def _loss(model: Any, where: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
-    scores = deberta.logits(model, deberta.hidden_states(model, ids, where))
-    return pair_loss(scores.view(-1, CANDIDATES), labels) + 1e-3 * scores.square().mean()
+def _loss(model: Any, hidden: Hidden, ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    scores = deberta.logits(model, hidden(ids))
+    loss = pair_loss(scores.view(-1, CANDIDATES), labels) + 1e-3 * scores.square().mean()
+    return loss, loss.detach()
 
 
 def plan_steps(

@@ -20,13 +20,13 @@ from synthetic_instruction_tuner.records import Message
 Spoil = Callable[[Random, str], str]
 
 SPOILED = 2  # spoiled answers per group
-SAMPLES = (  # which models answer, at which temperature, and what share of the instructions
+SAMPLES = (  # which models answer, at which temperature, and how often each instruction, on average
     ("responder-llama", 0.7, 1.0),
     ("responder-llama", 1.0, 0.5),
     ("responder-mistral", 0.7, 1.0),
     ("responder-mistral", 1.0, 0.5),
-    ("responder-qwen2", 0.7, 1.0),
-    ("generator", 1.0, 0.5),
+    ("responder-qwen2", 0.7, 2.0),  # the better a model, the fewer of its answers are wrong
+    ("generator", 1.0, 1.5),
 )
 
 
@@ -137,8 +137,8 @@ def group(
         text = rng.choice(SPOILS)(rng, question.truth)
         # Were remarks only found on right answers, they would count for an answer instead of against it.
         add(add_mark(rng, text) if rng.random() < 0.3 else text)
-    for text in rng.sample(strangers, k=min(2, len(strangers))):
-        add(text, stranger=True)
+    if strangers:
+        add(rng.choice(strangers), stranger=True)
     return Group(question.family, question_text(question.messages), tuple(found))
 
 

@@ -25,10 +25,10 @@ from synthetic_instruction_tuner.nano.reward_data import Group, Question
 
 Flat = tuple[NDArray[np.uint16], list[int], list[int]]  # an encoded group: token ids end to end, lengths, labels
 
-GROUPS, HELD_OUT = 44_000, 2_000  # instructions that the reward model learns from, and is tested on
+GROUPS, HELD_OUT = 88_000, 2_000  # instructions that the reward model learns from, and is tested on
 CHUNK = 500  # instructions per labelling job
 MAX_ANSWER = 160  # tokens
-EXCHANGES = 400_000  # prompts with answers that it is pretrained on
+EXCHANGES = 800_000  # prompts with answers that it is pretrained on
 PRETRAINED = "reward-pretrained"  # folder in the work folder
 GROUPS_FILE = "groups.pickle"  # in the work folder
 PRETRAINING = 0.58  # share of the minutes
@@ -126,8 +126,8 @@ def answer(options: argparse.Namespace, name: str) -> None:
         if model_name != name:
             continue
         rng = Random(f"{options.seed}-{number}")
-        chosen = [i for i in range(len(ids)) if rng.random() < share]
-        batch = 4096 if options.device == "cuda" else 128
+        chosen = [i for i in range(len(ids)) for _ in range(int(share + rng.random()))]
+        batch = 8192 if options.device == "cuda" else 128
         wanted = [ids[i] for i in chosen]
         written = sample(model, wanted, temperature=temperature, seed=number, max_new_tokens=MAX_ANSWER, batch=batch)
         texts = tokenizer.decode_batch([tokens for tokens, _ in written])

@@ -27,7 +27,7 @@ from synthetic_instruction_tuner.nano import corpus, deberta, reward
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
 from synthetic_instruction_tuner.nano.reward_data import question_text
-from synthetic_instruction_tuner.nano.reward_trainer import LOOK, Trainer, compiled
+from synthetic_instruction_tuner.nano.reward_trainer import LOOK, Hidden, Trainer
 
 SCORED = 3  # versions of an answer in a step: the intact one, one with a single replaced token, one with several
 MASKED = 2  # further versions of it, with some tokens masked
@@ -36,7 +36,7 @@ MASKS = (0.1, 0.6)  # share of masked tokens, likewise
 MASK_ID = tok.USER_ID  # stands for a masked token: the reward model reads no role tokens
 COPIED = 0.25  # share of replacements that come from elsewhere in the same text, as where a model mixes things up
 TOKEN_WEIGHT = 5.0  # of the loss per token against those per pair and per masked token
-PASSES = 4  # over the exchanges; what is replaced and masked is drawn anew each time
+PASSES = 8  # over the exchanges; what is replaced and masked is drawn anew each time
 TOGETHER = 16  # steps whose texts are spoiled at once
 SHUFFLED = 24  # blocks of so many steps whose steps are taken in random order, so that their widths mix
 SHARD = 2000  # exchanges per job
@@ -139,14 +139,13 @@ def pretrain(
     """
     torch.manual_seed(seed)
     heads = Heads(model).to(model.device)
-    loss_of = compiled(partial(_loss, model, heads), model)
     rng, generator = np.random.default_rng(seed), torch.Generator(device=model.device).manual_seed(seed)
     size = tokens_per_step * reward.CANDIDATES // (SCORED + MASKED)
     plan = [step for _ in range(PASSES) for step in plan_blocks(data.widths, size, rng)]
     steps, step = sum(len(items) for _, items in plan), 0
-    trainer = Trainer(model, [*heads.parameters()], rate, minutes, steps)
+    trainer = Trainer(model, partial(_loss, model, heads), [*heads.parameters()], rate, minutes, steps)
     first = [_block(writer, data, items[:1], width, generator)[0] for width, items in dict(plan).items()]
-    trainer.try_out(loss_of(*one)[0] for one in first)
+    trainer.try_out(first)
     recent = good = torch.zeros(4, device=model.device)
     for begin in range(0, len(plan), SHUFFLED):
         ready = [
@@ -157,8 +156,7 @@ def pretrain(
         for place in rng.permutation(len(ready)):
             if not trainer.begin(step / steps):
                 return
-            loss, now = loss_of(*ready[place])
-            trainer.finish(loss)
+            now = trainer.finish(*ready[place])
             step += 1
             recent = now if step == 1 else 0.98 * recent + 0.02 * now
             if step % LOOK == 0:
@@ -184,18 +182,18 @@ class Heads(nn.Module):  # type: ignore[misc]
 
 
 def _loss(
-    model: Any, heads: Heads, where: Tensor, ids: Tensor, answer: Tensor, replaced: Tensor, hidden: Tensor
+    model: Any, heads: Heads, hidden: Hidden, ids: Tensor, answer: Tensor, replaced: Tensor, target: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Returns the loss of a `Step`, and a report: loss per token, loss per pair, pairs right, loss per masked token."""
     scored = len(answer)
-    states = deberta.hidden_states(model, ids, where)
+    states = hidden(ids)
     found = heads.replaced(states[:scored]).squeeze(-1).float()
     by_token = F.binary_cross_entropy_with_logits(found, replaced.float(), reduction="none")
     token = (by_token * answer).sum() / answer.sum()
     scores = deberta.logits(model, states[:scored]).view(SCORED, -1)
     pair = F.softplus(scores[1:] - scores[:1]).mean()
     spelled = heads.spell(model, states[scored:]).float().flatten(0, 1)
-    masked = F.cross_entropy(spelled, hidden.flatten(), ignore_index=IGNORED)
+    masked = F.cross_entropy(spelled, target.flatten(), ignore_index=IGNORED)
     right = (scores[:1] > scores[1:]).float().mean()
     loss = TOKEN_WEIGHT * token + pair + masked + 1e-3 * scores.square().mean()
     return loss, torch.stack((token, pair, right, masked)).detach()

@@ -1,23 +1,28 @@
-"""How the reward model takes its steps: two optimizers, learning rates that end in time, compilation, and a guard."""
+"""How the reward model takes its steps: two optimizers, learning rates that end in time, CUDA graphs, and a guard."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from synthetic_instruction_tuner.nano import deberta
+from synthetic_instruction_tuner.nano.gradients import Gradients, Graph
 from synthetic_instruction_tuner.nano.guard import Guard
 from synthetic_instruction_tuner.nano.language import schedule
 from synthetic_instruction_tuner.nano.muon import Muon
+
+Hidden = Callable[[Tensor], Tensor]  # from token ids, (texts, length), to hidden states, (texts, length, hidden size)
 
 BETAS = (0.9, 0.98)  # of AdamW
 OTHERS = 0.15  # AdamW's rate (embeddings, norms, biases, heads) to Muon's (the layers' matrices)
 WARMUP = 300  # steps of linear warm-up
 LOOK = 50  # steps between two looks at whether training diverges
+EAGER = 2  # updates before they are captured: optimizers make their state at the first one
 
 
 class Trainer:
@@ -25,35 +30,43 @@ class Trainer:
 
     Args:
         model: a reward model.
+        loss: returns the loss and a report, detached, of a way to compute hidden states and a step's inputs.
         heads: further parameters to train.
         rate: peak learning rate of the layers' matrices (Muon); the others' is `OTHERS` times that (AdamW).
         minutes: the rates are brought down, and training ends, within this time.
         steps: steps that are planned; the first `WARMUP` of them, or a tenth, warm up.
     """
 
-    def __init__(self, model: Any, heads: list[Tensor], rate: float, minutes: float, steps: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        loss: Callable[..., tuple[Tensor, Tensor]],
+        heads: list[Tensor],
+        rate: float,
+        minutes: float,
+        steps: int,
+    ) -> None:
         matrices = [p for p in model.deberta.encoder.layer.parameters() if p.ndim == 2]
         known = {id(p) for p in matrices}
         others = [p for p in [*model.parameters(), *heads] if id(p) not in known]
-        fused = model.device.type == "cuda"
-        adam = torch.optim.AdamW(others, lr=rate * OTHERS, betas=BETAS, weight_decay=0.01, fused=fused)
-        self.optimizers = {Muon(matrices, rate): rate, adam: rate * OTHERS}
         self.parameters = matrices + others
+        self.optimizers = _optimizers(matrices, others, rate)
         self.guard = Guard(self.parameters, list(self.optimizers))
         self.progress, self.step, self._warmup = 0.0, 0, min(WARMUP, max(1, steps // 10))
+        self._cuda = model.device.type == "cuda"
+        self._update_graph: Graph | None = None
+        self._gradients = Gradients(_lowered(loss, model), self.parameters)
         self._began = time.perf_counter()
         self._end = self._began + 60 * minutes
 
-    def try_out(self, losses: Iterable[Tensor]) -> None:
-        """Takes gradients of losses of all shapes that will come, which compiles them.
+    def try_out(self, batches: Iterable[Sequence[Tensor]]) -> None:
+        """Takes gradients of inputs of all shapes that will come, which compiles and captures them.
 
         The schedule starts after it; the end stays where it was.
         """
-        for loss in losses:
-            loss.backward()
-            for optimizer in self.optimizers:
-                optimizer.zero_grad(set_to_none=True)
-        if self.parameters[0].is_cuda:
+        for inputs in batches:
+            self._gradients(*inputs)
+        if self._cuda:
             torch.cuda.synchronize()
         print(f"[reward] ready after {time.perf_counter() - self._began:.0f} s", flush=True)
         self._began = time.perf_counter()
@@ -65,17 +78,17 @@ class Trainer:
         warm = min(1.0, (self.step + 1) / self._warmup)
         for optimizer, rate in self.optimizers.items():
             for settings in optimizer.param_groups:
-                settings["lr"] = rate * self.guard.factor * schedule(self.progress) * warm
+                settings["lr"].fill_(rate * self.guard.factor * schedule(self.progress) * warm)
         return self.progress < 1
 
-    def finish(self, loss: Tensor) -> None:
-        """Takes the step down this loss."""
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+    def finish(self, *inputs: Tensor) -> Tensor:
+        """Takes the step down the loss of these inputs, and returns its report."""
+        report = self._gradients(*inputs)
+        if self._cuda and self._update_graph is None and self.step >= EAGER:
+            self._update_graph = Graph(self._update, warm_ups=0)
+        self._update_graph.replay() if self._update_graph else self._update()
         self.step += 1
+        return report
 
     def diverged(self, loss: float) -> bool:
         """Whether training fell apart by this smoothed loss; it then goes on from its best state at half the rate."""
@@ -89,30 +102,39 @@ class Trainer:
         spent = time.perf_counter() - self._began
         return f"{spent:.0f} s, ETA {spent * (1 - self.progress) / max(self.progress, 1e-6):.0f} s"
 
+    def _update(self) -> None:
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
 
-def compiled(loss: Callable[..., Any], model: Any) -> Callable[..., Any]:
-    """Returns a loss function of ``(places, *rest)`` as one of ``(*rest)``: in bfloat16 and compiled on a GPU.
 
-    Args:
-        loss: takes what `deberta.places` returns for its texts' length, then its data, token ids first.
-        model: the reward model in it.
-    """
+def _optimizers(matrices: list[Tensor], others: list[Tensor], rate: float) -> dict[torch.optim.Optimizer, float]:
+    """Returns the optimizers with their peak rates; the present rates are tensors, which a CUDA graph reads anew."""
+    device, cuda = matrices[0].device, matrices[0].is_cuda
+    one, two = (torch.tensor(rate * factor, device=device) for factor in (1.0, OTHERS))
+    adam = torch.optim.AdamW(others, lr=two, betas=BETAS, weight_decay=0.01, fused=cuda, capturable=cuda)
+    warnings.filterwarnings("ignore", message=".*capturable=True, but step\\(\\) is running without.*")
+    return {Muon(matrices, one): rate, adam: rate * OTHERS}
+
+
+def _lowered(loss: Callable[..., tuple[Tensor, Tensor]], model: Any) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Returns a loss of (hidden, *inputs) as one of (*inputs): on a GPU in bfloat16, with layers that are compiled."""
     device, cuda = model.device, model.device.type == "cuda"
+    block = deberta.block
     if cuda:
         torch._dynamo.config.recompile_limit = 64
         torch._dynamo.config.suppress_errors = True  # whatever the compiler trips over, plain PyTorch computes the same
-
-    def plain(*rest: Any) -> Any:
-        return loss(*rest)
-
-    function = torch.compile(plain, dynamic=False) if cuda else plain
+        block = torch.compile(deberta.block, dynamic=False)
     known: dict[int, Tensor] = {}
 
-    def of(*rest: Any) -> Any:
-        length = rest[0].shape[1]
+    def hidden(ids: Tensor) -> Tensor:
+        length = ids.shape[1]
         if length not in known:
             known[length] = deberta.places(model.config, length, device)
+        return deberta.hidden_states(model, ids, known[length], block)
+
+    def of(*inputs: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(device.type, torch.bfloat16, enabled=cuda):
-            return function(known[length], *rest)
+            return loss(hidden, *inputs)
 
     return of
