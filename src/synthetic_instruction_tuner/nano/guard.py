@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-WORSE, MARGIN = 1.5, 0.1  # a loss above best * WORSE + MARGIN has diverged
+MARGIN = 0.05  # a loss above best * worse + MARGIN has diverged
 
 
 class Guard:
@@ -21,13 +21,15 @@ class Guard:
     Args:
         parameters: what is trained.
         optimizers: train it.
+        worse: how many times the best loss is too much; above 1 by what the smoothed loss varies by itself.
 
     Attributes:
         factor: to be multiplied with the learning rate; halved with each return.
         best: the lowest loss seen.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    def __init__(self, parameters: Sequence[Tensor], optimizers: Sequence[torch.optim.Optimizer], worse: float) -> None:
+        self.worse = worse
         self.parameters, self.optimizers = list(parameters), list(optimizers)
         self.factor, self.best = 1.0, math.inf
         self._weights: list[Tensor] = []
@@ -44,7 +46,7 @@ class Guard:
             self.best = loss
             self.keep()
             return False
-        if loss <= self.best * WORSE + MARGIN:  # also False for a loss that is not a number
+        if loss <= self.best * self.worse + MARGIN:  # also False for a loss that is not a number
             return False
         self.restore()
         self.factor /= 2

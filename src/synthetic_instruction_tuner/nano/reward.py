@@ -115,7 +115,7 @@ def train_reward_model(
     """
     device, rng = data.tokens.device, np.random.default_rng(seed)
     steps = max(1, int(epochs * len(plan_steps(data.widths, tokens_per_step, rng))))
-    trainer = Trainer(model, partial(_loss, model), [], rate, minutes, steps)
+    trainer = Trainer(model, partial(_loss, model), [], rate, minutes, steps, worse=1.25)
 
     def inputs(width: int, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         answers = torch.from_numpy(_candidates(data.members[chosen], rng)).to(device, non_blocking=True)

@@ -72,7 +72,7 @@ def run(options: argparse.Namespace, run_jobs: RunJobs) -> None:
         data,
         epochs=options.epochs,
         tokens_per_step=_tokens_per_step(options),
-        rate=0.003,
+        rate=0.001,
         seed=options.seed,
         minutes=left() - 0.3,
     )

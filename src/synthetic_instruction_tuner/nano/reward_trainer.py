@@ -35,6 +35,7 @@ class Trainer:
         rate: peak learning rate of the layers' matrices (Muon); the others' is `OTHERS` times that (AdamW).
         minutes: the rates are brought down, and training ends, within this time.
         steps: steps that are planned; the first `WARMUP` of them, or a tenth, warm up.
+        worse: training has diverged where the smoothed loss is so many times its best.
     """
 
     def __init__(
@@ -45,13 +46,14 @@ class Trainer:
         rate: float,
         minutes: float,
         steps: int,
+        worse: float = 1.5,
     ) -> None:
         matrices = [p for p in model.deberta.encoder.layer.parameters() if p.ndim == 2]
         known = {id(p) for p in matrices}
         others = [p for p in [*model.parameters(), *heads] if id(p) not in known]
         self.parameters = matrices + others
         self.optimizers = _optimizers(matrices, others, rate)
-        self.guard = Guard(self.parameters, list(self.optimizers))
+        self.guard = Guard(self.parameters, list(self.optimizers), worse)
         self.progress, self.step, self._warmup = 0.0, 0, min(WARMUP, max(1, steps // 10))
         self._cuda = model.device.type == "cuda"
         self._update_graph: Graph | None = None
