@@ -18,6 +18,7 @@ from .settings import ModelConfig, TrainerConfig
 INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens
 TAG_QUESTION, TAG_ANSWER = 250, 30  # tokens around a record, and of the tags
 KEPT_SHARE = 0.68  # records that pass the filter
+ASKED, ASKED_FOR_MARGIN = 1.12, 1.4  # records that are answered for one pair, without and with a smallest margin
 UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000)
 IMPORT_SECONDS = 8.0  # torch, transformers and trl
 GB = 1e9
@@ -129,7 +130,7 @@ class _Work:
     def prefer(self) -> StageEstimate:
         settings, models = self.config.prefer, self.config.models
         own = settings.on_policy != "off"
-        asked = min(self.kept, round(1.12 * settings.pairs))
+        asked = min(self.kept, round((ASKED_FOR_MARGIN if settings.min_margin else ASKED) * settings.pairs))
         length = ANSWER_SHARE * settings.sampling.max_new_tokens
         batch = max(settings.samples, settings.batch)
         answering = models.students if own else models.responders

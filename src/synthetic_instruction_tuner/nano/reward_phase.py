@@ -105,7 +105,7 @@ def pretrain(options: argparse.Namespace, name: str) -> None:
         load_model(model_folder(options, WRITER), options.device),
         data,
         tokens_per_step=_tokens_per_step(options),
-        rate=0.005,
+        rate=0.002,
         seed=options.seed,
         minutes=max(0.1, options.minutes - (time.perf_counter() - began) / 60),
     )
