@@ -2,7 +2,9 @@
 
 Written out, it compiles layer by layer, and on a GPU everything about positions is a matrix product: the library's
 gathers per example, and even a single lookup in the table of relative positions, add up thousands of gradients to one
-row one after the other, which took nine tenths of a training step there. A test holds it to the library's logits.
+row one after the other, which took nine tenths of a training step there. Keys are taken less their mean: what all keys
+of a text have in common changes no attention, so nothing holds it back in training, where it grew until bfloat16 had no
+digits left for what they differ in. A test holds it all to the library's logits.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ def places(config: Any, length: int, device: torch.device) -> Tensor:
     return F.one_hot(rows, 2 * span).to(device, torch.bfloat16) if device.type == "cuda" else rows
 
 
-def block(layer: Any, x: Tensor, seen: Tensor, table: Tensor, where: Tensor, kinds: list[str]) -> Tensor:
+def block(layer: Any, x: Tensor, seen: Tensor, table: Tensor, where: Tensor) -> Tensor:
     """Returns one layer's output, (batch, length, hidden size).
 
     Args:
@@ -41,9 +43,8 @@ def block(layer: Any, x: Tensor, seen: Tensor, table: Tensor, where: Tensor, kin
         seen: False at padding, (batch, length).
         table: vectors of the relative positions, (rows, hidden size).
         where: what `places` returned.
-        kinds: the configuration's ``pos_att_type``.
     """
-    x = _attend(layer.attention, x, seen, table, where, kinds)
+    x = _attend(layer.attention, x, seen, table, where)
     y = layer.output.dense(F.gelu(layer.intermediate.dense(x)))
     return layer.output.LayerNorm(y + x)
 
@@ -52,8 +53,8 @@ def hidden_states(model: Any, ids: Tensor, where: Tensor, block: Callable[..., T
     """Returns the last hidden states, (batch, length, hidden size).
 
     Args:
-        model: a `DebertaV2ForSequenceClassification` without dropout, with shared keys for positions (content to
-            position, and the other way round where its configuration says so).
+        model: a `DebertaV2ForSequenceClassification` without dropout, with shared keys for positions, and with no
+            attention to positions but that of queries (content to position).
         ids: token ids, (batch, length); padding is told by its id.
         where: what `places` returned for this length.
         block: computes one layer: the function `block`, or a compiled one.
@@ -63,7 +64,7 @@ def hidden_states(model: Any, ids: Tensor, where: Tensor, block: Callable[..., T
     x = model.deberta.embeddings.LayerNorm(model.deberta.embeddings.word_embeddings(ids)) * seen[:, :, None]
     table = encoder.LayerNorm(encoder.rel_embeddings.weight)
     for layer in encoder.layer:
-        x = block(layer, x, seen, table, where, model.config.pos_att_type)
+        x = block(layer, x, seen, table, where)
     return x
 
 
@@ -72,18 +73,16 @@ def logits(model: Any, states: Tensor) -> Tensor:
     return model.classifier(F.gelu(model.pooler.dense(states[:, 0]))).squeeze(-1).float()
 
 
-def _attend(attention: Any, x: Tensor, seen: Tensor, table: Tensor, where: Tensor, kinds: list[str]) -> Tensor:
+def _attend(attention: Any, x: Tensor, seen: Tensor, table: Tensor, where: Tensor) -> Tensor:
     own = attention.self
     heads, size = own.num_attention_heads, own.attention_head_size
-    query, key, value = (_split(linear(x), heads) for linear in (own.query_proj, own.key_proj, own.value_proj))
-    scores = query @ key.transpose(-1, -2)
-    if "c2p" in kinds:
-        by_key = _look_up(own.key_proj(table), where).unflatten(-1, (heads, size))  # (query, key, heads, size)
-        scores = scores + torch.einsum("bhid,ijhd->bhij", query, by_key)
-    if "p2c" in kinds:
-        by_query = _look_up(own.query_proj(table), where).unflatten(-1, (heads, size))
-        scores = scores + torch.einsum("bhjd,ijhd->bhij", key, by_query)
-    scores = scores.float() / (size * (1 + len(kinds))) ** 0.5
+    query, value = (_split(linear(x), heads) for linear in (own.query_proj, own.value_proj))
+    key, by_row = (  # without the bias: all keys have it in common
+        F.linear(given - given.mean(-2, keepdim=True), own.key_proj.weight) for given in (x, table)
+    )
+    by_key = _look_up(by_row, where).unflatten(-1, (heads, size))  # (query, key, heads, size)
+    scores = query @ _split(key, heads).transpose(-1, -2) + torch.einsum("bhid,ijhd->bhij", query, by_key)
+    scores = scores.float() / (2 * size) ** 0.5
     scores = scores.masked_fill(~seen[:, None, None, :], -1e9)
     mixed = (scores.softmax(-1).to(value.dtype) @ value).transpose(1, 2).flatten(2)
     return attention.output.LayerNorm(attention.output.dense(mixed) + x)

@@ -30,7 +30,7 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]
         weight_decay: decoupled.
     """
 
-    def __init__(self, matrices: Iterable[Tensor], lr: float | Tensor, weight_decay: float = 0.01) -> None:
+    def __init__(self, matrices: Iterable[Tensor], lr: float | Tensor, weight_decay: float = 0.1) -> None:
         super().__init__(list(matrices), {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
