@@ -4,7 +4,8 @@
 
 Prints milliseconds per step for each padded length of the training on groups, for pretraining as it really runs (texts
 are spoiled in between), and the floor: what the matrix products of one step need at the measured speed of a large one.
-On a GPU it also trains twice from the same weights, with graphs and without, and prints how far the losses are apart.
+On a GPU it also trains twice from the same weights, with compiled layers and graphs and without, and prints how far the
+losses are apart.
 """
 
 from __future__ import annotations
@@ -63,25 +64,24 @@ def floor(width: int, tokens: int, device: str) -> float:
     return 3 * per_token * tokens / (flops / seconds) * 1e3
 
 
-def losses(data: reward.Encoded, graphs: bool, steps: int, size: int) -> list[float]:
-    """Returns the losses of some steps from the same weights."""
-    trainer = trainer_of("cuda")
-    if not graphs:
-        trainer._gradients._graphs = None
-        trainer._cuda = False
+def losses(fast: bool, steps: int, tokens: int) -> list[float]:
+    """Returns the losses of some steps from the same weights, on texts of two lengths in turns."""
+    trainer, rng = trainer_of("cuda", fast), np.random.default_rng(1)
+    known = [(w, tokens // (w * reward.CANDIDATES)) for w in (96, 128)]
+    data = [(width, size, groups(width, 2 * size, "cuda")) for width, size in known]
     found = []
-    rng = np.random.default_rng(1)
-    for _ in range(steps):
+    for step in range(steps):
+        width, size, its = data[step % 2]
         trainer.begin(0.0)
-        answers = torch.from_numpy(reward._candidates(data.members[:size], rng)).cuda()
-        found.append(float(trainer.finish(data.inputs(answers.view(-1), int(data.widths[0])), data.labels[answers])))
+        answers = torch.from_numpy(reward._candidates(its.members[:size], rng)).cuda()
+        found.append(float(trainer.finish(its.inputs(answers.view(-1), width), its.labels[answers])))
     return found
 
 
-def trainer_of(device: str) -> reward_trainer.Trainer:
+def trainer_of(device: str, fast: bool = True) -> reward_trainer.Trainer:
     """Returns a trainer of a new model on groups."""
     model = reward.new_model(0, device)
-    return reward_trainer.Trainer(model, partial(reward._loss, model), [], 0.003, 10, 1000)
+    return reward_trainer.Trainer(model, partial(reward._loss, model), [], 0.001, 10, 1000, fast=fast)
 
 
 def measure(width: int, tokens: int, steps: int, device: str) -> None:
@@ -104,10 +104,6 @@ def measure(width: int, tokens: int, steps: int, device: str) -> None:
         f" floor {floor(width, tokens, device):.2f} ms",
         flush=True,
     )
-    if device == "cuda" and width == 128:
-        with_, without = (np.array(losses(data, graphs, 40, size)) for graphs in (True, False))
-        apart = np.abs(with_ - without).max()
-        print(f"losses {with_[0]:.4f} to {with_[-1]:.4f}; with and without graphs apart by up to {apart:.5f}")
 
 
 def main() -> None:
@@ -122,11 +118,15 @@ def main() -> None:
     tokens = options.tokens or (32_768 if device == "cuda" else 4_096)
     for width in reward.WIDTHS:
         measure(width, tokens, options.steps, device)
+    if device == "cuda":
+        fast, plain = (np.array(losses(how, 60, tokens)) for how in (True, False))
+        apart = np.abs(fast - plain).max()
+        print(f"losses {fast[0]:.4f} to {fast[-1]:.4f}; compiled and replayed, or kernel by kernel: {apart:.5f} apart")
     file = str(nano.path("generator") / "tokenizer.json")
     data = reward_pretraining.make_exchanges(options.exchanges, file, options.workers, 0, device)
     writer, model = load_model(nano.path(WRITER), device), reward.new_model(0, device)
     began = time.perf_counter()
-    reward_pretraining.pretrain(model, writer, data, tokens_per_step=tokens, rate=0.005, seed=0, minutes=0.5)
+    reward_pretraining.pretrain(model, writer, data, tokens_per_step=tokens, rate=0.002, seed=0, minutes=0.5)
     print(f"pretraining: {time.perf_counter() - began:.1f} s in all; its lines above tell seconds and steps")
 
 

@@ -19,6 +19,7 @@ from synthetic_instruction_tuner.nano import corpus, deberta, measure, reward, r
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
 from synthetic_instruction_tuner.nano.gradients import Gradients
+from synthetic_instruction_tuner.nano.guard import LOOKS, Guard
 from synthetic_instruction_tuner.nano.language import fit, save, schedule
 from synthetic_instruction_tuner.nano.muon import Muon
 from synthetic_instruction_tuner.nano.recipes import RECIPES, config_of, reward_config
@@ -151,9 +152,57 @@ def test_what_all_keys_have_in_common_costs_no_digits() -> None:
     with torch.no_grad():
         for layer in model.deberta.encoder.layer:
             layer.attention.self.key_proj.bias += 1e6
-        assert torch.equal(deberta.hidden_states(model, ids, where), expected)
-        model.deberta.encoder.LayerNorm.bias += 100.0  # of the positions' vectors
-    torch.testing.assert_close(deberta.hidden_states(model, ids, where), expected, atol=1e-3, rtol=1e-3)
+    assert torch.equal(deberta.hidden_states(model, ids, where), expected)
+    x, seen = torch.randn(2, 24, 8), torch.ones(2, 24, dtype=torch.bool)
+    seen[1, 10:] = False
+    x[~seen] = 0.0  # as in the first layer
+    alone = deberta.distinct(x[1:, :10], seen[1:, :10])
+    for common in (0.0, 64.0):
+        found = deberta.distinct((x + common) * seen[:, :, None], seen)
+        torch.testing.assert_close(found[1:, :10], alone, atol=1e-4, rtol=1e-4)  # whatever the padding
+        torch.testing.assert_close(found[seen], deberta.distinct(x, seen)[seen], atol=1e-4, rtol=1e-4)
+
+
+def test_looking_up_and_multiplying_give_the_same_gradients() -> None:
+    model = reward.new_model(0, "cpu").double()
+    ids = torch.randint(6, 2048, (2, 24))
+    rows = deberta.places(model.config, 24, ids.device)
+    found = []
+    for where in (rows, torch.nn.functional.one_hot(rows, 2 * model.config.position_buckets).double()):
+        loss = deberta.logits(model, deberta.hidden_states(model, ids, where)).sum()
+        found.append(torch.autograd.grad(loss, [*model.parameters()], allow_unused=True))
+    for one, other in zip(*found, strict=True):
+        assert (one is None and other is None) or torch.allclose(one, other, atol=1e-9)
+
+
+def test_other_kinds_of_attention_are_refused() -> None:
+    config = reward_config()
+    config.pos_att_type = ["c2p", "p2c"]
+    with pytest.raises(ValueError, match="c2p"):
+        deberta.places(config, 8, torch.device("cpu"))
+
+
+def test_decay_bounds_what_muon_can_grow() -> None:
+    torch.manual_seed(0)
+    free, bound = (torch.nn.Parameter(torch.randn(6, 6)) for _ in range(2))
+    optimizer = Muon([{"params": [free], "weight_decay": 0.0}, {"params": [bound], "weight_decay": 0.5}], lr=0.05)
+    direction = torch.randn(6, 6)
+    for _ in range(400):
+        free.grad, bound.grad = direction.clone(), direction.clone()
+        optimizer.step()
+    values = [float(torch.linalg.matrix_norm(m.detach(), 2)) for m in (free, bound)]
+    assert values[0] > 10 and values[1] < 1.3 / 0.5
+
+
+def test_a_loss_that_stays_above_its_best_has_diverged() -> None:
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    guard = Guard([weight], [torch.optim.SGD([weight], lr=0.1)], worse=1.5)
+    assert not guard.look(1.0)
+    weight.data += 1
+    verdicts = [guard.look(1.3) for _ in range(LOOKS)]
+    assert verdicts == [False] * (LOOKS - 1) + [True] and guard.factor == 0.5
+    assert torch.equal(weight, torch.ones(2, 2))
+    assert not any(guard.look(loss) for loss in [1.3, 1.1] * LOOKS)  # comes and goes: noise
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (12, 5), (5, 12)])
@@ -249,7 +298,7 @@ def test_a_step_leaves_the_gradients_of_its_own_inputs_alone() -> None:
         return found, found.detach()
 
     expected = torch.autograd.grad(loss(second)[0], parameters, allow_unused=True)
-    gradients = Gradients(loss, parameters)
+    gradients = Gradients(loss, parameters, graphs=False)
     gradients(first)
     assert float(gradients(second)) == pytest.approx(float(loss(second)[1]), rel=1e-5)
     for parameter, its in zip(parameters, expected, strict=True):

@@ -77,7 +77,7 @@ def test_a_block_holds_every_version_of_its_texts(data: reward_pretraining.Excha
         for number in range(reward_pretraining.SCORED):
             assert torch.equal(versions[number] != intact, replaced[number])
             assert torch.equal(step.answer.view(reward_pretraining.SCORED, 4, -1)[number], answer)
-        hidden = step.hidden.view(reward_pretraining.MASKED, 4, -1)
+        hidden = step.target.view(reward_pretraining.MASKED, 4, -1)
         for number, version in enumerate(versions[reward_pretraining.SCORED :]):
             mask = version == reward_pretraining.MASK_ID
             assert mask.any() and not (mask & ~answer).any()

@@ -24,7 +24,12 @@ def places(config: Any, length: int, device: torch.device) -> Tensor:
     """Returns which row of the relative position table is each query's and key's: (length, length), int64.
 
     On a GPU one-hot, (length, length, rows), in bfloat16.
+
+    Raises:
+        ValueError: where the configuration asks for an attention that is not written out here.
     """
+    if list(config.pos_att_type) != ["c2p"] or not config.share_att_key:
+        raise ValueError(f"only shared keys and c2p are written out, not {config.pos_att_type}")
     probe = torch.empty(1, length, 1)
     relative = build_relative_position(
         probe, probe, bucket_size=config.position_buckets, max_position=config.max_relative_positions
@@ -73,13 +78,18 @@ def logits(model: Any, states: Tensor) -> Tensor:
     return model.classifier(F.gelu(model.pooler.dense(states[:, 0]))).squeeze(-1).float()
 
 
+def distinct(x: Tensor, seen: Tensor) -> Tensor:
+    """Returns each text's vectors less their mean, which is taken over what is seen: (batch, length, size)."""
+    there = seen[:, :, None]
+    return x - (x * there).sum(1, keepdim=True) / there.sum(1, keepdim=True)
+
+
 def _attend(attention: Any, x: Tensor, seen: Tensor, table: Tensor, where: Tensor) -> Tensor:
     own = attention.self
     heads, size = own.num_attention_heads, own.attention_head_size
     query, value = (_split(linear(x), heads) for linear in (own.query_proj, own.value_proj))
-    key, by_row = (  # without the bias: all keys have it in common
-        F.linear(given - given.mean(-2, keepdim=True), own.key_proj.weight) for given in (x, table)
-    )
+    # Without the bias, which all keys have in common too.
+    key, by_row = (F.linear(given, own.key_proj.weight) for given in (distinct(x, seen), table - table.mean(0)))
     by_key = _look_up(by_row, where).unflatten(-1, (heads, size))  # (query, key, heads, size)
     scores = query @ _split(key, heads).transpose(-1, -2) + torch.einsum("bhid,ijhd->bhij", query, by_key)
     scores = scores.float() / (2 * size) ** 0.5

@@ -19,8 +19,8 @@ class Graph:
     """A function of nothing that runs as one CUDA graph, on the very tensors that it was captured on.
 
     Args:
-        function: does no more than launch kernels; it is run before it is captured.
-        warm_ups: how often.
+        function: does no more than launch kernels. It must have run before: libraries get ready the first time.
+        warm_ups: how often it is run before it is captured.
     """
 
     def __init__(self, function: Callable[[], Tensor | None], warm_ups: int) -> None:
@@ -50,13 +50,14 @@ class Gradients:
     Args:
         loss: returns a loss and a report, detached, of its inputs.
         parameters: what the gradients are for, all on one device; they keep one gradient tensor each.
+        graphs: replay CUDA graphs.
     """
 
-    def __init__(self, loss: Callable[..., tuple[Tensor, Tensor]], parameters: Sequence[Tensor]) -> None:
+    def __init__(self, loss: Callable[..., tuple[Tensor, Tensor]], parameters: Sequence[Tensor], graphs: bool) -> None:
         for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
         self._loss, self._gradients = loss, [parameter.grad for parameter in parameters]
-        self._graphs: dict[tuple[torch.Size, ...], _Captured] | None = {} if parameters[0].is_cuda else None
+        self._graphs: dict[tuple[torch.Size, ...], _Captured] | None = {} if graphs else None
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Returns the loss's report of these inputs; each new combination of shapes is compiled and captured first."""

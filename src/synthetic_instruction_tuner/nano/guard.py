@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 MARGIN = 0.05  # a loss above best * worse + MARGIN has diverged
+LINGER, LOOKS = 1.15, 20  # so has one above best * LINGER at so many looks on end
 
 
 class Guard:
@@ -31,7 +32,7 @@ class Guard:
     def __init__(self, parameters: Sequence[Tensor], optimizers: Sequence[torch.optim.Optimizer], worse: float) -> None:
         self.worse = worse
         self.parameters, self.optimizers = list(parameters), list(optimizers)
-        self.factor, self.best = 1.0, math.inf
+        self.factor, self.best, self._lingering = 1.0, math.inf, 0
         self._weights: list[Tensor] = []
         self._states: list[dict[Tensor, dict[str, Tensor]]] = []
         self.keep()
@@ -43,11 +44,14 @@ class Guard:
             Whether the training went back.
         """
         if loss < self.best:
-            self.best = loss
+            self.best, self._lingering = loss, 0
             self.keep()
             return False
-        if loss <= self.best * self.worse + MARGIN:  # also False for a loss that is not a number
+        self._lingering = 0 if loss <= self.best * LINGER else self._lingering + 1
+        near = loss <= self.best * self.worse + MARGIN  # also False for a loss that is not a number
+        if near and self._lingering < LOOKS:
             return False
+        self._lingering = 0
         self.restore()
         self.factor /= 2
         return True
@@ -71,4 +75,4 @@ class Guard:
         for optimizer, kept in zip(self.optimizers, self._states, strict=True):
             for parameter, state in optimizer.state.items():
                 for name, value in state.items():
-                    value.copy_(kept[parameter][name]) if parameter in kept else value.zero_()
+                    value.copy_(kept[parameter][name] if parameter in kept else torch.zeros_like(value))

@@ -24,13 +24,15 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]
     """Muon with Nesterov momentum.
 
     Args:
-        matrices: parameters of two dimensions; embeddings and heads belong to another optimizer.
+        matrices: parameters of two dimensions, or groups of them; embeddings and heads belong to another optimizer.
         lr: how far a square matrix moves in one step, as a spectral norm; a tensor, on the matrices' device, where it
             changes between replays of a CUDA graph.
-        weight_decay: decoupled.
+        weight_decay: decoupled; no singular value grows beyond its inverse.
     """
 
-    def __init__(self, matrices: Iterable[Tensor], lr: float | Tensor, weight_decay: float = 0.1) -> None:
+    def __init__(
+        self, matrices: Iterable[Tensor] | Iterable[dict[str, Any]], lr: float | Tensor, weight_decay: float = 0.1
+    ) -> None:
         super().__init__(list(matrices), {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()  # type: ignore[untyped-decorator]

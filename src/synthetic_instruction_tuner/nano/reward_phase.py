@@ -122,11 +122,11 @@ def answer(options: argparse.Namespace, name: str) -> None:
     prompts = json.loads((options.work / "prompts.json").read_text())
     ids = [encoding.ids for encoding in tokenizer.encode_batch(prompts)]
     found = []
-    for number, (model_name, temperature, share) in enumerate(reward_data.SAMPLES):
+    for number, (model_name, temperature, times) in enumerate(reward_data.SAMPLES):
         if model_name != name:
             continue
         rng = Random(f"{options.seed}-{number}")
-        chosen = [i for i in range(len(ids)) for _ in range(int(share + rng.random()))]
+        chosen = [i for i in range(len(ids)) for _ in range(int(times + rng.random()))]
         batch = 8192 if options.device == "cuda" else 128
         wanted = [ids[i] for i in chosen]
         written = sample(model, wanted, temperature=temperature, seed=number, max_new_tokens=MAX_ANSWER, batch=batch)

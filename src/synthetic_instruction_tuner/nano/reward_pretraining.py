@@ -114,13 +114,13 @@ class Step(NamedTuple):
         ids: (items * (SCORED + MASKED), width), version after version.
         answer: where an answer's tokens are, for the scored versions: (items * SCORED, width).
         replaced: where tokens were replaced, alike.
-        hidden: the masked versions' tokens where they are masked, else `IGNORED`: (items * MASKED, width).
+        target: the masked versions' tokens where they are masked, else `IGNORED`: (items * MASKED, width).
     """
 
     ids: Tensor
     answer: Tensor
     replaced: Tensor
-    hidden: Tensor
+    target: Tensor
 
 
 def pretrain(
@@ -184,7 +184,10 @@ class Heads(nn.Module):  # type: ignore[misc]
 def _loss(
     model: Any, heads: Heads, hidden: Hidden, ids: Tensor, answer: Tensor, replaced: Tensor, target: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Returns the loss of a `Step`, and a report: loss per token, loss per pair, pairs right, loss per masked token."""
+    """Returns the loss of a `Step`, and a report: loss per token, loss per pair, pairs right, loss per masked token.
+
+    ``hidden`` computes hidden states; the other tensors are those of the step.
+    """
     scored = len(answer)
     states = hidden(ids)
     found = heads.replaced(states[:scored]).squeeze(-1).float()
@@ -280,14 +283,14 @@ def _block(
     masks = [masked(answer, generator) for _ in range(MASKED)]
     versions = torch.stack((intact, light, heavy, *(intact.masked_fill(mask, MASK_ID) for mask in masks)))
     replaced = torch.stack((torch.zeros_like(answer), one, several))
-    hidden = torch.stack([torch.where(mask, intact, IGNORED) for mask in masks])
+    target = torch.stack([torch.where(mask, intact, IGNORED) for mask in masks])
 
     def of(texts: Tensor) -> list[Tensor]:  # (versions, steps * size, width) to (versions * size, width) for each step
         cut = texts.view(len(texts), steps, size, width).transpose(0, 1)
         return list(cut.reshape(steps, len(texts) * size, width).unbind())
 
     places = of(answer.expand(SCORED, -1, -1))
-    return [Step(*parts) for parts in zip(of(versions), places, of(replaced), of(hidden), strict=True)]
+    return [Step(*parts) for parts in zip(of(versions), places, of(replaced), of(target), strict=True)]
 
 
 def masked(answer: Tensor, generator: torch.Generator) -> Tensor:
