@@ -19,8 +19,9 @@ class Graph:
     """A function of nothing that runs as one CUDA graph, on the very tensors that it was captured on.
 
     Args:
-        function: does no more than launch kernels. It must have run before: libraries get ready the first time.
-        warm_ups: how often it is run before it is captured.
+        function: does no more than launch kernels. Compilers and libraries get ready the first time that it runs, which
+            must be before it is captured.
+        warm_ups: how often it is run for that; 0 where it has run already.
     """
 
     def __init__(self, function: Callable[[], Tensor | None], warm_ups: int) -> None:

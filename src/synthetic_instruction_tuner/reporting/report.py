@@ -51,7 +51,7 @@ def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) 
         "fence": fence,
         "variant": lambda name: inline(VARIANTS.get(name, name)),
         "value": _value,
-        "count": lambda s: f"{s.n}" if s.clusters in (None, s.n) else f"{s.n} of {s.clusters} items",
+        "count": lambda s: f"{s.n}" if s.clusters in (None, s.n) else f"{s.n} in {s.clusters} items",
         "number": _number,
         "signed": lambda v: "" if v is None else f"{v:+.3f}".replace("-", "−"),
         "p": _p,
