@@ -81,7 +81,8 @@ def losses(fast: bool, steps: int, tokens: int) -> list[float]:
 def trainer_of(device: str, fast: bool = True) -> reward_trainer.Trainer:
     """Returns a trainer of a new model on groups."""
     model = reward.new_model(0, device)
-    return reward_trainer.Trainer(model, partial(reward._loss, model), [], 0.001, 10, 1000, fast=fast)
+    optimizers = reward_trainer.last_layer(model, 0.001)
+    return reward_trainer.Trainer(model, partial(reward._loss, model), optimizers, 10, 1000, fast=fast)
 
 
 def measure(width: int, tokens: int, steps: int, device: str) -> None:

@@ -54,8 +54,8 @@ def block(layer: Any, x: Tensor, seen: Tensor, table: Tensor, where: Tensor) -> 
     return layer.output.LayerNorm(y + x)
 
 
-def hidden_states(model: Any, ids: Tensor, where: Tensor, block: Callable[..., Tensor] = block) -> Tensor:
-    """Returns the last hidden states, (batch, length, hidden size).
+def hidden_states(model: Any, ids: Tensor, where: Tensor, block: Callable[..., Tensor] = block) -> list[Tensor]:
+    """Returns the hidden states after each layer, each (batch, length, hidden size).
 
     Args:
         model: a `DebertaV2ForSequenceClassification` without dropout, with shared keys for positions, and with no
@@ -68,13 +68,15 @@ def hidden_states(model: Any, ids: Tensor, where: Tensor, block: Callable[..., T
     encoder = model.deberta.encoder
     x = model.deberta.embeddings.LayerNorm(model.deberta.embeddings.word_embeddings(ids)) * seen[:, :, None]
     table = encoder.LayerNorm(encoder.rel_embeddings.weight)
+    states = []
     for layer in encoder.layer:
         x = block(layer, x, seen, table, where)
-    return x
+        states.append(x)
+    return states
 
 
 def logits(model: Any, states: Tensor) -> Tensor:
-    """Returns the score of each text from its hidden states, (batch,), in float32."""
+    """Returns the score of each text from its last hidden states, (batch,), in float32."""
     return model.classifier(F.gelu(model.pooler.dense(states[:, 0]))).squeeze(-1).float()
 
 

@@ -81,15 +81,18 @@ def config_of(recipe: Recipe) -> PretrainedConfig:
 
 
 def reward_config() -> DebertaV2Config:
-    """Returns the reward model's configuration: DeBERTa-v2 with shared relative positions, one logit."""
+    """Returns the reward model's configuration: DeBERTa-v2 with shared relative positions, one logit.
+
+    The logit is read from the first token: what one layer finds out about the others, only the next one brings there.
+    """
     from transformers import DebertaV2Config
 
     return DebertaV2Config(
         vocab_size=tok.VOCABULARY,
         hidden_size=160,
-        num_hidden_layers=5,
+        num_hidden_layers=6,
         num_attention_heads=5,
-        intermediate_size=320,
+        intermediate_size=240,
         max_position_embeddings=REWARD_MAX_LENGTH,
         type_vocab_size=0,
         relative_attention=True,

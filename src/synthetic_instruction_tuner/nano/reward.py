@@ -21,7 +21,7 @@ from synthetic_instruction_tuner.nano import deberta
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.recipes import REWARD_MAX_LENGTH, reward_config
 from synthetic_instruction_tuner.nano.reward_data import Group
-from synthetic_instruction_tuner.nano.reward_trainer import LOOK, Hidden, Trainer
+from synthetic_instruction_tuner.nano.reward_trainer import LOOK, Hidden, Trainer, last_layer
 
 CANDIDATES = 6  # answers per group and step
 WIDTHS = (64, 96, 128, 192, 256)  # lengths are padded to one of these, so that few shapes are compiled
@@ -109,13 +109,13 @@ def train_reward_model(
         data: training groups.
         epochs: how often each group is read; which `CANDIDATES` of its answers are read changes every time.
         tokens_per_step: padded tokens in one step.
-        rate: peak learning rate of the layers' matrices, under Muon.
+        rate: peak learning rate of the last layer, the only one that is trained: see `reward_trainer.last_layer`.
         seed: fixes order and choice.
         minutes: training ends, annealed, within this time.
     """
     device, rng = data.tokens.device, np.random.default_rng(seed)
     steps = max(1, int(epochs * len(plan_steps(data.widths, tokens_per_step, rng))))
-    trainer = Trainer(model, partial(_loss, model), [], rate, minutes, steps, worse=1.25)
+    trainer = Trainer(model, partial(_loss, model), last_layer(model, rate), minutes, steps, worse=1.25)
 
     def inputs(width: int, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         answers = torch.from_numpy(_candidates(data.members[chosen], rng)).to(device, non_blocking=True)
@@ -195,7 +195,7 @@ def share(found: Sequence[bool]) -> dict[str, float]:
 
 
 def _loss(model: Any, hidden: Hidden, ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    scores = deberta.logits(model, hidden(ids))
+    scores = deberta.logits(model, hidden(ids)[-1])
     loss = pair_loss(scores.view(-1, CANDIDATES), labels) + 1e-3 * scores.square().mean()
     return loss, loss.detach()
 

@@ -27,7 +27,7 @@ from synthetic_instruction_tuner.nano import corpus, deberta, reward
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
 from synthetic_instruction_tuner.nano.reward_data import question_text
-from synthetic_instruction_tuner.nano.reward_trainer import LOOK, Hidden, Trainer
+from synthetic_instruction_tuner.nano.reward_trainer import LOOK, Hidden, Trainer, all_layers
 
 SCORED = 3  # versions of an answer in a step: the intact one, one with a single replaced token, one with several
 MASKED = 2  # further versions of it, with some tokens masked
@@ -143,7 +143,8 @@ def pretrain(
     size = tokens_per_step * reward.CANDIDATES // (SCORED + MASKED)
     plan = [step for _ in range(PASSES) for step in plan_blocks(data.widths, size, rng)]
     steps, step = sum(len(items) for _, items in plan), 0
-    trainer = Trainer(model, partial(_loss, model, heads), [*heads.parameters()], rate, minutes, steps)
+    optimizers = all_layers(model, [*heads.parameters()], rate)
+    trainer = Trainer(model, partial(_loss, model, heads), optimizers, minutes, steps)
     first = [_block(writer, data, items[:1], width, generator)[0] for width, items in dict(plan).items()]
     trainer.try_out(first)
     recent = good = torch.zeros(4, device=model.device)
@@ -189,11 +190,11 @@ def _loss(
     ``hidden`` computes hidden states; the other tensors are those of the step.
     """
     scored = len(answer)
-    states = hidden(ids)
+    *_, states, last = hidden(ids)  # what is found out about tokens, the last layer gathers into the score
     found = heads.replaced(states[:scored]).squeeze(-1).float()
     by_token = F.binary_cross_entropy_with_logits(found, replaced.float(), reduction="none")
     token = (by_token * answer).sum() / answer.sum()
-    scores = deberta.logits(model, states[:scored]).view(SCORED, -1)
+    scores = deberta.logits(model, last[:scored]).view(SCORED, -1)
     pair = F.softplus(scores[1:] - scores[:1]).mean()
     spelled = heads.spell(model, states[scored:]).float().flatten(0, 1)
     masked = F.cross_entropy(spelled, target.flatten(), ignore_index=IGNORED)

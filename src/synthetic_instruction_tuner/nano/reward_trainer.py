@@ -1,4 +1,4 @@
-"""How the reward model takes its steps: two optimizers, learning rates that end in time, CUDA graphs, and a guard."""
+"""How the reward model takes its steps: optimizers, learning rates that end in time, CUDA graphs, and a guard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from synthetic_instruction_tuner.nano.guard import Guard
 from synthetic_instruction_tuner.nano.language import schedule
 from synthetic_instruction_tuner.nano.muon import Muon
 
-Hidden = Callable[[Tensor], Tensor]  # from token ids, (texts, length), to hidden states, (texts, length, hidden size)
+# From token ids, (texts, length), to the hidden states after each layer, each (texts, length, hidden size).
+Hidden = Callable[[Tensor], list[Tensor]]
 
 BETAS = (0.9, 0.98)  # of AdamW
 OTHERS = 0.15  # AdamW's rate (embeddings, norms, biases, heads) to Muon's (the layers' matrices)
@@ -27,13 +28,12 @@ EAGER = 2  # updates before they are captured: optimizers make their state at th
 
 
 class Trainer:
-    """Takes training steps: learning rates that end in time, two optimizers, and a guard against divergence.
+    """Takes training steps: learning rates that end in time, and a guard against divergence.
 
     Args:
         model: a reward model.
         loss: returns the loss and a report, detached, of a way to compute hidden states and a step's inputs.
-        heads: further parameters to train.
-        rate: peak learning rate of the layers' matrices (Muon); the others' is `OTHERS` times that (AdamW).
+        optimizers: train parameters, each with its peak learning rate: `all_layers` or `last_layer`.
         minutes: the rates are brought down, and training ends, within this time.
         steps: steps that are planned; the first `WARMUP` of them, or a tenth, warm up.
         worse: training has diverged where the smoothed loss is so many times its best.
@@ -44,22 +44,15 @@ class Trainer:
         self,
         model: Any,
         loss: Callable[..., tuple[Tensor, Tensor]],
-        heads: list[Tensor],
-        rate: float,
+        optimizers: dict[torch.optim.Optimizer, float],
         minutes: float,
         steps: int,
         worse: float = 1.5,
         fast: bool = True,
     ) -> None:
-        layers = model.deberta.encoder.layer
-        matrices = [p for p in layers.parameters() if p.ndim == 2]
-        self._attending = [
-            m.weight for one in layers for m in (one.attention.self.query_proj, one.attention.self.key_proj)
-        ]
-        known = {id(p) for p in matrices}
-        others = [p for p in [*model.parameters(), *heads] if id(p) not in known]
-        self.parameters = matrices + others
-        self.optimizers = _optimizers(matrices, self._attending, others, rate)
+        self._attending = _attending(model)
+        self.optimizers = optimizers
+        self.parameters = [p for one in optimizers for group in one.param_groups for p in group["params"]]
         self.guard = Guard(self.parameters, list(self.optimizers), worse)
         self.progress, self.step, self._warmup = 0.0, 0, min(WARMUP, max(1, steps // 10))
         self._graphs = fast and model.device.type == "cuda"
@@ -125,21 +118,60 @@ class Trainer:
             optimizer.step()
 
 
-def _optimizers(
-    matrices: list[Tensor], attending: list[Tensor], others: list[Tensor], rate: float
-) -> dict[torch.optim.Optimizer, float]:
-    """Returns the optimizers with their peak rates; the present rates are tensors, which a CUDA graph reads anew."""
-    device, cuda = matrices[0].device, matrices[0].is_cuda
-    one, two = (torch.tensor(rate * factor, device=device) for factor in (1.0, OTHERS))
-    adam = torch.optim.AdamW(others, lr=two, betas=BETAS, weight_decay=0.01, fused=cuda, capturable=cuda)
-    if cuda:
-        warnings.filterwarnings("ignore", message=".*capturable=True, but step\\(\\) is running without.*")
-    known = {id(p) for p in attending}
+def all_layers(model: Any, heads: Sequence[Tensor], rate: float) -> dict[torch.optim.Optimizer, float]:
+    """Returns optimizers of all parameters with their peak rates, fast ones.
+
+    Args:
+        model: a reward model.
+        heads: further parameters to train.
+        rate: peak learning rate of the layers' matrices (Muon); the others' is `OTHERS` times that (AdamW).
+    """
+    attending = _attending(model)
+    matrices = [p for p in model.deberta.encoder.layer.parameters() if p.ndim == 2]
+    known = {id(p) for p in attending}, {id(p) for p in matrices}
     groups = [
         {"params": attending, "weight_decay": QUERY_KEY_DECAY},
-        {"params": [m for m in matrices if id(m) not in known], "weight_decay": DECAY},
+        {"params": [m for m in matrices if id(m) not in known[0]], "weight_decay": DECAY},
     ]
-    return {Muon(groups, one): rate, adam: rate * OTHERS}
+    others = [p for p in [*model.parameters(), *heads] if id(p) not in known[1]]
+    return {Muon(groups, _rate(model, rate)): rate, _adam(model, others, OTHERS * rate): OTHERS * rate}
+
+
+def last_layer(model: Any, rate: float) -> dict[torch.optim.Optimizer, float]:
+    """Returns an optimizer of the last layer, the pooler and the classifier with its peak rate; all else is frozen.
+
+    Labels of whole answers say little about each parameter. Trained on them as a whole, a model loses in some thousand
+    steps what pretraining has built: which tokens of a wrong answer are wrong.
+
+    Args:
+        model: a pretrained reward model.
+        rate: peak learning rate (AdamW).
+    """
+    last = [*model.deberta.encoder.layer[-1].parameters(), *model.pooler.parameters(), *model.classifier.parameters()]
+    model.requires_grad_(False)
+    for parameter in last:
+        parameter.requires_grad_(True)
+    return {_adam(model, last, rate): rate}
+
+
+def _adam(model: Any, parameters: list[Tensor], rate: float) -> torch.optim.Optimizer:
+    cuda = model.device.type == "cuda"
+    if cuda:
+        warnings.filterwarnings("ignore", message=".*capturable=True, but step\\(\\) is running without.*")
+    return torch.optim.AdamW(
+        parameters, lr=_rate(model, rate), betas=BETAS, weight_decay=0.01, fused=cuda, capturable=cuda
+    )
+
+
+def _rate(model: Any, rate: float) -> Tensor:
+    """Returns a learning rate as a tensor, which a CUDA graph reads anew in each step."""
+    return torch.tensor(rate, device=model.device)
+
+
+def _attending(model: Any) -> list[Tensor]:
+    """Returns the matrices that queries and keys are made with."""
+    layers = [one.attention.self for one in model.deberta.encoder.layer]
+    return [linear.weight for one in layers for linear in (one.query_proj, one.key_proj)]
 
 
 def _on_device(
@@ -158,7 +190,7 @@ def _on_device(
         block = torch.compile(deberta.block, dynamic=False)
     known: dict[int, Tensor] = {}
 
-    def hidden(ids: Tensor) -> Tensor:
+    def hidden(ids: Tensor) -> list[Tensor]:
         length = ids.shape[1]
         if length not in known:
             known[length] = deberta.places(model.config, length, device)
