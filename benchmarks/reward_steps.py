@@ -53,20 +53,21 @@ def timed(step: Callable[[], object], steps: int, device: str) -> float:
 
 
 def floor(width: int, tokens: int, device: str) -> float:
-    """Returns milliseconds for the matrix products of one step: forward, and twice that backward."""
+    """Returns milliseconds for one step's matrix products: all layers forward, twice that backward for the last one."""
     config = reward.reward_config()
     hidden, mlp = config.hidden_size, config.intermediate_size
-    per_token = config.num_hidden_layers * 2 * (4 * hidden**2 + 2 * hidden * mlp + 3 * width * hidden)
+    per_layer = 2 * (4 * hidden**2 + 2 * hidden * mlp + 3 * width * hidden)
+    per_token = (config.num_hidden_layers + 2) * per_layer
     rows = 4096 if device == "cuda" else 1024
     one = torch.randn(rows, rows, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
     flops = 2 * rows**3
     seconds = timed(lambda: one @ one.T, 20, device) / 1e3
-    return 3 * per_token * tokens / (flops / seconds) * 1e3
+    return per_token * tokens / (flops / seconds) * 1e3
 
 
 def losses(fast: bool, steps: int, tokens: int) -> list[float]:
     """Returns the losses of some steps from the same weights, on texts of two lengths in turns."""
-    trainer, rng = trainer_of("cuda", fast), np.random.default_rng(1)
+    trainer, rng = trainer_of("cuda", fast, whole=True), np.random.default_rng(1)
     known = [(w, tokens // (w * reward.CANDIDATES)) for w in (96, 128)]
     data = [(width, size, groups(width, 2 * size, "cuda")) for width, size in known]
     found = []
@@ -78,10 +79,10 @@ def losses(fast: bool, steps: int, tokens: int) -> list[float]:
     return found
 
 
-def trainer_of(device: str, fast: bool = True) -> reward_trainer.Trainer:
-    """Returns a trainer of a new model on groups."""
+def trainer_of(device: str, fast: bool = True, whole: bool = False) -> reward_trainer.Trainer:
+    """Returns a trainer of a new model on groups, of its last layer or of the whole model."""
     model = reward.new_model(0, device)
-    optimizers = reward_trainer.last_layer(model, 0.001)
+    optimizers = reward_trainer.all_layers(model, [], 0.001) if whole else reward_trainer.last_layer(model, 0.001)
     return reward_trainer.Trainer(model, partial(reward._loss, model), optimizers, 10, 1000, fast=fast)
 
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from synthetic_instruction_tuner import nano
-from synthetic_instruction_tuner.nano import corpus, deberta, measure, reward, reward_data, train
+from synthetic_instruction_tuner.nano import corpus, deberta, measure, reward, reward_data, reward_pretraining, train
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
 from synthetic_instruction_tuner.nano.gradients import Gradients
@@ -59,6 +59,8 @@ def test_all_models_together_fit(tmp_path: Path, tokenizer: Tokenizer) -> None:
         assert size < MODEL_BYTES
         total += size
     assert total < TOTAL_BYTES - 20_000  # room for reports and cards
+    packaged = [file for file in nano.path("reward").parent.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in packaged) < TOTAL_BYTES
 
 
 @pytest.mark.parametrize("name", ["generator", "responder-mistral", "student-qwen2"])
@@ -256,9 +258,11 @@ def test_training_that_never_learned_goes_back_to_its_beginning() -> None:
 
 def test_optimizers_train_every_parameter_once() -> None:
     model = reward.new_model(0, "cpu")
-    trained = Trainer(model, mean_square, all_layers(model, [], 0.01), minutes=1, steps=1).parameters
+    heads = reward_pretraining.Heads(model)
+    optimizers = all_layers(model, [*heads.parameters()], 0.01)
+    trained = Trainer(model, mean_square, optimizers, minutes=1, steps=1).parameters
     assert len(trained) == len({id(p) for p in trained})
-    assert {id(p) for p in trained} == {id(p) for p in model.parameters()}
+    assert {id(p) for p in trained} == {id(p) for p in [*model.parameters(), *heads.parameters()]}
 
 
 def test_groups_train_the_last_layer_alone() -> None:
@@ -431,7 +435,11 @@ def test_reward_model_learns(tokenizer: Tokenizer) -> None:
             flats.append((flat, [len(i) for i in ids], [a.worth for a in group.answers]))
     data = reward.encode_groups(flats, "cpu")
     model = reward.new_model(0, "cpu")
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
     reward.train_reward_model(model, data, epochs=4, tokens_per_step=2000, rate=1e-3, seed=0, minutes=0.1)
+    last = (f"deberta.encoder.layer.{model.config.num_hidden_layers - 1}.", "pooler.", "classifier.")
+    same = {name: torch.equal(p, before[name]) for name, p in model.named_parameters()}
+    assert all(same[name] for name in same if not name.startswith(last)) and not all(same.values())
     result = reward.pair_accuracy(groups, [[0.0] * len(g.answers) for g in groups])
     assert result == {}  # only model answers count
     scores = reward.score(model.eval(), tokenizer, [(groups[0].question, groups[0].answers[0].text)])

@@ -105,3 +105,19 @@ def test_pretraining_lowers_its_loss_and_reports(
     assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
     spelled = [float(n) for n in re.findall(r"([0-9.]+) per masked token", capsys.readouterr().out)]
     assert len(spelled) >= 5 and spelled[-1] < spelled[0] < math.log(tok.VOCABULARY) + 0.5
+
+
+def test_tokens_are_read_one_layer_below_the_score(data: reward_pretraining.Exchanges, writer) -> None:
+    model = reward.new_model(0, "cpu")
+    heads = reward_pretraining.Heads(model)
+    width, items = int(data.widths[0]), np.flatnonzero(data.widths == data.widths[0])[None, :3]
+    step = reward_pretraining._block(writer, data, items, width, torch.Generator().manual_seed(0))[0]
+    size = (*step.ids.shape, model.config.hidden_size)
+    first, second, third = (torch.randn(size, generator=torch.Generator().manual_seed(seed)) for seed in range(3))
+
+    def report(*states: torch.Tensor) -> list[float]:
+        return reward_pretraining._loss(model, heads, lambda ids: list(states), *step)[1].tolist()
+
+    token, pair, _, masked = report(first, second)
+    assert report(third, second)[1] == pair and report(third, second)[0] != token and report(third, second)[3] != masked
+    assert report(first, third)[1] != pair and report(first, third)[0] == token and report(first, third)[3] == masked

@@ -83,7 +83,8 @@ def config_of(recipe: Recipe) -> PretrainedConfig:
 def reward_config() -> DebertaV2Config:
     """Returns the reward model's configuration: DeBERTa-v2 with shared relative positions, one logit.
 
-    The logit is read from the first token: what one layer finds out about the others, only the next one brings there.
+    The logit is read from the first token: what one layer finds out about other tokens reaches it only
+    through the next one.
     """
     from transformers import DebertaV2Config
 

@@ -1,4 +1,4 @@
-"""Training the reward model: DeBERTa-v2 with one logit, Bradley-Terry loss over the pairs inside each group."""
+"""Training the reward model's last layer: DeBERTa-v2, one logit, Bradley-Terry loss over pairs inside each group."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ MAX_ANSWER = 160  # tokens
 EXCHANGES = 800_000  # prompts with answers that it is pretrained on
 PRETRAINED = "reward-pretrained"  # folder in the work folder
 GROUPS_FILE = "groups.pickle"  # in the work folder
-PRETRAINING = 0.58  # share of the minutes
+PRETRAINING = 0.75  # share of the minutes
 WRITER = "responder-llama"  # proposes the replacements: its own mistakes are the likely ones
 
 

@@ -4,7 +4,8 @@ A label for a whole answer says too little for a tiny model to learn what makes 
 right answers are: it spells masked tokens of them (as BERT), and tells which tokens a small language model has replaced
 by others that it finds likely (ELECTRA's task, Clark et al. 2020, arXiv:2003.10555, with which DeBERTa-v3 was
 pretrained too, He et al. 2021, arXiv:2111.09543). At the same time its logit learns to put the
-intact answer above those with replaced tokens. No label of a checker is used.
+intact answer above those with replaced tokens. What is told about tokens is read one layer below the last, which
+gathers it into the logit. No label of a checker is used.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Trainer:
         worse: float = 1.5,
         fast: bool = True,
     ) -> None:
-        self._attending = _attending(model)
+        self._attending = [matrix for matrix in _attending(model) if matrix.requires_grad]
         self.optimizers = optimizers
         self.parameters = [p for one in optimizers for group in one.param_groups for p in group["params"]]
         self.guard = Guard(self.parameters, list(self.optimizers), worse)
@@ -103,7 +103,7 @@ class Trainer:
         return True
 
     def times(self) -> str:
-        """Returns how large queries and keys can get, the seconds spent, and those left, as a text.
+        """Returns how large the trained queries and keys can get, the seconds spent, and those left, as a text.
 
         The first is the largest singular value of their matrices; above 3 or so, attention is all or nothing.
         """
@@ -119,13 +119,14 @@ class Trainer:
 
 
 def all_layers(model: Any, heads: Sequence[Tensor], rate: float) -> dict[torch.optim.Optimizer, float]:
-    """Returns optimizers of all parameters with their peak rates, fast ones.
+    """Returns optimizers of all parameters, Muon and AdamW, with their peak rates.
 
     Args:
         model: a reward model.
         heads: further parameters to train.
         rate: peak learning rate of the layers' matrices (Muon); the others' is `OTHERS` times that (AdamW).
     """
+    model.requires_grad_(True)
     attending = _attending(model)
     matrices = [p for p in model.deberta.encoder.layer.parameters() if p.ndim == 2]
     known = {id(p) for p in attending}, {id(p) for p in matrices}
