@@ -504,6 +504,9 @@ class DpoConfig(TrainerConfig):
     beta: float = Field(0.1, gt=0, description="Strength of the pull to the reference.")
     learning_rate: float = Field(5e-6, gt=0, description="Peak learning rate.")
     epochs: float = Field(1.0, gt=0, description="Passes over the pairs.")
+    sft_weight: float = Field(
+        0.0, ge=0, description="Weight of the chosen answers' SFT loss, which is added to DPO's; 0: plain DPO."
+    )
 
 
 class TrainConfig(Section):

@@ -152,6 +152,41 @@ def test_dpo_starts_at_ln_2_and_widens_the_margin(
     assert set(after) == set(load_file(str(sft / "final/adapter_model.safetensors")))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_chosen_answers_own_loss_is_added_and_told_apart(
+    tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair], dtype: str
+) -> None:
+    shared = FAST | {"learning_rate": 1e-3, "epochs": 4.0, "log_steps": 1}
+    logs = []
+    for weight in (0.0, 2.0):
+        output = tmp_path / str(weight)
+        metrics = Dpo(DpoConfig(**shared, sft_weight=weight), dtype=dtype).train(student, sft / "final", pairs, output)
+        assert metrics.first_loss == pytest.approx(math.log(2), abs=1e-3)
+        assert metrics.final_loss < metrics.first_loss
+        logs.append(log(output))
+    plain, both = logs
+    assert "sft_loss" not in plain[0]
+    assert both[-1]["chosen_logps"] > plain[-1]["chosen_logps"]
+    assert both[-1]["sft_loss"] < both[0]["sft_loss"]
+    assert both[0]["reward_margin"] == pytest.approx(plain[0]["reward_margin"], abs=1e-3)  # the same first step
+
+
+def test_the_logged_sft_loss_is_the_sft_policys_on_the_chosen_answers(
+    tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair]
+) -> None:
+    from synthetic_instruction_tuner.training.dpo import tokenize_pairs
+
+    config = DpoConfig(**FAST | {"batch_size": 1, "accumulation": 2, "log_steps": 1, "epochs": 1.0}, sft_weight=0.5)
+    Dpo(config).train(student, sft / "final", pairs[:2], tmp_path)
+    model = load_causal_lm(student, "float32", "cpu", adapter=sft / "final")
+    template = supervised.ChatTemplate.from_tokenizer(load_tokenizer(student))
+    wanted = []
+    for pair in tokenize_pairs(pairs[:2], template, 1024).rows:
+        labels = [[i if t else -100 for i, t in zip(pair.chosen.ids, pair.chosen.trained, strict=True)]]
+        wanted.append(model(torch.tensor([pair.chosen.ids]), labels=torch.tensor(labels)).loss.item())
+    assert log(tmp_path)[0]["sft_loss"] == pytest.approx(sum(wanted) / 2, abs=1e-4)
+
+
 def test_the_reference_is_the_sft_policy_whatever_the_batches(
     tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,8 @@ class TrainingMetrics:
         examples: rows trained on in each epoch.
         truncated: rows that were cut to max_length.
         dropped: rows left without a token to train on; not among the examples.
-        first_loss: loss of the first step, before any update; a mean over trained tokens, for DPO over pairs.
+        first_loss: loss of the first step, before any update; a mean over trained tokens, for DPO over pairs
+            (what `sft_weight` adds is left out).
         final_loss: mean loss of the last tenth of the steps.
         seed: the training's seed.
         device: ``cpu`` or the GPU's name.

@@ -25,7 +25,7 @@ from synthetic_instruction_tuner.training.exact_resume import trainable
 from synthetic_instruction_tuner.training.examples import Row
 from synthetic_instruction_tuner.training.job import Job
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics, device_name
-from synthetic_instruction_tuner.training.watch import Clock, Report, Watch, log_rows, mean
+from synthetic_instruction_tuner.training.watch import Clock, Report, Watch, figures, log_rows, mean
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -137,7 +137,7 @@ def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMet
     order = job.order
     facts = trainer.clock.facts()
     tokens = sum(row.tokens for row in order)
-    last = steps[-max(1, len(steps) // 10) :]
+    shown = [figures(entry) for entry in steps]
     return TrainingMetrics(
         method=job.method,
         student=job.model.name,
@@ -153,8 +153,8 @@ def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMet
         examples=len(job.data.rows),
         truncated=job.data.truncated,
         dropped=job.data.dropped,
-        first_loss=steps[0]["loss"],
-        final_loss=mean(last, "loss"),
+        first_loss=shown[0]["loss"],
+        final_loss=mean(shown[-max(1, len(steps) // 10) :], "loss"),
         seed=job.seed,
         device=device_name(job.device),
         dtype=job.dtype,

@@ -21,6 +21,8 @@ Report = Callable[[int, int, dict[str, float]], None]
 
 LOGGED = {
     "loss": "loss",
+    "preference_loss": "loss",  # where DPO's loss has two parts; it starts at ln 2 as it does alone
+    "sft_loss": "sft_loss",
     "learning_rate": "learning_rate",
     "grad_norm": "grad_norm",
     "rewards/margins": "reward_margin",
@@ -66,17 +68,22 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 f"lower learning_rate (now {args.learning_rate:g}), or raise warmup_share",
             )
         if self.report:
-            figures = {new: logs[old] for old, new in LOGGED.items() if old in logs}
-            self.report(state.global_step, state.max_steps, figures)
+            self.report(state.global_step, state.max_steps, figures(logs))
+
+
+def figures(entry: dict[str, Any]) -> dict[str, float]:
+    """Returns what is shown of a trainer's log entry, under the names of the log file."""
+    return {new: entry[old] for old, new in LOGGED.items() if old in entry}
 
 
 def log_rows(steps: list[dict[str, Any]], job: Job) -> list[dict[str, Any]]:
     """Returns one row per `log_steps` steps, with means over them and the last learning rate."""
     size, examples = job.config.log_steps, len(job.data.rows)
+    shown = [{"step": entry["step"], **figures(entry)} for entry in steps]
     rows = []
-    for window in (steps[i : i + size] for i in range(0, len(steps), size)):
+    for window in (shown[i : i + size] for i in range(0, len(steps), size)):
         step = window[-1]["step"]
-        means = {new: mean(window, old) for old, new in LOGGED.items() if old in window[-1]}
+        means = {name: mean(window, name) for name in window[-1] if name != "step"}
         epoch = min(step * job.batch_size / examples, job.config.epochs)
         rows.append({"step": step, "epoch": epoch, **means, "learning_rate": window[-1]["learning_rate"]})
     return rows
