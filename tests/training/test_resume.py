@@ -48,7 +48,7 @@ def train(
     if request.param == "prompt_tuning":
         config = PromptTuningConfig(**FAST, virtual_tokens=4)
         return lambda output, report=None: PromptTuning(config).train(student, records, output, report)
-    dpo = DpoConfig(**FAST | {"epochs": 3.0})
+    dpo = DpoConfig(**FAST | {"epochs": 3.0, "sft_weight": 2.0})
     return lambda output, report=None: Dpo(dpo).train(student, sft / "final", pairs, output, report)
 
 

@@ -6,8 +6,8 @@ Rafailov et al. 2023, "Direct Preference Optimization: Your Language Model is Se
 is the SFT policy. Its log-probabilities are computed once, before the first step, by the policy itself in the very
 batches of training, so that no second model is held and the first loss is ln 2 exactly, also in half precision.
 
-With `sft_weight` the chosen answers' own loss is added (Pang et al. 2024, arXiv:2404.19733; Llama 3, arXiv:2407.21783),
-which keeps them likely while the margin grows. All figures named loss stay those of the pairs alone.
+With `sft_weight` the chosen answers' own loss is added, per token of each answer (Pang et al. 2024, arXiv:2404.19733),
+which keeps them likely while the margin grows. What is logged as the loss stays that of the pairs alone.
 """
 
 from __future__ import annotations
@@ -53,24 +53,30 @@ REFERENCE = "reference.safetensors"
 class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
     """TRL's trainer on batches that are already tokenized and carry the reference's log-probabilities."""
 
+    sft_weight = 0.0
+
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Returns TRL's loss, and logs its parts; that of the pairs must be ln 2 before the first update.
+        """Returns TRL's loss, which must be ln 2 before the first update, plus that of the chosen answers.
 
         Raises:
             RunError: it is not, so the reference is not the policy that training starts from.
         """
-        loss = super().compute_loss(model, inputs, *args, **kwargs)
-        of_pairs = loss.item()
-        if weight := dict(zip(self.loss_types, self.loss_weights, strict=True)).get("sft"):
-            metrics = self._metrics["train"]
-            chosen = inputs["completion_mask"].chunk(2)[0][:, 1:]
-            of_chosen = -metrics["logps/chosen"][-1] * len(chosen) / chosen.sum().item()
-            of_pairs -= weight * of_chosen
-            metrics["sft_loss"].append(of_chosen)
-            metrics["preference_loss"].append(of_pairs)
+        seen: list[torch.Tensor] = []
+
+        def observed(**arguments: Any) -> Any:
+            outputs = model(**arguments)
+            seen.append(outputs.log_probs)
+            return outputs
+
+        loss = super().compute_loss(observed, inputs, *args, **kwargs)
         if self.state.global_step == 0:
-            _check_first_loss(of_pairs)
-        return loss
+            _check_first_loss(loss.item())
+        if not self.sft_weight:
+            return loss
+        of_chosen = _chosen_loss(seen[0], inputs["completion_mask"])
+        self._metrics["train"]["preference_loss"].append(loss.item())
+        self._metrics["train"]["sft_loss"].append(of_chosen.item())
+        return loss + self.sft_weight * of_chosen
 
 
 class Dpo:
@@ -137,17 +143,24 @@ def _trainer(job: Job, policy: PeftModel, tokenizer: Any) -> Any:
     with quiet():
         trainer = PreferenceTrainer(
             model=policy,
-            args=one_gpu(TrlDpoConfig(**trainer_arguments(job), **_losses(config), disable_dropout=True)),
+            args=one_gpu(TrlDpoConfig(**trainer_arguments(job), beta=config.beta, disable_dropout=True)),
             train_dataset=row_numbers(job),
             data_collator=collator(job.order, dpo_batch),
             processing_class=tokenizer,
         )
+    trainer.sft_weight = config.sft_weight
     return prepare(job, trainer)
 
 
-def _losses(config: DpoConfig) -> dict[str, Any]:
-    weights = {"sigmoid": 1.0} | ({"sft": config.sft_weight} if config.sft_weight else {})
-    return {"beta": config.beta, "loss_type": list(weights), "loss_weights": list(weights.values())}
+def _chosen_loss(log_probs: torch.Tensor, completion_mask: torch.Tensor) -> torch.Tensor:
+    """Returns the chosen answers' loss, in nats per token: the mean over answers, however a step's rows are split.
+
+    Args:
+        log_probs: of each next token, 0 where no loss looks, [2 * pairs, length - 1].
+        completion_mask: 1 on the answers, [2 * pairs, length]; the chosen ones are the first half.
+    """
+    chosen, mask = log_probs.chunk(2)[0], completion_mask.chunk(2)[0][:, 1:]
+    return -((chosen * mask).sum(1) / mask.sum(1)).mean()
 
 
 def _add_reference(job: Job, trainer: PreferenceTrainer) -> None:

@@ -21,7 +21,7 @@ Report = Callable[[int, int, dict[str, float]], None]
 
 LOGGED = {
     "loss": "loss",
-    "preference_loss": "loss",  # where DPO's loss has two parts; it starts at ln 2 as it does alone
+    "preference_loss": "loss",  # after the sum: where DPO's loss has two parts, this one is shown, which starts at ln 2
     "sft_loss": "sft_loss",
     "learning_rate": "learning_rate",
     "grad_norm": "grad_norm",
