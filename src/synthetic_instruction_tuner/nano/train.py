@@ -190,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="folder of models to go on from (language models at half the learning rate)",
     )
-    add("--minutes", type=float, default=8.0, help="time limit of each phase (language models; reward model)")
+    add("--minutes", type=float, default=20.0, help="time limit of each phase (language models; reward model)")
     add("--epochs", type=float, default=10.0, help="passes of the reward model over its groups")
     add("--pack", type=Path, help="also write the models as archives below 15 MB into this folder")
     add("--job", help=argparse.SUPPRESS)
