@@ -18,6 +18,7 @@ from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.benchmark_items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.filtering.benchmark_sources import load_benchmarks
 from synthetic_instruction_tuner.filtering.contamination import Contamination, common_subsequence
+from synthetic_instruction_tuner.filtering.one_edit import OneEdit, Pieces
 from synthetic_instruction_tuner.records import Message, Record
 from synthetic_instruction_tuner.settings import ContaminationConfig, FilterConfig
 from synthetic_instruction_tuner.words import words_of
@@ -124,6 +125,73 @@ def test_words_are_compared_without_form() -> None:
     assert words_of("ＦＵＬＬ-width, “Quotes” & CASE straße") == ("full", "width", "quotes", "case", "strasse")
 
 
+SHORT = Contamination(
+    [
+        BenchmarkSet(
+            "b",
+            (
+                *(BenchmarkItem(f"b/{i}", f"What does {word} mean?") for i, word in enumerate("abcdef")),
+                BenchmarkItem("b/duct", "The parotid duct runs"),
+                BenchmarkItem("b/mohel", "What is a mohel?"),
+                BenchmarkItem("b/form", "Which of the following is false?"),
+                BenchmarkItem("b/sum", "What is 12 plus 7?"),
+                BenchmarkItem("b/view", "In Augustine’s view, lying is:"),
+            ),
+        )
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "hits"),
+    [
+        ("The parotid duct perhaps runs", [("b/duct", "edited")]),
+        ("The parotid garden runs", [("b/duct", "edited")]),
+        ("The parotid duct", [("b/duct", "edited")]),
+        ("In garden view, lying is", [("b/view", "edited")]),  # one piece, two words
+        ("The parotid garden sings", []),  # two pieces
+        ("is a mohel", [("b/mohel", "edited")]),
+        ("What is often a mohel?", [("b/mohel", "edited")]),
+        ("What is a garden?", []),  # another question
+        ("Which of the garden is false?", [("b/form", "edited")]),
+        ("What does garden mean?", []),  # what is left, many items have
+        ("What is 12 garden 7?", []),  # numbers tell no item
+        ("They wrote: the parotid duct perhaps runs, and so on and on", []),  # instructions as a whole alone
+    ],
+)
+def test_short_instructions_one_word_away(text: str, hits: list[tuple[str, str]]) -> None:
+    assert found(text, rule=SHORT) == hits
+    assert found("Hi there", text, rule=SHORT) == []
+    assert found(text, rule=Contamination(SHORT.sets, "exact")) == []
+
+
+pieces = st.lists(st.sampled_from("abc").map(lambda word: (word,)), max_size=5).map(tuple)
+
+
+@given(st.lists(pieces, max_size=8), pieces)
+def test_texts_one_piece_away_are_found(texts: list[Pieces], text: Pieces) -> None:
+    near = dict(OneEdit(texts).near(text))
+    assert set(near) == {other for other in texts if distance(other, text) == 1}
+    for other, left in near.items():
+        assert len(left) >= len(other) - 1
+        assert is_subsequence(left, other) and is_subsequence(left, text)
+
+
+def is_subsequence(a: Pieces, b: Pieces) -> bool:
+    rest = iter(b)
+    return all(piece in rest for piece in a)
+
+
+def distance(a: Pieces, b: Pieces) -> int:
+    """The number of pieces to replace, leave out or put in (Levenshtein)."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a):
+        last, row[0] = row[0], i + 1
+        for j, y in enumerate(b):
+            last, row[j + 1] = row[j + 1], min(row[j] + 1, row[j + 1] + 1, last + (x != y))
+    return row[-1]
+
+
 def test_items_in_unspaced_scripts() -> None:
     item = BenchmarkItem("b/zh", "两个北方王国之间的长期战争以哪个条约结束，条约在哪个港口小镇签署？")
     rule = Contamination([BenchmarkSet("b", (item,))])
@@ -147,12 +215,17 @@ def test_recall_on_injected_items(real: list[BenchmarkSet]) -> None:
         sample = BenchmarkSet(some.name, tuple(rng.sample(long, min(600, len(long)))))
         for form, (hits, count) in BENCHMARK["recall"](rule, sample).items():
             assert hits >= 0.99 * count - (some.name == "mmlu"), (some.name, form, hits, count)
+    items = tuple(item for some in real for item in some.items)
+    sample = BenchmarkSet("all", tuple(rng.sample(items, min(1500, len(items)))))
+    for form, (hits, count) in BENCHMARK["recall"](rule, sample).items():
+        assert hits >= 0.985 * count, (form, hits, count)  # 99 % of all; the sample's error is 0.3 %
     short = [i for some in real for i in some.items if 2 <= len(words_of(i.text)) < 10 and "..." not in i.text]
     sample = BenchmarkSet("short", tuple(rng.sample(short, 150)))
     rates = {form: hits / count for form, (hits, count) in BENCHMARK["recall"](rule, sample).items()}
     assert rates["verbatim"] == 1 and rates["with options"] == 1 and min(rates["prefixed"], rates["suffixed"]) >= 0.9, (
         rates
     )
+    assert min(rates["edited 5%"], rates["edited 10%"]) >= 0.93, rates
 
 
 def test_clean_data_stays(real: list[BenchmarkSet]) -> None:
@@ -160,6 +233,16 @@ def test_clean_data_stays(real: list[BenchmarkSet]) -> None:
     for name, rows in BENCHMARK["clean_sets"](shared("gsm8k").parent).items():
         sample = rng.sample(rows, 1500) if len(rows) > 1500 else rows
         assert sum(bool(rule.measure(record)) for record in sample) <= 0.005 * len(sample), name
+
+
+def test_short_questions_of_other_people_stay(real: list[BenchmarkSet]) -> None:
+    """Most of these are short, so that many are a few words away from a short item. One is an item: the sky's blue."""
+    rule = Contamination(real)
+    lines = (shared("instructionwild") / "seed_prompts_en.jsonl").read_text().splitlines()
+    lines += (shared("self-instruct") / "seed_tasks.jsonl").read_text().splitlines()
+    asked = [json.loads(line)["instruction"] for line in lines]
+    assert sum(len(words_of(text)) < 12 for text in asked) > 250
+    assert {text for text in asked if found(text, rule=rule)} <= {"Why's the sky blue?"}
 
 
 def test_the_filter_reports_every_hit() -> None:

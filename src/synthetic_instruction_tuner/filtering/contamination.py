@@ -10,7 +10,8 @@ instruction, a response or an earlier turn
 - ``8-grams``: runs of 8 or more shared words cover at least half of the item;
 - ``edited``: at least four fifths of its words (of short items, all but one) stand there in order, and three quarters
   of those with content (of one or two, all, unless a word is only left out); or a short text has a short item's words
-  with content, two or more, and no others.
+  with content, two or more, and no others; or an instruction differs from an item of at most 14 words only in what
+  stands between two spaces, and keeps enough of the item's content: two words, or one that few items have.
 
 A question with options is looked for by itself and together with them.
 
@@ -21,6 +22,7 @@ index of five-word runs, three-word runs for short items, and each is verified o
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -28,6 +30,7 @@ from typing import Any, ClassVar
 from ..records import Record
 from ..words import words_of
 from .benchmark_items import BenchmarkItem, BenchmarkSet
+from .one_edit import OneEdit, Pieces
 from .verdict import TextRule, Verdict, shorten
 
 SEGMENT = re.compile(r"[.!?:;\n\"“”。！？：；]+")
@@ -35,6 +38,9 @@ LONG_GRAM, SHORT_GRAM = 5, 3
 LONG = 10  # words; shorter items must match almost whole
 SHORTEST = 5  # words; still shorter ones must match whole
 EDGE = 3  # words that a text of the same content may have more than a short item
+GENERIC = 6  # words; so many everyday words and no others ("Which of the following is true?") tell an item too
+ONE_EDIT = 15  # words; shorter items are looked for in whole instructions that differ in one piece
+FEW = 3, 400  # few items have a word: at most so many, or one item in so many
 LABELS = 6  # words that may stand between options, such as their letters
 MOST_ITEMS = 20  # a run of words in more items than this is a phrase of the benchmark's own
 RUN, NGRAM = 13, 8
@@ -69,7 +75,7 @@ class Contamination(TextRule):
     """No text of a record may hold an item of the benchmarks."""
 
     name: ClassVar[str] = "contamination"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(self, sets: Sequence[BenchmarkSet], match: str = "overlap") -> None:
         """Takes the benchmarks' items.
@@ -90,6 +96,11 @@ class Contamination(TextRule):
             same = ((item.content, n) for n, item in reversed(shorts) if len(item.content) > 1 and not item.joined)
             self._content = dict(same)
             self._long, self._short = _index(longs, LONG_GRAM), _index(shorts, SHORT_GRAM)
+        alone = [(n, item) for n, item in enumerate(self._items) if not item.joined]
+        self._pieces = {pieces_of(i.item.text): n for n, i in reversed(alone) if 1 < len(i.words) < ONE_EDIT}
+        self._one_edit = OneEdit(self._pieces)
+        self._spread = Counter(word for _, item in alone for word in set(item.content))
+        self._few = max(FEW[0], len(alone) // FEW[1])
 
     def basis(self) -> dict[str, Any]:
         """Returns what was looked for."""
@@ -124,10 +135,16 @@ class Contamination(TextRule):
 
     def _hits(self, text: str, place: str) -> Iterator[Hit]:
         words = words_of(text)
-        if (number := self._whole.get(words)) is not None and words:
-            yield self._hit(number, "exact", 1.0, place)
+        whole = self._whole.get(words)
+        if whole is not None:
+            yield self._hit(whole, "exact", 1.0, place)
         if self.match == "exact" or not words:
             return
+        if whole is None and place == "instruction" and len(words) < 2 * ONE_EDIT:
+            for item, left in self._one_edit.near(pieces_of(text)):
+                near = self._pieces[item]
+                if self._tells(self._items[near], left):
+                    yield self._hit(near, "edited", sum(map(len, left)) / len(self._items[near].words), place)
         if len(words) < LONG + EDGE and (number := self._content.get(content_of(words))) is not None:
             yield self._hit(number, "edited", _shared(self._items[number].words, words), place)
         for number in self._segments(text):
@@ -137,6 +154,13 @@ class Contamination(TextRule):
                 found = compare(self._items[number], words, offsets, at_edges=place == "instruction")
                 if found is not None:
                     yield self._hit(number, *found, place)
+
+    def _tells(self, item: _Item, left: Pieces) -> bool:
+        """Whether an item can be told by what is left of it: "What is a ...?" could be any question."""
+        content = [word for word in content_of([w for piece in left for w in piece]) if not word.isdigit()]
+        if len(content) > 1 or any(self._spread[word] <= self._few for word in content):
+            return True
+        return len(item.words) >= GENERIC and not item.content
 
     def _segments(self, text: str) -> Iterator[int]:
         """Short items that are a whole sentence or line of the text; generic ones need their options."""
@@ -149,6 +173,11 @@ class Contamination(TextRule):
     def _hit(self, number: int, how: str, share: float, place: str) -> Hit:
         item = self._items[number].item
         return [item.id, how, round(share, 4), place, shorten(item.text, 80)]
+
+
+def pieces_of(text: str) -> Pieces:
+    """Returns the words of each piece between spaces: an edit replaces "Aristotle's" as a whole."""
+    return tuple(words for piece in text.split() if (words := words_of(piece)))
 
 
 def content_of(words: Sequence[str]) -> tuple[str, ...]:
