@@ -19,19 +19,20 @@ by all pairs.
 
 --million also runs `sit dedup` on a file of 1,000,000 such records, as a user would.
 
-Measured on two cores with nothing else at work (Python 3.11, numpy 2.4, datasketch 2.0):
+Measured on two cores, in part busy with other work (Python 3.11, numpy 2.4, datasketch 2.0):
 
     35,262 real texts, 97,011 different sentences
       records  way                       CPU s  wall s     GB      stay  missed  false
-        5,000  sit                         0.8     0.7   0.12     4,195       0      0
-        5,000  datasketch                  1.9     1.9   0.12     4,226     126     95
-        5,000  datasketch + verified       1.9     1.7   0.12     4,313     129      0
-       50,000  sit                         2.4     2.3   0.18    41,814       0      0
-       50,000  datasketch                 15.1    15.0   0.25    42,299   1,357    842
-       50,000  datasketch + verified      14.1    13.9   0.47    43,041   1,387      0
-      200,000  sit                         9.3     9.3   0.34   163,947       0      0
-      200,000  datasketch                 52.7    52.5   0.72   165,780   5,568  3,667
-    sit dedup, 1,000,000 records: 83 CPU s, 83 s, 0.63 GB, 777,561 stay
+        5,000  sit                         0.5     0.5   0.12     4,195       0      0
+        5,000  datasketch                  1.6     1.6   0.12     4,226     126     95
+        5,000  datasketch + verified       1.6     1.6   0.12     4,313     129      0
+       50,000  sit                         2.1     2.1   0.18    41,814       0      0
+       50,000  datasketch                 10.7    10.8   0.25    42,299   1,357    842
+       50,000  datasketch + verified      11.8    11.8   0.48    43,041   1,387      0
+      200,000  sit                         9.2     9.3   0.34   163,947       0      0
+      200,000  datasketch                 46.3    46.7   0.72   165,780   5,568  3,667
+      200,000  datasketch + verified      51.9    52.2   1.64   168,976   5,704      0
+    sit dedup, 1,000,000 records: 85 CPU s, 86 s, 0.66 GB, 777,560 stay
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import random
 import re
 import subprocess
@@ -222,19 +224,20 @@ def by_datasketch(texts: list[str], verified: bool) -> list[bool]:
 
 def million(folder: Path, texts: Iterator[str]) -> None:
     """Runs `sit dedup` on a file of its own and prints what it took."""
-    import resource
-
     file = folder / "million.jsonl"
     with file.open("w", encoding="utf-8") as stream:
         for text in texts:
             stream.write(json.dumps({"instruction": text, "response": "-"}) + "\n")
-    before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, "-m", "synthetic_instruction_tuner", "dedup", str(file), "-o", str(folder / "out")]
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
-    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - wall
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    kept = json.loads(done.stdout)["kept"]
-    peak = after.ru_maxrss / 1e6 * 1.024  # KiB to GB; of the largest child, which is this one
+    answer, start = folder / "answer.json", time.perf_counter()
+    with answer.open("w") as stream:
+        process = subprocess.Popen([*command, "--json"], stdout=stream)
+        _, status, used = os.wait4(process.pid, 0)  # of this child alone: the rivals were children too
+    wall = time.perf_counter() - start
+    if status != 0:
+        raise SystemExit(f"sit dedup ended with status {status}")
+    cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6 * 1.024  # KiB to GB
+    kept = json.loads(answer.read_text())["kept"]
     print(f"sit dedup, 1,000,000 records: {cpu:.0f} CPU s, {wall:.0f} s, {peak:.2f} GB, {kept:,} stay", flush=True)
 
 
