@@ -12,16 +12,17 @@ On one H100, 1,500 conversations, three students (llama, mistral, qwen2), pairs 
 `prefer.min_margin` was 1.0), learning rate 1e-3 and 2 epochs but for the first row:
 
     variant                                   reward                  right answers
-    sft_weight 0 (rate 6e-4, 1 epoch)         +0.06 +0.05 +0.22       +0.000 -0.007 -0.004
-    sft_weight 1                              +0.60 +0.56 +0.69       -0.003 -0.009 -0.006
-    sft_weight 3                              +0.80 +0.71 +0.82       +0.013 +0.009 +0.000
-    sft_weight 6                              +0.84 +0.82 +0.83       +0.016 +0.016 +0.007
-    sft_weight 12                             +0.82 +0.80 +0.85       +0.022 +0.014 +0.007
-    the chosen answers alone                  +0.86 +0.75 +0.76       +0.026 +0.020 +0.005
+    sft_weight 0 (rate 6e-4, 1 epoch)         +0.15 +0.25 +0.20       +0.000 +0.011 +0.001
+    sft_weight 1                              +0.42 +0.56 +0.61       -0.016 +0.003 +0.006
+    sft_weight 3                              +0.74 +0.75 +0.68       -0.001 +0.010 +0.007
+    sft_weight 6                              +0.80 +0.81 +0.71       +0.007 +0.014 +0.013
+    sft_weight 12                             +0.79 +0.83 +0.67       +0.006 +0.015 +0.012
+    sft_weight 1000                           +0.90 +0.76 +0.65       +0.014 +0.016 +0.013
 
-Standard errors of each difference are about 0.06 for rewards and 0.006 for right answers, so weights of 3 and more
-differ little. Most of the gain comes from the chosen answers' own loss; the pairs add little to it. The loss of the
-chosen answers was then a mean over a batch's tokens; now it is one over answers, of their mean over tokens.
+Standard errors of each difference are about 0.05 for rewards and 0.006 for right answers, so weights of 3 and more
+differ little. Most of the gain comes from the chosen answers' own loss, which is all that counts at a weight of 1000.
+The weight of profile nano was chosen with the reward model that was packaged before; its table looked the same, but
+for plain DPO, which gained less (+0.06 +0.05 +0.22).
 """
 
 from __future__ import annotations

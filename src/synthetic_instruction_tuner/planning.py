@@ -18,7 +18,7 @@ from .settings import ModelConfig, TrainerConfig
 INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens
 TAG_QUESTION, TAG_ANSWER = 250, 30  # tokens around a record, and of the tags
 KEPT_SHARE = 0.68  # records that pass the filter
-ASKED, ASKED_FOR_MARGIN = 1.12, 1.4  # records that are answered for one pair, without and with a smallest margin
+ASKED, ASKED_FOR_MARGIN = 1.12, 1.5  # records that are answered for one pair, without and with a smallest margin
 UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000)
 IMPORT_SECONDS = 8.0  # torch, transformers and trl
 GB = 1e9
