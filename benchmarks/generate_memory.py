@@ -5,7 +5,7 @@ random instead of running a model: what is measured is the stage's own memory. E
 
     python benchmarks/generate_memory.py [RECORDS ...]      # 5,000, 20,000 and 100,000 when none are given
 
-Measured on two busy x86 cores: 356 MB before the stage; at its peak 479 MB with 2,000 records, 478 MB with 10,000.
+Measured on two x86 cores: 356 MB before the stage; at its peak 481 MB with 5,000 records, 490 MB with 100,000.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ takes them one at a time.
 
 Floors: 1.5 times the plain script, 5 times distilabel. Sides run in turns, and the best round of each counts. Measured
 with `--rows 256 --batches 64,128,256 --distilabel-rows 12` on two x86 cores, in part busy with other work (torch 2.13,
-transformers 5.23 on all sides, distilabel 1.5.3): 63.1, 27.5 and 5.7 rows/s, 2.3 and 11 times as fast.
+transformers 5.23 on all sides, distilabel 1.5.3): 63.1, 27.5 and 5.7 rows/s, 2.3 and 11 times as fast; on another day
+63.9, 28.2 and 2.8 rows/s, 2.3 and 23 times.
 """
 
 from __future__ import annotations
