@@ -40,7 +40,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import random
 import re
 import subprocess
@@ -182,13 +181,13 @@ def wrong(texts: list[str], stays: list[bool]) -> tuple[int, int]:
 
 def work(way: str, file: Path) -> None:
     """Decides, and prints what stays with time and peak memory (everything of the process counts)."""
-    import resource
-
     texts = json.loads(file.read_text(encoding="utf-8"))
     wall, cpu = time.perf_counter(), time.process_time()
     stays = by_us(texts) if way == "sit" else by_datasketch(texts, way.endswith("verified"))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    # From the kernel's books of this process alone; what getrusage tells includes the peak of the one that started it.
+    status = Path("/proc/self/status").read_text()
+    memory = int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9
     print(json.dumps({"wall": wall, "cpu": cpu, "memory": memory, "stays": stays}))
 
 
@@ -228,18 +227,25 @@ def million(folder: Path, texts: Iterator[str]) -> None:
     with file.open("w", encoding="utf-8") as stream:
         for text in texts:
             stream.write(json.dumps({"instruction": text, "response": "-"}) + "\n")
-    command = [sys.executable, "-m", "synthetic_instruction_tuner", "dedup", str(file), "-o", str(folder / "out")]
     answer, start = folder / "answer.json", time.perf_counter()
-    with answer.open("w") as stream:
-        process = subprocess.Popen([*command, "--json"], stdout=stream)
-        _, status, used = os.wait4(process.pid, 0)  # of this child alone: the rivals were children too
-    wall = time.perf_counter() - start
-    if status != 0:
-        raise SystemExit(f"sit dedup ended with status {status}")
-    cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6 * 1.024  # KiB to GB
-    kept = json.loads(answer.read_text())["kept"]
+    command = ["-m", "synthetic_instruction_tuner", "dedup", str(file), "-o", str(folder / "out"), "--json"]
+    # A process inherits the peak of the one that starts it, here that of the records: so a small one stands between.
+    between = [sys.executable, "-c", BETWEEN, str(answer), sys.executable, *command]
+    done = subprocess.run(between, capture_output=True, text=True, check=True)
+    code, cpu, peak = json.loads(done.stdout)
+    if code != 0:
+        sys.exit(f"sit dedup ended with {code}: {done.stderr}")
+    wall, kept = time.perf_counter() - start, json.loads(answer.read_text())["kept"]
     print(f"sit dedup, 1,000,000 records: {cpu:.0f} CPU s, {wall:.0f} s, {peak:.2f} GB, {kept:,} stay", flush=True)
 
+
+BETWEEN = """
+import json, os, subprocess, sys
+with open(sys.argv[1], "w") as answer:
+    child = subprocess.Popen(sys.argv[2:], stdout=answer)
+_, status, used = os.wait4(child.pid, 0)
+print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9]))
+"""
 
 if __name__ == "__main__":
     main()

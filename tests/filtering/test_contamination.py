@@ -125,44 +125,58 @@ def test_words_are_compared_without_form() -> None:
     assert words_of("ＦＵＬＬ-width, “Quotes” & CASE straße") == ("full", "width", "quotes", "case", "strasse")
 
 
-SHORT = Contamination(
-    [
-        BenchmarkSet(
-            "b",
-            (
-                *(BenchmarkItem(f"b/{i}", f"What does {word} mean?") for i, word in enumerate("abcdef")),
-                BenchmarkItem("b/duct", "The parotid duct runs"),
-                BenchmarkItem("b/mohel", "What is a mohel?"),
-                BenchmarkItem("b/form", "Which of the following is false?"),
-                BenchmarkItem("b/sum", "What is 12 plus 7?"),
-                BenchmarkItem("b/view", "In Augustine’s view, lying is:"),
-            ),
-        )
-    ]
+ASKED = (
+    BenchmarkItem("b/duct", "The parotid duct runs"),
+    BenchmarkItem("b/mohel", "What is a mohel?"),
+    BenchmarkItem("b/form", "Which of the following is false?"),
+    BenchmarkItem("b/sum", "What is 12 plus 7?"),
+    BenchmarkItem("b/view", "In Augustine’s view, lying is:"),
+    BenchmarkItem("b/net", "Neural networks:"),
+    *(BenchmarkItem(f"b/{i}", f"What does the {i}th of these words mean?") for i in range(400)),
 )
+SHORT = Contamination([BenchmarkSet("b", ASKED)])
 
 
 @pytest.mark.parametrize(
     ("text", "hits"),
     [
-        ("The parotid duct perhaps runs", [("b/duct", "edited")]),
-        ("The parotid garden runs", [("b/duct", "edited")]),
-        ("The parotid duct", [("b/duct", "edited")]),
-        ("In garden view, lying is", [("b/view", "edited")]),  # one piece, two words
+        ("The parotid duct perhaps runs", ["b/duct"]),
+        ("The parotid garden runs", ["b/duct"]),
+        ("The parotid duct", ["b/duct"]),
+        ("In garden view, lying is", ["b/view"]),  # one piece, two words
         ("The parotid garden sings", []),  # two pieces
-        ("is a mohel", [("b/mohel", "edited")]),
-        ("What is often a mohel?", [("b/mohel", "edited")]),
+        ("is a mohel", ["b/mohel"]),
+        ("What is often a mohel?", ["b/mohel"]),
         ("What is a garden?", []),  # another question
-        ("Which of the garden is false?", [("b/form", "edited")]),
-        ("What does garden mean?", []),  # what is left, many items have
-        ("What is 12 garden 7?", []),  # numbers tell no item
+        ("Which of the garden is false?", ["b/form"]),
+        ("What is 13 plus 7?", []),  # with another number it is another question
+        ("What is 12 plus 8?", []),
+        ("Solar networks", []),  # of two words one is too little
+        ("networks", []),
         ("They wrote: the parotid duct perhaps runs, and so on and on", []),  # instructions as a whole alone
     ],
 )
-def test_short_instructions_one_word_away(text: str, hits: list[tuple[str, str]]) -> None:
-    assert found(text, rule=SHORT) == hits
+def test_short_instructions_one_edit_away(text: str, hits: list[str]) -> None:
+    assert found(text, rule=SHORT) == [(hit, "edited") for hit in hits]
     assert found("Hi there", text, rule=SHORT) == []
     assert found(text, rule=Contamination(SHORT.sets, "exact")) == []
+
+
+def test_one_word_tells_an_item_only_where_few_of_many_items_have_it() -> None:
+    assert found("is a mohel", rule=SHORT) == [("b/mohel", "edited")]
+    few = Contamination([BenchmarkSet("b", ASKED[:6])])
+    assert found("is a mohel", rule=few) == []  # in a small set, every word is rare
+    assert found("The parotid garden runs", rule=few) == [("b/duct", "edited")]
+    many = Contamination([BenchmarkSet("b", (*ASKED, BenchmarkItem("b/too", "Who is the mohel of that town?")))])
+    assert found("is a mohel", rule=many) == []
+
+
+def test_one_edit_is_looked_for_in_english_alone() -> None:
+    """Everyday words are known in English: "ist ein" would count as content."""
+    german = ("Was ist ein Mohel?", "Wo liegt die Hauptstadt von Peru?", "Wer schrieb den Roman über die Weber?")
+    rule = Contamination([BenchmarkSet("de", tuple(BenchmarkItem(f"de/{i}", t) for i, t in enumerate(german)))])
+    assert found("Was ist ein Garten?", rule=rule) == []
+    assert found(german[0], rule=rule) == [("de/0", "exact")]
 
 
 pieces = st.lists(st.sampled_from("abc").map(lambda word: (word,)), max_size=5).map(tuple)
@@ -225,7 +239,7 @@ def test_recall_on_injected_items(real: list[BenchmarkSet]) -> None:
     assert rates["verbatim"] == 1 and rates["with options"] == 1 and min(rates["prefixed"], rates["suffixed"]) >= 0.9, (
         rates
     )
-    assert min(rates["edited 5%"], rates["edited 10%"]) >= 0.93, rates
+    assert min(rates["edited 5%"], rates["edited 10%"]) >= 0.92, rates
 
 
 def test_clean_data_stays(real: list[BenchmarkSet]) -> None:

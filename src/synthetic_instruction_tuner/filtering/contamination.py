@@ -10,13 +10,15 @@ instruction, a response or an earlier turn
 - ``8-grams``: runs of 8 or more shared words cover at least half of the item;
 - ``edited``: at least four fifths of its words (of short items, all but one) stand there in order, and three quarters
   of those with content (of one or two, all, unless a word is only left out); or a short text has a short item's words
-  with content, two or more, and no others; or an instruction differs from an item of at most 14 words only in what
-  stands between two spaces, and keeps enough of the item's content: two words, or one that few items have.
+  with content, two or more, and no others; or an instruction differs from an item of at most 14 English words only in
+  what stands between two spaces, and keeps its numbers and enough of its content: two words, one that few items have,
+  or all that everyday words can be.
 
 A question with options is looked for by itself and together with them.
 
-Five-word runs that many items share ("which of the following is true") lead to no item. All candidates come from one
-index of five-word runs, three-word runs for short items, and each is verified on the words themselves.
+Five-word runs that many items share ("which of the following is true") lead to no item. Candidates come from an index
+of five-word runs, three-word runs for short items, and each is verified on the words themselves; those that differ in
+one piece, from an index of their own (`one_edit`).
 """
 
 from __future__ import annotations
@@ -36,11 +38,12 @@ from .verdict import TextRule, Verdict, shorten
 SEGMENT = re.compile(r"[.!?:;\n\"“”。！？：；]+")
 LONG_GRAM, SHORT_GRAM = 5, 3
 LONG = 10  # words; shorter items must match almost whole
-SHORTEST = 5  # words; still shorter ones must match whole
+SHORTEST = 5  # words; still shorter ones must match whole within a text
 EDGE = 3  # words that a text of the same content may have more than a short item
 GENERIC = 6  # words; so many everyday words and no others ("Which of the following is true?") tell an item too
 ONE_EDIT = 15  # words; shorter items are looked for in whole instructions that differ in one piece
-FEW = 3, 400  # few items have a word: at most so many, or one item in so many
+ENGLISH = 0.2  # share of everyday words
+FEW = 400  # a word is one that few items have if at most one in so many has it
 LABELS = 6  # words that may stand between options, such as their letters
 MOST_ITEMS = 20  # a run of words in more items than this is a phrase of the benchmark's own
 RUN, NGRAM = 13, 8
@@ -90,17 +93,20 @@ class Contamination(TextRule):
         self._content: dict[tuple[str, ...], int] = {}
         self._long: dict[tuple[str, ...], list[tuple[int, int]]] = {}
         self._short: dict[tuple[str, ...], list[tuple[int, int]]] = {}
+        self._pieces: dict[Pieces, int] = {}
         if match == "overlap":
             longs = [(n, i) for n, i in enumerate(self._items) if len(i.words) >= LONG]
             shorts = [(n, i) for n, i in enumerate(self._items) if SHORT_GRAM <= len(i.words) < LONG]
             same = ((item.content, n) for n, item in reversed(shorts) if len(item.content) > 1 and not item.joined)
             self._content = dict(same)
             self._long, self._short = _index(longs, LONG_GRAM), _index(shorts, SHORT_GRAM)
-        alone = [(n, item) for n, item in enumerate(self._items) if not item.joined]
-        self._pieces = {pieces_of(i.item.text): n for n, i in reversed(alone) if 1 < len(i.words) < ONE_EDIT}
+            english = {item.id for some in sets if _is_english(some) for item in some.items}
+            near = ((n, i) for n, i in enumerate(self._items) if not i.joined and i.item.id in english)
+            self._pieces = {pieces_of(i.item.text): n for n, i in reversed(list(near)) if len(i.words) < ONE_EDIT}
         self._one_edit = OneEdit(self._pieces)
-        self._spread = Counter(word for _, item in alone for word in set(item.content))
-        self._few = max(FEW[0], len(alone) // FEW[1])
+        alone = [item for item in self._items if not item.joined]
+        self._spread = Counter(word for item in alone for word in set(item.content))
+        self._few = len(alone) // FEW
 
     def basis(self) -> dict[str, Any]:
         """Returns what was looked for."""
@@ -157,7 +163,10 @@ class Contamination(TextRule):
 
     def _tells(self, item: _Item, left: Pieces) -> bool:
         """Whether an item can be told by what is left of it: "What is a ...?" could be any question."""
-        content = [word for word in content_of([w for piece in left for w in piece]) if not word.isdigit()]
+        words = [word for piece in left for word in piece]
+        if len(left) < 2 or _numbers(words) != _numbers(item.words):
+            return False  # with another number it is another question
+        content = [word for word in content_of(words) if not word.isdigit()]
         if len(content) > 1 or any(self._spread[word] <= self._few for word in content):
             return True
         return len(item.words) >= GENERIC and not item.content
@@ -178,6 +187,16 @@ class Contamination(TextRule):
 def pieces_of(text: str) -> Pieces:
     """Returns the words of each piece between spaces: an edit replaces "Aristotle's" as a whole."""
     return tuple(words for piece in text.split() if (words := words_of(piece)))
+
+
+def _is_english(some: BenchmarkSet) -> bool:
+    """Whether a set's words are to a good part everyday words, which are known in English only."""
+    words = [word for item in some.items for word in words_of(item.text)]
+    return sum(word in EVERYDAY for word in words) >= ENGLISH * len(words)
+
+
+def _numbers(words: Sequence[str]) -> list[str]:
+    return [word for word in words if word.isdigit()]
 
 
 def content_of(words: Sequence[str]) -> tuple[str, ...]:
@@ -338,8 +357,8 @@ def _three_quarters(count: int) -> int:
 
 
 def _leaves_out_one(item: tuple[str, ...], window: tuple[str, ...]) -> bool:
-    """Whether a text holds all words of an item in a row but one, and two with content among them."""
+    """Whether a text holds all words of an item in a row but one, no number, and two with content among them."""
     size = len(item) - 1
     runs = {window[place : place + size] for place in range(len(window) - size + 1)}
-    shorter = (item[:place] + item[place + 1 :] for place in range(1, len(item)))
+    shorter = (item[:place] + item[place + 1 :] for place in range(1, len(item)) if not item[place].isdigit())
     return any(words in runs and len(content_of(words)) > 1 for words in shorter)
