@@ -23,16 +23,16 @@ Measured on two cores, in part busy with other work (Python 3.11, numpy 2.4, dat
 
     35,262 real texts, 97,011 different sentences
       records  way                       CPU s  wall s     GB      stay  missed  false
-        5,000  sit                         0.5     0.5   0.12     4,195       0      0
-        5,000  datasketch                  1.6     1.6   0.12     4,226     126     95
-        5,000  datasketch + verified       1.6     1.6   0.12     4,313     129      0
-       50,000  sit                         2.1     2.1   0.18    41,814       0      0
-       50,000  datasketch                 10.7    10.8   0.25    42,299   1,357    842
-       50,000  datasketch + verified      11.8    11.8   0.48    43,041   1,387      0
-      200,000  sit                         9.2     9.3   0.34   163,947       0      0
-      200,000  datasketch                 46.3    46.7   0.72   165,780   5,568  3,667
-      200,000  datasketch + verified      51.9    52.2   1.64   168,976   5,704      0
-    sit dedup, 1,000,000 records: 85 CPU s, 86 s, 0.66 GB, 777,560 stay
+        5,000  sit                         0.5     0.4   0.09     4,195       0      0
+        5,000  datasketch                  1.5     1.4   0.10     4,226     126     95
+        5,000  datasketch + verified       1.5     1.3   0.12     4,313     129      0
+       50,000  sit                         2.1     2.0   0.15    41,814       0      0
+       50,000  datasketch                  9.7     9.6   0.25    42,299   1,357    842
+       50,000  datasketch + verified      10.3    10.3   0.49    43,041   1,387      0
+      200,000  sit                         8.3     8.4   0.34   163,947       0      0
+      200,000  datasketch                 40.4    40.7   0.74   165,780   5,568  3,667
+      200,000  datasketch + verified      45.9    48.5   1.68   168,976   5,704      0
+    sit dedup, 1,000,000 records: 82 CPU s, 82 s, 0.61 GB, 777,560 stay
 """
 
 from __future__ import annotations
