@@ -185,10 +185,18 @@ def work(way: str, file: Path) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     stays = by_us(texts) if way == "sit" else by_datasketch(texts, way.endswith("verified"))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    # From the kernel's books of this process alone; what getrusage tells includes the peak of the one that started it.
-    status = Path("/proc/self/status").read_text()
-    memory = int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9
-    print(json.dumps({"wall": wall, "cpu": cpu, "memory": memory, "stays": stays}))
+    print(json.dumps({"wall": wall, "cpu": cpu, "memory": own_peak(), "stays": stays}))
+
+
+def own_peak() -> float:
+    """Returns this process' peak memory, GB; on Linux without that of the process that started it."""
+    import resource
+
+    books = Path("/proc/self/status")  # getrusage's figure begins with the other process' peak
+    if books.exists():
+        return int(books.read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
 def by_us(texts: list[str]) -> list[bool]:

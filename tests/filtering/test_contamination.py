@@ -151,6 +151,7 @@ SHORT = Contamination([BenchmarkSet("b", ASKED)])
         ("Which of the garden is false?", ["b/form"]),
         ("What is 13 plus 7?", []),  # with another number it is another question
         ("What is 12 plus 8?", []),
+        ("The parotid duct 7", []),
         ("Solar networks", []),  # of two words one is too little
         ("networks", []),
         ("They wrote: the parotid duct perhaps runs, and so on and on", []),  # instructions as a whole alone
@@ -177,6 +178,10 @@ def test_one_edit_is_looked_for_in_english_alone() -> None:
     rule = Contamination([BenchmarkSet("de", tuple(BenchmarkItem(f"de/{i}", t) for i, t in enumerate(german)))])
     assert found("Was ist ein Garten?", rule=rule) == []
     assert found(german[0], rule=rule) == [("de/0", "exact")]
+    english = BenchmarkSet("en", ASKED[:6])
+    mixed = BenchmarkSet("de", (*rule.sets[0].items, ASKED[0]))  # an item of both
+    for sets in ([mixed, english], [english, mixed]):
+        assert found("The parotid garden runs", rule=Contamination(sets)) == [("b/duct", "edited")]
 
 
 pieces = st.lists(st.sampled_from("abc").map(lambda word: (word,)), max_size=5).map(tuple)
@@ -189,6 +194,14 @@ def test_texts_one_piece_away_are_found(texts: list[Pieces], text: Pieces) -> No
     for other, left in near.items():
         assert len(left) >= len(other) - 1
         assert is_subsequence(left, other) and is_subsequence(left, text)
+
+
+def test_a_form_of_many_texts_is_no_text() -> None:
+    texts: list[Pieces] = [(("what",), ("is",), (word,)) for word in "abcdef"]
+    other: Pieces = (("what",), ("is",), ("z",))
+    assert len(dict(OneEdit(texts).near(other))) == 6 and not dict(OneEdit(texts, 5).near(other))
+    assert len(dict(OneEdit(texts, 6).near(other))) == 6
+    assert dict(OneEdit(texts, 5).near((("what",), ("was",), ("a",)))) == {texts[0]: (("what",), ("a",))}
 
 
 def is_subsequence(a: Pieces, b: Pieces) -> bool:

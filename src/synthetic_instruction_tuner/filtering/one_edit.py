@@ -7,6 +7,7 @@ deletion neighbourhoods of Mor and Fraenkel 1982).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 
 Piece = tuple[str, ...]  # what stands between two spaces, as words: one, or more as in "year-old"
@@ -17,8 +18,14 @@ GAP: Piece = ()  # no piece is empty
 class OneEdit:
     """Finds the filed texts from which a text differs by one piece."""
 
-    def __init__(self, texts: Iterable[Pieces]) -> None:
-        """Files the texts."""
+    def __init__(self, texts: Iterable[Pieces], most: int = sys.maxsize) -> None:
+        """Files the texts.
+
+        Args:
+            texts: what is looked for.
+            most: where more texts than this differ in one place alone, they are a form, and a text is not near them for
+                differing in that place too.
+        """
         self._texts: dict[Pieces, None] = dict.fromkeys(texts)
         self._replaced: dict[Pieces, list[Pieces]] = {}
         self._left_out: dict[Pieces, list[Pieces]] = {}
@@ -27,6 +34,9 @@ class OneEdit:
                 self._replaced.setdefault(_gapped(text, place), []).append(text)
             for shorter in {_without(text, place) for place in range(len(text))}:
                 self._left_out.setdefault(shorter, []).append(text)
+        for index in (self._replaced, self._left_out):
+            for key in [key for key, found in index.items() if len(found) > most]:
+                del index[key]
         self._longest = max((len(text) for text in self._texts), default=0)
 
     def near(self, pieces: Pieces) -> Iterator[tuple[Pieces, Pieces]]:
