@@ -18,13 +18,12 @@ A question with options is looked for by itself and together with them.
 
 Five-word runs that many items share ("which of the following is true") lead to no item. Candidates come from an index
 of five-word runs, three-word runs for short items, and each is verified on the words themselves; those that differ in
-one piece, from an index of their own (`one_edit`).
+one piece, from `edited_instructions`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -32,7 +31,8 @@ from typing import Any, ClassVar
 from ..records import Record
 from ..words import words_of
 from .benchmark_items import BenchmarkItem, BenchmarkSet
-from .one_edit import OneEdit, Pieces
+from .edited_instructions import ONE_EDIT, EditedInstructions
+from .everyday_words import content_of
 from .verdict import TextRule, Verdict, shorten
 
 SEGMENT = re.compile(r"[.!?:;\n\"“”。！？：；]+")
@@ -40,26 +40,12 @@ LONG_GRAM, SHORT_GRAM = 5, 3
 LONG = 10  # words; shorter items must match almost whole
 SHORTEST = 5  # words; still shorter ones must match whole within a text
 EDGE = 3  # words that a text of the same content may have more than a short item
-GENERIC = 6  # words; so many everyday words and no others ("Which of the following is true?") tell an item too
-ONE_EDIT = 15  # words; shorter items are looked for in whole instructions that differ in one piece
-ENGLISH = 0.15  # share of everyday words that are English alone; the four benchmarks have 0.27 to 0.31
-FEW = 400  # a word is one that few items have if at most one in so many has it
 LABELS = 6  # words that may stand between options, such as their letters
 MOST_ITEMS = 20  # a run of words in more items than this is a phrase of the benchmark's own
 RUN, NGRAM = 13, 8
 COVERED = 0.5
 EDITED = 0.8
 LOOKED_AT = 60_000  # characters of each text
-_EVERYDAY = """
-a an the of to in on at by for with from as and or not no nor if then than that this these those it its is are was
-were be been being am do does did done have has had having can could will would shall should may might must i you he
-she we they me him her us them my your his our their who whom whose which what when where why how there here all any
-each every some most more many much few other another such only own same so too very just also about into over after
-before between out up down off again both one two first second following statement statements true false correct
-incorrect best answer answers question questions choose select option options please write give tell explain describe
-list name example examples make use using used called based
-"""
-EVERYDAY = frozenset(_EVERYDAY.split())
 Hit = list[Any]  # item id, how, share of the item's words, which text, the item's start
 
 
@@ -93,20 +79,13 @@ class Contamination(TextRule):
         self._content: dict[tuple[str, ...], int] = {}
         self._long: dict[tuple[str, ...], list[tuple[int, int]]] = {}
         self._short: dict[tuple[str, ...], list[tuple[int, int]]] = {}
-        self._pieces: dict[Pieces, int] = {}
         if match == "overlap":
             longs = [(n, i) for n, i in enumerate(self._items) if len(i.words) >= LONG]
             shorts = [(n, i) for n, i in enumerate(self._items) if SHORT_GRAM <= len(i.words) < LONG]
             same = ((item.content, n) for n, item in reversed(shorts) if len(item.content) > 1 and not item.joined)
             self._content = dict(same)
             self._long, self._short = _index(longs, LONG_GRAM), _index(shorts, SHORT_GRAM)
-            english = {words_of(item.text) for some in sets if _is_english(some) for item in some.items}
-            near = ((n, i) for n, i in enumerate(self._items) if not i.joined and i.words in english)
-            self._pieces = {pieces_of(i.item.text): n for n, i in reversed(list(near)) if len(i.words) < ONE_EDIT}
-        self._one_edit = OneEdit(self._pieces, MOST_ITEMS)
-        alone = [item for item in self._items if not item.joined]
-        self._spread = Counter(word for item in alone for word in set(item.content))
-        self._few = len(alone) // FEW
+        self._edited = EditedInstructions(self.sets if match == "overlap" else (), MOST_ITEMS)
 
     def basis(self) -> dict[str, Any]:
         """Returns what was looked for."""
@@ -147,10 +126,8 @@ class Contamination(TextRule):
         if self.match == "exact" or not words:
             return
         if whole is None and place == "instruction" and len(words) < 2 * ONE_EDIT:
-            for item, left in self._one_edit.near(pieces_of(text)):
-                near = self._pieces[item]
-                if self._tells(self._items[near], left, words):
-                    yield self._hit(near, "edited", sum(map(len, left)) / len(self._items[near].words), place)
+            for item, share in self._edited.find(text):
+                yield self._hit(self._whole[item], "edited", share, place)
         if len(words) < LONG + EDGE and (number := self._content.get(content_of(words))) is not None:
             yield self._hit(number, "edited", _shared(self._items[number].words, words), place)
         for number in self._segments(text):
@@ -160,15 +137,6 @@ class Contamination(TextRule):
                 found = compare(self._items[number], words, offsets, at_edges=place == "instruction")
                 if found is not None:
                     yield self._hit(number, *found, place)
-
-    def _tells(self, item: _Item, left: Pieces, text: Sequence[str]) -> bool:
-        """Whether an item can be told by what a text leaves of it: "What is a ...?" could be any question."""
-        if len(left) < 2 or _numbers(text) != _numbers(item.words):
-            return False  # with another number it is another question
-        content = [word for piece in left for word in content_of(piece) if not word.isdigit()]
-        if len(content) > 1 or any(self._spread[word] <= self._few for word in content):
-            return True
-        return len(item.words) >= GENERIC and not item.content
 
     def _segments(self, text: str) -> Iterator[int]:
         """Short items that are a whole sentence or line of the text; generic ones need their options."""
@@ -181,31 +149,6 @@ class Contamination(TextRule):
     def _hit(self, number: int, how: str, share: float, place: str) -> Hit:
         item = self._items[number].item
         return [item.id, how, round(share, 4), place, shorten(item.text, 80)]
-
-
-def pieces_of(text: str) -> Pieces:
-    """Returns the words of each piece between spaces: an edit replaces "Aristotle's" as a whole."""
-    return tuple(words for piece in text.split() if (words := words_of(piece)))
-
-
-def _is_english(some: BenchmarkSet) -> bool:
-    """Whether a good part of a set's words are everyday words, which are known in English only.
-
-    Short ones ("in", "an", "so") and "was" and "will" are words of other languages too.
-    """
-    words = [word for item in some.items for word in words_of(item.text)]
-    english = sum(len(word) > 2 and word in EVERYDAY and word not in ("was", "will") for word in words)
-    return english >= ENGLISH * len(words)
-
-
-def _numbers(words: Sequence[str]) -> list[str]:
-    """Returns the words with digits: "12", "1990s", "19th"."""
-    return [word for word in words if any(letter.isdigit() for letter in word)]
-
-
-def content_of(words: Sequence[str]) -> tuple[str, ...]:
-    """Returns the words that are no everyday words."""
-    return tuple(word for word in words if word not in EVERYDAY)
 
 
 def common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
