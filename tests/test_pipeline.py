@@ -135,13 +135,15 @@ def test_a_benchmark_that_is_not_at_hand_is_said(run: Sit, copy: Path) -> None:
     assert code == 0 and "Nothing to do" in err and "will not be checked" not in err
 
 
-def test_the_rules_hash_is_in_data_report_and_store(finished: Path) -> None:
+def test_the_rules_and_their_hash_are_in_data_reports_card_and_store(finished: Path) -> None:
     with closing(Store.open(finished / "run.sqlite", readonly=True)) as store:
         fact = store.measurement("filter_rules")
     report = json.loads((finished / "data/filtered/filter_report.json").read_text())
     rows = json.loads((finished / "data/filtered/instructions_filtered.json").read_text())
     assert report["rules_hash"] == fact["hash"] and report["rules"] == fact["rules"] and "refusal" in fact["rules"]
     assert rows and {row["provenance"]["filter_rules"] for row in rows} == {fact["hash"]}
+    card, page = (finished / "data/README.md").read_text(), (finished / "docs/report.md").read_text()
+    assert fact["hash"] in card and fact["hash"] in page and "| max_words | 500 |" in card
     assert [b["name"] for b in report["benchmarks"]] == ["nano_ifeval", "nano_mmlu", "nano_mt"]
 
 

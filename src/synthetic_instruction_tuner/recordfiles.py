@@ -33,6 +33,7 @@ from .recordshapes import RECORD_FIELDS, ShapeError, record_from_row, with_field
 __all__ = ["Malformed", "export_rows", "read_records", "write_json", "write_jsonl", "write_parquet"]
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
+SAID = 5  # malformed lines whose places are said
 PACKED = ".gz"  # JSON and JSON lines may be gzipped
 # where an object holds its rows
 LISTS = ("data", "train", "validation", "test", "instances", "examples", "rows", "records", "items")
@@ -54,9 +55,20 @@ class Malformed:
     problem: str
     text: str
 
+    @property
+    def place(self) -> str:
+        """The file and the line, as editors and compilers write them."""
+        return f"{self.file}:{self.number}"
+
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values."""
         return asdict(self)
+
+
+def said_malformed(count: int, first: Sequence[str]) -> str:
+    """Returns a sentence on lines that are no record, with the first ones' places."""
+    more = " and more" if count > len(first) else ""
+    return f"Lines of the input that are no record: {count:,} ({', '.join(first)}{more})."
 
 
 def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[Record]:

@@ -85,6 +85,7 @@ def test_what_is_written(mine: Path, tmp_path: Path) -> None:
     ]
     assert json.loads((out / "dedup_report.json").read_text()) == json.loads(report.to_json())
     assert (report.records, report.kept, report.duplicates, report.without_words, report.malformed) == (6, 2, 3, 1, 2)
+    assert "Lines of the input that are no record: 2 (mine.jsonl:1, mine.jsonl:9)." in report.summary()
     assert sum(seen) == 6
 
 

@@ -59,6 +59,7 @@ def test_what_is_written(mine: Path, tmp_path: Path) -> None:
     assert [(r["file"], r["number"]) for r in lines(out / "malformed.jsonl")] == [("mine.jsonl", 7)]
     assert json.loads((out / "filter_report.json").read_text()) == json.loads(report.to_json())
     assert (report.records, report.kept, report.over, report.malformed) == (6, 2, 1, 1)
+    assert "Lines of the input that are no record: 1 (mine.jsonl:7)." in report.summary()
 
 
 def test_kept_records_can_be_read_again(mine: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.filtering import FilterReport, QualityFilter, select
+from synthetic_instruction_tuner.recordfiles import Malformed
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.settings import FilterConfig
 
@@ -103,9 +104,12 @@ def test_report_counts() -> None:
     records = [good(1), Record("short", good(2).instruction, "I cannot"), good(3), good(4)]
     config = FilterConfig(keep=2, max_word_repeats=9)
     judgements = list(QualityFilter(config).judge(records))
-    report = FilterReport.build(records, judgements, config, malformed=5)
+    lines = [Malformed("mine.jsonl", n, "no record", "") for n in range(1, 8)]
+    report = FilterReport.build(records, judgements, config, malformed=lines)
+    places = "mine.jsonl:1, mine.jsonl:2, mine.jsonl:3, mine.jsonl:4, mine.jsonl:5 and more"
+    assert f"Lines of the input that are no record: 7 ({places})." in report.summary()
     rows = {row.rule: row for row in report.funnel}
-    assert (report.records, report.passed, report.kept, report.over, report.malformed) == (4, 3, 2, 1, 5)
+    assert (report.records, report.passed, report.kept, report.over, report.malformed) == (4, 3, 2, 1, 7)
     assert (rows["length"].records_in, rows["length"].dropped, rows["length"].alone) == (4, 1, 1)
     assert (rows["refusal"].records_in, rows["refusal"].dropped, rows["refusal"].alone) == (3, 0, 1)
     assert [s.id for s in report.samples["length"]] == ["short"]

@@ -123,6 +123,7 @@ def full(variants: tuple[str, ...] = tuple(GAIN)) -> ReportData:
             "malformed": 0,
             "funnel": funnel,
             "settings_hash": "abc123",
+            "rules_hash": "def456",
             "settings": {},
         },
         preference_report={

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from dataclasses import field as dataclass_field
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,7 +18,7 @@ from typing import IO, Any
 
 from ..atomicfiles import atomic_file, json_bytes, write_error, write_text
 from ..errors import UserError
-from ..recordfiles import PACKED, Malformed, read_rows
+from ..recordfiles import PACKED, SAID, Malformed, read_rows, said_malformed
 from ..recordshapes import ShapeError, record_from_row
 from .diversity import Diversity, Field, compared_text, exact_fraction
 from .firstwins import FirstWins
@@ -42,6 +43,7 @@ class DedupReport:
         against_duplicates: those of them whose most similar record is in one of the files to compare with.
         without_words: records with nothing to compare.
         malformed: rows that are no record, in all files.
+        malformed_first: where the first of them are, ``file:line``.
         against_records: records of the files to compare with.
         threshold: the similarity from which a record goes.
         field: what was compared.
@@ -55,6 +57,7 @@ class DedupReport:
     against_duplicates: int = 0
     without_words: int = 0
     malformed: int = 0
+    malformed_first: list[str] = dataclass_field(default_factory=list)
     against_records: int = 0
     kind: str = "dedup_report"
 
@@ -73,7 +76,7 @@ class DedupReport:
         if self.without_words:
             lines.append(f"Dropped because they have no word: {self.without_words:,}.")
         if self.malformed:
-            lines.append(f"Lines that are no record: {self.malformed:,}.")
+            lines.append(said_malformed(self.malformed, self.malformed_first))
         return "\n".join(lines)
 
 
@@ -226,7 +229,10 @@ class _Job:
                 record = record_from_row(row, "", {})
             except ShapeError as error:
                 self.report.malformed += 1
-                self._malformed.write(_line(Malformed(name, number, str(error), text[:200]).to_json()))
+                aside = Malformed(name, number, str(error), text[:200])
+                if len(self.report.malformed_first) < SAID:
+                    self.report.malformed_first.append(aside.place)
+                self._malformed.write(_line(aside.to_json()))
                 continue
             yield _Row(file, number, record.id or None, compared_text(record, self.field), row)
 

@@ -62,7 +62,7 @@ def filter_files(
         judgements.append(judgement)
         if progress:
             progress(len(judgements))
-    report = FilterReport.build(records, judgements, quality.config, malformed=len(malformed), quality=quality)
+    report = FilterReport.build(records, judgements, quality.config, malformed=malformed, quality=quality)
     _write(output, records, judgements, report, malformed)
     return report
 

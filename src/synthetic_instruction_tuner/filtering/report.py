@@ -10,6 +10,7 @@ from typing import Any
 
 from ..atomicfiles import write_text
 from ..config import fingerprint
+from ..recordfiles import SAID, Malformed, said_malformed
 from ..records import Record
 from ..settings import FilterConfig
 from .benchmark_items import BenchmarkSet
@@ -103,6 +104,7 @@ class FilterReport:
         kept: records handed on; at most the wanted number.
         over: records that passed but come after the wanted number.
         malformed: input lines that were no record.
+        malformed_first: where the first of them are, ``file:line``.
         funnel: one row per rule, in order.
         samples: examples of what each rule dropped first, the first ones in order.
         settings: the rules' settings.
@@ -122,6 +124,7 @@ class FilterReport:
     settings: dict[str, Any]
     settings_hash: str
     malformed: int = 0
+    malformed_first: tuple[str, ...] = ()
     rules: dict[str, dict[str, Any]] = field(default_factory=dict)
     rules_hash: str = ""
     benchmarks: tuple[CheckedBenchmark, ...] = ()
@@ -135,7 +138,7 @@ class FilterReport:
         judgements: Iterable[Judgement],
         config: FilterConfig,
         samples: int = 3,
-        malformed: int = 0,
+        malformed: Sequence[Malformed] = (),
         quality: QualityFilter | None = None,
     ) -> FilterReport:
         """Returns the report on records and their judgements, both in the same order, and on the filter that judged."""
@@ -152,7 +155,8 @@ class FilterReport:
             samples=_samples(judged, samples),
             settings=(settings := _settings(config)),
             settings_hash=fingerprint(settings),
-            malformed=malformed,
+            malformed=len(malformed),
+            malformed_first=tuple(line.place for line in malformed[:SAID]),
             rules=quality.rule_set if quality else {},
             rules_hash=quality.rule_set_hash if quality else "",
             benchmarks=tuple(_checked(some, hits) for some in quality.benchmarks) if quality else (),
@@ -198,7 +202,7 @@ class FilterReport:
             wanted = self.settings["keep"]
             lines.append(f"{self.over:,} more passed every rule but are over the wanted number ({wanted:,}).")
         if self.malformed:
-            lines.append(f"{self.malformed:,} lines of the input were no record.")
+            lines.append(said_malformed(self.malformed, self.malformed_first))
         lines += [
             f"Contamination with {b.name} was not checked{_but(b)}: {b.problem}." for b in self.benchmarks if b.problem
         ]

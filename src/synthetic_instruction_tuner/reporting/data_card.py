@@ -5,6 +5,7 @@ With it the folder is a data set: ``datasets.load_dataset("runs/nano/data", "pre
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -80,6 +81,7 @@ def data_card(facts: CardFacts) -> str:
     )
     environment.filters |= {
         "inline": inline,
+        "json": lambda value: json.dumps(value, ensure_ascii=False),
         "fence": fence,
         "count": lambda value: f"{value:,}",
         "percent": lambda value: "n/a" if value is None else f"{value:.1%}",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -70,11 +68,3 @@ class TrainingMetrics:
 def device_name(device: str) -> str:
     """Returns ``cpu`` or the GPU's name."""
     return "cpu" if device == "cpu" else torch.cuda.get_device_name(device)
-
-
-def peak_memory_gb(device: str) -> float:
-    """Returns the peak memory so far, in GB; see `TrainingMetrics`."""
-    if device != "cpu":
-        return float(torch.cuda.max_memory_allocated(device)) / 1e9
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

@@ -8,13 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import TrainerCallback
 
 from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.hardware import begin_inner_peak, inner_peak_memory_gb
 from synthetic_instruction_tuner.training.checkpoints import checkpoint_facts
 from synthetic_instruction_tuner.training.job import Job
-from synthetic_instruction_tuner.training.metrics import peak_memory_gb
 
 Report = Callable[[int, int, dict[str, float]], None]
 """Called after each step with the step, the number of steps, and the step's loss and other figures."""
@@ -39,13 +38,12 @@ class Clock:
         before = checkpoint_facts(checkpoint) if checkpoint else {"seconds": 0.0, "peak_memory_gb": 0.0}
         self.device, self.seconds, self.peak = device, before["seconds"], before["peak_memory_gb"]
         self.start = time.perf_counter()
-        if device != "cpu":
-            torch.cuda.reset_peak_memory_stats(device)
+        begin_inner_peak()
 
     def facts(self) -> dict[str, float]:
         """Returns both figures as of now."""
         seconds = self.seconds + time.perf_counter() - self.start
-        return {"seconds": seconds, "peak_memory_gb": max(self.peak, peak_memory_gb(self.device))}
+        return {"seconds": seconds, "peak_memory_gb": max(self.peak, inner_peak_memory_gb(self.device))}
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
