@@ -140,12 +140,32 @@ def edited(text: str, rng: random.Random, words: list[str]) -> str:
 
 
 def run(way: str, file: Path, python: str) -> dict[str, Any]:
-    command = [python, __file__, "--way", way, "--file", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{way}: {done.stderr.strip().splitlines()[-1]}; --rival can name another environment's Python")
-    result: dict[str, Any] = json.loads(done.stdout)
+    answer = file.with_suffix(".answer")
+    done = measured([python, __file__, "--way", way, "--file", str(file)], answer)
+    if done["code"]:
+        sys.exit(f"{way}: {done['said'].splitlines()[-1]}; --rival can name another environment's Python")
+    result: dict[str, Any] = done | json.loads(answer.read_text())
     return result
+
+
+def measured(command: list[str], answer: Path) -> dict[str, Any]:
+    """Runs a command whose output goes into a file; returns exit code, CPU s, peak GB and what it said on stderr.
+
+    A process inherits the peak of the one that starts it, here that of the records: so a small one stands between.
+    """
+    between = [sys.executable, "-c", BETWEEN, str(answer), *command]
+    done = subprocess.run(between, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout) | {"said": done.stderr.strip()}
+
+
+BETWEEN = """
+import json, os, subprocess, sys
+with open(sys.argv[1], "w") as answer:
+    child = subprocess.Popen(sys.argv[2:], stdout=answer)
+_, status, used = os.wait4(child.pid, 0)
+peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+print(json.dumps({"code": os.waitstatus_to_exitcode(status), "cpu": used.ru_utime + used.ru_stime, "memory": peak}))
+"""
 
 
 def show(count: int, way: str, texts: list[str], result: dict[str, Any]) -> None:
@@ -180,23 +200,12 @@ def wrong(texts: list[str], stays: list[bool]) -> tuple[int, int]:
 
 
 def work(way: str, file: Path) -> None:
-    """Decides, and prints what stays with time and peak memory (everything of the process counts)."""
+    """Decides, and prints what stays, and the time."""
     texts = json.loads(file.read_text(encoding="utf-8"))
     wall, cpu = time.perf_counter(), time.process_time()
     stays = by_us(texts) if way == "sit" else by_datasketch(texts, way.endswith("verified"))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(json.dumps({"wall": wall, "cpu": cpu, "memory": own_peak(), "stays": stays}))
-
-
-def own_peak() -> float:
-    """Returns this process' peak memory, GB; on Linux without that of the process that started it."""
-    import resource
-
-    books = Path("/proc/self/status")  # getrusage's figure begins with the other process' peak
-    if books.exists():
-        return int(books.read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e9
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    print(json.dumps({"wall": wall, "cpu": cpu, "stays": stays}))
 
 
 def by_us(texts: list[str]) -> list[bool]:
@@ -236,24 +245,14 @@ def million(folder: Path, texts: Iterator[str]) -> None:
         for text in texts:
             stream.write(json.dumps({"instruction": text, "response": "-"}) + "\n")
     answer, start = folder / "answer.json", time.perf_counter()
-    command = ["-m", "synthetic_instruction_tuner", "dedup", str(file), "-o", str(folder / "out"), "--json"]
-    # A process inherits the peak of the one that starts it, here that of the records: so a small one stands between.
-    between = [sys.executable, "-c", BETWEEN, str(answer), sys.executable, *command]
-    done = subprocess.run(between, capture_output=True, text=True, check=True)
-    code, cpu, peak = json.loads(done.stdout)
-    if code != 0:
-        sys.exit(f"sit dedup ended with {code}: {done.stderr}")
+    command = [sys.executable, "-m", "synthetic_instruction_tuner", "dedup", str(file), "-o", str(folder / "out")]
+    done = measured([*command, "--json"], answer)
+    if done["code"]:
+        sys.exit(f"sit dedup ended with {done['code']}: {done['said']}")
     wall, kept = time.perf_counter() - start, json.loads(answer.read_text())["kept"]
-    print(f"sit dedup, 1,000,000 records: {cpu:.0f} CPU s, {wall:.0f} s, {peak:.2f} GB, {kept:,} stay", flush=True)
+    figures = f"{done['cpu']:.0f} CPU s, {wall:.0f} s, {done['memory']:.2f} GB"
+    print(f"sit dedup, 1,000,000 records: {figures}, {kept:,} stay", flush=True)
 
-
-BETWEEN = """
-import json, os, subprocess, sys
-with open(sys.argv[1], "w") as answer:
-    child = subprocess.Popen(sys.argv[2:], stdout=answer)
-_, status, used = os.wait4(child.pid, 0)
-print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9]))
-"""
 
 if __name__ == "__main__":
     main()
