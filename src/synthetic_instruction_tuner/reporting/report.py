@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ..atomicfiles import write_text
+from ..progress import duration
 from .figures import draw_all
 from .findings import ALPHA, all_tests, findings
 from .html import render_html
@@ -127,7 +128,7 @@ def _glance(data: ReportData) -> list[tuple[str, str]]:
         found.append(("students", str(len(data.students))))
     seconds = [s.seconds for s in data.stages if s.seconds is not None]
     if seconds:
-        found.append(("total time", _duration(sum(seconds))))
+        found.append(("total time", duration(sum(seconds))))
     memory = [s.peak_memory_gb for s in data.stages if s.peak_memory_gb is not None]
     if memory:
         found.append(("peak memory", f"{max(memory):.2f} GB"))
@@ -169,9 +170,3 @@ def _p(value: float | None) -> str:
     if value is None or math.isnan(value):
         return ""
     return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
