@@ -4,8 +4,8 @@
 
 It writes a generator of Llama-3.2-1B's shape, responders and students of Llama-3.2-1B's and Qwen2.5-0.5B's, a reward
 model of DeBERTa-v3-large's, each with a byte-level tokenizer, then calls `sit run` with the values of profile a100, and
-prints what each stage took. Text from random weights is noise: the quality rules are set so that noise passes. `--tiny`
-keeps the architectures and shrinks them, to try the script itself on a CPU.
+prints what each stage took. Text from random weights is noise: the checks of quality are set so that noise passes.
+`--tiny` keeps the architectures and shrinks them, to try the script itself on a CPU.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TINY = {"llama": (64, 2, 4, 2, 96, 512), "qwen2": (64, 2, 4, 2, 96, 512), "deber
 SETTINGS = {
     "profile": "a100",
     "engine": {"batch_size": 64},
-    "generate": {"instruction": {"max_new_tokens": 48}, "response": {"max_new_tokens": 64}},
+    "generate": {"min_healthy": 0, "instruction": {"max_new_tokens": 48}, "response": {"max_new_tokens": 64}},
     "filter": {
         "min_words": 0,
         "max_words": 100_000,
@@ -40,7 +40,7 @@ SETTINGS = {
         "language": "",
         "similarity": 1.0,
     },
-    "prefer": {"sampling": {"max_new_tokens": 64}},
+    "prefer": {"truncated": "allowed", "sampling": {"max_new_tokens": 64}},
     "evaluate": {"ifeval_items": 12, "mmlu_items": 12, "mt_items": 8, "max_new_tokens": 48},
 }
 
