@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.folder import RunFolder
 from synthetic_instruction_tuner.hardware import Hardware
 from synthetic_instruction_tuner.modelfiles import identity, local_folder, shape
 from synthetic_instruction_tuner.pipeline import stage_names
-from synthetic_instruction_tuner.planning import SPEEDS, StageEstimate, estimate
+from synthetic_instruction_tuner.planning import SPEEDS, StageEstimate, does_not_fit, estimate
 from synthetic_instruction_tuner.settings import ModelConfig
 
 CPU = Hardware("cpu", "x86_64", 2, 16.0, None, None, "2.6", "5.10")
@@ -105,6 +105,22 @@ def test_a_model_nobody_knows_counts_as_a_large_one() -> None:
 def test_the_nano_plan_is_minutes_and_little_memory() -> None:
     assert 60 < total(load_config(), CPU) < 1800
     assert max(e.memory_gb for e in estimate(load_config(), CPU)) < 4
+
+
+@pytest.mark.parametrize(
+    ("profile", "hardware", "stage"),
+    [("nano", CPU, None), ("t4", T4, "sft"), ("a100", A100, None), ("h200", H200, None), ("h200", A100, None)],
+)
+def test_what_does_not_fit_is_told(profile: str, hardware: Hardware, stage: str | None) -> None:
+    config = load_config(profile)
+    told = does_not_fit(estimate(config, hardware), hardware)
+    assert (told is None) == (stage is None)
+    if told:
+        assert told.startswith(f"Stage {stage} needs about") and "train.*.batch_size" in told
+    roomy = replace(hardware, gpu_memory_gb=1e4, memory_gb=1e4)
+    assert does_not_fit(estimate(config, roomy), roomy) is None
+    tight = replace(hardware, gpu_memory_gb=None, memory_gb=0.1)
+    assert does_not_fit(estimate(config, tight), tight)
 
 
 # Model files

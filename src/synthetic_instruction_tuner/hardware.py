@@ -44,6 +44,11 @@ class Hardware:
     torch_version: str
     transformers_version: str
 
+    @property
+    def memory_for_models_gb(self) -> float:
+        """The memory that models must fit into, in GiB: the GPU's where there is one."""
+        return self.gpu_memory_gb or self.memory_gb
+
     def describe(self) -> str:
         """Returns the machine in a few words."""
         gpu = f"{self.device_name} ({self.gpu_memory_gb} GB), " if self.gpu_memory_gb else ""

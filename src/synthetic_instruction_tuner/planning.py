@@ -7,6 +7,7 @@ fitted to measured runs (see docs/planning.md); expect a factor of two either wa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .config import Config
@@ -22,6 +23,7 @@ ASKED, ASKED_FOR_MARGIN = 1.12, 1.5  # records that are answered for one pair, w
 UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000)
 IMPORT_SECONDS = 8.0  # torch, transformers and trl
 GB = 1e9
+LESS_MEMORY = "Use smaller models or batches: engine.batch_size, train.*.batch_size."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,22 @@ def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
         work.evaluate(),
         StageEstimate("report", 6.0, 0.5, "tables, figures, report.md and report.html"),
     ]
+
+
+def largest(estimates: Iterable[StageEstimate]) -> StageEstimate:
+    """Returns the stage that needs the most memory."""
+    return max(estimates, key=lambda e: e.memory_gb)
+
+
+def does_not_fit(estimates: Iterable[StageEstimate], hardware: Hardware) -> str | None:
+    """Returns a sentence on the stage that needs more memory than the machine has, or None where all fit."""
+    peak, have = largest(estimates), hardware.memory_for_models_gb
+    if peak.memory_gb <= have:
+        return None
+    return (
+        f"Stage {peak.stage} needs about {peak.memory_gb:.1f} GB, and there are {have:.1f} GB here: it may fail. "
+        f"{LESS_MEMORY}"
+    )
 
 
 def planned_pairs(config: Config) -> int:

@@ -17,7 +17,7 @@ from ..config import Config
 from ..errors import UserError
 from ..folder import RunFolder
 from ..hardware import Hardware, choose_device, choose_dtype, detect
-from ..planning import estimate
+from ..planning import LESS_MEMORY, estimate, largest
 from .options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
 
 HELP = """Check this machine: hardware, number format and why, disk, versions, and each model of the profile.
@@ -91,12 +91,9 @@ def _engines(config: Config, hardware: Hardware) -> Check:
 
 
 def _memory(config: Config, hardware: Hardware) -> Check:
-    peak = max(estimate(config, hardware), key=lambda e: e.memory_gb)
-    have = hardware.gpu_memory_gb or hardware.memory_gb
+    peak, have = largest(estimate(config, hardware)), hardware.memory_for_models_gb
     found = f"{have:.1f} GB; stage {peak.stage} needs about {peak.memory_gb:.1f} GB"
-    return Check(
-        "memory", peak.memory_gb <= have, found, "Use smaller models or batches: engine.batch_size, train.*.batch_size."
-    )
+    return Check("memory", peak.memory_gb <= have, found, LESS_MEMORY)
 
 
 def _versions() -> Check:

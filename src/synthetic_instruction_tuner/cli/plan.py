@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ..config import Config
-from ..hardware import detect
+from ..hardware import Hardware, detect
 from ..modelfiles import local_folder
 from ..pipeline import ordered, stage_names
-from ..planning import StageEstimate, estimate
+from ..planning import StageEstimate, does_not_fit, estimate, largest
 from ..progress import duration
 from ..settings import ModelConfig
 from .options import ConfigFile, Json, Limit, Profile, Set, configuration
@@ -48,12 +48,12 @@ def plan(
             )
         )
         return
-    _print(resolved, estimates, hardware.describe())
+    _print(resolved, estimates, hardware)
 
 
-def _print(config: Config, estimates: list[StageEstimate], machine: str) -> None:
+def _print(config: Config, estimates: list[StageEstimate], hardware: Hardware) -> None:
     console = Console(highlight=False)
-    console.print(f"Profile {config.profile}: {config.description}\nOn {machine}\n", markup=False)
+    console.print(f"Profile {config.profile}: {config.description}\nOn {hardware.describe()}\n", markup=False)
     models = Table("role", "model", "parameters", "from", box=None, pad_edge=False)
     for role, model in _roles(config):
         models.add_row(role, model.path, _size(model), "local folder" if local_folder(model) else "Hugging Face Hub")
@@ -63,8 +63,10 @@ def _print(config: Config, estimates: list[StageEstimate], machine: str) -> None
     for e in estimates:
         stages.add_row(e.stage, e.detail or titles[e.stage], duration(e.seconds), f"{e.memory_gb:.1f} GB")
     console.print("", stages)
-    total, peak = sum(e.seconds for e in estimates), max(e.memory_gb for e in estimates)
+    total, peak = sum(e.seconds for e in estimates), largest(estimates).memory_gb
     console.print(f"\nAbout {duration(total)} in all, at most about {peak:.1f} GB at once (estimates).", markup=False)
+    if warning := does_not_fit(estimates, hardware):
+        console.print(warning, markup=False)
 
 
 def _roles(config: Config) -> list[tuple[str, ModelConfig]]:

@@ -11,7 +11,7 @@ from ..config import Config
 from ..folder import RunFolder
 from ..hardware import Hardware, detect
 from ..pipeline import Step, ordered, preview, run_pipeline, stage_index, stage_names
-from ..planning import StageEstimate, estimate
+from ..planning import StageEstimate, does_not_fit, estimate
 from ..progress import Display, duration
 from ..store import StageState, Store
 from .options import ConfigFile, Json, Limit, Profile, Quiet, RunDir, Set, configuration, run_folder
@@ -122,6 +122,8 @@ def _announce(
         display.say(f"  {_line(step, estimates[step.stage.name])}")
     about = f"about {duration(sum(seconds.values()))} in all"
     display.say(f"{about}; {done} of {len(steps)} stages are done already" if done else about[0].upper() + about[1:])
+    if warning := does_not_fit((estimates[step.stage.name] for step in todo), hardware):
+        display.say(warning)
 
 
 def _line(step: Step, about: StageEstimate) -> str:
