@@ -145,22 +145,30 @@ def test_the_doctor_finds_it_too(sit: Sit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "said"),
     [
-        ("empty.jsonl", b""),
-        ("empty.json", b""),
-        ("half.json", b'[{"instruction": "a", "respo'),
-        ("binary.json", bytes(range(256))),
-        ("not.parquet", b"PAR1 or not"),
-        ("table.csv", b"instruction,response\na,b\n"),
-        ("number.json", b"5"),
+        ("half.json", b'[{"instruction": "a", "respo', "The file half.json is not valid JSON."),
+        ("binary.json", bytes(range(256)), "The file binary.json is not valid JSON."),
+        ("not.parquet", b"PAR1 or not", "The file not.parquet is not valid Parquet."),
+        ("table.csv", b"instruction,response\na,b\n", "table.csv is not a file of records."),
     ],
 )
-def test_a_file_that_holds_no_records(sit: Sit, name: str, content: bytes) -> None:
+def test_a_file_that_cannot_be_read(sit: Sit, name: str, content: bytes, said: str) -> None:
     Path(name).write_bytes(content)
     code, out, error = sit("filter", name, "-o", "out", "--quiet")
-    assert code in (0, 2)
-    assert code == 0 or (out == "" and 1 <= len(error.splitlines()) <= 3 and error.strip())
+    assert (code, out) == (2, "") and not Path("out").exists()
+    assert error.splitlines()[0] == said and 2 <= len(error.splitlines()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "malformed"), [("a.jsonl", b"", 0), ("a.json", b"", 0), ("a.json", b"5", 1)]
+)
+def test_a_file_without_records_is_filtered_to_nothing(sit: Sit, name: str, content: bytes, malformed: int) -> None:
+    Path(name).write_bytes(content)
+    code, out, _ = sit("filter", name, "-o", "out", "--quiet")
+    assert code == 0 and out.startswith("Of 0 records, 0 were kept and 0 dropped.")
+    assert Path("out/kept.jsonl").read_bytes() == b""
+    assert len(Path("out/malformed.jsonl").read_text().splitlines()) == malformed
 
 
 def test_bad_rows_are_counted_and_kept_aside(sit: Sit) -> None:

@@ -227,6 +227,37 @@ def test_an_interrupted_run_goes_on_as_far_as_it_is_told(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="process groups")
+@pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM))
+def test_an_interrupt_from_outside_ends_a_run_at_once(
+    run: Sit, settings: Path, finished: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        command(settings, folder, "--until", "generate"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while process.poll() is None and not batches(folder):
+            time.sleep(0.01)
+        os.killpg(process.pid, number)  # as a terminal does it: to all processes of the run
+        out, err = process.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == app.INTERRUPTED, err
+    assert out == "" and err.splitlines()[-1] == app.GOES_ON and "Traceback" not in err
+    made = batches(folder)
+    assert made and statuses(folder)["generate"] != "done"
+    code, _, _ = run(folder, "--until", "generate")
+    assert code == 0 and made.items() <= batches(folder).items()
+    raw = {name: value for name, value in contents(finished, RESULTS).items() if name.startswith("data/raw")}
+    assert contents(folder, RESULTS) == raw
+
+
+@pytest.mark.skipif(os.name == "nt", reason="process groups")
 def test_killed_in_three_stages_the_outcome_is_the_same(
     run: Sit, settings: Path, finished: Path, tmp_path: Path
 ) -> None:
