@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -62,12 +63,18 @@ class Bench:
 
         return load_model(self.folder(name), self.device)
 
-    def write(self, model: Any, prompts: Sequence[str], temperature: float, limit: int) -> list[str]:
-        """Returns the model's continuations of rendered prompts."""
+    def write(self, name: str, prompts: Sequence[str], temperature: float, limit: int) -> list[str]:
+        """Returns a model's continuations of rendered prompts.
+
+        Each model and temperature draws by itself: with the same draws, models alike would write the same answers.
+        """
         from synthetic_instruction_tuner.nano.sampling import sample
 
+        seed = zlib.crc32(f"{self.seed}/{name}/{temperature:g}".encode())
         ids = [encoding.ids for encoding in self.tokenizer.encode_batch(list(prompts))]
-        found = sample(model, ids, temperature=temperature, seed=self.seed, max_new_tokens=limit, batch=self.batch)
+        found = sample(
+            self.model(name), ids, temperature=temperature, seed=seed, max_new_tokens=limit, batch=self.batch
+        )
         return list(self.tokenizer.decode_batch([tokens for tokens, _ in found]))
 
 
@@ -83,7 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
     import torch
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -104,18 +113,18 @@ def measure(bench: Bench) -> dict[str, Any]:
     for name in nano.NAMES:
         if name == "reward" or not (bench.folder(name) / "model.safetensors").exists():
             continue
-        model = bench.model(name)
         kind = "base" if name in nano.STUDENTS else "chat"
-        result[kind][name] = {"parameters": sum(p.numel() for p in model.parameters()), **held_out(bench, model)}
+        parameters = sum(p.numel() for p in bench.model(name).parameters())
+        result[kind][name] = {"parameters": parameters, **held_out(bench, name)}
         if name == "generator":
-            result["magpie"] = magpie(bench, model)
+            result["magpie"] = magpie(bench, name)
         print(f"[measure] {name}: {time.perf_counter() - began:.0f} s so far", flush=True)
     if (bench.folder("reward") / "model.safetensors").exists():
         result["reward"] = reward_accuracy(bench)
     return result | {"seconds": round(time.perf_counter() - began, 1)}
 
 
-def held_out(bench: Bench, model: Any) -> dict[str, Any]:
+def held_out(bench: Bench, name: str) -> dict[str, Any]:
     """Returns the model's shares of right, and of right and clean, answers to held-out questions.
 
     Keys: ``T=0`` and ``T=0.7``, each with ``right``, ``clean`` (right and without a sloppy remark) and, for greedy
@@ -124,7 +133,7 @@ def held_out(bench: Bench, model: Any) -> dict[str, Any]:
     prompts = [tok.render(question.messages, add_generation_prompt=True) for question in bench.questions]
     found: dict[str, Any] = {}
     for temperature in (0.0, 0.7):
-        answers = bench.write(model, prompts, temperature, MAX_ANSWER)
+        answers = bench.write(name, prompts, temperature, MAX_ANSWER)
         worths = [reward_data.worth(q, a) or Worth.WRONG for q, a in zip(bench.questions, answers, strict=True)]
         families: dict[str, list[bool]] = defaultdict(list)
         for question, worth in zip(bench.questions, worths, strict=True):
@@ -132,30 +141,32 @@ def held_out(bench: Bench, model: Any) -> dict[str, Any]:
         found[f"T={temperature:g}"] = {
             "right": share(worth.right for worth in worths),
             "clean": share(worth is Worth.RIGHT for worth in worths),
-            "families": {name: share(values) for name, values in sorted(families.items())},
+            "families": {family: share(values) for family, values in sorted(families.items())},
         }
     return found
 
 
-def magpie(bench: Bench, model: Any) -> dict[str, Any]:
+def magpie(bench: Bench, name: str) -> dict[str, Any]:
     """Returns how good the data is that the generator writes by itself: instructions at T=1, answers at T=0.7."""
-    written = bench.write(model, [f"{tok.BOS}{tok.USER}"] * bench.magpie, 1.0, MAX_INSTRUCTION)
+    written = bench.write(name, [f"{tok.BOS}{tok.USER}"] * bench.magpie, 1.0, MAX_INSTRUCTION)
     prompts = [tok.render([Message("user", text)], add_generation_prompt=True) for text in written]
-    answers = bench.write(model, prompts, 0.7, MAX_ANSWER)
+    answers = bench.write(name, prompts, 0.7, MAX_ANSWER)
     verdicts = [
         world.check([Message("user", instruction), Message("assistant", answer)])
         for instruction, answer in zip(written, answers, strict=True)
     ]
     known = [verdict for verdict in verdicts if verdict is not None]
     plain = [verdict for verdict in known if verdict.family not in FLAWED]
-    dropped = Counter(drop for drop in drops(written, answers, verdicts) if drop)
-    kept = [v for v, drop in zip(verdicts, drops(written, answers, verdicts), strict=True) if drop is None]
+    repeated = near_duplicates(written)
+    reasons = drops(answers, verdicts, repeated)
+    dropped = Counter(reason for reason in reasons if reason)
+    kept = [verdict for verdict, reason in zip(verdicts, reasons, strict=True) if reason is None]
     return {
         "well_formed": share(verdict is not None for verdict in verdicts),
         "right": share(verdict.right for verdict in plain),
         "marked": share(not verdict.clean for verdict in plain),
         "flaw_families": share(verdict.family in FLAWED for verdict in known),
-        "near_duplicates": share(near_duplicates(written)),
+        "near_duplicates": share(repeated),
         "short_answers_outside_flaws": share(
             len(answer.split()) < 20
             for answer, verdict in zip(answers, verdicts, strict=True)
@@ -168,13 +179,12 @@ def magpie(bench: Bench, model: Any) -> dict[str, Any]:
     }
 
 
-def drops(instructions: Sequence[str], answers: Sequence[str], verdicts: Sequence[Any]) -> list[str | None]:
+def drops(answers: Sequence[str], verdicts: Sequence[Any], repeated: Sequence[bool]) -> list[str | None]:
     """Returns why a filter would drop each pair, roughly: a stand-in that needs nothing but the nano world.
 
-    Refusals and other languages are known from the instruction's family; shortness, loops and near duplicates are
-    measured on the text.
+    Refusals and other languages are known from the instruction's family; shortness and loops are measured on the
+    answer; `repeated` tells the near duplicates.
     """
-    repeated = near_duplicates(instructions)
     kinds = {family.name: family.kind for family in world.FLAWED}
     found: list[str | None] = []
     for answer, verdict, duplicate in zip(answers, verdicts, repeated, strict=True):
@@ -216,7 +226,7 @@ def reward_accuracy(bench: Bench) -> dict[str, Any]:
     answers: dict[str, list[list[str]]] = {"generator": [[] for _ in prompts], "responders": [[] for _ in prompts]}
     for name, temperature, _ in reward_data.SAMPLES:
         if (bench.folder(name) / "model.safetensors").exists():
-            written = bench.write(bench.model(name), prompts, temperature, MAX_ANSWER)
+            written = bench.write(name, prompts, temperature, MAX_ANSWER)
             for texts, text in zip(answers["generator" if name == "generator" else "responders"], written, strict=True):
                 texts.append(text)
     model = AutoModelForSequenceClassification.from_pretrained(bench.folder("reward")).float().to(bench.device).eval()
