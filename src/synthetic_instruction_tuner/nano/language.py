@@ -147,9 +147,7 @@ def mean_loss(model: Any, ids: Tensor) -> float:
 def save(model: Any, out: Path) -> None:
     """Saves the model in bfloat16, with generation settings that end at the turn's end."""
     from transformers import GenerationConfig
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
     model.to(torch.bfloat16)
     model.generation_config = GenerationConfig(
         bos_token_id=tok.BOS_ID, eos_token_id=tok.END_ID, pad_token_id=tok.PAD_ID

@@ -47,7 +47,7 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "generator": Recipe("llama", 192, 4, 512, 6, tokens=450, marks=0.95),
+    "generator": Recipe("llama", 192, 4, 512, 6, tokens=1250, marks=0.95),
     "responder-qwen2": Recipe("qwen2", 192, 4, 352, 2, tokens=260, marks=0.08),
     "responder-mistral": Recipe("mistral", 160, 4, 320, 5, tokens=120, marks=0.5),
     "responder-llama": Recipe("llama", 128, 4, 384, 2, tokens=65, marks=0.8),

@@ -1,13 +1,14 @@
 """Trains the nano models: ``python -m synthetic_instruction_tuner.nano.train --out DIR``.
 
-The seven language models train side by side, each in a process of its own, on one GPU (one after the other on a CPU).
-The reward model comes after them (``--only reward``), since it learns from their answers. A model that fails does not
-stop the others; every phase keeps to its ``--minutes`` by bringing the learning rate down early.
+The seven language models train side by side, each in a process of its own, on one GPU or spread over several (one after
+the other on a CPU). The reward model comes after them (``--only reward``), since it learns from their answers. A model
+that fails does not stop the others; every phase keeps to its ``--minutes`` by bringing the learning rate down early.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import subprocess
@@ -28,15 +29,20 @@ PACK_LIMIT = 15_000_000  # bytes per archive
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code: 1 when any model failed."""
     options = _parser().parse_args(argv)
+    names = options.only.split(",") if options.only else list(nano.NAMES)
+    if unknown := set(names) - set(nano.NAMES):
+        raise SystemExit(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(nano.NAMES)}")
+    if options.start and not options.start.is_dir():
+        raise SystemExit(f"--start: there is no folder {options.start}")
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
     options.device = _device(options.device)
     options.work = options.work or options.out / "work"
     options.out.mkdir(parents=True, exist_ok=True)
     options.work.mkdir(parents=True, exist_ok=True)
     if options.job:
         return _job(options)
-    names = options.only.split(",") if options.only else list(nano.NAMES)
-    if unknown := set(names) - set(nano.NAMES):
-        raise SystemExit(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(nano.NAMES)}")
     began, failed = time.perf_counter(), list[str]()
     if language := [name for name in names if name in RECIPES]:
         prepare_corpus(options, language)
@@ -70,18 +76,29 @@ def prepare_corpus(options: argparse.Namespace, names: Sequence[str]) -> None:
 def run_jobs(options: argparse.Namespace, jobs: Sequence[str], minutes: float) -> list[str]:
     """Runs jobs in processes of their own and returns those that failed.
 
-    On a GPU they run at once; on a CPU one after the other, each with its share of the minutes. A job that outlives
+    On GPUs they run at once; on a CPU one after the other, each with its share of the minutes. A job that outlives
     its minutes by two is killed.
     """
     together = options.device == "cuda"
     each = minutes if together else minutes / len(jobs)
+    places = spread(jobs, _gpus()) if together else {}
     running = {}
     failed = []
     for job in jobs:
-        running[job] = _start(options, job, each)
+        running[job] = _start(options, job, each, places.get(job))
         if not together:
             failed += _wait({job: running.pop(job)}, each + 2)
     return failed + _wait(running, minutes + 2)
+
+
+def spread(jobs: Sequence[str], gpus: Sequence[str]) -> dict[str, str]:
+    """Returns a GPU for each job: the largest job first, always to the GPU with the least to read so far."""
+    load = dict.fromkeys(gpus, 0.0)
+    places = {}
+    for job in sorted(jobs, key=_cost, reverse=True):
+        places[job] = min(load, key=lambda gpu: load[gpu])
+        load[places[job]] += _cost(job)
+    return places
 
 
 def pack(out: Path, names: Sequence[str], folder: Path) -> list[Path]:
@@ -139,7 +156,20 @@ def _job(options: argparse.Namespace) -> int:
     return 0
 
 
-def _start(options: argparse.Namespace, job: str, minutes: float) -> subprocess.Popen[bytes]:
+def _cost(job: str) -> float:
+    kind, name = job.split(":")
+    return RECIPES[name].tokens if kind == "lm" else 1.0
+
+
+def _gpus() -> list[str]:
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return [gpu.strip() for gpu in visible.split(",")]
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def _start(options: argparse.Namespace, job: str, minutes: float, gpu: str | None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "synthetic_instruction_tuner.nano.train", "--job", job]
     for flag in ("out", "work", "device", "seed", "tokens_scale", "workers"):
         command += [f"--{flag.replace('_', '-')}", str(getattr(options, flag))]
@@ -149,7 +179,8 @@ def _start(options: argparse.Namespace, job: str, minutes: float) -> subprocess.
     threads = {"OMP_NUM_THREADS": "2", "TORCHINDUCTOR_COMPILE_THREADS": "2", "PYTHONUNBUFFERED": "1"}
     source = str(Path(__file__).parents[2])
     paths = os.pathsep.join(p for p in (source, os.environ.get("PYTHONPATH")) if p)
-    return subprocess.Popen([*command, "--minutes", str(minutes)], env=threads | os.environ | {"PYTHONPATH": paths})
+    own = {"PYTHONPATH": paths} | ({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {})
+    return subprocess.Popen([*command, "--minutes", str(minutes)], env=threads | os.environ | own)
 
 
 def _wait(running: dict[str, subprocess.Popen[bytes]], minutes: float) -> list[str]:
@@ -168,11 +199,21 @@ def _wait(running: dict[str, subprocess.Popen[bytes]], minutes: float) -> list[s
 
 
 def _device(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("--device cuda: PyTorch finds no GPU; with --device cpu, take a small --tokens-scale")
+    return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if not 0 < (value := kind(text)) < math.inf:
+            raise argparse.ArgumentTypeError(f"{text}: must be a number above 0")
+        return value
+
+    parse.__name__ = kind.__name__  # argparse names it where the text is no number at all
+    return parse
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -182,16 +223,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--work", type=Path, help="folder of tokenized text and sampled answers (default: OUT/work)")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--only", default="", help="comma-separated model names (default: all)")
-    add("--tokens-scale", type=float, default=1.0, help="factor on all amounts of training data")
-    add("--workers", type=int, default=os.cpu_count() or 1, help="processes that write and label text")
+    add("--tokens-scale", type=_positive(float), default=1.0, help="factor on all amounts of training data")
+    add("--workers", type=_positive(int), default=os.cpu_count() or 1, help="processes that write and label text")
     add("--seed", type=int, default=0)
     add(
         "--start",
         type=Path,
         help="folder of models to go on from (language models at half the learning rate)",
     )
-    add("--minutes", type=float, default=20.0, help="time limit of each phase (language models; reward model)")
-    add("--epochs", type=float, default=10.0, help="passes of the reward model over its groups")
+    add(
+        "--minutes", type=_positive(float), default=20.0, help="time limit of each phase: language models, reward model"
+    )
+    add("--epochs", type=_positive(float), default=10.0, help="passes of the reward model over its groups")
     add("--pack", type=Path, help="also write the models as archives below 15 MB into this folder")
     add("--job", help=argparse.SUPPRESS)
     return parser
