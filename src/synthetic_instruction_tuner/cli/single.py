@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,18 +27,22 @@ HELP = {
 }
 
 
-def generate(
-    profile: Profile = None,
-    config: ConfigFile = None,
-    set_: Set = None,
-    limit: Limit = None,
-    run_dir: RunDir = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Runs the pipeline as far as generate."""
-    resolved = configuration(profile, config, set_, limit, run_dir)
-    execute(resolved, run_folder(resolved, run_dir), until="generate", as_json=as_json, quiet=quiet)
+def as_far_as(stage: str | None) -> Callable[..., None]:
+    """Returns the verb that runs the pipeline as far as this stage; to its end where there is none."""
+
+    def verb(
+        profile: Profile = None,
+        config: ConfigFile = None,
+        set_: Set = None,
+        limit: Limit = None,
+        run_dir: RunDir = None,
+        as_json: Json = False,
+        quiet: Quiet = False,
+    ) -> None:
+        resolved = configuration(profile, config, set_, limit, run_dir)
+        execute(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
+
+    return verb
 
 
 def filter_(
@@ -74,20 +79,6 @@ def filter_(
         typer.echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, filter_report.md")
 
 
-def prefer(
-    profile: Profile = None,
-    config: ConfigFile = None,
-    set_: Set = None,
-    limit: Limit = None,
-    run_dir: RunDir = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Runs the pipeline as far as prefer."""
-    resolved = configuration(profile, config, set_, limit, run_dir)
-    execute(resolved, run_folder(resolved, run_dir), until="prefer", as_json=as_json, quiet=quiet)
-
-
 def train(
     method: Annotated[Literal["sft", "prompt", "dpo"], typer.Argument(help="sft, prompt or dpo.")],
     profile: Profile = None,
@@ -104,20 +95,6 @@ def train(
     execute(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
 
 
-def evaluate(
-    profile: Profile = None,
-    config: ConfigFile = None,
-    set_: Set = None,
-    limit: Limit = None,
-    run_dir: RunDir = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Runs the pipeline as far as evaluate."""
-    resolved = configuration(profile, config, set_, limit, run_dir)
-    execute(resolved, run_folder(resolved, run_dir), until="evaluate", as_json=as_json, quiet=quiet)
-
-
 def compare(run_dir: RunDir = None, as_json: Json = False) -> None:
     """Prints the comparison."""
     from .summary import comparison_rows, print_comparison
@@ -132,17 +109,3 @@ def compare(run_dir: RunDir = None, as_json: Json = False) -> None:
         typer.echo(json.dumps(rows))
     else:
         print_comparison(rows, everything=True)
-
-
-def report(
-    profile: Profile = None,
-    config: ConfigFile = None,
-    set_: Set = None,
-    limit: Limit = None,
-    run_dir: RunDir = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Runs the pipeline to its end."""
-    resolved = configuration(profile, config, set_, limit, run_dir)
-    execute(resolved, run_folder(resolved, run_dir), as_json=as_json, quiet=quiet)
