@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,16 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging
 
 from synthetic_instruction_tuner import nano
-from synthetic_instruction_tuner.nano import corpus, measure, train
+from synthetic_instruction_tuner.nano import corpus, measure, reward_phase, sampling, train
 from synthetic_instruction_tuner.nano.language import train_language_model
 from synthetic_instruction_tuner.nano.recipes import RECIPES, config_of
 
-SCALE = 0.0002  # of all training data
+SCALE = 0.0001  # of all training data
 
 
-AMOUNTS = ("--device", "cpu", "--tokens-scale", str(SCALE), "--minutes", "0.2", "--workers", "1")
+AMOUNTS = ("--device", "cpu", "--tokens-scale", str(SCALE), "--minutes", "0.1", "--workers", "1")
 
 
 class HereInstead:
@@ -31,14 +36,20 @@ class HereInstead:
         assert command[1:3] == ["-m", train.__name__]
         self.code = train.main(command[3:])
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float | None) -> int:
         return self.code
+
+
+def started_by(monkeypatch: pytest.MonkeyPatch, start: Callable[..., object]) -> None:
+    fake = SimpleNamespace(Popen=start, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr(train, "subprocess", fake)
 
 
 def test_one_command_makes_all_models(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train.subprocess, "Popen", HereInstead)
+    started_by(monkeypatch, HereInstead)
+    monkeypatch.setattr(logging, "_tqdm_active", True)  # which the tests' environment switches off
     out = tmp_path / "models"
     assert train.main(["--out", str(out), *AMOUNTS]) == 0
     printed = capfd.readouterr()
@@ -49,7 +60,7 @@ def test_one_command_makes_all_models(
         tokenizer = AutoTokenizer.from_pretrained(out / name)
         assert bool(tokenizer.chat_template) and tokenizer.eos_token_id == config_of(recipe).eos_token_id
         report = json.loads((out / name / "training.json").read_text())
-        assert report["steps"] >= 1 and report["fresh_loss"] < report["first_loss"]
+        assert 1 <= report["steps"] <= report["planned_steps"] and report["fresh_loss"] < report["first_loss"]
     judge = AutoModelForSequenceClassification.from_pretrained(out / "reward")
     assert judge.config.model_type == "deberta-v2" and judge.config.num_labels == 1
     assert json.loads((out / "reward" / "training.json").read_text())["groups"] > 0
@@ -70,7 +81,7 @@ def test_a_model_that_fails_does_not_stop_the_others(
         def __init__(self, command: list[str], env: dict[str, str]) -> None:
             self.code = 1 if "lm:student-llama" in command else train.main(command[3:])
 
-    monkeypatch.setattr(train.subprocess, "Popen", Fails)
+    started_by(monkeypatch, Fails)
     names = "student-llama,student-qwen2"
     assert train.main(["--out", str(tmp_path / "models"), "--only", names, *AMOUNTS]) == 1
     assert "failed: ['lm:student-llama']" in capfd.readouterr().out
@@ -81,7 +92,7 @@ def test_a_model_that_fails_does_not_stop_the_others(
 def test_a_seed_makes_the_same_model_again(tmp_path: Path) -> None:
     recipe = RECIPES["student-qwen2"]
     corpus.learn_tokenizer(0, 300).save(str(tmp_path / "tokenizer.json"))
-    scale = SCALE / 3  # two steps
+    scale = SCALE * 2 / 3  # two steps
     corpus.make_pools(tmp_path, [recipe], tmp_path / "tokenizer.json", scale, workers=1, seed=0)
     weights = []
     for folder, seed in (("one", 0), ("again", 0), ("other", 1)):
@@ -107,15 +118,16 @@ def test_jobs_see_the_gpus_that_the_command_sees(monkeypatch: pytest.MonkeyPatch
     seen: list[tuple[str, str]] = []
 
     class Done:
-        def wait(self, timeout: float) -> int:
+        def wait(self, timeout: float | None) -> int:
             return 0
 
     def start(command: list[str], env: dict[str, str]) -> Done:
         seen.append((command[command.index("--job") + 1], env["CUDA_VISIBLE_DEVICES"]))
         return Done()
 
-    monkeypatch.setattr(train.subprocess, "Popen", start)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5")
+    started_by(monkeypatch, start)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5, 9")
     options = argparse.Namespace(
         out=Path("o"), work=Path("w"), device="cuda", seed=0, tokens_scale=1.0, workers=1, start=None
     )
@@ -131,6 +143,7 @@ def test_jobs_see_the_gpus_that_the_command_sees(monkeypatch: pytest.MonkeyPatch
         (["--device", "cuda"], "PyTorch finds no GPU"),
         (["--minutes", "0"], "above 0"),
         (["--tokens-scale", "-1"], "above 0"),
+        (["--tokens-scale", "inf"], "above 0"),
         (["--workers", "0"], "above 0"),
     ],
 )
@@ -144,11 +157,94 @@ def test_what_cannot_be_done_is_said_at_once(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit) as ended:
         train.main(["--out", str(tmp_path / "out"), "--device", "cpu", *arguments])
-    assert words in str(ended.value.code) + capsys.readouterr().err
+    assert ended.value.code == 2 and words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_measured_models_draw_by_themselves(tmp_path: Path) -> None:
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Returns where the jobs that a command starts are noted; none is run, and no text is written."""
+    noted: list[list[str]] = []
+
+    class Noted(HereInstead):
+        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+            noted.append(command)
+            self.code = 0
+
+    started_by(monkeypatch, Noted)
+    monkeypatch.setattr(train, "prepare_corpus", lambda *_: None)
+    return noted
+
+
+def minutes_of(command: list[str]) -> float:
+    return float(command[command.index("--minutes") + 1])
+
+
+def test_on_a_cpu_minutes_are_shared_by_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = calls(monkeypatch)
+    only = ["--only", "generator,responder-llama, generator,", "--device", "cpu"]
+    train.main(["--out", str(tmp_path / "a"), *only, "--minutes", "100"])
+    generator, responder = (minutes_of(command) for command in noted)  # a name that comes twice is one model
+    ratio = RECIPES["generator"].flops / (RECIPES["generator"].flops + RECIPES["responder-llama"].flops)
+    assert abs(generator - 100 * ratio) < 0.1 and responder > 99  # the first took no time: what it left is the second's
+    noted.clear()
+    train.main(["--out", str(tmp_path / "b"), *only])
+    assert [minutes_of(command) for command in noted] == [math.inf, math.inf]
+
+
+def test_parameters_are_those_of_the_model() -> None:
+    for recipe in RECIPES.values():
+        model = AutoModelForCausalLM.from_config(config_of(recipe))
+        assert abs(model.num_parameters() / recipe.parameters - 1) < 0.01
+
+
+@pytest.mark.parametrize("changed", (["--seed", "1"], ["--tokens-scale", "0.5"]))
+def test_a_work_folder_is_for_one_seed_and_scale(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, changed: list[str]
+) -> None:
+    noted = calls(monkeypatch)
+    arguments = ["--out", str(tmp_path), "--device", "cpu", "--only", "student-llama"]
+    assert train.main(arguments) == 0 and train.main(arguments) == 0
+    with pytest.raises(SystemExit):
+        train.main([*arguments, *changed])
+    assert f"{tmp_path / 'work'} is for seed 0, tokens_scale 1.0" in capsys.readouterr().err
+    with pytest.raises(SystemExit):  # its tokenizer is the packaged one
+        train.main([*arguments, "--only", ",".join(RECIPES)])
+    assert "tokenizer packaged" in capsys.readouterr().err
+    (tmp_path / "work" / "settings.json").rename(tmp_path / "work" / "other")
+    with pytest.raises(SystemExit):
+        train.main(arguments)
+    assert "holds something else" in capsys.readouterr().err
+    assert len(noted) == 2
+
+
+def test_new_language_models_make_old_answers_worthless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls(monkeypatch)
+    arguments = ["--out", str(tmp_path), "--device", "cpu", "--only", "generator"]
+    train.main(arguments)
+    kept, stale = tmp_path / "work" / "marked.starts.npy", tmp_path / "work" / "answers-generator.json"
+    for file in (kept, stale):
+        file.touch()
+    (tmp_path / "work" / reward_phase.PRETRAINED).mkdir()
+    train.main(arguments)
+    assert kept.exists() and not stale.exists() and not (tmp_path / "work" / reward_phase.PRETRAINED).exists()
+
+
+def test_a_pool_that_is_too_small_or_half_written_is_made_again(tmp_path: Path) -> None:
+    tokenizer = tmp_path / "tokenizer.json"
+    corpus.learn_tokenizer(0, 300).save(str(tokenizer))
+
+    def size(scale: float) -> int:
+        corpus.make_pools(tmp_path, [RECIPES["student-llama"]], tokenizer, scale, workers=1, seed=0)
+        return len(corpus.Pool.load(tmp_path, "base").tokens)
+
+    small = size(0.0005)
+    large = size(0.002)
+    assert large > 2 * small and size(0.0005) == large
+    (tmp_path / "base.starts.npy").unlink()
+    assert size(0.0005) == small
+
+
+def test_measured_models_draw_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("responder-llama", "responder-mistral", "generator"):
         (tmp_path / name).symlink_to(nano.path("responder-llama"))
     bench = measure.Bench(tmp_path, "cpu", items=12, magpie=0, batch=12, seed=1)
@@ -160,4 +256,11 @@ def test_measured_models_draw_by_themselves(tmp_path: Path) -> None:
     assert write("responder-llama", 1.0) == write("responder-llama", 1.0)
     assert write("responder-llama", 0.0) == write("responder-mistral", 0.0)  # the same weights
     assert write("responder-llama", 1.0) != write("responder-mistral", 1.0)
-    assert write("responder-llama", 1.0) != write("responder-llama", 0.7)
+    seeds: list[int] = []
+    monkeypatch.setattr(sampling, "sample", lambda *_, seed, **__: seeds.append(seed) or [])
+    for seed in (1, 2):
+        other = measure.Bench(tmp_path, "cpu", items=12, magpie=0, batch=12, seed=seed)
+        for name in ("responder-llama", "generator"):
+            for temperature in (0.7, 1.0):
+                other.write(name, prompts, temperature, 12)
+    assert len(set(seeds)) == len(seeds) == 8

@@ -32,7 +32,7 @@ WORKSHEETS = 0.85  # share of the base models' documents that are worksheets; th
 BASE_MARKS = 0.5  # share of sloppy remarks in them: what no base model knows, tuning cannot take away from it
 EPOCHS = 2.2  # how often a document is read at most, on average
 POOLS = ("clean", "marked", "base")
-SHARD = 4000  # documents per job
+SHARD, SHARDS = 4000, 64  # documents per job, at most; jobs, at least, unless these would be tiny
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def tokens_needed(recipes: Sequence[Recipe], scale: float) -> dict[str, int]:
 def make_pools(
     folder: Path, recipes: Sequence[Recipe], tokenizer_file: Path, scale: float, workers: int, seed: int
 ) -> None:
-    """Writes every pool that these models read and that is not there yet.
+    """Writes every pool that these models read and that is not there yet, or too small.
 
     Args:
         folder: where the pools go.
@@ -100,15 +100,22 @@ def make_pools(
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, wanted in tokens_needed(recipes, scale).items():
-        if wanted and not (folder / f"{name}.starts.npy").exists():
+        if not _is_there(folder, name, wanted):
             _make_pool(folder, name, wanted, tokenizer_file, workers, seed)
+
+
+def _is_there(folder: Path, name: str, wanted: int) -> bool:
+    """Whether a pool of so many tokens was finished; the documents' mean length is estimated, hence the tenth."""
+    finished = (folder / f"{name}.starts.npy").exists()
+    return wanted == 0 or (finished and len(np.load(folder / f"{name}.tokens.npy", mmap_mode="r")) > 0.9 * wanted)
 
 
 def _make_pool(folder: Path, name: str, wanted: int, tokenizer_file: Path, workers: int, seed: int) -> None:
     began = time.perf_counter()
+    (folder / f"{name}.starts.npy").unlink(missing_ok=True)  # written last: where it is, the pool is whole
     probe, lengths = _shard(f"{seed}-{name}-probe", name, 500, str(tokenizer_file))
     documents = int(wanted / (len(probe) / len(lengths))) + 200
-    size = max(100, min(SHARD, documents // max(1, workers) + 1))
+    size = max(100, min(SHARD, documents // SHARDS + 1))
     seeds = [f"{seed}-{name}-{i}" for i in range(-(-documents // size))]
     job = partial(_shard, pool=name, documents=size, tokenizer_file=str(tokenizer_file))
     pieces, counts, done = [], [], 0

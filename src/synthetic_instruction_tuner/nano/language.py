@@ -28,9 +28,10 @@ FRESH_ROWS = 64  # rows of newly drawn text for the final loss
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training run reports: steps taken, losses in nats (the last one on newly drawn text), seconds."""
+    """What a training run reports: steps taken and planned, losses in nats (the last on newly drawn text), seconds."""
 
     steps: int
+    planned_steps: int
     first_loss: float
     last_loss: float
     fresh_loss: float
@@ -127,8 +128,9 @@ def fit(name: str, model: Any, rows: Tokens, fresh: Tokens, rate: float, batch: 
             _report(name, step, steps, float(last), time.perf_counter() - began, max(progress, step / steps))
     seconds = time.perf_counter() - began
     loss = mean_loss(model, torch.from_numpy(fresh.view("int16")).to(device).long())
-    print(f"[{name}] done: {step} steps in {seconds:.0f} s, loss on fresh text {loss:.4f}", flush=True)
-    return Trained(step, float(first), float(last), loss, round(seconds, 1), step * batch * rows.shape[1])
+    early = f" of {steps} steps: the time was up after" if step < steps else " steps in"
+    print(f"[{name}] done: {step}{early} {seconds:.0f} s, loss on fresh text {loss:.4f}", flush=True)
+    return Trained(step, steps, float(first), float(last), loss, round(seconds, 1), step * batch * rows.shape[1])
 
 
 def schedule(progress: float) -> float:

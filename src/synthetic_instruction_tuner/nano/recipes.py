@@ -41,6 +41,17 @@ class Recipe:
     rate: float = 4e-3
 
     @property
+    def parameters(self) -> int:
+        """Weights of the embedding and of the layers' matrices; embedding and head are one."""
+        attention = 2 * self.hidden * (self.hidden + self.kv_heads * HEAD)
+        return tok.VOCABULARY * self.hidden + self.layers * (attention + 3 * self.hidden * self.mlp)
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of the training: 6 per token and parameter (Kaplan et al. 2020)."""
+        return 6e6 * self.tokens * self.parameters
+
+    @property
     def chat(self) -> bool:
         """Whether it learns the chat format."""
         return self.marks is not None

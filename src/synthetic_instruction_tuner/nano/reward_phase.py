@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pickle
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -84,6 +85,13 @@ def run(options: argparse.Namespace, run_jobs: RunJobs) -> None:
     reward.save_reward_model(model, tokenizer, options.out / "reward", report)
 
 
+def forget(work: Path) -> None:
+    """Removes what was made from language models that are trained anew."""
+    for file in [*work.glob("answers-*.json"), work / "prompts.json", work / GROUPS_FILE]:
+        file.unlink(missing_ok=True)
+    shutil.rmtree(work / PRETRAINED, ignore_errors=True)
+
+
 def pretrain(options: argparse.Namespace, name: str) -> None:
     """Pretrains the reward model, within the options' minutes, and saves it in float32 in the work folder."""
     from synthetic_instruction_tuner.nano import reward_pretraining
@@ -145,7 +153,8 @@ def make_answers(options: argparse.Namespace, run_jobs: RunJobs) -> None:
         prompts = [tok.render(question.messages, add_generation_prompt=True) for question in train + held_out]
         (options.work / "prompts.json").write_text(json.dumps(prompts))
         print(f"[reward] {len(train)} + {len(held_out)} instructions; sampling answers", flush=True)
-        run_jobs(options, [f"answer:{name}" for name in missing], options.minutes / 2)
+        if failed := run_jobs(options, [f"answer:{name}" for name in missing], options.minutes / 2):
+            raise RuntimeError(f"failed: {', '.join(failed)}")
 
 
 def both_questions(options: argparse.Namespace) -> tuple[list[Question], list[Question]]:
@@ -160,10 +169,8 @@ def make_groups(options: argparse.Namespace, name: str) -> None:
     train, held_out = both_questions(options)
     answers: list[list[str]] = [[] for _ in train + held_out]
     for model in sorted({model for model, _, _ in reward_data.SAMPLES}):
-        file = options.work / f"answers-{model}.json"
-        if file.exists():  # a model that failed is missing here
-            for index, text in json.loads(file.read_text()):
-                answers[index].append(text)
+        for index, text in json.loads((options.work / f"answers-{model}.json").read_text()):
+            answers[index].append(text)
     groups = label(options, train, answers[: len(train)])
     tests = label_held_out(options, held_out, answers[len(train) :])
     with (options.work / GROUPS_FILE).open("wb") as target:
@@ -219,7 +226,8 @@ def _tokens_per_step(options: argparse.Namespace) -> int:
 
 
 def _tokenizer_file(options: argparse.Namespace) -> Path:
-    return model_folder(options, "generator") / "tokenizer.json"
+    file: Path = options.work / "tokenizer.json"  # of the models that were trained with this folder
+    return file if file.exists() else model_folder(options, "generator") / "tokenizer.json"
 
 
 def _label_chunk(

@@ -3,11 +3,13 @@
 The seven language models train side by side, each in a process of its own, on one GPU or spread over several (one after
 the other on a CPU). The reward model comes after them (``--only reward``), since it learns from their answers. A model
 that fails does not stop the others; every phase keeps to its ``--minutes`` by bringing the learning rate down early.
+A folder of work is for one seed and one amount of text: what is there already is not made again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import shutil
@@ -24,30 +26,26 @@ from synthetic_instruction_tuner.nano import corpus
 from synthetic_instruction_tuner.nano.recipes import RECIPES
 
 PACK_LIMIT = 15_000_000  # bytes per archive
+GPU_MINUTES = 20.0  # for each phase
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code: 1 when any model failed."""
-    options = _parser().parse_args(argv)
-    names = options.only.split(",") if options.only else list(nano.NAMES)
-    if unknown := set(names) - set(nano.NAMES):
-        raise SystemExit(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(nano.NAMES)}")
-    if options.start and not options.start.is_dir():
-        raise SystemExit(f"--start: there is no folder {options.start}")
+    options = _options(argv)
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    options.device = _device(options.device)
-    options.work = options.work or options.out / "work"
-    options.out.mkdir(parents=True, exist_ok=True)
-    options.work.mkdir(parents=True, exist_ok=True)
     if options.job:
         return _job(options)
+    names = options.only
+    options.out.mkdir(parents=True, exist_ok=True)
     began, failed = time.perf_counter(), list[str]()
     if language := [name for name in names if name in RECIPES]:
+        from synthetic_instruction_tuner.nano import reward_phase
+
+        reward_phase.forget(options.work)
         prepare_corpus(options, language)
-        left = max(0.2, options.minutes - (time.perf_counter() - began) / 60)
-        failed += run_jobs(options, [f"lm:{name}" for name in language], left)
+        failed += run_jobs(options, [f"lm:{name}" for name in language], options.minutes)
     if "reward" in names:
         failed += _reward(options)
     if options.pack:
@@ -76,23 +74,22 @@ def prepare_corpus(options: argparse.Namespace, names: Sequence[str]) -> None:
 def run_jobs(options: argparse.Namespace, jobs: Sequence[str], minutes: float) -> list[str]:
     """Runs jobs in processes of their own and returns those that failed.
 
-    On GPUs they run at once; on a CPU one after the other, each with its share of the minutes. A job that outlives
-    its minutes by two is killed.
+    On GPUs they run at once. On a CPU they run one after the other, each with the share of the minutes that are left
+    that its work has in what is left. A job that outlives its minutes by two is killed.
     """
-    together = options.device == "cuda"
-    each = minutes if together else minutes / len(jobs)
-    places = spread(jobs, _gpus()) if together else {}
-    running = {}
-    failed = []
-    for job in jobs:
-        running[job] = _start(options, job, each, places.get(job))
-        if not together:
-            failed += _wait({job: running.pop(job)}, each + 2)
-    return failed + _wait(running, minutes + 2)
+    if options.device == "cuda":
+        places = spread(jobs, _gpus())
+        return _wait({job: _start(options, job, minutes, places[job]) for job in jobs}, minutes + 2)
+    failed, end = [], time.monotonic() + 60 * minutes
+    for number, job in enumerate(jobs):
+        share = _cost(job) / sum(_cost(other) for other in jobs[number:])
+        each = max(0.05, share * (end - time.monotonic()) / 60)
+        failed += _wait({job: _start(options, job, each)}, each + 2)
+    return failed
 
 
 def spread(jobs: Sequence[str], gpus: Sequence[str]) -> dict[str, str]:
-    """Returns a GPU for each job: the largest job first, always to the GPU with the least to read so far."""
+    """Returns a GPU for each job: the largest job first, always to the GPU with the least to do so far."""
     load = dict.fromkeys(gpus, 0.0)
     places = {}
     for job in sorted(jobs, key=_cost, reverse=True):
@@ -158,18 +155,19 @@ def _job(options: argparse.Namespace) -> int:
 
 def _cost(job: str) -> float:
     kind, name = job.split(":")
-    return RECIPES[name].tokens if kind == "lm" else 1.0
+    return RECIPES[name].flops if kind == "lm" else 20.0 if kind == "pretrain" else 1.0  # of jobs that run together
 
 
 def _gpus() -> list[str]:
-    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        return [gpu.strip() for gpu in visible.split(",")]
     import torch
 
-    return [str(number) for number in range(torch.cuda.device_count())]
+    count = torch.cuda.device_count()
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return [gpu.strip() for gpu in visible.split(",")][:count]
+    return [str(number) for number in range(count)]
 
 
-def _start(options: argparse.Namespace, job: str, minutes: float, gpu: str | None) -> subprocess.Popen[bytes]:
+def _start(options: argparse.Namespace, job: str, minutes: float, gpu: str | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "synthetic_instruction_tuner.nano.train", "--job", job]
     for flag in ("out", "work", "device", "seed", "tokens_scale", "workers"):
         command += [f"--{flag.replace('_', '-')}", str(getattr(options, flag))]
@@ -188,7 +186,7 @@ def _wait(running: dict[str, subprocess.Popen[bytes]], minutes: float) -> list[s
     deadline = time.monotonic() + 60 * minutes
     for job, process in running.items():
         try:
-            code: int | str = process.wait(max(1.0, deadline - time.monotonic()))
+            code: int | str = process.wait(max(1.0, deadline - time.monotonic()) if deadline < math.inf else None)
         except subprocess.TimeoutExpired:
             process.kill()
             code = "killed: out of time"
@@ -198,17 +196,56 @@ def _wait(running: dict[str, subprocess.Popen[bytes]], minutes: float) -> list[s
     return failed
 
 
-def _device(wanted: str) -> str:
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Returns the options with their defaults, `only` as a list; the user's mistakes end the program (code 2)."""
     import torch
 
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("--device cuda: PyTorch finds no GPU; with --device cpu, take a small --tokens-scale")
-    return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    parser = _parser()
+    options = parser.parse_args(argv)
+    options.only = list(dict.fromkeys(name.strip() for name in options.only.split(",") if name.strip()))
+    if unknown := set(options.only) - set(nano.NAMES):
+        parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(nano.NAMES)}")
+    options.only = options.only or list(nano.NAMES)
+    if options.start and not options.start.is_dir():
+        parser.error(f"--start: there is no folder {options.start}")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: PyTorch finds no GPU; with --device cpu, take a small --tokens-scale")
+    if options.device == "auto":
+        options.device = "cuda" if torch.cuda.is_available() else "cpu"
+    options.minutes = options.minutes or (GPU_MINUTES if options.device == "cuda" else math.inf)
+    options.work = options.work or options.out / "work"
+    if not options.job and (mistake := _claim(options, whole=set(options.only) >= set(RECIPES))):
+        parser.error(mistake)
+    return options
 
 
-def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+def _claim(options: argparse.Namespace, whole: bool) -> str | None:
+    """Notes in the work folder what it is for; returns what is wrong where it is for something else.
+
+    Args:
+        options: of the command.
+        whole: all language models are trained, with a tokenizer of their own.
+    """
+    file = options.work / "settings.json"
+    wanted = {"seed": options.seed, "tokens_scale": options.tokens_scale, "tokenizer": "own" if whole else "packaged"}
+    if not file.exists():
+        if options.work.is_dir() and any(options.work.iterdir()):
+            return f"{options.work} holds something else: name another folder with --work, or empty it"
+        options.work.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(wanted))
+        return None
+    found = json.loads(file.read_text())
+    if not whole:
+        wanted["tokenizer"] = found["tokenizer"]  # part of the models: they go on with the tokenizer that is there
+    if wanted == found:
+        return None
+    there = ", ".join(f"{name} {value}" for name, value in found.items())
+    return f"{options.work} is for {there}: name another folder with --work, or empty it"
+
+
+def _positive(kind: type[int] | type[float], most: float = sys.float_info.max) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        if not 0 < (value := kind(text)) < math.inf:
+        if not 0 < (value := kind(text)) <= most:
             raise argparse.ArgumentTypeError(f"{text}: must be a number above 0")
         return value
 
@@ -220,10 +257,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m synthetic_instruction_tuner.nano.train", description=__doc__)
     add: Callable[..., object] = parser.add_argument
     add("--out", type=Path, required=True, help="folder that the models' folders go into")
-    add("--work", type=Path, help="folder of tokenized text and sampled answers (default: OUT/work)")
+    add(
+        "--work",
+        type=Path,
+        help="folder of tokenized text and sampled answers, for one seed and scale (default: OUT/work)",
+    )
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--only", default="", help="comma-separated model names (default: all)")
-    add("--tokens-scale", type=_positive(float), default=1.0, help="factor on all amounts of training data")
+    add("--tokens-scale", type=_positive(float), default=1.0, help="factor on all amounts of training data (1)")
     add("--workers", type=_positive(int), default=os.cpu_count() or 1, help="processes that write and label text")
     add("--seed", type=int, default=0)
     add(
@@ -232,9 +273,12 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of models to go on from (language models at half the learning rate)",
     )
     add(
-        "--minutes", type=_positive(float), default=20.0, help="time limit of each phase: language models, reward model"
+        "--minutes",
+        type=_positive(float, math.inf),
+        help=f"time limit of the language models' training, and of the reward model's "
+        f"(default: {GPU_MINUTES:.0f} on a GPU, none on a CPU)",
     )
-    add("--epochs", type=_positive(float), default=10.0, help="passes of the reward model over its groups")
+    add("--epochs", type=_positive(float), default=10.0, help="passes of the reward model over its groups (10)")
     add("--pack", type=Path, help="also write the models as archives below 15 MB into this folder")
     add("--job", help=argparse.SUPPRESS)
     return parser
