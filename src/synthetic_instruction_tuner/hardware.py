@@ -46,13 +46,13 @@ class Hardware:
 
     @property
     def memory_for_models_gb(self) -> float:
-        """The memory that models must fit into, in GiB: the GPU's where there is one."""
-        return self.gpu_memory_gb or self.memory_gb
+        """The memory that models must fit into, in GB of 1e9 bytes: the GPU's where there is one."""
+        return (self.gpu_memory_gb or self.memory_gb) * _GB / 1e9
 
     def describe(self) -> str:
         """Returns the machine in a few words."""
-        gpu = f"{self.device_name} ({self.gpu_memory_gb} GB), " if self.gpu_memory_gb else ""
-        return f"{gpu}{self.cores} CPU cores, {self.memory_gb} GB of memory"
+        gpu = f"{self.device_name} ({self.gpu_memory_gb} GiB), " if self.gpu_memory_gb else ""
+        return f"{gpu}{self.cores} CPU cores, {self.memory_gb} GiB of memory"
 
 
 def detect(wanted: str = "auto") -> Hardware:

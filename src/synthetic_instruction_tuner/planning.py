@@ -23,7 +23,7 @@ ASKED, ASKED_FOR_MARGIN = 1.12, 1.5  # records that are answered for one pair, w
 UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000)
 IMPORT_SECONDS = 8.0  # torch, transformers and trl
 GB = 1e9
-LESS_MEMORY = "Use smaller models or batches: engine.batch_size, train.*.batch_size."
+LESS_MEMORY = "Use smaller models, smaller batches (engine.batch_size, train.*.batch_size) or gradient checkpointing."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,12 @@ def largest(estimates: Iterable[StageEstimate]) -> StageEstimate:
 
 
 def does_not_fit(estimates: Iterable[StageEstimate], hardware: Hardware) -> str | None:
-    """Returns a sentence on the stage that needs more memory than the machine has, or None where all fit."""
-    peak, have = largest(estimates), hardware.memory_for_models_gb
-    if peak.memory_gb <= have:
+    """Returns a sentence on the stages that need more memory than the machine has, or None where all fit."""
+    have = hardware.memory_for_models_gb
+    large = [f"{e.stage} (about {e.memory_gb:.1f} GB)" for e in estimates if e.memory_gb > have]
+    if not large:
         return None
-    return (
-        f"Stage {peak.stage} needs about {peak.memory_gb:.1f} GB, and there are {have:.1f} GB here: it may fail. "
-        f"{LESS_MEMORY}"
-    )
+    return f"More than the {have:.1f} GB of memory here is needed for {', '.join(large)}: that may fail. {LESS_MEMORY}"
 
 
 def planned_pairs(config: Config) -> int:
@@ -189,7 +187,8 @@ class _Work:
         steps = n * settings.epochs / settings.batch_size
         seconds = sum(self.load(m) + 2 + 2 * self.forward(m, tokens, 1.6 * steps) for m in students)
         rows = settings.batch_size * (2 if stage == "dpo" else 1)
-        memory = max((self.train_memory(m, rows * length * 1.5) for m in students), default=0.0)
+        again = settings.gradient_checkpointing
+        memory = max((self.train_memory(m, rows * length * 1.5, again) for m in students), default=0.0)
         return StageEstimate(stage, seconds, memory, f"{what} on {', '.join(m.name for m in students) or 'no student'}")
 
     def evaluate(self) -> StageEstimate:
@@ -236,10 +235,15 @@ class _Work:
         cache = rows * length * size.layers * size.kv_width * self.width
         return self.base_gb + (size.parameters * self.width + cache + rows * size.vocabulary * 8) / GB
 
-    def train_memory(self, model: ModelConfig, tokens: float) -> float:
-        """GB for training an adapter: weights, activations of every layer, logits with their gradient."""
+    def train_memory(self, model: ModelConfig, tokens: float, checkpointing: bool) -> float:
+        """GB for training an adapter: weights, activations, logits with their gradient.
+
+        A layer's activations take 34 bytes per token and hidden unit in 16 bits (Korthikanti et al. 2022,
+        arXiv:2205.05198); checkpointing keeps the inputs of all layers, 2 bytes, and one layer's activations.
+        """
         size = shape(model) or UNKNOWN
-        activations = tokens * size.layers * size.hidden * 34 * self.width / 2
+        each = 2 * size.layers + 34 if checkpointing else 34 * size.layers
+        activations = tokens * size.hidden * each * self.width / 2
         return self.base_gb + 0.4 + (size.parameters * self.width + activations + tokens * size.vocabulary * 10) / GB
 
 

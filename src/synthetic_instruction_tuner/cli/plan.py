@@ -44,7 +44,11 @@ def plan(
     if as_json:
         typer.echo(
             json.dumps(
-                {"config": resolved.model_dump(mode="json"), "stages": [dataclasses.asdict(e) for e in estimates]}
+                {
+                    "config": resolved.model_dump(mode="json"),
+                    "stages": [dataclasses.asdict(e) for e in estimates],
+                    "warning": does_not_fit(estimates, hardware),
+                }
             )
         )
         return
@@ -66,7 +70,7 @@ def _print(config: Config, estimates: list[StageEstimate], hardware: Hardware) -
     total, peak = sum(e.seconds for e in estimates), largest(estimates).memory_gb
     console.print(f"\nAbout {duration(total)} in all, at most about {peak:.1f} GB at once (estimates).", markup=False)
     if warning := does_not_fit(estimates, hardware):
-        console.print(warning, markup=False)
+        console.print(warning, markup=False, soft_wrap=True)
 
 
 def _roles(config: Config) -> list[tuple[str, ModelConfig]]:
