@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
+import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,12 +19,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
 from synthetic_instruction_tuner import nano
-from synthetic_instruction_tuner.nano import corpus, measure, reward_phase, sampling, train
-from synthetic_instruction_tuner.nano.language import train_language_model
+from synthetic_instruction_tuner.nano import corpus, jobs, measure, reward_phase, sampling, train
+from synthetic_instruction_tuner.nano import tokenizer as tok
+from synthetic_instruction_tuner.nano.language import Making, is_trained, train_language_model
 from synthetic_instruction_tuner.nano.recipes import RECIPES, config_of
 
 SCALE = 0.0001  # of all training data
@@ -39,10 +45,13 @@ class HereInstead:
     def wait(self, timeout: float | None) -> int:
         return self.code
 
+    def poll(self) -> int:
+        return self.code
+
 
 def started_by(monkeypatch: pytest.MonkeyPatch, start: Callable[..., object]) -> None:
     fake = SimpleNamespace(Popen=start, TimeoutExpired=subprocess.TimeoutExpired)
-    monkeypatch.setattr(train, "subprocess", fake)
+    monkeypatch.setattr(jobs, "subprocess", fake)
 
 
 def test_one_command_makes_all_models(
@@ -96,20 +105,29 @@ def test_a_seed_makes_the_same_model_again(tmp_path: Path) -> None:
     corpus.make_pools(tmp_path, [recipe], tmp_path / "tokenizer.json", scale, workers=1, seed=0)
     weights = []
     for folder, seed in (("one", 0), ("again", 0), ("other", 1)):
-        train_language_model("s", recipe, tmp_path, tmp_path / folder, scale=scale, seed=seed, device="cpu", minutes=60)
+        making = Making(recipe, tmp_path, scale, seed)
+        assert not is_trained(tmp_path / folder, math.inf, making)
+        train_language_model("s", making, tmp_path / folder, device="cpu", minutes=60)
+        assert is_trained(tmp_path / folder, math.inf, making)  # it was not cut short
+        assert not is_trained(tmp_path / folder, 1, dataclasses.replace(making, scale=1.0))
         weights.append(load_file(tmp_path / folder / "model.safetensors"))
     one, again, other = weights
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
+    cut_short = dataclasses.replace(making, scale=0.01)
+    train_language_model("s", cut_short, tmp_path / "one", device="cpu", minutes=0.001)
+    assert is_trained(tmp_path / "one", 0.001, cut_short) and not is_trained(tmp_path / "one", 1, cut_short)
+    corpus.learn_tokenizer(1, 300).save(str(tmp_path / "tokenizer.json"))
+    assert not is_trained(tmp_path / "one", 0.001, cut_short)  # it would read other ids
 
 
 @given(st.permutations([f"lm:{name}" for name in RECIPES]), st.integers(1, 9))
-def test_jobs_are_spread_so_that_no_gpu_waits_for_long(jobs: list[str], count: int) -> None:
+def test_jobs_are_spread_so_that_no_gpu_waits_for_long(names: list[str], count: int) -> None:
     gpus = [str(i) for i in range(count)]
-    places = train.spread(jobs, gpus)
-    assert set(places) == set(jobs) and len(set(places.values())) == min(count, len(jobs))
-    load = {gpu: sum(RECIPES[job[3:]].tokens for job in jobs if places[job] == gpu) for gpu in gpus}
-    largest = max(recipe.tokens for recipe in RECIPES.values())
+    places = jobs.spread(names, gpus)
+    assert set(places) == set(names) and len(set(places.values())) == min(count, len(names))
+    load = {gpu: sum(RECIPES[name[3:]].flops for name in names if places[name] == gpu) for gpu in gpus}
+    largest = max(recipe.flops for recipe in RECIPES.values())
     mean = sum(load.values()) / count
     assert max(load.values()) <= mean + (1 - 1 / count) * largest  # Graham 1966, of any order
 
@@ -119,6 +137,9 @@ def test_jobs_see_the_gpus_that_the_command_sees(monkeypatch: pytest.MonkeyPatch
 
     class Done:
         def wait(self, timeout: float | None) -> int:
+            return 0
+
+        def poll(self) -> int:
             return 0
 
     def start(command: list[str], env: dict[str, str]) -> Done:
@@ -131,7 +152,7 @@ def test_jobs_see_the_gpus_that_the_command_sees(monkeypatch: pytest.MonkeyPatch
     options = argparse.Namespace(
         out=Path("o"), work=Path("w"), device="cuda", seed=0, tokens_scale=1.0, workers=1, start=None
     )
-    assert train.run_jobs(options, ["lm:student-llama", "lm:generator", "label:reward"], 1.0) == []
+    assert jobs.run_jobs(options, ["lm:student-llama", "lm:generator", "label:reward"], 1.0) == []
     assert dict(seen) == {"lm:generator": "3", "lm:student-llama": "GPU-5", "label:reward": "GPU-5"}
 
 
@@ -171,7 +192,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             self.code = 0
 
     started_by(monkeypatch, Noted)
-    monkeypatch.setattr(train, "prepare_corpus", lambda *_: None)
+    monkeypatch.setattr(corpus, "make_pools", lambda *_: None)
     return noted
 
 
@@ -209,24 +230,107 @@ def test_a_work_folder_is_for_one_seed_and_scale(
     assert f"{tmp_path / 'work'} is for seed 0, tokens_scale 1.0" in capsys.readouterr().err
     with pytest.raises(SystemExit):  # its tokenizer is the packaged one
         train.main([*arguments, "--only", ",".join(RECIPES)])
-    assert "tokenizer packaged" in capsys.readouterr().err
-    (tmp_path / "work" / "settings.json").rename(tmp_path / "work" / "other")
+    assert "has the tokenizer of other models" in capsys.readouterr().err
+    (tmp_path / "work" / "settings.json").unlink()
     with pytest.raises(SystemExit):
         train.main(arguments)
     assert "holds something else" in capsys.readouterr().err
     assert len(noted) == 2
 
 
-def test_new_language_models_make_old_answers_worthless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_go_on_with_the_tokenizer_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls(monkeypatch)
-    arguments = ["--out", str(tmp_path), "--device", "cpu", "--only", "generator"]
-    train.main(arguments)
-    kept, stale = tmp_path / "work" / "marked.starts.npy", tmp_path / "work" / "answers-generator.json"
-    for file in (kept, stale):
+    learned = tmp_path / "learned.json"
+    corpus.learn_tokenizer(3, 300).save(str(learned))
+    monkeypatch.setattr(corpus, "learn_tokenizer", lambda *_: Tokenizer.from_file(str(learned)))
+    other, packaged = tmp_path / "other.json", nano.path("generator") / "tokenizer.json"
+    other.write_text(json.dumps(json.loads(learned.read_text()) | {"version": "1.0"}))
+    for folder in ("out", "start"):
+        (tmp_path / folder / "responder-llama").mkdir(parents=True)
+        shutil.copyfile(learned, tmp_path / folder / "responder-llama" / "tokenizer.json")
+
+    def used(work: str, *arguments: str) -> Path:
+        train.main(["--work", str(tmp_path / work), "--device", "cpu", *arguments])
+        return tmp_path / work / "tokenizer.json"
+
+    whole = ["--only", ",".join(RECIPES)]
+    assert tok.same(used("a", "--out", str(tmp_path / "new"), "--only", "generator"), packaged)
+    assert tok.same(used("b", "--out", str(tmp_path / "out"), "--only", "generator"), learned)
+    assert tok.same(used("c", "--out", str(tmp_path / "new"), *whole), learned)
+    assert tok.same(used("d", "--out", str(tmp_path / "new"), "--start", str(tmp_path / "start"), *whole), learned)
+    assert not tok.same(packaged, learned) and tok.same(other, learned)
+
+
+def test_the_same_command_again_goes_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+
+    class Started(HereInstead):
+        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+            started.append(command[command.index("--job") + 1])
+            super().__init__(command, env)
+
+    started_by(monkeypatch, Started)
+    arguments = ["--out", str(tmp_path), "--only", "responder-llama,student-llama", *AMOUNTS]
+    work = tmp_path / "work"
+    assert train.main(arguments) == 0
+    stale = [work / f"answers-{name}.json" for name in ("responder-llama", "generator")]
+    for file in (*stale, work / reward_phase.GROUPS_FILE):
         file.touch()
-    (tmp_path / "work" / reward_phase.PRETRAINED).mkdir()
-    train.main(arguments)
-    assert kept.exists() and not stale.exists() and not (tmp_path / "work" / reward_phase.PRETRAINED).exists()
+    (work / reward_phase.PRETRAINED).mkdir()
+    pool = (work / "base.tokens.npy").stat()
+    (tmp_path / "student-llama" / "training.json").unlink()  # as after a kill
+    started.clear()
+    assert train.main(arguments) == 0
+    assert started == ["lm:student-llama"] and "[responder-llama] is there already" in capfd.readouterr().out
+    assert (work / "base.tokens.npy").stat() == pool
+    assert all(file.exists() for file in stale) and (work / reward_phase.PRETRAINED).exists()  # no student's
+    (tmp_path / "responder-llama" / "training.json").unlink()
+    assert train.main(arguments) == 0
+    assert [file.exists() for file in stale] == [False, True]
+    assert not (work / reward_phase.GROUPS_FILE).exists() and not (work / reward_phase.PRETRAINED).exists()
+
+
+def test_no_reward_model_without_the_models_that_it_learns_from(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Fails(HereInstead):
+        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+            self.code = 1
+
+    started_by(monkeypatch, Fails)
+    arguments = ["--out", str(tmp_path), "--only", "responder-llama,reward", *AMOUNTS]
+    assert train.main(arguments) == 1
+    printed = capfd.readouterr()
+    assert "failed: ['lm:responder-llama', 'reward']" in printed.out
+    assert "no reward model without the answers of lm:responder-llama" in printed.err
+
+
+def test_what_cannot_end_early_has_no_time_limit_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = calls(monkeypatch)
+    options = argparse.Namespace(
+        out=Path("o"), work=Path("w"), device="cpu", seed=0, tokens_scale=1.0, workers=1, start=None
+    )
+    jobs.run_jobs(options, ["pretrain:reward", "label:reward"], 10.0)
+    pretraining, labelling = (minutes_of(command) for command in noted)
+    assert abs(pretraining - 10) < 0.1 and labelling == math.inf
+
+
+def test_ended_from_outside_it_ends_its_jobs(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", train.__name__, "--out", str(tmp_path), "--only", "student-llama"]
+    options = ["--device", "cpu", "--tokens-scale", "0.001", "--workers", "1"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "step" in line:
+                break
+        else:
+            pytest.fail("it trained nothing")
+        process.terminate()
+        process.communicate(timeout=30)  # all that write to its output have ended
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not (tmp_path / "student-llama" / "training.json").exists()
 
 
 def test_a_pool_that_is_too_small_or_half_written_is_made_again(tmp_path: Path) -> None:

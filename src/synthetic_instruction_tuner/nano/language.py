@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,6 +16,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from synthetic_instruction_tuner.atomicfiles import atomic_file
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.corpus import Pool, Tokens, document, stream
 from synthetic_instruction_tuner.nano.forward import next_token_loss, rotations
@@ -23,6 +24,7 @@ from synthetic_instruction_tuner.nano.recipes import ROW, Recipe, config_of
 
 BATCH = 64  # rows per step
 WARMUP, FLOOR = 150, 0.05  # steps of linear warm-up; the final learning rate, relative to the peak
+REPORT = "training.json"  # in the model's folder
 FRESH_ROWS = 64  # rows of newly drawn text for the final loss
 
 
@@ -39,46 +41,69 @@ class Trained:
     tokens: int
 
 
-def train_language_model(
-    name: str,
-    recipe: Recipe,
-    pools: Path,
-    out: Path,
-    *,
-    scale: float,
-    seed: int,
-    device: str,
-    minutes: float,
-    start: Path | None = None,
-) -> Trained:
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What a language model is made from.
+
+    Attributes:
+        recipe: what to train.
+        pools: the folder that `make_pools` filled, with ``tokenizer.json`` in it.
+        scale: factor on the recipe's tokens.
+        seed: fixes weights and order.
+        start: a folder with a model to go on from, at half the rate; new weights when None.
+    """
+
+    recipe: Recipe
+    pools: Path
+    scale: float
+    seed: int
+    start: Path | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns what tells models apart that were made differently, tokenizer apart."""
+        start = None if self.start is None else str(self.start)
+        return {"recipe": asdict(self.recipe), "scale": self.scale, "seed": self.seed, "start": start}
+
+
+def train_language_model(name: str, making: Making, out: Path, *, device: str, minutes: float) -> Trained:
     """Trains a model, and saves it and its tokenizer.
 
     Args:
         name: the model's name, for progress lines.
-        recipe: what to train.
-        pools: the folder that `make_pools` filled, with ``tokenizer.json`` in it.
+        making: what it is made from.
         out: the model's folder.
-        scale: factor on the recipe's tokens.
-        seed: fixes weights and order.
         device: ``cpu`` or ``cuda``.
         minutes: the learning rate is brought down, and training ends, within this time.
-        start: a folder with a model to go on from, at half the rate; new weights when None.
     """
-    torch.manual_seed(seed)
+    recipe, start = making.recipe, making.start
+    torch.manual_seed(making.seed)
     model = _initial(recipe, start).to(device)
     batch = BATCH if device == "cuda" else 8
-    rows = max(1, int(recipe.tokens * 1e6 * scale) // (batch * ROW)) * batch
-    loaded = {p: Pool.load(pools, p) for p in (("clean", "marked") if recipe.chat else ("base",))}
-    text = stream(loaded, recipe.marks, rows * ROW, seed).reshape(rows, ROW)
-    tokenizer = Tokenizer.from_file(str(pools / "tokenizer.json"))
+    rows = max(1, int(recipe.tokens * 1e6 * making.scale) // (batch * ROW)) * batch
+    loaded = {p: Pool.load(making.pools, p) for p in (("clean", "marked") if recipe.chat else ("base",))}
+    text = stream(loaded, recipe.marks, rows * ROW, making.seed).reshape(rows, ROW)
+    tokenizer = Tokenizer.from_file(str(making.pools / "tokenizer.json"))
     result = fit(
         name, model, text, fresh_rows(tokenizer, recipe.marks), recipe.rate / (2 if start else 1), batch, minutes
     )
+    (out / REPORT).unlink(missing_ok=True)  # written last: where it is, the model is whole
     save(model, out)
     tok.save_causal(tokenizer, out)
-    report = {"model": name, "parameters": sum(p.numel() for p in model.parameters()), "seed": seed}
-    (out / "training.json").write_text(json.dumps(report | {s: getattr(result, s) for s in result.__slots__}))
+    report = {"model": name, "parameters": sum(p.numel() for p in model.parameters()), "made_from": making.as_json()}
+    with atomic_file(out / REPORT) as file:
+        file.write(json.dumps(report | {"minutes": minutes if minutes < math.inf else None} | asdict(result)).encode())
     return result
+
+
+def is_trained(out: Path, minutes: float, making: Making) -> bool:
+    """Whether this very model is there: whole, with the tokenizer of the pools, and not cut short by fewer minutes."""
+    if not (out / REPORT).exists():
+        return False
+    report = json.loads((out / REPORT).read_text())
+    if report.get("made_from") != making.as_json():
+        return False
+    whole = report["steps"] == report["planned_steps"] or (report["minutes"] or math.inf) >= minutes
+    return whole and tok.same(out / "tokenizer.json", making.pools / "tokenizer.json")
 
 
 def _initial(recipe: Recipe, start: Path | None) -> Any:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from synthetic_instruction_tuner import nano
+from synthetic_instruction_tuner.atomicfiles import atomic_file
 from synthetic_instruction_tuner.nano import corpus, reward, reward_data
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.family import Split
@@ -33,6 +34,7 @@ EXCHANGES = 800_000  # prompts with answers that it is pretrained on
 PRETRAINED = "reward-pretrained"  # folder in the work folder
 GROUPS_FILE = "groups.pickle"  # in the work folder
 PRETRAINING = 0.75  # share of the minutes
+MODELS = frozenset(name for name, _, _ in reward_data.SAMPLES)  # it learns from their answers
 WRITER = "responder-llama"  # proposes the replacements: its own mistakes are the likely ones
 
 
@@ -85,11 +87,13 @@ def run(options: argparse.Namespace, run_jobs: RunJobs) -> None:
     reward.save_reward_model(model, tokenizer, options.out / "reward", report)
 
 
-def forget(work: Path) -> None:
-    """Removes what was made from language models that are trained anew."""
-    for file in [*work.glob("answers-*.json"), work / "prompts.json", work / GROUPS_FILE]:
-        file.unlink(missing_ok=True)
-    shutil.rmtree(work / PRETRAINED, ignore_errors=True)
+def forget(work: Path, names: Sequence[str]) -> None:
+    """Removes what was made with these language models, which are trained anew."""
+    for name in MODELS.intersection(names):
+        (work / f"answers-{name}.json").unlink(missing_ok=True)
+        (work / GROUPS_FILE).unlink(missing_ok=True)
+    if WRITER in names:
+        shutil.rmtree(work / PRETRAINED, ignore_errors=True)
 
 
 def pretrain(options: argparse.Namespace, name: str) -> None:
@@ -97,6 +101,8 @@ def pretrain(options: argparse.Namespace, name: str) -> None:
     from synthetic_instruction_tuner.nano import reward_pretraining
     from synthetic_instruction_tuner.nano.sampling import load_model
 
+    if not tok.same(_tokenizer_file(options), model_folder(options, WRITER) / "tokenizer.json"):
+        raise RuntimeError(f"{WRITER} has another tokenizer than {_tokenizer_file(options)}: train it too")
     began = time.perf_counter()
     count = int(EXCHANGES * options.tokens_scale) + 20
     data = reward_pretraining.make_exchanges(
@@ -117,7 +123,9 @@ def pretrain(options: argparse.Namespace, name: str) -> None:
         seed=options.seed,
         minutes=max(0.1, options.minutes - (time.perf_counter() - began) / 60),
     )
-    model.save_pretrained(options.work / PRETRAINED)
+    half = options.work / f".{PRETRAINED}"
+    model.save_pretrained(half)
+    half.rename(options.work / PRETRAINED)
 
 
 def answer(options: argparse.Namespace, name: str) -> None:
@@ -141,17 +149,16 @@ def answer(options: argparse.Namespace, name: str) -> None:
         texts = tokenizer.decode_batch([tokens for tokens, _ in written])
         found += list(zip(chosen, texts, strict=True))
         print(f"[answer:{name}] T={temperature}: {len(chosen)}, {time.perf_counter() - began:.0f} s", flush=True)
-    (options.work / f"answers-{name}.json").write_text(json.dumps(found))
+    _write(options.work / f"answers-{name}.json", json.dumps(found).encode())
 
 
 def make_answers(options: argparse.Namespace, run_jobs: RunJobs) -> None:
     """Writes the questions' prompts and all models' answers to them into the work folder, unless they are there."""
-    models = sorted({name for name, _, _ in reward_data.SAMPLES})
-    missing = [name for name in models if not (options.work / f"answers-{name}.json").exists()]
+    missing = [name for name in sorted(MODELS) if not (options.work / f"answers-{name}.json").exists()]
     if missing:
         train, held_out = both_questions(options)
         prompts = [tok.render(question.messages, add_generation_prompt=True) for question in train + held_out]
-        (options.work / "prompts.json").write_text(json.dumps(prompts))
+        _write(options.work / "prompts.json", json.dumps(prompts).encode())
         print(f"[reward] {len(train)} + {len(held_out)} instructions; sampling answers", flush=True)
         if failed := run_jobs(options, [f"answer:{name}" for name in missing], options.minutes / 2):
             raise RuntimeError(f"failed: {', '.join(failed)}")
@@ -168,13 +175,12 @@ def make_groups(options: argparse.Namespace, name: str) -> None:
     began = time.perf_counter()
     train, held_out = both_questions(options)
     answers: list[list[str]] = [[] for _ in train + held_out]
-    for model in sorted({model for model, _, _ in reward_data.SAMPLES}):
+    for model in sorted(MODELS):
         for index, text in json.loads((options.work / f"answers-{model}.json").read_text()):
             answers[index].append(text)
     groups = label(options, train, answers[: len(train)])
     tests = label_held_out(options, held_out, answers[len(train) :])
-    with (options.work / GROUPS_FILE).open("wb") as target:
-        pickle.dump((groups, tests), target)
+    _write(options.work / GROUPS_FILE, pickle.dumps((groups, tests)))
     print(f"[{name}] {len(groups)} + {len(tests)} groups labelled in {time.perf_counter() - began:.0f} s", flush=True)
 
 
@@ -213,6 +219,11 @@ def model_folder(options: argparse.Namespace, name: str) -> Path:
     """Returns where a model is: freshly trained in the output folder, else the packaged one."""
     fresh: Path = options.out / name
     return fresh if (fresh / "model.safetensors").exists() else nano.path(name)
+
+
+def _write(file: Path, content: bytes) -> None:
+    with atomic_file(file) as stream:
+        stream.write(content)
 
 
 def _load(folder: Path, device: str) -> Any:

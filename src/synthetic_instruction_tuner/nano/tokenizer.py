@@ -77,6 +77,12 @@ def save_causal(tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": CHAT_TEMPLATE}, indent=1))
 
 
+def same(one: Path, other: Path) -> bool:
+    """Whether two ``tokenizer.json`` give the same ids to the same texts."""
+    models = [json.loads(file.read_text("utf-8"))["model"] for file in (one, other)]
+    return bool(models[0]["vocab"] == models[1]["vocab"] and models[0]["merges"] == models[1]["merges"])
+
+
 def save_reward(tokenizer: Tokenizer, folder: Path, max_length: int) -> None:
     """Writes the reward model's tokenizer: the same tokens, and pairs as ``<bos> question <end> answer <end>``.
 

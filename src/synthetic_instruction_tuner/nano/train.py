@@ -3,27 +3,31 @@
 The seven language models train side by side, each in a process of its own, on one GPU or spread over several (one after
 the other on a CPU). The reward model comes after them (``--only reward``), since it learns from their answers. A model
 that fails does not stop the others; every phase keeps to its ``--minutes`` by bringing the learning rate down early.
-A folder of work is for one seed and one amount of text: what is there already is not made again.
+The same command again goes on: models, text and answers that are there already are not made again. A folder of work is
+for the models of one OUT, of one seed and one amount of text.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
-import shutil
-import subprocess
+import signal
 import sys
 import tarfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synthetic_instruction_tuner import nano
-from synthetic_instruction_tuner.nano import corpus
+from synthetic_instruction_tuner.nano import workfolder
+from synthetic_instruction_tuner.nano.jobs import run_jobs
 from synthetic_instruction_tuner.nano.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.nano.language import Making
 
 PACK_LIMIT = 15_000_000  # bytes per archive
 GPU_MINUTES = 20.0  # for each phase
@@ -41,61 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     began, failed = time.perf_counter(), list[str]()
     if language := [name for name in names if name in RECIPES]:
-        from synthetic_instruction_tuner.nano import reward_phase
-
-        reward_phase.forget(options.work)
-        prepare_corpus(options, language)
-        failed += run_jobs(options, [f"lm:{name}" for name in language], options.minutes)
+        failed += _language_models(options, language)
     if "reward" in names:
-        failed += _reward(options)
+        failed += _reward(options, failed)
     if options.pack:
         pack(options.out, [name for name in names if (options.out / name).is_dir()], options.pack)
     print(f"[train] all done in {time.perf_counter() - began:.0f} s; failed: {failed or 'none'}", flush=True)
     return 1 if failed else 0
-
-
-def prepare_corpus(options: argparse.Namespace, names: Sequence[str]) -> None:
-    """Writes the tokenizer and the token pools that these models need, unless they are there.
-
-    Where all language models are trained, the tokenizer is learned anew; otherwise it must remain the others'.
-    """
-    began = time.perf_counter()
-    file = options.work / "tokenizer.json"
-    if not file.exists() and set(names) != set(RECIPES):
-        shutil.copyfile(nano.path("generator") / "tokenizer.json", file)
-    elif not file.exists():
-        tokenizer = corpus.learn_tokenizer(options.seed, int(60_000 * min(1.0, max(options.tokens_scale, 0.02))))
-        tokenizer.save(str(file))
-        print(f"[corpus] tokenizer of {tokenizer.get_vocab_size()}: {time.perf_counter() - began:.0f} s", flush=True)
-    recipes = [RECIPES[name] for name in names]
-    corpus.make_pools(options.work, recipes, file, options.tokens_scale, options.workers, options.seed)
-
-
-def run_jobs(options: argparse.Namespace, jobs: Sequence[str], minutes: float) -> list[str]:
-    """Runs jobs in processes of their own and returns those that failed.
-
-    On GPUs they run at once. On a CPU they run one after the other, each with the share of the minutes that are left
-    that its work has in what is left. A job that outlives its minutes by two is killed.
-    """
-    if options.device == "cuda":
-        places = spread(jobs, _gpus())
-        return _wait({job: _start(options, job, minutes, places[job]) for job in jobs}, minutes + 2)
-    failed, end = [], time.monotonic() + 60 * minutes
-    for number, job in enumerate(jobs):
-        share = _cost(job) / sum(_cost(other) for other in jobs[number:])
-        each = max(0.05, share * (end - time.monotonic()) / 60)
-        failed += _wait({job: _start(options, job, each)}, each + 2)
-    return failed
-
-
-def spread(jobs: Sequence[str], gpus: Sequence[str]) -> dict[str, str]:
-    """Returns a GPU for each job: the largest job first, always to the GPU with the least to do so far."""
-    load = dict.fromkeys(gpus, 0.0)
-    places = {}
-    for job in sorted(jobs, key=_cost, reverse=True):
-        places[job] = min(load, key=lambda gpu: load[gpu])
-        load[places[job]] += _cost(job)
-    return places
 
 
 def pack(out: Path, names: Sequence[str], folder: Path) -> list[Path]:
@@ -118,10 +74,33 @@ def pack(out: Path, names: Sequence[str], folder: Path) -> list[Path]:
     return archives
 
 
-def _reward(options: argparse.Namespace) -> list[str]:
+def _language_models(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    from synthetic_instruction_tuner.nano import reward_phase
+    from synthetic_instruction_tuner.nano.language import is_trained
+
+    workfolder.prepare(options, names)
+    missing = [name for name in names if not is_trained(options.out / name, options.minutes, _making(options, name))]
+    for name in names:
+        if name not in missing:
+            print(f"[{name}] is there already", flush=True)
+    reward_phase.forget(options.work, missing)
+    return run_jobs(options, [f"lm:{name}" for name in missing], options.minutes)
+
+
+def _making(options: argparse.Namespace, name: str) -> Making:
+    from synthetic_instruction_tuner.nano.language import Making
+
+    seed = options.seed + list(RECIPES).index(name)
+    start = options.start / name if options.start else None
+    return Making(RECIPES[name], options.work, options.tokens_scale, seed, start)
+
+
+def _reward(options: argparse.Namespace, failed: Sequence[str]) -> list[str]:
     try:
         from synthetic_instruction_tuner.nano import reward_phase
 
+        if needed := {f"lm:{name}" for name in reward_phase.MODELS} & {*failed}:
+            raise RuntimeError(f"no reward model without the answers of {', '.join(sorted(needed))}")
         reward_phase.run(options, run_jobs)
     except Exception:  # the language models are done: they must still be packed
         traceback.print_exc()
@@ -139,61 +118,9 @@ def _job(options: argparse.Namespace) -> int:
         return 0
     from synthetic_instruction_tuner.nano.language import train_language_model
 
-    train_language_model(
-        name,
-        RECIPES[name],
-        options.work,
-        options.out / name,
-        scale=options.tokens_scale,
-        seed=options.seed + list(RECIPES).index(name),
-        device=options.device,
-        minutes=options.minutes,
-        start=options.start / name if options.start else None,
-    )
+    making = _making(options, name)
+    train_language_model(name, making, options.out / name, device=options.device, minutes=options.minutes)
     return 0
-
-
-def _cost(job: str) -> float:
-    kind, name = job.split(":")
-    return RECIPES[name].flops if kind == "lm" else 20.0 if kind == "pretrain" else 1.0  # of jobs that run together
-
-
-def _gpus() -> list[str]:
-    import torch
-
-    count = torch.cuda.device_count()
-    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        return [gpu.strip() for gpu in visible.split(",")][:count]
-    return [str(number) for number in range(count)]
-
-
-def _start(options: argparse.Namespace, job: str, minutes: float, gpu: str | None = None) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "synthetic_instruction_tuner.nano.train", "--job", job]
-    for flag in ("out", "work", "device", "seed", "tokens_scale", "workers"):
-        command += [f"--{flag.replace('_', '-')}", str(getattr(options, flag))]
-    if options.start:
-        command += ["--start", str(options.start)]
-    # Several processes compile at once; with the default of one compiler thread per core they get in each other's way.
-    threads = {"OMP_NUM_THREADS": "2", "TORCHINDUCTOR_COMPILE_THREADS": "2", "PYTHONUNBUFFERED": "1"}
-    source = str(Path(__file__).parents[2])
-    paths = os.pathsep.join(p for p in (source, os.environ.get("PYTHONPATH")) if p)
-    own = {"PYTHONPATH": paths} | ({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {})
-    return subprocess.Popen([*command, "--minutes", str(minutes)], env=threads | os.environ | own)
-
-
-def _wait(running: dict[str, subprocess.Popen[bytes]], minutes: float) -> list[str]:
-    failed = []
-    deadline = time.monotonic() + 60 * minutes
-    for job, process in running.items():
-        try:
-            code: int | str = process.wait(max(1.0, deadline - time.monotonic()) if deadline < math.inf else None)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = "killed: out of time"
-        if code != 0:
-            print(f"[train] {job} FAILED ({code})", flush=True)
-            failed.append(job)
-    return failed
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -214,33 +141,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         options.device = "cuda" if torch.cuda.is_available() else "cpu"
     options.minutes = options.minutes or (GPU_MINUTES if options.device == "cuda" else math.inf)
     options.work = options.work or options.out / "work"
-    if not options.job and (mistake := _claim(options, whole=set(options.only) >= set(RECIPES))):
+    if not options.job and (mistake := workfolder.claim(options)):
         parser.error(mistake)
     return options
-
-
-def _claim(options: argparse.Namespace, whole: bool) -> str | None:
-    """Notes in the work folder what it is for; returns what is wrong where it is for something else.
-
-    Args:
-        options: of the command.
-        whole: all language models are trained, with a tokenizer of their own.
-    """
-    file = options.work / "settings.json"
-    wanted = {"seed": options.seed, "tokens_scale": options.tokens_scale, "tokenizer": "own" if whole else "packaged"}
-    if not file.exists():
-        if options.work.is_dir() and any(options.work.iterdir()):
-            return f"{options.work} holds something else: name another folder with --work, or empty it"
-        options.work.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(wanted))
-        return None
-    found = json.loads(file.read_text())
-    if not whole:
-        wanted["tokenizer"] = found["tokenizer"]  # part of the models: they go on with the tokenizer that is there
-    if wanted == found:
-        return None
-    there = ", ".join(f"{name} {value}" for name, value in found.items())
-    return f"{options.work} is for {there}: name another folder with --work, or empty it"
 
 
 def _positive(kind: type[int] | type[float], most: float = sys.float_info.max) -> Callable[[str], float]:
@@ -260,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--work",
         type=Path,
-        help="folder of tokenized text and sampled answers, for one seed and scale (default: OUT/work)",
+        help="folder of tokenized text and sampled answers (default: OUT/work)",
     )
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--only", default="", help="comma-separated model names (default: all)")
@@ -285,4 +188,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())
