@@ -238,6 +238,7 @@ def test_an_interrupt_from_outside_ends_a_run_at_once(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # shells let background jobs ignore SIGINT
     )
     try:
         while process.poll() is None and not batches(folder):
