@@ -16,7 +16,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from synthetic_instruction_tuner.atomicfiles import atomic_file
+from synthetic_instruction_tuner.atomicfiles import write_text
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.corpus import Pool, Tokens, document, stream
 from synthetic_instruction_tuner.nano.forward import next_token_loss, rotations
@@ -90,8 +90,8 @@ def train_language_model(name: str, making: Making, out: Path, *, device: str, m
     save(model, out)
     tok.save_causal(tokenizer, out)
     report = {"model": name, "parameters": sum(p.numel() for p in model.parameters()), "made_from": making.as_json()}
-    with atomic_file(out / REPORT) as file:
-        file.write(json.dumps(report | {"minutes": minutes if minutes < math.inf else None} | asdict(result)).encode())
+    limit = {"minutes": minutes if minutes < math.inf else None}
+    write_text(out / REPORT, json.dumps(report | limit | asdict(result)))
     return result
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from synthetic_instruction_tuner import nano
-from synthetic_instruction_tuner.atomicfiles import atomic_file
+from synthetic_instruction_tuner.atomicfiles import atomic_file, write_text
 from synthetic_instruction_tuner.nano import corpus, reward, reward_data
 from synthetic_instruction_tuner.nano import tokenizer as tok
 from synthetic_instruction_tuner.nano.family import Split
@@ -89,9 +89,9 @@ def run(options: argparse.Namespace, run_jobs: RunJobs) -> None:
 
 def forget(work: Path, names: Sequence[str]) -> None:
     """Removes what was made with these language models, which are trained anew."""
-    for name in MODELS.intersection(names):
-        (work / f"answers-{name}.json").unlink(missing_ok=True)
-        (work / GROUPS_FILE).unlink(missing_ok=True)
+    if asked := MODELS.intersection(names):
+        for file in (GROUPS_FILE, *(f"answers-{name}.json" for name in asked)):
+            (work / file).unlink(missing_ok=True)
     if WRITER in names:
         shutil.rmtree(work / PRETRAINED, ignore_errors=True)
 
@@ -149,7 +149,7 @@ def answer(options: argparse.Namespace, name: str) -> None:
         texts = tokenizer.decode_batch([tokens for tokens, _ in written])
         found += list(zip(chosen, texts, strict=True))
         print(f"[answer:{name}] T={temperature}: {len(chosen)}, {time.perf_counter() - began:.0f} s", flush=True)
-    _write(options.work / f"answers-{name}.json", json.dumps(found).encode())
+    write_text(options.work / f"answers-{name}.json", json.dumps(found))
 
 
 def make_answers(options: argparse.Namespace, run_jobs: RunJobs) -> None:
@@ -158,7 +158,7 @@ def make_answers(options: argparse.Namespace, run_jobs: RunJobs) -> None:
     if missing:
         train, held_out = both_questions(options)
         prompts = [tok.render(question.messages, add_generation_prompt=True) for question in train + held_out]
-        _write(options.work / "prompts.json", json.dumps(prompts).encode())
+        write_text(options.work / "prompts.json", json.dumps(prompts))
         print(f"[reward] {len(train)} + {len(held_out)} instructions; sampling answers", flush=True)
         if failed := run_jobs(options, [f"answer:{name}" for name in missing], options.minutes / 2):
             raise RuntimeError(f"failed: {', '.join(failed)}")
@@ -180,7 +180,8 @@ def make_groups(options: argparse.Namespace, name: str) -> None:
             answers[index].append(text)
     groups = label(options, train, answers[: len(train)])
     tests = label_held_out(options, held_out, answers[len(train) :])
-    _write(options.work / GROUPS_FILE, pickle.dumps((groups, tests)))
+    with atomic_file(options.work / GROUPS_FILE) as stream:
+        pickle.dump((groups, tests), stream)
     print(f"[{name}] {len(groups)} + {len(tests)} groups labelled in {time.perf_counter() - began:.0f} s", flush=True)
 
 
@@ -219,11 +220,6 @@ def model_folder(options: argparse.Namespace, name: str) -> Path:
     """Returns where a model is: freshly trained in the output folder, else the packaged one."""
     fresh: Path = options.out / name
     return fresh if (fresh / "model.safetensors").exists() else nano.path(name)
-
-
-def _write(file: Path, content: bytes) -> None:
-    with atomic_file(file) as stream:
-        stream.write(content)
 
 
 def _load(folder: Path, device: str) -> Any:

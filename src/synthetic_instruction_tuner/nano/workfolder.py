@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner import nano
-from synthetic_instruction_tuner.atomicfiles import atomic_file
+from synthetic_instruction_tuner.atomicfiles import write_text
 from synthetic_instruction_tuner.nano import corpus
 from synthetic_instruction_tuner.nano.recipes import RECIPES
 
@@ -69,5 +69,4 @@ def _settings(work: Path) -> dict[str, Any]:
 
 
 def _note(work: Path, settings: dict[str, Any]) -> None:
-    with atomic_file(work / _SETTINGS) as stream:
-        stream.write(json.dumps(settings).encode())
+    write_text(work / _SETTINGS, json.dumps(settings))
