@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import matplotlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from made_up import STUDENTS, comparison, full
 from markdown_it import MarkdownIt
 
 from synthetic_instruction_tuner.evaluation.statistics import holm
-from synthetic_instruction_tuner.reporting.figures import reward_points
+from synthetic_instruction_tuner.reporting.figures import STYLE, filter_funnel, reward_points
 from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
 from synthetic_instruction_tuner.reporting.html import render_html
 from synthetic_instruction_tuner.reporting.report import fence, inline, render_markdown, write_report
@@ -39,6 +41,18 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("run")
     write_report(full(), root / "docs/report.md", root / "evaluation/figures")
     return root
+
+
+@pytest.mark.parametrize("records", (1500, 7, 2_500_000))
+def test_no_text_of_the_funnel_touches_another(records: int) -> None:
+    rules = [("empty", 0), ("length", 1), ("diversity", records // 3)]
+    funnel = [{"rule": rule, "records_in": records, "dropped": dropped} for rule, dropped in rules]
+    report = {"records": records, "passed": 3, "kept": 2, "over": 1, "funnel": funnel}
+    with matplotlib.rc_context(STYLE):
+        figure = filter_funnel(ReportData("run", "nano", filter_report=report))
+        assert figure is not None
+        boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_a_full_report_has_its_figures_and_links_to_them(written: Path) -> None:

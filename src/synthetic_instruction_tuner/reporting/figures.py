@@ -70,16 +70,17 @@ def filter_funnel(data: ReportData) -> Figure | None:
     if report["kept"] != report["passed"]:
         steps.append(("handed on", report["kept"], f"{report['over']:,} over the wanted number"))
     figure, (ax,) = subplots(1, 1, (8, 0.42 * len(steps) + 1.0))
+    counts = [f"{left:,}" + (f" ({left / total:.1%})" if total else "") for _, left, _ in steps]
+    notes_at = total * (1.05 + 0.0215 * max(len(count) for count in counts))  # a character's width, in bars
     for y, (_, left, note) in enumerate(steps):
         ax.barh(y, total, 0.68, color="#EEF1F4")
         ax.barh(y, left, 0.68, color=COLORS["sft"])
-        share = f" ({left / total:.1%})" if total else ""
-        ax.text(total * 1.02, y, f"{left:,}{share}", va="center", ha="left")
-        ax.text(total * 1.32, y, note, va="center", ha="left", color=SOFT, fontsize=9)
+        ax.text(total * 1.02, y, counts[y], va="center", ha="left")
+        ax.text(notes_at, y, note, va="center", ha="left", color=SOFT, fontsize=9)
     ax.set_yticks(range(len(steps)), [name for name, *_ in steps])
     ax.tick_params(axis="y", length=0, labelcolor=INK)
     ax.invert_yaxis()
-    ax.set_xlim(0, total * 1.75 or 1)
+    ax.set_xlim(0, notes_at + total * 0.43 or 1)
     ax.xaxis.set_visible(False)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.set_title("Records left after each filter rule, and how many it dropped")
