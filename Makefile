@@ -32,7 +32,7 @@ types: $(STAMP)  ## mypy, strict
 check: lint types test  ## everything that CI runs
 
 nano: $(STAMP)  ## train the embedded models again (half an hour on a GPU, a week on a CPU)
-	$(BIN)/python -m synthetic_instruction_tuner.nano.train --out build/nano
+	$(BIN)/python -m synthetic_instruction_tuner.nano.training.train --out build/nano
 
 wheel: $(STAMP)  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .

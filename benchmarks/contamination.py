@@ -15,11 +15,11 @@ import sys
 import time
 from pathlib import Path
 
-from synthetic_instruction_tuner.filtering.benchmark_items import BenchmarkItem, BenchmarkSet
-from synthetic_instruction_tuner.filtering.benchmark_sources import load_benchmarks
-from synthetic_instruction_tuner.filtering.contamination import LONG, Contamination
+from synthetic_instruction_tuner.config import ContaminationConfig
+from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
+from synthetic_instruction_tuner.evaluation.benchmarks.sources import load_benchmarks
+from synthetic_instruction_tuner.filtering.contamination.rule import LONG, Contamination
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.settings import ContaminationConfig
 from synthetic_instruction_tuner.words import words_of
 
 BEFORE = (

@@ -41,17 +41,16 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from synthetic_instruction_tuner import nano
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.config import parse_config
-from synthetic_instruction_tuner.evaluation import nano_mt
-from synthetic_instruction_tuner.folder import RunFolder
-from synthetic_instruction_tuner.models import load_causal_lm, load_tokenizer
-from synthetic_instruction_tuner.nano import world
-from synthetic_instruction_tuner.nano.sampling import sample
-from synthetic_instruction_tuner.preference.reward_model import RewardModel
+from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, parse_config
+from synthetic_instruction_tuner.evaluation.benchmarks import nano_mt
+from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.nano.training.sampling import sample
+from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.preference.reward.model import RewardModel
 from synthetic_instruction_tuner.records import Message, PreferencePair
-from synthetic_instruction_tuner.settings import DpoConfig, ModelConfig
-from synthetic_instruction_tuner.stages.dpo import own_pairs
-from synthetic_instruction_tuner.store import Store
+from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.stages.dpo import own_pairs
+from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.training.dpo import Dpo
 
 Talk = tuple[str, str]  # the two user turns of a conversation

@@ -23,7 +23,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from synthetic_instruction_tuner.engines.base import Request
-from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
+from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 
 VOCABULARY, PAD = 2048, 2
 

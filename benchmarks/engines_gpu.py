@@ -103,14 +103,14 @@ def suite(engine: str, folder: Path) -> None:
     """Opens the chain model as a user's model is opened, and asks all the checks."""
     from chain_model import write_chain_model
 
-    from synthetic_instruction_tuner.engines.loading import open_engine
-    from synthetic_instruction_tuner.hardware import detect
-    from synthetic_instruction_tuner.settings import EngineConfig, ModelConfig
+    from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
+    from synthetic_instruction_tuner.engines.opening import open_engine
+    from synthetic_instruction_tuner.models.hardware import detect
 
     model = ModelConfig(path=str(write_chain_model(folder / "chain")))
     if engine == "serve":
         return suite_serve(model)
-    config = EngineConfig(kind=engine, gpu_share=0.3)  # type: ignore[arg-type]
+    config = EngineConfig(kind=engine, gpu_memory_utilization=0.3)  # type: ignore[arg-type]
     with open_engine(model, config, detect()) as (opened, template):
         passed = ask_all(opened, template.tokenizer)
     print(f"RESULT {passed}, and its memory came back", flush=True)
@@ -119,9 +119,9 @@ def suite(engine: str, folder: Path) -> None:
 def suite_serve(model: Any) -> None:
     """The suite through `vllm serve`."""
     from synthetic_instruction_tuner.chat.template import ChatTemplate
-    from synthetic_instruction_tuner.engines.server_probe import open_server
-    from synthetic_instruction_tuner.models import load_tokenizer
-    from synthetic_instruction_tuner.settings import EngineConfig
+    from synthetic_instruction_tuner.config import EngineConfig
+    from synthetic_instruction_tuner.engines.server.probe import open_server
+    from synthetic_instruction_tuner.models.loading import load_tokenizer
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -186,8 +186,8 @@ def make_requests(count: int) -> list[Any]:
 
 def speed_vllm(folder: Path, count: int) -> None:
     """Our engine and vLLM's own call in turns on one loaded model."""
-    from synthetic_instruction_tuner.engines.vllm_engine import VllmEngine, llm_arguments, prepare_environment
-    from synthetic_instruction_tuner.settings import EngineConfig
+    from synthetic_instruction_tuner.config import EngineConfig
+    from synthetic_instruction_tuner.engines.vllm import VllmEngine, llm_arguments, prepare_environment
 
     prepare_environment()
     from vllm import LLM, SamplingParams
@@ -223,7 +223,7 @@ def speed_transformers(count: int, batch: int) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
+    from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 
     with torch.device("cuda"):
         model = AutoModelForCausalLM.from_config(llama_8b(), dtype=torch.bfloat16, attn_implementation="sdpa").eval()

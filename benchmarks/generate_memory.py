@@ -49,14 +49,13 @@ class RandomEngine:
 def measure(records: int, folder: Path) -> dict[str, float]:
     """Runs the stage once and returns seconds, peak memory and file sizes in MB."""
     from synthetic_instruction_tuner.chat.template import ChatTemplate
-    from synthetic_instruction_tuner.config import load_config
-    from synthetic_instruction_tuner.folder import RunFolder
-    from synthetic_instruction_tuner.hardware import detect
-    from synthetic_instruction_tuner.models import load_tokenizer
-    from synthetic_instruction_tuner.pipeline import run_pipeline
-    from synthetic_instruction_tuner.progress import Display
-    from synthetic_instruction_tuner.settings import ModelConfig
-    from synthetic_instruction_tuner.stages.context import Context
+    from synthetic_instruction_tuner.config import ModelConfig, load_config
+    from synthetic_instruction_tuner.models.hardware import detect
+    from synthetic_instruction_tuner.models.loading import load_tokenizer
+    from synthetic_instruction_tuner.run.folder import RunFolder
+    from synthetic_instruction_tuner.run.pipeline import run_pipeline
+    from synthetic_instruction_tuner.run.progress import Display
+    from synthetic_instruction_tuner.run.stages.stage import Context
 
     tokenizer = load_tokenizer(ModelConfig(path="nano:generator"))
     template = ChatTemplate.from_tokenizer(tokenizer)

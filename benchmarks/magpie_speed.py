@@ -58,8 +58,8 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
     """Returns each side's best rows per second."""
     import torch
 
-    from synthetic_instruction_tuner.modelfiles import local_folder
-    from synthetic_instruction_tuner.settings import ModelConfig
+    from synthetic_instruction_tuner.config import ModelConfig
+    from synthetic_instruction_tuner.models.files import local_folder
 
     torch.set_num_threads(args.threads)
     folder = local_folder(ModelConfig(path="nano:generator"))
@@ -80,10 +80,10 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
 
 def ours(rows: int, threads: int) -> float:
     """Rows per second of `MagpieGenerator` on the transformers engine, as `sit generate` runs it."""
+    from synthetic_instruction_tuner.config import EngineConfig, GenerateConfig, ModelConfig, SamplingConfig
     from synthetic_instruction_tuner.data_generation.magpie_generator import MagpieGenerator
-    from synthetic_instruction_tuner.engines.loading import open_engine
-    from synthetic_instruction_tuner.hardware import detect
-    from synthetic_instruction_tuner.settings import EngineConfig, GenerateConfig, ModelConfig, SamplingConfig
+    from synthetic_instruction_tuner.engines.opening import open_engine
+    from synthetic_instruction_tuner.models.hardware import detect
 
     sampling = SamplingConfig(temperature=1.0, max_new_tokens=TOKENS)
     config = GenerateConfig(count=rows, instruction=sampling, response=sampling, batch=256)

@@ -178,8 +178,8 @@ def wrong(texts: list[str], stays: list[bool]) -> tuple[int, int]:
     """Returns how many records stayed, and how many were dropped, in error, given what stayed before them."""
     import numpy as np
 
-    from synthetic_instruction_tuner.filtering.diversity import exact_fraction
-    from synthetic_instruction_tuner.filtering.similarity import SimilarityIndex
+    from synthetic_instruction_tuner.filtering.near_duplicates.rule import exact_fraction
+    from synthetic_instruction_tuner.filtering.near_duplicates.similarity import SimilarityIndex
 
     index = SimilarityIndex(exact_fraction(THRESHOLD))
     missed = false = 0
@@ -209,8 +209,8 @@ def work(way: str, file: Path) -> None:
 
 
 def by_us(texts: list[str]) -> list[bool]:
-    from synthetic_instruction_tuner.filtering.diversity import exact_fraction
-    from synthetic_instruction_tuner.filtering.firstwins import FirstWins
+    from synthetic_instruction_tuner.filtering.near_duplicates.first_wins import FirstWins
+    from synthetic_instruction_tuner.filtering.near_duplicates.rule import exact_fraction
 
     rule = FirstWins(exact_fraction(THRESHOLD))
     stays: list[bool] = []

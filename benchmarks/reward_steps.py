@@ -19,10 +19,12 @@ import numpy as np
 import torch
 
 from synthetic_instruction_tuner import nano
-from synthetic_instruction_tuner.nano import reward, reward_pretraining, reward_trainer
-from synthetic_instruction_tuner.nano import tokenizer as tok
-from synthetic_instruction_tuner.nano.reward_phase import WRITER
-from synthetic_instruction_tuner.nano.sampling import load_model
+from synthetic_instruction_tuner.nano.training import tokenizer as tok
+from synthetic_instruction_tuner.nano.training.reward import pretraining as reward_pretraining
+from synthetic_instruction_tuner.nano.training.reward import trainer as reward_trainer
+from synthetic_instruction_tuner.nano.training.reward import training as reward
+from synthetic_instruction_tuner.nano.training.reward.phase import WRITER
+from synthetic_instruction_tuner.nano.training.sampling import load_model
 
 
 def groups(width: int, count: int, device: str) -> reward.Encoded:

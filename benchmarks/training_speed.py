@@ -33,12 +33,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig
 from synthetic_instruction_tuner.records import PreferencePair, Record
-from synthetic_instruction_tuner.settings import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig
 
 WORDS = ["red", "blue", "seven", "cat", "dog", "runs", "fast", "the", "of", "on"]
 SHAPE = {"hidden": 192, "layers": 4, "heads": 6, "kv_heads": 2, "mlp": 288, "vocab": 2048}
-BATCH = {"batch_size": 16, "accumulation": 1}
+BATCH = {"batch_size": 16, "gradient_accumulation_steps": 1}
 
 
 def main() -> None:
@@ -101,7 +101,7 @@ def plain(model: ModelConfig, records: list[Record], config: SftConfig, options:
     import torch
 
     from synthetic_instruction_tuner.chat.template import ChatTemplate
-    from synthetic_instruction_tuner.models import load_causal_lm, load_tokenizer
+    from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
     from synthetic_instruction_tuner.training.examples import sft_batch, tokenize_records, training_order
     from synthetic_instruction_tuner.training.lora_sft import LoraSft
 

@@ -14,8 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from synthetic_instruction_tuner.config import Config, load_config, profile_names
-from synthetic_instruction_tuner.settings import DomainConfig, ModelConfig
+from synthetic_instruction_tuner.config import Config, DomainConfig, ModelConfig, load_config, profile_names
 
 PAGE = Path(__file__).parent / "configuration.md"
 MODEL_LISTS = ("models.responders", "models.students")

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from synthetic_instruction_tuner.config import Config, load_config
-from synthetic_instruction_tuner.configerrors import valid_keys
+from synthetic_instruction_tuner.config.messages import valid_keys
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = {"report_template.md"}  # rendered from a run, not for reading

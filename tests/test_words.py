@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthetic_instruction_tuner.filtering.contamination import Contamination
-from synthetic_instruction_tuner.filtering.diversity import Diversity
-from synthetic_instruction_tuner.filtering.wordsets import WORD_OR_END, Vocabulary
+from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
+from synthetic_instruction_tuner.filtering.near_duplicates.rule import Diversity
+from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import WORD_OR_END, Vocabulary
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.words import words_of
 

@@ -19,9 +19,9 @@ generate: {batch: 6, instruction: {max_new_tokens: 48}, response: {max_new_token
 filter: {min_words: 3}
 prefer: {batch: 8, sampling: {max_new_tokens: 48}}
 train:
-  sft: {epochs: 1, batch_size: 4, checkpoint_steps: 2, log_steps: 1}
-  prompt_tuning: {epochs: 1, batch_size: 4, checkpoint_steps: 2}
-  dpo: {epochs: 1, batch_size: 4, checkpoint_steps: 2}
+  sft: {num_train_epochs: 1, per_device_train_batch_size: 4, save_steps: 2, logging_steps: 1}
+  prompt_tuning: {num_train_epochs: 1, per_device_train_batch_size: 4, save_steps: 2}
+  dpo: {num_train_epochs: 1, per_device_train_batch_size: 4, save_steps: 2}
 evaluate: {ifeval_items: 8, mmlu_items: 8, mt_items: 8, max_new_tokens: 24}
 """
 Sit = Callable[..., tuple[int, str, str]]

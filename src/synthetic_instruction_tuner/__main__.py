@@ -1,5 +1,5 @@
 """``python -m synthetic_instruction_tuner`` is the command `sit`."""
 
-from .cli.app import main
+from synthetic_instruction_tuner.cli.app import main
 
 main()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from packaged_templates import tokenizer_with
 from random_models import CHATML, LLAMA3, SPECIALS
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.models import load_tokenizer
+from synthetic_instruction_tuner.config import ModelConfig
+from synthetic_instruction_tuner.models.loading import load_tokenizer
 from synthetic_instruction_tuner.records import Message
-from synthetic_instruction_tuner.settings import ModelConfig
 
 CHATML_TEMPLATE = ChatTemplate.from_tokenizer(tokenizer_with(CHATML))
 TEMPLATES = [CHATML_TEMPLATE, ChatTemplate.from_tokenizer(tokenizer_with(LLAMA3))]

@@ -17,9 +17,9 @@ from synthetic_instruction_tuner.cli import app
 from synthetic_instruction_tuner.cli.options import run_folder
 from synthetic_instruction_tuner.config import load_config, profile_names
 from synthetic_instruction_tuner.errors import RunError, UserError
-from synthetic_instruction_tuner.folder import RunFolder
-from synthetic_instruction_tuner.pipeline import stage_names
-from synthetic_instruction_tuner.store import Store
+from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.pipeline import stage_names
+from synthetic_instruction_tuner.run.store import Store
 
 VERBS = [
     "run",
@@ -215,7 +215,7 @@ def test_debug_shows_where_it_happened(sit: Sit) -> None:
     for arguments in (("--debug", "plan", "-p", "t5"), ("plan", "-p", "t5", "--debug")):
         code, out, error = sit(*arguments)
         assert (code, out) == (2, "")
-        assert "Traceback" in error and "config.py" in error
+        assert "Traceback" in error and "loading.py" in error
         assert error.splitlines()[-3].startswith("There is no profile")
         os.environ.pop("SIT_DEBUG", None)
     assert "Traceback" not in sit("plan", "-p", "t5")[2]

@@ -12,12 +12,12 @@ import pytest
 from fake_engine import FakeEngine, sentence
 from random_models import byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.checks import check_languages
 from synthetic_instruction_tuner.cli import app
 from synthetic_instruction_tuner.config import load_config
-from synthetic_instruction_tuner.engines import loading
+from synthetic_instruction_tuner.engines import opening as loading
 from synthetic_instruction_tuner.engines.base import Request
-from synthetic_instruction_tuner.planning import estimate, planned_pairs
+from synthetic_instruction_tuner.run.checks import check_languages
+from synthetic_instruction_tuner.run.planning import estimate, planned_pairs
 
 Sit = Callable[..., tuple[int, str, str]]
 
@@ -127,7 +127,7 @@ def test_languages_that_the_filter_would_drop_stop_the_run(sit: Sit, tmp_path: P
 
 
 def test_the_plan_knows_goals_and_turns() -> None:
-    from synthetic_instruction_tuner.hardware import detect
+    from synthetic_instruction_tuner.models.hardware import detect
 
     hardware = detect("cpu")
     plain, goal = load_config(), load_config(overrides=["generate.until_kept=100"])

@@ -14,15 +14,15 @@ from fake_engine import FakeEngine, sentence
 from packaged_templates import TEMPLATES, tokenizer_with
 from random_models import byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
+from synthetic_instruction_tuner.config import DomainConfig, GenerateConfig, ModelConfig, SamplingConfig
 from synthetic_instruction_tuner.data_generation.magpie_generator import MagpieGenerator
 from synthetic_instruction_tuner.data_generation.plan import Plan, derived_seed
 from synthetic_instruction_tuner.data_generation.provenance import engine_facts, failures
 from synthetic_instruction_tuner.engines.base import Completion, Request
-from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
+from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.models import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.settings import DomainConfig, GenerateConfig, ModelConfig, SamplingConfig
 
 SHORT = SamplingConfig(max_new_tokens=8)
 CONFIG = GenerateConfig(count=10, batch=4, instruction=SHORT, response=SHORT)

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.config import load_config
+from synthetic_instruction_tuner.config.domains import ready_made
+from synthetic_instruction_tuner.config.languages import NAMES, language_code, language_name
 from synthetic_instruction_tuner.data_generation.faults import FAULTS, examine, faults
-from synthetic_instruction_tuner.data_generation.languages import NAMES, language_code, language_name
 from synthetic_instruction_tuner.data_generation.quotas import apportion, interleave
-from synthetic_instruction_tuner.data_generation.steering import ready_made, system_prompt
+from synthetic_instruction_tuner.data_generation.steering import system_prompt
 from synthetic_instruction_tuner.errors import UserError
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

@@ -13,16 +13,16 @@ from typing import Any
 import psutil
 import pytest
 
-from synthetic_instruction_tuner.checks import engine_lines
-from synthetic_instruction_tuner.config import load_config
-from synthetic_instruction_tuner.engines import choice, memory
+from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, load_config
+from synthetic_instruction_tuner.engines import choice
 from synthetic_instruction_tuner.engines.choice import choose_engine
-from synthetic_instruction_tuner.engines.loading import open_engine
-from synthetic_instruction_tuner.engines.memory import memory_given_back
+from synthetic_instruction_tuner.engines.opening import open_engine
 from synthetic_instruction_tuner.errors import RunError, UserError
-from synthetic_instruction_tuner.hardware import Hardware
-from synthetic_instruction_tuner.planning import estimate
-from synthetic_instruction_tuner.settings import EngineConfig, ModelConfig
+from synthetic_instruction_tuner.models import memory
+from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.models.memory import memory_given_back
+from synthetic_instruction_tuner.run.checks import engine_lines
+from synthetic_instruction_tuner.run.planning import estimate
 
 CPU = Hardware("cpu", "x86", 2, 16.0, None, None, "", "")
 GPU = Hardware("cuda", "a GPU", 8, 64.0, 80.0, (9, 0), "", "")
@@ -93,9 +93,13 @@ def test_only_models_that_write_texts_can_be_on_a_server() -> None:
 
 def test_how_a_server_is_reached_changes_no_key() -> None:
     plain = EngineConfig().key_part()
-    same = EngineConfig(url=URL, api_key_env="KEY", concurrency=3, timeout=1, retries=1, outage=1, gpu_share=0.5)
+    same = EngineConfig(
+        url=URL, api_key_env="KEY", concurrency=3, timeout=1, retries=1, outage=1, gpu_memory_utilization=0.5
+    )
     assert same.key_part() == plain
-    assert all(EngineConfig(**c).key_part() != plain for c in ({"kind": "vllm"}, {"max_length": 99}, {"batch_size": 3}))
+    assert all(
+        EngineConfig(**c).key_part() != plain for c in ({"kind": "vllm"}, {"max_model_len": 99}, {"batch_size": 3})
+    )
 
 
 def test_a_run_says_which_engines_run_and_why() -> None:

@@ -17,11 +17,11 @@ from real_servers import free_port, llama_server, running, transformers_serve
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.engines.server_dialects import LlamaCppDialect, TextDialect
-from synthetic_instruction_tuner.engines.server_engine import ServerEngine
-from synthetic_instruction_tuner.engines.server_probe import open_server
-from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
-from synthetic_instruction_tuner.settings import EngineConfig, ModelConfig
+from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
+from synthetic_instruction_tuner.engines.server.dialects import LlamaCppDialect, TextDialect
+from synthetic_instruction_tuner.engines.server.engine import ServerEngine
+from synthetic_instruction_tuner.engines.server.probe import open_server
+from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 
 per_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 

@@ -17,20 +17,20 @@ from fake_server import Die, FakeServer, Reply
 from pydantic import ValidationError
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.config import load_config
-from synthetic_instruction_tuner.engines import server_client, server_engine
-from synthetic_instruction_tuner.engines.server_client import Failed, Refused, ServerClient
-from synthetic_instruction_tuner.engines.server_dialects import (
+from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, load_config
+from synthetic_instruction_tuner.engines.server import client as server_client
+from synthetic_instruction_tuner.engines.server import engine as server_engine
+from synthetic_instruction_tuner.engines.server.client import Failed, Refused, ServerClient
+from synthetic_instruction_tuner.engines.server.dialects import (
     Dialect,
     LlamaCppDialect,
     OllamaDialect,
     TextDialect,
     TokenDialect,
 )
-from synthetic_instruction_tuner.engines.server_engine import ServerEngine
-from synthetic_instruction_tuner.engines.server_probe import find_dialect, open_server
+from synthetic_instruction_tuner.engines.server.engine import ServerEngine
+from synthetic_instruction_tuner.engines.server.probe import find_dialect, open_server
 from synthetic_instruction_tuner.errors import RunError, UserError
-from synthetic_instruction_tuner.settings import EngineConfig, ModelConfig
 
 KEY = "sk-very-secret"
 MODEL = ModelConfig(path="chain")
@@ -47,7 +47,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(server: FakeServer, template: ChatTemplate, **settings: Any) -> ServerEngine:
-    config = EngineConfig(url=server.url, **{"concurrency": 16, "retries": 2, "outage": 5.0, **settings})
+    config = EngineConfig(url=server.url, **{"concurrency": 16, "max_retries": 2, "outage": 5.0, **settings})
     return open_server(MODEL, config, template, wait=0)
 
 
@@ -544,7 +544,7 @@ def test_answers_are_cut_at_stop_ids_and_limits(template: ChatTemplate) -> None:
         capabilities = LlamaCppDialect.capabilities
 
         def complete(self, request: Any) -> Any:
-            from synthetic_instruction_tuner.engines.server_dialects import completion
+            from synthetic_instruction_tuner.engines.server.dialects import completion
 
             return completion(request, [5, 6, 7, 8, 9], "length")
 

@@ -11,12 +11,12 @@ from fake_server import Die, FakeServer, Reply
 from transformers import AutoModelForCausalLM
 
 from synthetic_instruction_tuner.cli import app, model_doctor
-from synthetic_instruction_tuner.engines import server_engine
+from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.engines.base import Request
-from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
-from synthetic_instruction_tuner.modelfiles import local_folder
-from synthetic_instruction_tuner.models import load_tokenizer
-from synthetic_instruction_tuner.settings import ModelConfig
+from synthetic_instruction_tuner.engines.server import engine as server_engine
+from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
+from synthetic_instruction_tuner.models.files import local_folder
+from synthetic_instruction_tuner.models.loading import load_tokenizer
 
 MODEL = ModelConfig(path="nano:generator")
 KEY = "sk-very-secret"
@@ -71,7 +71,7 @@ def test_texts_from_a_server_are_the_same_and_survive_its_death(
 
         server.script = dies_once
         raw = "data/raw/instructions_raw.json"
-        assert generate(tmp_path / "remote", *way, "engine.retries=40") == 0
+        assert generate(tmp_path / "remote", *way, "engine.max_retries=40") == 0
         local = (tmp_path / "local" / raw).read_text(encoding="utf-8")
         remote = (tmp_path / "remote" / raw).read_text(encoding="utf-8")
         assert remote == local.replace('"engine": "transformers"', '"engine": "server"') != local

@@ -20,12 +20,13 @@ from transformers import (
 )
 
 from random_models import write_model
-from synthetic_instruction_tuner.engines import decoding, transformers_engine
 from synthetic_instruction_tuner.engines.base import Request
-from synthetic_instruction_tuner.engines.decoding import supports_slots
-from synthetic_instruction_tuner.engines.inputs import learned_positions
-from synthetic_instruction_tuner.engines.sampling import draw, uniforms
-from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
+from synthetic_instruction_tuner.engines.transformers import engine as transformers_engine
+from synthetic_instruction_tuner.engines.transformers import slot_decoding as decoding
+from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
+from synthetic_instruction_tuner.engines.transformers.inputs import learned_positions
+from synthetic_instruction_tuner.engines.transformers.sampling import draw, uniforms
+from synthetic_instruction_tuner.engines.transformers.slot_decoding import supports_slots
 from synthetic_instruction_tuner.errors import RunError
 
 PAD = 0

@@ -12,13 +12,13 @@ from chain_model import chain_tokenizer
 from conformance import CHECKS, Subject, letters_after
 from fake_vllm import LLM, installed
 
+from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.engines import choice
-from synthetic_instruction_tuner.engines.loading import open_engine
-from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
-from synthetic_instruction_tuner.engines.vllm_engine import VllmEngine, lora_room
+from synthetic_instruction_tuner.engines.opening import open_engine
+from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
+from synthetic_instruction_tuner.engines.vllm import VllmEngine, lora_room
 from synthetic_instruction_tuner.errors import RunError, UserError
-from synthetic_instruction_tuner.hardware import Hardware
-from synthetic_instruction_tuner.settings import EngineConfig, ModelConfig
+from synthetic_instruction_tuner.models.hardware import Hardware
 
 GPU = Hardware("cuda", "a GPU", 8, 64.0, 80.0, (9, 0), "", "")
 NANO = ModelConfig(path="nano:generator")
@@ -67,7 +67,7 @@ def test_a_dead_engine_process_ends_the_run(subject: Subject) -> None:
 
 
 def open_nano(monkeypatch: pytest.MonkeyPatch, adapter: Path | None = None, **settings: object) -> dict[str, object]:
-    from synthetic_instruction_tuner.models import load_tokenizer
+    from synthetic_instruction_tuner.models.loading import load_tokenizer
 
     installed(monkeypatch, load_tokenizer(NANO))
     monkeypatch.setattr(choice, "vllm_version", lambda: "0.25.1")
@@ -81,7 +81,7 @@ def open_nano(monkeypatch: pytest.MonkeyPatch, adapter: Path | None = None, **se
 
 
 def test_how_vllm_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = open_nano(monkeypatch, gpu_share=0.5)
+    arguments = open_nano(monkeypatch, gpu_memory_utilization=0.5)
     assert str(arguments["model"]).endswith("nano/weights/generator")
     expected = {"load_format": "safetensors", "generation_config": "vllm", "dtype": "bfloat16", "max_model_len": -1}
     expected |= {"gpu_memory_utilization": 0.5, "skip_tokenizer_init": True, "trust_remote_code": False}

@@ -10,16 +10,16 @@ from canned import CannedEngine, LengthReward
 
 from random_models import byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
+from synthetic_instruction_tuner.config import EvaluateConfig
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.evaluation import nano_ifeval, nano_mmlu, nano_mt
+from synthetic_instruction_tuner.evaluation.benchmarks import nano_ifeval, nano_mmlu, nano_mt
 from synthetic_instruction_tuner.evaluation.evaluator import HEADLINES, Evaluator
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
-from synthetic_instruction_tuner.nano import world
-from synthetic_instruction_tuner.nano.families.choice import MultipleChoice
-from synthetic_instruction_tuner.nano.families.dialogue import FirstSentence
-from synthetic_instruction_tuner.nano.family import split_of
+from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.nano.world.families.choice import MultipleChoice
+from synthetic_instruction_tuner.nano.world.families.dialogue import FirstSentence
+from synthetic_instruction_tuner.nano.world.family import split_of
 from synthetic_instruction_tuner.records import Message
-from synthetic_instruction_tuner.settings import EvaluateConfig
 
 CONFIG = EvaluateConfig(ifeval_items=60, mmlu_items=40, mt_items=40, max_new_tokens=2000)
 

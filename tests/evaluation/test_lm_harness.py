@@ -9,8 +9,8 @@ import torch
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.engines.base import Request
-from synthetic_instruction_tuner.engines.transformers_engine import TransformersEngine
-from synthetic_instruction_tuner.evaluation import lm_harness
+from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
+from synthetic_instruction_tuner.evaluation import harness as lm_harness
 from synthetic_instruction_tuner.records import Message
 
 PROMPTS = ("Hi", "Tell me about the small dog.", "What is the river of Almont? Answer in one sentence, please.")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared_data import shared
-from synthetic_instruction_tuner.filtering.completeness import Complete, how_cut
+from synthetic_instruction_tuner.filtering.rules.completeness import Complete, how_cut
 from synthetic_instruction_tuner.records import Record
 
 GOOD = "The sea is large. It holds most of the water of the earth. Ships cross it every day"

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared_data import shared
+from synthetic_instruction_tuner.config import ContaminationConfig, FilterConfig
+from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
+from synthetic_instruction_tuner.evaluation.benchmarks.sources import load_benchmarks
 from synthetic_instruction_tuner.filtering import QualityFilter
-from synthetic_instruction_tuner.filtering.benchmark_items import BenchmarkItem, BenchmarkSet
-from synthetic_instruction_tuner.filtering.benchmark_sources import load_benchmarks
-from synthetic_instruction_tuner.filtering.contamination import Contamination, common_subsequence
-from synthetic_instruction_tuner.filtering.one_edit import OneEdit, Pieces
+from synthetic_instruction_tuner.filtering.contamination.one_edit import OneEdit, Pieces
+from synthetic_instruction_tuner.filtering.contamination.rule import Contamination, common_subsequence
 from synthetic_instruction_tuner.records import Message, Record
-from synthetic_instruction_tuner.settings import ContaminationConfig, FilterConfig
 from synthetic_instruction_tuner.words import words_of
 
 BENCHMARK = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "contamination.py"))

@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 
 from all_pairs import brute, near_duplicates
 from synthetic_instruction_tuner.cli import app
+from synthetic_instruction_tuner.config import FilterConfig
+from synthetic_instruction_tuner.data_files.reading import count_rows, read_records
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.filtering import QualityFilter, dedup
-from synthetic_instruction_tuner.filtering.dedup import dedup_files
-from synthetic_instruction_tuner.recordfiles import count_rows, read_records
-from synthetic_instruction_tuner.settings import FilterConfig
+from synthetic_instruction_tuner.filtering import QualityFilter
+from synthetic_instruction_tuner.filtering.near_duplicates import files as dedup
+from synthetic_instruction_tuner.filtering.near_duplicates.files import dedup_files
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 OURS = {".sit-dedup", "kept.jsonl", "dropped.jsonl", "malformed.jsonl", "dedup_report.json"}
@@ -191,7 +192,12 @@ def test_the_same_as_the_filter_drops(tmp_path: Path) -> None:
         pytest.skip(f"{file} is not here")
     dedup_files([file], tmp_path / "out")
     easy = FilterConfig(
-        min_words=0, max_words=10**6, max_word_repeats=10**6, max_line_repeats=10**6, refusals=("zxqj",), language=""
+        min_words=0,
+        max_words=10**6,
+        max_word_repeats=10**6,
+        max_line_repeats=10**6,
+        refusal_phrases=("zxqj",),
+        language="",
     )
     judged = list(QualityFilter(easy).judge(read_records([file], [])))
     theirs = [

@@ -15,14 +15,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from all_pairs import Decision, brute, counted, near_duplicates, word_set
+from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.filtering import QualityFilter, arrays, firstwins, quality_filter, similarity, wordsets
-from synthetic_instruction_tuner.filtering.diversity import Diversity, exact_fraction
-from synthetic_instruction_tuner.filtering.firstwins import FirstWins
-from synthetic_instruction_tuner.filtering.similarity import SimilarityIndex, without_overflow
-from synthetic_instruction_tuner.filtering.wordsets import Vocabulary
+from synthetic_instruction_tuner.filtering import QualityFilter, quality_filter
+from synthetic_instruction_tuner.filtering.near_duplicates import arrays, similarity
+from synthetic_instruction_tuner.filtering.near_duplicates import first_wins as firstwins
+from synthetic_instruction_tuner.filtering.near_duplicates import word_sets as wordsets
+from synthetic_instruction_tuner.filtering.near_duplicates.first_wins import FirstWins
+from synthetic_instruction_tuner.filtering.near_duplicates.rule import Diversity, exact_fraction
+from synthetic_instruction_tuner.filtering.near_duplicates.similarity import SimilarityIndex, without_overflow
+from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import Vocabulary
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.settings import FilterConfig
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from synthetic_instruction_tuner.config import ContaminationConfig, FilterConfig
+from synthetic_instruction_tuner.data_files.reading import read_records
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.files import filter_files
-from synthetic_instruction_tuner.recordfiles import read_records
-from synthetic_instruction_tuner.settings import ContaminationConfig, FilterConfig
 
 PROSE = "people who walk along rivers often find that the morning light makes small towns look new and quiet"
 WORDS = PROSE.split()

@@ -10,19 +10,18 @@ from typing import Any
 import pytest
 
 from synthetic_instruction_tuner.cli.filter_files import filter_own_files
-from synthetic_instruction_tuner.config import load_config
+from synthetic_instruction_tuner.config import FilterConfig, load_config
 from synthetic_instruction_tuner.filtering import QualityFilter
-from synthetic_instruction_tuner.filtering.model_rules import RewardFloor
-from synthetic_instruction_tuner.filtering.tagging import Tagger
-from synthetic_instruction_tuner.filtering.verdict import TextRule
-from synthetic_instruction_tuner.hardware import detect
-from synthetic_instruction_tuner.progress import Display
+from synthetic_instruction_tuner.filtering.rule import TextRule
+from synthetic_instruction_tuner.filtering.rules.model_rules import RewardFloor
+from synthetic_instruction_tuner.filtering.rules.tagging import Tagger
+from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.settings import FilterConfig
-from synthetic_instruction_tuner.stages import filter as stage_filter
-from synthetic_instruction_tuner.stages import measuring
-from synthetic_instruction_tuner.stages.filter import STAGE
-from synthetic_instruction_tuner.store import Store
+from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.stages import filter as stage_filter
+from synthetic_instruction_tuner.run.stages import measuring
+from synthetic_instruction_tuner.run.stages.filter import STAGE
+from synthetic_instruction_tuner.run.store import Store
 
 RECORDS = [Record(f"r{i}", f"Question {i}?", f"Word {'and so on ' * i}to the end.") for i in range(10)]
 
@@ -57,12 +56,15 @@ def test_a_changed_limit_measures_nothing(measured: Callable[..., list[str]]) ->
     everything = measured()
     assert everything == QualityFilter().rule_names[:-1]
     limits = {"min_words": 3, "max_words": 9, "max_word_repeats": 1, "max_line_repeats": 1, "max_phrase_repeats": 1}
-    assert measured(**limits, max_repeated_share=0.1, language="de", language_confidence=0.1, similarity=0.1) == []
+    assert (
+        measured(**limits, max_repeated_share=0.1, language="de", language_confidence=0.1, near_duplicate_threshold=0.1)
+        == []
+    )
 
 
 def test_a_changed_rule_measures_itself_alone(measured: Callable[..., list[str]]) -> None:
     measured()
-    assert measured(refusals=("no way",)) == ["refusal"]
+    assert measured(refusal_phrases=("no way",)) == ["refusal"]
     assert measured(refusal_rule="keywords") == ["refusal"]
     assert measured() == []
     assert measured(digest="other records") == QualityFilter().rule_names[:-1]
@@ -71,7 +73,7 @@ def test_a_changed_rule_measures_itself_alone(measured: Callable[..., list[str]]
 def test_a_new_version_of_a_rule_measures_again(
     measured: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synthetic_instruction_tuner.filtering.length import ResponseLength
+    from synthetic_instruction_tuner.filtering.rules.length import ResponseLength
 
     measured()
     monkeypatch.setattr(ResponseLength, "version", 99)
@@ -81,7 +83,7 @@ def test_a_new_version_of_a_rule_measures_again(
 @pytest.mark.parametrize("change", ["reward_label=good", "reward_input=chat", "reward_max_tokens=100"])
 def test_settings_of_the_scoring_score_again(change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = (
-        load_config(overrides=["filter.reward_floor=0", "filter.contamination.benchmarks=[]", *more])
+        load_config(overrides=["filter.min_reward=0", "filter.contamination.benchmarks=[]", *more])
         for more in ([], [f"prefer.{change}"])
     )
     assert STAGE.part(before) != STAGE.part(after)
@@ -122,8 +124,8 @@ def test_the_rule_set_names_every_setting_that_decides() -> None:
         {"max_phrase_repeats": 9},
         {"max_repeated_share": 0.5},
         {"drop_truncated": False},
-        {"similarity": 0.5},
-        {"refusals": ("no",)},
+        {"near_duplicate_threshold": 0.5},
+        {"refusal_phrases": ("no",)},
         {"refusal_rule": "keywords"},
         {"language": "de"},
         {"language_confidence": 0.9},
@@ -143,9 +145,9 @@ def test_models_are_asked_once_and_go_on_after_an_interruption(tmp_path: Path, m
     settings = ["filter.tags.model=nano:responder-qwen2", "filter.tags.batch=2", "filter.tags.max_new_tokens=16"]
     settings += [
         "filter.min_words=0",
-        "filter.reward_floor=-100",
+        "filter.min_reward=-100",
         "filter.contamination.benchmarks=[]",
-        "filter.similarity=1",
+        "filter.near_duplicate_threshold=1",
     ]
     tag, asked = Tagger.tag, [0]
 
@@ -172,7 +174,7 @@ def test_models_are_asked_once_and_go_on_after_an_interruption(tmp_path: Path, m
     asked[0] = 10
     middle = sorted(row["reward"] for row in kept)[3]
     again = filter_own_files(
-        load_config(overrides=[*settings, f"filter.reward_floor={middle}"]), [source], out, quiet=True
+        load_config(overrides=[*settings, f"filter.min_reward={middle}"]), [source], out, quiet=True
     )
     assert asked[0] == 10 and again.kept == sum(row["reward"] >= middle for row in kept)
     dropped = [json.loads(line) for line in (out / "dropped.jsonl").read_text().splitlines()]
@@ -186,7 +188,9 @@ def test_tags_that_the_engine_gave_up_are_asked_for_again(
     rows = [{"id": f"x{i}", "instruction": f"Say {i}, please.", "response": f"It is {i}."} for i in range(5)]
     source.write_text("\n".join(map(json.dumps, rows)) + "\n")
     settings = ["filter.tags.model=nano:responder-qwen2", "filter.tags.batch=2", "filter.min_words=0"]
-    config = load_config(overrides=[*settings, "filter.contamination.benchmarks=[]", "filter.similarity=1"])
+    config = load_config(
+        overrides=[*settings, "filter.contamination.benchmarks=[]", "filter.near_duplicate_threshold=1"]
+    )
     asked: list[list[str]] = []
 
     def tag(self: Tagger, records: Any, done: Any = None) -> Any:

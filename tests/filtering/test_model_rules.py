@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
+from synthetic_instruction_tuner.config import FilterConfig, ModelConfig, TagsConfig
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter
-from synthetic_instruction_tuner.filtering.model_rules import RewardFloor, Tags, model_facts
-from synthetic_instruction_tuner.filtering.tagging import Tagger, parse_tags
+from synthetic_instruction_tuner.filtering.rules.model_rules import RewardFloor, Tags, model_facts
+from synthetic_instruction_tuner.filtering.rules.tagging import Tagger, parse_tags
 from synthetic_instruction_tuner.records import Message, Record
-from synthetic_instruction_tuner.settings import FilterConfig, ModelConfig, TagsConfig
 
 MODEL = ModelConfig(path="nano:generator")
 
@@ -83,7 +83,7 @@ def test_a_local_models_path_is_no_part_of_the_rules(random_llama: Path) -> None
 
 
 def test_a_model_is_needed() -> None:
-    config = FilterConfig(tags=TagsConfig(model=MODEL), reward_floor=0.0, min_words=0, language="")
+    config = FilterConfig(tags=TagsConfig(model=MODEL), min_reward=0.0, min_words=0, language="")
     quality = QualityFilter(config, reward=MODEL)
     assert quality.rule_names[-3:] == ["tags", "reward", "diversity"]
     record = Record("a", "Add 2 and 2.", "4")

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from all_pairs import near_duplicates, word_set
-from synthetic_instruction_tuner.filtering import neighbors
-from synthetic_instruction_tuner.filtering.dedup import dedup_files
+from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.filtering.files import filter_files
-from synthetic_instruction_tuner.filtering.neighbors import nearest, neighbor_columns
-from synthetic_instruction_tuner.filtering.wordsets import Vocabulary
+from synthetic_instruction_tuner.filtering.near_duplicates import neighbors
+from synthetic_instruction_tuner.filtering.near_duplicates.files import dedup_files
+from synthetic_instruction_tuner.filtering.near_duplicates.neighbors import nearest, neighbor_columns
+from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import Vocabulary
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.settings import FilterConfig
 
 
 def brute(texts: list[str]) -> list[tuple[int, Fraction]]:

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthetic_instruction_tuner.config import FilterConfig
+from synthetic_instruction_tuner.data_files.reading import Malformed
 from synthetic_instruction_tuner.filtering import FilterReport, QualityFilter, select
-from synthetic_instruction_tuner.recordfiles import Malformed
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.settings import FilterConfig
 
 PROSE = (
     "the of and to in is that it for was on are as with his they at be this from have or by one had not but what all "
@@ -145,8 +145,8 @@ def test_without_a_language_the_rule_is_off() -> None:
         ({"max_words": 59, "min_words": 1}, "length"),
         ({"max_word_repeats": 1}, "word_repetition"),
         ({"max_line_repeats": 1}, "line_repetition"),
-        ({"similarity": 0.05}, "diversity"),
-        ({"refusals": ("What a fine day",)}, "refusal"),
+        ({"near_duplicate_threshold": 0.05}, "diversity"),
+        ({"refusal_phrases": ("What a fine day",)}, "refusal"),
         ({"language": "de", "language_confidence": 0.1}, "language"),
         ({"language_confidence": 1.0}, None),
     ],

@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared_data import shared
+from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter
-from synthetic_instruction_tuner.filtering import refusal_patterns as patterns
-from synthetic_instruction_tuner.filtering.refusal import Refusal
-from synthetic_instruction_tuner.filtering.refusal_form import RefusalForm, context_of
+from synthetic_instruction_tuner.filtering.refusal import patterns
+from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm, context_of
+from synthetic_instruction_tuner.filtering.refusal.keywords import Refusal
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.settings import FilterConfig
-from synthetic_instruction_tuner.stages.filter import STAGE
+from synthetic_instruction_tuner.run.stages.filter import STAGE
 
-PHRASES = FilterConfig().refusals
+PHRASES = FilterConfig().refusal_phrases
 CASES = [json.loads(line) for line in (Path(__file__).parent / "refusal_cases.jsonl").read_text().splitlines()]
 FORM = RefusalForm(PHRASES)
 

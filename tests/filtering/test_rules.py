@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared_data import shared
+from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.filtering.language import Language, languages_named
-from synthetic_instruction_tuner.filtering.length import NotEmpty, ResponseLength, TokenLength
-from synthetic_instruction_tuner.filtering.refusal import Refusal
-from synthetic_instruction_tuner.filtering.repetition import (
+from synthetic_instruction_tuner.filtering.refusal.keywords import Refusal
+from synthetic_instruction_tuner.filtering.rules.language import Language, languages_named
+from synthetic_instruction_tuner.filtering.rules.length import NotEmpty, ResponseLength, TokenLength
+from synthetic_instruction_tuner.filtering.rules.repetition import (
     LineRepetition,
     NgramRepetition,
     PhraseRepetition,
@@ -23,9 +24,8 @@ from synthetic_instruction_tuner.filtering.repetition import (
     repeated_share,
 )
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.settings import FilterConfig
 
-PHRASES = FilterConfig().refusals
+PHRASES = FilterConfig().refusal_phrases
 
 
 def answer(text: str) -> Record:

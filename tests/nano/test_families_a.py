@@ -8,10 +8,10 @@ from random import Random
 
 import pytest
 
-from synthetic_instruction_tuner.nano import vocabulary
-from synthetic_instruction_tuner.nano.families import agent, arithmetic, coding, rewriting
-from synthetic_instruction_tuner.nano.family import Family, undress
-from synthetic_instruction_tuner.nano.tiny_python import Refused, call
+from synthetic_instruction_tuner.nano.world import vocabulary
+from synthetic_instruction_tuner.nano.world.families import agent, arithmetic, coding, rewriting
+from synthetic_instruction_tuner.nano.world.family import Family, undress
+from synthetic_instruction_tuner.nano.world.tiny_python import Refused, call
 
 FAMILIES = (*arithmetic.FAMILIES, *rewriting.FAMILIES, *coding.FAMILIES, *agent.FAMILIES)
 DRAWS = 400

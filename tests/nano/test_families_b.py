@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from synthetic_instruction_tuner.nano.families import choice, creative, dialogue, facts, flaws, formats
-from synthetic_instruction_tuner.nano.family import Family, FollowUp, Split, split_of
+from synthetic_instruction_tuner.nano.world.families import choice, creative, dialogue, facts, flaws, formats
+from synthetic_instruction_tuner.nano.world.family import Family, FollowUp, Split, split_of
 
 CLEAN: tuple[Family, ...] = (*facts.FAMILIES, *creative.FAMILIES, *formats.FAMILIES, *choice.FAMILIES)
 DRAWS = 250  # of each split and family

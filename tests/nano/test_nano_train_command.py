@@ -24,10 +24,11 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from transformers.utils import logging
 
 from synthetic_instruction_tuner import nano
-from synthetic_instruction_tuner.nano import corpus, jobs, measure, reward_phase, sampling, train
-from synthetic_instruction_tuner.nano import tokenizer as tok
-from synthetic_instruction_tuner.nano.language import Making, is_trained, train_language_model
-from synthetic_instruction_tuner.nano.recipes import RECIPES, config_of
+from synthetic_instruction_tuner.nano.training import corpus, jobs, measure, sampling, train
+from synthetic_instruction_tuner.nano.training import tokenizer as tok
+from synthetic_instruction_tuner.nano.training.language import Making, is_trained, train_language_model
+from synthetic_instruction_tuner.nano.training.recipes import RECIPES, config_of
+from synthetic_instruction_tuner.nano.training.reward import phase as reward_phase
 
 SCALE = 0.0001  # of all training data
 

@@ -15,17 +15,21 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from synthetic_instruction_tuner import nano
-from synthetic_instruction_tuner.nano import corpus, deberta, measure, reward, reward_data, reward_pretraining, train
-from synthetic_instruction_tuner.nano import tokenizer as tok
-from synthetic_instruction_tuner.nano.forward import hidden_states, rotations
-from synthetic_instruction_tuner.nano.gradients import Gradients
-from synthetic_instruction_tuner.nano.guard import LOOKS, Guard
-from synthetic_instruction_tuner.nano.language import fit, save, schedule
-from synthetic_instruction_tuner.nano.muon import Muon
-from synthetic_instruction_tuner.nano.recipes import RECIPES, config_of, reward_config
-from synthetic_instruction_tuner.nano.reward_data import Worth
-from synthetic_instruction_tuner.nano.reward_trainer import Hidden, Trainer, all_layers, last_layer
-from synthetic_instruction_tuner.nano.sampling import sample
+from synthetic_instruction_tuner.nano.training import corpus, measure, train
+from synthetic_instruction_tuner.nano.training import tokenizer as tok
+from synthetic_instruction_tuner.nano.training.forward import hidden_states, rotations
+from synthetic_instruction_tuner.nano.training.language import fit, save, schedule
+from synthetic_instruction_tuner.nano.training.recipes import RECIPES, config_of, reward_config
+from synthetic_instruction_tuner.nano.training.reward import data as reward_data
+from synthetic_instruction_tuner.nano.training.reward import deberta
+from synthetic_instruction_tuner.nano.training.reward import pretraining as reward_pretraining
+from synthetic_instruction_tuner.nano.training.reward import training as reward
+from synthetic_instruction_tuner.nano.training.reward.data import Worth
+from synthetic_instruction_tuner.nano.training.reward.gradients import Gradients
+from synthetic_instruction_tuner.nano.training.reward.guard import LOOKS, Guard
+from synthetic_instruction_tuner.nano.training.reward.muon import Muon
+from synthetic_instruction_tuner.nano.training.reward.trainer import Hidden, Trainer, all_layers, last_layer
+from synthetic_instruction_tuner.nano.training.sampling import sample
 from synthetic_instruction_tuner.records import Message
 
 TOTAL_BYTES, MODEL_BYTES = 24_000_000, 5_000_000

@@ -11,9 +11,11 @@ import torch
 from tokenizers import Tokenizer
 
 from synthetic_instruction_tuner import nano
-from synthetic_instruction_tuner.nano import reward, reward_pretraining, world
-from synthetic_instruction_tuner.nano import tokenizer as tok
-from synthetic_instruction_tuner.nano.sampling import load_model
+from synthetic_instruction_tuner.nano.training import tokenizer as tok
+from synthetic_instruction_tuner.nano.training.reward import pretraining as reward_pretraining
+from synthetic_instruction_tuner.nano.training.reward import training as reward
+from synthetic_instruction_tuner.nano.training.sampling import load_model
+from synthetic_instruction_tuner.nano.world import world
 from synthetic_instruction_tuner.records import Message
 
 FILE = str(nano.path("generator") / "tokenizer.json")

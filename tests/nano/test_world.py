@@ -6,8 +6,8 @@ import re
 import time
 from random import Random
 
-from synthetic_instruction_tuner.nano import world
-from synthetic_instruction_tuner.nano.family import split_of, undress
+from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.nano.world.family import split_of, undress
 from synthetic_instruction_tuner.records import Message
 
 REFUSALS = ("i'm an ai", "i cannot", "i don't have", "as an ai", "i'm not able")

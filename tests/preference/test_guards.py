@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthetic_instruction_tuner.config import PreferConfig
 from synthetic_instruction_tuner.preference.guards import (
     REASONS,
     Choice,
@@ -25,7 +26,6 @@ from synthetic_instruction_tuner.preference.preference_builder import Preference
 from synthetic_instruction_tuner.preference.report import PreferenceReport
 from synthetic_instruction_tuner.preference.tally import Tally
 from synthetic_instruction_tuner.records import Answer, PreferencePair, Record
-from synthetic_instruction_tuner.settings import PreferConfig
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
 

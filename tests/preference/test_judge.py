@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthetic_instruction_tuner.config import JudgeConfig, PreferConfig
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.preference.judge import (
     Judge,
@@ -26,7 +27,6 @@ from synthetic_instruction_tuner.preference.page import page
 from synthetic_instruction_tuner.preference.report import PreferenceReport
 from synthetic_instruction_tuner.preference.tally import Tally
 from synthetic_instruction_tuner.records import Answer, Message, Record
-from synthetic_instruction_tuner.settings import JudgeConfig, PreferConfig
 
 PAIRWISE, POINTWISE = JudgeConfig(), JudgeConfig(mode="pointwise")
 RECORD = Record("r", "Why?", system="Be brief.", history=(Message("user", "Hi"), Message("assistant", "Yes?")))

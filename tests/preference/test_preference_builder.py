@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthetic_instruction_tuner.config import PreferConfig, SamplingConfig
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.preference.preference_builder import PreferenceBuilder, Refusal, request_seed
 from synthetic_instruction_tuner.preference.report import PreferenceReport
 from synthetic_instruction_tuner.preference.statistics import cohens_d
 from synthetic_instruction_tuner.records import Answer, Message, PreferencePair, Record
-from synthetic_instruction_tuner.settings import PreferConfig, SamplingConfig
 
 RECORD = Record("r", "Why?", "So.")
 

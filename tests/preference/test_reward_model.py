@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from random_models import CHATML, byte_tokenizer, write_model
+from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, PreferConfig
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.hardware import Hardware
-from synthetic_instruction_tuner.models import load_reward_model
-from synthetic_instruction_tuner.preference.reward_input import FIXED_DATE, RewardInput
-from synthetic_instruction_tuner.preference.reward_model import RewardModel, open_reward_model, question_text
+from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.models.loading import load_reward_model
+from synthetic_instruction_tuner.preference.reward.input import FIXED_DATE, RewardInput
+from synthetic_instruction_tuner.preference.reward.model import RewardModel, open_reward_model, question_text
 from synthetic_instruction_tuner.records import Message
-from synthetic_instruction_tuner.settings import EngineConfig, ModelConfig, PreferConfig
 
 Loaded = tuple[Any, Any]
 ITEMS = [([Message("user", "Why is the sky blue? " * (i % 4 + 1))], "Because " + "of light " * i) for i in range(11)]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.records import PreferencePair, Record
-from synthetic_instruction_tuner.settings import ModelConfig
 
 WORDS = ["red", "blue", "seven", "cat", "dog", "runs", "fast"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig
 from synthetic_instruction_tuner.records import PreferencePair, Record
-from synthetic_instruction_tuner.settings import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig
 from synthetic_instruction_tuner.training import exact_resume
 from synthetic_instruction_tuner.training import trainer as shared
 from synthetic_instruction_tuner.training.checkpoints import MARKER
@@ -22,7 +22,12 @@ from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
 
 Report = Callable[..., None]
 Train = Callable[..., Any]
-FAST: dict[str, Any] = {"batch_size": 2, "accumulation": 2, "checkpoint_steps": 2, "learning_rate": 1e-2}
+FAST: dict[str, Any] = {
+    "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 2,
+    "save_steps": 2,
+    "learning_rate": 1e-2,
+}
 RESULT = ("final/adapter_model.safetensors", "final/adapter_config.json", "training_log.jsonl", "data_order.jsonl")
 
 
@@ -46,9 +51,9 @@ def train(
     if request.param == "sft":
         return lambda output, report=None: LoraSft(SftConfig(**FAST)).train(student, records, output, report)
     if request.param == "prompt_tuning":
-        config = PromptTuningConfig(**FAST, virtual_tokens=4)
+        config = PromptTuningConfig(**FAST, num_virtual_tokens=4)
         return lambda output, report=None: PromptTuning(config).train(student, records, output, report)
-    dpo = DpoConfig(**FAST | {"epochs": 3.0, "sft_weight": 2.0})
+    dpo = DpoConfig(**FAST | {"num_train_epochs": 3.0, "sft_weight": 2.0})
     return lambda output, report=None: Dpo(dpo).train(student, sft / "final", pairs, output, report)
 
 
@@ -147,7 +152,9 @@ def test_a_smaller_micro_batch_continues(tmp_path: Path, student: ModelConfig, r
     seen: list[int] = []
     with pytest.raises(Killed):
         LoraSft(SftConfig(**FAST)).train(student, records, tmp_path, kill_at(3, seen))
-    smaller = SftConfig(**FAST | {"batch_size": 1, "accumulation": 4, "gradient_checkpointing": True})
+    smaller = SftConfig(
+        **FAST | {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4, "gradient_checkpointing": True}
+    )
     metrics = LoraSft(smaller).train(student, records, tmp_path, kill_at(0, seen))
     assert seen[3] == 3
     assert metrics.steps == 11

@@ -11,17 +11,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig
 from synthetic_instruction_tuner.errors import RunError, UserError
-from synthetic_instruction_tuner.models import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
 from synthetic_instruction_tuner.records import PreferencePair, Record
-from synthetic_instruction_tuner.settings import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig
 from synthetic_instruction_tuner.training import supervised
 from synthetic_instruction_tuner.training.dpo import Dpo
 from synthetic_instruction_tuner.training.lora_sft import LoraSft
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
 
-FAST: dict[str, Any] = {"batch_size": 4, "accumulation": 1, "learning_rate": 5e-2, "log_steps": 2}
+FAST: dict[str, Any] = {
+    "per_device_train_batch_size": 4,
+    "gradient_accumulation_steps": 1,
+    "learning_rate": 5e-2,
+    "logging_steps": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,7 @@ def test_finished_training_is_not_repeated(sft: Path, student: ModelConfig, reco
 def test_first_loss_is_the_models_own_on_the_answers(
     tmp_path: Path, student: ModelConfig, records: list[Record]
 ) -> None:
-    config = SftConfig(**FAST | {"batch_size": 1, "epochs": 1.0})
+    config = SftConfig(**FAST | {"per_device_train_batch_size": 1, "num_train_epochs": 1.0})
     metrics = LoraSft(config).train(student, records[:1], tmp_path)
     template = supervised.ChatTemplate.from_tokenizer(load_tokenizer(student))
     ids, trained = template.training_ids(records[0].messages())
@@ -87,9 +92,11 @@ def test_first_loss_is_the_models_own_on_the_answers(
 
 
 def test_accumulated_batches_train_like_large_ones(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
-    calm = FAST | {"lora": {"dropout": 0.0}, "epochs": 1.0, "log_steps": 1}
-    LoraSft(SftConfig(**calm | {"batch_size": 8})).train(student, records, tmp_path / "large")
-    LoraSft(SftConfig(**calm | {"batch_size": 2, "accumulation": 4})).train(student, records, tmp_path / "small")
+    calm = FAST | {"lora": {"dropout": 0.0}, "num_train_epochs": 1.0, "logging_steps": 1}
+    LoraSft(SftConfig(**calm | {"per_device_train_batch_size": 8})).train(student, records, tmp_path / "large")
+    LoraSft(SftConfig(**calm | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4})).train(
+        student, records, tmp_path / "small"
+    )
     large, small = ([row["loss"] for row in log(tmp_path / name)] for name in ("large", "small"))
     assert small == pytest.approx(large, abs=1e-4)
 
@@ -109,7 +116,7 @@ def test_the_cpu_head_trains_like_trls_own(
 ) -> None:
     from synthetic_instruction_tuner.training import trainer
 
-    config = PromptTuningConfig(**FAST | {"epochs": 1.0})
+    config = PromptTuningConfig(**FAST | {"num_train_epochs": 1.0})
     PromptTuning(config).train(student, records, tmp_path / "ours")
     monkeypatch.setattr(trainer, "PLAIN_HEADS", set())
     PromptTuning(config).train(student, records, tmp_path / "trl")
@@ -119,7 +126,7 @@ def test_the_cpu_head_trains_like_trls_own(
 
 def test_gradient_checkpointing_trains_the_same(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
     for name in ("off", "on"):
-        config = SftConfig(**FAST | {"epochs": 1.0, "gradient_checkpointing": name == "on"})
+        config = SftConfig(**FAST | {"num_train_epochs": 1.0, "gradient_checkpointing": name == "on"})
         LoraSft(config).train(student, records, tmp_path / name)
     off, on = ([row["loss"] for row in log(tmp_path / name)] for name in ("off", "on"))
     assert on == pytest.approx(off, abs=1e-4)
@@ -128,7 +135,9 @@ def test_gradient_checkpointing_trains_the_same(tmp_path: Path, student: ModelCo
 def test_a_soft_prompt_learns_and_can_start_as_text(
     tmp_path: Path, student: ModelConfig, records: list[Record]
 ) -> None:
-    config = PromptTuningConfig(**FAST | {"learning_rate": 0.1, "virtual_tokens": 5, "init_text": "abc"})
+    config = PromptTuningConfig(
+        **FAST | {"learning_rate": 0.1, "num_virtual_tokens": 5, "prompt_tuning_init_text": "abc"}
+    )
     metrics = PromptTuning(config).train(student, records, tmp_path)
     weights = load_file(str(tmp_path / "final/adapter_model.safetensors"))
     assert weights["prompt_embeddings"].shape == (5, 32)
@@ -140,7 +149,7 @@ def test_dpo_starts_at_ln_2_and_widens_the_margin(
     tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair]
 ) -> None:
     before = (sft / "final/adapter_model.safetensors").read_bytes()
-    config = DpoConfig(**FAST | {"learning_rate": 1e-3, "epochs": 4.0})
+    config = DpoConfig(**FAST | {"learning_rate": 1e-3, "num_train_epochs": 4.0})
     metrics = Dpo(config).train(student, sft / "final", pairs, tmp_path)
     assert metrics.first_loss == pytest.approx(math.log(2), abs=1e-5)
     rows = log(tmp_path)
@@ -156,7 +165,7 @@ def test_dpo_starts_at_ln_2_and_widens_the_margin(
 def test_the_chosen_answers_own_loss_is_added_and_told_apart(
     tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair], dtype: str
 ) -> None:
-    shared = FAST | {"learning_rate": 1e-3, "epochs": 4.0, "log_steps": 1}
+    shared = FAST | {"learning_rate": 1e-3, "num_train_epochs": 4.0, "logging_steps": 1}
     logs = []
     for weight in (0.0, 2.0):
         output = tmp_path / str(weight)
@@ -176,7 +185,16 @@ def test_the_logged_sft_loss_is_the_sft_policys_on_the_chosen_answers(
 ) -> None:
     from synthetic_instruction_tuner.training.dpo import tokenize_pairs
 
-    config = DpoConfig(**FAST | {"batch_size": 1, "accumulation": 2, "log_steps": 1, "epochs": 1.0}, sft_weight=0.5)
+    config = DpoConfig(
+        **FAST
+        | {
+            "per_device_train_batch_size": 1,
+            "gradient_accumulation_steps": 2,
+            "logging_steps": 1,
+            "num_train_epochs": 1.0,
+        },
+        sft_weight=0.5,
+    )
     Dpo(config).train(student, sft / "final", pairs[:2], tmp_path)
     model = load_causal_lm(student, "float32", "cpu", adapter=sft / "final")
     template = supervised.ChatTemplate.from_tokenizer(load_tokenizer(student))
@@ -191,9 +209,9 @@ def test_the_logged_sft_loss_is_the_sft_policys_on_the_chosen_answers(
 def test_dpo_in_accumulated_batches_trains_like_in_large_ones(
     tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair], weight: float
 ) -> None:
-    shared = FAST | {"learning_rate": 1e-3, "epochs": 2.0, "log_steps": 1, "sft_weight": weight}
+    shared = FAST | {"learning_rate": 1e-3, "num_train_epochs": 2.0, "logging_steps": 1, "sft_weight": weight}
     for size in (4, 1):
-        config = DpoConfig(**shared | {"batch_size": size, "accumulation": 4 // size})
+        config = DpoConfig(**shared | {"per_device_train_batch_size": size, "gradient_accumulation_steps": 4 // size})
         Dpo(config).train(student, sft / "final", pairs[:8], tmp_path / str(size))
     large, small = (log(tmp_path / str(size)) for size in (4, 1))
     for name in ("loss", "grad_norm", "chosen_logps"):
@@ -252,7 +270,7 @@ def test_a_wrong_reference_is_noticed(
 
 def test_a_diverging_loss_stops_with_advice(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
     with pytest.raises(RunError, match="diverged") as caught:
-        LoraSft(SftConfig(**FAST | {"learning_rate": 1e25, "warmup_share": 0.0})).train(student, records, tmp_path)
+        LoraSft(SftConfig(**FAST | {"learning_rate": 1e25, "warmup_ratio": 0.0})).train(student, records, tmp_path)
     assert "learning_rate" in caught.value.fix
     assert not (tmp_path / "final").exists()
 
@@ -266,7 +284,7 @@ def test_out_of_memory_names_the_way_out(
     monkeypatch.setattr(supervised.SupervisedTrainer, "compute_loss", full)
     with pytest.raises(RunError, match="out of memory") as caught:
         LoraSft(SftConfig(**FAST)).train(student, records, tmp_path)
-    assert "batch_size 2 with accumulation 2" in caught.value.fix
+    assert "per_device_train_batch_size 2 with gradient_accumulation_steps 2" in caught.value.fix
     assert "gradient_checkpointing" in caught.value.fix
 
 

@@ -12,10 +12,10 @@ from types import FrameType
 import typer
 from rich.console import Console
 
-from .. import __version__
-from ..errors import RunError, SitError
-from ..hardware import quiet_libraries
-from . import chat, dedup, doctor, plan, run, single, status
+from synthetic_instruction_tuner import __version__
+from synthetic_instruction_tuner.cli import chat, dedup, doctor, plan, run, single, status
+from synthetic_instruction_tuner.errors import RunError, SitError
+from synthetic_instruction_tuner.models.libraries import quiet_libraries
 
 INTERRUPTED = 130
 GOES_ON = "Interrupted. What was finished is kept; the same command goes on from there."

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..config import Config
-from ..errors import UserError
-from ..folder import RunFolder
-from ..hardware import detect
-from ..records import Message
-from ..settings import ModelConfig
-from .options import RunDir, existing_run
+from synthetic_instruction_tuner.cli.options import RunDir, existing_run
+from synthetic_instruction_tuner.config import Config, ModelConfig
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.models.hardware import detect
+from synthetic_instruction_tuner.records import Message
+from synthetic_instruction_tuner.run.folder import RunFolder
 
 if TYPE_CHECKING:
-    from ..chat.template import ChatTemplate
-    from ..engines.base import Engine
+    from synthetic_instruction_tuner.chat.template import ChatTemplate
+    from synthetic_instruction_tuner.engines.base import Engine
 
 HELP = """Talk to a variant of a student: base, sft, prompt_tuning or dpo.
 
@@ -37,7 +36,7 @@ def chat(
     seed: Annotated[int, typer.Option(help="Fixes the answers.")] = 0,
 ) -> None:
     """Loads the variant and answers what is typed."""
-    from ..engines.loading import open_engine
+    from synthetic_instruction_tuner.engines.opening import open_engine
 
     config, folder = existing_run(run_dir)
     model = _student(config, student)
@@ -75,7 +74,7 @@ def _adapter(folder: RunFolder, model: ModelConfig, variant: Variant) -> Path | 
 def _converse(
     engine: Engine, template: ChatTemplate, system: str | None, temperature: float, max_new_tokens: int, seed: int
 ) -> None:
-    from ..engines.base import Request
+    from synthetic_instruction_tuner.engines.base import Request
 
     start = [Message("system", system)] if system else []
     messages = list(start)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import Json, Quiet
+from synthetic_instruction_tuner.cli.options import Json, Quiet
 
 HELP = (
     "Remove near duplicates from your own files, exactly; of two similar records the first stays.\n\n"
@@ -41,9 +41,9 @@ def dedup(
     quiet: Quiet = False,
 ) -> None:
     """Removes near duplicates."""
-    from ..filtering.dedup import dedup_files
-    from ..progress import Display
-    from ..recordfiles import count_rows
+    from synthetic_instruction_tuner.data_files.reading import count_rows
+    from synthetic_instruction_tuner.filtering.near_duplicates.files import dedup_files
+    from synthetic_instruction_tuner.run.progress import Display
 
     with Display(quiet=quiet or as_json) as display:
         display.say(f"Comparing {', '.join(map(str, files))}")

@@ -12,13 +12,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..checks import Check, check_disk, check_languages, check_models, engine_lines
-from ..config import Config
-from ..errors import UserError
-from ..folder import RunFolder
-from ..hardware import Hardware, choose_device, choose_dtype, detect
-from ..planning import LESS_MEMORY, estimate, largest
-from .options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
+from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
+from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.models.hardware import Hardware, detect
+from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
+from synthetic_instruction_tuner.run.checks import Check, check_disk, check_languages, check_models, engine_lines
+from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
 
 HELP = """Check this machine: hardware, number format and why, disk, versions, and each model of the profile.
 
@@ -41,7 +42,7 @@ def doctor(
 ) -> None:
     """Prints the findings."""
     if model is not None:
-        from .model_doctor import doctor_model, for_model
+        from synthetic_instruction_tuner.cli.model_doctor import doctor_model, for_model
 
         overrides = [f"models.generator={json.dumps(model)}", *(set_ or [])]
         chosen = profile is not None or config is not None or any("instruction" in text for text in overrides[1:])

@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..atomicfiles import write_error
-from ..config import Config
-from ..filtering.benchmark_sources import fetch
-from ..filtering.files import check_places, filter_files
-from ..filtering.quality_filter import Measured, QualityFilter
-from ..filtering.report import FilterReport
-from ..filtering.verdict import TextRule
-from ..hardware import detect
-from ..preference.reward_input import reward_settings
-from ..progress import Display
-from ..records import Record
-from ..stages.judging import benchmark_sets
-from ..stages.measuring import gave_up, measure
-from ..store import Store
+from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.data_files.atomic_writing import write_error
+from synthetic_instruction_tuner.evaluation.benchmarks.sources import fetch
+from synthetic_instruction_tuner.filtering.files import check_places, filter_files
+from synthetic_instruction_tuner.filtering.quality_filter import Measured, QualityFilter
+from synthetic_instruction_tuner.filtering.report import FilterReport
+from synthetic_instruction_tuner.filtering.rule import TextRule
+from synthetic_instruction_tuner.models.hardware import detect
+from synthetic_instruction_tuner.preference.reward.input import reward_settings
+from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.stages.judging import benchmark_sets
+from synthetic_instruction_tuner.run.stages.measuring import gave_up, measure
+from synthetic_instruction_tuner.run.store import Store
 
 MEASURED = ".measured.sqlite"  # what models said, so that an interrupted call goes on and a changed limit asks none
 

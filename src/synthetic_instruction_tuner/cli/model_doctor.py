@@ -11,17 +11,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..config import Config
-from ..data_generation.faults import ENOUGH_PROBES, PROBES, Health
-from ..data_generation.faults import examine as examine_texts
-from ..errors import UserError
-from ..hardware import Hardware, detect
-from ..progress import Display
-from ..records import Record
-from ..settings import SamplingConfig
+from synthetic_instruction_tuner.config import Config, SamplingConfig
+from synthetic_instruction_tuner.data_generation.faults import ENOUGH_PROBES, PROBES, Health
+from synthetic_instruction_tuner.data_generation.faults import examine as examine_texts
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.models.hardware import Hardware, detect
+from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.run.progress import Display
 
 if TYPE_CHECKING:
-    from ..engines.base import Completion, Done, Engine, Request
+    from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
 
 
 PATIENCE = 5.0  # seconds to wait for a server: somebody sits before the screen
@@ -79,10 +78,10 @@ def probe(config: Config, hardware: Hardware, display: Display, probes: int = PR
     Raises:
         UserError: the model cannot be loaded, or its chat template cannot be used.
     """
-    from ..data_generation.magpie_generator import MagpieGenerator
-    from ..engines.choice import on_a_server
-    from ..engines.loading import open_engine
-    from ..models import missing_reason
+    from synthetic_instruction_tuner.data_generation.magpie_generator import MagpieGenerator
+    from synthetic_instruction_tuner.engines.choice import on_a_server
+    from synthetic_instruction_tuner.engines.opening import open_engine
+    from synthetic_instruction_tuner.models.loading import missing_reason
 
     model = config.models.generator
     served = on_a_server(model, config.engine)  # then the weights need not be here

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from ..config import Config, load_config, parse_config
-from ..errors import UserError
-from ..folder import RunFolder
+from synthetic_instruction_tuner.config import Config, load_config, parse_config
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.run.folder import RunFolder
 
 Profile = Annotated[
     str | None, typer.Option("--profile", "-p", help="Where settings start from: nano (the default), t4, a100 or h200.")

@@ -10,14 +10,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..config import Config
-from ..hardware import Hardware, detect
-from ..modelfiles import local_folder
-from ..pipeline import ordered, stage_names
-from ..planning import StageEstimate, does_not_fit, estimate, largest
-from ..progress import duration
-from ..settings import ModelConfig
-from .options import ConfigFile, Json, Limit, Profile, Set, configuration
+from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Limit, Profile, Set, configuration
+from synthetic_instruction_tuner.config import Config, ModelConfig
+from synthetic_instruction_tuner.models.files import local_folder
+from synthetic_instruction_tuner.models.hardware import Hardware, detect
+from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.run.pipeline import ordered, stage_names
+from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
 
 HELP = """Show what a run would do, how long it would take and how much memory it would need.
 
@@ -85,7 +84,7 @@ def _roles(config: Config) -> list[tuple[str, ModelConfig]]:
 
 
 def _size(model: ModelConfig) -> str:
-    from ..modelfiles import shape
+    from synthetic_instruction_tuner.models.files import shape
 
     found = shape(model)
     if found is None:

@@ -7,15 +7,26 @@ from typing import Annotated
 
 import typer
 
-from ..config import Config
-from ..folder import RunFolder
-from ..hardware import Hardware, detect
-from ..pipeline import Step, ordered, preview, run_pipeline, stage_index, stage_names
-from ..planning import StageEstimate, does_not_fit, estimate
-from ..progress import Display, duration
-from ..store import StageState, Store
-from .options import ConfigFile, Json, Limit, Profile, Quiet, RunDir, Set, configuration, run_folder
-from .summary import print_summary
+from synthetic_instruction_tuner.cli.options import (
+    ConfigFile,
+    Json,
+    Limit,
+    Profile,
+    Quiet,
+    RunDir,
+    Set,
+    configuration,
+    run_folder,
+)
+from synthetic_instruction_tuner.cli.summary import print_summary
+from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.models.hardware import Hardware, detect
+from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.pipeline import Step, ordered, preview, run_pipeline, stage_index, stage_names
+from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate
+from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.store import StageState, Store
 
 HELP = """Do the whole job, or go on with it.
 
@@ -57,7 +68,7 @@ def execute(
     quiet: bool = False,
 ) -> None:
     """Announces, runs and sums up; shared by ``run`` and the single-stage verbs."""
-    from ..checks import check_before_start
+    from synthetic_instruction_tuner.run.checks import check_before_start
 
     for name in filter(None, (start, until)):
         stage_index(name)
@@ -85,7 +96,7 @@ def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bo
     todo = any(step.stage.name in judging and step.action != "skip" for step in steps)
     if not todo or not wanted.benchmarks:
         return False
-    from ..filtering.benchmark_sources import fetch
+    from synthetic_instruction_tuner.evaluation.benchmarks.sources import fetch
 
     fetch(wanted, display.say)
     return True
@@ -107,7 +118,7 @@ def _steps(config: Config, folder: RunFolder, until: str | None, start: str | No
 def _announce(
     config: Config, folder: RunFolder, hardware: Hardware, steps: list[Step], display: Display, until: str | None
 ) -> None:
-    from ..checks import engine_lines
+    from synthetic_instruction_tuner.run.checks import engine_lines
 
     estimates = {e.stage: e for e in estimate(config, hardware)}
     todo = [step for step in steps if step.action != "skip"] or [Step(stage, "start") for stage in ordered(config)]

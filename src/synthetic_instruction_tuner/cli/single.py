@@ -9,10 +9,21 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..config import user_settings
-from ..errors import UserError
-from .options import ConfigFile, Json, Limit, Profile, Quiet, RunDir, Set, configuration, existing_run, run_folder
-from .run import execute
+from synthetic_instruction_tuner.cli.options import (
+    ConfigFile,
+    Json,
+    Limit,
+    Profile,
+    Quiet,
+    RunDir,
+    Set,
+    configuration,
+    existing_run,
+    run_folder,
+)
+from synthetic_instruction_tuner.cli.run import execute
+from synthetic_instruction_tuner.config import user_settings
+from synthetic_instruction_tuner.errors import UserError
 
 HELP = {
     "generate": "Write instruction-response pairs (the run as far as stage generate).",
@@ -67,7 +78,7 @@ def filter_(
         return
     if output is None:
         raise UserError("Where should the results go?", "Files were given without --output.", "Add for example: -o out")
-    from .filter_files import filter_own_files
+    from synthetic_instruction_tuner.cli.filter_files import filter_own_files
 
     if "keep" not in (user_settings(config, set_ or ()).get("filter") or {}):  # the profile's is meant for its own data
         own = resolved.filter.model_copy(update={"keep": resolved.limit})
@@ -97,7 +108,7 @@ def train(
 
 def compare(run_dir: RunDir = None, as_json: Json = False) -> None:
     """Prints the comparison."""
-    from .summary import comparison_rows, print_comparison
+    from synthetic_instruction_tuner.cli.summary import comparison_rows, print_comparison
 
     _, folder = existing_run(run_dir)
     rows = comparison_rows(folder)

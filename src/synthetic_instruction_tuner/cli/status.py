@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..pipeline import Step, preview
-from ..progress import duration
-from ..store import StageState, Store
-from .options import Json, RunDir, existing_run
+from synthetic_instruction_tuner.cli.options import Json, RunDir, existing_run
+from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.run.pipeline import Step, preview
+from synthetic_instruction_tuner.run.store import StageState, Store
 
 HELP = "Show a run's stages: counts, time, peak memory, and what is next."
 

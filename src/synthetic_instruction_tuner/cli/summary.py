@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ..folder import RunFolder
-from ..progress import duration
-from ..store import StageState
+from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.store import StageState
 
 HEADLINES = {
     ("nano_ifeval", "prompt_strict"): "IFEval",

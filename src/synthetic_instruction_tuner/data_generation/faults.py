@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import UserError
+from synthetic_instruction_tuner.errors import UserError
 
 Fault = Literal["empty", "role_leak", "answering", "duplicate", "truncated"]
 FAULTS: tuple[Fault, ...] = ("empty", "role_leak", "answering", "duplicate", "truncated")

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from synthetic_instruction_tuner.config import GenerateConfig, SamplingChange, SamplingConfig
 from synthetic_instruction_tuner.data_generation.faults import faults
 from synthetic_instruction_tuner.data_generation.plan import Place, Plan, derived_seed
 from synthetic_instruction_tuner.data_generation.provenance import failure
 from synthetic_instruction_tuner.data_generation.steering import system_prompt
 from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
 from synthetic_instruction_tuner.records import Message, Record
-from synthetic_instruction_tuner.settings import GenerateConfig, SamplingChange, SamplingConfig
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate

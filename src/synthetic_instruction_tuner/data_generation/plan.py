@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from synthetic_instruction_tuner.config import GenerateConfig
 from synthetic_instruction_tuner.data_generation.quotas import apportion, interleave
-from synthetic_instruction_tuner.settings import GenerateConfig
 
 _GOLDEN = 0.6180339887498949  # its multiples spread evenly
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..engines.base import Completion
-from ..modelfiles import identity, local_folder
-from ..settings import ModelConfig
+from synthetic_instruction_tuner.config import ModelConfig
+from synthetic_instruction_tuner.engines.base import Completion
+from synthetic_instruction_tuner.models.files import identity, local_folder
 
 
 def model_revision(model: ModelConfig) -> str | None:

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..filtering.benchmark_items import BenchmarkSet
-from ..filtering.quality_filter import QualityFilter
-from ..filtering.verdict import Judgement, TextRule
-from ..records import Record
-from ..settings import FilterConfig, GenerateConfig
-from .plan import Place, domain_shares, places
-from .quotas import apportion, interleave
+from synthetic_instruction_tuner.config import FilterConfig, GenerateConfig
+from synthetic_instruction_tuner.data_generation.plan import Place, domain_shares, places
+from synthetic_instruction_tuner.data_generation.quotas import apportion, interleave
+from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
+from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
+from synthetic_instruction_tuner.filtering.rule import Judgement, TextRule
+from synthetic_instruction_tuner.records import Record
 
 SPARE = 1.1  # records written per record that the yield says is needed
 

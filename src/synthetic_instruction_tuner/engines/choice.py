@@ -7,9 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Literal
 
-from ..errors import UserError
-from ..hardware import Hardware, choose_device
-from ..settings import EngineConfig, ModelConfig
+from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.models.number_formats import choose_device
 
 Kind = Literal["transformers", "vllm", "server"]
 

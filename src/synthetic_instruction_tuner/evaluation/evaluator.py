@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from synthetic_instruction_tuner.evaluation import nano_ifeval, nano_mmlu, nano_mt
+from synthetic_instruction_tuner.config import EvaluateConfig
+from synthetic_instruction_tuner.evaluation.benchmarks import nano_ifeval, nano_mmlu, nano_mt
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
-from synthetic_instruction_tuner.settings import EvaluateConfig
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
@@ -50,7 +50,7 @@ class Evaluator:
             KeyError: there is no such benchmark.
             RunError: the reward model gave no finite score.
         """
-        from synthetic_instruction_tuner.evaluation.lm_harness import EngineLM
+        from synthetic_instruction_tuner.evaluation.harness import EngineLM
 
         config, began = self.config, time.perf_counter()
         lm = EngineLM(engine, template, tokenizer, config.max_new_tokens)

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..atomicfiles import write_error, write_jsonl, write_text
-from ..errors import UserError
-from ..recordfiles import Malformed, read_records
-from ..records import Record
-from ..settings import FilterConfig, ModelConfig
-from .benchmark_items import BenchmarkSet
-from .neighbors import neighbor_columns
-from .quality_filter import Measured, QualityFilter, select
-from .report import FilterReport
-from .verdict import Judgement, Verdict
+from synthetic_instruction_tuner.config import FilterConfig, ModelConfig
+from synthetic_instruction_tuner.data_files.atomic_writing import write_error, write_jsonl, write_text
+from synthetic_instruction_tuner.data_files.reading import Malformed, read_records
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
+from synthetic_instruction_tuner.filtering.near_duplicates.neighbors import neighbor_columns
+from synthetic_instruction_tuner.filtering.quality_filter import Measured, QualityFilter, select
+from synthetic_instruction_tuner.filtering.report import FilterReport
+from synthetic_instruction_tuner.filtering.rule import Judgement, Verdict
+from synthetic_instruction_tuner.records import Record
 
 MARK = ".sit-filter"  # says that a folder is ours to write again
 MARK_TEXT = "Written by 'sit filter'; with this file here, it may write this folder again.\n"
@@ -42,7 +42,7 @@ def filter_files(
         config: the rules; `keep` cuts what is kept, and is best None for files of one's own.
         progress: called with the number of records judged so far, after each.
         benchmarks: items that no record may hold; when None, those that the settings name and this machine has.
-        reward: the reward model of `reward_floor`.
+        reward: the reward model of `min_reward`.
         measure: asks the models that rules need, and returns what they said.
         scoring: the settings that the reward model's scores depend on.
 

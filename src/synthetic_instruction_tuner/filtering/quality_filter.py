@@ -6,22 +6,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from ..config import fingerprint
-from ..errors import UserError
-from ..records import Record
-from ..settings import FilterConfig, ModelConfig
-from .benchmark_items import BenchmarkSet
-from .benchmark_sources import load_benchmarks
-from .completeness import Complete
-from .contamination import Contamination
-from .diversity import Diversity
-from .language import Language
-from .length import NotEmpty, ResponseLength, TokenLength
-from .model_rules import RewardFloor, Tags, model_facts
-from .refusal import Refusal
-from .refusal_form import RefusalForm
-from .repetition import LineRepetition, NgramRepetition, PhraseRepetition, WordRepetition
-from .verdict import Judgement, Rule, TextRule
+from synthetic_instruction_tuner.config import FilterConfig, ModelConfig, fingerprint
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
+from synthetic_instruction_tuner.evaluation.benchmarks.sources import load_benchmarks
+from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
+from synthetic_instruction_tuner.filtering.near_duplicates.rule import Diversity
+from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm
+from synthetic_instruction_tuner.filtering.refusal.keywords import Refusal
+from synthetic_instruction_tuner.filtering.rule import Judgement, Rule, TextRule
+from synthetic_instruction_tuner.filtering.rules.completeness import Complete
+from synthetic_instruction_tuner.filtering.rules.language import Language
+from synthetic_instruction_tuner.filtering.rules.length import NotEmpty, ResponseLength, TokenLength
+from synthetic_instruction_tuner.filtering.rules.model_rules import RewardFloor, Tags, model_facts
+from synthetic_instruction_tuner.filtering.rules.repetition import (
+    LineRepetition,
+    NgramRepetition,
+    PhraseRepetition,
+    WordRepetition,
+)
+from synthetic_instruction_tuner.records import Record
 
 BATCH = 1024
 Measured = Mapping[str, Sequence[Any]]
@@ -52,7 +56,7 @@ class QualityFilter:
         Args:
             config: the settings.
             benchmarks: items to look for; when None, those that the settings name and this machine has.
-            reward: the reward model whose scores `reward_floor` is held against.
+            reward: the reward model whose scores `min_reward` is held against.
             scoring: the settings that its scores depend on.
 
         Raises:
@@ -73,11 +77,11 @@ class QualityFilter:
             LineRepetition(config.max_line_repeats),
             PhraseRepetition(config.max_phrase_repeats),
             NgramRepetition(config.max_repeated_share),
-            RefusalForm(config.refusals) if config.refusal_rule == "form" else Refusal(config.refusals),
+            RefusalForm(config.refusal_phrases) if config.refusal_rule == "form" else Refusal(config.refusal_phrases),
             *([Language(config.language, config.language_confidence)] if config.language else []),
             *([Contamination(self.benchmarks, wanted.match)] if checked else []),
             *([Tags(config.tags)] if config.tags.model else []),
-            *([RewardFloor(config.reward_floor, reward, scoring or {})] if config.reward_floor is not None else []),
+            *([RewardFloor(config.min_reward, reward, scoring or {})] if config.min_reward is not None else []),
         ]
 
     @property
@@ -89,7 +93,7 @@ class QualityFilter:
     def rule_set(self) -> dict[str, dict[str, Any]]:
         """All that verdicts depend on beside the records, by rule, as plain JSON values."""
         return {rule.name: rule.settings() for rule in self.rules} | {
-            Diversity.name: {"similarity": self.config.similarity}
+            Diversity.name: {"similarity": self.config.near_duplicate_threshold}
         }
 
     @property
@@ -114,7 +118,7 @@ class QualityFilter:
             if not isinstance(rule, TextRule) and rule.name not in known:
                 fix = "Give what the model said as `measured`, or leave the rule's setting out."
                 raise UserError(f"The rule '{rule.name}' needs a model's word on every record.", "None was given.", fix)
-        diversity = Diversity(self.config.similarity)
+        diversity = Diversity(self.config.near_duplicate_threshold)
         stream = enumerate(records)
         while batch := list(islice(stream, BATCH)):
             own, columns = [], []
@@ -138,7 +142,7 @@ class QualityFilter:
 def _token_rules(config: FilterConfig) -> list[Rule]:
     if not config.tokenizer:
         return []
-    from ..models import load_tokenizer
+    from synthetic_instruction_tuner.models.loading import load_tokenizer
 
     model = ModelConfig(path=config.tokenizer)
     tokenizer = load_tokenizer(model)

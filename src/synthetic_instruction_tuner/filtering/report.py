@@ -8,15 +8,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..atomicfiles import write_text
-from ..config import fingerprint
-from ..recordfiles import SAID, Malformed, said_malformed
-from ..records import Record
-from ..settings import FilterConfig
-from .benchmark_items import BenchmarkSet
-from .benchmark_sources import file_names
-from .quality_filter import QualityFilter
-from .verdict import Judgement, Verdict, shorten
+from synthetic_instruction_tuner.config import FilterConfig, fingerprint
+from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.data_files.reading import SAID, Malformed, said_malformed
+from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
+from synthetic_instruction_tuner.evaluation.benchmarks.sources import file_names
+from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
+from synthetic_instruction_tuner.filtering.rule import Judgement, Verdict, shorten
+from synthetic_instruction_tuner.records import Record
 
 SHOWN_HITS = 20  # in the Markdown; the JSON has all
 

@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..records import Answer
-from ..settings import PreferConfig
-from ..words import parts_of
+from synthetic_instruction_tuner.config import PreferConfig
+from synthetic_instruction_tuner.records import Answer
+from synthetic_instruction_tuner.words import parts_of
 
 Reason = Literal[
     "too_few_answers",

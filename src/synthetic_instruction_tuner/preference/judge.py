@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass
 from itertools import permutations
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..engines.base import Done, Engine, Request
-from ..records import Answer, Message, Record
-from ..settings import JudgeConfig
-from .statistics import share, share_error
+from synthetic_instruction_tuner.config import JudgeConfig
+from synthetic_instruction_tuner.engines.base import Done, Engine, Request
+from synthetic_instruction_tuner.preference.statistics import share, share_error
+from synthetic_instruction_tuner.records import Answer, Message, Record
 
 if TYPE_CHECKING:
-    from ..chat.template import ChatTemplate
+    from synthetic_instruction_tuner.chat.template import ChatTemplate
 
 Winner = Literal["first", "second", "tie"]
 

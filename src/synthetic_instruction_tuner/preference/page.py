@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .statistics import share, share_error
+from synthetic_instruction_tuner.preference.statistics import share, share_error
 
 PASSED_OVER = "answers passed over"
 

@@ -16,14 +16,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..engines.base import Completion, Done, Engine, Request
-from ..records import Answer, PreferencePair, Record
-from ..settings import PreferConfig
-from .guards import NoChoice, Reason, choose, score_of
+from synthetic_instruction_tuner.config import PreferConfig
+from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
+from synthetic_instruction_tuner.preference.guards import NoChoice, Reason, choose, score_of
+from synthetic_instruction_tuner.records import Answer, PreferencePair, Record
 
 if TYPE_CHECKING:
-    from ..chat.template import ChatTemplate
-    from .reward_model import RewardModel
+    from synthetic_instruction_tuner.chat.template import ChatTemplate
+    from synthetic_instruction_tuner.preference.reward.model import RewardModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..atomicfiles import write_text
-from ..config import fingerprint
-from ..records import Answer, PreferencePair
-from ..settings import PreferConfig
-from .page import page
-from .preference_builder import Refusal
-from .tally import Tally
+from synthetic_instruction_tuner.config import PreferConfig, fingerprint
+from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.preference.page import page
+from synthetic_instruction_tuner.preference.preference_builder import Refusal
+from synthetic_instruction_tuner.preference.tally import Tally
+from synthetic_instruction_tuner.records import Answer, PreferencePair
 
 RULES = (  # the settings that decide which pairs come out of scored answers, and what scored them
     "samples",

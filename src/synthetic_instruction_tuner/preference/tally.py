@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from ..records import Answer, PreferencePair
-from .guards import REASONS
-from .preference_builder import Refusal
-from .statistics import cohens_d, describe, rounded, share, share_error
+from synthetic_instruction_tuner.preference.guards import REASONS
+from synthetic_instruction_tuner.preference.preference_builder import Refusal
+from synthetic_instruction_tuner.preference.statistics import cohens_d, describe, rounded, share, share_error
+from synthetic_instruction_tuner.records import Answer, PreferencePair
 
 
 class Tally:

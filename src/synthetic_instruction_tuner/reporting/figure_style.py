@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .report_data import VARIANTS
+from synthetic_instruction_tuner.reporting.report_data import VARIANTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..atomicfiles import atomic_file
-from .figure_style import COLORS, INK, MARKERS, SOFT, STUDENT_COLORS, STYLE, color, mark, patch, subplots
-from .report_data import VARIANTS, ReportData, Score, in_order
+from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file
+from synthetic_instruction_tuner.reporting.figure_style import (
+    COLORS,
+    INK,
+    MARKERS,
+    SOFT,
+    STUDENT_COLORS,
+    STYLE,
+    color,
+    mark,
+    patch,
+    subplots,
+)
+from synthetic_instruction_tuner.reporting.report_data import VARIANTS, ReportData, Score, in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..evaluation.statistics import holm
-from .report_data import VARIANTS, ReportData, Score, in_order
+from synthetic_instruction_tuner.evaluation.statistics import holm
+from synthetic_instruction_tuner.reporting.report_data import VARIANTS, ReportData, Score, in_order
 
 ALPHA = 0.01
 REFERENCES = ("base", "sft")

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from .. import __version__
-from ..modelfiles import EMBEDDED, identity, local_folder
-from ..settings import ModelConfig
+from synthetic_instruction_tuner import __version__
+from synthetic_instruction_tuner.config import ModelConfig
+from synthetic_instruction_tuner.models.files import EMBEDDED, identity, local_folder
 
 EMBEDDED_LICENSE = "apache-2.0"  # the package's own
 

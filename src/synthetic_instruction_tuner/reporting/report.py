@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
-from ..atomicfiles import write_text
-from ..progress import duration
-from .figures import draw_all
-from .findings import ALPHA, all_tests, findings
-from .html import render_html
-from .report_data import VARIANTS, ReportData, Score, in_order
+from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.reporting.figures import draw_all
+from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
+from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.reporting.html import render_html
+from synthetic_instruction_tuner.reporting.report_data import VARIANTS, ReportData, Score, in_order
 
 LONGEST_TEXT = 1500  # characters of a sample that are shown
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthetic_instruction_tuner.atomicfiles import write_text
+from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 
 MARKER = "complete.json"

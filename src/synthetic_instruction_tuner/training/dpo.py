@@ -25,10 +25,10 @@ from trl import DPOConfig as TrlDpoConfig
 from trl import DPOTrainer
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
+from synthetic_instruction_tuner.config import DpoConfig, ModelConfig
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.models import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
 from synthetic_instruction_tuner.records import PreferencePair
-from synthetic_instruction_tuner.settings import DpoConfig, ModelConfig
 from synthetic_instruction_tuner.training.checkpoints import Workspace, folder_digest
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
 from synthetic_instruction_tuner.training.examples import PairExample, dpo_batch, tokenize_pairs
@@ -186,7 +186,7 @@ def _reference(job: Job, trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
     """Returns the log-probability of each pair's chosen and rejected answer under the SFT policy, in nats."""
     row_of = {pair.id: row for row, pair in enumerate(job.data.rows)}
     sides = {side: torch.zeros(len(row_of)) for side in ("chosen", "rejected")}
-    size = job.config.batch_size
+    size = job.config.per_device_train_batch_size
     # All pairs once, in the batches of the first epoch; the rest of a part epoch never needs them.
     first = list({pair.id: pair for pair in job.order}.values())
     trainer.model.eval()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from synthetic_instruction_tuner.settings import ModelConfig, TrainerConfig
+from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig
 from synthetic_instruction_tuner.training.checkpoints import Workspace, fingerprint
 from synthetic_instruction_tuner.training.examples import Tokenized, training_order
 
@@ -40,13 +40,13 @@ class Job:
     def __post_init__(self) -> None:
         rows = self.data.rows
         lengths = [row.tokens for row in rows]
-        order = training_order(lengths, self.config.epochs, self.batch_size, self.seed)
+        order = training_order(lengths, self.config.num_train_epochs, self.batch_size, self.seed)
         object.__setattr__(self, "order", [rows[i] for i in order])
 
     @property
     def batch_size(self) -> int:
         """Rows per optimizer step."""
-        return self.config.batch_size * self.config.accumulation
+        return self.config.per_device_train_batch_size * self.config.gradient_accumulation_steps
 
 
 def job_fingerprint(
@@ -62,9 +62,11 @@ def job_fingerprint(
     """Returns a hash of what decides a training's outcome.
 
     How often is logged and saved does not, nor how a step's rows are split into micro-batches: after running out of
-    memory a smaller batch_size with more accumulation continues where the training was.
+    memory a smaller per_device_train_batch_size with more gradient_accumulation_steps continues where the training was.
     """
-    settings = config.model_dump(exclude={"checkpoint_steps", "log_steps", "gradient_checkpointing", "accumulation"})
-    settings["batch_size"] = config.batch_size * config.accumulation
+    settings = config.model_dump(
+        exclude={"save_steps", "logging_steps", "gradient_checkpointing", "gradient_accumulation_steps"}
+    )
+    settings["batch_size"] = config.per_device_train_batch_size * config.gradient_accumulation_steps
     data = [asdict(row) for row in rows]
     return fingerprint(method, model.model_dump(), settings, seed, device, dtype, data, *more)

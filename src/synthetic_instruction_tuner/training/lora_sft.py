@@ -11,7 +11,7 @@ from typing import Any
 
 from peft import LoraConfig, get_peft_model
 
-from synthetic_instruction_tuner.settings import SftConfig
+from synthetic_instruction_tuner.config import SftConfig
 from synthetic_instruction_tuner.training.supervised import Supervised
 
 
@@ -27,8 +27,8 @@ class LoraSft(Supervised):
         config = LoraConfig(
             task_type="CAUSAL_LM",
             r=shape.r,
-            lora_alpha=shape.alpha,
-            lora_dropout=shape.dropout,
+            lora_alpha=shape.lora_alpha,
+            lora_dropout=shape.lora_dropout,
             target_modules=list(shape.target_modules),
         )
         return get_peft_model(base, config)

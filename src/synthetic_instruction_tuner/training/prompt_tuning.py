@@ -14,8 +14,8 @@ import torch
 from peft import PromptTuningConfig as PeftPromptTuningConfig
 from peft import PromptTuningInit, get_peft_model
 
+from synthetic_instruction_tuner.config import PromptTuningConfig
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.settings import PromptTuningConfig
 from synthetic_instruction_tuner.training.supervised import Supervised
 
 
@@ -29,13 +29,13 @@ class PromptTuning(Supervised):
         """Returns the base model with a soft prompt that starts as embeddings of text or of random tokens."""
         config = PeftPromptTuningConfig(
             task_type="CAUSAL_LM",
-            num_virtual_tokens=self.config.virtual_tokens,
+            num_virtual_tokens=self.config.num_virtual_tokens,
             prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
         )
         model = get_peft_model(base, config)
         prompt = model.prompt_encoder["default"].embedding
         prompt.float()
-        if self.config.init_text:
+        if self.config.prompt_tuning_init_text:
             ids = self._initial_ids(tokenizer)
             with torch.no_grad():
                 prompt.weight.copy_(base.get_input_embeddings().weight[ids])
@@ -43,9 +43,9 @@ class PromptTuning(Supervised):
 
     def _initial_ids(self, tokenizer: Any) -> list[int]:
         """Returns the text's token ids, repeated or cut to the soft prompt's length."""
-        ids: list[int] = tokenizer.encode(self.config.init_text, add_special_tokens=False)
+        ids: list[int] = tokenizer.encode(self.config.prompt_tuning_init_text, add_special_tokens=False)
         if not ids:
-            text = repr(self.config.init_text)
-            raise UserError("init_text has no tokens", text, "give it some words, or leave it empty")
-        wanted = self.config.virtual_tokens
+            text = repr(self.config.prompt_tuning_init_text)
+            raise UserError("prompt_tuning_init_text has no tokens", text, "give it some words, or leave it empty")
+        wanted = self.config.num_virtual_tokens
         return (ids * (wanted // len(ids) + 1))[:wanted]

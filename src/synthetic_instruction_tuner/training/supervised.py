@@ -12,9 +12,9 @@ from trl import SFTConfig as TrlSftConfig
 from trl import SFTTrainer
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.models import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig
+from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.settings import ModelConfig, TrainerConfig
 from synthetic_instruction_tuner.training.checkpoints import Workspace
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
 from synthetic_instruction_tuner.training.examples import sft_batch, tokenize_records

@@ -16,9 +16,9 @@ import torch
 from datasets import Dataset
 from transformers import PrinterCallback
 
-from synthetic_instruction_tuner.atomicfiles import write_jsonl
+from synthetic_instruction_tuner.config import ModelConfig
+from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.settings import ModelConfig
 from synthetic_instruction_tuner.training.checkpoints import KEPT
 from synthetic_instruction_tuner.training.cpu_head import use_answer_only_head
 from synthetic_instruction_tuner.training.exact_resume import trainable
@@ -30,7 +30,6 @@ from synthetic_instruction_tuner.training.watch import Clock, Report, Watch, fig
 if TYPE_CHECKING:
     from peft import PeftModel
 
-SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 # Architectures whose logits are the output layer's, unscaled and uncapped.
 PLAIN_HEADS = {"llama", "mistral", "qwen2", "qwen3"}
 
@@ -41,17 +40,17 @@ def trainer_arguments(job: Job) -> dict[str, Any]:
     steps = math.ceil(len(job.order) / job.batch_size)
     return {
         "output_dir": str(job.workspace.checkpoints),
-        "per_device_train_batch_size": config.batch_size,
-        "gradient_accumulation_steps": config.accumulation,
+        "per_device_train_batch_size": config.per_device_train_batch_size,
+        "gradient_accumulation_steps": config.gradient_accumulation_steps,
         "max_steps": steps,
         "learning_rate": config.learning_rate,
-        "lr_scheduler_type": SCHEDULES[config.schedule],
-        "warmup_steps": math.ceil(config.warmup_share * steps),
+        "lr_scheduler_type": config.lr_scheduler_type,
+        "warmup_steps": math.ceil(config.warmup_ratio * steps),
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
         "gradient_checkpointing": config.gradient_checkpointing,
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if config.gradient_checkpointing else None,
-        "save_steps": config.checkpoint_steps,
+        "save_steps": config.save_steps,
         "save_total_limit": KEPT,
         "seed": job.seed,
         "use_cpu": job.device == "cpu",
@@ -60,7 +59,7 @@ def trainer_arguments(job: Job) -> dict[str, Any]:
         "bf16": job.dtype == "bfloat16",
         "fp16": job.dtype == "float16",
         "max_length": None,
-        "logging_steps": 1,  # each step's loss is checked and kept; the log file has means over log_steps
+        "logging_steps": 1,  # each step's loss is checked and kept; the log file has means over logging_steps
         "logging_nan_inf_filter": False,
         "dataloader_pin_memory": job.device != "cpu",
         "remove_unused_columns": False,
@@ -149,7 +148,7 @@ def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMet
         trainable_parameters=sum(p.numel() for _, p in trainable(trainer.model)),
         total_parameters=sum(p.numel() for p in trainer.model.parameters()),
         steps=len(steps),
-        epochs=job.config.epochs,
+        epochs=job.config.num_train_epochs,
         examples=len(job.data.rows),
         truncated=job.data.truncated,
         dropped=job.data.dropped,
@@ -174,16 +173,17 @@ def save_adapter(model: PeftModel, base: ModelConfig, folder: Path) -> None:
 def out_of_memory(job: Job) -> RunError:
     """Returns the error that tells how to train the same with less memory."""
     config = job.config
-    halved = max(1, config.batch_size // 2)
+    halved = max(1, config.per_device_train_batch_size // 2)
     split = math.ceil(job.batch_size / halved)
     advice = (
-        f"batch_size {halved} with accumulation {split} trains the same"
-        if config.batch_size > 1
+        f"per_device_train_batch_size {halved} with gradient_accumulation_steps {split} trains the same"
+        if config.per_device_train_batch_size > 1
         else "shorten max_length"
     )
     more = "" if config.gradient_checkpointing else "; or set gradient_checkpointing: true"
     return RunError(
         "The GPU ran out of memory while training",
-        f"batch_size {config.batch_size}, max_length {config.max_length}, {job.model.name}",
+        f"per_device_train_batch_size {config.per_device_train_batch_size}, max_length {config.max_length}, "
+        f"{job.model.name}",
         f"{advice}{more}; finished checkpoints are kept",
     )

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.hardware import begin_inner_peak, inner_peak_memory_gb
+from synthetic_instruction_tuner.models.peak_memory import begin_inner_peak, inner_peak_memory_gb
 from synthetic_instruction_tuner.training.checkpoints import checkpoint_facts
 from synthetic_instruction_tuner.training.job import Job
 
@@ -63,7 +63,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             raise RunError(
                 f"Training diverged at step {state.global_step}",
                 f"{' and '.join(sorted(bad))} is not a finite number",
-                f"lower learning_rate (now {args.learning_rate:g}), or raise warmup_share",
+                f"lower learning_rate (now {args.learning_rate:g}), or raise warmup_ratio",
             )
         if self.report:
             self.report(state.global_step, state.max_steps, figures(logs))
@@ -75,14 +75,14 @@ def figures(entry: dict[str, Any]) -> dict[str, float]:
 
 
 def log_rows(steps: list[dict[str, Any]], job: Job) -> list[dict[str, Any]]:
-    """Returns one row per `log_steps` steps, with means over them and the last learning rate."""
-    size, examples = job.config.log_steps, len(job.data.rows)
+    """Returns one row per `logging_steps` steps, with means over them and the last learning rate."""
+    size, examples = job.config.logging_steps, len(job.data.rows)
     shown = [{"step": entry["step"], **figures(entry)} for entry in steps]
     rows = []
     for window in (shown[i : i + size] for i in range(0, len(steps), size)):
         step = window[-1]["step"]
         means = {name: mean(window, name) for name in window[-1] if name != "step"}
-        epoch = min(step * job.batch_size / examples, job.config.epochs)
+        epoch = min(step * job.batch_size / examples, job.config.num_train_epochs)
         rows.append({"step": step, "epoch": epoch, **means, "learning_rate": window[-1]["learning_rate"]})
     return rows
 

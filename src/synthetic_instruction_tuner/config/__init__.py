@@ -1,0 +1,66 @@
+"""Every setting of a run, and how files, profiles and the command line become one checked configuration."""
+
+from synthetic_instruction_tuner.config.configuration import Config
+from synthetic_instruction_tuner.config.fingerprint import fingerprint
+from synthetic_instruction_tuner.config.loading import (
+    load_config,
+    parse_config,
+    profile_data,
+    profile_names,
+    read_yaml,
+    user_settings,
+)
+from synthetic_instruction_tuner.config.sections.engine import EngineConfig
+from synthetic_instruction_tuner.config.sections.evaluate import EvaluateConfig
+from synthetic_instruction_tuner.config.sections.filter import Benchmark, ContaminationConfig, FilterConfig, TagsConfig
+from synthetic_instruction_tuner.config.sections.generate import (
+    DomainConfig,
+    GenerateConfig,
+    SamplingChange,
+    SamplingConfig,
+)
+from synthetic_instruction_tuner.config.sections.models import ModelConfig, ModelsConfig
+from synthetic_instruction_tuner.config.sections.prefer import JudgeConfig, PreferConfig
+from synthetic_instruction_tuner.config.sections.report import ReportConfig
+from synthetic_instruction_tuner.config.sections.section import Section
+from synthetic_instruction_tuner.config.sections.train import (
+    DpoConfig,
+    LoraShape,
+    PromptTuningConfig,
+    SftConfig,
+    TrainConfig,
+    TrainerConfig,
+)
+
+__all__ = [
+    "Benchmark",
+    "Config",
+    "ContaminationConfig",
+    "DomainConfig",
+    "DpoConfig",
+    "EngineConfig",
+    "EvaluateConfig",
+    "FilterConfig",
+    "GenerateConfig",
+    "JudgeConfig",
+    "LoraShape",
+    "ModelConfig",
+    "ModelsConfig",
+    "PreferConfig",
+    "PromptTuningConfig",
+    "ReportConfig",
+    "SamplingChange",
+    "SamplingConfig",
+    "Section",
+    "SftConfig",
+    "TagsConfig",
+    "TrainConfig",
+    "TrainerConfig",
+    "fingerprint",
+    "load_config",
+    "parse_config",
+    "profile_data",
+    "profile_names",
+    "read_yaml",
+    "user_settings",
+]

@@ -1,0 +1,72 @@
+"""The whole configuration of a run: its sections, and what must hold between them."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import Field, model_validator
+
+from synthetic_instruction_tuner.config.sections.engine import EngineConfig
+from synthetic_instruction_tuner.config.sections.evaluate import EvaluateConfig
+from synthetic_instruction_tuner.config.sections.filter import FilterConfig
+from synthetic_instruction_tuner.config.sections.generate import GenerateConfig
+from synthetic_instruction_tuner.config.sections.models import ModelsConfig
+from synthetic_instruction_tuner.config.sections.prefer import PreferConfig
+from synthetic_instruction_tuner.config.sections.report import ReportConfig
+from synthetic_instruction_tuner.config.sections.section import Section
+from synthetic_instruction_tuner.config.sections.train import TrainConfig
+
+
+class Config(Section):
+    """The whole, resolved configuration of a run."""
+
+    profile: str = Field(description="Name of the profile that it starts from.")
+    description: str = Field("", description="What the profile is for, in one line.")
+    seed: int = Field(17, ge=0, description="Fixes every random choice of the run.")
+    limit: int | None = Field(None, ge=1, description="Cut every count to at most this; for trying things out.")
+    models: ModelsConfig = Field(description="The models.")
+    engine: EngineConfig = Field(EngineConfig(), description="What runs models for text.")
+    generate: GenerateConfig = Field(GenerateConfig(), description="Stage generate.")
+    filter: FilterConfig = Field(FilterConfig(), description="Stage filter.")
+    prefer: PreferConfig = Field(PreferConfig(), description="Stage prefer.")
+    train: TrainConfig = Field(TrainConfig(), description="Stages sft, prompt_tuning and dpo.")
+    evaluate: EvaluateConfig = Field(EvaluateConfig(), description="Stage evaluate.")
+    report: ReportConfig = Field(ReportConfig(), description="Stage report.")
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Config:
+        if self.prefer.scorer == "judge" and self.models.judge is None:
+            raise ValueError("prefer.scorer=judge needs models.judge: the chat model that judges")
+        share, models = self.prefer.max_chosen_share, len(self.models.responders)
+        if self.prefer.on_policy == "off":
+            if models * self.prefer.samples < 2:
+                raise ValueError("one responder with prefer.samples=1 leaves nothing to compare")
+            if share is not None and share * models < 1:
+                raise ValueError(f"prefer.max_chosen_share={share} of {models} responders cannot add up to all pairs")
+        return self
+
+    def limited(self) -> Config:
+        """Returns the configuration with every count cut to `limit`."""
+        if self.limit is None:
+            return self
+        n = self.limit
+        ev = self.evaluate
+        return self.model_copy(
+            update={
+                "generate": self.generate.model_copy(
+                    update={
+                        "count": min(n, self.generate.count),
+                        "until_kept": self.generate.until_kept and min(n, self.generate.until_kept),
+                    }
+                ),
+                "filter": self.filter.model_copy(update={"keep": min(n, self.filter.keep or n)}),
+                "prefer": self.prefer.model_copy(update={"pairs": min(n, self.prefer.pairs)}),
+                "evaluate": ev.model_copy(
+                    update={k: min(n, getattr(ev, k)) for k in ("ifeval_items", "mmlu_items", "mt_items")}
+                ),
+            }
+        )
+
+    def as_json(self) -> str:
+        """Returns the configuration as indented JSON, as it stands in a run's config.json."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,113 @@
+"""What is said about a wrong configuration: which key, why, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import get_args
+
+from pydantic import BaseModel, ValidationError
+
+from synthetic_instruction_tuner.errors import UserError
+
+Place = tuple[int | str, ...]
+
+FORMER_NAMES = {
+    "epochs": "num_train_epochs",
+    "batch_size": "per_device_train_batch_size",
+    "accumulation": "gradient_accumulation_steps",
+    "warmup_share": "warmup_ratio",
+    "schedule": "lr_scheduler_type",
+    "checkpoint_steps": "save_steps",
+    "log_steps": "logging_steps",
+    "alpha": "lora_alpha",
+    "dropout": "lora_dropout",
+    "virtual_tokens": "num_virtual_tokens",
+    "init_text": "prompt_tuning_init_text",
+    "gpu_share": "gpu_memory_utilization",
+    "retries": "max_retries",
+    "similarity": "near_duplicate_threshold",
+    "refusals": "refusal_phrases",
+    "reward_floor": "min_reward",
+}
+"""What settings were called before they took the names of Transformers, PEFT, TRL and vLLM."""
+
+
+def explain(error: ValidationError, root: type[BaseModel]) -> UserError:
+    """Returns what the user is told: the first unknown key with the nearest valid one, else the first wrong value."""
+    found = error.errors(include_url=False)
+    first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
+    where = ".".join(str(p) for p in first["loc"]) or "the configuration"
+    more = f" ({len(found) - 1} more after this)" if len(found) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        fix = _suggestion(first["loc"], root)
+        return UserError(f"There is no setting '{where}'.{more}", "The key is unknown.", fix)
+    if first["type"] == "missing":
+        fix = "Name it in your file, or start from a profile."
+        return UserError(f"The setting '{where}' is missing.{more}", "It has no default.", fix)
+    secret = first["loc"][-1:] == ("api_key_env",)  # a key may stand where its variable's name belongs
+    shown = "" if secret or isinstance(first["input"], (dict, BaseModel)) else f", got {_short(first['input'])}"
+    cause = f"{first['msg'].removeprefix('Value error, ')}{shown}."
+    meaning = _meaning(first["loc"], root)
+    fix = f"{where}: {meaning}" if meaning else "See 'sit plan --settings' for the whole configuration."
+    if first["type"] == "string_type" and isinstance(first["input"], (int, float)) and not secret:
+        fix = f"Put a text that looks like a number in two pairs of quotes: --set '{where}=\"{first['input']}\"'"
+    return UserError(f"The setting '{where}' has a wrong value.{more}", cause, fix)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Returns the known word that is most like this one, or None when none is."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def valid_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Returns every setting's dotted key; those of list entries and domains are not among them."""
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += valid_keys(field.annotation, f"{prefix}{name}.")
+    return keys
+
+
+def _suggestion(loc: Place, root: type[BaseModel]) -> str:
+    """The nearest valid key: first among those beside the unknown one, then of that name elsewhere."""
+    parent, name = ".".join(str(p) for p in loc[:-1]), str(loc[-1])
+    model = _section(loc[:-1], root)
+    siblings = list(model.model_fields) if model else []
+    former = FORMER_NAMES.get(name, "max_model_len" if (parent, name) == ("engine", "max_length") else "")
+    if near := former if former in siblings else nearest(name, siblings):
+        return f"Did you mean '{parent + '.' if parent else ''}{near}'?"
+    same = [key for key in valid_keys(root) if key.rpartition(".")[2] == name]
+    if found := nearest(f"{parent}.{name}", same) or next(iter(same), None):
+        return f"Did you mean '{found}'?"
+    return f"Keys there: {', '.join(siblings) or 'none'}."
+
+
+def _section(loc: Place, root: type[BaseModel]) -> type[BaseModel] | None:
+    """The class of the section at a place such as ``models.students.0``."""
+    model: type[BaseModel] | None = root
+    repeated = False
+    for part in loc:
+        if repeated:  # a list's position or a domain's name
+            repeated = False
+            continue
+        field = model.model_fields.get(str(part)) if model else None
+        if field is None:
+            return None
+        inner = [field.annotation, *get_args(field.annotation)]  # tuple[ModelConfig, ...], dict[str, DomainConfig]
+        model = next((k for k in inner if isinstance(k, type) and issubclass(k, BaseModel)), None)
+        repeated = model is not field.annotation
+    return model
+
+
+def _meaning(loc: Place, root: type[BaseModel]) -> str:
+    model = _section(loc[:-1], root)
+    field = model.model_fields.get(str(loc[-1])) if model and loc else None
+    return (field.description or "") if field else ""
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,56 @@
+"""What runs models for text."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from synthetic_instruction_tuner.config.sections.section import Section, checked_url, checked_variable
+
+
+class EngineConfig(Section):
+    """What runs models for text."""
+
+    kind: Literal["auto", "transformers", "vllm", "server"] = Field(
+        "auto",
+        description="What runs models; auto: a server where one is named, vLLM on a GPU where it is installed, "
+        "transformers otherwise.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models run; auto takes a GPU if there is one."
+    )
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        "auto",
+        description="Weights' type; auto: bfloat16 from compute capability 8.0, float16 below, float32 on a CPU.",
+    )
+    batch_size: int = Field(64, ge=1, description="Sequences decoded at once.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; all cores when not set.")
+    max_model_len: int | None = Field(
+        None, ge=16, description="vLLM: longest prompt and answer together, in tokens; what fits when not set."
+    )
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="vLLM: share of the GPU's memory that it takes.")
+    url: str | None = Field(
+        None, description="OpenAI-compatible server for the generator and the responders, http://127.0.0.1:8000/v1."
+    )
+    api_key_env: str = Field(
+        "", description="Environment variable that holds the key of engine.url; the key itself is stored nowhere."
+    )
+    concurrency: int = Field(32, ge=1, le=1024, description="Requests in flight at a server.")
+    timeout: float = Field(600.0, gt=0, description="Seconds to wait for a server's answer to one request.")
+    max_retries: int = Field(
+        4, ge=0, description="Further attempts at a request that a server fails on; then it is recorded and skipped."
+    )
+    outage: float = Field(
+        900.0, ge=0, description="Seconds to wait for a server that has gone away before the run stops."
+    )
+
+    _plain_url = field_validator("url")(checked_url)
+    _variable = field_validator("api_key_env")(checked_variable)
+
+    def key_part(self) -> dict[str, Any]:
+        """Returns the settings that texts depend on; how a server is reached, and how fast, is none of them."""
+        return self.model_dump(
+            mode="json",
+            exclude={"gpu_memory_utilization", "url", "api_key_env", "concurrency", "timeout", "max_retries", "outage"},
+        )

@@ -1,0 +1,128 @@
+"""Stage generate: domains, sampling, and how many records are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from synthetic_instruction_tuner.config.sections.section import Section
+
+
+class SamplingConfig(Section):
+    """How tokens are drawn."""
+
+    temperature: float = Field(1.0, ge=0, description="0 is greedy.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 samples from the whole distribution.")
+    max_new_tokens: int = Field(512, ge=1, description="Longest text, in tokens.")
+
+
+class SamplingChange(Section):
+    """What a domain samples differently; unset values are those of all domains."""
+
+    temperature: float | None = Field(None, ge=0, description="0 is greedy.")
+    top_p: float | None = Field(None, gt=0, le=1, description="Nucleus sampling.")
+    max_new_tokens: int | None = Field(None, ge=1, description="Longest text, in tokens.")
+
+
+class DomainConfig(Section):
+    """A domain: a system prompt that steers what the generator asks about."""
+
+    system: str = Field(description="The system prompt; may be left out for a ready-made domain.")
+    share: float = Field(1.0, gt=0, description="Relative share of the records.")
+    language: str = Field("", description="Language of its records, as generate.language.")
+    topics: tuple[str, ...] = Field((), description="Seed topics, instead of generate.topics.")
+    instruction: SamplingChange = Field(SamplingChange(), description="Sampling of its instructions.")
+    response: SamplingChange = Field(SamplingChange(), description="Sampling of its responses.")
+
+    _topics_file = field_validator("topics", mode="before")(lambda value: _lines(value))
+    _language_known = field_validator("language")(lambda value: _known_language(value))
+
+
+class GenerateConfig(Section):
+    """Magpie: a chat model writes instructions, then answers them."""
+
+    count: int = Field(1500, ge=1, description="Pairs to write; with until_kept, the most that are written.")
+    until_kept: int | None = Field(
+        None, ge=1, description="Write until so many pass the filter, in the domains' shares, instead of all of count."
+    )
+    exhausted_below: float = Field(
+        0.05, ge=0, lt=1, description="until_kept gives up where a smaller share of the latest records passes."
+    )
+    patience: int = Field(256, ge=1, description="How many latest records (of a domain) that share is taken over.")
+    instruction: SamplingConfig = Field(SamplingConfig(), description="Sampling of instructions.")
+    response: SamplingConfig = Field(SamplingConfig(temperature=0.7), description="Sampling of responses.")
+    batch: int = Field(
+        128, ge=1, description="Pairs committed to the store at once; at most one batch is lost on a crash."
+    )
+    turns: int = Field(1, ge=1, description="Questions with answers in a conversation; the last is the record's own.")
+    language: str = Field("", description="Language to write in: ISO 639-1 code or English name; empty: any.")
+    topics: tuple[str, ...] = Field((), description="Your seed topics, used in turn; a list, or a text file's name.")
+    thinking: bool = Field(False, description="Let a thinking model think first; thoughts are stored apart.")
+    keep_system: bool = Field(
+        True, description="Answer under the steering system prompt and keep it in the record; else it only steers."
+    )
+    min_healthy: float = Field(
+        0.5, ge=0, le=1, description="Stop at once when a smaller share of the first 16 instructions is usable."
+    )
+    domains: dict[str, DomainConfig] = Field(
+        default_factory=dict,
+        description="Domains by name, or a list of ready-made ones; none: the model's own mix, without system prompt.",
+    )
+    undirected_share: float = Field(
+        1.0, ge=0, description="Share of records without a domain, relative to the domains' shares."
+    )
+
+    _topics_file = field_validator("topics", mode="before")(lambda value: _lines(value))
+    _language_known = field_validator("language")(lambda value: _known_language(value))
+
+    @field_validator("domains", mode="before")
+    @classmethod
+    def _named_domains(cls, value: object) -> object:
+        from synthetic_instruction_tuner.config.domains import ready_made
+
+        if isinstance(value, str):
+            value = [name.strip() for name in value.split(",") if name.strip()]
+        if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+            value = dict.fromkeys(value)
+        if not isinstance(value, dict):
+            return value
+        return {name: _with_ready_made(name, domain, ready_made()) for name, domain in value.items()}
+
+    @model_validator(mode="after")
+    def _reachable(self) -> GenerateConfig:
+        if self.until_kept is not None and self.until_kept > self.count:
+            raise ValueError(f"until_kept ({self.until_kept}) is larger than count ({self.count}), the most to write")
+        return self
+
+
+def _with_ready_made(name: object, domain: object, known: Mapping[str, dict[str, Any]]) -> object:
+    if isinstance(domain, (int, float)) and not isinstance(domain, bool):
+        domain = {"share": domain}
+    if isinstance(domain, DomainConfig) or not isinstance(domain, (dict, type(None))):
+        return domain
+    if name in known:
+        return known[str(name)] | (domain or {})
+    if domain is None:
+        raise ValueError(f"{name!r} is no ready-made domain ({', '.join(known)}) and has no system prompt")
+    return domain
+
+
+def _lines(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        text = Path(value).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the file of topics {value!r} cannot be read ({error})") from None
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _known_language(value: str) -> str:
+    if value:
+        from synthetic_instruction_tuner.config.languages import language_name
+
+        language_name(value)
+    return value

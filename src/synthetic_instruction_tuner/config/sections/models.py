@@ -1,0 +1,72 @@
+"""Which models a run uses."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator, model_validator
+
+from synthetic_instruction_tuner.config.sections.section import Section, checked_url, checked_variable
+
+
+class ModelConfig(Section):
+    """One model: a local folder, a Hub id, or ``nano:NAME`` for an embedded model."""
+
+    path: str = Field(description="Local folder, Hugging Face Hub id, or nano:NAME for a model inside the package.")
+    name: str = Field("", description="Short name used in files and tables; the path's last part when empty.")
+    revision: str | None = Field(None, description="Hub revision (branch, tag or commit).")
+    trust_remote_code: bool = Field(False, description="Run code that the model's repository brings along.")
+    chat_template: str | None = Field(
+        None,
+        description="A .jinja file or a model whose chat template is used; for base models without one.",
+    )
+    parameters: float | None = Field(
+        None, gt=0, description="Number of weights, for planning where the files are not at hand."
+    )
+    license: str | None = Field(
+        None, description="License, as the Hub names it, for the data card; else what the model's own card says."
+    )
+    url: str | None = Field(
+        None,
+        description="Server that runs this model, such as http://127.0.0.1:8000/v1; path still names its tokenizer.",
+    )
+    served_as: str | None = Field(None, description="The model's name on its server, where it has another one there.")
+    api_key_env: str = Field("", description="Environment variable that holds the key of this model's own server.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"path": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _named(self) -> ModelConfig:
+        if not self.name:
+            object.__setattr__(self, "name", self.path.rstrip("/").split("/")[-1].removeprefix("nano:"))
+        if self.name in (".", "..") or set(self.name) & set("/\\:\0") or not self.name:
+            raise ValueError(f"the name {self.name!r} cannot be a folder's name")
+        return self
+
+    _plain_url = field_validator("url")(checked_url)
+    _variable = field_validator("api_key_env")(checked_variable)
+
+
+class ModelsConfig(Section):
+    """The models of a run."""
+
+    generator: ModelConfig = Field(description="Aligned chat model that writes instructions and answers (Magpie).")
+    responders: tuple[ModelConfig, ...] = Field(
+        description="Models whose answers become preference pairs.", min_length=1
+    )
+    reward: ModelConfig = Field(description="Sequence-classification reward model that scores answers.")
+    judge: ModelConfig | None = Field(
+        None, description="Chat model that judges answers instead, with prefer.scorer=judge."
+    )
+    students: tuple[ModelConfig, ...] = Field(description="Base models to tune.", min_length=1)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> ModelsConfig:
+        for role in ("responders", "students"):
+            names = [m.name for m in getattr(self, role)]
+            if len(set(names)) < len(names):
+                raise ValueError(f"{role} must have distinct names, got {', '.join(names)}")
+        if any(m.url for m in (self.reward, *self.students)):
+            raise ValueError("a student is trained here and the reward model runs here: they have no url")
+        return self

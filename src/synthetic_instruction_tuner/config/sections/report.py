@@ -1,0 +1,14 @@
+"""Stage report."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from synthetic_instruction_tuner.config.sections.section import Section
+
+
+class ReportConfig(Section):
+    """The report."""
+
+    title: str = Field("Synthetic instruction tuning", description="Title of the report.")
+    samples: int = Field(3, ge=0, description="Sample records, dropped records and answers shown.")

@@ -1,0 +1,78 @@
+"""Stages sft, prompt_tuning and dpo."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from synthetic_instruction_tuner.config.sections.section import Section
+
+
+class TrainerConfig(Section):
+    """What the three training methods share."""
+
+    learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate.")
+    num_train_epochs: float = Field(3.0, gt=0, description="Passes over the data.")
+    per_device_train_batch_size: int = Field(4, ge=1, description="Examples per device and step.")
+    gradient_accumulation_steps: int = Field(
+        4, ge=1, description="Batches per step; times per_device_train_batch_size, the global batch."
+    )
+    warmup_ratio: float = Field(0.05, ge=0, lt=1, description="Share of the steps with rising learning rate.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field(
+        "cosine", description="Learning-rate schedule after warm-up."
+    )
+    weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
+    max_length: int = Field(1024, ge=16, description="Longest example, in tokens; longer ones are cut at the end.")
+    save_steps: int = Field(25, ge=1, description="Steps between checkpoints; so many are lost on a crash.")
+    gradient_checkpointing: bool = Field(False, description="Recompute activations to save memory.")
+    logging_steps: int = Field(5, ge=1, description="Steps between logged losses.")
+
+
+class LoraShape(Section):
+    """The LoRA adapter."""
+
+    r: int = Field(8, ge=1, description="Rank.")
+    lora_alpha: int = Field(16, ge=1, description="Scale; the update is multiplied by lora_alpha / r.")
+    lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapter.")
+    target_modules: tuple[str, ...] = Field(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        description="Linear modules adapted.",
+    )
+
+
+class SftConfig(TrainerConfig):
+    """Supervised fine-tuning with LoRA; loss on the answers only."""
+
+    lora: LoraShape = Field(LoraShape(), description="The adapter.")
+
+
+class PromptTuningConfig(TrainerConfig):
+    """Prompt tuning: only virtual tokens in front of the prompt are trained."""
+
+    num_virtual_tokens: int = Field(20, ge=1, description="Length of the soft prompt.")
+    prompt_tuning_init_text: str = Field(
+        "", description="Text whose embeddings start the soft prompt; random vocabulary rows when empty."
+    )
+    students: Literal["first", "all", "none"] = Field("first", description="Which students are prompt-tuned.")
+    learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
+
+
+class DpoConfig(TrainerConfig):
+    """Direct preference optimization from each SFT adapter; the reference is the SFT policy."""
+
+    beta: float = Field(0.1, gt=0, description="Strength of the pull to the reference.")
+    learning_rate: float = Field(5e-6, gt=0, description="Peak learning rate.")
+    num_train_epochs: float = Field(1.0, gt=0, description="Passes over the pairs.")
+    sft_weight: float = Field(
+        0.0, ge=0, description="Weight of the chosen answers' SFT loss, which is added to DPO's; 0: plain DPO."
+    )
+
+
+class TrainConfig(Section):
+    """The three methods."""
+
+    sft: SftConfig = Field(SftConfig(), description="LoRA SFT.")
+    prompt_tuning: PromptTuningConfig = Field(PromptTuningConfig(), description="Prompt tuning.")
+    dpo: DpoConfig = Field(DpoConfig(), description="DPO.")

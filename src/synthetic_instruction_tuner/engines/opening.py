@@ -1,0 +1,158 @@
+"""Opens a model for text with the engine that fits, and gives its memory back afterwards, which is checked."""
+
+from __future__ import annotations
+
+import json
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
+from synthetic_instruction_tuner.engines.choice import choose_engine
+from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.models.adapters import is_soft_prompt, load_soft_prompt
+from synthetic_instruction_tuner.models.hardware import Hardware, set_threads
+from synthetic_instruction_tuner.models.libraries import quiet_libraries
+from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer, resolve
+from synthetic_instruction_tuner.models.memory import memory_given_back, release
+from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.chat.template import ChatTemplate
+    from synthetic_instruction_tuner.engines.base import Engine
+
+
+@contextmanager
+def open_engine(
+    model: ModelConfig,
+    config: EngineConfig,
+    hardware: Hardware,
+    adapter: Path | None = None,
+    *,
+    student: bool = False,
+) -> Iterator[tuple[Engine, ChatTemplate]]:
+    """Opens a model, with an adapter if one is given, and yields its engine and chat template.
+
+    Args:
+        model, config, hardware: what runs, how, and where.
+        adapter: folder of a LoRA or prompt-tuning adapter.
+        student: see `choose_engine`.
+
+    Raises:
+        UserError: the model cannot be loaded, its chat template cannot be used, or there is no such engine here.
+        RunError: the model's memory did not come back, or a server does not answer.
+    """
+    choice = choose_engine(model, config, hardware, student=student or adapter is not None)
+    opener = {"transformers": _open_transformers, "vllm": _open_vllm, "server": _open_server}[choice.kind]
+    with opener(model, config, hardware, adapter) as opened:
+        yield opened
+
+
+@contextmanager
+def _open_transformers(
+    model: ModelConfig, config: EngineConfig, hardware: Hardware, adapter: Path | None
+) -> Iterator[tuple[Engine, ChatTemplate]]:
+    from synthetic_instruction_tuner.chat.template import ChatTemplate
+    from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
+
+    device = choose_device(hardware, config.device)
+    set_threads(config.threads)
+    tokenizer = load_tokenizer(model)
+    with memory_given_back(model.name, device):
+        loaded = load_causal_lm(model, choose_dtype(hardware, config.dtype)[0], device, adapter)
+        quiet_libraries()
+        template = ChatTemplate.from_tokenizer(tokenizer, loaded.generation_config)
+        soft_prompt = load_soft_prompt(adapter) if adapter and is_soft_prompt(adapter) else None
+        pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else template.stop_ids[0]
+        engine = TransformersEngine(
+            loaded, pad_id, batch_size=config.batch_size, device=device, soft_prompt=soft_prompt
+        )
+        alive = weakref.ref(loaded)
+        del loaded
+        try:
+            yield engine, template
+        finally:
+            engine.close()
+            release()
+        if alive() is not None:
+            raise RunError(
+                f"The memory of {model.name} did not come back.",
+                "Something still refers to the model.",
+                "Run the same command again: it goes on in a fresh process.",
+            )
+
+
+@contextmanager
+def _open_vllm(
+    model: ModelConfig, config: EngineConfig, hardware: Hardware, adapter: Path | None
+) -> Iterator[tuple[Engine, ChatTemplate]]:
+    if adapter is not None and is_soft_prompt(adapter):
+        with _open_transformers(model, config, hardware, adapter) as opened:  # vLLM takes no soft prompts
+            yield opened
+        return
+    from synthetic_instruction_tuner.engines.vllm import VllmEngine, llm_arguments, prepare_environment
+
+    quiet_libraries()
+    prepare_environment()
+    template = _template(model)
+    with memory_given_back(model.name, choose_device(hardware, config.device)):
+        from vllm import LLM
+
+        try:
+            llm = LLM(
+                **llm_arguments(resolve(model), config, choose_dtype(hardware, config.dtype)[0], _rank(adapter)),
+                revision=model.revision,
+                trust_remote_code=model.trust_remote_code,
+            )
+        except (ValueError, RuntimeError) as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            fix = "Lower engine.gpu_memory_utilization or engine.max_model_len, or set engine.kind=transformers."
+            raise UserError(f"vLLM cannot run {model.name}.", first, fix) from error
+        engine = VllmEngine(llm, lora=_lora_request(adapter))
+        del llm
+        try:
+            yield engine, template
+        finally:
+            engine.close()
+
+
+@contextmanager
+def _open_server(
+    model: ModelConfig, config: EngineConfig, hardware: Hardware, adapter: Path | None
+) -> Iterator[tuple[Engine, ChatTemplate]]:
+    from synthetic_instruction_tuner.engines.server.probe import open_server
+
+    template = _template(model)
+    engine = open_server(model, config, template, wait=config.outage)
+    try:
+        yield engine, template
+    finally:
+        engine.close()
+
+
+def _template(model: ModelConfig) -> ChatTemplate:
+    """Returns the chat template of a model whose weights are not loaded in this process."""
+    from transformers import GenerationConfig
+
+    from synthetic_instruction_tuner.chat.template import ChatTemplate
+
+    try:
+        generation = GenerationConfig.from_pretrained(resolve(model, weights=False), revision=model.revision)
+    except OSError:  # few models lack one
+        generation = None
+    quiet_libraries()
+    return ChatTemplate.from_tokenizer(load_tokenizer(model), generation)
+
+
+def _rank(adapter: Path | None) -> int | None:
+    return None if adapter is None else int(json.loads((adapter / "adapter_config.json").read_text())["r"])
+
+
+def _lora_request(adapter: Path | None) -> Any:
+    if adapter is None:
+        return None
+    from vllm.lora.request import LoRARequest
+
+    return LoRARequest("adapter", 1, str(adapter.resolve()))

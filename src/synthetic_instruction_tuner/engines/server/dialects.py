@@ -1,0 +1,257 @@
+"""How each kind of server is asked for a completion of exactly these token ids, and how its answer is read.
+
+Three things differ between servers that all call themselves OpenAI-compatible: whether a prompt can be token ids, what
+the sampling settings are called that would otherwise silently differ from what was asked (top_k, min_p, repetition
+penalty), and whether the answer holds token ids. Answers also say how many tokens the server read, and that must be the
+number that was sent: a second BOS, a template that the server adds, or another tokenizer shows there. A server that is
+sent texts has to say it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Request
+from synthetic_instruction_tuner.engines.server.client import Failed, Refused, ServerClient
+
+_CONTEXT = 4096  # Ollama loads the model again when the context changes, so it changes in large steps
+
+
+class Dialect(Protocol):
+    """One way to speak to a server.
+
+    Attributes:
+        title: what it is called in messages.
+        capabilities: what a server of this kind can promise.
+    """
+
+    title: str
+    capabilities: Capabilities
+
+    def complete(self, request: Request) -> Completion:
+        """Returns the server's completion, or raises what `ServerClient.post` raises."""
+        ...
+
+
+class TokenDialect:
+    """`/v1/completions` with a list of token ids as the prompt: vLLM, SGLang and others.
+
+    vLLM returns the token ids too and takes stop ids, so its texts are exactly the in-process engine's.
+    """
+
+    title = "token ids, OpenAI completions"
+
+    def __init__(self, client: ServerClient, model: str | None, tokenizer: Any, *, returns_ids: bool = True) -> None:
+        self._client, self._model, self._tokenizer, self._returns_ids = client, model, tokenizer, returns_ids
+        self.capabilities = Capabilities(
+            seeded=returns_ids, batch_free=False, exact_stops=returns_ids, scores=returns_ids, exact_ids=returns_ids
+        )
+
+    def complete(self, request: Request) -> Completion:
+        """Returns the server's completion."""
+        answer = self._client.post("/v1/completions", self.body(request))
+        choice = first_choice(answer)
+        compare_prompt_tokens(prompt_tokens(answer), len(request.prompt_ids))
+        ids = choice.get("token_ids")
+        if ids is None:
+            ids = text_ids(self._tokenizer, choice.get("text"))
+        return completion(request, ids, choice.get("finish_reason"))
+
+    def score(self, context: Sequence[int], continuation: Sequence[int]) -> tuple[float, bool]:
+        """Returns the continuation's log-probability in nats, and whether every token of it is the likeliest."""
+        ids = [*context, *continuation]
+        request = Request(tuple(ids), 0, 1, (), temperature=0.0)
+        answer = self._client.post("/v1/completions", self.body(request) | {"prompt_logprobs": 1})
+        found = first_choice(answer).get("prompt_logprobs")
+        if not isinstance(found, list) or len(found) != len(ids):
+            raise Refused("the server gives no log-probabilities of a prompt")
+        steps = [found[k][str(ids[k])] for k in range(len(context), len(ids))]
+        return sum(float(s["logprob"]) for s in steps), all(s["rank"] == 1 for s in steps)
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """Returns what is sent. Everything is said: what is not said, a server takes from the model's files."""
+        body = {
+            "prompt": list(request.prompt_ids), "max_tokens": request.max_new_tokens, "seed": request.seed,
+            "temperature": request.temperature, "top_p": request.top_p if request.temperature > 0 else 1.0,
+            "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "stop_token_ids": list(request.stop_ids),
+            "add_special_tokens": False, "return_token_ids": True, "n": 1, "stream": False,
+        }  # fmt: skip
+        if self._returns_ids:
+            body["ignore_eos"] = True  # the request's own stop ids decide, nothing else
+        return body | ({"model": self._model} if self._model else {})
+
+
+class LlamaCppDialect:
+    """llama.cpp's own `/completion`: token ids in and, with `return_tokens`, out."""
+
+    title = "token ids, llama.cpp"
+    capabilities = Capabilities(seeded=True, batch_free=False, exact_stops=True, scores=False)
+
+    def __init__(self, client: ServerClient, model: str | None = None) -> None:
+        self._client, self._model = client, model
+
+    def complete(self, request: Request) -> Completion:
+        """Returns the server's completion, cut at the first stop id: the server itself only knows its end tokens."""
+        body = {
+            "prompt": list(request.prompt_ids), "n_predict": request.max_new_tokens, "return_tokens": True,
+            # The nucleus is taken after the temperature, as everywhere else here; llama.cpp's own order is another.
+            "samplers": ["temperature", "top_p"], "temperature": request.temperature, "top_p": request.top_p,
+            "repeat_penalty": 1.0, "seed": request.seed % (2**32 - 1),  # the highest one would mean a random seed
+            "cache_prompt": False, "stream": False,
+        }  # fmt: skip
+        answer = self._client.post("/completion", body | ({"model": self._model} if self._model else {}))
+        if not isinstance(answer, dict) or not isinstance(answer.get("tokens"), list):
+            raise Failed("the answer has no tokens")
+        compare_prompt_tokens(answer.get("tokens_evaluated"), len(request.prompt_ids))
+        reasons = {"eos": "stop", "word": "stop", "limit": "length"}
+        return completion(request, answer["tokens"], reasons.get(str(answer.get("stop_type"))))
+
+
+class TextDialect:
+    """`/v1/completions` with a text as the prompt: `transformers serve`, llama-cpp-python and others.
+
+    Args:
+        client, model: where, and what it is called there.
+        tokenizer: the model's own.
+        drops_bos: the server adds the BOS itself, so it is left out of the text.
+        generation_config: the server takes a generation configuration (`transformers serve`), stop ids included.
+    """
+
+    title = "text, OpenAI completions"
+
+    def __init__(
+        self, client: ServerClient, model: str | None, tokenizer: Any, *, drops_bos: bool, generation_config: bool
+    ) -> None:
+        self._client, self._model, self._tokenizer = client, model, tokenizer
+        self._drops_bos, self._generation_config = drops_bos, generation_config
+        # Such servers draw from one random stream for all requests, or do not say.
+        self.capabilities = Capabilities(
+            seeded=False, batch_free=False, exact_stops=generation_config, scores=False, exact_ids=False
+        )
+
+    def complete(self, request: Request) -> Completion:
+        """Returns the server's completion."""
+        answer = self._client.post("/v1/completions", self.body(request))
+        choice = first_choice(answer)
+        compare_prompt_tokens(prompt_tokens(answer), len(request.prompt_ids), required=True)
+        return completion(request, text_ids(self._tokenizer, choice.get("text")), choice.get("finish_reason"))
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """Returns what is sent."""
+        body: dict[str, Any] = {
+            "prompt": prompt_text(self._tokenizer, request.prompt_ids, self._drops_bos),
+            "max_tokens": request.max_new_tokens, "temperature": request.temperature, "top_p": request.top_p,
+            "seed": request.seed % 2**31, "stream": False,
+        }  # fmt: skip
+        if self._generation_config:
+            body["generation_config"] = self._generation(request)
+        elif stops := stop_texts(self._tokenizer, request.stop_ids):
+            body["stop"] = stops
+        return body | ({"model": self._model} if self._model else {})
+
+    def _generation(self, request: Request) -> str:
+        """Returns the generation configuration; without it the model's own top_k and penalties would apply."""
+        greedy = request.temperature <= 0
+        sampling = {} if greedy else {"temperature": request.temperature, "top_p": request.top_p, "top_k": 0}
+        pad = self._tokenizer.pad_token_id
+        ends = {"eos_token_id": list(request.stop_ids) or None, "pad_token_id": pad, "use_cache": True}
+        return json.dumps({"do_sample": not greedy, "max_new_tokens": request.max_new_tokens, **sampling, **ends})
+
+
+class OllamaDialect:
+    """Ollama's own `/api/generate` with `raw`: its OpenAI endpoint would put the prompt into a template.
+
+    It may leave out how many tokens it read of a prompt that it still has in memory. So it has to say it until it has
+    once read what was sent, and is held to it whenever it does.
+    """
+
+    title = "text, Ollama"
+    capabilities = Capabilities(seeded=True, batch_free=False, exact_stops=False, scores=False, exact_ids=False)
+
+    def __init__(self, client: ServerClient, model: str | None, tokenizer: Any, *, drops_bos: bool) -> None:
+        self._client, self._model, self._tokenizer, self._drops_bos = client, model, tokenizer, drops_bos
+        self._proven = False
+
+    def complete(self, request: Request) -> Completion:
+        """Returns the server's completion."""
+        options = {
+            "num_predict": request.max_new_tokens, "temperature": request.temperature, "top_p": request.top_p,
+            "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0, "seed": request.seed % 2**31,
+            "num_ctx": _CONTEXT * -(-(len(request.prompt_ids) + request.max_new_tokens) // _CONTEXT),
+            "stop": stop_texts(self._tokenizer, request.stop_ids),
+        }  # fmt: skip
+        text = prompt_text(self._tokenizer, request.prompt_ids, self._drops_bos)
+        body = {"model": self._model, "prompt": text, "raw": True, "stream": False, "options": options}
+        answer = self._client.post("/api/generate", body)
+        if not isinstance(answer, dict) or not isinstance(answer.get("response"), str):
+            raise Failed("the answer has no text")
+        read = answer.get("prompt_eval_count")
+        compare_prompt_tokens(read, len(request.prompt_ids), required=not self._proven)
+        self._proven = True
+        return completion(request, text_ids(self._tokenizer, answer["response"]), answer.get("done_reason"))
+
+
+def completion(request: Request, ids: Sequence[int], reason: str | None) -> Completion:
+    """Returns what was asked for out of what came: nothing from the first stop id on, nothing beyond the limit."""
+    stop = next((k for k, token in enumerate(ids) if token in request.stop_ids), None)
+    if stop is not None and stop < request.max_new_tokens:
+        return Completion(tuple(ids[:stop]), "stop")
+    if len(ids) > request.max_new_tokens:  # a text may take more tokens to write down than it was sampled in
+        return Completion(tuple(ids[: request.max_new_tokens]), "length")
+    if reason not in ("stop", "length"):
+        raise Failed(f"it ended for the reason {reason!r}")
+    return Completion(tuple(ids), "stop" if reason == "stop" else "length")
+
+
+def first_choice(answer: Any) -> dict[str, Any]:
+    """Returns the first choice of an OpenAI answer."""
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    if not choices or not isinstance(choices[0], dict):
+        raise Failed("the answer has no choices")
+    found: dict[str, Any] = choices[0]
+    return found
+
+
+def prompt_tokens(answer: dict[str, Any]) -> Any:
+    """Returns how many tokens of a prompt an OpenAI server says that it read, None where it does not say."""
+    return (answer.get("usage") or {}).get("prompt_tokens")
+
+
+def compare_prompt_tokens(read: Any, sent: int, *, required: bool = False) -> None:
+    """Refuses an answer whose prompt had another number of tokens on the server: it saw another text.
+
+    Args:
+        read: what the server says.
+        sent: how many tokens the prompt has.
+        required: whether the server has to say it.
+    """
+    if isinstance(read, int) and read != sent:
+        raise Refused(f"the server read {read} tokens where {sent} were sent")
+    if required and not isinstance(read, int):
+        raise Refused("the server does not say how many tokens of a text it reads, so a second BOS would go unseen")
+
+
+def prompt_text(tokenizer: Any, ids: Sequence[int], drops_bos: bool) -> str:
+    """Returns the text that reads back as exactly these ids; with `drops_bos`, all but the BOS in front."""
+    shown = list(ids[1:]) if drops_bos and ids[:1] == (tokenizer.bos_token_id,) else list(ids)
+    text = str(tokenizer.decode(shown, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+    if tokenizer.encode(text, add_special_tokens=False) != shown:
+        raise Refused("its prompt cannot be sent as text: the text would be read as other tokens")
+    return text
+
+
+def text_ids(tokenizer: Any, text: Any) -> list[int]:
+    """Returns the ids of an answer that came as text."""
+    if not isinstance(text, str):
+        raise Failed("the answer has no text")
+    text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be encoded
+    return list(tokenizer.encode(text, add_special_tokens=False))
+
+
+def stop_texts(tokenizer: Any, stop_ids: Sequence[int]) -> list[str]:
+    """Returns the stop tokens as texts: at most the four that the protocol allows, the end of text last."""
+    ordered = sorted(stop_ids, key=lambda token: (token == tokenizer.eos_token_id, token))
+    texts = [str(tokenizer.decode([token], skip_special_tokens=False)) for token in ordered]
+    return [text for text in texts if text.strip()][:4]

@@ -1,0 +1,215 @@
+"""Finds out how a server wants to be spoken to, and proves that it reads exactly the token ids that are meant.
+
+One short request is sent in each way, the most exact one first. A way counts only when the server reads as many prompt
+tokens as were sent: so a BOS that it adds, or a template that it applies, is found before a run starts. A server that
+takes token ids may leave the number unsaid; one that takes texts, of which it makes tokens itself, may not.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
+from synthetic_instruction_tuner.engines.base import Request
+from synthetic_instruction_tuner.engines.server.client import (
+    Dropped,
+    Failed,
+    Refused,
+    ServerClient,
+    ServerFailure,
+    Unavailable,
+)
+from synthetic_instruction_tuner.engines.server.dialects import (
+    Dialect,
+    LlamaCppDialect,
+    OllamaDialect,
+    TextDialect,
+    TokenDialect,
+    first_choice,
+)
+from synthetic_instruction_tuner.engines.server.engine import ServerEngine
+from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.records import Message
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.chat.template import ChatTemplate
+
+_PROBE_TOKENS = 8
+_log = logging.getLogger(__name__)
+
+
+class Unreachable(RunError):
+    """No server is there, or it is still starting: it may come."""
+
+
+def open_server(model: ModelConfig, config: EngineConfig, template: ChatTemplate, *, wait: float) -> ServerEngine:
+    """Returns the engine for a model on a server.
+
+    Args:
+        model: the model; its own `url` goes before the engine's.
+        config: address, key, patience.
+        template: of the model's own tokenizer.
+        wait: seconds to wait for a server that is not there yet.
+
+    Raises:
+        UserError, Unreachable: see `find_dialect`.
+    """
+    url = model.url or config.url
+    if url is None:
+        raise UserError(
+            f"No server is named for {model.name}.", "engine.kind is server", "Set engine.url, or the model's url."
+        )
+    variable = model.api_key_env if model.url else config.api_key_env  # each key goes to its own server only
+    client = ServerClient(url, api_key_env=variable, timeout=config.timeout)
+    return ServerEngine(
+        find_dialect(client, model, template, wait=wait),
+        where=client.url,
+        vocabulary=len(template.tokenizer),
+        concurrency=config.concurrency,
+        retries=config.max_retries,
+        outage=config.outage,
+    )
+
+
+def find_dialect(client: ServerClient, model: ModelConfig, template: ChatTemplate, *, wait: float = 0.0) -> Dialect:
+    """Returns the most exact way to speak to this server.
+
+    Raises:
+        UserError: no way leads to the prompt that is meant, or the server does not have the model.
+        Unreachable: the server does not answer.
+    """
+    # Another question each time: of one that it has seen before, a server may not count the tokens.
+    question = Message("user", f"What is the sea? {time.time_ns()}")
+    request = Request(tuple(template.prompt_ids([question])), 1, _PROBE_TOKENS, template.stop_ids, 0.0)
+    end, said = time.monotonic() + wait, False
+    while True:
+        try:
+            return _find(client, model, template.tokenizer, request)
+        except (Unavailable, Dropped) as error:
+            if time.monotonic() >= end:
+                fix = "Start it, or correct the url, and run again."
+                raise Unreachable(f"The server {client.url} does not answer.", str(error), fix) from None
+            if not said:
+                _log.warning("Waiting for the server %s (%s), up to %.0f s.", client.url, error, wait)
+                said = True
+            time.sleep(min(getattr(error, "wait", None) or 2.0, 5.0, max(0.0, end - time.monotonic())))
+
+
+def served_name(client: ServerClient, model: ModelConfig) -> str | None:
+    """Returns what the model is called on the server; None where the server does not say and needs no name.
+
+    Raises:
+        UserError: none of its models is called like this one.
+    """
+    if model.served_as:
+        return model.served_as
+    try:
+        listed = client.get("/v1/models")
+    except Unavailable:
+        raise
+    except ServerFailure:
+        return None
+    names = [str(entry["id"]) for entry in (listed.get("data") if isinstance(listed, dict) else None) or ()]
+    for name in names:
+        if name in (model.path, model.name) or name.removesuffix(":latest") == model.name:
+            return name
+    # A server with one model, named for this model alone, runs it under whatever name. One that is named for several
+    # models does not: a responder would silently be the generator.
+    if len(names) == 1 and model.url:
+        return names[0]
+    if names:
+        raise UserError(
+            f"The server {client.url} has no model called {model.path}.",
+            f"it has {', '.join(names[:8])}",
+            "Set the model's served_as to one of these names, or give the model a url of its own.",
+        )
+    return None
+
+
+def _find(client: ServerClient, model: ModelConfig, tokenizer: Any, request: Request) -> Dialect:
+    name = served_name(client, model)
+    if _answers(client, "/props", "default_generation_settings"):
+        return _proven(client, [lambda: LlamaCppDialect(client, name)], request)
+    ways: list[Callable[[], Dialect]] = []
+    if _answers(client, "/api/version", "version"):
+        ways += [partial(OllamaDialect, client, name, tokenizer, drops_bos=drops) for drops in (False, True)]
+        return _proven(client, ways, request)
+    for called in dict.fromkeys((name, None)):  # a server with one model may list others
+        ways.append(partial(_token_dialect, client, called, model, tokenizer, request))
+        for settings in (True, False):
+            for drops in (False, True):
+                ways.append(partial(_text_dialect, client, called, tokenizer, request, settings, drops))
+    return _proven(client, ways, request)
+
+
+def _token_dialect(
+    client: ServerClient, name: str | None, model: ModelConfig, tokenizer: Any, request: Request
+) -> TokenDialect:
+    """Returns the token dialect, after a look at whether the server returns token ids, and at whose they are."""
+    dialect = TokenDialect(client, name, tokenizer)
+    body = dialect.body(request) | {"ignore_eos": False, "skip_special_tokens": False}
+    choice = first_choice(client.post("/v1/completions", body))
+    ids, text = choice.get("token_ids"), str(choice.get("text"))
+    if ids is None:
+        return TokenDialect(client, name, tokenizer, returns_ids=False)
+    ours = str(tokenizer.decode(ids, skip_special_tokens=False))
+    if _plain(ours) != _plain(text) and not _plain(ours).startswith(_plain(text)):  # the stop token may be left out
+        raise UserError(
+            f"The server {client.url} runs another model than the tokenizer of {model.path} belongs to.",
+            f"it calls {text[:40]!r} what this tokenizer calls {ours[:40]!r}",
+            "Name the model that the server runs, or the right server.",
+        )
+    return dialect
+
+
+def _text_dialect(
+    client: ServerClient, name: str | None, tokenizer: Any, request: Request, settings: bool, drops_bos: bool
+) -> TextDialect:
+    """Returns the text dialect, with generation configurations only where the server reads them."""
+    dialect = TextDialect(client, name, tokenizer, drops_bos=drops_bos, generation_config=settings)
+    if settings:
+        try:
+            client.post("/v1/completions", dialect.body(request) | {"generation_config": "{"})
+        except Unavailable:
+            raise
+        except ServerFailure:
+            return dialect  # it stumbled over what is no JSON
+        raise Refused("it does not read generation configurations")
+    return dialect
+
+
+def _proven(client: ServerClient, ways: list[Callable[[], Dialect]], request: Request) -> Dialect:
+    """Returns the first dialect in which the server reads the prompt as it was sent."""
+    reasons: dict[str, None] = {}
+    for way in ways:
+        try:
+            dialect = way()
+            dialect.complete(request)
+            return dialect
+        except Unavailable:
+            raise
+        except ServerFailure as error:
+            reasons[str(error)] = None
+    raise UserError(
+        f"The server {client.url} cannot be used for {len(request.prompt_ids)} exact prompt tokens.",
+        "; ".join(reasons),
+        "Check that it has a completions endpoint and runs the model whose tokenizer is used here. A server that takes "
+        "token ids (vLLM, llama.cpp) leaves nothing to prove.",
+    )
+
+
+def _answers(client: ServerClient, path: str, field: str) -> bool:
+    """Returns whether the server is of the kind that has this page; what others answer there says nothing of them."""
+    try:
+        found = client.get(path)
+    except (Refused, Failed, UserError):
+        return False
+    return isinstance(found, dict) and field in found
+
+
+def _plain(text: str) -> str:
+    return text.replace("\ufffd", "").strip()

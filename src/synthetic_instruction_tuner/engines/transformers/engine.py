@@ -1,0 +1,140 @@
+"""Runs any causal language model of transformers, on a CPU or a GPU, with continuous batching.
+
+The loop decodes one token for all running rows at once. Finished rows leave at once and waiting requests take their
+places, so no step computes padding or finished text. What a request gets depends on nothing but the request: its draws
+come from its own seed, its positions from its own length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request
+from synthetic_instruction_tuner.engines.request_faults import split_faults
+from synthetic_instruction_tuner.engines.transformers.inputs import learned_positions
+from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
+from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, can_share, rows_of, score_rows
+from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder, supports_slots
+from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.models.memory import release
+
+_SCORED_LOGITS = 1 << 26  # logits held at once while scoring
+_SCORED_TOKENS = {"cpu": 8192, "cuda": 32768}
+
+
+class TransformersEngine:
+    """Runs one model; see `engines.base.Engine`.
+
+    Args:
+        model: a causal LM in evaluation mode, already on `device`.
+        pad_id: a token id to fill short rows with; it is never attended to.
+        batch_size: sequences decoded at once; halved for good when the GPU's memory runs out.
+        device: ``cpu`` or ``cuda``.
+        soft_prompt: [virtual tokens, hidden], put in front of every prompt (prompt tuning; Lester et al., 2021).
+    """
+
+    def __init__(
+        self, model: Any, pad_id: int, *, batch_size: int, device: str, soft_prompt: torch.Tensor | None = None
+    ) -> None:
+        self.batch_size = batch_size
+        self._model, self._pad_id, self._device = model.eval(), pad_id, device
+        self._soft_prompt = None if soft_prompt is None else soft_prompt.to(device=device, dtype=model.dtype)
+        self._slots: bool | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """In half precision, kernels for other batch sizes round differently, so a text may depend on its batch."""
+        whole = self._model.dtype == torch.float32 and self._device == "cpu"
+        return Capabilities(seeded=True, batch_free=whole, exact_stops=True, scores=True)
+
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
+        """Returns one completion per request, in order.
+
+        A text ends for the reason ``length`` where the model's learned positions do; a prompt that fills them is an
+        error of its own.
+
+        Raises:
+            RunError: the model's logits are not finite, or the GPU's memory does not hold a single sequence.
+        """
+        vocabulary, longest = self._model.get_input_embeddings().num_embeddings, self._longest()
+        _, results = split_faults(requests, vocabulary, longest=longest, soft_prompt=self._soft_prompt is not None)
+        if longest is not None:
+            room = [max(1, longest - len(request.prompt_ids)) for request in requests]
+            requests = [
+                replace(request, max_new_tokens=min(request.max_new_tokens, most))
+                for request, most in zip(requests, room, strict=True)
+            ]
+        if results and done is not None:
+            done(len(results))
+        while len(results) < len(requests):
+            try:
+                self._decode(requests, results, done)
+            except torch.OutOfMemoryError as error:
+                self._halve(error)
+        return [results[i] for i in range(len(requests))]
+
+    def loglikelihood(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, bool]]:
+        """Returns for each (context, continuation) the sum of log-probabilities, in nats, and whether it is greedy."""
+        if self._soft_prompt is None and any(not context for context, _ in pairs):
+            raise ValueError("a context is empty: begin it with the BOS token")
+        rows = rows_of(pairs, shared=can_share(self._model))
+        results: dict[int, tuple[float, bool]] = {}
+        while rows:
+            count = self._scoring_batch(pairs, rows)
+            try:
+                found = score_rows(self._model, pairs, rows[:count], self._pad_id, self._device, self._soft_prompt)
+                results.update(found)
+                rows = rows[count:]
+            except torch.OutOfMemoryError as error:
+                self._halve(error)
+        return [results[i] for i in range(len(pairs))]
+
+    def close(self) -> None:
+        """Frees the model's memory."""
+        self._model = self._soft_prompt = None
+        release()
+
+    def _decode(self, requests: Sequence[Request], results: dict[int, Completion], done: Done | None) -> None:
+        if self._slots is None:
+            self._slots = supports_slots(self._model, self._device)
+        decoder_class = SlotDecoder if self._slots else PlainDecoder
+        decoder = decoder_class(self._model, self._pad_id, self.batch_size, self._device, self._soft_prompt)
+        # Longest first: memory runs out at the start if it does, and neighbors are of similar length.
+        waiting = [i for i in range(len(requests)) if i not in results]
+        waiting.sort(key=lambda i: (-len(requests[i].prompt_ids), requests[i].prompt_ids, i))
+        for finished in decoder.run([(i, requests[i]) for i in waiting]):
+            results.update(finished)
+            if done is not None and finished:
+                done(len(finished))
+
+    def _longest(self) -> int | None:
+        """Returns how many tokens of prompt and answer the model has positions for, None where for any number."""
+        positions = learned_positions(self._model)
+        return None if positions is None else positions - (0 if self._soft_prompt is None else len(self._soft_prompt))
+
+    def _halve(self, error: torch.OutOfMemoryError) -> None:
+        if self.batch_size == 1:
+            raise RunError(
+                "The GPU's memory does not hold a single sequence.",
+                str(error).split(". ")[0],
+                "Use a smaller model, or shorter texts (max_new_tokens).",
+            ) from error
+        self.batch_size //= 2
+        error.__traceback__ = None  # its frames hold the tensors that filled the memory
+        release()
+
+    def _scoring_batch(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], rows: Sequence[ScoredRow]) -> int:
+        """Returns how many of the next rows are scored together; the first is the longest."""
+        longest = rows[0].length + (0 if self._soft_prompt is None else len(self._soft_prompt))
+        most = max(1, min(self.batch_size, _SCORED_TOKENS[self._device] // max(1, longest)))
+        vocabulary = int(self._model.config.get_text_config().vocab_size)
+        logits = 0
+        for count, row in enumerate(rows[:most]):
+            logits += sum(max(1, len(pairs[i][1])) for i in row.pairs) * vocabulary
+            if count and logits > _SCORED_LOGITS:
+                return count
+        return min(most, len(rows))

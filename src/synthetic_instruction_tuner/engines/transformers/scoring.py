@@ -1,0 +1,126 @@
+"""Log-probabilities of continuations, each context computed once however many continuations it has.
+
+The answers to a multiple-choice question share its text, which is most of the work. Here a context and all of its
+continuations are one row: every continuation starts at the position behind the context and sees the context and itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from synthetic_instruction_tuner.engines.transformers.head import picked_positions
+from synthetic_instruction_tuner.engines.transformers.inputs import padded_inputs
+
+Pair = tuple[Sequence[int], Sequence[int]]
+Ids = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class ScoredRow:
+    """One row of a model's input.
+
+    Attributes:
+        context: what all continuations follow.
+        places: where each distinct continuation's input (all but its last token) begins in the row.
+        pairs: the numbers of the pairs that this row answers.
+        length: tokens in the row.
+    """
+
+    context: Ids
+    places: dict[Ids, int] = field(default_factory=dict)
+    pairs: list[int] = field(default_factory=list)
+    length: int = 0
+
+    def add(self, number: int, continuation: Sequence[int]) -> None:
+        """Makes room for a continuation."""
+        self.pairs.append(number)
+        given = tuple(continuation[:-1])
+        if given not in self.places:
+            self.places[given] = self.length
+            self.length += len(given)
+
+    @property
+    def ids(self) -> Ids:
+        """The row's tokens."""
+        return self.context + tuple(token for given in self.places for token in given)
+
+    @property
+    def branches(self) -> list[tuple[int, int]]:
+        """First and last + 1 place of each continuation that is not empty."""
+        return [(start, start + len(given)) for given, start in self.places.items() if given]
+
+
+def rows_of(pairs: Sequence[Pair], shared: bool) -> list[ScoredRow]:
+    """Returns the rows that answer the pairs, the longest first; `shared` puts continuations of a context together."""
+    rows: dict[Any, ScoredRow] = {}
+    for number, (context, continuation) in enumerate(pairs):
+        key = tuple(context) if shared else (tuple(context), tuple(continuation[:-1]))
+        row = rows.setdefault(key, ScoredRow(tuple(context), length=len(context)))
+        row.add(number, continuation)
+    return sorted(rows.values(), key=lambda row: (-row.length, row.context, row.pairs))
+
+
+def can_share(model: Any) -> bool:
+    """Whether the model takes a mask of one's own and attends to all that it allows (no sliding window)."""
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ())
+    windowed = getattr(config, "sliding_window", None) is not None and getattr(config, "use_sliding_window", True)
+    return not windowed and kinds <= {"full_attention"} and config._attn_implementation in ("sdpa", "eager")
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def score_rows(
+    model: Any, pairs: Sequence[Pair], rows: Sequence[ScoredRow], pad_id: int, device: str, soft: torch.Tensor | None
+) -> dict[int, tuple[float, bool]]:
+    """Returns the rows' pairs' log-probabilities, in nats, and whether each is greedy, by the pairs' numbers.
+
+    Args:
+        model: a causal LM; several continuations per row need `can_share`.
+        pairs: all pairs.
+        rows: those to compute in one forward pass.
+        pad_id: fills short rows.
+        device: where the model is.
+        soft: a soft prompt in front of every row, or None.
+    """
+    extra = 0 if soft is None else len(soft)
+    at, targets, owners = list[tuple[int, int]](), list[int](), list[int]()
+    for index, row in enumerate(rows):
+        for number in row.pairs:
+            continuation = pairs[number][1]
+            for k, token in enumerate(continuation):
+                place = len(row.context) - 1 if k == 0 else row.places[tuple(continuation[:-1])] + k - 1
+                at.append((index, extra + place))
+                targets.append(token)
+                owners.append(number)
+    sums = {number: [0.0, True] for row in rows for number in row.pairs}
+    if targets:
+        inputs = padded_inputs([row.ids for row in rows], model, pad_id, device, soft)
+        if any(len(row.branches) > 1 for row in rows):
+            inputs |= _branched(rows, extra, model.dtype, device)
+        with picked_positions(model, [row for row, _ in at], [column for _, column in at]) as pick:
+            logits = pick(model(**inputs, use_cache=False).logits)
+        wanted = torch.tensor(targets, device=logits.device)
+        chosen = logits.gather(1, wanted[:, None])[:, 0].float() - torch.logsumexp(logits.float(), dim=-1)
+        for number, value, hit in zip(owners, chosen.tolist(), (logits.argmax(-1) == wanted).tolist(), strict=True):
+            sums[number][0] += value
+            sums[number][1] = sums[number][1] and hit
+    return {number: (float(total), bool(greedy)) for number, (total, greedy) in sums.items()}
+
+
+def _branched(rows: Sequence[ScoredRow], extra: int, dtype: torch.dtype, device: str) -> dict[str, torch.Tensor]:
+    """Returns position ids, [rows, width], and an additive attention mask, [rows, 1, width, width]."""
+    width = extra + max(row.length for row in rows)
+    positions = torch.arange(width).repeat(len(rows), 1)
+    seen = torch.ones(width, width, dtype=torch.bool).tril().repeat(len(rows), 1, 1)
+    for index, row in enumerate(rows):
+        end = extra + len(row.context)
+        for first, last in row.branches:
+            first, last = extra + first, extra + last
+            positions[index, first:last] = torch.arange(end, end + last - first)
+            seen[index, first:last, end:first] = False  # the continuations before it
+    mask = torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
+    return {"position_ids": positions.to(device), "attention_mask": mask[:, None].to(device)}

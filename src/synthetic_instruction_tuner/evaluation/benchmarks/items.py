@@ -1,0 +1,184 @@
+"""Items of benchmarks as texts: what no training record may hold.
+
+Items come from files in whatever shape their benchmark has them: rows with ``prompt`` (IFEval), ``question`` and
+choices (MMLU), ``turns`` (MT-Bench), ``description`` (AgentBench), or a usual shape of records. Rows that are none of
+these, such as models' answers to a benchmark, are passed over.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from synthetic_instruction_tuner.data_files.reading import read_rows
+from synthetic_instruction_tuner.data_files.record_shapes import ShapeError, record_from_row
+from synthetic_instruction_tuner.errors import UserError
+
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".txt")
+PLAIN_TEXTS = ("prompt", "question", "description", "problem", "query", "goal", "text")
+LETTERS = "ABCDEFGH"
+TRAINING = re.compile(r"(?<![a-z])train(ing)?(?![a-z])")
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkItem:
+    """One text that a benchmark asks with.
+
+    Attributes:
+        id: such as ``mmlu/astronomy_test/12``; the same on every machine.
+        text: the question, or one turn.
+        options: the answers to choose from, if there are any.
+    """
+
+    id: str
+    text: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BenchmarkSet:
+    """The items of a benchmark that are at hand, or why there are none.
+
+    Attributes:
+        name: the benchmark, or ``file NAME`` for a user's file; no two files have the same name.
+        items: distinct items.
+        origin: where they come from, without paths: ``folder``, ``Hub google/IFEval``, ``generated``, ``file``.
+        published: items that the whole benchmark has, where that is known.
+        problem: why the benchmark cannot be checked, or only in part; empty when all is well.
+    """
+
+    name: str
+    items: tuple[BenchmarkItem, ...] = ()
+    origin: str = ""
+    published: int | None = None
+    problem: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """A short hash of the items."""
+        whole = hashlib.sha256()
+        for item in self.items:
+            for text in (item.id, item.text, *item.options):
+                whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        return whole.hexdigest()[:16]
+
+
+def items_of_folder(name: str, folder: Path) -> Iterator[BenchmarkItem]:
+    """Yields the items in all files below a folder, in the files' order; files that cannot be read are passed over."""
+    for file in benchmark_files(folder):
+        try:
+            yield from items_of_file(f"{name}/{file.relative_to(folder).with_suffix('').as_posix()}", file)
+        except UserError:
+            continue
+
+
+def benchmark_files(folder: Path) -> list[Path]:
+    """Returns the files below a folder that may hold items, in order; training parts of benchmarks are left out."""
+    files = (f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+    return sorted(f for f in files if not TRAINING.search(f.relative_to(folder).as_posix().lower()))
+
+
+def items_of_file(name: str, file: Path, without: list[int] | None = None) -> Iterator[BenchmarkItem]:
+    """Yields a file's items.
+
+    Args:
+        name: starts their ids.
+        file: the file.
+        without: the numbers of rows and lines that hold no item's text are added here.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    for number, row in _rows(file):
+        texts = list(texts_of_row(row)) if isinstance(row, Mapping) else []
+        if not texts and without is not None:
+            without.append(number)
+        if not texts:
+            continue
+        row_id = next(
+            (str(row[k]) for k in ("key", "question_id", "prompt_id", "id") if _is_id(row.get(k))), str(number)
+        )
+        for turn, (text, options) in enumerate(texts, 1):
+            suffix = f".{turn}" if len(texts) > 1 else ""
+            yield BenchmarkItem(f"{name}/{row_id}{suffix}", text, options)
+
+
+def texts_of_row(row: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yields the texts that a benchmark's row asks with, each with the options to choose from."""
+    if "prompt_template" in row:  # what a judge is asked
+        return
+    for name in ("turns", "prompt", *PLAIN_TEXTS[1:]):
+        value = row.get(name)
+        if isinstance(value, str) and value.strip():
+            extra = row.get("input")
+            yield (f"{value}\n{extra}" if isinstance(extra, str) and extra.strip() else value), _options(row)
+            return
+        if isinstance(value, list) and value and all(isinstance(turn, str) for turn in value):
+            yield from ((turn, ()) for turn in value if turn.strip())
+            return
+    try:
+        record = record_from_row(row, "", {})
+    except ShapeError:
+        return
+    for text in (*(m.content for m in record.history if m.role == "user"), record.instruction):
+        if text.strip():
+            yield text, ()
+
+
+def distinct(items: Iterable[BenchmarkItem]) -> tuple[BenchmarkItem, ...]:
+    """Returns the items with texts and options of their own, the first of equal ones."""
+    found: dict[tuple[str, tuple[str, ...]], BenchmarkItem] = {}
+    for item in items:
+        found.setdefault((item.text, item.options), item)
+    return tuple(found.values())
+
+
+def _rows(file: Path) -> Iterator[tuple[int, Any]]:
+    if file.suffix.lower() == ".csv":
+        yield from _csv_rows(file)
+    elif file.suffix.lower() == ".txt":
+        lines = _read_text(file).splitlines()
+        yield from ((number, {"text": line}) for number, line in enumerate(lines, 1) if line.strip())
+    else:
+        yield from ((number, row) for number, row, _ in read_rows(file))
+
+
+def _csv_rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Rows by their header; MMLU's first files have none, but question, four choices and a letter."""
+    csv.field_size_limit(10**9)
+    rows = list(csv.reader(_read_text(file).splitlines(keepends=True)))
+    header = rows[0] if rows else []
+    if len(header) == 6 and header[5].strip() in set(LETTERS[:4]):
+        yield from ((n, {"question": r[0], "choices": r[1:5]}) for n, r in enumerate(rows, 1) if len(r) == 6)
+        return
+    for number, row in enumerate(rows[1:], 1):
+        yield number, dict(zip((h.strip() for h in header), row, strict=False))
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise UserError(f"The file {file} cannot be read.", error.strerror or str(error)) from None
+
+
+def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
+    choices: Any = row.get("choices", row.get("options"))
+    if isinstance(choices, Mapping):
+        choices = choices.get("text")
+    if choices is None:
+        named = [row[f"choice{n}"] for n in range(8) if row.get(f"choice{n}") is not None]
+        choices = named or [row[letter] for letter in LETTERS if row.get(letter) is not None]
+    if not isinstance(choices, list) or not all(isinstance(c, (str, int, float)) for c in choices):
+        return ()
+    return tuple(map(str, choices))
+
+
+def _is_id(value: object) -> bool:
+    return (isinstance(value, str) and bool(value.strip())) or (isinstance(value, int) and not isinstance(value, bool))

@@ -1,0 +1,103 @@
+"""Knowledge: four-choice questions from the held-out split, answered by log-likelihood, 0-shot; chance is 25 %.
+
+The headline ``acc`` asks in plain text, the same for every variant. A base model has never read the chat format, so a
+score under it would measure format, not knowledge; plain documents are what base and tuned models both know.
+``acc_chat`` asks the same under the chat template and shows what the tuned model can use in conversation.
+
+Compared are the options' own texts behind the words that open an answer, not their letters: models of this size cannot
+name the letter of an option that they have not named before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
+from synthetic_instruction_tuner.nano.world.families.choice import choice_item
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.harness import Document, EngineLM
+
+NAME, HEADLINE = "nano_mmlu", "acc"
+SEED = 14042  # of the items, the same in every run
+CHANCE = 0.25
+LETTERS = "ABCD"
+OPENING = "The option that we look for is"
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceItem:
+    """A question with four options, of which the one at `right` is right."""
+
+    id: str
+    question: str
+    options: tuple[str, ...]
+    right: int
+
+    @property
+    def prompt(self) -> str:
+        """The question with its lettered options."""
+        lines = [f"{letter}) {option}" for letter, option in zip(LETTERS, self.options, strict=True)]
+        return "\n".join([self.question, *lines])
+
+    @property
+    def sheet(self) -> str:
+        """The same as a plain document, up to the option that is to be named."""
+        lines = [f"{letter.lower()}: {option}" for letter, option in zip(LETTERS, self.options, strict=True)]
+        return "\n".join(["# multiple choice", f"question: {self.question}", *lines, "", OPENING])
+
+
+def items(count: int, seed: int = SEED) -> list[ChoiceItem]:
+    """Returns so many different items of the held-out split; fewer are a prefix of more."""
+    rng, found = Random(f"{NAME}-{seed}"), dict[str, ChoiceItem]()
+    while len(found) < count:
+        question, options, right = choice_item(rng, "eval")
+        item = ChoiceItem(f"{NAME}-{len(found):04d}", question, tuple(options), right)
+        found.setdefault(item.prompt, item)
+    return list(found.values())
+
+
+def evaluate(lm: EngineLM, chosen: Sequence[ChoiceItem]) -> BenchmarkResult:
+    """Returns the model's choices, in plain text and under the chat template; the outputs are the plain ones."""
+    plain = _choices(lm, chosen, chat=False)
+    chat = _choices(lm, chosen, chat=True)
+    results = []
+    for item, (picked, hit), (_, chat_hit) in zip(chosen, plain, chat, strict=True):
+        scores: dict[str, tuple[float, ...]] = {"acc": (hit,), "acc_chat": (chat_hit,)}
+        results.append(ItemResult(item.id, (item.prompt,), (LETTERS[picked],), scores))
+    return BenchmarkResult(NAME, HEADLINE, tuple(results))
+
+
+def document(item: ChoiceItem) -> Document:
+    """Returns the item as the harness' task reads it."""
+    return {
+        "id": item.id,
+        "text": item.sheet,
+        "messages": [{"role": "user", "content": item.prompt}],
+        "options": list(item.options),
+        "answers": [f"{OPENING} {option}" for option in item.options],
+        "right": item.right,
+    }
+
+
+def _choices(lm: EngineLM, chosen: Sequence[ChoiceItem], chat: bool) -> list[tuple[int, float]]:
+    """Returns for each item the chosen option and whether it is right."""
+    from synthetic_instruction_tuner.evaluation import harness as lm_harness
+
+    task = lm_harness.LocalTask(
+        f"{NAME}_chat" if chat else NAME,
+        [document(item) for item in chosen],
+        {"acc": "mean"},
+        output_type="multiple_choice",
+        doc_to_text="text",
+        doc_to_choice="answers" if chat else "options",
+        doc_to_target="right",
+    )
+    picked = []
+    for sample in lm_harness.run(lm, task, chat):
+        likelihoods = [likelihood for likelihood, _ in sample["filtered_resps"]]
+        picked.append((likelihoods.index(max(likelihoods)), float(sample["acc"])))
+    return picked

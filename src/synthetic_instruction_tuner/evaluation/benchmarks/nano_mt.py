@@ -1,0 +1,118 @@
+"""Conversation: two turns, sampled, scored by the reward model and by the world's checkers.
+
+After MT-Bench (Zheng et al. 2023, arXiv:2306.05685): a task from the held-out split, then a follow-up about the answer
+that the model itself gave. The harness makes all of a task's requests before it has any answer, so each turn is a task
+of its own. Both turns of a conversation are one cluster.
+
+The headline is the reward model's mean score over all answers. Where that model has also picked the preference pairs,
+a gain from DPO is partly built in: ``right`` and ``right_and_clean`` come from the checkers and know nothing of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
+from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.records import Message
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.harness import Document, EngineLM
+
+NAME, HEADLINE = "nano_mt", "reward"
+SEED = 80  # of the items and of the answers' sampling, the same in every run
+METRICS = ("right", "clean", "right_and_clean")
+
+
+class Scorer(Protocol):
+    """What is needed of a reward model."""
+
+    def score(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[float]:
+        """Returns one score per (prompt, answer); higher is better."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TalkItem:
+    """Two user turns; `references` are right answers to them, the second one following on the first."""
+
+    id: str
+    prompts: tuple[str, str]
+    references: tuple[str, str]
+
+
+def items(count: int, seed: int = SEED) -> list[TalkItem]:
+    """Returns so many different conversations of the held-out split; fewer are a prefix of more."""
+    rng, found = Random(f"{NAME}-{seed}"), dict[tuple[str, str], TalkItem]()
+    while len(found) < count:
+        talk = world.sample_item(rng, "eval", flaws=False, marks=0.0, system=0.0, multi_turn=1.0)
+        first, first_answer, second, second_answer = (message.content for message in talk.messages)
+        item = TalkItem(f"{NAME}-{len(found):04d}", (first, second), (first_answer, second_answer))
+        found.setdefault(item.prompts, item)
+    return list(found.values())
+
+
+def evaluate(lm: EngineLM, chosen: Sequence[TalkItem], max_new_tokens: int, temperature: float) -> BenchmarkResult:
+    """Returns the model's answers, scored by the checkers; `add_rewards` puts the headline beside them."""
+    from synthetic_instruction_tuner.evaluation import harness as lm_harness
+
+    results = [ItemResult(item.id, item.prompts, (), {metric: () for metric in METRICS}) for item in chosen]
+    for turn in range(2):
+        task = lm_harness.generation_task(
+            f"{NAME}_turn_{turn + 1}",
+            [document(result, turn, number) for number, result in enumerate(results)],
+            dict.fromkeys(METRICS, "mean"),
+            score,
+            temperature=temperature,
+            max_gen_toks=max_new_tokens,
+        )
+        samples = lm_harness.run(lm, task, chat=True)
+        results = [_longer(result, sample) for result, sample in zip(results, samples, strict=True)]
+    return BenchmarkResult(NAME, HEADLINE, tuple(results))
+
+
+def add_rewards(result: BenchmarkResult, reward_model: Scorer) -> BenchmarkResult:
+    """Returns the result with the metric ``reward``: one score per turn of each conversation.
+
+    Raises:
+        RunError: the reward model gave no finite score.
+    """
+    turns = [(item.conversation(turn), item.outputs[turn]) for item in result.items for turn in range(2)]
+    scores = reward_model.score(turns)
+    if not all(map(math.isfinite, scores)):
+        lost = sum(not math.isfinite(score) for score in scores)
+        raise RunError(
+            f"the reward model gave no number for {lost} of {len(scores)} answers of {NAME}",
+            "its logits overflow, most likely because of half precision",
+            "set engine.dtype to float32 or bfloat16 and run again",
+        )
+    return result.with_scores(HEADLINE, [scores[i : i + 2] for i in range(0, len(scores), 2)])
+
+
+def document(result: ItemResult, turn: int, number: int) -> Document:
+    """Returns the conversation so far, as the harness' task reads it."""
+    messages = [message.as_dict() for message in result.conversation(turn)]
+    return {"id": f"{result.id}-{turn + 1}", "messages": messages, "seed": 2 * (SEED * 1_000_000 + number) + turn}
+
+
+def score(document: Document, answers: list[str]) -> dict[str, float]:
+    """Returns the checkers' verdict on the answer to a conversation, by metric.
+
+    ``clean`` is the absence of sloppy remarks alone, which nonsense has too; ``right_and_clean`` asks for both.
+    """
+    messages = [Message(turn["role"], turn["content"]) for turn in document["messages"]]
+    if not all(message.content.strip() for message in messages):  # nothing was said that one could ask about
+        return {"right": 0.0, "clean": 1.0, "right_and_clean": 0.0}
+    verdict = world.check([*messages, Message("assistant", answers[0])])
+    right, clean = (verdict.right, verdict.clean) if verdict else (False, True)
+    return {"right": float(right), "clean": float(clean), "right_and_clean": float(right and clean)}
+
+
+def _longer(result: ItemResult, sample: Document) -> ItemResult:
+    scores = {metric: (*seen, float(sample[metric])) for metric, seen in result.scores.items()}
+    return ItemResult(result.id, result.prompts, (*result.outputs, sample["filtered_resps"][0]), scores)

@@ -1,0 +1,199 @@
+"""Where benchmarks' items are found: a folder of the user's, the Hugging Face cache, the Hub, the user's files.
+
+Benchmark texts are not part of this package. What is not at hand is said, never passed over in silence. Looking
+(`load_benchmarks`) uses no network; `fetch` puts what the Hub has into its cache, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthetic_instruction_tuner.config import ContaminationConfig
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.benchmarks.items import (
+    BenchmarkSet,
+    benchmark_files,
+    distinct,
+    items_of_file,
+    items_of_folder,
+)
+
+NANO = "nano"
+ENOUGH = 0.97  # of the published items; copies differ by a few
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where a benchmark is published.
+
+    Attributes:
+        repository: its data set on the Hub; None where there is none.
+        files: patterns of its files there.
+        items: how many distinct items its test part has, about; None where versions differ much.
+        elsewhere: what to do where the Hub cannot help.
+    """
+
+    repository: str | None
+    files: tuple[str, ...] = ()
+    items: int | None = None
+    elsewhere: str = ""
+
+
+PUBLISHED = {
+    "ifeval": Published("google/IFEval", ("*.jsonl", "*.parquet"), 541),
+    "mmlu": Published("cais/mmlu", ("all/test-*", "all/validation-*", "all/dev-*"), 14_042),
+    "mt_bench": Published("HuggingFaceH4/mt_bench_prompts", ("*.jsonl", "*.parquet"), 160),
+    "agentbench": Published(None, elsewhere="put the folder data/ of its GitHub repository THUDM/AgentBench there"),
+}
+
+
+def load_benchmarks(config: ContaminationConfig) -> list[BenchmarkSet]:
+    """Returns the benchmarks and files of the settings, in order; a problem stands where items are missing.
+
+    The embedded models' own benchmarks (``nano``) are not loaded here: they are made, not read.
+
+    Raises:
+        UserError: a file or the folder that the user named cannot be read.
+    """
+    check_places(config)
+    sets = [_benchmark(name, config) for name in config.benchmarks if name != NANO]
+    files = [Path(file).expanduser() for file in config.files]
+    return sets + [_user_file(name, file) for name, file in zip(file_names(files), files, strict=True)]
+
+
+def file_names(files: Sequence[Path]) -> list[str]:
+    """Returns for each file its path's shortest end, its name at least, that is no other file's."""
+    parts = [file.absolute().parts for file in files]
+
+    def own(mine: tuple[str, ...]) -> str:
+        sizes = range(1, len(mine) + 1)
+        size = next((n for n in sizes if all(p[-n:] != mine[-n:] for p in parts if p != mine)), len(mine))
+        return Path(*mine[-size:]).as_posix()
+
+    return [own(mine) for mine in parts]
+
+
+def check_places(config: ContaminationConfig) -> None:
+    """Raises UserError for a folder or a file of the settings that is not there."""
+    if config.folder is not None and not Path(config.folder).expanduser().is_dir():
+        cause = "filter.contamination.folder names it."
+        raise UserError(f"The folder {config.folder} is not there.", cause, "Check the path.")
+    for file in config.files:
+        if not Path(file).expanduser().is_file():
+            raise UserError(f"The file {file} is not there.", "filter.contamination.files names it.", "Check the path.")
+
+
+def content_key(config: ContaminationConfig) -> dict[str, str | None]:
+    """Returns a hash of each benchmark's files and of each user's file, None where there are none; reads no items."""
+    found: dict[str, str | None] = {}
+    for name in config.benchmarks:
+        if name != NANO:
+            place = _place(name, config)
+            found[name] = _hash(benchmark_files(place[0])) if place else None
+    files = [Path(file).expanduser() for file in config.files]
+    for called, file in zip(file_names(files), files, strict=True):
+        found[f"file {called}"] = _hash([file]) if file.is_file() else None
+    return found
+
+
+def fetch(config: ContaminationConfig, say: Callable[[str], None]) -> None:
+    """Downloads what the settings name, the Hub has and this machine lacks; says what cannot be had, and why.
+
+    Raises:
+        UserError: a folder or a file of the settings is not there.
+    """
+    check_places(config)
+    for name in config.benchmarks:
+        if name == NANO or _place(name, config):
+            continue
+        if PUBLISHED[name].repository is None:
+            say(f"Contamination with {name} will not be checked: {_missing(name)}.")
+            continue
+        problem = _download(name)
+        say(f"Contamination with {name} will not be checked: {problem}." if problem else f"Downloaded {name}.")
+
+
+def _benchmark(name: str, config: ContaminationConfig) -> BenchmarkSet:
+    published = PUBLISHED[name].items
+    place = _place(name, config)
+    if place is None:
+        return BenchmarkSet(name, published=published, problem=_missing(name))
+    folder, origin = place
+    items = distinct(items_of_folder(name, folder))
+    problem = ""
+    if not items:
+        problem = f"its {origin} holds no file with items"
+    elif published and len(items) < ENOUGH * published:
+        problem = f"only {len(items):,} of about {published:,} items are at hand"
+    return BenchmarkSet(name, items, origin, published, problem)
+
+
+def _user_file(name: str, file: Path) -> BenchmarkSet:
+    without: list[int] = []
+    items = distinct(items_of_file(name, file, without))
+    problem = "" if items else "no row has an item's text"
+    if items and without:
+        problem = f"{len(without):,} of its rows hold no item's text (the first is row {without[0]})"
+    return BenchmarkSet(f"file {name}", items, "file", None, problem)
+
+
+def _place(name: str, config: ContaminationConfig) -> tuple[Path, str] | None:
+    """The folder with a benchmark's files, and what to call it."""
+    if config.folder is not None:
+        own = Path(config.folder).expanduser() / name
+        if own.is_dir():
+            return own, "folder"
+    repository = PUBLISHED[name].repository
+    cached = next(_snapshots(repository), None) if repository else None
+    return (cached, f"Hub {repository}") if cached else None
+
+
+def _snapshots(repository: str) -> Iterator[Path]:
+    """The repository's snapshots in the Hugging Face cache that hold a file with items, the current one first."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    cache = Path(HF_HUB_CACHE) / f"datasets--{repository.replace('/', '--')}"
+    try:
+        current = (cache / "refs" / "main").read_text().strip()
+        folders = sorted((cache / "snapshots").iterdir(), key=lambda folder: (folder.name != current, folder.name))
+    except OSError:
+        return
+    yield from (folder for folder in folders if benchmark_files(folder))
+
+
+def _missing(name: str) -> str:
+    published = PUBLISHED[name]
+    where = f"filter.contamination.folder has no subfolder {name}"
+    if published.repository is None:
+        return f"{where}, and it is not on the Hub; {published.elsewhere}"
+    return f"{where}, and {published.repository} is not in the Hugging Face cache"
+
+
+def _download(name: str) -> str:
+    """Returns why it failed, or an empty text."""
+    from huggingface_hub import snapshot_download
+
+    published = PUBLISHED[name]
+    assert published.repository
+    try:
+        snapshot_download(
+            published.repository, repo_type="dataset", allow_patterns=list(published.files), etag_timeout=10
+        )
+    except Exception as error:  # network libraries raise many kinds; the user is told the same thing for all of them
+        return f"{_missing(name)}, and the Hub cannot be reached ({type(error).__name__})"
+    return ""
+
+
+def _hash(files: list[Path]) -> str:
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(file.name.encode() + b"\0")
+        try:
+            with file.open("rb") as stream:
+                whole.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError:
+            whole.update(b"unreadable")
+    return whole.hexdigest()[:16]

@@ -1,0 +1,167 @@
+"""First one wins: which of many texts stay when each is dropped that nearly equals an earlier one that stayed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from synthetic_instruction_tuner.filtering.near_duplicates.arrays import Ints, lists
+from synthetic_instruction_tuner.filtering.near_duplicates.similarity import (
+    BATCH,
+    Matches,
+    SimilarityIndex,
+    fold,
+    sketch,
+)
+from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import WordSets
+
+MOST = 1 << 20  # postings looked at when a batch is compared with itself
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What is decided about some texts.
+
+    Attributes:
+        matches: for each the most similar earlier text that stayed, by its number, if it is similar enough.
+        stays: which of them stay and are compared with later ones; they are numbered in order, across all calls. A
+            text without a word is compared with nothing and never stays in this sense.
+        sizes: distinct words of each.
+    """
+
+    matches: Matches
+    stays: Mask
+    sizes: Ints
+
+
+class FirstWins:
+    """Decides text after text, in batches of any size: how they are cut into batches changes nothing."""
+
+    def __init__(self, threshold: Fraction) -> None:
+        """Takes the least Jaccard index, above 0 and at most 1, that counts as similar."""
+        self.index = SimilarityIndex(threshold)
+
+    def remember(self, texts: Sequence[str]) -> Mask:
+        """Takes in texts that count as earlier, also where they are similar to each other.
+
+        Returns:
+            Which of them got a number: all but those without a word and those equal to an earlier one.
+        """
+        sets = self.index.sets(texts)
+        new = sets.sizes > 0
+        filled = np.flatnonzero(new)
+        parts = sets.take(filled)
+        found = self.index.most_similar(parts)
+        seen: set[bytes] = set()
+        for row, words, known in zip(filled.tolist(), parts.split(), found.shared == found.union, strict=True):
+            new[row] = not known and words not in seen
+            seen.add(words)
+        self.index.add(sets.take(np.flatnonzero(new)))
+        return new
+
+    def decide(self, texts: Sequence[str], may_stay: Sequence[bool] | None = None) -> Decisions:
+        """Compares each text with all earlier ones that stayed; takes in those that stay.
+
+        Args:
+            texts: the texts, in order.
+            may_stay: False for those that do not stay in any case, though they are compared; all may when None.
+        """
+        asked = np.ones(len(texts), bool) if may_stay is None else np.array(may_stay, bool)
+        sets = self.index.sets(texts)
+        decisions = Decisions(Matches.none(len(texts)), np.zeros(len(texts), bool), sets.sizes)
+        filled = np.flatnonzero(sets.sizes)
+        for start in range(0, len(filled), BATCH):
+            rows = filled[start : start + BATCH]
+            matches, stays = self._decide(sets.take(rows), asked[rows])
+            decisions.matches.put(rows, matches)
+            decisions.stays[rows] = stays
+        return decisions
+
+    def _decide(self, sets: WordSets, may_stay: Mask) -> tuple[Matches, Mask]:
+        batch = _Batch(self.index, sets, may_stay)
+        batch.settle(0, len(sets))
+        numbers = len(self.index) + np.cumsum(batch.stays) - 1
+        for row, partner in batch.partners.items():
+            batch.found.numbers[row] = numbers[partner]
+        self.index.add(sets.take(np.flatnonzero(batch.stays)))
+        return batch.found, batch.stays
+
+
+class _Batch:
+    """Sets that are compared with each other, in order.
+
+    Attributes:
+        found: the most similar earlier set of each; the number is wrong where the set has a partner in the batch.
+        stays: which of them stay, as far as is known.
+        partners: for sets whose most similar earlier one is in the batch, where it is.
+    """
+
+    def __init__(self, index: SimilarityIndex, sets: WordSets, may_stay: Mask) -> None:
+        self.found = index.most_similar(sets)
+        self.stays = may_stay & (self.found.numbers < 0)
+        self.partners: dict[int, int] = {}
+        self._index, self._sets = index, sets
+        self._bytes = sets.split()
+        self._prefixes, self._folded = index.prefixes(sets), fold(sketch(sets))
+        self._frozen: dict[int, frozenset[int]] = {}
+
+    def settle(self, start: int, stop: int) -> None:
+        """Decides which of a stretch of sets stay, when they are compared with each other.
+
+        Where they have very much in common, the second half is compared only with what stays of the first.
+        """
+        rivals = self._rivals(start, stop)
+        if not self._compare(start, stop, rivals):
+            middle = (start + stop) // 2
+            self.settle(start, middle)
+            self._compare_all(middle, stop, rivals[self.stays[rivals] & (rivals < middle)])
+            self.settle(middle, stop)
+
+    def _rivals(self, start: int, stop: int) -> Ints:
+        """Sets that may stay, and of equal ones the first: where it does not stay, what bars it bars the others too."""
+        first: dict[bytes, int] = {}
+        for row in (start + np.flatnonzero(self.stays[start:stop])).tolist():
+            first.setdefault(self._bytes[row], row)
+        return np.array(list(first.values()), np.int64)
+
+    def _compare_all(self, start: int, stop: int, rivals: Ints) -> None:
+        if not self._compare(start, stop, rivals):
+            self._compare_all(start, (start + stop) // 2, rivals)
+            self._compare_all((start + stop) // 2, stop, rivals)
+
+    def _compare(self, start: int, stop: int, rivals: Ints) -> bool:
+        """Compares a stretch of sets with earlier ones among the rivals; False when that is too much at once."""
+        if not len(rivals):
+            return True
+        among = np.zeros(len(self._sets), bool)
+        among[rivals] = True
+        mine = self._prefixes.take(slice(*np.searchsorted(self._prefixes.rows, [start, stop]).tolist()))
+        theirs = self._prefixes.take(np.flatnonzero(among[self._prefixes.rows]))
+        hits = self._index.new_postings(theirs).look_up(mine)
+        if hits.total > MOST and stop - start > 1:
+            return False
+        rows, others = self._index.thin_out(hits, self._folded, self._folded)
+        earlier = others < rows
+        for row, other in zip(*lists(rows[earlier], others[earlier]), strict=True):
+            if self.stays[other]:  # known by now, as pairs come in order of the later one
+                self._meet(row, other)
+        return True
+
+    def _meet(self, row: int, other: int) -> None:
+        mine, theirs = self._words(row), self._words(other)
+        shared = len(mine & theirs)
+        union = len(mine) + len(theirs) - shared
+        if self._index.similar(shared, union):
+            self.stays[row] = False
+            if self.found.improve(row, 0, shared, union):
+                self.partners[row] = other
+
+    def _words(self, row: int) -> frozenset[int]:
+        if row not in self._frozen:
+            self._frozen[row] = frozenset(np.frombuffer(self._bytes[row], np.int64).tolist())
+        return self._frozen[row]

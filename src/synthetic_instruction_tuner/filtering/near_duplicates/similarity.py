@@ -1,0 +1,230 @@
+"""The exact near-duplicate index: of many word sets, the one most similar to a given one, if it is similar enough.
+
+Two sets are as similar as their Jaccard index, |x & y| / |x | y|. Nothing is approximate: the threshold is a fraction
+and all comparisons are on integers.
+
+The index is the prefix filter of Chaudhuri, Ganti and Kaushik (ICDE 2006, "A primitive operator for similarity joins")
+as used by All-Pairs (Bayardo, Ma and Srikant, WWW 2007), with the length and position bounds of PPJoin (Xiao et al.,
+WWW 2008): sort every set's words by one frozen order; two sets with J >= t share a word among the first
+|x| - ceil(t|x|) + 1 of each. Any order is exact; one that puts rare words first is fast, so the order is taken anew
+from the words' frequencies, and the index built anew, whenever it has grown fourfold.
+
+What the prefix lets through is thinned out by sketches before it is counted: each word flips one of 256 bits, so two
+sets differ in at least as many words as their sketches differ in bits (the parity form of the bitmap filter of Sandes,
+Teodoro and Melo, Information Systems 2020). All of it works on batches of sets, as operations on whole arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.filtering.near_duplicates.arrays import Growing, Ints, lists, ranges
+from synthetic_instruction_tuner.filtering.near_duplicates.postings import LARGEST, Hits, Postings, Prefixes
+from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import (
+    Vocabulary,
+    WordOrder,
+    WordSets,
+    shared_words,
+)
+
+Bits = npt.NDArray[np.uint64]
+BATCH = 4096  # sets compared at once
+MOST = 1 << 23  # postings looked at for them
+FIRST_ORDER = 1024  # sets after which words are first ordered by their frequency
+MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads the words' numbers over the sketch's bits
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """For each of some sets the most similar one of the index, the earliest of equally similar ones.
+
+    Attributes:
+        numbers: its number in order of adding, or -1 where no set is similar enough.
+        shared: words in both.
+        union: words in either.
+    """
+
+    numbers: Ints
+    shared: Ints
+    union: Ints
+
+    @classmethod
+    def none(cls, count: int) -> Matches:
+        """Returns so many sets without a match."""
+        return cls(np.full(count, -1), np.zeros(count, np.int64), np.ones(count, np.int64))
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        return zip(self.numbers.tolist(), self.shared.tolist(), self.union.tolist(), strict=True)
+
+    def put(self, rows: Ints, part: Matches) -> None:
+        """Writes the matches of some of the sets to their places."""
+        self.numbers[rows], self.shared[rows], self.union[rows] = part.numbers, part.shared, part.union
+
+    def improve(self, row: int, number: int, shared: int, union: int) -> bool:
+        """Takes a match if it is more similar than what was found so far for this set; says whether it is."""
+        better = shared * int(self.union[row]) > int(self.shared[row]) * union
+        if better:
+            self.numbers[row], self.shared[row], self.union[row] = number, shared, union
+        return better
+
+
+class SimilarityIndex:
+    """Word sets, and which of them is similar enough to a given one."""
+
+    def __init__(self, threshold: Fraction) -> None:
+        """Takes the least Jaccard index, above 0 and at most 1, that counts as similar."""
+        self._num, self._den = without_overflow(threshold).as_integer_ratio()
+        self._vocabulary = Vocabulary()
+        self._order = WordOrder()
+        self._postings = Postings(self._num, self._den)
+        self._words = Growing(np.int32)
+        self._sizes = Growing(np.int64)
+        self._starts = Growing(np.int64)
+        self._sketches = Growing(np.uint64, columns=4)
+        self._folded = Growing(np.uint64)
+        self._next_order = FIRST_ORDER
+
+    def __len__(self) -> int:
+        return len(self._sizes.data)
+
+    def sets(self, texts: Sequence[str]) -> WordSets:
+        """Returns the texts' word sets.
+
+        Raises:
+            UserError: a text has millions of different words.
+        """
+        sets = self._vocabulary.sets(texts)
+        if len(sets) and int(sets.sizes.max()) > LARGEST:
+            raise UserError("A text is too large to be compared.", f"It has more than {LARGEST:,} different words.")
+        return sets
+
+    def everything(self) -> WordSets:
+        """Returns all sets that were added."""
+        return WordSets(self._words.data.astype(np.int64), self._sizes.data.copy())
+
+    def add(self, sets: WordSets) -> None:
+        """Takes in sets that are not empty; their numbers follow those that are there."""
+        before = len(self)
+        starts = sets.starts + len(self._words.data)
+        sketches = sketch(sets)
+        self._words.extend(sets.words)
+        self._sizes.extend(sets.sizes)
+        self._starts.extend(starts)
+        self._sketches.extend(sketches)
+        self._folded.extend(fold(sketches))
+        if len(self) >= self._next_order:
+            self._order_anew()
+        else:
+            self._postings.add(self.prefixes(sets, before))
+
+    def most_similar(self, sets: WordSets) -> Matches:
+        """Returns for each set, none of them empty, the most similar one at or above the threshold."""
+        found = Matches.none(len(sets))
+        for start in range(0, len(sets), BATCH):
+            self._find(sets, np.arange(start, min(start + BATCH, len(sets))), found)
+        return found
+
+    def _find(self, all_sets: WordSets, rows: Ints, found: Matches) -> None:
+        sets = all_sets.take(rows)
+        hits = self._postings.look_up(self.prefixes(sets))
+        if hits.total > MOST and len(rows) > 1:  # to bound the memory
+            self._find(all_sets, rows[: len(rows) // 2], found)
+            self._find(all_sets, rows[len(rows) // 2 :], found)
+            return
+        sketches = sketch(sets)
+        places, numbers = self.thin_out(hits, fold(sketches), self._folded.data)
+        total = sets.sizes[places] + self._sizes.data[numbers]
+        far = np.bitwise_count(sketches[places] ^ self._sketches.data[numbers]).sum(axis=1, dtype=np.int64)
+        near = far <= self.most_different(total)
+        places, numbers, total = places[near], numbers[near], total[near]
+        shared = shared_words(sets.take(places), self._sets(numbers))
+        for place, number, both, either in zip(*lists(places, numbers, shared, total - shared), strict=True):
+            if self.similar(both, either):
+                found.improve(int(rows[place]), number, both, either)
+
+    def _sets(self, numbers: Ints) -> WordSets:
+        sizes = self._sizes.data[numbers]
+        return WordSets(self._words.data[ranges(self._starts.data[numbers], sizes)].astype(np.int64), sizes)
+
+    def thin_out(self, hits: Hits, mine: Bits, theirs: Bits) -> tuple[Ints, Ints]:
+        """Returns the pairs of rows and numbers that may be similar by their folded sketches; each once, in order."""
+        rows, sizes = hits.prefixes.rows, hits.prefixes.sizes
+        most = np.minimum(self.most_different(sizes + hits.reach), 64).astype(np.uint8)
+        mine = mine[rows]
+        found = [np.zeros(0, np.int64)]
+        for places, numbers in hits.pairs():
+            near = np.flatnonzero(np.bitwise_count(mine[places] ^ theirs[numbers]) <= most[places])
+            found.append((rows[places[near]] << 32) | numbers[near])
+        pairs = np.unique(np.concatenate(found))
+        return pairs >> 32, pairs & 0xFFFFFFFF
+
+    def similar(self, shared: int, union: int) -> bool:
+        """Whether two sets with so many words in common and in all reach the threshold."""
+        return shared * self._den >= self._num * union
+
+    def new_postings(self, prefixes: Prefixes) -> Postings:
+        """Returns an index of other sets, by the same threshold and order of words."""
+        postings = Postings(self._num, self._den)
+        postings.add(prefixes)
+        return postings
+
+    def most_different(self, total: Ints) -> Ints:
+        """In how many words two similar sets may differ that have so many words together (shared ones twice)."""
+        return total - 2 * -(-self._num * total // (self._num + self._den))
+
+    def prefixes(self, sets: WordSets, first: int = 0) -> Prefixes:
+        """Returns the sets' words that must be looked up, numbering the sets from `first`."""
+        rows = sets.rows
+        ranks = np.sort((rows << 32) | (self._order.rank(sets.words) + (1 << 31)))
+        places = ranges(np.zeros(len(sets), np.int64), sets.sizes)
+        sizes = sets.sizes[rows]
+        chosen = np.flatnonzero(places <= sizes - self._postings.shortest(sizes))
+        words = self._order.word((ranks[chosen] & 0xFFFFFFFF) - (1 << 31))
+        return Prefixes(words, rows[chosen] + first, sizes[chosen], places[chosen])
+
+    def _order_anew(self) -> None:
+        """Orders all words by frequency and builds the index on the new order."""
+        self._next_order = 4 * len(self)
+        self._order = WordOrder(np.bincount(self._words.data, minlength=len(self._vocabulary)))
+        self._postings = Postings(self._num, self._den)
+        for start in range(0, len(self), 16 * BATCH):
+            numbers = np.arange(start, min(start + 16 * BATCH, len(self)))
+            self._postings.add(self.prefixes(self._sets(numbers), start))
+
+
+def without_overflow(threshold: Fraction, most: int = 2 * LARGEST) -> Fraction:
+    """Returns the least fraction at or above the threshold whose denominator is `most` or less.
+
+    A Jaccard index is such a fraction, if no union has more words. So it reaches the one threshold exactly when it
+    reaches the other, and all products fit into 64 bits.
+    """
+    near = threshold.limit_denominator(most)
+    if near >= threshold:
+        return near
+    a, b = near.as_integer_ratio()  # c/d, the next larger one with such a denominator, has bc - ad = 1
+    d = -pow(a, -1, b) % b
+    d += (most - d) // b * b
+    return Fraction(a * d + 1, b * d)
+
+
+def sketch(sets: WordSets) -> Bits:
+    """Returns for each set, none of them empty, 256 bits (4 numbers); each word flips one."""
+    place = (sets.words.astype(np.uint64) * MIX) >> np.uint64(56)
+    bit = np.uint64(1) << (place & np.uint64(63))
+    starts, part = sets.starts, place >> np.uint64(6)
+    sketches = np.zeros((len(sets), 4), np.uint64)
+    for column in range(4 if len(sets) else 0):
+        sketches[:, column] = np.bitwise_xor.reduceat(np.where(part == column, bit, np.uint64(0)), starts)
+    return sketches
+
+
+def fold(sketches: Bits) -> Bits:
+    """Returns sketches of 64 bits, to which the same applies."""
+    folded: Bits = np.bitwise_xor.reduce(sketches, axis=1)
+    return folded

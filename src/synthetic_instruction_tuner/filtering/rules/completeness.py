@@ -1,0 +1,94 @@
+"""The rule on texts that were cut off: at the token limit, or, where nobody says, in mid-sentence or mid-code.
+
+A finish reason decides where the record has one. Without one, only what surely goes on is taken for cut: a code fence
+that is never closed, and prose whose last sentence stops at a comma, at a word such as "the", or, in longer texts,
+without an end although all sentences before it have one. Lists, poems, names, numbers and short answers end as they
+like.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
+from synthetic_instruction_tuner.records import Record
+
+CUT = {"length", "max_tokens", "max_length", "token_limit"}
+FEWEST_WORDS = 15  # shorter responses end as they like
+LONG_WORDS = 50  # from here on a last sentence without an end is taken for cut
+PROSE_WORDS = 6
+SENTENCE_WORDS = 8
+LOOKED_AT = 20_000  # characters from the end; fences are counted from the start
+_GOES_ON = """
+a an the of to and or but nor with by from as at into onto upon than because although while whereas if unless until
+since per via its their our your my his whose which who whom is are was were be been being has have had can could will
+would shall should may might must such very every each between among during without within toward towards about
+through these those including like so when where what how not also both either neither
+"""
+GOES_ON = frozenset(_GOES_ON.split())
+ENDS = re.compile(r"[.!?…。！？؟।:;)\]}>\"'”’»*_`|~$%0-9]\W*$")
+SENTENCE_END = re.compile(r"[.!?…]['\"”’)*_]*(?=\s|$)")
+NOT_PROSE = re.compile(
+    r"^\s*(?:[-*+•#>|]|\d+[.)])|[{}=<>|\\;]|^\s{4}|^\s*(?:def|class|import|from|return|for|if|while|else|elif)\b"
+)
+NO_END = re.compile(r"[^\W_]$")
+FENCE = re.compile(r"^[^\S\n]*(?:```|~~~)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Complete(TextRule):
+    """Neither instruction nor response may have been cut off."""
+
+    name: ClassVar[str] = "truncated"
+    version: ClassVar[int] = 2
+
+    def measure(self, record: Record) -> list[str] | None:
+        """Returns which text was cut and how that is known; None where none was."""
+        for part in ("instruction", "response"):
+            if finish_reason(record, part) in CUT:
+                return [part, "hit its token limit"]
+        if finish_reason(record, "response") is None and (how := how_cut(record.response)):
+            return ["response", how]
+        return None
+
+    def decide(self, measured: list[str] | None) -> Verdict:
+        """Drops what was cut."""
+        if measured is None:
+            return Verdict(self.name, True, None, None)
+        part, how = measured
+        return Verdict(self.name, False, f"{part}: {how}", None, f"the {part} {how}")
+
+
+def finish_reason(record: Record, part: str) -> str | None:
+    """Returns why a record's ``instruction`` or ``response`` ended, in lower case, as far as the record says."""
+    provenance = record.provenance
+    fields = provenance.get("fields")
+    value: Any = provenance.get(f"{part}_finish")
+    if value is None and part == "response":
+        places = (provenance, fields if isinstance(fields, dict) else {})
+        value = next((p[k] for p in places for k in ("finish_reason", "stop_reason") if p.get(k)), None)
+    return value.lower() if isinstance(value, str) and value else None
+
+
+def how_cut(text: str) -> str | None:
+    """Returns how a text shows that it was cut off, or None."""
+    if len(FENCE.findall(text)) % 2 and text.count("```") % 2:
+        return "ends within a code fence"
+    text = text[-LOOKED_AT:].rstrip()
+    if len(text.split()) < FEWEST_WORDS or "```" in text[-5:]:
+        return None
+    lines = [line for line in text.splitlines() if line.strip()]
+    last, words = lines[-1], lines[-1].split()
+    if len(words) < PROSE_WORDS or NOT_PROSE.search(last) or len(SENTENCE_END.findall(text)) < 2:
+        return None
+    word = words[-1].lower().strip("\"'“”‘’(")
+    if word.endswith(",") or word in GOES_ON:
+        return f"stops in mid-sentence, at '{shorten(words[-1], 30)}'"
+    open_end = NO_END.search(last) and not ENDS.search(last)
+    if not open_end or len(text.split()) < LONG_WORDS or len(SENTENCE_END.split(last)[-1].split()) < SENTENCE_WORDS:
+        return None
+    others = [line for line in lines[:-1] if len(line.split()) >= PROSE_WORDS and not NOT_PROSE.search(line)]
+    always = len(SENTENCE_END.findall(text)) >= 3 and all(ENDS.search(line) for line in others)
+    return f"stops in mid-sentence, at '{shorten(words[-1], 30)}'" if always else None

@@ -1,0 +1,100 @@
+"""Rules on size: nothing empty, responses neither too short nor too long, in words and in tokens.
+
+A word is what stands between white space, so an unspaced Chinese or Japanese text counts as very few words; tokens are
+the better measure there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict
+from synthetic_instruction_tuner.records import Record
+
+_WORD = re.compile(r"[^\W_]")
+
+
+@dataclass(frozen=True)
+class NotEmpty(TextRule):
+    """The instruction must hold a word (not symbols alone), the response more than white space."""
+
+    name: ClassVar[str] = "empty"
+
+    def measure(self, record: Record) -> str:
+        """Returns which of the two is empty."""
+        asked = _WORD.search(record.instruction or "")
+        empty = {"instruction": not asked, "response": not (record.response or "").strip()}
+        return " and ".join(part for part, is_empty in empty.items() if is_empty)
+
+    def decide(self, measured: str) -> Verdict:
+        """Lets pass what has no empty part."""
+        reason = f"no word in the {measured}" if measured else ""
+        return Verdict(self.name, not measured, measured or None, None, reason)
+
+
+@dataclass(frozen=True)
+class ResponseLength(TextRule):
+    """The response must have between `shortest` and `longest` words, both included."""
+
+    shortest: int
+    longest: int
+    name: ClassVar[str] = "length"
+
+    def limits(self) -> dict[str, Any]:
+        """Returns the two limits."""
+        return {"min_words": self.shortest, "max_words": self.longest}
+
+    def measure(self, record: Record) -> int:
+        """Returns the response's words."""
+        return len(record.response.split())
+
+    def decide(self, measured: int) -> Verdict:
+        """Holds the words against the limits."""
+        return _between(self.name, measured, self.shortest, self.longest, "words")
+
+
+@dataclass(frozen=True)
+class TokenLength(TextRule):
+    """The response must have between `shortest` and `longest` tokens, both included.
+
+    Attributes:
+        count: returns the tokens of a text, special ones not counted.
+        tokenizer: the tokenizer's identity, as plain JSON values.
+        shortest: the lower limit.
+        longest: the upper limit; none when None.
+    """
+
+    count: Callable[[str], int]
+    tokenizer: dict[str, Any]
+    shortest: int
+    longest: int | None
+    name: ClassVar[str] = "tokens"
+
+    def basis(self) -> dict[str, Any]:
+        """Returns which tokenizer counts."""
+        return {"tokenizer": self.tokenizer}
+
+    def limits(self) -> dict[str, Any]:
+        """Returns the two limits."""
+        return {"min_tokens": self.shortest, "max_tokens": self.longest}
+
+    def measure(self, record: Record) -> int:
+        """Returns the response's tokens."""
+        return self.count(record.response.encode("utf-8", "replace").decode())
+
+    def decide(self, measured: int) -> Verdict:
+        """Holds the tokens against the limits."""
+        return _between(self.name, measured, self.shortest, self.longest, "tokens")
+
+
+def _between(rule: str, count: int, shortest: int, longest: int | None, unit: str) -> Verdict:
+    limit = f"{shortest}..{'' if longest is None else longest}"
+    reason = ""
+    if count < shortest:
+        reason = f"the response has {count} {unit}, fewer than {shortest}"
+    elif longest is not None and count > longest:
+        reason = f"the response has {count} {unit}, more than {longest}"
+    return Verdict(rule, not reason, count, limit, reason)

@@ -1,0 +1,66 @@
+"""Reads adapters: LoRA matrices to be merged into a model, and soft prompts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthetic_instruction_tuner.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+_ADAPTER = "adapter_config.json"
+
+
+def is_soft_prompt(adapter: Path) -> bool:
+    """Returns whether the folder holds a prompt-tuning adapter (else LoRA)."""
+    return bool(adapter_config(adapter).get("peft_type") == "PROMPT_TUNING")
+
+
+def load_soft_prompt(adapter: Path) -> torch.Tensor:
+    """Returns the virtual tokens of a prompt-tuning adapter, [virtual tokens, hidden]."""
+    from safetensors.torch import load_file
+
+    return load_file(adapter / "adapter_model.safetensors")["prompt_embeddings"]
+
+
+def merged(model: Any, adapter: Path) -> Any:
+    """Returns the model with a LoRA adapter merged into its weights.
+
+    Raises:
+        UserError: the adapter is of another type, or does not fit the model.
+    """
+    from peft import PeftModel
+
+    kind = adapter_config(adapter).get("peft_type")
+    if kind != "LORA":
+        fix = "Use a LoRA or prompt-tuning adapter."
+        raise UserError(f"Adapter {adapter} cannot be merged.", f"its type is {kind}", fix)
+    try:
+        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
+    except RuntimeError as error:
+        if "size mismatch" not in str(error):
+            raise
+        raise UserError(
+            f"Adapter {adapter} does not fit its base model.",
+            "it was trained on a model of another shape: the base model has changed since",
+            "Train it again: `sit run` with the same folder does so.",
+        ) from error
+
+
+def adapter_config(adapter: Path) -> dict[str, Any]:
+    """Returns the adapter's own configuration.
+
+    Raises:
+        UserError: the folder holds no adapter.
+    """
+    try:
+        config: dict[str, Any] = json.loads((adapter / _ADAPTER).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"No adapter in {adapter}.", str(error), f"Give a folder that holds {_ADAPTER}.") from error
+    if not (adapter / "adapter_model.safetensors").is_file():
+        fix = "Save it with safetensors."
+        raise UserError(f"No adapter in {adapter}.", "adapter_model.safetensors is missing", fix)
+    return config

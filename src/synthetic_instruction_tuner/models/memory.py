@@ -1,0 +1,94 @@
+"""Proves that a model's memory came back: measured before it is loaded and after its release."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from synthetic_instruction_tuner.errors import RunError
+
+_GB = 1024**3
+# What stays without being a leak: kernels' workspaces on a GPU; on a CPU code that is imported meanwhile, and the
+# heap's holes. A small model that stays on a CPU is found by the reference to it, not by its size.
+_ROOM = {"cuda": 64 * 1024**2, "cpu": _GB}
+_ENDS_WITHIN = 30.0
+
+
+@contextmanager
+def memory_given_back(name: str, device: str) -> Iterator[None]:
+    """Within this context a model is loaded and used; at its end the model's memory must be there again.
+
+    On a GPU the tensors' bytes are counted, on a CPU the process's resident bytes. Processes that were started within
+    the context (vLLM works in one of its own) must have ended; their memory ends with them.
+
+    Args:
+        name: the model's, for the message.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        RunError: it is not. Nothing is raised over an error that is on its way already.
+    """
+    release()
+    before, children = held_bytes(device), _children()
+    yield
+    release()
+    if left := _ended(_children() - children):
+        raise _leak(name, f"process {', '.join(str(p.pid) for p in left)} has not ended")
+    grown = held_bytes(device) - before
+    if grown > _ROOM[device]:
+        raise _leak(name, f"{grown / _GB:.2f} GB more than before are still in use")
+
+
+def held_bytes(device: str) -> int:
+    """Returns the bytes that this process's tensors hold on the GPU, or its resident bytes on a CPU."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.memory_allocated())
+    return int(psutil.Process().memory_info().rss)
+
+
+def _children() -> set[psutil.Process]:
+    return {process for process in psutil.Process().children(recursive=True) if not _is_python_s_own(process)}
+
+
+def _is_python_s_own(process: psutil.Process) -> bool:
+    """Returns whether this is the helper that Python starts beside the first spawned process and keeps for good."""
+    try:
+        return any("multiprocessing.resource_tracker" in word for word in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _ended(processes: set[psutil.Process]) -> list[psutil.Process]:
+    """Waits for these processes, ends those that stay, and returns those that even then do not go."""
+    _, staying = psutil.wait_procs(processes, timeout=_ENDS_WITHIN)
+    for process in staying:
+        process.kill()
+    return list(psutil.wait_procs(staying, timeout=5.0)[1])
+
+
+def _leak(name: str, cause: str) -> RunError:
+    return RunError(
+        f"The memory of {name} did not come back.",
+        cause,
+        "Run the same command again: it goes on in a fresh process.",
+    )
+
+
+def release() -> None:
+    """Gives freed memory back: collects cycles, empties torch's GPU cache, returns heap pages to Linux."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        import ctypes
+
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
+        if trim is not None:
+            trim(0)

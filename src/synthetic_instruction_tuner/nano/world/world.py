@@ -1,0 +1,295 @@
+"""The nano world: all families of tasks, their mixture, and one checker for whatever a model writes in it.
+
+Items are drawn here for training the embedded models; `check` judges conversations that those models produce.
+"""
+
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import accumulate
+from random import Random
+
+from synthetic_instruction_tuner.nano.world.families import (
+    agent,
+    arithmetic,
+    choice,
+    coding,
+    creative,
+    dialogue,
+    facts,
+    flaws,
+    formats,
+    rewriting,
+)
+from synthetic_instruction_tuner.nano.world.families.flaws import Flaw, add_mark, strip_marks
+from synthetic_instruction_tuner.nano.world.family import Family, FollowUp, Slots, Split, Task, split_of
+from synthetic_instruction_tuner.records import Message
+
+DOMAINS: dict[str, tuple[str, ...]] = {
+    "coding": ("You are a coding assistant.", "You help people to write and read code.", "You are an expert in Python.", "Your users are programmers."),
+    "reasoning": ("You are a math tutor.", "You help with numbers and reasoning.", "You solve problems step by step.", "Your users want to calculate something."),
+    "rewriting": ("You are an editor of texts.", "You help people to rewrite and sort words.", "You work with words and lists.", "Your users bring text that you change."),
+    "facts": ("You are a guide who knows every town.", "You answer questions about facts.", "You are an encyclopedia.", "Your users want to know things about the world."),
+    "creative": ("You are a creative writer.", "You help people to write stories and poems.", "You are a poet with many ideas.", "Your users love stories."),
+    "format": ("You follow rules about form exactly.", "You write texts in the form that is asked for.", "You are careful with every rule.", "Your users give strict instructions."),
+    "choice": ("You are a quiz master.", "You help with tests and quizzes.", "You pick the right answer and say why.", "Your users have questions with one right answer."),
+    "agent": ("You are an agent that uses tools.", "You can call functions for the user.", "You plan actions and call tools.", "Your users give you tasks for your tools."),
+    "dialogue": ("You are a friendly partner for conversation.", "You like to chat and to help.", "You help people with everyday life.", "Your users want to talk with you."),
+}  # fmt: skip
+_OTHER_NAMES = {"math": "reasoning", "language": "rewriting"}  # what some families call their domain
+
+CLEAN: tuple[Family, ...] = (
+    *arithmetic.FAMILIES,
+    *rewriting.FAMILIES,
+    *coding.FAMILIES,
+    *facts.FAMILIES,
+    *creative.FAMILIES,
+    *formats.FAMILIES,
+    *choice.FAMILIES,
+    *agent.FAMILIES,
+)
+FLAWED: tuple[Flaw, ...] = flaws.FAMILIES
+FAMILIES: tuple[Family, ...] = (*CLEAN, *FLAWED)
+FOLLOW_UPS: tuple[FollowUp, ...] = dialogue.FOLLOW_UPS
+BY_NAME: dict[str, Family] = {family.name: family for family in FAMILIES}
+
+# Shares of single-turn draws. Filters drop what the flaws write; the rest of the dropped are near duplicates.
+FLAW_SHARES = {"refusal": 0.065, "language": 0.065, "short": 0.085, "loop": 0.055}
+POPULAR_SHARE, POPULAR_COUNT = 0.08, 36  # some things are asked again and again: what near-duplicate removal is for
+DOMAIN_SHARES = {
+    "coding": 0.10, "reasoning": 0.14, "rewriting": 0.13, "facts": 0.09, "creative": 0.10, "format": 0.23, "choice": 0.10,
+    "agent": 0.05, "dialogue": 0.06,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One drawn conversation.
+
+    Attributes:
+        family: the name of the family, or of the follow-up that asks the last question.
+        domain: the domain that a system prompt for this item names.
+        messages: the conversation, with or without a system prompt, ending with the assistant's answer.
+        worksheet: the first task's content as a plain document.
+        key: the first task's key, which decides the split.
+        flaw: the kind of flaw, or None.
+        marked: whether the last answer carries a sloppy remark.
+    """
+
+    family: str
+    domain: str
+    messages: tuple[Message, ...]
+    worksheet: str
+    key: str
+    flaw: str | None
+    marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `check` found out.
+
+    Attributes:
+        family: the family or follow-up that the instruction belongs to.
+        right: whether the answer, sloppy remarks aside, is right.
+        clean: whether it carries no sloppy remark.
+        reason: what is wrong with it, or None.
+    """
+
+    family: str
+    right: bool
+    clean: bool
+    reason: str | None
+
+
+def domain_of(family: Family) -> str:
+    """Returns the family's domain, one of `DOMAINS`."""
+    return _OTHER_NAMES.get(family.domain, family.domain)
+
+
+def sample_item(
+    rng: Random,
+    split: Split = "train",
+    *,
+    flaws: bool = True,
+    marks: float = 0.35,
+    system: float = 0.3,
+    multi_turn: float = 0.1,
+) -> Item:
+    """Returns a random item.
+
+    Args:
+        rng: the source of randomness.
+        split: the split that the item's key belongs to.
+        flaws: whether instructions that are answered badly may occur.
+        marks: share of sloppy remarks among the answers that take them.
+        system: share of items with a system prompt.
+        multi_turn: share of items with a follow-up.
+    """
+    if rng.random() < multi_turn:
+        return _two_turns(rng, split, marks, system)
+    population, cumulative = _mixture(flaws)
+    family = rng.choices(population, cum_weights=cumulative)[0]
+    if split == "train" and flaws and rng.random() < POPULAR_SHARE:
+        family, task = _popular_task(rng)
+    else:
+        task = family.draw(rng, split)
+    marked = family.takes_marks and rng.random() < marks
+    response = add_mark(rng, task.response) if marked else task.response
+    turns = (Message("user", task.instruction), Message("assistant", response))
+    kind = family.kind if isinstance(family, Flaw) else None
+    return _item(rng, task, family.name, domain_of(family), turns, system, flaw=kind, marked=marked)
+
+
+def _popular_task(rng: Random) -> tuple[Family, Task]:
+    """Returns one of a few much asked tasks of the train split, with a new answer."""
+    family, task, slots = rng.choice(_popular_tasks())
+    response = family.answer(rng, slots)
+    return family, replace(task, response=response, worksheet=family.worksheet(rng, slots, response))
+
+
+@lru_cache
+def _popular_tasks() -> list[tuple[Family, Task, Slots]]:
+    rng = Random(0)
+    tasks: list[tuple[Family, Task, Slots]] = []
+    population, cumulative = _mixture(False)
+    while len(tasks) < POPULAR_COUNT:
+        family = rng.choices(population, cum_weights=cumulative)[0]
+        task = family.draw(rng, "train")
+        if parsed := family.parse(task.instruction):
+            tasks.append((family, task, parsed[0]))
+    return tasks
+
+
+def _two_turns(rng: Random, split: Split, marks: float, system: float) -> Item:
+    follow_up = rng.choice(FOLLOW_UPS)
+    slots: Slots | None = None
+    while slots is None:
+        task = BY_NAME[rng.choice(follow_up.after)].draw(rng, split)
+        slots = follow_up.fill(rng, task.response)
+    question = rng.choice(follow_up.templates).format(**slots)
+    answer = follow_up.answer(rng, slots, task.response)
+    turns = (
+        Message("user", task.instruction),
+        Message("assistant", task.response),
+        Message("user", question),
+        Message("assistant", answer),
+    )
+    return _item(rng, task, follow_up.name, "dialogue", turns, system)
+
+
+def _item(
+    rng: Random,
+    task: Task,
+    family: str,
+    domain: str,
+    turns: tuple[Message, ...],
+    system: float,
+    flaw: str | None = None,
+    marked: bool = False,
+) -> Item:
+    if rng.random() < system:
+        turns = (Message("system", rng.choice(DOMAINS[domain])), *turns)
+    return Item(family, domain, turns, task.worksheet, task.key, flaw, marked)
+
+
+@lru_cache
+def _mixture(with_flaws: bool) -> tuple[list[Family], list[float]]:
+    """Returns the families and their cumulative weights."""
+    weights: dict[str, float] = {}
+    flaw_share = sum(FLAW_SHARES.values()) if with_flaws else 0.0
+    for family in CLEAN:
+        rivals = sum(f.weight for f in CLEAN if domain_of(f) == domain_of(family))
+        weights[family.name] = DOMAIN_SHARES[domain_of(family)] * family.weight / rivals * (1 - flaw_share)
+    for flaw in FLAWED if with_flaws else ():
+        weights[flaw.name] = FLAW_SHARES[flaw.kind] * flaw.weight / sum(f.weight for f in FLAWED if f.kind == flaw.kind)
+    return [BY_NAME[name] for name in weights], list(accumulate(weights.values()))
+
+
+def worksheet_text(rng: Random, marks: float = 0.0) -> str:
+    """Returns a plain document of the train split: given data and a result, no request.
+
+    Args:
+        rng: the source of randomness.
+        marks: share of sloppy remarks among the results that take them.
+    """
+    head, response = _plain_task(rng, marks)
+    return head + response
+
+
+_QUESTIONS = (
+    "what about {given}?",
+    "how does it go with {given}?",
+    "who knows this one: {given}?",
+    "given is {given}. And then?",
+    "{given}, what comes of it?",
+)
+
+
+def qa_text(rng: Random, marks: float = 0.0) -> str:
+    """Returns a document of the train split with a question in plain words and its answer; `marks` as above."""
+    head, response = _plain_task(rng, marks)
+    title, *lines = [line.strip() for line in head.removeprefix("# ").split("\n") if line.strip()]
+    given = ", ".join(line.replace(": ", " ", 1) for line in lines)
+    asked = rng.choice(_QUESTIONS).format(given=given)
+    return f"Question: {title}, {asked}\nAnswer: {response}"
+
+
+def _plain_task(rng: Random, marks: float) -> tuple[str, str]:
+    """Returns the given data of a random task as a plain document has them, and the result."""
+    population, cumulative = _mixture(False)
+    family = rng.choices(population, cum_weights=cumulative)[0]
+    task = family.draw(rng, "train")
+    marked = family.takes_marks and rng.random() < marks
+    return task.worksheet.removesuffix(task.response), add_mark(rng, task.response) if marked else task.response
+
+
+def find_family(instruction: str) -> tuple[Family, Slots, str] | None:
+    """Returns the family that the instruction belongs to, with its slots and template, or None."""
+    for family in FAMILIES:
+        if found := family.parse(instruction):
+            return family, *found
+    return None
+
+
+def check(messages: Sequence[Message]) -> Verdict | None:
+    """Judges the last answer of a conversation.
+
+    Args:
+        messages: the conversation; a system prompt is ignored; the last message is the assistant's answer.
+
+    Returns:
+        The verdict, or None where the last instruction is none of this world.
+    """
+    turns = [message for message in messages if message.role != "system"]
+    if len(turns) < 2 or turns[-1].role != "assistant" or turns[-2].role != "user":
+        return None
+    instruction = turns[-2].content.strip()
+    response, marked = strip_marks(turns[-1].content)
+    if len(turns) > 3:
+        previous = turns[-3].content.strip()
+        for follow_up in FOLLOW_UPS:
+            slots = follow_up.parse(instruction)
+            if slots is not None:
+                reason = follow_up.fault(slots, previous, response)
+                return Verdict(follow_up.name, reason is None, not marked, reason)
+    found = find_family(instruction)
+    if found is None:
+        return None
+    family, slots, _ = found
+    reason = family.fault(slots, response)
+    return Verdict(family.name, reason is None, not marked, reason)
+
+
+def split_of_conversation(messages: Sequence[Message]) -> Split | None:
+    """Returns the split that the conversation's first instruction belongs to, or None where it is none of this world."""
+    first = next((message for message in messages if message.role == "user"), None)
+    found = find_family(first.content.strip()) if first else None
+    if found is None:
+        return None
+    family, slots, template = found
+    return split_of(family.key(slots, template))

@@ -1,0 +1,113 @@
+"""A run's folder: where everything lies, and the lock that lets one process at a time work in it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from synthetic_instruction_tuner.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths of one run."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.root / "config.json"
+
+    @property
+    def store(self) -> Path:
+        """The run's SQLite store."""
+        return self.root / "run.sqlite"
+
+    @property
+    def raw(self) -> Path:
+        """Generated pairs; a Parquet file of the same name lies beside it."""
+        return self.root / "data/raw/instructions_raw.json"
+
+    @property
+    def filtered(self) -> Path:
+        """Pairs that passed the filter."""
+        return self.root / "data/filtered/instructions_filtered.json"
+
+    @property
+    def filter_report(self) -> Path:
+        """The filter's report; a Markdown file of the same name lies beside it."""
+        return self.root / "data/filtered/filter_report.json"
+
+    @property
+    def pairs(self) -> Path:
+        """Preference pairs."""
+        return self.root / "data/preference/preference_pairs.json"
+
+    @property
+    def preference_report(self) -> Path:
+        """The preference data's report."""
+        return self.root / "data/preference/preference_report.json"
+
+    @property
+    def data_card(self) -> Path:
+        """The card of the data, which makes their folder a data set."""
+        return self.root / "data/README.md"
+
+    def model(self, method: str, student: str) -> Path:
+        """The folder of one trained variant; its adapter is in ``final`` below it."""
+        return self.root / "models" / method / student
+
+    @property
+    def results(self) -> Path:
+        """Evaluation results, one JSON file per student and variant."""
+        return self.root / "evaluation/results"
+
+    @property
+    def metrics(self) -> Path:
+        """Efficiency metrics and the comparison table."""
+        return self.root / "evaluation/metrics"
+
+    @property
+    def comparison(self) -> Path:
+        """The long table of all comparisons."""
+        return self.metrics / "comparison_summary.csv"
+
+    @property
+    def figures(self) -> Path:
+        """Charts."""
+        return self.root / "evaluation/figures"
+
+    @property
+    def report(self) -> Path:
+        """The report; an HTML file of the same name lies beside it."""
+        return self.root / "docs/report.md"
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Holds the folder while the block runs; the lock ends with the process, however it ends.
+
+        Raises:
+            UserError: another process holds it, or it cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.root / ".lock")
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"The run in {self.root} is in use.",
+                "Another process is working in it.",
+                "Wait for it to end ('sit status' shows where it is), or use another --run-dir.",
+            ) from None
+        except OSError as error:
+            cause = error.strerror or str(error)
+            raise UserError(f"The run folder {self.root} cannot be used.", cause, "Choose another --run-dir.") from None
+        try:
+            yield
+        finally:
+            lock.release()

@@ -1,0 +1,243 @@
+"""The stages in their order, and the runner that skips, resumes or redoes each of them.
+
+A stage's key is a hash of its settings, its code version and what the stages before it handed on. Same key and done:
+skipped. Same key and partly done: resumed. Another key: the stage runs again, and the user is told why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from synthetic_instruction_tuner.config import Config, fingerprint
+from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.errors import SitError, UserError
+from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb, reset_peak_memory
+from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.stages import dpo, evaluate, filter, generate, prefer, prompt_tuning, report, sft
+from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
+from synthetic_instruction_tuner.run.store import StageState, Stopwatch, Store, set_aside
+
+STAGES: tuple[Stage, ...] = (
+    generate.STAGE,
+    filter.STAGE,
+    prefer.STAGE,
+    sft.STAGE,
+    prompt_tuning.STAGE,
+    dpo.STAGE,
+    evaluate.STAGE,
+    report.STAGE,
+)
+
+
+def ordered(config: Config) -> tuple[Stage, ...]:
+    """Returns the stages in the order of a run.
+
+    Where the tuned students themselves answer for preference pairs, prefer comes after sft and reads from it.
+    """
+    if config.prefer.on_policy != "sft":
+        return STAGES
+    moved = dataclasses.replace(prefer.STAGE, inputs=("filter", "sft"))
+    rest = [stage for stage in STAGES if stage is not prefer.STAGE]
+    place = rest.index(sft.STAGE) + 1
+    return (*rest[:place], moved, *rest[place:])
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What would happen to a stage now.
+
+    Attributes:
+        action: ``skip`` (done), ``resume`` (partly done), ``start`` (never run), ``redo`` (something changed).
+        why: one line for the user when it is done again.
+    """
+
+    stage: Stage
+    action: str
+    why: str = ""
+
+
+def stage_names(config: Config | None = None) -> list[str]:
+    """Returns the stages' names in their order."""
+    return [stage.name for stage in (ordered(config) if config else STAGES)]
+
+
+def stage_index(name: str, config: Config | None = None) -> int:
+    """Returns a stage's place.
+
+    Raises:
+        UserError: there is no such stage.
+    """
+    if name not in stage_names():
+        raise UserError(f"There is no stage '{name}'.", "The name is unknown.", f"Stages: {', '.join(stage_names())}.")
+    return stage_names(config).index(name)
+
+
+def run_pipeline(
+    config: Config,
+    folder: RunFolder,
+    display: Display,
+    hardware: Hardware,
+    *,
+    start: str | None = None,
+    until: str | None = None,
+    repair: bool = False,
+) -> list[StageState]:
+    """Runs the stages, resuming what the folder already holds.
+
+    Args:
+        start: this stage and those after it run again from their beginning.
+        until: stop after this stage.
+        repair: drop damaged batches, or set an unreadable store aside, before anything else.
+
+    Raises:
+        UserError, RunError: see the stages; whatever was committed is kept.
+    """
+    stages = ordered(config)
+    first = stage_index(start, config) if start else None
+    wanted = stages[: stage_index(until, config) + 1] if until else stages
+    with folder.hold():
+        store = _open_store(folder, display, repair)
+        try:
+            _keep_config(folder, config.as_json())
+            if first is not None:
+                _forget(config, folder, store, stages[first:])
+            return _run_stages(config, folder, store, display, hardware, wanted)
+        finally:
+            store.close()
+
+
+def preview(config: Config, folder: RunFolder, store: Store | None) -> list[Step]:
+    """Returns what a run would do to each stage, as far as it can be known before it runs."""
+    steps: list[Step] = []
+    digests: dict[str, str] = {}
+    for stage in ordered(config):
+        state = store.stage(stage.name) if store else None
+        if any(name not in digests for name in stage.inputs):
+            steps.append(
+                Step(stage, "resume" if state and state.status != "done" else "start" if not state else "redo")
+            )
+            continue
+        step = _step(stage, config, folder, state, _key(stage, config, digests))
+        steps.append(step)
+        if step.action == "skip" and state and state.digest:
+            digests[stage.name] = state.digest
+    return steps
+
+
+def _run_stages(
+    config: Config, folder: RunFolder, store: Store, display: Display, hardware: Hardware, stages: Sequence[Stage]
+) -> list[StageState]:
+    digests: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    for stage in stages:
+        key = keys[stage.name] = _key(stage, config, digests)
+        step = _step(stage, config, folder, store.stage(stage.name), key)
+        if step.action == "skip":
+            display.leave_stage(stage.name)
+        else:
+            if step.why:
+                display.say(f"  {stage.name} runs again: {step.why}")
+            _run_stage(Context(config, folder, store, display, hardware, stage.name, key, keys), stage)
+        state = store.stage(stage.name)
+        assert state and state.digest
+        digests[stage.name] = state.digest
+    return [state for stage in stages if (state := store.stage(stage.name))]
+
+
+def _run_stage(ctx: Context, stage: Stage) -> None:
+    part = stage.part(ctx.config)
+    ctx.store.begin_stage(stage.name, ctx.key, part)
+    ctx.display.enter_stage(stage.name, stage.title)
+    reset_peak_memory()
+    ctx.watch = Stopwatch()
+    try:
+        outcome = stage.run(ctx)
+    except SitError as error:
+        ctx.store.fail_stage(stage.name, error.problem)
+        raise
+    ctx.store.add_time(stage.name, ctx.watch.lap(), peak_memory_gb())
+    ctx.store.finish_stage(stage.name, outcome.digest, outcome.rows_in, outcome.rows_out, outcome.note)
+    ctx.display.leave_stage(stage.name)
+    _say_done(ctx, stage, outcome)
+
+
+def _say_done(ctx: Context, stage: Stage, outcome: Outcome) -> None:
+    state = ctx.store.stage(stage.name)
+    assert state
+    flow = " -> ".join(f"{n:,}" for n in (outcome.rows_in, outcome.rows_out) if n is not None)
+    memory = f"{state.peak_memory_gb:.1f} GB" if state.peak_memory_gb else ""
+    facts = "; ".join(fact for fact in (flow, outcome.note, duration(state.seconds), memory) if fact)
+    ctx.display.say(f"  done: {facts}")
+
+
+def _key(stage: Stage, config: Config, digests: dict[str, str]) -> str:
+    return fingerprint(stage.name, stage.version, stage.part(config), [digests[name] for name in stage.inputs])
+
+
+def _step(stage: Stage, config: Config, folder: RunFolder, state: StageState | None, key: str) -> Step:
+    if state is None:
+        return Step(stage, "start")
+    if state.key != key:
+        return Step(stage, "redo", _what_changed(state.part, stage.part(config)) or "an earlier stage's output changed")
+    if state.status != "done":
+        return Step(stage, "resume")
+    gone = [path for path in stage.outputs(config, folder) if not path.exists()]
+    if gone:
+        return Step(stage, "redo", f"{gone[0].relative_to(folder.root)} is missing")
+    return Step(stage, "skip")
+
+
+def _what_changed(old: dict[str, Any], new: dict[str, Any]) -> str:
+    before, after = _flat(old), _flat(new)
+    changed = [k for k in {**before, **after} if before.get(k) != after.get(k)]
+    if not changed:
+        return ""
+    shown = ", ".join(f"{k} {before.get(k)} -> {after.get(k)}" for k in changed[:2])
+    return shown + (f" and {len(changed) - 2} more" if len(changed) > 2 else "")
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, str]:
+    if isinstance(value, dict):
+        return {
+            k: v for key, part in value.items() for k, v in _flat(part, f"{prefix}.{key}" if prefix else key).items()
+        }
+    return {prefix: json.dumps(value, sort_keys=True)}  # a stored part comes back with its keys sorted
+
+
+def _keep_config(folder: RunFolder, text: str) -> None:
+    if not folder.config.is_file() or folder.config.read_bytes() != text.encode():
+        write_text(folder.config, text)
+
+
+def _forget(config: Config, folder: RunFolder, store: Store, stages: Sequence[Stage]) -> None:
+    for stage in stages:
+        store.forget_stage(stage.name)
+        store.drop_units(f"{stage.name}:")
+        for path in stage.outputs(config, folder):
+            path.unlink(missing_ok=True)
+
+
+def _open_store(folder: RunFolder, display: Display, repair: bool) -> Store:
+    if not repair:
+        return Store.open(folder.store)
+    try:
+        store = Store.open(folder.store)
+    except UserError:
+        raise
+    except SitError as error:
+        aside = set_aside(folder.store)
+        display.say(f"The store could not be read ({error.cause}); it is now {aside}, and the run starts anew.")
+        return Store.open(folder.store)
+    for name in store.drop_damaged():
+        display.say(f"Damaged, and made again: {name}.")
+    for stage in STAGES:
+        if state := store.stage(stage.name):
+            store.begin_stage(stage.name, state.key, state.part)
+    return store

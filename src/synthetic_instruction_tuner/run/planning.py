@@ -1,0 +1,259 @@
+"""What a run will take: seconds and memory per stage, from model sizes, token counts and the hardware's speed.
+
+The model is a roofline per forward pass: the larger of arithmetic, reading the weights, and a fixed time per layer for
+launching its kernels. Token counts assume that texts reach a fixed share of their limit. The shares and the speeds were
+fitted to measured runs (see docs/planning.md); expect a factor of two either way on hardware that is not listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from synthetic_instruction_tuner.config import Config, ModelConfig, TrainerConfig
+from synthetic_instruction_tuner.engines.choice import on_a_server
+from synthetic_instruction_tuner.models.files import ModelShape, shape
+from synthetic_instruction_tuner.models.hardware import Hardware
+
+INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens
+TAG_QUESTION, TAG_ANSWER = 250, 30  # tokens around a record, and of the tags
+KEPT_SHARE = 0.68  # records that pass the filter
+ASKED, ASKED_FOR_MARGIN = 1.12, 1.5  # records that are answered for one pair, without and with a smallest margin
+UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000)
+IMPORT_SECONDS = 8.0  # torch, transformers and trl
+GB = 1e9
+LESS_MEMORY = (
+    "Use smaller models, smaller batches (engine.batch_size, train.*.per_device_train_batch_size) "
+    "or gradient checkpointing."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What a device does per second, as models reach it.
+
+    Attributes:
+        flops: arithmetic, FLOP/s.
+        bandwidth: memory traffic, bytes/s.
+        layer_seconds: fixed time per layer and forward pass.
+        load: bytes/s from disk to the device.
+    """
+
+    flops: float
+    bandwidth: float
+    layer_seconds: float
+    load: float = 1e9
+
+
+SPEEDS = {
+    "H200": Speed(3.2e14, 3.5e12, 5e-4),
+    "H100": Speed(3.2e14, 2.4e12, 5e-4),
+    "A100": Speed(1.3e14, 1.3e12, 6e-4),
+    "L4": Speed(4e13, 2.4e11, 8e-4),
+    "T4": Speed(2e13, 2.4e11, 1e-3),
+}
+OTHER_GPU = Speed(4e13, 4e11, 8e-4)
+CORE = Speed(2.2e10, 6e9, 1.1e-3)  # one CPU core
+
+
+@dataclass(frozen=True, slots=True)
+class StageEstimate:
+    """One stage's estimate: seconds, memory at its peak, and what it does in a few words."""
+
+    stage: str
+    seconds: float
+    memory_gb: float
+    detail: str
+
+
+def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
+    """Returns the estimates of all stages, in order."""
+    speed = _speed(hardware)
+    work = _Work(config, speed, 2 if hardware.device == "cuda" else 4)
+    return [
+        work.generate(),
+        work.filter(),
+        work.prefer(),
+        work.train("sft", config.train.sft, config.models.students, work.kept, "LoRA"),
+        work.train("prompt_tuning", config.train.prompt_tuning, work.prompt_tuned(), work.kept, "soft prompt"),
+        work.train("dpo", config.train.dpo, config.models.students, config.prefer.pairs, "DPO"),
+        work.evaluate(),
+        StageEstimate("report", 6.0, 0.5, "tables, figures, report.md and report.html"),
+    ]
+
+
+def largest(estimates: Iterable[StageEstimate]) -> StageEstimate:
+    """Returns the stage that needs the most memory."""
+    return max(estimates, key=lambda e: e.memory_gb)
+
+
+def does_not_fit(estimates: Iterable[StageEstimate], hardware: Hardware) -> str | None:
+    """Returns a sentence on the stages that need more memory than the machine has, or None where all fit."""
+    have = hardware.memory_for_models_gb
+    large = [f"{e.stage} (about {e.memory_gb:.1f} GB)" for e in estimates if e.memory_gb > have]
+    if not large:
+        return None
+    return f"More than the {have:.1f} GB of memory here is needed for {', '.join(large)}: that may fail. {LESS_MEMORY}"
+
+
+def planned_pairs(config: Config) -> int:
+    """Returns how many pairs will be written, as far as it can be known before."""
+    goal, count = config.generate.until_kept, config.generate.count
+    return count if goal is None else min(count, round(goal / KEPT_SHARE))
+
+
+class _Work:
+    """Sums up the passes of each stage."""
+
+    def __init__(self, config: Config, speed: Speed, width: int) -> None:
+        self.config, self.speed, self.width = config, speed, width
+        passed = round(planned_pairs(config) * KEPT_SHARE)
+        self.kept = min(passed, config.filter.keep or passed)
+        self.base_gb = 0.6  # the interpreter and its libraries
+
+    def generate(self) -> StageEstimate:
+        settings, model = self.config.generate, self.config.models.generator
+        seconds = IMPORT_SECONDS + self.load(model)
+        asked = INSTRUCTION_SHARE * settings.instruction.max_new_tokens
+        answered = ANSWER_SHARE * settings.response.max_new_tokens
+        pairs = planned_pairs(self.config)
+        texts = pairs * settings.turns
+        seconds += self.decode(model, texts, asked, settings.batch)
+        seconds += self.decode(model, texts, answered, settings.batch)
+        limit = settings.turns * (settings.instruction.max_new_tokens + settings.response.max_new_tokens)
+        detail = f"{pairs:,} pairs with {model.name}"
+        return StageEstimate("generate", seconds, self.memory(model, limit), detail)
+
+    def filter(self) -> StageEstimate:
+        settings, pairs = self.config.filter, planned_pairs(self.config)
+        seconds, memory, detail = 0.3 + pairs / 1500, 0.3, f"{pairs:,} pairs, every rule"
+        asked = INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens
+        length = asked + ANSWER_SHARE * self.config.generate.response.max_new_tokens
+        if model := settings.tags.model:
+            seconds += (
+                IMPORT_SECONDS + self.load(model) + self.forward(model, pairs * (length + TAG_QUESTION), pairs / 64)
+            )
+            seconds += self.decode(model, pairs, TAG_ANSWER, settings.tags.batch)
+            memory = max(memory, self.memory(model, length + TAG_QUESTION + settings.tags.max_new_tokens))
+            detail += f", tags by {model.name}"
+        if settings.min_reward is not None:
+            model = self.config.models.reward
+            seconds += self.load(model) + self.forward(
+                model, pairs * length, pairs / self.config.prefer.reward_batch_size
+            )
+            memory = max(memory, self.memory(model, 1))
+            detail += f", scores by {model.name}"
+        return StageEstimate("filter", seconds, memory, detail)
+
+    def prefer(self) -> StageEstimate:
+        settings, models = self.config.prefer, self.config.models
+        own = settings.on_policy != "off"
+        asked = min(self.kept, round((ASKED_FOR_MARGIN if settings.min_margin else ASKED) * settings.pairs))
+        length = ANSWER_SHARE * settings.sampling.max_new_tokens
+        batch = max(settings.samples, settings.batch)
+        answering = models.students if own else models.responders
+        rows = asked * settings.samples
+        seconds = sum(self.load(m) + self.decode(m, rows, length, batch) for m in answering)
+        memory = max(self.memory(m, settings.sampling.max_new_tokens) for m in answering)
+        each = settings.samples * (1 if own else len(answering))  # answers to a record that are compared
+        if settings.scorer == "judge" and models.judge:
+            verdicts = asked * (len(answering) if own else 1) * self.verdicts(each)
+            written = ANSWER_SHARE * settings.judge.sampling.max_new_tokens
+            seconds += self.load(models.judge) + self.decode(models.judge, verdicts, written + 0.2 * length, batch)
+            memory = max(memory, self.memory(models.judge, 3 * length + written))
+            how = f"{verdicts:,} verdicts"
+        else:
+            tokens = rows * len(answering) * 1.6 * length
+            seconds += self.load(models.reward) + self.forward(models.reward, tokens, 3 * tokens / 8e3)
+            how = "scored"
+        pairs = min(settings.pairs, asked) * (len(answering) if own else 1)
+        detail = f"{asked:,} x {len(answering) * settings.samples} answers, {how}, {pairs:,} pairs"
+        return StageEstimate("prefer", seconds, memory, detail)
+
+    def verdicts(self, answers: int) -> int:
+        """Verdicts on so many answers to one prompt."""
+        return answers * (answers - 1) if self.config.prefer.judge.mode == "pairwise" else answers
+
+    def prompt_tuned(self) -> tuple[ModelConfig, ...]:
+        which, students = self.config.train.prompt_tuning.students, self.config.models.students
+        return students[: {"first": 1, "all": len(students), "none": 0}[which]]
+
+    def train(
+        self, stage: str, settings: TrainerConfig, students: tuple[ModelConfig, ...], n: int, what: str
+    ) -> StageEstimate:
+        response = self.config.generate.response if stage != "dpo" else self.config.prefer.sampling
+        asked = INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens
+        length = min(asked + ANSWER_SHARE * response.max_new_tokens, settings.max_length)
+        passes = (
+            (2 + 2 / 3 / settings.num_train_epochs) if stage == "dpo" else 1.0
+        )  # two answers; the reference reads them once
+        tokens = n * settings.num_train_epochs * length * passes * (4 / 3 if settings.gradient_checkpointing else 1)
+        steps = n * settings.num_train_epochs / settings.per_device_train_batch_size
+        seconds = sum(self.load(m) + 2 + 2 * self.forward(m, tokens, 1.6 * steps) for m in students)
+        rows = settings.per_device_train_batch_size * (2 if stage == "dpo" else 1)
+        again = settings.gradient_checkpointing
+        memory = max((self.train_memory(m, rows * length * 1.5, again) for m in students), default=0.0)
+        return StageEstimate(stage, seconds, memory, f"{what} on {', '.join(m.name for m in students) or 'no student'}")
+
+    def evaluate(self) -> StageEstimate:
+        settings, models = self.config.evaluate, self.config.models
+        length = ANSWER_SHARE * settings.max_new_tokens
+        counts = {"nano_ifeval": settings.ifeval_items, "nano_mmlu": settings.mmlu_items, "nano_mt": settings.mt_items}
+        items = {name: counts[name] for name in settings.benchmarks}
+        seconds, variants = 3.0, 0
+        for i, model in enumerate(models.students):
+            each = 3 + (i < len(self.prompt_tuned()))
+            variants += each
+            one = self.load(model) + self.decode(model, items.get("nano_ifeval", 0), length, 10_000)
+            one += 2 * self.decode(model, items.get("nano_mt", 0), length, 10_000)
+            one += self.forward(model, items.get("nano_mmlu", 0) * 4 * 60, items.get("nano_mmlu", 0) / 16)
+            one += self.forward(models.reward, items.get("nano_mt", 0) * 2 * 2 * length, items.get("nano_mt", 0) / 16)
+            seconds += each * (one + 1.0)
+        memory = max(self.memory(m, settings.max_new_tokens, student=True) for m in models.students)
+        return StageEstimate("evaluate", seconds, memory, f"{variants} variants on {', '.join(items)}")
+
+    def decode(self, model: ModelConfig, rows: int, length: float, batch: int) -> float:
+        """Seconds to write so many texts of so many tokens, in batches."""
+        if rows == 0:
+            return 0.0
+        at_once = min(self.config.engine.batch_size, batch, rows)
+        passes = rows / at_once * length * 1.35  # the longest text keeps a batch going
+        return self.forward(model, rows * length, passes)
+
+    def forward(self, model: ModelConfig, tokens: float, passes: float) -> float:
+        """Seconds of so many forward passes over so many tokens in all."""
+        size = shape(model) or UNKNOWN
+        arithmetic = 2 * size.parameters * tokens / self.speed.flops
+        reading = size.parameters * self.width * passes / self.speed.bandwidth
+        return max(arithmetic, reading) + size.layers * self.speed.layer_seconds * passes
+
+    def load(self, model: ModelConfig) -> float:
+        """Seconds to load a model."""
+        return 0.3 + (shape(model) or UNKNOWN).parameters * 2 / self.speed.load
+
+    def memory(self, model: ModelConfig, length: float, student: bool = False) -> float:
+        """GB for decoding: weights, keys and values, one row of logits per text. A server keeps them elsewhere."""
+        if not student and on_a_server(model, self.config.engine):
+            return self.base_gb
+        size, rows = shape(model) or UNKNOWN, self.config.engine.batch_size
+        cache = rows * length * size.layers * size.kv_width * self.width
+        return self.base_gb + (size.parameters * self.width + cache + rows * size.vocabulary * 8) / GB
+
+    def train_memory(self, model: ModelConfig, tokens: float, checkpointing: bool) -> float:
+        """GB for training an adapter: weights, activations, logits with their gradient.
+
+        A layer's activations take 34 bytes per token and hidden unit in 16 bits (Korthikanti et al. 2022,
+        arXiv:2205.05198); checkpointing keeps the inputs of all layers, 2 bytes, and one layer's activations.
+        """
+        size = shape(model) or UNKNOWN
+        each = 2 * size.layers + 34 if checkpointing else 34 * size.layers
+        activations = tokens * size.hidden * each * self.width / 2
+        return self.base_gb + 0.4 + (size.parameters * self.width + activations + tokens * size.vocabulary * 10) / GB
+
+
+def _speed(hardware: Hardware) -> Speed:
+    if hardware.device == "cuda":
+        return next((speed for name, speed in SPEEDS.items() if name in hardware.device_name), OTHER_GPU)
+    cores = max(1, min(hardware.cores, 16))
+    # Tiny models do not fill more than a few cores: the fixed time per layer does not shrink with them.
+    return Speed(CORE.flops * cores, CORE.bandwidth * min(cores, 4), CORE.layer_seconds / min(cores, 2), CORE.load)

@@ -1,0 +1,262 @@
+"""Stage generate: Magpie pairs, committed batch by batch.
+
+Which records a batch holds depends only on settings, seed and the batches before it. With `generate.until_kept` the
+filter's rules, used as a library, judge every batch as soon as it is there, and say what the next one must be. Batches
+that were written under other settings which do not change their texts (another count, other rules) are taken over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthetic_instruction_tuner.config import Config, fingerprint
+from synthetic_instruction_tuner.data_files.reading import export_rows
+from synthetic_instruction_tuner.data_generation.faults import ENOUGH_PROBES, PROBES, examine
+from synthetic_instruction_tuner.data_generation.plan import Place
+from synthetic_instruction_tuner.data_generation.provenance import engine_facts, failures, model_revision
+from synthetic_instruction_tuner.engines.choice import choose_engine
+from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.models.files import identity
+from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.stages import judging
+from synthetic_instruction_tuner.run.stages.given_up import given_up, most_frequent
+from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
+from synthetic_instruction_tuner.run.store import Row
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.data_generation.magpie_generator import Examine, MagpieGenerator
+    from synthetic_instruction_tuner.data_generation.target import Target
+
+_Batch = tuple[int, range, list[Place] | None]  # number, record numbers, their places if they were chosen
+_GOAL = {"count", "until_kept", "exhausted_below", "patience", "min_healthy"}  # when to stop, not what to write
+
+
+def part(config: Config) -> dict[str, Any]:
+    """Returns what the generated pairs depend on."""
+    generate = config.generate.model_dump(mode="json", exclude={"min_healthy"})
+    return _source(config) | {"generate": generate} | _rules(config)
+
+
+def outputs(config: Config, folder: RunFolder) -> list[Path]:
+    """Returns the exported files."""
+    return [folder.raw, folder.raw.with_suffix(".parquet")]
+
+
+def run(ctx: Context) -> Outcome:
+    """Writes the instructions and their responses."""
+    unit, settings = ctx.unit(), ctx.config.generate
+    target = None
+    if settings.until_kept is not None:
+        from synthetic_instruction_tuner.data_generation.target import Target
+
+        target = Target(settings, ctx.config.filter, judging.benchmark_sets(ctx.config))
+    with _Writer(ctx, unit, target) as writer:
+        for batch in _batches(ctx.config, target):
+            writer.bring(batch)
+    rows = _Rows(ctx, unit)
+    export_rows(rows, ctx.folder.raw)
+    notes = _shortcomings(rows)
+    if target is not None:
+        ctx.store.measure("generate_target", target.to_json())
+        if reason := target.explanation():
+            ctx.display.say(f"  stopped early: {reason}", style="bold")
+        notes.append(target.summary())
+    return Outcome(ctx.store.unit_digest(unit), None, len(rows), "; ".join(notes))
+
+
+class _Rows(Sequence[Row]):
+    """A unit's rows, read from the store anew each time: never all in memory."""
+
+    def __init__(self, ctx: Context, unit: str) -> None:
+        self._store, self._unit = ctx.store, unit
+
+    def __len__(self) -> int:
+        return self._store.row_count(self._unit)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._store.rows(self._unit)
+
+    def __getitem__(self, place: Any) -> Any:
+        raise TypeError("rows are read in order")
+
+
+def _batches(config: Config, target: Target | None) -> Iterator[_Batch]:
+    """Yields the batches; with a target, each must have been taken in before the next is asked for."""
+    count, size = config.generate.count, config.generate.batch
+    if target is None:
+        for number, start in enumerate(range(0, count, size)):
+            yield number, range(start, min(start + size, count)), None
+        return
+    number = 0
+    while places := target.next_batch():
+        yield number, range(target.made, target.made + len(places)), places
+        number += 1
+
+
+class _Writer:
+    """Brings batches into the store: those that are there, those of an earlier key, else by the generator.
+
+    The generator is loaded when the first text is missing.
+    """
+
+    def __init__(self, ctx: Context, unit: str, target: Target | None) -> None:
+        self.ctx, self.unit, self.target = ctx, unit, target
+        self.have = ctx.store.batch_sizes(unit)
+        self.donors = {donor: _record_numbers(ctx.store.batch_sizes(donor)) for donor in _donors(ctx)}
+        self.stack = ExitStack()
+        self.generator: MagpieGenerator | None = None
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.stack.__exit__(*error)
+
+    def bring(self, batch: _Batch) -> None:
+        number, numbers, places = batch
+        if number not in self.have:
+            donor = next((d for d, batches in self.donors.items() if batches.get(number) == numbers), None)
+            if donor is not None:
+                self.ctx.store.adopt_batch(donor, self.unit, number)
+            else:
+                self._write(number, numbers, places)
+            self.have[number] = len(numbers)
+        if self.target is not None:
+            rows = self.ctx.store.batch_rows(self.unit, number)
+            kept = self.target.take([Record.from_json(row) for row in rows])
+            if self.generator is not None:
+                self.advance(kept, self.target.yield_note())
+
+    def _write(self, number: int, numbers: range, places: list[Place] | None) -> None:
+        generator = self.generator = self.generator or self._open()
+        texts = 0
+
+        def done(n: int) -> None:
+            nonlocal texts
+            texts += n
+            if self.target is None:
+                self.advance(n)
+            else:
+                whole = 2 * len(numbers) * self.ctx.config.generate.turns
+                self.advance(0, f"{self.target.yield_note()}; {texts / whole:.0%} of the next {len(numbers)}")
+
+        look = self._probe(generator, len(numbers)) if number == 0 else None
+        records = generator.generate(numbers, done, places=places, examine=look)
+        if len(records) >= ENOUGH_PROBES:
+            _require_served(records)
+        self.ctx.commit(self.unit, number, [record.to_json() for record in records])
+
+    def _open(self) -> MagpieGenerator:
+        from synthetic_instruction_tuner.data_generation.magpie_generator import MagpieGenerator
+
+        config, model = self.ctx.config, self.ctx.config.models.generator
+        engine, template = self.stack.enter_context(self.ctx.engine(model))
+        label, settings = f"writing with {model.name}", config.generate
+        if self.target is None:
+            texts = 2 * settings.turns
+            task = self.ctx.display.task(label, texts * settings.count, "texts", texts * sum(self.have.values()))
+        else:
+            task = self.ctx.display.task(label, self.target.goal, "that pass", self.target.kept)
+        self.advance = self.stack.enter_context(task)
+        return MagpieGenerator(
+            settings,
+            template,
+            engine,
+            seed=config.seed,
+            model_name=model.name,
+            revision=model_revision(model),
+            engine_facts=engine_facts(choose_engine(model, config.engine, self.ctx.hardware).kind, model),
+        )
+
+    def _probe(self, generator: MagpieGenerator, size: int) -> Examine | None:
+        """Returns what looks at a first batch of this size; asks for more at once where it is too small."""
+        wanted = min(PROBES, self.ctx.config.generate.count)
+        if size >= wanted:
+            return self._check
+        self._check(generator.ask(range(wanted)))
+        return None
+
+    def _check(self, records: Sequence[Record]) -> None:
+        """Stops before anything is answered when the first instructions are no good, or none came."""
+        _require_served(records[:PROBES])
+        probes = [record for record in records[:PROBES] if not failures(record.provenance)]
+        cut = [record.provenance["instruction_finish"] == "length" for record in probes]
+        health = examine([record.instruction for record in probes], cut)
+        self.ctx.store.measure("generator_health", health.to_json())
+        if refusal := health.refusal(self.ctx.config.generate.min_healthy):
+            raise refusal
+
+
+def _require_served(records: Sequence[Record]) -> None:
+    """Stops the run where the engine gave every record up: the next ones would go the same way."""
+    reasons = [failures(record.provenance) for record in records]
+    if all(reasons):
+        raise RunError(
+            f"The engine gave all of {len(records)} requests up.",
+            most_frequent(Counter(why for those in reasons for why in those)),
+            "Change the settings or the server accordingly, then run the same command again: it goes on from here.",
+        )
+
+
+def _shortcomings(rows: Iterable[Row]) -> list[str]:
+    """Returns how many records have a text missing, and how often and why the engine gave a request up."""
+    empty, reasons = 0, Counter[str]()
+    for row in rows:
+        failed = failures(row["provenance"])
+        reasons.update(failed)
+        empty += not failed and not (row["instruction"] and row["response"])
+    return [note for note in (f"{empty} empty" if empty else "", given_up(reasons, "requests")) if note]
+
+
+def _donors(ctx: Context) -> list[str]:
+    """Returns the units of earlier keys whose batches hold what this key's would, and enters this key among them."""
+    name = f"generate_units:{_writing_key(ctx.config)}"
+    known: list[str] = ctx.store.measurement(name) or []
+    if ctx.unit() not in known:
+        ctx.store.measure(name, [*known, ctx.unit()])
+    return [unit for unit in reversed(known) if unit != ctx.unit()]
+
+
+def _record_numbers(sizes: dict[int, int]) -> dict[int, range]:
+    """Returns which records each batch holds. With a goal batches differ in size, so their numbers do not say it."""
+    found: dict[int, range] = {}
+    start = 0
+    while (size := sizes.get(len(found))) is not None:  # after a gap it is not known
+        found[len(found)] = range(start, start + size)
+        start += size
+    return found
+
+
+def _writing_key(config: Config) -> str:
+    """Returns a hash of what a batch's texts depend on, given its number and how many records it has."""
+    generate = config.generate.model_dump(mode="json", exclude=_GOAL)
+    key: list[Any] = [STAGE.version, _source(config), generate]
+    if config.generate.domains:  # which record belongs to which domain depends on the goal
+        key += [config.generate.count, config.generate.until_kept, _rules(config)]
+    return fingerprint(*key)
+
+
+def _source(config: Config) -> dict[str, Any]:
+    return {
+        "model": identity(config.models.generator),
+        "seed": config.seed,
+        "engine": config.engine.key_part(),
+    }
+
+
+def _rules(config: Config) -> dict[str, Any]:
+    """What decides which records pass, where that decides how many are written; rules with a model come later."""
+    if config.generate.until_kept is None:
+        return {}
+    depends = judging.part(config)
+    for name in ("keep", "tags", "min_reward"):
+        depends["filter"].pop(name)
+    return {name: depends[name] for name in ("filter", "benchmarks", "nano_items") if name in depends}
+
+
+STAGE = Stage("generate", "Generate: a chat model writes instructions and answers", (), part, outputs, run, version=3)

@@ -1,0 +1,115 @@
+"""What the stages of a run share: the stage's own description and the context that it works in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthetic_instruction_tuner.config import Config, ModelConfig
+from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
+from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb
+from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.store import Row, Stopwatch, Store
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.chat.template import ChatTemplate
+    from synthetic_instruction_tuner.engines.base import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished stage hands on.
+
+    Attributes:
+        digest: hash of the output; the keys of later stages are made from it.
+        rows_in, rows_out: counts for the stage table.
+        note: what is worth a line in the stage table.
+    """
+
+    digest: str
+    rows_in: int | None = None
+    rows_out: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One entry of the pipeline.
+
+    Attributes:
+        name: as in the store and on the command line.
+        title: what it does, for people.
+        inputs: the stages whose output it reads.
+        part: the settings (and models) that its result depends on.
+        outputs: the files that it leaves; missing ones make it run again.
+        run: does the work, resuming what the store already has.
+        version: raised when the code changes what comes out.
+    """
+
+    name: str
+    title: str
+    inputs: tuple[str, ...]
+    part: Callable[[Config], dict[str, Any]]
+    outputs: Callable[[Config, RunFolder], list[Path]]
+    run: Callable[[Context], Outcome]
+    version: int = 1
+
+
+@dataclass(slots=True)
+class Context:
+    """Where a stage works: configuration, folder, store, display, and its own key."""
+
+    config: Config
+    folder: RunFolder
+    store: Store
+    display: Display
+    hardware: Hardware
+    stage: str
+    key: str
+    keys: dict[str, str]
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    @property
+    def device(self) -> str:
+        """Where models run."""
+        return choose_device(self.hardware, self.config.engine.device)
+
+    @property
+    def dtype(self) -> str:
+        """The type of the models' weights."""
+        return choose_dtype(self.hardware, self.config.engine.dtype)[0]
+
+    def unit(self, *parts: str) -> str:
+        """Returns the name of a unit of work under this stage's key."""
+        return ":".join((self.stage, self.key, *parts))
+
+    def input_unit(self, stage: str, *parts: str) -> str:
+        """Returns the name of a unit that an earlier stage has filled."""
+        return ":".join((stage, self.keys[stage], *parts))
+
+    def commit(self, unit: str, number: int, rows: Sequence[Row]) -> None:
+        """Commits a batch, with the time that it took."""
+        seconds = self.watch.lap()
+        self.store.commit_batch(unit, number, rows, seconds)
+        self.store.add_time(self.stage, seconds, peak_memory_gb())
+
+    @contextmanager
+    def engine(
+        self, model: ModelConfig, adapter: Path | None = None, *, student: bool = False
+    ) -> Iterator[tuple[Engine, ChatTemplate]]:
+        """Opens a model for text; its memory is given back, and that is checked, when the block ends."""
+        from synthetic_instruction_tuner.engines.opening import open_engine
+
+        with open_engine(model, self.config.engine, self.hardware, adapter, student=student) as opened:
+            yield opened
+
+    def require_rows(self, count: int, what: str, cause: str, fix: str) -> None:
+        """Stops the run when nothing is left to work on."""
+        if count == 0:
+            raise RunError(f"There are no {what}.", cause, fix)

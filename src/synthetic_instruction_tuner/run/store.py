@@ -1,0 +1,402 @@
+"""The run's memory: one SQLite file in which every batch of work is committed whole.
+
+The only module with SQL. A *unit* is a resumable piece of work (one stage, or one model's part of it) named by a text
+that includes its key; a unit consists of numbered batches, a batch of rows. A batch that was committed once is never
+made again; its digest shows whether somebody edited it. Work under an old key stays where it is, so that going back to
+an earlier setting finds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from synthetic_instruction_tuner.data_files.atomic_writing import sync_folder
+from synthetic_instruction_tuner.errors import RunError, SitError, UserError
+
+SCHEMA_VERSION = 1
+SIDE_FILES = ("-wal", "-shm", "-journal")
+
+SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE stages (
+    name TEXT PRIMARY KEY, key TEXT NOT NULL, status TEXT NOT NULL, seconds REAL NOT NULL, peak_memory_gb REAL,
+    rows_in INTEGER, rows_out INTEGER, digest TEXT, note TEXT NOT NULL DEFAULT '', part TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE batches (
+    unit TEXT NOT NULL, number INTEGER NOT NULL, rows INTEGER NOT NULL, digest TEXT NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (unit, number)) WITHOUT ROWID;
+CREATE TABLE rows (
+    unit TEXT NOT NULL, batch INTEGER NOT NULL, position INTEGER NOT NULL, payload TEXT NOT NULL,
+    PRIMARY KEY (unit, batch, position)) WITHOUT ROWID;
+CREATE TABLE measurements (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+Row = dict[str, Any]
+Status = Literal["running", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """What the store knows about a stage.
+
+    Attributes:
+        key: hash of settings, code version and inputs that the work belongs to.
+        seconds: time spent over all attempts under this key.
+        digest: hash of what the stage handed on; None until it is done.
+        part: the settings that the key was made from, to say what changed.
+    """
+
+    name: str
+    key: str
+    status: Status
+    seconds: float
+    peak_memory_gb: float | None
+    rows_in: int | None
+    rows_out: int | None
+    digest: str | None
+    note: str
+    part: dict[str, Any]
+
+
+class Store:
+    """A run's SQLite file. Open it with `Store.open`; one writer, any number of readers."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+
+    @classmethod
+    def open(cls, path: Path, readonly: bool = False) -> Store:
+        """Opens or creates the store.
+
+        Raises:
+            RunError: the file is damaged.
+            UserError: it was written by another version, or is absent and `readonly`.
+        """
+        if readonly and not path.exists():
+            cause = f"{path.name} is not there."
+            raise UserError(f"There is no run in {path.parent}.", cause, "Start one with 'sit run'.")
+        db = None
+        try:
+            if not path.exists():
+                _create(path)
+            if path.is_file() and path.stat().st_size == 0:
+                raise sqlite3.DatabaseError("the file is empty")
+            mode = "ro" if readonly else "rw"
+            if readonly and not os.access(path.parent, os.W_OK):
+                mode += "&immutable=1"  # no place for the files that readers and writers share; nobody writes there
+            target = f"{path.resolve().as_uri()}?mode={mode}"
+            db = sqlite3.connect(target, isolation_level=None, uri=True, timeout=30, check_same_thread=False)
+            store = cls(path, db)
+            store._prepare(readonly)
+        except BaseException as error:
+            if db:
+                db.close()
+            if isinstance(error, sqlite3.Error):
+                raise _explain(path, error) from None
+            raise
+        return store
+
+    def _prepare(self, readonly: bool) -> None:
+        if not readonly:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+        verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        found = self._db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+        if found is None:
+            raise sqlite3.DatabaseError("its format is not named in it")
+        if found[0] != str(SCHEMA_VERSION):
+            raise UserError(
+                f"The run in {self.path.parent} was written by another version.",
+                f"Its store has format {found[0]}, this version reads {SCHEMA_VERSION}.",
+                "Use another --run-dir, or the version that wrote it.",
+            )
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()
+
+    # Batches
+
+    def commit_batch(self, unit: str, number: int, rows: Sequence[Row], seconds: float = 0.0) -> None:
+        """Commits one batch whole. Committing the same number twice is an error in the caller."""
+        payloads = [_canonical(row) for row in rows]
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO batches VALUES (?, ?, ?, ?, ?)", (unit, number, len(rows), _digest(payloads), seconds)
+            )
+            self._db.executemany(
+                "INSERT INTO rows VALUES (?, ?, ?, ?)", ((unit, number, i, p) for i, p in enumerate(payloads))
+            )
+
+    def batch_numbers(self, unit: str) -> set[int]:
+        """Returns the numbers of the unit's committed batches."""
+        return {n for (n,) in self._read("SELECT number FROM batches WHERE unit = ?", unit)}
+
+    def batch_sizes(self, unit: str) -> dict[int, int]:
+        """Returns the number of rows of each committed batch."""
+        return dict(self._read("SELECT number, rows FROM batches WHERE unit = ?", unit))
+
+    def batch_rows(self, unit: str, number: int) -> list[Row]:
+        """Returns one batch's rows in order.
+
+        Raises:
+            RunError: the batch is not there, or not what was committed.
+        """
+        found = self._read("SELECT digest FROM batches WHERE unit = ? AND number = ?", unit, number)
+        payloads = self._payloads(unit, number)
+        if not found or _digest(payloads) != found[0][0]:
+            raise damaged(self.path, f"batch {number} of {unit} is not what was written")
+        return [json.loads(payload) for payload in payloads]
+
+    def adopt_batch(self, source: str, unit: str, number: int) -> None:
+        """Commits another unit's batch, as it is, as this unit's batch of the same number."""
+        with self._transaction():
+            for table, columns in (("batches", "number, rows, digest, seconds"), ("rows", "batch, position, payload")):
+                place = columns.partition(",")[0]
+                query = f"INSERT INTO {table} SELECT ?, {columns} FROM {table} WHERE unit = ? AND {place} = ?"
+                self._db.execute(query, (unit, source, number))
+
+    def row_count(self, unit: str) -> int:
+        """Returns how many rows the unit has."""
+        return int(self._read("SELECT coalesce(sum(rows), 0) FROM batches WHERE unit = ?", unit)[0][0])
+
+    def rows(self, unit: str) -> Iterator[Row]:
+        """Yields the unit's rows in order, batch by batch.
+
+        Raises:
+            RunError: a batch is not what was committed.
+        """
+        for number, digest in self._read("SELECT number, digest FROM batches WHERE unit = ? ORDER BY number", unit):
+            payloads = self._payloads(unit, number)
+            if _digest(payloads) != digest:
+                raise damaged(self.path, f"batch {number} of {unit} is not what was written")
+            for payload in payloads:
+                yield json.loads(payload)
+
+    def unit_digest(self, unit: str) -> str:
+        """Returns a hash of the unit's rows, whatever the batches they came in."""
+        whole = hashlib.sha256()
+        for row in self.rows(unit):
+            whole.update(_canonical(row).encode("utf-8", "surrogatepass") + b"\n")
+        return whole.hexdigest()
+
+    def drop_unit(self, unit: str) -> None:
+        """Forgets the unit's batches."""
+        with self._transaction():
+            self._db.execute("DELETE FROM rows WHERE unit = ?", (unit,))
+            self._db.execute("DELETE FROM batches WHERE unit = ?", (unit,))
+
+    def drop_damaged(self) -> list[str]:
+        """Forgets the batches that are not what was committed; returns their names."""
+        bad = [
+            (unit, number)
+            for unit, number, digest in self._read("SELECT unit, number, digest FROM batches")
+            if not self._is_whole(unit, number, digest)
+        ]
+        # Rows whose batch is not listed would stand in the way when the batch is made again.
+        loose = "SELECT unit, batch FROM rows EXCEPT SELECT unit, number FROM batches"
+        bad += self._read(loose)
+        for unit, number in bad:
+            with self._transaction():
+                self._db.execute("DELETE FROM rows WHERE unit = ? AND batch = ?", (unit, number))
+                self._db.execute("DELETE FROM batches WHERE unit = ? AND number = ?", (unit, number))
+        return [f"{unit} batch {number}" for unit, number in bad]
+
+    def _is_whole(self, unit: str, number: int, digest: str) -> bool:
+        try:
+            return _digest(self._payloads(unit, number)) == digest
+        except RunError:  # not even text
+            return False
+
+    def _payloads(self, unit: str, number: int) -> list[str]:
+        query = "SELECT payload FROM rows WHERE unit = ? AND batch = ? ORDER BY position"
+        payloads = [payload for (payload,) in self._read(query, unit, number)]
+        if not all(isinstance(payload, str) for payload in payloads):
+            raise damaged(self.path, f"batch {number} of {unit} holds something else than text")
+        return payloads
+
+    def _read(self, query: str, *values: object) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise _explain(self.path, error) from None
+
+    # Stages
+
+    def stage(self, name: str) -> StageState | None:
+        """Returns what is known about the stage, or None when it never started."""
+        for row in self._read("SELECT * FROM stages WHERE name = ?", name):
+            columns = [*row[:-1], json.loads(row[-1])]
+            return StageState(*columns)
+        return None
+
+    def begin_stage(self, name: str, key: str, part: dict[str, Any]) -> None:
+        """Marks the stage as running under the key; time spent under the same key is kept."""
+        with self._transaction():
+            self._db.execute(
+                """INSERT INTO stages (name, key, status, seconds, part) VALUES (?1, ?2, 'running', 0, ?3)
+                ON CONFLICT (name) DO UPDATE SET seconds = CASE key WHEN ?2 THEN seconds ELSE 0 END,
+                    peak_memory_gb = CASE key WHEN ?2 THEN peak_memory_gb END,
+                    key = ?2, status = 'running', note = '', digest = NULL, part = ?3""",
+                (name, key, _canonical(part)),
+            )
+
+    def add_time(self, name: str, seconds: float, peak_memory_gb: float | None = None) -> None:
+        """Adds to the stage's time, so that a killed attempt's work is counted too."""
+        with self._transaction():
+            self._db.execute(
+                """UPDATE stages SET seconds = seconds + ?2,
+                peak_memory_gb = max(coalesce(peak_memory_gb, 0), coalesce(?3, 0)) WHERE name = ?1""",
+                (name, seconds, peak_memory_gb),
+            )
+
+    def finish_stage(self, name: str, digest: str, rows_in: int | None, rows_out: int | None, note: str) -> None:
+        """Marks the stage as done."""
+        with self._transaction():
+            self._db.execute(
+                """UPDATE stages SET status = 'done', digest = ?2, rows_in = ?3, rows_out = ?4, note = ?5
+                WHERE name = ?1""",
+                (name, digest, rows_in, rows_out, note),
+            )
+
+    def fail_stage(self, name: str, note: str) -> None:
+        """Marks the stage as failed, with the reason."""
+        with self._transaction():
+            self._db.execute("UPDATE stages SET status = 'failed', note = ?2 WHERE name = ?1", (name, note))
+
+    def forget_stage(self, name: str) -> None:
+        """Makes the stage run again from its beginning; its batches must be dropped by the caller."""
+        with self._transaction():
+            self._db.execute("DELETE FROM stages WHERE name = ?", (name,))
+
+    def drop_units(self, prefix: str) -> None:
+        """Forgets every unit whose name starts with the prefix."""
+        for (unit,) in self._read("SELECT DISTINCT unit FROM batches"):
+            if unit.startswith(prefix):
+                self.drop_unit(unit)
+
+    # Measurements
+
+    def measure(self, name: str, value: object) -> None:
+        """Keeps a measured value under the name, replacing an earlier one."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?, ?)", (name, _canonical(value)))
+
+    def measurement(self, name: str) -> Any:
+        """Returns the value kept under the name, or None."""
+        found = self._read("SELECT value FROM measurements WHERE name = ?", name)
+        return json.loads(found[0][0]) if found else None
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._undo()
+            raise _explain(self.path, error) from None
+        except BaseException:
+            self._undo()
+            raise
+
+    def _undo(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("ROLLBACK")
+
+
+class Stopwatch:
+    """Seconds since the last lap."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def lap(self) -> float:
+        """Returns the seconds since the last call, or since construction."""
+        now = time.monotonic()
+        seconds, self._start = now - self._start, now
+        return seconds
+
+
+def set_aside(path: Path) -> Path | None:
+    """Renames a damaged store so that the run can start anew; returns the new name, or None when there was none."""
+    if not path.exists():
+        return None
+    number = 1
+    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    # The log first: beside a new store it would be read as that store's own.
+    for tail in ("-wal", "-shm", ""):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path.with_name(path.name + tail), target.with_name(target.name + tail))
+    return target
+
+
+def _create(path: Path) -> None:
+    """Makes an empty store under another name and renames it, so that a crash never leaves half of one."""
+    new = path.with_name(f".{path.name}.new")
+    for stale in (new, *(path.with_name(f"{name}{tail}") for name in (path.name, new.name) for tail in SIDE_FILES)):
+        stale.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
+        db.executescript(f"PRAGMA synchronous=FULL; BEGIN; {SCHEMA} COMMIT;")
+        db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
+    os.replace(new, path)
+    sync_folder(path.parent)
+
+
+def damaged(path: Path, cause: str) -> RunError:
+    """Returns the error for a store that is not what was written."""
+    return RunError(
+        f"The store {path} is damaged.",
+        cause,
+        "Run again with --repair: damaged batches are made again, the rest is kept; an unreadable store is set aside.",
+    )
+
+
+def disk_full(path: Path) -> RunError:
+    """Returns the error for a full disk."""
+    return RunError(
+        "The disk is full.",
+        f"{path} could not be written; all earlier work is safe.",
+        "Free some space, then run the same command again.",
+    )
+
+
+def _explain(path: Path, error: sqlite3.Error) -> SitError:
+    text = str(error)
+    if "disk is full" in text or ("disk I/O" in text and _is_full(path.parent)):
+        return disk_full(path)
+    if "locked" in text:
+        fix = "Wait for it, or use another --run-dir."
+        return UserError(f"The run in {path.parent} is in use.", "Another process is writing to it.", fix)
+    if "readonly" in text or "unable to open" in text:
+        return UserError(f"{path} cannot be opened.", text, "Check the folder and its permissions.")
+    if "disk I/O" in text:
+        return RunError(f"The store {path} cannot be reached.", text, "Check the disk, then run it again.")
+    return damaged(path, text)
+
+
+def _is_full(folder: Path) -> bool:
+    # SQLite reports a log that cannot grow as an input/output error.
+    return shutil.disk_usage(folder).free < 1 << 20
+
+
+def _canonical(value: object) -> str:
+    # Lone surrogates cannot be stored as UTF-8: ASCII escapes keep them.
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _digest(payloads: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(payloads).encode()).hexdigest()

@@ -1,0 +1,395 @@
+"""Layers, profiles and every way in which a configuration can be wrong."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as sizes
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+import synthetic_instruction_tuner
+from synthetic_instruction_tuner import config as settings
+from synthetic_instruction_tuner.config import Config, fingerprint, load_config, parse_config, profile_names
+from synthetic_instruction_tuner.config.messages import valid_keys
+from synthetic_instruction_tuner.config.sections.section import Section
+from synthetic_instruction_tuner.errors import UserError
+
+PROFILES = ("a100", "h200", "nano", "t4")
+SOURCE = Path(synthetic_instruction_tuner.__file__).parent
+
+
+def refused(*overrides: str, file: Path | None = None, profile: str | None = None) -> UserError:
+    with pytest.raises(UserError) as caught:
+        load_config(profile, file, overrides)
+    lines = caught.value.lines()
+    assert len(lines) == 3, lines
+    assert all("\n" not in line for line in lines)
+    return caught.value
+
+
+def written(tmp_path: Path, text: str | bytes) -> Path:
+    file = tmp_path / "my.yaml"
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    return file
+
+
+# Profiles
+
+
+def test_the_profiles_are_the_documented_ones() -> None:
+    assert tuple(profile_names()) == PROFILES
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_has_the_plan_s_values(profile: str) -> None:
+    config = load_config(profile)
+    lora = config.train.sft.lora
+    assert (lora.r, lora.lora_alpha, lora.lora_dropout) == (8, 16, 0.05)
+    modules = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    assert set(lora.target_modules) == modules and len(lora.target_modules) == 7
+    assert config.train.prompt_tuning.num_virtual_tokens == 20
+    assert config.train.dpo.beta == 0.1
+    assert (config.filter.min_words, config.filter.max_words, config.filter.near_duplicate_threshold) == (20, 500, 0.8)
+    assert (config.generate.count, config.filter.keep, config.prefer.pairs) == (1500, 1000, 600)
+    assert len(config.models.responders) == len(config.models.students) == 3
+
+
+@pytest.mark.parametrize("profile", ("a100", "h200", "t4"))
+def test_the_real_profiles_have_the_plan_s_models_and_rates(profile: str) -> None:
+    config = load_config(profile)
+    assert config.models.generator.path == "meta-llama/Llama-3.1-8B-Instruct"
+    assert config.models.reward.name == "reward-model-deberta-v3-large-v2"
+    assert [m.name for m in config.models.students] == ["Llama-3.2-3B", "Mistral-7B-v0.3", "Qwen2.5-3B"]
+    rates = [config.train.sft.learning_rate, config.train.prompt_tuning.learning_rate, config.train.dpo.learning_rate]
+    assert rates == [2e-4, 1e-3, 5e-6]
+    assert (
+        config.train.sft.num_train_epochs,
+        config.train.prompt_tuning.num_train_epochs,
+        config.train.dpo.num_train_epochs,
+    ) == (3, 3, 1)
+
+
+def test_a_gpu_s_memory_does_not_change_the_global_batch() -> None:
+    """Another GPU must give the same training, only in other portions."""
+    for method in ("sft", "prompt_tuning", "dpo"):
+        trainers = [getattr(load_config(p).train, method) for p in ("a100", "h200", "t4")]
+        assert len({t.per_device_train_batch_size * t.gradient_accumulation_steps for t in trainers}) == 1
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("limit", (None, 7))
+def test_config_json_gives_the_same_configuration(profile: str, limit: int | None, tmp_path: Path) -> None:
+    config = load_config(profile, limit=limit)
+    assert parse_config(json.loads(config.as_json())) == config
+    assert load_config(file=written(tmp_path, config.as_json())) == config  # JSON is YAML
+    assert fingerprint(parse_config(json.loads(config.as_json()))) == fingerprint(config)
+
+
+# Layers
+
+
+def test_file_over_profile_and_set_over_file(tmp_path: Path) -> None:
+    file = written(tmp_path, "filter: {min_words: 5, max_words: 50}\ntrain: {sft: {lora: {r: 4}}}\n")
+    config = load_config("nano", file, ["filter.max_words=60"])
+    assert (config.filter.min_words, config.filter.max_words, config.filter.near_duplicate_threshold) == (5, 60, 0.8)
+    assert (config.train.sft.lora.r, config.train.sft.lora.lora_alpha, config.train.sft.learning_rate) == (
+        4,
+        16,
+        load_config().train.sft.learning_rate,
+    )
+
+
+def test_the_file_may_name_its_profile(tmp_path: Path) -> None:
+    assert load_config(file=written(tmp_path, "profile: t4\n")).profile == "t4"
+
+
+def test_sections_without_lines_change_nothing(tmp_path: Path) -> None:
+    assert load_config(file=written(tmp_path, "train:\n  sft:\n    # num_train_epochs: 1\n")) == load_config()
+    assert load_config(file=written(tmp_path, "")) == load_config()
+
+
+def test_a_byte_order_mark_is_no_part_of_a_key(tmp_path: Path) -> None:
+    assert load_config(file=written(tmp_path, b"\xef\xbb\xbfseed: 3\n")).seed == 3
+
+
+def test_models_can_be_plain_paths_or_sections() -> None:
+    config = load_config(overrides=["models.students=[/a/one, {path: b/two, name: second}]"])
+    assert [(m.path, m.name) for m in config.models.students] == [("/a/one", "one"), ("b/two", "second")]
+
+
+def test_set_reaches_into_a_plain_model_entry() -> None:
+    changed = ["models.students.0.path=/x", "models.generator.revision=main", "models.students.2.name=third"]
+    models = load_config(overrides=changed).models
+    assert [m.path for m in models.students] == ["/x", "nano:student-mistral", "nano:student-qwen2"]
+    assert (models.students[0].name, models.students[2].name) == ("x", "third")
+    assert (models.generator.path, models.generator.revision) == ("nano:generator", "main")
+
+
+def test_set_replaces_a_whole_list_entry() -> None:
+    assert load_config(overrides=["models.students.1=/y/z"]).models.students[1].path == "/y/z"
+
+
+def test_another_model_does_not_inherit_the_number_of_weights(tmp_path: Path) -> None:
+    assert load_config("t4", overrides=["models.generator.path=/x"]).models.generator.parameters is None
+    file = written(tmp_path, "models: {generator: {path: /x}}")
+    assert load_config("t4", file).models.generator.parameters is None
+    file = written(tmp_path, "models: {generator: {revision: main}}")
+    kept = load_config("t4", file).models.generator
+    assert kept.parameters == 8.03e9 and kept.revision == "main"
+
+
+def test_domains_are_made_by_set() -> None:
+    config = load_config(overrides=["generate.domains.law.system=You are a lawyer.", "generate.domains.law.share=2"])
+    assert config.generate.domains == {"law": settings.DomainConfig(system="You are a lawyer.", share=2)}
+
+
+@pytest.mark.parametrize("text", ("2e-4", "2.0e-4", "2E-4", ".0002", "+2e-4"))
+def test_numbers_in_every_spelling(text: str, tmp_path: Path) -> None:
+    assert load_config(overrides=[f"train.sft.learning_rate={text}"]).train.sft.learning_rate == 2e-4
+    file = written(tmp_path, f"train:\n  sft:\n    learning_rate: {text}\n")
+    assert load_config(file=file).train.sft.learning_rate == 2e-4
+
+
+def test_values_of_set_are_yaml() -> None:
+    config = load_config(
+        overrides=["filter.keep=null", "report.title=a = b", "filter.refusal_phrases=['no', \"don't\"]"]
+    )
+    assert (config.filter.keep, config.report.title) == (None, "a = b")
+    assert config.filter.refusal_phrases == ("no", "don't")
+
+
+# Limit
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_limit_cuts_every_count(profile: str) -> None:
+    config = load_config(profile, limit=9)
+    evaluate = config.evaluate
+    counts = [config.generate.count, config.filter.keep, config.prefer.pairs]
+    assert counts == [9, 9, 9]
+    assert [v for k, v in evaluate.model_dump().items() if k.endswith("_items")] == [9, 9, 9]
+    assert config.limit == 9
+
+
+def test_limit_never_raises_a_count() -> None:
+    config = load_config(overrides=["generate.count=3", "filter.keep=null", "limit=100"])
+    assert (config.generate.count, config.filter.keep, config.prefer.pairs) == (3, 100, 100)
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("fliter.min_words=3", "'filter'"),
+        ("filter.min_wrods=3", "'filter.min_words'"),
+        ("seeed=3", "'seed'"),
+        ("min_words=3", "'filter.min_words'"),
+        ("filter.learning_rate=3", "learning_rate'"),
+        ("train.sft.lora.rr=4", "'train.sft.lora.r'"),
+        ("train.learning_rate=1", "learning_rate'"),
+        ("lora.r=1", "'train.sft.lora'"),
+        ("models.genrator=/x", "'models.generator'"),
+        ("models.generator.pth=/x", "'models.generator.path'"),
+        ("models.students.0.revison=x", "'models.students.0.revision'"),
+        ("models.responders.2.nam=x", "'models.responders.2.name'"),
+        ("models.students.0.zzzz=x", "path, name, revision"),
+        ("generate.domains.law={sytem: hello, system: x}", "'generate.domains.law.system'"),
+        ("generate.domains.system={system: a, shar: 1}", "'generate.domains.system.share'"),
+        ("zzzzzz=1", "profile, description, seed"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest_one(override: str, hint: str) -> None:
+    error = refused(override)
+    assert error.problem.startswith("There is no setting")
+    assert hint in error.fix, error.fix
+
+
+@sizes(deadline=None)
+@given(st.sampled_from(valid_keys(Config)), st.data())
+def test_a_slip_of_the_finger_is_found(key: str, data: st.DataObject) -> None:
+    """Two neighboring letters swapped in a key of some length: the message names a key of the same section."""
+    parent, _, name = key.rpartition(".")
+    if len(name) < 5:
+        return
+    at = data.draw(st.integers(0, len(name) - 2))
+    slip = name[:at] + name[at + 1] + name[at] + name[at + 2 :]
+    if slip == name:
+        return
+    error = refused(f"{parent + '.' if parent else ''}{slip}=1")
+    assert f"'{key}'" in error.fix
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("filter.min_words=abc", ("filter.min_words", "'abc'", "Shortest response")),
+        ("filter.min_words=2.5", ("filter.min_words", "2.5")),
+        ("filter.min_words=-1", ("filter.min_words", "-1")),
+        ("filter.near_duplicate_threshold=1.5", ("filter.near_duplicate_threshold", "1.5")),
+        ("filter.near_duplicate_threshold=0", ("filter.near_duplicate_threshold", "0")),
+        ("filter.min_words=600", ("filter", "min_words (600) is larger than max_words (500)")),
+        ("filter={min_words: 600, max_words: 30}", ("larger",)),
+        ("filter=[]", ("filter", "[]")),
+        ("seed=null", ("seed", "None")),
+        ("engine.device=gpu", ("engine.device", "'gpu'", "cuda")),
+        ("engine.batch_size=0", ("engine.batch_size", "0")),
+        ("train.sft.learning_rate=0", ("train.sft.learning_rate",)),
+        ("train.sft.learning_rate=.nan", ("train.sft.learning_rate", "nan")),
+        ("train.sft.learning_rate=fast", ("train.sft.learning_rate", "'fast'", "Peak")),
+        ("train.dpo.lr_scheduler_type=exp", ("train.dpo.lr_scheduler_type", "linear")),
+        ("train.sft.lora.target_modules=q_proj", ("train.sft.lora.target_modules", "q_proj")),
+        ("evaluate.benchmarks=[nano_mt, nano_mt]", ("evaluate.benchmarks", "twice")),
+        ("evaluate.benchmarks=[mmlu]", ("evaluate.benchmarks.0", "'mmlu'")),
+        ("evaluate.benchmarks=[]", ("evaluate.benchmarks",)),
+        ("models.students=[]", ("models.students",)),
+        ("models.students=nano:student-llama", ("models.students",)),
+        ("models.students=[/a/x, /b/x]", ("models", "distinct", "x, x")),
+        ("models.students.0={name: x}", ("models.students.0.path", "missing")),
+        ("models.generator=7", ("models.generator",)),
+        ("generate.domains.law.share=2", ("generate.domains.law.system", "missing")),
+        ("limit=0", ("limit", "0")),
+        ("limit=many", ("limit", "'many'")),
+        ("report.title=123", ("report.title", "123", "--set 'report.title=\"123\"'")),
+        ("report.title=[a, b]", ("report.title",)),
+    ],
+)
+def test_a_wrong_value_is_named(override: str, parts: tuple[str, ...]) -> None:
+    text = str(refused(override))
+    for part in parts:
+        assert part in text, text
+    assert "pydantic" not in text
+
+
+def test_quotes_make_text_of_a_number() -> None:
+    assert load_config(overrides=['report.title="123"']).report.title == "123"
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("filter.min_words", "not understood"),
+        ("=3", "not understood"),
+        ("", "not understood"),
+        ("models.students.3.path=/x", "list of 3"),
+        ("models.students.x.path=/x", "no 'x'"),
+        ("models.students.-1=/x", "no '-1'"),
+        ("models.students.²=/x", "no '²'"),
+        ("seed.a=1", "'seed.a'|seed"),
+        ("train.sft.num_train_epochs.a.b=1", "train.sft.num_train_epochs has no keys below it"),
+        ("description.a=1", "description has no keys below it"),
+    ],
+)
+def test_a_set_that_cannot_be_followed(override: str, part: str) -> None:
+    assert any(p in str(refused(override)) for p in part.split("|"))
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("filter: {min_words: 3", "not valid YAML"),
+        ("filter:\n\tmin_words: 3\n", "not valid YAML"),
+        ("a: b: c", "not valid YAML"),
+        (b"seed: \xff\xfe", "not valid YAML"),
+        (b"seed: \x00", "not valid YAML"),
+        ("seed: 2024-13-45", "not valid YAML"),
+        ("[" * 1200, "not valid YAML"),
+        ("!!python/object/apply:os.system ['true']", "not valid YAML"),
+        ("- 1\n- 2\n", "must hold keys and values"),
+        ("just text", "must hold keys and values"),
+        ("5", "must hold keys and values"),
+        ("1: 2\n", "wrong value"),
+        ("profile: t5\n", "There is no profile 't5'"),
+        ("profile: [nano]\n", "There is no profile"),
+        ("filter: 3\n", "The setting 'filter' has a wrong value"),
+        ("models: {students: {path: /x}}\n", "models.students"),
+    ],
+)
+def test_a_broken_file_is_explained(text: str | bytes, part: str, tmp_path: Path) -> None:
+    assert part in refused(file=written(tmp_path, text)).problem
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert "cannot be read" in refused(file=tmp_path / "none.yaml").problem
+    assert "cannot be read" in refused(file=tmp_path).problem
+
+
+def test_an_unknown_profile_names_the_nearest() -> None:
+    error = refused(profile="h20")
+    assert "h200" in error.fix and "a100, h200, nano, t4" in error.cause
+
+
+@sizes(max_examples=60, deadline=None)
+@given(st.text(max_size=40))
+def test_no_text_after_set_ever_crashes(text: str) -> None:
+    for override in (text, f"seed={text}", f"filter.{text}", f"report.title={text}", f"models.students.{text}=1"):
+        try:
+            load_config(overrides=[override])
+        except UserError as error:
+            assert error.exit_code == 2 and len(error.lines()) == 3
+
+
+# Fingerprints
+
+
+def test_a_fingerprint_is_the_same_everywhere() -> None:
+    assert fingerprint("generate", 1, {"b": 2.5, "a": [True, None, "é"]}) == "8b7e56bebc96275f"
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    assert fingerprint("a", "b") != fingerprint("ab") != fingerprint("b", "a")
+
+
+def test_a_fingerprint_follows_every_setting() -> None:
+    config = load_config()
+    assert fingerprint(config) == fingerprint(load_config())
+    changed = [load_config(overrides=[o]) for o in ("seed=18", "filter.min_words=21", "models.students.0.revision=x")]
+    assert len({fingerprint(c) for c in [config, *changed]}) == 4
+    assert fingerprint(config.filter, [config.models.generator]) == fingerprint(
+        config.filter.model_dump(mode="json"), [config.models.generator.model_dump(mode="json")]
+    )
+
+
+def test_text_that_is_no_unicode_has_a_fingerprint_and_survives() -> None:
+    """What the shell hands over undecoded arrives as lone surrogates."""
+    config = load_config(overrides=["report.title=caf\udce9"])
+    assert len(fingerprint(config)) == 16
+    text = config.as_json().encode("utf-8", "backslashreplace").decode()
+    assert parse_config(json.loads(text)) == config
+
+
+# Every field
+
+
+def sections() -> list[type[BaseModel]]:
+    return [kind for kind in vars(settings).values() if isinstance(kind, type) and issubclass(kind, Section)]
+
+
+def test_every_field_is_documented() -> None:
+    fields = [(kind.__name__, name, field) for kind in sections() for name, field in kind.model_fields.items()]
+    assert len(fields) > 60
+    assert [f"{kind}.{name}" for kind, name, field in fields if not field.description] == []
+
+
+def test_every_field_is_read_by_something() -> None:
+    read = set()
+    for file in SOURCE.rglob("*.py"):
+        if file.parent.name == "sections":
+            continue
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        read |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
+    fields = {f"{kind.__name__}.{name}" for kind in sections() for name in kind.model_fields}
+    assert sorted(f for f in fields if f.rpartition(".")[2] not in read) == []
+
+
+def test_settings_cannot_be_changed_in_place() -> None:
+    config: Any = load_config()
+    with pytest.raises(ValueError):
+        config.seed = 3
+    assert not math.isnan(config.train.sft.learning_rate)
