@@ -50,7 +50,7 @@ from synthetic_instruction_tuner.nano.world import world
 from synthetic_instruction_tuner.preference.reward.model import RewardModel
 from synthetic_instruction_tuner.records import Message, PreferencePair
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.stages.dpo import own_pairs
+from synthetic_instruction_tuner.run.stages.training import own_pairs
 from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.training.dpo import Dpo
 
@@ -79,7 +79,7 @@ def main() -> None:
     for student in config.models.students:
         if options.students and student.name not in options.students:
             continue
-        adapter = folder.model("sft", student.name) / "final"
+        adapter = folder.adapter("sft", student.name)
         before = judge.measure(student, adapter)
         values = "  ".join(f"{name} {before[name].mean():.3f}" for name in METRICS)
         print(f"{student.name}, SFT: {values}", flush=True)

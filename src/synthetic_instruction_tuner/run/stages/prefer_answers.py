@@ -13,7 +13,6 @@ from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.records import Answer, Record
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages.stage import Context
-from synthetic_instruction_tuner.run.stages.training import adapter_folder
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.preference.judge import JudgeTally
@@ -40,9 +39,7 @@ def groups(config: Config, folder: RunFolder) -> list[Group]:
     if config.prefer.on_policy == "off":
         return [Group(None, tuple((model, None) for model in config.models.responders))]
     tuned = config.prefer.on_policy == "sft"
-    return [
-        Group(m.name, ((m, adapter_folder(folder, "sft", m.name) if tuned else None),)) for m in config.models.students
-    ]
+    return [Group(m.name, ((m, folder.adapter("sft", m.name) if tuned else None),)) for m in config.models.students]
 
 
 def scored(
