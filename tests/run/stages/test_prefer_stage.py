@@ -21,7 +21,7 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import ordered, preview, run_pipeline, stage_index, stage_names
 from synthetic_instruction_tuner.run.planning import estimate
 from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.stages import prefer, prefer_answers
+from synthetic_instruction_tuner.run.stages import prefer, prefer_scores
 from synthetic_instruction_tuner.run.store import Store
 
 pytestmark = pytest.mark.xdist_group("prefer")
@@ -166,7 +166,7 @@ def test_an_answer_that_the_engine_gave_up_is_no_models_answer(start: Path, monk
     assert failed and sum(model["answers"] for model in found["models"].values()) == whole - failed
     with closing(Store.open(start / "run.sqlite", readonly=True)) as store:
         state = store.stage("prefer")
-        assert state and f"the engine gave {failed} answers up: too long ({failed})" in state.note
+        assert state and f"{failed} answers failed: too long ({failed})" in state.note
 
 
 def test_where_all_answers_failed_the_reason_is_said(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_where_all_answers_failed_the_reason_is_said(start: Path, monkeypatch: p
     monkeypatch.setattr(TransformersEngine, "generate", lambda self, requests, done=None: failing * len(requests))
     with pytest.raises(RunError) as caught:
         run(start, config())
-    assert "answers up: no credit" in caught.value.cause
+    assert "answers failed: no credit" in caught.value.cause
 
 
 def test_rounds_go_on_until_there_are_enough_pairs(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +195,7 @@ def test_a_judge_scores_in_place_of_the_reward_model(
     def never(*_: Any) -> None:
         raise AssertionError("the reward model is not needed")
 
-    monkeypatch.setattr(prefer_answers, "_write_scores", never)
+    monkeypatch.setattr(prefer_scores._RewardScoring, "open", never)
     run(start, config(*JUDGED, f"prefer.judge.mode={mode}"))
     found = report(start)
     assert found["judge"]["mode"] == mode and found["judge"]["verdicts"] > 0
