@@ -50,7 +50,7 @@ def part(config: Config) -> dict[str, Any]:
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
-    """Returns the exported files."""
+    """Returns the files that the stage writes."""
     report = folder.preference_report
     return [folder.pairs, folder.pairs.with_suffix(".parquet"), report, report.with_suffix(".md"), folder.data_card]
 
