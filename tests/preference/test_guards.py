@@ -40,7 +40,7 @@ def made(*parts: tuple[Any, ...], barred: tuple[str, ...] = (), **rules: Any) ->
     return select_pair(answers(*parts), PreferConfig(**rules), barred)
 
 
-def test_nearly_the_same_answer_is_refused_or_passed_over() -> None:
+def test_nearly_the_same_answer_is_skipped_or_passed_over() -> None:
     assert word_similarity(LONG, LONG + " eighteen") == pytest.approx(17 / 18)
     skipped = made((LONG, 2.0), (LONG + " eighteen", 1.0))
     assert isinstance(skipped, NoPair) and skipped.reason == "near_identical"
@@ -217,7 +217,7 @@ def test_no_model_has_more_than_its_share_of_the_chosen(cap: float, pairs: int) 
         assert passed_over["model_share"] > 20
 
 
-def test_a_record_that_only_barred_models_answer_is_refused() -> None:
+def test_a_record_that_only_barred_models_answer_is_skipped() -> None:
     skipped = made(("good", 1.0), ("bad", 0.0), barred=("a", "b"))
     assert isinstance(skipped, NoPair) and skipped.reason == "model_share"
     last = made(("good", 1.0), ("bad", 0.0), barred=("a",))
@@ -248,9 +248,9 @@ def test_every_guard_is_counted_in_the_report() -> None:
     builder.statistics.add_skipped("model_share")
     made_report = PreferenceReport.from_statistics(builder.statistics)
     report = made_report.to_json()
-    assert {row["guard"]: row["refused"] for row in report["guards"]} == dict.fromkeys(REASONS, 1)
+    assert {row["guard"]: row["skipped"] for row in report["guards"]} == dict.fromkeys(REASONS, 1)
     assert {row["guard"]: row["passed_over"] for row in report["guards"]}["length_mismatch"] == 1
-    assert report["refused"] == 8 == sum(report["refusals"].values()) and report["pairs"] == 2
+    assert report["skipped"] == 8 == sum(report["skip_reasons"].values()) and report["pairs"] == 2
     assert report["truncated"] == {"answers": 2, "chosen": 0, "rejected": 1}
     assert report["settings"]["max_length_ratio"] == 1.5 and len(report["settings_hash"]) == 16
     page = made_report.to_markdown()

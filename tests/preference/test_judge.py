@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_counted_and_never_guessed() -> None:
     assert scores(3, judgments) == [1.0, None, 0.0]
     counted = JudgeStatistics(PAIRWISE)
     counted.add(judgments)
-    assert (counted.to_json()["verdicts"], counted.to_json()["unparsable"]) == (6, 4)
+    assert (counted.to_json()["judgments"], counted.to_json()["unparsable"]) == (6, 4)
     one_order = [Judgment(0, 1, winner="first"), Judgment(1, 0)]
     assert scores(2, one_order) == [None, None], "one order alone would favor a position"
 
@@ -102,7 +102,7 @@ def test_ratings() -> None:
     assert scores(3, half) == [8.0, None, 4.0]
     counted = JudgeStatistics(POINTWISE)
     counted.add(half)
-    assert counted.to_json() == {"mode": "pointwise", "verdicts": 3, "unparsable": 1}
+    assert counted.to_json() == {"mode": "pointwise", "judgments": 3, "unparsable": 1}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_empty_and_equal_answers_are_not_compared() -> None:
     assert scores(2, []) == [None, None]
 
 
-def test_a_verdict_depends_on_what_is_judged_alone() -> None:
+def test_a_judgment_depends_on_what_is_judged_alone() -> None:
     engine: Any = Oracle(longest)
     judge = Judge(PAIRWISE, TEMPLATE, engine, seed=1)
     items = [(Record(f"r{i}", f"q{i}"), answers("x" * i, "xx")) for i in (1, 3, 4)]

@@ -227,7 +227,7 @@ def test_the_report_counts_what_is_there() -> None:
     report = made.to_json()
     assert json.loads(json.dumps(report)) == report
     assert sum(m["chosen"] for m in report["models"].values()) == len(pairs) == report["pairs"]
-    assert sum(report["refusals"].values()) == report["refused"]
+    assert sum(report["skip_reasons"].values()) == report["skipped"]
     assert all(row["wins"] + row["losses"] + row["ties"] == 40 for row in report["wins"])
     unequal = [(len(p.chosen.split()), len(p.rejected.split())) for p in pairs]
     unequal = [(a, b) for a, b in unequal if a != b]

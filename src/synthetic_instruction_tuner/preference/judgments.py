@@ -74,7 +74,7 @@ class JudgeStatistics:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the counts, and which share of the decided judgments the answer shown first won, with its error."""
-        counts = {"mode": self.config.mode, "verdicts": self.judgments, "unparsable": self.unparsable}
+        counts = {"mode": self.config.mode, "judgments": self.judgments, "unparsable": self.unparsable}
         if self.config.mode == "pointwise":
             return counts
         return counts | {

@@ -94,7 +94,7 @@ class PairStatistics:
     def guards(self) -> list[dict[str, Any]]:
         """Returns for each guard the records that it skipped and the pairs for which it passed over an answer."""
         return [
-            {"guard": reason, "refused": self._skipped[reason], "passed_over": self._passed_over[reason]}
+            {"guard": reason, "skipped": self._skipped[reason], "passed_over": self._passed_over[reason]}
             for reason in REASONS
         ]
 

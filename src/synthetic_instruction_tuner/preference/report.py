@@ -34,8 +34,8 @@ class PreferenceReport:
 
     Attributes:
         pairs: number of pairs.
-        refused: number of records without a pair.
-        refusals: their number for each reason.
+        skipped: number of records without a pair.
+        skip_reasons: their number for each reason.
         guards: for each guard the records that it skipped and the pairs for which it passed over an answer.
         truncated: how many answers, chosen answers and rejected answers hit the token limit.
         models: for each model its answers, scores, and how often it was chosen and rejected.
@@ -48,8 +48,8 @@ class PreferenceReport:
     """
 
     pairs: int
-    refused: int
-    refusals: dict[str, int]
+    skipped: int
+    skip_reasons: dict[str, int]
     guards: list[dict[str, Any]]
     truncated: dict[str, int]
     models: dict[str, Any]
@@ -70,8 +70,8 @@ class PreferenceReport:
             rules["judge"] = {"mode": config.judge.mode, "criteria": config.judge.criteria}
         return cls(
             pairs=statistics.pairs,
-            refused=statistics.skipped,
-            refusals=statistics.skip_reasons(),
+            skipped=statistics.skipped,
+            skip_reasons=statistics.skip_reasons(),
             guards=statistics.guards(),
             truncated=statistics.truncated(),
             models=statistics.models(),
@@ -86,10 +86,10 @@ class PreferenceReport:
 
     def main_skip_reason(self) -> str:
         """Returns the most frequent reason for skipping a record, with its count, in words."""
-        if not self.refusals:
+        if not self.skip_reasons:
             return "no record was skipped"
-        reason, count = max(self.refusals.items(), key=lambda item: item[1])
-        return f"{count:,} of {self.pairs + self.refused:,} records were skipped: {reason.replace('_', ' ')}"
+        reason, count = max(self.skip_reasons.items(), key=lambda item: item[1])
+        return f"{count:,} of {self.pairs + self.skipped:,} records were skipped: {reason.replace('_', ' ')}"
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values."""
@@ -111,14 +111,14 @@ def report_page(report: Mapping[str, Any]) -> str:
     lines = [
         "# Preference pairs",
         "",
-        f"{report['pairs']} pairs; {report['refused']} records skipped. Rules: `{report['settings_hash']}`.",
+        f"{report['pairs']} pairs; {report['skipped']} records skipped. Rules: `{report['settings_hash']}`.",
         "",
         "Records skipped: records that gave no pair. Answers passed over: pairs for which the guard ruled out a better "
         "chosen or a worse rejected answer.",
         "",
         *_table(
             ("guard", "records skipped", "answers passed over"),
-            ((row["guard"], row["refused"], row["passed_over"]) for row in report["guards"]),
+            ((row["guard"], row["skipped"], row["passed_over"]) for row in report["guards"]),
         ),
         f"Cut off at the token limit: {cut['answers']} answers. Of these {cut['chosen']} were chosen and "
         f"{cut['rejected']} were rejected.",
@@ -175,7 +175,7 @@ def _judge(judge: Mapping[str, Any]) -> list[str]:
     lines = [
         "## Judge",
         "",
-        f"{judge['verdicts']} judgments; {judge['unparsable']} could not be parsed and do not count.",
+        f"{judge['judgments']} judgments; {judge['unparsable']} could not be parsed and do not count.",
         "",
     ]
     if judge["mode"] == "pairwise":

@@ -78,7 +78,7 @@ def run(ctx: Context) -> Outcome:
     )
     export_rows(ctx.store.rows(ctx.unit()), ctx.folder.pairs)
     write_data_card(ctx)
-    skipped = f"{report.refused} of {report.pairs + report.refused} records skipped" if report.refused else ""
+    skipped = f"{report.skipped} of {report.pairs + report.skipped} records skipped" if report.skipped else ""
     note = "; ".join(filter(None, (skipped, failed)))
     return Outcome(ctx.store.unit_digest(ctx.unit()), statistics.records, statistics.pairs, note)
 
