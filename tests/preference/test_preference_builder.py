@@ -246,3 +246,23 @@ def test_an_empty_report_renders() -> None:
 def test_cohens_d() -> None:
     assert cohens_d([2, 4, 6], [1, 3, 5]) == pytest.approx(0.5)
     assert cohens_d([1, 1], [1, 1]) is None and cohens_d([1], [2, 3]) is None
+
+
+def test_the_example_in_the_docstring_builds_pairs() -> None:
+    from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
+    from synthetic_instruction_tuner.engines.opening import open_engine
+    from synthetic_instruction_tuner.models.hardware import detect
+    from synthetic_instruction_tuner.preference import open_reward_model, preference_builder
+
+    assert preference_builder.__doc__
+    example = "\n".join(line[4:] for line in preference_builder.__doc__.splitlines() if line.startswith("    "))
+    names: dict[str, Any] = {
+        "records": [Record(f"r{i}", f"What is {i} plus {i}?") for i in range(4)],
+        "detect": lambda: detect("cpu"),
+        **{one.__name__: one for one in (PreferConfig, EngineConfig, ModelConfig, open_engine, open_reward_model)},
+        **{one.__name__: one for one in (PreferenceBuilder, PreferencePair, PreferenceReport)},
+    }
+    exec(example, names)
+    assert len(names["answers"]) == 8 and names["builder"].records == len(names["made"]) == 4
+    assert all(answer.score is not None for one in names["scored"] for answer in one.answers)
+    assert f"{len(names['pairs'])} pairs" in names["report"]

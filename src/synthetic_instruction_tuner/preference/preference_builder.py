@@ -1,17 +1,17 @@
 """Builds preference pairs: models answer the same prompts, the answers are scored, the best is paired with a worse one.
 
-    settings = PreferConfig(pairs=100)
+    settings, engine_settings, hardware = PreferConfig(pairs=100), EngineConfig(), detect()
     builder = PreferenceBuilder(settings, seed=7)
-    answers: list[Answer] = []
-    for model in (ModelConfig(name="nano:responder-llama"), ModelConfig(name="nano:responder-qwen2")):
-        with open_engine(model, EngineConfig(), hardware) as (engine, template):
+    answers = []
+    for model in (ModelConfig(path="nano:responder-llama"), ModelConfig(path="nano:responder-qwen2")):
+        with open_engine(model, engine_settings, hardware) as (engine, template):
             answers += builder.answer(records, model.name, template, engine)
     items = [(record, [a for a in answers if a.record_id == record.id]) for record in records]
-    with open_reward_model(ModelConfig(name="nano:reward"), settings, EngineConfig(), hardware) as reward:
+    with open_reward_model(ModelConfig(path="nano:reward"), settings, engine_settings, hardware) as reward:
         scored = reward.score_answers(items)
     made = [builder.add(*one) for one in scored]
     pairs = [one for one in made if isinstance(one, PreferencePair)]
-    print(PreferenceReport.from_statistics(builder.statistics).to_markdown())
+    report = PreferenceReport.from_statistics(builder.statistics).to_markdown()
 
 With a judge, set `PreferConfig.scorer` to "judge" and call ``Judge(settings.judge, template, engine, seed=7)`` in place
 of ``reward``. Which answers make a pair, and when a record is skipped, is in `pair_selection`.
