@@ -16,8 +16,8 @@ from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, Prefer
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.loading import load_reward_model
-from synthetic_instruction_tuner.preference.reward.input import FIXED_DATE, RewardInput
-from synthetic_instruction_tuner.preference.reward.model import RewardModel, open_reward_model, question_text
+from synthetic_instruction_tuner.preference.reward.input import FIXED_DATE, RewardInput, question_text
+from synthetic_instruction_tuner.preference.reward.model import RewardModel, open_reward_model
 from synthetic_instruction_tuner.records import Message
 
 Loaded = tuple[Any, Any]
@@ -228,9 +228,9 @@ def test_the_form_is_decided_by_tokenizer_and_architecture_and_can_be_set() -> N
     assert not reward((decoder, both)).pairs and not reward((encoder, chat)).pairs
     assert not reward((encoder, both), form="chat").pairs and reward((decoder, both), form="pair").pairs
     for pair, form in (((encoder, pairs), "chat"), ((decoder, chat), "pair")):
-        with pytest.raises(UserError, match="without a mark"):
+        with pytest.raises(UserError, match="without a separator"):
             reward(pair, form=form)
-    with pytest.raises(UserError, match="without a mark"):
+    with pytest.raises(UserError, match="without a separator"):
         reward((encoder, byte_tokenizer(template=None)))
 
 

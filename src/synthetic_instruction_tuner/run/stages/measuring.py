@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from synthetic_instruction_tuner.config import Config, fingerprint
+from synthetic_instruction_tuner.engines.failed_requests import failure_note
 from synthetic_instruction_tuner.filtering.quality_filter import Measured
 from synthetic_instruction_tuner.filtering.rule import Rule, TextRule
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.preference.reward.input import reward_settings
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.stages.given_up import given_up
 from synthetic_instruction_tuner.run.store import Store
 
 BATCH = 4096  # records; of rules that need no model
@@ -69,7 +69,7 @@ def measure(
 def gave_up(measured: Measured) -> str:
     """Returns how often the engine of a rule's model gave a request up, and why; empty where it never did."""
     errors = Counter(error for values in measured.values() for value in values if (error := _error(value)))
-    return given_up(errors, "requests for tags")
+    return failure_note(errors, "requests for tags")
 
 
 def _stored(store: Store, unit: str) -> dict[int, list[Any]]:
