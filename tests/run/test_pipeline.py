@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -324,8 +325,13 @@ def test_the_comparison(sit: Sit, finished: Path) -> None:
     code, out, _ = sit("compare", "-d", finished)
     assert code == 0 and all(word in out for word in (*STUDENTS, "base", "sft", "prompt_tuning", "dpo"))
     code, out, _ = sit("compare", "-d", finished, "--json")
-    variants = {(row["model"], row["variant"]) for row in json.loads(out)}
-    assert code == 0 and len(variants) == 7
+    rows = json.loads(out)
+    assert code == 0 and len({(row["model"], row["variant"]) for row in rows}) == 7
+    assert list(dict.fromkeys(row["variant"] for row in rows)) == ["base", "sft", "prompt_tuning", "dpo"]
+    assert all(type(row["value"]) is float and type(row["n"]) is int and type(row["headline"]) is bool for row in rows)
+    with (finished / "evaluation/metrics/comparison_summary.csv").open(newline="") as stream:
+        exported = list(csv.DictReader(stream))
+    assert [row["value"] for row in exported] == [f"{row['value']:.6g}" for row in rows]
 
 
 def test_the_result_as_json(run: Sit, finished: Path) -> None:

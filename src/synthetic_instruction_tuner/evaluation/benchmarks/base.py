@@ -13,11 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from synthetic_instruction_tuner.config import BENCHMARKS
-from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.records import Message
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.harness import EngineLM
+    from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
 
 class Item(Protocol):

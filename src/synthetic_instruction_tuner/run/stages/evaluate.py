@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING, Any
 from synthetic_instruction_tuner.config import Config, ModelConfig, fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
+from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.preference.reward.input import reward_settings
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages import prompt_tuning, training
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
+from synthetic_instruction_tuner.run.store import Store
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
+
+COMPARISON = "comparison"  # the unit that holds the comparison's rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +59,24 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 
 
 def variants(config: Config, folder: RunFolder) -> list[Variant]:
-    """Returns everything that is measured, student by student."""
-    tuned = {m.name for m in prompt_tuning.students(config)}
+    """Returns everything that is measured, student by student, in the order of `methods.VARIANTS`."""
     found = []
     for student in config.models.students:
-        names = ["base", *(["prompt_tuning"] if student.name in tuned else []), "sft", "dpo"]
-        for name in names:
-            adapter = None if name == "base" else training.adapter_folder(folder, name, student.name)
-            found.append(Variant(student, name, adapter))
+        found.append(Variant(student, BASE, None))
+        for method in METHODS:
+            if student in (prompt_tuning.students(config) if method.chooses_students else config.models.students):
+                adapter = training.adapter_folder(folder, method.name, student.name)
+                found.append(Variant(student, method.name, adapter))
     return found
+
+
+def comparison_rows(store: Store) -> list[ComparisonRow]:
+    """Returns the rows of the latest comparison; none where nothing has been compared yet."""
+    from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
+
+    state = store.stage(STAGE.name)
+    unit = f"{STAGE.name}:{state.key}:{COMPARISON}" if state else ""
+    return [ComparisonRow.from_json(row) for row in store.rows(unit)]
 
 
 def run(ctx: Context) -> Outcome:
@@ -80,10 +94,13 @@ def run(ctx: Context) -> Outcome:
     for variant in chosen:
         _write(ctx, variant, results[variant.student.name, variant.name])
     rows = comparison.compare(results)
+    unit = ctx.unit(COMPARISON)
+    if not ctx.store.batch_numbers(unit):
+        ctx.commit(unit, 0, [row.to_json() for row in rows])
     comparison.write_csv(rows, ctx.folder.comparison)
     instructions = [record.instruction for record in training.filtered_records(ctx)]
     ctx.store.measure("contamination", Evaluator(ctx.config.evaluate).contamination(instructions))
-    items = sum(len(result.items) for result in results[chosen[0].student.name, "base"])
+    items = sum(len(result.items) for result in results[chosen[0].student.name, BASE])
     return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} comparisons")
 
 
@@ -168,7 +185,7 @@ def _write(ctx: Context, variant: Variant, results: list[BenchmarkResult]) -> No
 STAGE = Stage(
     "evaluate",
     "Evaluate: base and tuned models on the same items",
-    ("filter", "sft", "prompt_tuning", "dpo"),
+    ("filter", *(method.name for method in METHODS)),
     part,
     outputs,
     run,
