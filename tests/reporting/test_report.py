@@ -22,6 +22,7 @@ from markdown_it import MarkdownIt
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.evaluation.comparison import corrected
 from synthetic_instruction_tuner.evaluation.statistics import Difference
+from synthetic_instruction_tuner.methods import LABELS, VARIANTS
 from synthetic_instruction_tuner.reporting.figures import STYLE, filter_funnel, reward_points
 from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
 from synthetic_instruction_tuner.reporting.html import render_html
@@ -93,13 +94,14 @@ def test_the_same_data_gives_the_same_files(written: Path, tmp_path: Path) -> No
 )
 def test_missing_methods_are_said_to_be_missing(variants: tuple[str, ...]) -> None:
     text = render_markdown(full(variants))
-    assert ("Prompt tuning was not part" in text) == ("prompt_tuning" not in variants)
-    assert ("DPO was not part" in text) == ("dpo" not in variants)
+    said = re.search(r"Not part of this run's comparison: (.+)\.", text)
+    assert said and said[1].split(", ") == [LABELS[v] for v in VARIANTS if v not in variants]
+    assert "Not part of this run" not in render_markdown(full())
 
 
 def test_an_almost_empty_run_still_has_a_report(tmp_path: Path) -> None:
     report, page = write_report(ReportData("empty", "t4"), tmp_path / "report.md", tmp_path / "figures")
-    assert "nothing is claimed" in report.read_text(encoding="utf-8")
+    assert "there are no findings" in report.read_text(encoding="utf-8")
     assert "<h1>" in page.read_text(encoding="utf-8")
 
 
@@ -143,7 +145,7 @@ def test_claims_are_exactly_the_rows_with_a_small_p(to_base: list[Any], to_sft: 
     below = sum(int(n) for n in re.findall(r"below [\w ]+ for (\d+) of 3 students", told))
     assert (above, below) == (sum(len(f.above) for f in made), sum(len(f.below) for f in made))
     assert [t.difference for t in all_tests(data)] == cells
-    held = sum(int(n) for n in re.findall(r"; (\d+) of \d+ still", told))
+    held = sum(int(n) for n in re.findall(r"; (\d+) of \d+ also", told))
     assert held == sum(d.p < ALPHA and d.p_holm < ALPHA and d.value != 0 for d in cells)
     assert len(made) == 5 and all(len(f.tests) == len(STUDENTS) for f in made)
 
@@ -213,3 +215,27 @@ def test_a_benchmark_is_introduced_by_its_own_words() -> None:
     for name in known:
         assert known[name].title in text
     assert text.count("Without any skill: 0.25.") == 1
+
+
+def test_contamination_is_beside_the_scores() -> None:
+    assert "Contamination" not in render_markdown(full())
+    text = render_markdown(replace(full(), contamination={"nano_ifeval": 7, "nano_mmlu": 0}))
+    part = text.partition("### nano_ifeval")[2].partition("###")[0]
+    assert "7 of the 240 items" in part and text.count("Contamination") == 2
+
+
+def test_the_generator_and_its_goal_are_reported() -> None:
+    assert "first 16 instructions" not in render_markdown(full())
+    health = {"probes": 16, "usable": 14, "share": 0.875, "faults": {"role_leak": 2, "empty": 0}, "examples": {}}
+    law = {"quota": 60, "made": 80, "kept": 66, "gave_up": False}
+    why = "33 of the 100 wanted records pass: why"
+    target = {"goal": 100, "made": 180, "domains": {"law": law}, "explanation": why}
+    text = render_markdown(replace(full(), generator_health=health, generate_target=target))
+    assert "Of the generator's first 16 instructions 14 are usable (faults: 2 role leak)." in text
+    assert "Goal: 100 records that pass the filter. 180 were written; " + why in text
+    assert "Domain law" not in text
+    math_ = {"quota": 40, "made": 100, "kept": 40, "gave_up": True}
+    done = target | {"domains": {"law": law, "math": math_}, "explanation": ""}
+    text = render_markdown(ReportData("r", "p", generate_target=done))
+    assert "180 were written; 100 pass." in text and "## Data: generation and filter" in text
+    assert "Domain math: 40 of 40 wanted records pass, 100 written, given up." in text

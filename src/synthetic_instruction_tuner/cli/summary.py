@@ -31,7 +31,7 @@ def print_summary(folder: RunFolder, states: Sequence[StageState], quiet: bool =
     if quiet:
         return
     total, peak = sum(s.seconds for s in states), max((s.peak_memory_gb or 0 for s in states), default=0)
-    console.print(f"\n{len(states)} stages, {duration(total)} of work, at most {peak:.1f} GB of memory.", markup=False)
+    console.print(f"\n{len(states)} stages, {duration(total)} of work, peak memory {peak:.1f} GB.", markup=False)
     for label, path in _places(folder):
         if path.exists():
             console.print(f"  {label:<12} {path}", markup=False, soft_wrap=True)

@@ -81,7 +81,7 @@ def filter_funnel(data: ReportData) -> Figure | None:
         left, dropped = row["records_in"] - row["dropped"], row["dropped"]
         steps.append((row["rule"].replace("_", " "), left, f"−{dropped:,}" if dropped else "none dropped"))
     if report["kept"] != report["passed"]:
-        steps.append(("handed on", report["kept"], f"{report['over']:,} over the wanted number"))
+        steps.append(("kept", report["kept"], f"{report['over']:,} over the limit"))
     figure, (ax,) = subplots(1, 1, (8, 0.42 * len(steps) + 1.0))
     counts = [f"{left:,}" + (f" ({left / total:.1%})" if total else "") for _, left, _ in steps]
     notes_at = total * (1.05 + 0.0215 * max(len(count) for count in counts))  # a character's width, in bars

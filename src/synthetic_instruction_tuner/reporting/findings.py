@@ -82,7 +82,7 @@ class Finding:
         held = sum(t.holds for t in told)
         return (
             f"{where}: {ours} is {' and '.join(parts)}, paired p < {ALPHA}{' each' if len(told) > 1 else ''}; "
-            f"{held} of {len(told)} still after correction{open_ones}."
+            f"{held} of {len(told)} also after correction{open_ones}."
         )
 
 

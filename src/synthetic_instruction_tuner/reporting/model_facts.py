@@ -23,7 +23,7 @@ class ModelFacts:
 
     Attributes:
         role: what it did.
-        name: its name; of a local folder only the short one, for paths are nobody's business.
+        name: its name; of a local folder only the short one, since a path may tell private things.
         source: where it is from.
         revision: the commit, or a hash of the files' beginnings.
         license: as the Hub names it; None when it is not known.

@@ -15,7 +15,7 @@ import yaml
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow
 from synthetic_instruction_tuner.evaluation.statistics import NORMAL_975
-from synthetic_instruction_tuner.methods import LABELS
+from synthetic_instruction_tuner.methods import LABELS, METHODS, VARIANTS
 from synthetic_instruction_tuner.reporting.figures import draw_all
 from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
 from synthetic_instruction_tuner.reporting.formatting import duration, p_value
@@ -98,8 +98,10 @@ def _context(data: ReportData) -> dict[str, Any]:
         "machine": _machine(data.hardware),
         "glance": _glance(data),
         "length_sentence": _length_sentence(data.preference_report.get("length") or {}),
-        "has_prompt_tuning": "prompt_tuning" in variants,
-        "has_dpo": "dpo" in variants,
+        "missing": [variant for variant in VARIANTS if variant not in variants],
+        "methods": [method for method in METHODS if method.name in {t["method"] for t in data.training}],
+        "items": lambda name: next(row.clusters for row in data.headline_rows if row.benchmark == name),
+        "generation": _generation(data),
         "config_text": yaml.safe_dump(dict(data.config), sort_keys=False, allow_unicode=True, width=110).rstrip(),
     }
 
@@ -136,12 +138,33 @@ def _glance(data: ReportData) -> list[tuple[str, str]]:
     return found
 
 
+def _generation(data: ReportData) -> list[str]:
+    """Returns what the stage generate has to say: the generator's health, the goal, and the domains that missed it."""
+    lines = []
+    if health := data.generator_health:
+        faults = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(health["faults"].items()) if n)
+        found = f" (faults: {faults})" if faults else ""
+        lines.append(f"Of the generator's first {health['probes']} instructions {health['usable']} are usable{found}.")
+    if target := data.generate_target:
+        kept = sum(min(domain["kept"], domain["quota"]) for domain in target["domains"].values())
+        ended = f"{kept:,} pass" if kept >= target["goal"] else target["explanation"]
+        lines.append(
+            f"Goal: {target['goal']:,} records that pass the filter. {target['made']:,} were written; {ended}."
+        )
+        for name, domain in sorted(target["domains"].items()):
+            if len(target["domains"]) > 1:
+                end = ", given up" if domain["gave_up"] else ""
+                kept, quota, made = (f"{domain[key]:,}" for key in ("kept", "quota", "made"))
+                lines.append(f"Domain {name or 'any'}: {kept} of {quota} wanted records pass, {made} written{end}.")
+    return lines
+
+
 def _length_sentence(length: Mapping[str, Any]) -> str:
     share, error = length.get("longer_chosen_share"), length.get("standard_error")
     if share is None or error is None:
         return "Length: no pair has answers of unequal length."
     if abs(share - 0.5) < NORMAL_975 * error:
-        verdict = "no evidence that length by itself wins"
+        verdict = "no evidence that length alone decides"
     else:
         verdict = f"the {'longer' if share > 0.5 else 'shorter'} answer wins more often than chance"
     d = length.get("cohens_d")

@@ -14,7 +14,7 @@ from synthetic_instruction_tuner.methods import VARIANTS
 
 @dataclass(frozen=True, slots=True)
 class StageLine:
-    """One line of the stage table; None where there is nothing to tell."""
+    """One line of the stage table; None where a value is unknown."""
 
     name: str
     status: str
@@ -36,10 +36,10 @@ class Sample:
 
 @dataclass(slots=True)
 class ReportData:
-    """A run, as the report sees it. Everything but the names may be missing; the report then says so or leaves it out.
+    """A run, as the report sees it. Everything but the names may be missing: the report says so or leaves it out.
 
     Attributes:
-        run_name, profile, title: what stands at the top.
+        run_name, profile, title: for the heading.
         config: the resolved configuration.
         hardware: what the run was measured on.
         stages: `StageLine` or mappings with its fields.
@@ -50,6 +50,10 @@ class ReportData:
         comparison: the rows of the comparison.
         benchmarks: what is known about the benchmarks, by name; one that is not there is shown by its name alone.
         samples: `Sample` or mappings with its fields.
+        contamination: by benchmark, how many of its items are, word for word, an instruction of the training data.
+        generator_health: what the generator's first instructions were like; see `data_generation.faults.Health`.
+        generate_target: where records were written until enough passed the filter, the goal and how it was reached; see
+            `data_generation.target.Target`.
     """
 
     run_name: str
@@ -65,6 +69,9 @@ class ReportData:
     comparison: Sequence[ComparisonRow] = ()
     benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
     samples: Sequence[Any] = ()
+    contamination: Mapping[str, int] = field(default_factory=dict)
+    generator_health: Mapping[str, Any] = field(default_factory=dict)
+    generate_target: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Brings every form that a part may come in to the one that the report works with."""

@@ -1,4 +1,7 @@
-"""Writes the data card of a run from what the store holds; the stages prefer and report do, so that it is never old."""
+"""Writes the data card of a run from what the store holds.
+
+The stages prefer and report do, so that the card is always up to date.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,7 @@ def write_data_card(ctx: Context) -> None:
         preference_report=store.measurement("preference_report") or {},
         diversity=diversity(store.rows(rows["filter"])),
         samples=list(islice(store.rows(rows["filter"]), config.report.samples)),
+        rules=(store.measurement("filter_rules") or {}).get("rules", {}),
         on_policy=config.prefer.on_policy,
     )
     text, file = data_card(facts), ctx.folder.data_card

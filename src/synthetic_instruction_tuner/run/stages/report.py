@@ -34,6 +34,7 @@ def run(ctx: Context) -> Outcome:
     from synthetic_instruction_tuner.reporting.report_data import ReportData
 
     methods = [method.name for method in METHODS if ctx.store.measurement(f"training:{method.name}")]
+    goal = ctx.config.generate.until_kept  # an earlier run in this folder may have had one
     data = ReportData(
         run_name=ctx.folder.root.resolve().name,
         profile=ctx.config.profile,
@@ -48,6 +49,9 @@ def run(ctx: Context) -> Outcome:
         comparison=comparison_rows(ctx.store),
         benchmarks={name: benchmark(name) for name in ctx.config.evaluate.benchmarks},
         samples=_samples(ctx),
+        contamination=ctx.store.measurement("contamination") or {},
+        generator_health=ctx.store.measurement("generator_health") or {},
+        generate_target=(ctx.store.measurement("generate_target") or {}) if goal is not None else {},
     )
     with ctx.display.task("drawing and writing", 1, "report") as advance:
         files = write_report(data, ctx.folder.report, ctx.folder.figures)
