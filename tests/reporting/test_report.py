@@ -231,7 +231,7 @@ def test_the_generator_and_its_goal_are_reported() -> None:
     why = "33 of the 100 wanted records pass: why"
     target = {"goal": 100, "made": 180, "domains": {"law": law}, "explanation": why}
     text = render_markdown(replace(full(), generator_health=health, generate_target=target))
-    assert "Of the generator's first 16 instructions 14 are usable (faults: 2 role leak)." in text
+    assert "Of the generator's first 16 instructions, 14 are usable (faults: 2 role leak)." in text
     assert "Goal: 100 records that pass the filter. 180 were written; " + why in text
     assert "Domain law" not in text
     math_ = {"quota": 40, "made": 100, "kept": 40, "gave_up": True}

@@ -138,13 +138,20 @@ def test_a_benchmark_that_is_not_at_hand_is_said(run: Sit, copy: Path) -> None:
 
 def test_the_rules_and_their_hash_are_in_data_reports_card_and_store(finished: Path) -> None:
     with closing(Store.open(finished / "run.sqlite", readonly=True)) as store:
-        fact = store.measurement("filter_rules")
+        fact = store.measurement("filter_report")
     report = json.loads((finished / "data/filtered/filter_report.json").read_text())
     rows = json.loads((finished / "data/filtered/instructions_filtered.json").read_text())
-    assert report["rules_hash"] == fact["hash"] and report["rules"] == fact["rules"] and "refusal" in fact["rules"]
-    assert rows and {row["provenance"]["filter_rules"] for row in rows} == {fact["hash"]}
+    assert (
+        report["rules_hash"] == fact["rules_hash"] and report["rules"] == fact["rules"] and "refusal" in fact["rules"]
+    )
+    assert rows and {row["provenance"]["filter_rules"] for row in rows} == {rules_hash}
     card, page = (finished / "data/README.md").read_text(), (finished / "docs/report.md").read_text()
-    assert fact["hash"] in card and fact["hash"] in page and "| max_words | 500 |" in card
+    assert (
+        fact["rules_hash"] in card
+        and fact["rules_hash"] in page
+        and "version and settings" in card
+        and "| max_words | 500 |" in card
+    )
     assert [b["name"] for b in report["benchmarks"]] == ["nano_ifeval", "nano_mmlu", "nano_mt"]
 
 

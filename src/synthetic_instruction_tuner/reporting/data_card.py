@@ -52,7 +52,6 @@ class CardFacts:
         filter_report, preference_report: the two reports' JSON values.
         diversity: of the filtered records.
         samples: a few filtered records.
-        rules: version and settings of each rule of the filter, of which the hash in every record is made.
         on_policy: where the answers of preference pairs are from; see the setting.
     """
 
@@ -65,7 +64,6 @@ class CardFacts:
     preference_report: Mapping[str, Any]
     diversity: Diversity | None
     samples: Sequence[Mapping[str, Any]] = ()
-    rules: Mapping[str, Any] = field(default_factory=dict)
     on_policy: str = "off"
     license: DataLicense = field(init=False)
 

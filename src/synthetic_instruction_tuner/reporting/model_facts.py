@@ -74,6 +74,6 @@ def _cached(model: ModelConfig, name: str) -> Path | None:
 
 
 def _commit(file: Path | None) -> str | None:
-    """Returns the commit that a cached file belongs to: it lies in ``snapshots/COMMIT``."""
+    """Returns the commit that a cached file belongs to, from its path ``snapshots/COMMIT``."""
     parts = file.parts if file else ()
     return parts[parts.index("snapshots") + 1] if "snapshots" in parts else None

@@ -144,7 +144,7 @@ def _generation(data: ReportData) -> list[str]:
     if health := data.generator_health:
         faults = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(health["faults"].items()) if n)
         found = f" (faults: {faults})" if faults else ""
-        lines.append(f"Of the generator's first {health['probes']} instructions {health['usable']} are usable{found}.")
+        lines.append(f"Of the generator's first {health['probes']} instructions, {health['usable']} are usable{found}.")
     if target := data.generate_target:
         kept = sum(min(domain["kept"], domain["quota"]) for domain in target["domains"].values())
         ended = f"{kept:,} pass" if kept >= target["goal"] else target["explanation"]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from synthetic_instruction_tuner.config import Config, ModelConfig, TrainerConfig
 from synthetic_instruction_tuner.engines.choice import on_a_server
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Work, benchmark
+from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 
@@ -172,7 +173,7 @@ class _Work:
         return StageEstimate("prefer", seconds, memory, detail)
 
     def verdicts(self, answers: int) -> int:
-        """Verdicts on so many answers to one prompt."""
+        """Verdicts on `answers` answers to one prompt."""
         return answers * (answers - 1) if self.config.prefer.judge.mode == "pairwise" else answers
 
     def prompt_tuned(self) -> tuple[ModelConfig, ...]:
@@ -202,7 +203,7 @@ class _Work:
         work = [(found.work(settings.settings(found.name)), found.add_rewards is not None) for found in chosen]
         seconds, variants = 3.0, 0
         for i, model in enumerate(models.students):
-            each = 3 + (i < len(self.prompt_tuned()))
+            each = 1 + sum(not m.chooses_students or i < len(self.prompt_tuned()) for m in METHODS)
             variants += each
             seconds += each * (self.load(model) + sum(self.benchmark(model, *one) for one in work) + 1.0)
         longest = max(one.max_new_tokens for one, _ in work)
@@ -220,7 +221,7 @@ class _Work:
         return seconds
 
     def decode(self, model: ModelConfig, rows: int, length: float, batch: int) -> float:
-        """Seconds to write so many texts of so many tokens, in batches."""
+        """Seconds to write `rows` texts of `length` tokens each, in batches."""
         if rows == 0:
             return 0.0
         at_once = min(self.config.engine.batch_size, batch, rows)
@@ -228,7 +229,7 @@ class _Work:
         return self.forward(model, rows * length, passes)
 
     def forward(self, model: ModelConfig, tokens: float, passes: float) -> float:
-        """Seconds of so many forward passes over so many tokens in all."""
+        """Seconds of `passes` forward passes over `tokens` tokens in all."""
         size = shape(model) or UNKNOWN
         arithmetic = 2 * size.parameters * tokens / self.speed.flops
         reading = size.parameters * self.width * passes / self.speed.bandwidth

@@ -42,7 +42,6 @@ def write_data_card(ctx: Context) -> None:
         preference_report=store.measurement("preference_report") or {},
         diversity=diversity(store.rows(rows["filter"])),
         samples=list(islice(store.rows(rows["filter"]), config.report.samples)),
-        rules=(store.measurement("filter_rules") or {}).get("rules", {}),
         on_policy=config.prefer.on_policy,
     )
     text, file = data_card(facts), ctx.folder.data_card
