@@ -1,7 +1,7 @@
 """Where benchmarks' items are found: a folder of the user's, the Hugging Face cache, the Hub, the user's files.
 
-Benchmark texts are not part of this package. What is not at hand is said, never passed over in silence. Looking
-(`load_benchmarks`) uses no network; `fetch` puts what the Hub has into its cache, once.
+Benchmark texts are not part of this package. What is missing is always reported. Looking (`load_benchmarks`) uses no
+network; `fetch` downloads what the Hub has into its cache, once.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ PUBLISHED = {
 
 
 def load_benchmarks(config: ContaminationConfig) -> list[BenchmarkSet]:
-    """Returns the benchmarks and files of the settings, in order; a problem stands where items are missing.
+    """Returns the benchmarks and files of the settings, in order; `problem` says where items are missing.
 
     The embedded models' own benchmarks (``nano``) are not loaded here: they are made, not read.
 
