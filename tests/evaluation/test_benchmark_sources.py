@@ -24,7 +24,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.sources import content_ke
 from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.run.stages.judging import benchmark_sets
+from synthetic_instruction_tuner.run.stages.filter_inputs import benchmark_sets
 
 ALL = ("ifeval", "mmlu", "mt_bench", "agentbench")
 
@@ -159,7 +159,7 @@ def test_files_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
     sets = load_benchmarks(config)
     assert [s.name for s in sets] == ["file a/old/exam.jsonl", "file b/old/exam.jsonl", "file c/exam.jsonl"]
     rule = Contamination(sets)
-    assert {hit[0] for hit in rule.measure(Record("r", "Which 0 is meant here? Which 1 is meant here?"))} == {
+    assert {hit[0] for hit in rule.signal(Record("r", "Which 0 is meant here? Which 1 is meant here?"))} == {
         "a/old/exam.jsonl/1",
         "b/old/exam.jsonl/1",
     }

@@ -44,7 +44,7 @@ HUB = {  # identifiers of the Hub's list that the plan's models and common ones 
 def facts(**changes: Any) -> CardFacts:
     records = [Record(f"r{i}", f"Why is {i} odd?" if i else EVIL, "Because it is. " * 9) for i in range(6)]
     rules = FilterConfig()
-    report = FilterReport.build(records, QualityFilter(rules).judge(records), rules)
+    report = FilterReport.build(records, QualityFilter(rules).check(records), rules)
     answers = [Answer(r.id, m, f"{m} {r.id}", score=float(len(m))) for r in records for m in ("a", "bb")]
     pairs = [PreferencePair(f"p{r.id}", r.id, r.instruction, "bb", "a", "bb", "a", 2.0, 1.0) for r in records]
     plain: dict[str, Any] = {

@@ -58,7 +58,7 @@ def load_benchmarks(config: ContaminationConfig) -> list[BenchmarkSet]:
     Raises:
         UserError: a file or the folder that the user named cannot be read.
     """
-    check_places(config)
+    check_sources(config)
     sets = [_benchmark(name, config) for name in config.benchmarks if name != NANO]
     files = [Path(file).expanduser() for file in config.files]
     return sets + [_user_file(name, file) for name, file in zip(file_names(files), files, strict=True)]
@@ -76,7 +76,7 @@ def file_names(files: Sequence[Path]) -> list[str]:
     return [own(mine) for mine in parts]
 
 
-def check_places(config: ContaminationConfig) -> None:
+def check_sources(config: ContaminationConfig) -> None:
     """Raises UserError for a folder or a file of the settings that is not there."""
     if config.folder is not None and not Path(config.folder).expanduser().is_dir():
         cause = "filter.contamination.folder names it."
@@ -105,7 +105,7 @@ def fetch(config: ContaminationConfig, say: Callable[[str], None]) -> None:
     Raises:
         UserError: a folder or a file of the settings is not there.
     """
-    check_places(config)
+    check_sources(config)
     for name in config.benchmarks:
         if name == NANO or _place(name, config):
             continue

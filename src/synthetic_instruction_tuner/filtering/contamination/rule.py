@@ -1,4 +1,4 @@
-"""The contamination rule: no record may hold an item of a benchmark that it will be measured with.
+"""The contamination rule: no record may hold an item of a benchmark that the tuned models are evaluated on.
 
 Texts are compared as words: Unicode's compatibility form, case-folded, without punctuation. An item is found in an
 instruction, a response or an earlier turn
@@ -92,7 +92,7 @@ class Contamination(TextRule):
         sets = [{"name": some.name, "items": len(some.items), "digest": some.digest} for some in self.sets]
         return {"match": self.match, "benchmarks": sets}
 
-    def measure(self, record: Record) -> list[Hit]:
+    def signal(self, record: Record) -> list[Hit]:
         """Returns the items found, the surest first, each once."""
         hits: dict[str, Hit] = {}
         for place, text in self._texts(record):
@@ -102,15 +102,15 @@ class Contamination(TextRule):
                     hits[hit[0]] = hit
         return sorted(hits.values(), key=lambda hit: (hit[1] != "exact", -hit[2], hit[0]))
 
-    def decide(self, measured: list[Hit]) -> Verdict:
+    def decide(self, signal: list[Hit]) -> Verdict:
         """Drops what holds an item."""
         limit = "no benchmark item"
-        if not measured:
+        if not signal:
             return Verdict(self.name, True, None, limit)
-        item, how, share, place, text = measured[0]
-        more = f", and {len(measured) - 1} more" if len(measured) > 1 else ""
+        item, how, share, place, text = signal[0]
+        more = f", and {len(signal) - 1} more" if len(signal) > 1 else ""
         reason = f"the {place} holds benchmark item {item} ({how}, {share:.0%} of its words): '{text}'{more}"
-        return Verdict(self.name, False, f"{how} {share:.3f}", limit, reason, item, measured)
+        return Verdict(self.name, False, f"{how} {share:.3f}", limit, reason, item, signal)
 
     def _texts(self, record: Record) -> Iterator[tuple[str, str]]:
         yield "instruction", record.instruction

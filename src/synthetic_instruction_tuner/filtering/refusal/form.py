@@ -12,7 +12,7 @@ How much counts as a refusal depends on what was asked for:
   speak of the request itself count ("I cannot write such a story"), and hardly any after a letter's salutation.
 - A question about the assistant itself: "I'm an AI" answers it.
 
-What the forms find and miss is measured in tests/filtering/test_refusal_form.py.
+tests/filtering/refusal/test_refusal_form.py measures precision and recall.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class RefusalForm(TextRule):
         """Returns the phrases."""
         return {"rule": "form", "phrases": list(self.phrases)}
 
-    def measure(self, record: Record) -> list[Any] | None:
+    def signal(self, record: Record) -> list[Any] | None:
         """Returns what the response refuses with and its place, in characters from the response's start."""
         if not self.phrases:
             return None
@@ -83,12 +83,12 @@ class RefusalForm(TextRule):
                 return [shorten(record.response[start : start + len(found[1])], 60), start]
         return None
 
-    def decide(self, measured: list[Any] | None) -> Verdict:
+    def decide(self, signal: list[Any] | None) -> Verdict:
         """Drops what refuses."""
         limit = "no refusal"
-        if measured is None:
+        if signal is None:
             return Verdict(self.name, True, None, limit)
-        words, place = measured
+        words, place = signal
         reason = f"the response refuses: '{words}' at character {place}"
         return Verdict(self.name, False, f"{words} @ {place}", limit, reason)
 

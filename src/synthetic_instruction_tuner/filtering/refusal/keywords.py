@@ -20,7 +20,7 @@ APOSTROPHES = "'’‘ʼ´`＇"
 STRAIGHT = str.maketrans(APOSTROPHES, "'" * len(APOSTROPHES))
 
 
-class Refusal(TextRule):
+class RefusalKeywords(TextRule):
     """No response with one of the phrases."""
 
     name: ClassVar[str] = "refusal"
@@ -36,7 +36,7 @@ class Refusal(TextRule):
         """Returns the phrases."""
         return {"rule": "keywords", "phrases": list(self.phrases)}
 
-    def measure(self, record: Record) -> list[Any] | None:
+    def signal(self, record: Record) -> list[Any] | None:
         """Returns the first phrase found and its place, in characters from the response's start."""
         text = straight(record.response)
         hits = []
@@ -48,12 +48,12 @@ class Refusal(TextRule):
         place, order = min(hits)
         return [self.phrases[order], place]
 
-    def decide(self, measured: list[Any] | None) -> Verdict:
+    def decide(self, signal: list[Any] | None) -> Verdict:
         """Drops what holds a phrase."""
         limit = "none of the phrases"
-        if measured is None:
+        if signal is None:
             return Verdict(self.name, True, None, limit)
-        phrase, place = measured
+        phrase, place = signal
         reason = f"the response says '{phrase}' at character {place}"
         return Verdict(self.name, False, f"{phrase} @ {place}", limit, reason)
 

@@ -63,7 +63,7 @@ class Language(TextRule):
         """Returns the wanted language and the confidence from which another one is too much."""
         return {"language": self.wanted, "language_confidence": self.confidence}
 
-    def measure(self, record: Record) -> list[Any]:
+    def signal(self, record: Record) -> list[Any]:
         """Returns the likeliest language and its probability, languages that the instruction names, its own language.
 
         The last is None where it names none.
@@ -72,9 +72,9 @@ class Language(TextRule):
         named = languages_named(record.instruction)
         return [*self.detect(f"{asked} {_start(record.response)}"), named, self.detect(asked)[0] if named else None]
 
-    def decide(self, measured: list[Any]) -> Verdict:
+    def decide(self, signal: list[Any]) -> Verdict:
         """Drops another language that the detector is sure of and the instruction does not ask for."""
-        found, score, named, asked = measured
+        found, score, named, asked = signal
         shown, limit = f"{found} {score:.3f}", f"{self.wanted}, or another below {self.confidence:g}"
         if found in ("", self.wanted) or score < self.confidence:
             return Verdict(self.name, True, shown if found else None, limit)

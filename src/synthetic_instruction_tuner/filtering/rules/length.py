@@ -23,16 +23,16 @@ class NotEmpty(TextRule):
 
     name: ClassVar[str] = "empty"
 
-    def measure(self, record: Record) -> str:
+    def signal(self, record: Record) -> str:
         """Returns which of the two is empty."""
         asked = _WORD.search(record.instruction or "")
         empty = {"instruction": not asked, "response": not (record.response or "").strip()}
         return " and ".join(part for part, is_empty in empty.items() if is_empty)
 
-    def decide(self, measured: str) -> Verdict:
+    def decide(self, signal: str) -> Verdict:
         """Lets pass what has no empty part."""
-        reason = f"no word in the {measured}" if measured else ""
-        return Verdict(self.name, not measured, measured or None, None, reason)
+        reason = f"no word in the {signal}" if signal else ""
+        return Verdict(self.name, not signal, signal or None, None, reason)
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class ResponseLength(TextRule):
         """Returns the two limits."""
         return {"min_words": self.shortest, "max_words": self.longest}
 
-    def measure(self, record: Record) -> int:
+    def signal(self, record: Record) -> int:
         """Returns the response's words."""
         return len(record.response.split())
 
-    def decide(self, measured: int) -> Verdict:
+    def decide(self, signal: int) -> Verdict:
         """Holds the words against the limits."""
-        return _between(self.name, measured, self.shortest, self.longest, "words")
+        return _between(self.name, signal, self.shortest, self.longest, "words")
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ class TokenLength(TextRule):
         """Returns the two limits."""
         return {"min_tokens": self.shortest, "max_tokens": self.longest}
 
-    def measure(self, record: Record) -> int:
+    def signal(self, record: Record) -> int:
         """Returns the response's tokens."""
         return self.count(record.response.encode("utf-8", "replace").decode())
 
-    def decide(self, measured: int) -> Verdict:
+    def decide(self, signal: int) -> Verdict:
         """Holds the tokens against the limits."""
-        return _between(self.name, measured, self.shortest, self.longest, "tokens")
+        return _between(self.name, signal, self.shortest, self.longest, "tokens")
 
 
 def _between(rule: str, count: int, shortest: int, longest: int | None, unit: str) -> Verdict:

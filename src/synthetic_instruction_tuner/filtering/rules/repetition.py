@@ -33,14 +33,14 @@ class WordRepetition(TextRule):
         """Returns the limit."""
         return {"max_word_repeats": self.most}
 
-    def measure(self, record: Record) -> list[Any]:
+    def signal(self, record: Record) -> list[Any]:
         """Returns the longest run of one word, and the word."""
         run, word = longest_run([w.strip(PUNCTUATION) for w in record.response.casefold().split()])
         return [run, shorten(word, 40)]
 
-    def decide(self, measured: list[Any]) -> Verdict:
+    def decide(self, signal: list[Any]) -> Verdict:
         """Holds the run against the limit."""
-        return _run_verdict(self.name, "word", measured, self.most)
+        return _run_verdict(self.name, "word", signal, self.most)
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class LineRepetition(TextRule):
         """Returns the limit."""
         return {"max_line_repeats": self.most}
 
-    def measure(self, record: Record) -> list[Any]:
+    def signal(self, record: Record) -> list[Any]:
         """Returns the longest run of one line, and the line."""
         run, line = longest_run([line for text in record.response.splitlines() if (line := text.rstrip())])
         return [run, shorten(line, 40)]
 
-    def decide(self, measured: list[Any]) -> Verdict:
+    def decide(self, signal: list[Any]) -> Verdict:
         """Holds the run against the limit."""
-        return _run_verdict(self.name, "line", measured, self.most)
+        return _run_verdict(self.name, "line", signal, self.most)
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,14 @@ class PhraseRepetition(TextRule):
         """Returns the limit."""
         return {"max_phrase_repeats": self.most}
 
-    def measure(self, record: Record) -> list[Any]:
+    def signal(self, record: Record) -> list[Any]:
         """Returns how often the most repeated phrase stands in a row, and the phrase."""
         run, phrase = longest_phrase_run(plain_words(record.response))
         return [run, shorten(phrase, 60)]
 
-    def decide(self, measured: list[Any]) -> Verdict:
+    def decide(self, signal: list[Any]) -> Verdict:
         """Holds the run against the limit."""
-        return _run_verdict(self.name, "phrase", measured, self.most)
+        return _run_verdict(self.name, "phrase", signal, self.most)
 
 
 @dataclass(frozen=True)
@@ -96,19 +96,19 @@ class NgramRepetition(TextRule):
         """Returns the limit."""
         return {"max_repeated_share": self.most}
 
-    def measure(self, record: Record) -> float:
+    def signal(self, record: Record) -> float:
         """Returns the share of words in repeated 8-grams, 0..1."""
         return round(repeated_share(plain_words(record.response)), 6)
 
-    def decide(self, measured: float) -> Verdict:
+    def decide(self, signal: float) -> Verdict:
         """Holds the share against the limit."""
-        passed = measured <= self.most
-        reason = "" if passed else f"{measured:.0%} of the words stand in phrases that the response had before"
-        return Verdict(self.name, passed, measured, self.most, reason)
+        passed = signal <= self.most
+        reason = "" if passed else f"{signal:.0%} of the words stand in phrases that the response had before"
+        return Verdict(self.name, passed, signal, self.most, reason)
 
 
-def _run_verdict(rule: str, kind: str, measured: list[Any], most: int) -> Verdict:
-    run, what = measured
+def _run_verdict(rule: str, kind: str, signal: list[Any], most: int) -> Verdict:
+    run, what = signal
     reason = "" if run <= most else f"the {kind} '{what}' stands {run} times in a row"
     return Verdict(rule, run <= most, run, most, reason)
 

@@ -38,13 +38,13 @@ FENCE = re.compile(r"^[^\S\n]*(?:```|~~~)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Complete(TextRule):
+class NotTruncated(TextRule):
     """Neither instruction nor response may have been cut off."""
 
     name: ClassVar[str] = "truncated"
     version: ClassVar[int] = 2
 
-    def measure(self, record: Record) -> list[str] | None:
+    def signal(self, record: Record) -> list[str] | None:
         """Returns which text was cut and how that is known; None where none was."""
         for part in ("instruction", "response"):
             if finish_reason(record, part) in CUT:
@@ -53,11 +53,11 @@ class Complete(TextRule):
             return ["response", how]
         return None
 
-    def decide(self, measured: list[str] | None) -> Verdict:
+    def decide(self, signal: list[str] | None) -> Verdict:
         """Drops what was cut."""
-        if measured is None:
+        if signal is None:
             return Verdict(self.name, True, None, None)
-        part, how = measured
+        part, how = signal
         return Verdict(self.name, False, f"{part}: {how}", None, f"the {part} {how}")
 
 
