@@ -18,7 +18,8 @@ from pathlib import Path
 from synthetic_instruction_tuner.config import ContaminationConfig
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import load_benchmarks
-from synthetic_instruction_tuner.filtering.contamination.rule import LONG, Contamination
+from synthetic_instruction_tuner.filtering.contamination.matching import LONG
+from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.words import words_of
 

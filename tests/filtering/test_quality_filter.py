@@ -45,7 +45,7 @@ def test_all_rules_judge_all_records() -> None:
     assert [v.rule for v in result.verdicts] == QUALITY.rule_names
     assert {v.rule for v in result.verdicts if not v.passed} == {"empty", "length", "word_repetition", "refusal"}
     assert not result.kept
-    assert result.first_reason == "no word in the instruction"
+    assert result.first_reason == "no words in the instruction"
 
 
 def test_only_kept_records_have_duplicates() -> None:

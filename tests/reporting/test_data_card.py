@@ -111,7 +111,7 @@ def test_no_text_breaks_out_of_the_card() -> None:
 
 def test_the_card_says_what_is_known_and_what_is_not() -> None:
     body = parts(data_card(facts()))[1]
-    assert "nobody has looked for items" in body and "| diversity |" in body
+    assert "nobody has looked for items" in body and "| near_duplicates |" in body
     assert "6 pairs" in body and "near_identical" in body.replace("\\", "")
     benchmarks = [{"name": "ifeval", "items": 541, "found": 2, "records": 3, "problem": ""}]
     checked = facts(filter_report=facts().filter_report | {"benchmarks": benchmarks})

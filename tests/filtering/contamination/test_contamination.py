@@ -18,8 +18,9 @@ from synthetic_instruction_tuner.config import ContaminationConfig, FilterConfig
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import load_benchmarks
 from synthetic_instruction_tuner.filtering import QualityFilter
+from synthetic_instruction_tuner.filtering.contamination.matching import common_subsequence
 from synthetic_instruction_tuner.filtering.contamination.one_edit import OneEdit, Pieces
-from synthetic_instruction_tuner.filtering.contamination.rule import Contamination, common_subsequence
+from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
 from synthetic_instruction_tuner.records import Message, Record
 from synthetic_instruction_tuner.words import words_of
 
