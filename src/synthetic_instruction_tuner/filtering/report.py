@@ -199,7 +199,7 @@ class FilterReport:
         """Returns the counts in a few sentences."""
         share = f" ({self.kept / self.records:.1%})" if self.records else ""
         dropped = self.records - self.passed
-        lines = [f"Of {self.records:,} records, {self.kept:,} were kept{share} and {dropped:,} were dropped."]
+        lines = [f"Of {self.records:,} records, {self.kept:,} were kept{share} and {dropped:,} dropped."]
         if self.over:
             wanted = self.settings["keep"]
             lines.append(f"{self.over:,} more passed every rule but exceed the wanted number ({wanted:,}).")

@@ -53,7 +53,7 @@ class ResponseLength(TextRule):
 
     def decide(self, signal: int) -> Verdict:
         """Compares the number of words with the limits."""
-        return _between(self.name, signal, self.shortest, self.longest, "words")
+        return _between(self.name, signal, self.shortest, self.longest, "word")
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,14 @@ class TokenLength(TextRule):
 
     def decide(self, signal: int) -> Verdict:
         """Compares the number of tokens with the limits."""
-        return _between(self.name, signal, self.shortest, self.longest, "tokens")
+        return _between(self.name, signal, self.shortest, self.longest, "token")
 
 
 def _between(rule: str, count: int, shortest: int, longest: int | None, unit: str) -> Verdict:
     limit = f"{shortest}..{'' if longest is None else longest}"
-    reason = ""
+    has, reason = f"the response has {count} {unit}{'' if count == 1 else 's'}", ""
     if count < shortest:
-        reason = f"the response has {count} {unit}, fewer than {shortest}"
+        reason = f"{has}, fewer than {shortest}"
     elif longest is not None and count > longest:
-        reason = f"the response has {count} {unit}, more than {longest}"
+        reason = f"{has}, more than {longest}"
     return Verdict(rule, not reason, count, limit, reason)
