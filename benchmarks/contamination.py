@@ -1,10 +1,11 @@
-"""How well contamination is found: items injected into records, and real data that should stay.
+"""Measures how well contamination is found: items injected into records, and clean data that should stay.
 
     python benchmarks/contamination.py ../shared/data
 
-The folder has the benchmarks ifeval, mmlu, mt_bench, agentbench, and the clean sets gsm8k and gpteacher, in subfolders.
-Items go in as they are, with a sentence before, after, or both, and lightly edited: one word in twenty, or in ten,
-at least one, is replaced, left out, or put in beside another. MMLU's questions also go in with their options.
+The folder contains the benchmarks ifeval, mmlu, mt_bench and agentbench and the clean datasets gsm8k and gpteacher in
+subfolders. Items are injected verbatim, with a sentence before, after, or both, and lightly edited: one word in twenty
+or in ten, and at least one, is replaced, deleted, or inserted beside another. MMLU questions are also injected with
+their options.
 """
 
 from __future__ import annotations

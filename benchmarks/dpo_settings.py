@@ -1,15 +1,16 @@
-"""What DPO gains at other settings: a finished run's students, tuned anew, on conversations that no benchmark asks.
+"""Measures the gain of DPO with other settings: students of a finished run, tuned again, on held-out conversations.
 
     python benchmarks/dpo_settings.py runs/nano --variant sft_weight=0 --variant sft_weight=6,epochs=2 \
         [--students student-llama] [--talks 1500] [--device cuda]
 
-Every variant starts from the run's SFT adapters and its preference pairs; what a variant does not name is as in the
-run. The conversations are of the held-out split, as those of nano_mt are, but none of nano_mt's is among them: settings
-are chosen here, and judged there. Both answers of a conversation are sampled at T = 0.7. Differences to SFT are paired
-by conversation; in brackets their mean over its standard error. `clean` is the share free of sloppy remarks.
+Every variant starts from the SFT adapters and the preference pairs of the run. Settings that a variant does not name
+are those of the run. The conversations are from the held-out split, like those of nano_mt, but none of them is in
+nano_mt: settings are chosen here and evaluated there. Both answers of a conversation are sampled at T = 0.7.
+Differences from SFT are paired by conversation. The number in brackets is the mean divided by its standard error.
+`clean` is the share of answers without sloppy remarks.
 
 On one H100, 1,500 conversations, three students (llama, mistral, qwen2), pairs of profile nano (its
-`prefer.min_margin` was 1.0), learning rate 1e-3 and 2 epochs but for the first row:
+`prefer.min_margin` was 1.0), learning rate 1e-3 and 2 epochs except in the first row:
 
     variant                                   reward                  right answers
     sft_weight 0 (rate 6e-4, 1 epoch)         +0.15 +0.25 +0.20       +0.000 +0.011 +0.001
@@ -19,10 +20,10 @@ On one H100, 1,500 conversations, three students (llama, mistral, qwen2), pairs 
     sft_weight 12                             +0.79 +0.83 +0.67       +0.006 +0.015 +0.012
     sft_weight 1000                           +0.90 +0.76 +0.65       +0.014 +0.016 +0.013
 
-Standard errors of each difference are about 0.05 for rewards and 0.006 for right answers, so weights of 3 and more
-differ little. Most of the gain comes from the chosen answers' own loss, which is all that counts at a weight of 1000.
-The weight of profile nano was chosen with the reward model that was packaged before, with which plain DPO gained less
-(+0.06 +0.05 +0.22), a weight of 1 more (+0.60 +0.56 +0.69), and weights of 3 and more as much as here.
+The standard errors of each difference are about 0.05 for rewards and 0.006 for right answers, so weights of 3 and more
+differ little. Most of the gain comes from the SFT loss of the chosen answers, which dominates at a weight of 1000. The
+weight of profile nano was chosen with the previously packaged reward model. With it, plain DPO gained less (+0.06 +0.05
++0.22), a weight of 1 gained more (+0.60 +0.56 +0.69), and weights of 3 and more gained as much as here.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from synthetic_instruction_tuner.nano.world import world
 from synthetic_instruction_tuner.preference.reward.model import RewardModel
 from synthetic_instruction_tuner.records import Message, PreferencePair
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.stages.dpo import own_pairs
+from synthetic_instruction_tuner.run.stages.training import own_pairs
 from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.training.dpo import Dpo
 
@@ -78,7 +79,7 @@ def main() -> None:
     for student in config.models.students:
         if options.students and student.name not in options.students:
             continue
-        adapter = folder.model("sft", student.name) / "final"
+        adapter = folder.adapter("sft", student.name)
         before = judge.measure(student, adapter)
         values = "  ".join(f"{name} {before[name].mean():.3f}" for name in METRICS)
         print(f"{student.name}, SFT: {values}", flush=True)

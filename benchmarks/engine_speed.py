@@ -1,13 +1,13 @@
-"""Text generation on a CPU: this project's transformers engine against a plain script around `generate`.
+"""Compares text generation on a CPU: the transformers engine of this project and a plain script around `generate`.
 
     python benchmarks/engine_speed.py [--requests 1500] [--threads 2] [--batches 32,64,128,256]
 
-A Llama with 2 million random weights (192 hidden, 4 layers, 2,048 tokens of vocabulary); prompts of 10 to 60 tokens;
-answer lengths drawn once (log-normal, median 40, 8 to 128 tokens) and forced on both sides, so that both do the same
-work. The plain script sorts prompts by length, pads on the left, samples at temperature 1 and runs each batch until its
-longest answer is done, which is what `generate` does; the best of its batch sizes counts.
+The model is a Llama with 2 million random weights (hidden size 192, 4 layers, vocabulary of 2,048 tokens). Prompts have
+10 to 60 tokens. Answer lengths are drawn once (log-normal, median 40, 8 to 128 tokens) and forced for both, so that
+both do the same work. The plain script sorts prompts by length, pads on the left, samples at temperature 1 and runs
+each batch until its longest answer is done, as `generate` does. Its best batch size counts.
 
-Floor: the engine's best is at least 1.5 times the plain script's best. Measured with `--requests 300 --threads 1
+Required: the engine's best is at least 1.5 times the plain script's best. Measured with `--requests 300 --threads 1
 --batches 64,128` on a shared x86 core, torch 2.13, transformers 5.23: plain 652 and 641 tokens/s, engine 1,631 and
 1,711 tokens/s, ratio 2.62.
 """

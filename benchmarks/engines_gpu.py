@@ -1,21 +1,21 @@
-"""On a GPU: every engine passes the conformance suite, and how fast they are beside what they are made of.
+"""Runs the conformance suite with every engine on a GPU, and compares their speed with the libraries that they use.
 
-    python benchmarks/engines_gpu.py                        # all parts, each in a process of its own, about 12 minutes
+    python benchmarks/engines_gpu.py                        # all parts, each in a separate process, about 12 minutes
     python benchmarks/engines_gpu.py --parts suite-vllm speed-vllm
 
 Parts:
     suite-transformers, suite-vllm   the suite of tests/engines/conformance.py on the engine, in bfloat16
     suite-serve                      the same through the server engine, against `vllm serve` on loopback
-    speed-vllm                       our vLLM engine beside `vllm.LLM.generate` itself: the same loaded model, the same
-                                     requests, in turns; ours has a seed for each request. Floor: 0.97
-    speed-transformers               our transformers engine beside `generate` in batches of 64. Floor: 3
+    speed-vllm                       our vLLM engine and `vllm.LLM.generate` itself: the same loaded model, the same
+                                     requests, alternating; ours has a seed for each request. Required ratio: 0.97
+    speed-transformers               our transformers engine and `generate` in batches of 64. Required ratio: 3
 
-Both speeds are at Llama-3.1-8B's shape with random weights. Prompts of 20 to 120 tokens; answer lengths drawn once
-(log-normal, median 260, 16 to 1024 tokens) and forced, so that both sides do the same work.
+Both speeds are measured with random weights in the shape of Llama-3.1-8B. Prompts have 20 to 120 tokens. Answer lengths
+are drawn once (log-normal, median 260, 16 to 1024 tokens) and forced, so that both sides do the same work.
 
-Where there is no network: the host needs torch, transformers, psutil, pydantic and requests, vLLM 0.25 for the parts
-that name it, and this repository's src, tests and benchmarks folders. Nothing is downloaded: models are made here. With
-packages unpacked into a folder of their own:
+The script needs no network. The host needs torch, transformers, psutil, pydantic and requests, vLLM 0.25 for the vLLM
+parts, and the folders src, tests and benchmarks of this repository. The models are created here and not downloaded. If
+the packages are unpacked in a separate folder:
 
     PYTHONPATH=/tmp/site VLLM_USE_FLASHINFER_SAMPLER=0 python3 benchmarks/engines_gpu.py
 """

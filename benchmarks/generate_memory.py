@@ -1,11 +1,11 @@
-"""Peak memory of stage generate by the number of records: it should not grow with it.
+"""Measures the peak memory of stage generate for several numbers of records. It should not grow with them.
 
-The whole stage runs - requests, texts, batches in the store, JSON and Parquet - on an engine that draws tokens at
-random instead of running a model: what is measured is the stage's own memory. Each size runs in a process of its own.
+The whole stage runs: requests, texts, batches in the store, JSON and Parquet. Its engine draws random tokens and runs
+no model, so only the memory of the stage itself is measured. Each size runs in a separate process.
 
-    python benchmarks/generate_memory.py [RECORDS ...]      # 5,000, 20,000 and 100,000 when none are given
+    python benchmarks/generate_memory.py [RECORDS ...]      # default: 5,000, 20,000 and 100,000
 
-Measured on two x86 cores: 356 MB before the stage; at its peak 481 MB with 5,000 records, 490 MB with 100,000.
+Measured on two x86 cores: 356 MB before the stage; at the peak 481 MB with 5,000 records and 490 MB with 100,000.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""Kills a run many times and checks that nothing of it shows in what comes out.
+"""Kills a run many times and checks that its output is the same as without the kills.
 
     python benchmarks/kill_test.py --kills 30 --limit 200 -d DIR [--config FILE] [--seed 0]
     python benchmarks/kill_test.py --kills 30 --limit 500 --stages generate prefer --set prefer.samples=2 -d DIR
 
-Run A in DIR/a goes through undisturbed; its milestones (batches committed, checkpoints complete) are noted with their
-times. Run B in DIR/b gets SIGKILL at so many moments of A's clock, one drawn from each of as many equal parts of A's
-duration, and is continued by the same command each time. Restarting takes time, so a moment is found again in B by its
-milestone: B is killed as long after it as the moment lay after it in A. With --stages the moments are drawn from the
-time in which A worked on these stages, and both runs end after the last of them.
+Run A in DIR/a is not interrupted. The times of its milestones (batches committed, checkpoints completed) are recorded.
+Run B in DIR/b is killed with SIGKILL --kills times and is resumed by the same command each time. The duration of A is
+divided into that many equal parts, and one moment is drawn from each. Because restarts take time, a moment is located
+in B by the milestone before it: B is killed with the same delay after that milestone as in A. With --stages, the
+moments are drawn from the time in which A worked on these stages, and both runs end after the last of them.
 
-Then records, preference pairs, training orders, adapters and evaluation results of both are compared byte for byte, and
-every batch that stood in the store at a kill must still be the one that was committed then. The exit code is 1 on any
-difference, and where the run was over before so many kills. Only the process groups started here are killed.
+Then the records, preference pairs, training orders, adapters and evaluation results of both runs are compared byte for
+byte. Every batch in the store at a kill must still be the one that was committed then. The exit code is 1 if anything
+differs, or if the run ended before the last kill. Only process groups that this script started are killed.
 """
 
 from __future__ import annotations

@@ -1,19 +1,18 @@
-"""Full Magpie pairs per second on a CPU: this project, a plain script around `generate`, and distilabel's Magpie task.
+"""Compares Magpie pairs per second on a CPU: this project, a plain script around `generate`, and distilabel.
 
     python benchmarks/magpie_speed.py [--rows 512] [--threads 2] [--batches 32,64,128,256]
     python benchmarks/magpie_speed.py --distilabel VENV/bin/python
 
-The generator is the embedded `nano:generator`, in float32. Every side draws at temperature 1 from the whole
-distribution, instructions and answers of at most 96 tokens, and counts a row once it has both. The plain script decodes
-a batch of instructions, puts each into the chat template, pads on the left and decodes the answers; the best of its
-batch sizes counts. distilabel runs in an environment of its own (`pip install torch requests
-distilabel[hf-transformers]`), with this model's pre-query text written down for it; its rows are fewer, because it
-takes them one at a time.
+The generator is the embedded `nano:generator` in float32. Each way samples at temperature 1 from the whole
+distribution, with instructions and answers of at most 96 tokens. A row counts when it has both. The plain script
+decodes a batch of instructions, puts each into the chat template, pads on the left and decodes the answers. Its best
+batch size counts. distilabel runs in a separate environment (`pip install torch requests distilabel[hf-transformers]`)
+with a hand-written pre-query template for this model. It gets fewer rows, because it processes them one at a time.
 
-Floors: 1.5 times the plain script, 5 times distilabel. Sides run in turns, and the best round of each counts. Measured
-with `--rows 256 --batches 64,128,256 --distilabel-rows 12` on two x86 cores, in part busy with other work (torch 2.13,
-transformers 5.23 on all sides, distilabel 1.5.3): 63.1, 27.5 and 5.7 rows/s, 2.3 and 11 times as fast; on another day
-63.9, 28.2 and 2.8 rows/s, 2.3 and 23 times.
+Required: 1.5 times the plain script and 5 times distilabel. The ways alternate, and the best round of each counts.
+Measured with `--rows 256 --batches 64,128,256 --distilabel-rows 12` on two x86 cores that were partly busy with other
+work (torch 2.13, transformers 5.23 everywhere, distilabel 1.5.3): 63.1, 27.5 and 5.7 rows/s, 2.3 and 11 times as fast;
+on another day 63.9, 28.2 and 2.8 rows/s, 2.3 and 23 times.
 """
 
 from __future__ import annotations

@@ -1,25 +1,25 @@
-"""How fast near duplicates are found, beside datasketch's MinHashLSH, and how exactly.
+"""Compares the speed and exactness of near-duplicate removal with datasketch's MinHashLSH.
 
     python benchmarks/near_duplicates.py [--data FOLDER] [--records 5000 50000 200000] [--rival PYTHON] [--million]
 
-Both are given the same texts in one list and decide one after the other, each in a process of its own: which records
-stay when those are dropped whose word set has a Jaccard index of 0.8 or more with an earlier one that stayed.
-datasketch runs the way its documentation shows: 128 permutations, `MinHashLSH(threshold=0.8)`, `query`, then `insert`
-if nothing was found; without looking at what it found (`datasketch`), and looking (`+ verified`), as its maintainers
-advise. It need not be installed here: --rival names the Python of another environment that has it.
+Both get the same texts in one list and decide on them in order, each in a separate process. A record is dropped if its
+word set has a Jaccard similarity of 0.8 or more to that of an earlier kept record. datasketch is used as its
+documentation shows: 128 permutations, `MinHashLSH(threshold=0.8)`, `query`, then `insert` if nothing was found. It runs
+without a check of the candidates (`datasketch`) and with one (`+ verified`), as its maintainers advise. It need not be
+installed in this environment: --rival names the Python of another environment that has it.
 
-The texts are made of real ones: all texts of 40 characters and more in the JSON, JSON lines and CSV files under --data
-(instructions, questions, answers), split into sentences. Of the records, 65% are 2 to 8 sentences drawn from all of
-them, 10% a whole real text, and 25% an earlier record of which 2% to 25% of the words are deleted or replaced by other
+The records are made from real texts: all texts of at least 40 characters in the JSON, JSON lines and CSV files under
+--data (instructions, questions, answers), split into sentences. Of the records, 65% are 2 to 8 sentences drawn from all
+texts, 10% are a whole real text, and 25% are an earlier record with 2% to 25% of its words deleted or replaced by other
 real words. The seed is fixed. --sentences MIN MAX changes the number of sentences.
 
-"missed" are records that stayed though similar to an earlier one that stayed; "false" are those dropped though similar
-to none that stayed. Both are counted exactly: with our index, which tests compare with all pairs, and within a batch
-by all pairs.
+"missed" counts records that stayed although they are similar to an earlier kept record. "false" counts records that
+were dropped although they are similar to no kept record. Both are counted exactly: with our index, which tests compare
+with all pairs, and within a batch by all pairs.
 
 --million also runs `sit dedup` on a file of 1,000,000 such records, as a user would.
 
-Measured on two cores, in part busy with other work (Python 3.11, numpy 2.4, datasketch 2.0):
+Measured on two cores that were partly busy with other work (Python 3.11, numpy 2.4, datasketch 2.0):
 
     35,262 real texts, 97,011 different sentences
       records  way                       CPU s  wall s     GB      stay  missed  false

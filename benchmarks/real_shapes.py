@@ -1,11 +1,11 @@
-"""Runs every stage on models of real shape with random weights: whether anything works for the embedded models only.
+"""Runs every stage on models of real shape with random weights, to find code that works only for the embedded models.
 
     python benchmarks/real_shapes.py FOLDER [--tiny] [--limit 24] [--set KEY=VALUE ...]
 
-It writes a generator of Llama-3.2-1B's shape, responders and students of Llama-3.2-1B's and Qwen2.5-0.5B's, a reward
-model of DeBERTa-v3-large's, each with a byte-level tokenizer, then calls `sit run` with the values of profile a100, and
-prints what each stage took. Text from random weights is noise: the checks of quality are set so that noise passes.
-`--tiny` keeps the architectures and shrinks them, to try the script itself on a CPU.
+The script writes a generator in the shape of Llama-3.2-1B, responders and students in the shapes of Llama-3.2-1B and
+Qwen2.5-0.5B, and a reward model in the shape of DeBERTa-v3-large, each with a byte-level tokenizer. It then calls `sit
+run` with the values of profile a100, and prints the time and memory of each stage. Text from random weights is noise,
+so the quality checks are set to let noise pass. `--tiny` shrinks the architectures, to try the script itself on a CPU.
 """
 
 from __future__ import annotations

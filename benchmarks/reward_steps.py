@@ -1,11 +1,11 @@
-"""How long the reward model's training steps take, and what of it the device computes.
+"""Measures how long the reward model's training steps take, and how much of that the device computes.
 
     python benchmarks/reward_steps.py [--device cuda] [--steps 60] [--exchanges 20000]
 
-Prints milliseconds per step for each padded length of the training on groups, for pretraining as it really runs (texts
-are spoiled in between), and the floor: what the matrix products of one step need at the measured speed of a large one.
-On a GPU it also trains twice from the same weights, with compiled layers and graphs and without, and prints how far the
-losses are apart.
+Prints milliseconds per step for each padded length of the training on groups, and for pretraining as it really runs
+(with texts corrupted between steps). Also prints the lower bound: the time that the matrix products of one step need at
+the measured speed of a large one. On a GPU it also trains twice from the same weights, with and without compiled layers
+and graphs, and prints how much the losses differ.
 """
 
 from __future__ import annotations

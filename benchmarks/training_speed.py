@@ -1,14 +1,14 @@
-"""How fast the three methods train, beside a plain loop without any trainer.
+"""Compares the training speed of the three methods with a plain loop without a trainer.
 
     python benchmarks/training_speed.py [--examples 1000] [--threads 2] [--model PATH_OR_ID] [--device cuda]
                                         [--dtype bfloat16]
 
-The plain loop (Transformers + PEFT + AdamW, the same examples in the same order and batches, the model's own loss over
-all positions, no checkpoints, no log) is the floor that a trainer's overhead is measured against. By default the
-model has a nano student's shape (1.5M parameters) and random weights; texts are random, about 75 tokens a record.
+The plain loop is the baseline for the overhead of a trainer: Transformers + PEFT + AdamW, the same examples in the same
+order and batches, the model's own loss over all positions, no checkpoints, no log. By default the model has the shape
+of a nano student (1.5M parameters) and random weights. The texts are random, with about 75 tokens per record.
 
-Measured once with --examples 300 --threads 1 on one core of a two-core machine that other work kept busy (torch 2.13,
-transformers 5.23, TRL 1.16, PEFT 0.21). Only the CPU seconds are fit to be compared, and they too only roughly:
+Measured once with --examples 300 --threads 1 on one core of a two-core machine that was busy with other work (torch
+2.13, transformers 5.23, TRL 1.16, PEFT 0.21). Only the CPU seconds can be compared, and only roughly:
 
     way             seconds   CPU s    tokens  tokens/s
     plain loop         22.5    12.9    62,403     2,777    (the first way also pays for some imports)
@@ -16,8 +16,8 @@ transformers 5.23, TRL 1.16, PEFT 0.21). Only the CPU seconds are fit to be comp
     prompt tuning      18.1     9.7    62,403     3,439
     dpo                10.3     6.7    25,107     2,448    (180 pairs, one epoch, reference pass included)
 
-So TRL adds no cost here that this measurement can see beside the plain loop. With TRL's own output layer SFT took 12.8
-CPU s where it took 9.6 with ours (200 examples, under a profiler, once each).
+This measurement shows no overhead of TRL over the plain loop. With TRL's own output layer, SFT took 12.8 CPU s; with
+ours it took 9.6 (200 examples, under a profiler, once each).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The documents say what is true: links resolve, commands parse, settings exist, both READMEs agree."""
+"""Checks the documents: links resolve, commands parse, settings and modules exist, and both READMEs agree."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ import pytest
 import typer
 
 from synthetic_instruction_tuner.config import Config, load_config
-from synthetic_instruction_tuner.config.messages import valid_keys
+from synthetic_instruction_tuner.config.messages import FORMER_NAMES, valid_keys
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src/synthetic_instruction_tuner"
 TEMPLATES = {"report_template.md"}  # rendered from a run, not for reading
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in TEMPLATES),
+    PACKAGE / "nano/weights/README.md",
 ]
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-per_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+per_page = pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: page.name if page.parent.name != "weights" else "weights/README.md"
+)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -113,6 +117,24 @@ def test_settings_that_are_named_exist(page: Path) -> None:
     for key in re.findall(r"`(\w+(?:\.\w+)+)`", prose(page)):
         if key.partition(".")[0] in sections and not key.endswith((".py", ".yaml", ".html", ".STAGES", ".estimate")):
             assert key in known, f"{page.name}: there is no setting {key}"
+
+
+@per_page
+def test_modules_that_are_named_exist(page: Path) -> None:
+    """A dotted name is a package, a module, or something within a module."""
+    if page.name == "CHANGELOG.md":  # it also gives former names
+        return
+    packages = {found.name for found in PACKAGE.iterdir() if found.is_dir()} - set(Config.model_fields)
+    for name in re.findall(r"`(?:synthetic_instruction_tuner\.)?(\w+(?:\.\w+)+)`", prose(page)):
+        if name.partition(".")[0] in packages and not name.endswith((".json", ".sqlite")):
+            path = PACKAGE / Path(*name.split("."))
+            places = (path, path.with_suffix(".py"), path.parent.with_suffix(".py"))
+            assert any(place.exists() for place in places), f"{page.name}: there is no {name}"
+
+
+def test_the_changelog_names_every_renamed_setting() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert [old for old, new in FORMER_NAMES.items() if f"`{old}`" not in text or f"`{new}`" not in text] == []
 
 
 def test_every_setting_is_documented() -> None:

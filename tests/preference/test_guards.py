@@ -13,18 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.config import PreferConfig
-from synthetic_instruction_tuner.preference.guards import (
+from synthetic_instruction_tuner.preference.pair_selection import (
     REASONS,
-    Choice,
-    NoChoice,
-    choose,
+    NoPair,
+    SelectedPair,
+    SkippedRecord,
     length_ratio,
     score_of,
-    similarity,
+    select_pair,
+    word_similarity,
 )
-from synthetic_instruction_tuner.preference.preference_builder import PreferenceBuilder, Refusal, request_seed
+from synthetic_instruction_tuner.preference.pair_statistics import PairStatistics
+from synthetic_instruction_tuner.preference.preference_builder import PreferenceBuilder, request_seed
 from synthetic_instruction_tuner.preference.report import PreferenceReport
-from synthetic_instruction_tuner.preference.tally import Tally
 from synthetic_instruction_tuner.records import Answer, PreferencePair, Record
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
@@ -35,20 +36,20 @@ def answers(*parts: tuple[Any, ...]) -> list[Answer]:
     return [Answer("r", "abcdefgh"[i], p[0], score=p[1], truncated=len(p) > 2) for i, p in enumerate(parts)]
 
 
-def made(*parts: tuple[Any, ...], barred: tuple[str, ...] = (), **rules: Any) -> Choice | NoChoice:
-    return choose(answers(*parts), PreferConfig(**rules), barred)
+def made(*parts: tuple[Any, ...], barred: tuple[str, ...] = (), **rules: Any) -> SelectedPair | NoPair:
+    return select_pair(answers(*parts), PreferConfig(**rules), barred)
 
 
-def test_nearly_the_same_answer_is_refused_or_passed_over() -> None:
-    assert similarity(LONG, LONG + " eighteen") == pytest.approx(17 / 18)
-    refused = made((LONG, 2.0), (LONG + " eighteen", 1.0))
-    assert isinstance(refused, NoChoice) and refused.reason == "near_identical"
+def test_nearly_the_same_answer_is_skipped_or_passed_over() -> None:
+    assert word_similarity(LONG, LONG + " eighteen") == pytest.approx(17 / 18)
+    skipped = made((LONG, 2.0), (LONG + " eighteen", 1.0))
+    assert isinstance(skipped, NoPair) and skipped.reason == "near_identical"
     choice = made((LONG, 2.0), ("something else", 1.0), (LONG.upper() + " eighteen", 0.0))
-    assert isinstance(choice, Choice)
+    assert isinstance(choice, SelectedPair)
     assert (choice.rejected.text, choice.passed_over) == ("something else", ("near_identical",))
-    assert isinstance(made((LONG, 2.0), (LONG + " eighteen", 1.0), max_similarity=1.0), Choice)
+    assert isinstance(made((LONG, 2.0), (LONG + " eighteen", 1.0), max_similarity=1.0), SelectedPair)
     reordered = made(("a b c", 1.0), ("c b a", 0.0), max_similarity=1.0)
-    assert isinstance(reordered, NoChoice) and reordered.reason == "near_identical"
+    assert isinstance(reordered, NoPair) and reordered.reason == "near_identical"
 
 
 @pytest.mark.parametrize(
@@ -62,9 +63,9 @@ def test_nearly_the_same_answer_is_refused_or_passed_over() -> None:
     ],
 )
 def test_answers_that_differ_in_punctuation_alone_are_near_identical(first: str, second: str) -> None:
-    assert similarity(first, second) == similarity(second, first) == length_ratio(first, second) == 1.0
-    refused = made((first, 2.0), (second, 1.0), max_similarity=1.0)
-    assert isinstance(refused, NoChoice) and refused.reason == "near_identical"
+    assert word_similarity(first, second) == word_similarity(second, first) == length_ratio(first, second) == 1.0
+    skipped = made((first, 2.0), (second, 1.0), max_similarity=1.0)
+    assert isinstance(skipped, NoPair) and skipped.reason == "near_identical"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_answers_that_differ_in_punctuation_alone_are_near_identical(first: str,
     ],
 )
 def test_short_answers_that_say_something_else_make_a_pair(first: str, second: str) -> None:
-    assert isinstance(made((first, 2.0), (second, 1.0)), Choice)
+    assert isinstance(made((first, 2.0), (second, 1.0)), SelectedPair)
 
 
 def test_the_length_of_unspaced_text_is_its_characters() -> None:
@@ -99,23 +100,23 @@ def test_length_matched_pairs() -> None:
         math.inf,
     ]
     choice = made(("a b c d", 2.0), ("x y z", 1.0), ("q", 0.0), max_length_ratio=1.5)
-    assert isinstance(choice, Choice)
+    assert isinstance(choice, SelectedPair)
     assert (choice.rejected.text, choice.passed_over) == ("x y z", ("length_mismatch",))
-    refused = made(("a b c d", 2.0), ("q", 0.0), max_length_ratio=1.5)
-    assert isinstance(refused, NoChoice) and refused.reason == "length_mismatch"
+    skipped = made(("a b c d", 2.0), ("q", 0.0), max_length_ratio=1.5)
+    assert isinstance(skipped, NoPair) and skipped.reason == "length_mismatch"
     free = made(("a b c d", 2.0), ("x y z", 1.0), ("q", 0.0))
-    assert isinstance(free, Choice) and (free.rejected.text, free.passed_over) == ("q", ())
+    assert isinstance(free, SelectedPair) and (free.rejected.text, free.passed_over) == ("q", ())
 
 
 def test_answers_that_were_cut_off() -> None:
     cut = (("best", 2.0, True), ("middle", 1.0), ("worst", 0.0, True))
-    refused = made(*cut)
-    assert isinstance(refused, NoChoice) and refused.reason == "chosen_truncated"
+    skipped = made(*cut)
+    assert isinstance(skipped, NoPair) and skipped.reason == "chosen_truncated"
     allowed = made(*cut, truncated="allowed")
-    assert isinstance(allowed, Choice) and allowed.chosen.truncated and allowed.rejected.truncated
+    assert isinstance(allowed, SelectedPair) and allowed.chosen.truncated and allowed.rejected.truncated
     unused = made(*cut, truncated="not_used")
-    assert isinstance(unused, NoChoice) and unused.reason == "too_few_answers"
-    pair = PreferenceBuilder(PreferConfig(truncated="allowed"), 1).pair(Record("r", "q"), answers(*cut))
+    assert isinstance(unused, NoPair) and unused.reason == "too_few_answers"
+    pair = PreferenceBuilder(PreferConfig(truncated="allowed"), 1).add(Record("r", "q"), answers(*cut))
     assert isinstance(pair, PreferencePair) and pair.chosen_truncated and pair.rejected_truncated
 
 
@@ -124,18 +125,20 @@ def test_the_rejected_answer_two_deviations_below_the_mean() -> None:
     given_answers = [Answer("r", "m", f"text {i}", score=s, sample=i) for i, s in enumerate(scores)]
     target = statistics.fmean(scores) - 2 * statistics.pstdev(scores)
     expected = min(scores, key=lambda s: abs(s - target))
-    choice = choose(given_answers, PreferConfig(rejected="mean_minus_2sd"))
-    assert isinstance(choice, Choice)
+    choice = select_pair(given_answers, PreferConfig(rejected="mean_minus_2sd"))
+    assert isinstance(choice, SelectedPair)
     assert score_of(choice.rejected) == expected == -5.0
-    worst = choose(given_answers, PreferConfig())
-    assert isinstance(worst, Choice) and score_of(worst.rejected) == -9.0
+    worst = select_pair(given_answers, PreferConfig())
+    assert isinstance(worst, SelectedPair) and score_of(worst.rejected) == -9.0
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=5, unique=True))
 def test_with_up_to_five_answers_both_ways_reject_the_worst(scores: list[float]) -> None:
     given_answers = [Answer("r", f"m{i}", f"text {i}", score=s) for i, s in enumerate(scores)]
-    assert choose(given_answers, PreferConfig(rejected="mean_minus_2sd")) == choose(given_answers, PreferConfig())
+    assert select_pair(given_answers, PreferConfig(rejected="mean_minus_2sd")) == select_pair(
+        given_answers, PreferConfig()
+    )
 
 
 TEXTS = st.text(st.sampled_from("ab "), max_size=8)
@@ -161,18 +164,18 @@ def test_whatever_the_rules_a_pair_is_sound_and_the_order_does_not_matter(
 ) -> None:
     config = PreferConfig(**rules)
     given_answers = [Answer("r", m, text, cut, score, i) for i, (m, text, score, cut) in enumerate(parts)]
-    found = choose(given_answers, config, barred)
+    found = select_pair(given_answers, config, barred)
     rng.shuffle(given_answers)
-    again = choose(given_answers, config, barred)
+    again = select_pair(given_answers, config, barred)
     assert type(found) is type(again)
-    if isinstance(found, NoChoice) or isinstance(again, NoChoice):
+    if isinstance(found, NoPair) or isinstance(again, NoPair):
         assert found == again and found.reason in REASONS
         return
     assert (found.chosen.text, found.rejected.text) == (again.chosen.text, again.rejected.text)
     chosen, rejected = found.chosen, found.rejected
     assert chosen.text.strip() and rejected.text.strip() and chosen.text.strip() != rejected.text.strip()
     assert score_of(chosen) - score_of(rejected) > config.min_margin
-    assert similarity(chosen.text, rejected.text) < config.max_similarity
+    assert word_similarity(chosen.text, rejected.text) < config.max_similarity
     if config.max_length_ratio is not None:
         assert length_ratio(chosen.text, rejected.text) <= config.max_length_ratio
     assert chosen.model not in barred
@@ -195,27 +198,30 @@ def strong_and_weak(count: int, share: float, rng: random.Random) -> list[tuple[
 def test_no_model_has_more_than_its_share_of_the_chosen(cap: float, pairs: int) -> None:
     builder = PreferenceBuilder(PreferConfig(pairs=pairs, max_chosen_share=cap), seed=1)
     chosen: Counter[str] = Counter()
-    for one in builder.pairs(strong_and_weak(200, 0.9, random.Random(0))):
-        if isinstance(one, Refusal):  # the one model that is left has the worst answer
+    for record, found in strong_and_weak(200, 0.9, random.Random(0)):
+        one = builder.add(record, found)
+        if one is None:
+            break
+        if isinstance(one, SkippedRecord):  # the one model that is left has the worst answer
             assert one.reason == "model_share" and cap < 0.5
             continue
         chosen[one.chosen_model] += 1
         assert max(chosen.values()) <= math.ceil(cap * chosen.total() - 1e-9)
     assert chosen.total() == pairs or cap < 0.5
-    free, _ = PreferenceBuilder(PreferConfig(pairs=pairs), 1).build(
-        [r for r, _ in strong_and_weak(200, 0.9, random.Random(0))],
-        {r.id: found for r, found in strong_and_weak(200, 0.9, random.Random(0))},
-    )
+    free = PreferenceBuilder(PreferConfig(pairs=pairs), 1)
+    for record, found in strong_and_weak(200, 0.9, random.Random(0)):
+        free.add(record, found)
     if cap in (0.5, 0.6) and pairs == 100:
-        assert sum(p.chosen_model == "strong" for p in free) > 80
-        assert builder.passed_over["model_share"] > 20
+        assert free.pairs == 100 and free.statistics.models()["strong"]["chosen"] > 80
+        passed_over = {row["guard"]: row["passed_over"] for row in builder.statistics.guards()}
+        assert passed_over["model_share"] > 20
 
 
-def test_a_record_that_only_barred_models_answer_is_refused() -> None:
-    refused = made(("good", 1.0), ("bad", 0.0), barred=("a", "b"))
-    assert isinstance(refused, NoChoice) and refused.reason == "model_share"
+def test_a_record_that_only_barred_models_answer_is_skipped() -> None:
+    skipped = made(("good", 1.0), ("bad", 0.0), barred=("a", "b"))
+    assert isinstance(skipped, NoPair) and skipped.reason == "model_share"
     last = made(("good", 1.0), ("bad", 0.0), barred=("a",))
-    assert isinstance(last, NoChoice) and last.reason == "model_share"
+    assert isinstance(last, NoPair) and last.reason == "model_share"
 
 
 def test_several_samples_of_a_model_have_seeds_of_their_own() -> None:
@@ -236,34 +242,34 @@ def test_every_guard_is_counted_in_the_report() -> None:
         answers(("a b", 1.0), ("x", 0.0), ("y z", 0.25)),
         answers(("a b", 1.0), ("y z", 0.0, True)),
     ]
-    tally, builder = Tally(), PreferenceBuilder(config, 1)
+    builder = PreferenceBuilder(config, 1)
     for found in cases:
-        tally.add_answers(found)
-        tally.add(builder.pair(Record("r", "q"), found))
-    tally.add(Refusal("r", "model_share"))
-    report = PreferenceReport.from_tally(tally, config, builder.passed_over).to_json()
-    assert {row["guard"]: row["refused"] for row in report["guards"]} == dict.fromkeys(REASONS, 1)
+        builder.add(Record("r", "q"), found)
+    builder.statistics.add_skipped("model_share")
+    made_report = PreferenceReport.from_statistics(builder.statistics)
+    report = made_report.to_json()
+    assert {row["guard"]: row["skipped"] for row in report["guards"]} == dict.fromkeys(REASONS, 1)
     assert {row["guard"]: row["passed_over"] for row in report["guards"]}["length_mismatch"] == 1
-    assert report["refused"] == 8 == sum(report["refusals"].values()) and report["pairs"] == 2
+    assert report["skipped"] == 8 == sum(report["skip_reasons"].values()) and report["pairs"] == 2
     assert report["truncated"] == {"answers": 2, "chosen": 0, "rejected": 1}
     assert report["settings"]["max_length_ratio"] == 1.5 and len(report["settings_hash"]) == 16
-    page = PreferenceReport.from_tally(tally, config).to_markdown()
+    page = made_report.to_markdown()
     assert all(f"| {reason} | 1 |" in page for reason in REASONS)
 
 
 def test_the_length_bias_is_what_it_is() -> None:
     """The longest answer wins in three of four prompts; by chance it would in one of two."""
-    tally = Tally()
+    counted = PairStatistics(PreferConfig())
     for i, wins in enumerate((True, True, True, False)):
         long, short = Answer(f"r{i}", "a", "x " * 10, score=float(wins)), Answer(f"r{i}", "b", "y", score=0.5)
-        tally.add_answers([long, short])
-    found = tally.length()
+        counted.add_answers([long, short])
+    found = counted.length()
     assert (found["prompts"], found["longest_best_share"], found["longest_best_by_chance"]) == (4, 0.75, 0.5)
 
 
 def test_who_beats_whom_goes_by_the_mean_of_a_model_s_samples() -> None:
-    tally = Tally()
-    tally.add_answers(
+    counted = PairStatistics(PreferConfig())
+    counted.add_answers(
         [Answer("r", m, f"{m}{s}", score=s) for m, scores in (("a", (3.0, 0.0)), ("b", (2.0, 2.0))) for s in scores]
     )
-    assert tally.wins() == [{"first": "a", "second": "b", "wins": 0, "losses": 1, "ties": 0}]
+    assert counted.wins() == [{"first": "a", "second": "b", "wins": 0, "losses": 1, "ties": 0}]

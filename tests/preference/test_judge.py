@@ -1,4 +1,4 @@
-"""The judge: both orders, position bias, verdicts that cannot be read, texts that try to break out."""
+"""The judge: both orders, position bias, judgments that cannot be read, texts that try to break out."""
 
 from __future__ import annotations
 
@@ -15,17 +15,14 @@ from synthetic_instruction_tuner.config import JudgeConfig, PreferConfig
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.preference.judge import (
     Judge,
-    JudgeTally,
-    Verdict,
     comparisons,
     judge_prompt,
     read_rating,
     read_winner,
-    scores,
 )
-from synthetic_instruction_tuner.preference.page import page
-from synthetic_instruction_tuner.preference.report import PreferenceReport
-from synthetic_instruction_tuner.preference.tally import Tally
+from synthetic_instruction_tuner.preference.judgments import JudgeStatistics, Judgment, scores
+from synthetic_instruction_tuner.preference.pair_statistics import PairStatistics
+from synthetic_instruction_tuner.preference.report import PreferenceReport, report_page
 from synthetic_instruction_tuner.records import Answer, Message, Record
 
 PAIRWISE, POINTWISE = JudgeConfig(), JudgeConfig(mode="pointwise")
@@ -64,48 +61,48 @@ def answers(*texts: str) -> list[Answer]:
     return [Answer("r", f"m{i}", text) for i, text in enumerate(texts)]
 
 
-def judged(texts: Sequence[str], reply: Callable[[str], str], config: JudgeConfig = PAIRWISE) -> list[Verdict]:
+def judged(texts: Sequence[str], reply: Callable[[str], str], config: JudgeConfig = PAIRWISE) -> list[Judgment]:
     engine: Any = Oracle(reply)
     return Judge(config, TEMPLATE, engine, seed=1).judge([(RECORD, answers(*texts))])[0]
 
 
 def test_every_two_answers_meet_in_both_orders_and_the_better_one_wins() -> None:
-    verdicts = judged(["xx", "xxxx", "x"], longest)
-    assert {(v.first, v.second) for v in verdicts} == {(a, b) for a in range(3) for b in range(3) if a != b}
-    assert scores(3, verdicts) == [0.5, 1.0, 0.0]
+    judgments = judged(["xx", "xxxx", "x"], longest)
+    assert {(v.first, v.second) for v in judgments} == {(a, b) for a in range(3) for b in range(3) if a != b}
+    assert scores(3, judgments) == [0.5, 1.0, 0.0]
 
 
 def test_a_judge_that_goes_by_position_gives_ties_and_is_found_out() -> None:
-    verdicts = judged(["xx", "xxxx", "x"], lambda prompt: "[[A]]")
-    assert scores(3, verdicts) == [0.5, 0.5, 0.5]
-    tally = JudgeTally(PAIRWISE)
-    tally.add(verdicts)
-    found = tally.to_json()
+    judgments = judged(["xx", "xxxx", "x"], lambda prompt: "[[A]]")
+    assert scores(3, judgments) == [0.5, 0.5, 0.5]
+    counted = JudgeStatistics(PAIRWISE)
+    counted.add(judgments)
+    found = counted.to_json()
     assert (found["first_share"], found["decided"], found["compared"]) == (1.0, 6, 3)
     assert (found["consistent"], found["flipped"], found["unparsable"]) == (0, 3, 0)
-    fair = JudgeTally(PAIRWISE)
+    fair = JudgeStatistics(PAIRWISE)
     fair.add(judged(["xx", "xxxx", "x"], longest))
     assert (fair.to_json()["first_share"], fair.to_json()["consistent"]) == (0.5, 3)
 
 
 def test_what_cannot_be_read_is_counted_and_never_guessed() -> None:
-    verdicts = judged(["xx", "xxxx", "x"], lambda prompt: "no idea" if "xxxx" in prompt else longest(prompt))
-    assert scores(3, verdicts) == [1.0, None, 0.0]
-    tally = JudgeTally(PAIRWISE)
-    tally.add(verdicts)
-    assert (tally.to_json()["verdicts"], tally.to_json()["unparsable"]) == (6, 4)
-    one_order = [Verdict(0, 1, winner="first"), Verdict(1, 0)]
+    judgments = judged(["xx", "xxxx", "x"], lambda prompt: "no idea" if "xxxx" in prompt else longest(prompt))
+    assert scores(3, judgments) == [1.0, None, 0.0]
+    counted = JudgeStatistics(PAIRWISE)
+    counted.add(judgments)
+    assert (counted.to_json()["judgments"], counted.to_json()["unparsable"]) == (6, 4)
+    one_order = [Judgment(0, 1, winner="first"), Judgment(1, 0)]
     assert scores(2, one_order) == [None, None], "one order alone would favor a position"
 
 
 def test_ratings() -> None:
-    verdicts = judged(["xx", "xxxx", "x"], lambda prompt: f"[[{2 * len(shown(prompt)[0])}]]", POINTWISE)
-    assert scores(3, verdicts) == [4.0, 8.0, 2.0]
+    judgments = judged(["xx", "xxxx", "x"], lambda prompt: f"[[{2 * len(shown(prompt)[0])}]]", POINTWISE)
+    assert scores(3, judgments) == [4.0, 8.0, 2.0]
     half = judged(["xx", "xxxx", "x"], lambda p: f"[[{4 * len(shown(p)[0])}]]", POINTWISE)
     assert scores(3, half) == [8.0, None, 4.0]
-    tally = JudgeTally(POINTWISE)
-    tally.add(half)
-    assert tally.to_json() == {"mode": "pointwise", "verdicts": 3, "unparsable": 1}
+    counted = JudgeStatistics(POINTWISE)
+    counted.add(half)
+    assert counted.to_json() == {"mode": "pointwise", "judgments": 3, "unparsable": 1}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +159,7 @@ def test_empty_and_equal_answers_are_not_compared() -> None:
     assert scores(2, []) == [None, None]
 
 
-def test_a_verdict_depends_on_what_is_judged_alone() -> None:
+def test_a_judgment_depends_on_what_is_judged_alone() -> None:
     engine: Any = Oracle(longest)
     judge = Judge(PAIRWISE, TEMPLATE, engine, seed=1)
     items = [(Record(f"r{i}", f"q{i}"), answers("x" * i, "xx")) for i in (1, 3, 4)]
@@ -175,11 +172,19 @@ def test_a_verdict_depends_on_what_is_judged_alone() -> None:
 
 
 def test_the_report_shows_the_judge() -> None:
-    tally = JudgeTally(PAIRWISE)
-    tally.add(judged(["xx", "xxxx"], lambda prompt: "[[A]]"))
-    config = PreferConfig(scorer="judge")
-    report = PreferenceReport.from_tally(Tally(), config, judge=tally.to_json())
-    assert "won 1 ± 0 of 2 decided verdicts" in page(report.to_json())
+    counted = PairStatistics(PreferConfig(scorer="judge"))
+    counted.add_answers(answers("xx", "xxxx"), judged(["xx", "xxxx"], lambda prompt: "[[A]]"))
+    report = PreferenceReport.from_statistics(counted)
+    assert "won 1 ± 0 of 2 decided judgments" in report_page(report.to_json())
     assert report.settings["judge"] == {"mode": "pairwise", "criteria": PAIRWISE.criteria}
-    rated = PreferenceReport.from_tally(Tally(), config, judge=JudgeTally(POINTWISE).to_json())
+    rated = PreferenceReport.from_statistics(PairStatistics(PreferConfig(scorer="judge", judge=POINTWISE)))
     assert "rating, 1 to 10" in rated.to_markdown()
+
+
+def test_the_scores_go_to_the_answers() -> None:
+    engine: Any = Oracle(longest)
+    items = [(RECORD, answers("xx", "xxxx", "x")), (RECORD, answers(" "))]
+    first, empty = Judge(PAIRWISE, TEMPLATE, engine, seed=1).score_answers(items)
+    assert [(a.text, a.score) for a in first.answers] == [("xx", 0.5), ("xxxx", 1.0), ("x", 0.0)]
+    assert first.record is RECORD and first.judgments is not None and len(first.judgments) == 6
+    assert [a.score for a in empty.answers] == [None] and list(empty.judgments or ()) == []

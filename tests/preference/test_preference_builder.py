@@ -1,11 +1,11 @@
-"""Preference pairs: every guard, order independence, seeds, and the report's numbers."""
+"""Preference pairs: each guard, order independence, seeds, and the report's numbers."""
 
 from __future__ import annotations
 
 import json
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,9 +15,13 @@ from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.config import PreferConfig, SamplingConfig
 from synthetic_instruction_tuner.engines.base import Completion, Request
-from synthetic_instruction_tuner.preference.preference_builder import PreferenceBuilder, Refusal, request_seed
+from synthetic_instruction_tuner.preference.pair_selection import SkippedRecord
+from synthetic_instruction_tuner.preference.pair_statistics import PairStatistics
+from synthetic_instruction_tuner.preference.preference_builder import PreferenceBuilder, request_seed
 from synthetic_instruction_tuner.preference.report import PreferenceReport
-from synthetic_instruction_tuner.preference.statistics import cohens_d
+from synthetic_instruction_tuner.preference.reward.model import RewardModel
+from synthetic_instruction_tuner.preference.scoring import Answered
+from synthetic_instruction_tuner.preference.summary_statistics import cohens_d
 from synthetic_instruction_tuner.records import Answer, Message, PreferencePair, Record
 
 RECORD = Record("r", "Why?", "So.")
@@ -33,10 +37,10 @@ def answers(*parts: tuple[Any, ...]) -> list[Answer]:
 
 
 def test_the_best_stands_against_the_worst() -> None:
-    pair = builder().pair(RECORD, answers(("mid", 0.5), ("good", 2.0), ("bad", -1.0)), "pair-000007")
+    pair = builder().add(RECORD, answers(("mid", 0.5), ("good", 2.0), ("bad", -1.0)))
     assert isinstance(pair, PreferencePair)
     assert (pair.id, pair.chosen, pair.rejected, pair.chosen_model, pair.rejected_model) == (
-        "pair-000007",
+        "pair-000000",
         "good",
         "bad",
         "b",
@@ -61,19 +65,19 @@ def test_the_best_stands_against_the_worst() -> None:
     ],
 )
 def test_guards(given_answers: tuple[Any, ...], reason: str) -> None:
-    refusal = builder(min_margin=0.25).pair(RECORD, answers(*given_answers))
-    assert isinstance(refusal, Refusal)
-    assert refusal.reason == reason
+    skipped = builder(min_margin=0.25).add(RECORD, answers(*given_answers))
+    assert isinstance(skipped, SkippedRecord)
+    assert skipped.reason == reason
 
 
 def test_equal_texts_count_once_and_a_third_still_makes_a_pair() -> None:
-    pair = builder().pair(RECORD, answers(("same", 1.0), ("same ", 1.0), ("other", 0.0)))
+    pair = builder().add(RECORD, answers(("same", 1.0), ("same ", 1.0), ("other", 0.0)))
     assert isinstance(pair, PreferencePair)
     assert (pair.chosen, pair.rejected) == ("same", "other")
 
 
 def test_a_truncated_answer_may_be_rejected() -> None:
-    assert isinstance(builder().pair(RECORD, answers(("x", 1.0), ("y", 0.0, True))), PreferencePair)
+    assert isinstance(builder().add(RECORD, answers(("x", 1.0), ("y", 0.0, True))), PreferencePair)
 
 
 ANSWERS = st.lists(
@@ -90,13 +94,20 @@ ANSWERS = st.lists(
 @given(ANSWERS, st.sampled_from([0.0, 0.5]), st.randoms(use_true_random=False))
 def test_a_pair_is_sound_and_does_not_depend_on_the_order(parts: list[Any], margin: float, rng: random.Random) -> None:
     given_answers = [Answer("r", f"m{i}", text, cut, score) for i, (text, score, cut) in enumerate(parts)]
-    made = builder(min_margin=margin).pair(RECORD, given_answers)
+    made = builder(min_margin=margin).add(RECORD, given_answers)
     rng.shuffle(given_answers)
-    assert builder(min_margin=margin).pair(RECORD, given_answers) == made
+    assert builder(min_margin=margin).add(RECORD, given_answers) == made
     if isinstance(made, PreferencePair):
         assert made.chosen.strip() != made.rejected.strip()
         assert made.margin > margin
         assert made.chosen.strip() and made.rejected.strip()
+
+
+def built(builder: PreferenceBuilder, answered: Iterable[Answered]) -> tuple[list[PreferencePair], list[SkippedRecord]]:
+    """The pairs and the skipped records that the answers give."""
+    made = [builder.add(*one) for one in answered]
+    skipped = [one for one in made if isinstance(one, SkippedRecord)]
+    return [one for one in made if isinstance(one, PreferencePair)], skipped
 
 
 def test_build_stops_at_the_wanted_number_and_numbers_the_pairs() -> None:
@@ -106,13 +117,33 @@ def test_build_stops_at_the_wanted_number_and_numbers_the_pairs() -> None:
         for i, r in enumerate(records)
     }
     del by_record["raw-2"]
-    pairs, refusals = builder(pairs=3).build(iter(records), by_record)
+    make = builder(pairs=3)
+    pairs, skipped = built(make, [(record, by_record.get(record.id, [])) for record in records])
     assert [(p.id, p.record_id) for p in pairs] == [
         ("pair-000000", "raw-0"),
         ("pair-000001", "raw-3"),
         ("pair-000002", "raw-4"),
     ]
-    assert [(r.record_id, r.reason) for r in refusals] == [("raw-1", "identical_answers"), ("raw-2", "too_few_answers")]
+    assert [(r.record_id, r.reason) for r in skipped] == [("raw-1", "identical_answers"), ("raw-2", "too_few_answers")]
+    assert make.complete and make.records == 6 and make.add(records[0], by_record["raw-0"]) is None
+    assert make.statistics.models()["a"]["answers"] == 6, "answers count also once there are enough pairs"
+
+
+def test_builders_that_share_statistics_number_their_pairs_together() -> None:
+    counted = PairStatistics(PreferConfig())
+    for student in ("s1", "s2"):
+        make = PreferenceBuilder(PreferConfig(), 1, student, counted)
+        pair = make.add(RECORD, answers(("good", 1.0), ("bad", 0.0)))
+        assert isinstance(pair, PreferencePair) and pair.student == student and make.pairs == 1
+        assert pair.id == f"pair-{counted.pairs - 1:06d}"
+    assert counted.pairs == counted.records == 2
+
+
+def test_a_failed_request_is_no_answer() -> None:
+    make = builder()
+    failed = Answer("r", "c", "", error="too long", score=3.0)
+    assert isinstance(make.add(RECORD, [*answers(("good", 1.0), ("bad", 0.0)), failed]), PreferencePair)
+    assert make.statistics.failed == {"too long": 1} and set(make.statistics.models()) == {"a", "b"}
 
 
 class EchoEngine:
@@ -161,13 +192,15 @@ def test_an_answer_that_the_engine_gave_up_says_why() -> None:
 
 
 def test_scores_go_to_their_answers() -> None:
-    records = [Record("a", "qa"), Record("b", "qb")]
-    fake = SimpleNamespace(score=lambda items, done=None: [float(len(m[-1].content + text)) for m, text in items])
-    scored = builder().score(records, [Answer("b", "m", "xx"), Answer("a", "m", "x")], fake)  # type: ignore[arg-type]
-    assert [(a.record_id, a.score) for a in scored] == [("b", 4.0), ("a", 3.0)]
+    items = [(Record("b", "qb"), [Answer("b", "m", "xx"), Answer("b", "m", "inf")]), (Record("a", "qa"), [])]
+    scores = {"xx": 4.0, "inf": math.inf}
+    fake = SimpleNamespace(score=lambda items, done: [scores[text] for _, text in items])
+    first, empty = RewardModel.score_answers(fake, items)  # type: ignore[arg-type]
+    assert [(a.record_id, a.text, a.score) for a in first.answers] == [("b", "xx", 4.0), ("b", "inf", None)]
+    assert (first.record.id, empty.record.id, empty.answers, first.judgments) == ("b", "a", [], None)
 
 
-def made_up() -> tuple[list[PreferencePair], list[Refusal], list[Answer]]:
+def made_up() -> list[Answered]:
     rng = random.Random(0)
     records = [Record(f"r{i}", f"Question {i} <script>", "a") for i in range(40)]
 
@@ -179,18 +212,22 @@ def made_up() -> tuple[list[PreferencePair], list[Refusal], list[Answer]]:
         for r in records
         for m, bonus in (("big", 1.0), ("mid", 0.5), ("small", 0.0))
     ]
-    by_record = {r.id: [a for a in every if a.record_id == r.id] for r in records}
-    return *builder().build(records, by_record), every
+    return [(r, [a for a in every if a.record_id == r.id]) for r in records]
+
+
+def report_on(answered: Iterable[Answered]) -> tuple[PreferenceReport, list[PreferencePair]]:
+    make = builder()
+    pairs, _ = built(make, answered)
+    return PreferenceReport.from_statistics(make.statistics), pairs
 
 
 def test_the_report_counts_what_is_there() -> None:
-    pairs, refusals, every = made_up()
-    made = PreferenceReport.from_pairs(pairs, refusals, every)
+    made, pairs = report_on(made_up())
+    assert made == report_on([(record, found[::-1]) for record, found in made_up()])[0]
     report = made.to_json()
-    assert made == PreferenceReport.from_pairs(pairs, refusals, list(reversed(every)))
     assert json.loads(json.dumps(report)) == report
     assert sum(m["chosen"] for m in report["models"].values()) == len(pairs) == report["pairs"]
-    assert sum(report["refusals"].values()) == report["refused"]
+    assert sum(report["skip_reasons"].values()) == report["skipped"]
     assert all(row["wins"] + row["losses"] + row["ties"] == 40 for row in report["wins"])
     unequal = [(len(p.chosen.split()), len(p.rejected.split())) for p in pairs]
     unequal = [(a, b) for a, b in unequal if a != b]
@@ -199,13 +236,33 @@ def test_the_report_counts_what_is_there() -> None:
     )
     assert report["margin"]["quantiles"]["0"] > 0
     page = made.to_markdown()
-    assert "Who beats whom" in page and "    Question" in page and page == made.to_markdown()
+    assert "Wins between models" in page and "    Question" in page and page == made.to_markdown()
 
 
 def test_an_empty_report_renders() -> None:
-    assert "0 pairs" in PreferenceReport.from_pairs([], [], []).to_markdown()
+    assert "0 pairs" in report_on([])[0].to_markdown()
 
 
 def test_cohens_d() -> None:
     assert cohens_d([2, 4, 6], [1, 3, 5]) == pytest.approx(0.5)
     assert cohens_d([1, 1], [1, 1]) is None and cohens_d([1], [2, 3]) is None
+
+
+def test_the_example_in_the_docstring_builds_pairs() -> None:
+    from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
+    from synthetic_instruction_tuner.engines.opening import open_engine
+    from synthetic_instruction_tuner.models.hardware import detect
+    from synthetic_instruction_tuner.preference import open_reward_model, preference_builder
+
+    assert preference_builder.__doc__
+    example = "\n".join(line[4:] for line in preference_builder.__doc__.splitlines() if line.startswith("    "))
+    names: dict[str, Any] = {
+        "records": [Record(f"r{i}", f"What is {i} plus {i}?") for i in range(4)],
+        "detect": lambda: detect("cpu"),
+        **{one.__name__: one for one in (PreferConfig, EngineConfig, ModelConfig, open_engine, open_reward_model)},
+        **{one.__name__: one for one in (PreferenceBuilder, PreferencePair, PreferenceReport)},
+    }
+    exec(example, names)
+    assert len(names["answers"]) == 8 and names["builder"].records == len(names["made"]) == 4
+    assert all(answer.score is not None for one in names["scored"] for answer in one.answers)
+    assert f"{len(names['pairs'])} pairs" in names["report"]

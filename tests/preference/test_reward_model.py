@@ -16,8 +16,8 @@ from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, Prefer
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.loading import load_reward_model
-from synthetic_instruction_tuner.preference.reward.input import FIXED_DATE, RewardInput
-from synthetic_instruction_tuner.preference.reward.model import RewardModel, open_reward_model, question_text
+from synthetic_instruction_tuner.preference.reward.input import FIXED_DATE, RewardInput, question_text
+from synthetic_instruction_tuner.preference.reward.model import RewardModel, open_reward_model
 from synthetic_instruction_tuner.records import Message
 
 Loaded = tuple[Any, Any]
@@ -168,10 +168,10 @@ def test_of_two_outputs_the_score_is_the_log_odds_of_the_good_one(monkeypatch: p
     pair = loaded("DebertaV2", 2)
     item = [([Message("user", "Why?")], "So.")]
     bad, good = logits("DebertaV2", 2, "Why?").tolist()
-    assert reward(pair).score(item) == pytest.approx([good - bad], abs=1e-5)  # LABEL_0, LABEL_1
+    assert reward(pair).score(item) == pytest.approx([good - bad], abs=1e-4)  # LABEL_0, LABEL_1
     monkeypatch.setattr(pair[0].config, "id2label", {0: "chosen", 1: "rejected"})
-    assert reward(pair).score(item) == pytest.approx([bad - good], abs=1e-5)
-    assert reward(pair, label="rejected").score(item) == pytest.approx([good], abs=1e-5)
+    assert reward(pair).score(item) == pytest.approx([bad - good], abs=1e-4)
+    assert reward(pair, label="rejected").score(item) == pytest.approx([good], abs=1e-4)
     monkeypatch.setattr(pair[0].config, "id2label", {0: "safety", 1: "quality"})
     with pytest.raises(UserError, match="2 outputs: safety, quality"):
         reward(pair)
@@ -181,8 +181,8 @@ def test_of_several_outputs_the_user_names_one() -> None:
     pair = loaded("DebertaV2", 5)
     item = [([Message("user", "Why?")], "So.")]
     expected = logits("DebertaV2", 5, "Why?").tolist()
-    assert reward(pair, label="3").score(item) == pytest.approx([expected[3]], abs=1e-5)
-    assert reward(pair, label="label_2").score(item) == pytest.approx([expected[2]], abs=1e-5)
+    assert reward(pair, label="3").score(item) == pytest.approx([expected[3]], abs=1e-4)
+    assert reward(pair, label="label_2").score(item) == pytest.approx([expected[2]], abs=1e-4)
     for label in ("", "helpfulness", "5"):
         with pytest.raises(UserError, match="5 outputs"):
             reward(pair, label=label)
@@ -208,7 +208,7 @@ def test_pairs_are_read_as_question_and_answer() -> None:
     with torch.inference_mode():
         expected = model(**tokenizer("Be brief.\nHi\nYes?\nWhy?", "So.", return_tensors="pt")).logits[0, 0].item()
     assert rewards("DebertaV2", 4).pairs
-    assert rewards("DebertaV2", 4).score([(messages, "So.")]) == pytest.approx([expected], abs=1e-5)
+    assert rewards("DebertaV2", 4).score([(messages, "So.")]) == pytest.approx([expected], abs=1e-4)
     assert question_text(messages[:1]) == "Be brief."
 
 
@@ -218,7 +218,7 @@ def test_decoder_models_read_the_rendered_conversation() -> None:
     with torch.inference_mode():
         expected = model(**tokenizer(text, add_special_tokens=False, return_tensors="pt")).logits[0, 0].item()
     assert not rewards("Llama", 4).pairs
-    assert rewards("Llama", 4).score([([Message("user", "Why?")], "So.")]) == pytest.approx([expected], abs=1e-5)
+    assert rewards("Llama", 4).score([([Message("user", "Why?")], "So.")]) == pytest.approx([expected], abs=1e-4)
 
 
 def test_the_form_is_decided_by_tokenizer_and_architecture_and_can_be_set() -> None:
@@ -228,9 +228,9 @@ def test_the_form_is_decided_by_tokenizer_and_architecture_and_can_be_set() -> N
     assert not reward((decoder, both)).pairs and not reward((encoder, chat)).pairs
     assert not reward((encoder, both), form="chat").pairs and reward((decoder, both), form="pair").pairs
     for pair, form in (((encoder, pairs), "chat"), ((decoder, chat), "pair")):
-        with pytest.raises(UserError, match="without a mark"):
+        with pytest.raises(UserError, match="without a separator"):
             reward(pair, form=form)
-    with pytest.raises(UserError, match="without a mark"):
+    with pytest.raises(UserError, match="without a separator"):
         reward((encoder, byte_tokenizer(template=None)))
 
 

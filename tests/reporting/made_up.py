@@ -128,8 +128,8 @@ def full(variants: tuple[str, ...] = tuple(GAIN)) -> ReportData:
         },
         preference_report={
             "pairs": 600,
-            "refused": 21,
-            "refusals": {"identical_answers": 15, "equal_scores": 6},
+            "skipped": 21,
+            "skip_reasons": {"identical_answers": 15, "equal_scores": 6},
             "models": models,
             "wins": [{"first": "responder-llama", "second": "responder-qwen2", "wins": 200, "losses": 470, "ties": 2}],
             "margin": {"n": 600, "mean": 2.1, "sd": 1.0, "quantiles": quantiles},

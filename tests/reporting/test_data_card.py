@@ -12,9 +12,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthetic_instruction_tuner.config import FilterConfig, ModelConfig, load_config
+from synthetic_instruction_tuner.config import FilterConfig, ModelConfig, PreferConfig, load_config
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
 from synthetic_instruction_tuner.filtering.report import FilterReport
+from synthetic_instruction_tuner.preference.pair_statistics import PairStatistics
 from synthetic_instruction_tuner.preference.report import PreferenceReport
 from synthetic_instruction_tuner.records import Answer, PreferencePair, Record
 from synthetic_instruction_tuner.reporting.data_card import CardFacts, DataSet, data_card, metadata
@@ -47,6 +48,10 @@ def facts(**changes: Any) -> CardFacts:
     report = FilterReport.build(records, QualityFilter(rules).check(records), rules)
     answers = [Answer(r.id, m, f"{m} {r.id}", score=float(len(m))) for r in records for m in ("a", "bb")]
     pairs = [PreferencePair(f"p{r.id}", r.id, r.instruction, "bb", "a", "bb", "a", 2.0, 1.0) for r in records]
+    counted = PairStatistics(PreferConfig())
+    for record, pair in zip(records, pairs, strict=True):
+        counted.add_answers([a for a in answers if a.record_id == record.id])
+        counted.add_pair(pair)
     plain: dict[str, Any] = {
         "title": "Card: of a 'run' # 1",
         "sets": [
@@ -57,7 +62,7 @@ def facts(**changes: Any) -> CardFacts:
         "seed": 17,
         "language": "en",
         "filter_report": json.loads(report.to_json()),
-        "preference_report": PreferenceReport.from_pairs(pairs, [], answers).to_json(),
+        "preference_report": PreferenceReport.from_statistics(counted).to_json(),
         "diversity": diversity(r.to_json() for r in records),
         "samples": [records[0].to_json()],
     }

@@ -14,11 +14,11 @@ import pytest
 from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig
 from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.training import exact_resume
-from synthetic_instruction_tuner.training import trainer as shared
-from synthetic_instruction_tuner.training.checkpoints import MARKER
+from synthetic_instruction_tuner.training import run_training as shared
 from synthetic_instruction_tuner.training.dpo import Dpo
 from synthetic_instruction_tuner.training.lora_sft import LoraSft
 from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
+from synthetic_instruction_tuner.training.workspace import MARKER
 
 Report = Callable[..., None]
 Train = Callable[..., Any]

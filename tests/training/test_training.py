@@ -20,6 +20,7 @@ from synthetic_instruction_tuner.training.dpo import Dpo
 from synthetic_instruction_tuner.training.lora_sft import LoraSft
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
+from synthetic_instruction_tuner.training.watch import mean
 
 FAST: dict[str, Any] = {
     "per_device_train_batch_size": 4,
@@ -27,6 +28,9 @@ FAST: dict[str, Any] = {
     "learning_rate": 5e-2,
     "logging_steps": 2,
 }
+
+LEARNS: dict[str, Any] = {"learning_rate": 1e-2, "num_train_epochs": 6.0, "beta": 0.5, "logging_steps": 1}
+"""Settings with which DPO surely tells the pairs' answers apart."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,7 @@ def log(output: Path) -> list[dict[str, Any]]:
 
 def test_sft_learns_and_leaves_what_it_promises(sft: Path, student: ModelConfig, records: list[Record]) -> None:
     metrics = json.loads((sft / "metrics.json").read_text())
-    assert metrics["final_loss"] < metrics["first_loss"] - 0.15
+    assert metrics["final_loss"] < metrics["first_loss"] - 1.0
     assert {path.name for path in sft.iterdir()} == {"final", "metrics.json", "training_log.jsonl", "data_order.jsonl"}
     assert {path.name for path in (sft / "final").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
     assert json.loads((sft / "final/adapter_config.json").read_text())["base_model_name_or_path"] == student.path
@@ -87,18 +91,19 @@ def test_first_loss_is_the_models_own_on_the_answers(
     ids, trained = template.training_ids(records[0].messages())
     labels = torch.tensor([[i if t else -100 for i, t in zip(ids, trained, strict=True)]])
     model = load_causal_lm(student, "float32", "cpu")
-    assert metrics.first_loss == pytest.approx(model(torch.tensor([ids]), labels=labels).loss.item(), abs=1e-5)
+    assert metrics.first_loss == pytest.approx(model(torch.tensor([ids]), labels=labels).loss.item(), abs=1e-4)
     assert metrics.trained_tokens == sum(trained)
 
 
 def test_accumulated_batches_train_like_large_ones(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
-    calm = FAST | {"lora": {"dropout": 0.0}, "num_train_epochs": 1.0, "logging_steps": 1}
+    calm = FAST | {"lora": {"lora_dropout": 0.0}, "num_train_epochs": 1.0, "logging_steps": 1}
     LoraSft(SftConfig(**calm | {"per_device_train_batch_size": 8})).train(student, records, tmp_path / "large")
     LoraSft(SftConfig(**calm | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4})).train(
         student, records, tmp_path / "small"
     )
     large, small = ([row["loss"] for row in log(tmp_path / name)] for name in ("large", "small"))
-    assert small == pytest.approx(large, abs=1e-4)
+    assert small[0] == pytest.approx(large[0], abs=1e-4)
+    assert small == pytest.approx(large, abs=5e-3)  # Adam turns the rounding of tiny gradients into steps
 
 
 def test_half_precision_weights_still_get_a_float32_adapter(
@@ -108,20 +113,21 @@ def test_half_precision_weights_still_get_a_float32_adapter(
     weights = load_file(str(tmp_path / "final/adapter_model.safetensors"))
     assert {weight.dtype for weight in weights.values()} == {torch.float32}
     assert metrics.dtype == "bfloat16"
-    assert metrics.final_loss < metrics.first_loss
+    assert metrics.final_loss < metrics.first_loss - 1.0
 
 
 def test_the_cpu_head_trains_like_trls_own(
     tmp_path: Path, student: ModelConfig, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synthetic_instruction_tuner.training import trainer
+    from synthetic_instruction_tuner.training import run_training
 
     config = PromptTuningConfig(**FAST | {"num_train_epochs": 1.0})
     PromptTuning(config).train(student, records, tmp_path / "ours")
-    monkeypatch.setattr(trainer, "PLAIN_HEADS", set())
+    monkeypatch.setattr(run_training, "PLAIN_HEADS", set())
     PromptTuning(config).train(student, records, tmp_path / "trl")
     ours, theirs = ([row["loss"] for row in log(tmp_path / name)] for name in ("ours", "trl"))
-    assert ours == pytest.approx(theirs, abs=1e-5)
+    assert ours[0] == pytest.approx(theirs[0], abs=1e-4)
+    assert ours == pytest.approx(theirs, abs=5e-3)
 
 
 def test_gradient_checkpointing_trains_the_same(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
@@ -129,32 +135,35 @@ def test_gradient_checkpointing_trains_the_same(tmp_path: Path, student: ModelCo
         config = SftConfig(**FAST | {"num_train_epochs": 1.0, "gradient_checkpointing": name == "on"})
         LoraSft(config).train(student, records, tmp_path / name)
     off, on = ([row["loss"] for row in log(tmp_path / name)] for name in ("off", "on"))
-    assert on == pytest.approx(off, abs=1e-4)
+    assert on[0] == pytest.approx(off[0], abs=1e-4)
+    assert on == pytest.approx(off, abs=5e-3)
 
 
 def test_a_soft_prompt_learns_and_can_start_as_text(
     tmp_path: Path, student: ModelConfig, records: list[Record]
 ) -> None:
     config = PromptTuningConfig(
-        **FAST | {"learning_rate": 0.1, "num_virtual_tokens": 5, "prompt_tuning_init_text": "abc"}
+        **FAST
+        | {"learning_rate": 0.1, "num_train_epochs": 8.0, "num_virtual_tokens": 5, "prompt_tuning_init_text": "abc"}
     )
     metrics = PromptTuning(config).train(student, records, tmp_path)
     weights = load_file(str(tmp_path / "final/adapter_model.safetensors"))
     assert weights["prompt_embeddings"].shape == (5, 32)
     assert metrics.trainable_parameters == 5 * 32
-    assert metrics.final_loss < metrics.first_loss
+    assert metrics.final_loss < metrics.first_loss - 0.5
 
 
 def test_dpo_starts_at_ln_2_and_widens_the_margin(
     tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair]
 ) -> None:
     before = (sft / "final/adapter_model.safetensors").read_bytes()
-    config = DpoConfig(**FAST | {"learning_rate": 1e-3, "num_train_epochs": 4.0})
+    config = DpoConfig(**FAST | LEARNS)
     metrics = Dpo(config).train(student, sft / "final", pairs, tmp_path)
-    assert metrics.first_loss == pytest.approx(math.log(2), abs=1e-5)
+    assert metrics.first_loss == pytest.approx(math.log(2), abs=1e-4)
+    assert metrics.final_loss < 0.3
     rows = log(tmp_path)
-    assert abs(rows[0]["reward_margin"]) < rows[-1]["reward_margin"]
-    assert rows[-1]["reward_accuracy"] > 0.7
+    assert rows[0]["reward_margin"] == pytest.approx(0, abs=1e-3)
+    assert rows[-1]["reward_margin"] > 2 and rows[-1]["reward_accuracy"] > 0.9
     assert {"chosen_logps", "rejected_logps"} <= set(rows[0])
     assert (sft / "final/adapter_model.safetensors").read_bytes() == before
     after = load_file(str(tmp_path / "final/adapter_model.safetensors"))
@@ -165,18 +174,18 @@ def test_dpo_starts_at_ln_2_and_widens_the_margin(
 def test_the_chosen_answers_own_loss_is_added_and_told_apart(
     tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair], dtype: str
 ) -> None:
-    shared = FAST | {"learning_rate": 1e-3, "num_train_epochs": 4.0, "logging_steps": 1}
+    shared = FAST | LEARNS
     logs = []
-    for weight in (0.0, 2.0):
+    for weight in (0.0, 5.0):
         output = tmp_path / str(weight)
         metrics = Dpo(DpoConfig(**shared, sft_weight=weight), dtype=dtype).train(student, sft / "final", pairs, output)
         assert metrics.first_loss == pytest.approx(math.log(2), abs=1e-3)
-        assert metrics.final_loss < metrics.first_loss
+        assert metrics.final_loss < 0.3
         logs.append(log(output))
     plain, both = logs
     assert "sft_loss" not in plain[0]
-    assert both[-1]["chosen_logps"] > plain[-1]["chosen_logps"]
-    assert both[-1]["sft_loss"] < both[0]["sft_loss"]
+    assert mean(both[-3:], "chosen_logps") > mean(plain[-3:], "chosen_logps") + 3.0
+    assert mean(both[-3:], "sft_loss") < both[0]["sft_loss"] - 0.3
     assert both[0]["grad_norm"] != pytest.approx(plain[0]["grad_norm"], rel=0.1)
 
 
@@ -215,7 +224,7 @@ def test_dpo_in_accumulated_batches_trains_like_in_large_ones(
         Dpo(config).train(student, sft / "final", pairs[:8], tmp_path / str(size))
     large, small = (log(tmp_path / str(size)) for size in (4, 1))
     for name in ("loss", "grad_norm", "chosen_logps"):
-        assert [row[name] for row in small] == pytest.approx([row[name] for row in large], rel=1e-3)
+        assert [row[name] for row in small] == pytest.approx([row[name] for row in large], rel=2e-2)
 
 
 def test_both_parts_add_up_with_the_weight(

@@ -11,6 +11,7 @@ import typer
 from synthetic_instruction_tuner.cli.options import RunDir, existing_run
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.methods import BASE, METHODS, VARIANTS
 from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.records import Message
 from synthetic_instruction_tuner.run.folder import RunFolder
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
     from synthetic_instruction_tuner.engines.base import Engine
 
-HELP = """Talk to a variant of a student: base, sft, prompt_tuning or dpo.
+    Variant = str
+else:
+    Variant = Literal[VARIANTS]  # Typer reads the choices from it
+
+HELP = f"""Talk to a variant of a student: {", ".join(VARIANTS)}.
 
 Lines from a pipe are answered one by one. /new starts a new conversation, /quit or Ctrl-D ends."""
-
-Variant = Literal["base", "sft", "prompt_tuning", "dpo"]
 
 
 def chat(
     student: Annotated[str | None, typer.Argument(help="A student of the run (the first when not given).")] = None,
-    variant: Annotated[Variant, typer.Option("--variant", "-v", help="base, sft, prompt_tuning or dpo.")] = "dpo",
+    variant: Annotated[Variant, typer.Option("--variant", "-v", help="What to talk to.")] = VARIANTS[-1],
     run_dir: RunDir = None,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.7,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
@@ -57,15 +60,15 @@ def _student(config: Config, name: str | None) -> ModelConfig:
     return students[name]
 
 
-def _adapter(folder: RunFolder, model: ModelConfig, variant: Variant) -> Path | None:
-    if variant == "base":
+def _adapter(folder: RunFolder, model: ModelConfig, variant: str) -> Path | None:
+    if variant == BASE:
         return None
-    path = folder.model(variant, model.name) / "final"
+    path = folder.adapter(variant, model.name)
     if not (path / "adapter_model.safetensors").exists():
-        done = [v for v in ("sft", "prompt_tuning", "dpo") if (folder.model(v, model.name) / "final").is_dir()]
+        done = [method.name for method in METHODS if folder.adapter(method.name, model.name).is_dir()]
         raise UserError(
             f"{model.name} has no variant {variant} yet.",
-            f"Variants here: {', '.join(['base', *done])}.",
+            f"Variants here: {', '.join([BASE, *done])}.",
             "Train it with 'sit run'.",
         )
     return path

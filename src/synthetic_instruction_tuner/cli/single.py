@@ -24,17 +24,22 @@ from synthetic_instruction_tuner.cli.options import (
 from synthetic_instruction_tuner.cli.run import execute
 from synthetic_instruction_tuner.config import Config, user_settings
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.methods import METHODS
 
+METHOD_OF = {method.verb: method for method in METHODS}
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.filtering.report import FilterReport
 
+    Verb = str
+else:
+    Verb = Literal[tuple(METHOD_OF)]  # Typer reads the choices from it
 HELP = {
     "generate": "Write instruction-response pairs (the run as far as stage generate).",
     "filter": "Apply the quality rules: to the run's pairs, or to your own files.\n\n"
     "'sit filter mine.jsonl -o out' writes out/kept.jsonl (input order), out/dropped.jsonl (rule, value, reason, "
     "kept partner) and out/filter_report.md. JSON, JSONL and Parquet in the usual shapes.",
     "prefer": "Build preference pairs (the run as far as stage prefer).",
-    "train": "Tune the students with one method: sft, prompt or dpo (with the stages that it needs).",
+    "train": f"Tune the students with one method: {', '.join(METHOD_OF)} (the run as far as its stage).",
     "evaluate": "Measure base and tuned models on the benchmarks (the run as far as stage evaluate).",
     "compare": "Print the comparison table of a run that has been evaluated.",
     "report": "Write report, tables and figures (the run as far as stage report).",
@@ -110,7 +115,7 @@ def filter_own_files(config: Config, files: Sequence[Path], output: Path, *, qui
 
 
 def train(
-    method: Annotated[Literal["sft", "prompt", "dpo"], typer.Argument(help="sft, prompt or dpo.")],
+    method: Annotated[Verb, typer.Argument(help="How to tune.")],
     profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
@@ -121,8 +126,7 @@ def train(
 ) -> None:
     """Runs the pipeline as far as the method's stage."""
     resolved = configuration(profile, config, set_, limit, run_dir)
-    stage = {"sft": "sft", "prompt": "prompt_tuning", "dpo": "dpo"}[method]
-    execute(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
+    execute(resolved, run_folder(resolved, run_dir), until=METHOD_OF[method].name, as_json=as_json, quiet=quiet)
 
 
 def compare(run_dir: RunDir = None, as_json: Json = False) -> None:

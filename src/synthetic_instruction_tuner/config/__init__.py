@@ -1,6 +1,6 @@
 """Every setting of a run, and how files, profiles and the command line become one checked configuration."""
 
-from synthetic_instruction_tuner.config.configuration import Config
+from synthetic_instruction_tuner.config.configuration import Config, tuned_students
 from synthetic_instruction_tuner.config.fingerprint import fingerprint
 from synthetic_instruction_tuner.config.loading import (
     load_config,
@@ -62,5 +62,6 @@ __all__ = [
     "profile_data",
     "profile_names",
     "read_yaml",
+    "tuned_students",
     "user_settings",
 ]

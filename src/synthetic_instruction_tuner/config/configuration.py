@@ -10,11 +10,12 @@ from synthetic_instruction_tuner.config.sections.engine import EngineConfig
 from synthetic_instruction_tuner.config.sections.evaluate import EvaluateConfig
 from synthetic_instruction_tuner.config.sections.filter import FilterConfig
 from synthetic_instruction_tuner.config.sections.generate import GenerateConfig
-from synthetic_instruction_tuner.config.sections.models import ModelsConfig
+from synthetic_instruction_tuner.config.sections.models import ModelConfig, ModelsConfig
 from synthetic_instruction_tuner.config.sections.prefer import PreferConfig
 from synthetic_instruction_tuner.config.sections.report import ReportConfig
 from synthetic_instruction_tuner.config.sections.section import Section
 from synthetic_instruction_tuner.config.sections.train import TrainConfig
+from synthetic_instruction_tuner.methods import Method, method
 
 
 class Config(Section):
@@ -29,7 +30,7 @@ class Config(Section):
     generate: GenerateConfig = Field(GenerateConfig(), description="Stage generate.")
     filter: FilterConfig = Field(FilterConfig(), description="Stage filter.")
     prefer: PreferConfig = Field(PreferConfig(), description="Stage prefer.")
-    train: TrainConfig = Field(TrainConfig(), description="Stages sft, prompt_tuning and dpo.")
+    train: TrainConfig = Field(TrainConfig(), description="The stages that train.")
     evaluate: EvaluateConfig = Field(EvaluateConfig(), description="Stage evaluate.")
     report: ReportConfig = Field(ReportConfig(), description="Stage report.")
 
@@ -70,3 +71,10 @@ class Config(Section):
     def as_json(self) -> str:
         """Returns the configuration as indented JSON, as it stands in a run's config.json."""
         return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+
+def tuned_students(config: Config, by: Method) -> tuple[ModelConfig, ...]:
+    """Returns the students that a method tunes, among those that have the adapter it starts from."""
+    students = tuned_students(config, method(by.starts_from)) if by.starts_from else config.models.students
+    which = config.train.of(by).model_dump()["students"] if by.chooses_students else "all"
+    return students[: {"first": 1, "all": len(students), "none": 0}[which]]

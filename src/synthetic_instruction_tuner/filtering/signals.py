@@ -17,11 +17,11 @@ from typing import Any, Protocol
 
 from synthetic_instruction_tuner.config import fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.engines.failed_requests import failure_note
 from synthetic_instruction_tuner.filtering.rule import Ask, ModelRule, Rule, TextRule
 from synthetic_instruction_tuner.records import Record
 
 BATCH = 4096  # records; for rules that need no model
-SHOWN = 3  # distinct errors in a message
 Signals = Mapping[str, Sequence[Any]]
 """By rule name, its signals of the records, in the records' order."""
 
@@ -119,12 +119,7 @@ def records_digest(records: Sequence[Record]) -> str:
 def failed_requests(signals: Signals) -> str:
     """Returns how many requests to a rule's model failed, and why; empty where none did."""
     errors = Counter(error for values in signals.values() for value in values if (error := _error(value)))
-    if not errors:
-        return ""
-    count = errors.total()
-    most = [f"{why} ({times:,})" for why, times in errors.most_common(SHOWN)]
-    more = [f"{len(errors) - SHOWN:,} other errors"] if len(errors) > SHOWN else []
-    return f"{count:,} request{'s' * (count > 1)} for tags failed: {', '.join(most + more)}"
+    return failure_note(errors, "request for tags" if errors.total() == 1 else "requests for tags")
 
 
 def _error(signal: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 _ADAPTER = "adapter_config.json"
+_WEIGHTS = "adapter_model.safetensors"
 
 
 def is_soft_prompt(adapter: Path) -> bool:
@@ -19,11 +21,19 @@ def is_soft_prompt(adapter: Path) -> bool:
     return bool(adapter_config(adapter).get("peft_type") == "PROMPT_TUNING")
 
 
+def adapter_digest(folder: Path) -> str:
+    """Returns a hash of an adapter's configuration and weights."""
+    digest = hashlib.sha256()
+    for file in (folder / _ADAPTER, folder / _WEIGHTS):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
 def load_soft_prompt(adapter: Path) -> torch.Tensor:
     """Returns the virtual tokens of a prompt-tuning adapter, [virtual tokens, hidden]."""
     from safetensors.torch import load_file
 
-    return load_file(adapter / "adapter_model.safetensors")["prompt_embeddings"]
+    return load_file(adapter / _WEIGHTS)["prompt_embeddings"]
 
 
 def merged(model: Any, adapter: Path) -> Any:
@@ -60,7 +70,7 @@ def adapter_config(adapter: Path) -> dict[str, Any]:
         config: dict[str, Any] = json.loads((adapter / _ADAPTER).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"No adapter in {adapter}.", str(error), f"Give a folder that holds {_ADAPTER}.") from error
-    if not (adapter / "adapter_model.safetensors").is_file():
+    if not (adapter / _WEIGHTS).is_file():
         fix = "Save it with safetensors."
         raise UserError(f"No adapter in {adapter}.", "adapter_model.safetensors is missing", fix)
     return config

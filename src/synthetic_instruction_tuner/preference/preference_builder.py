@@ -1,10 +1,20 @@
-"""Preference pairs: models answer the same prompt, answers are scored, the best stands against a worse one.
+"""Builds preference pairs: models answer the same prompts, the answers are scored, the best is paired with a worse one.
 
-    builder = PreferenceBuilder(config, seed=7)
-    answers = builder.answer(records, "model-a", template, engine)
-    pairs, refusals = builder.build(records, answers_by_record)
+    settings, engine_settings, hardware = PreferConfig(pairs=100), EngineConfig(), detect()
+    builder = PreferenceBuilder(settings, seed=7)
+    answers = []
+    for model in (ModelConfig(path="nano:responder-llama"), ModelConfig(path="nano:responder-qwen2")):
+        with open_engine(model, engine_settings, hardware) as (engine, template):
+            answers += builder.answer(records, model.name, template, engine)
+    items = [(record, [a for a in answers if a.record_id == record.id]) for record in records]
+    with open_reward_model(ModelConfig(path="nano:reward"), settings, engine_settings, hardware) as reward:
+        scored = reward.score_answers(items)
+    made = [builder.add(*one) for one in scored]
+    pairs = [one for one in made if isinstance(one, PreferencePair)]
+    report = PreferenceReport.from_statistics(builder.statistics).to_markdown()
 
-What makes a pair, and what is refused, is in `guards`.
+With a judge, set `PreferConfig.scorer` to "judge" and call ``Judge(settings.judge, template, engine, seed=7)`` in place
+of ``reward``. Which answers make a pair, and when a record is skipped, is in `pair_selection`.
 """
 
 from __future__ import annotations
@@ -12,49 +22,61 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from synthetic_instruction_tuner.config import PreferConfig
-from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
-from synthetic_instruction_tuner.preference.guards import NoChoice, Reason, choose, score_of
+from synthetic_instruction_tuner.engines.base import Done, Engine, Request
+from synthetic_instruction_tuner.engines.failed_requests import failure_reason
+from synthetic_instruction_tuner.preference.judgments import Judgment
+from synthetic_instruction_tuner.preference.pair_selection import (
+    NoPair,
+    SelectedPair,
+    SkippedRecord,
+    score_of,
+    select_pair,
+)
+from synthetic_instruction_tuner.preference.pair_statistics import PairStatistics
 from synthetic_instruction_tuner.records import Answer, PreferencePair, Record
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
-    from synthetic_instruction_tuner.preference.reward.model import RewardModel
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A record that gave no pair.
-
-    Attributes:
-        record_id: the record.
-        reason: which guard refused it.
-        detail: the numbers behind it, for people.
-    """
-
-    record_id: str
-    reason: Reason
-    detail: str = ""
 
 
 class PreferenceBuilder:
-    """Makes preference pairs from records.
+    """Makes preference pairs from records, one after the other, until there are enough.
+
+    With a cap on a model's share of the chosen answers (`PreferConfig.max_chosen_share`), no model has more than that
+    share of the pairs made so far, rounded up. Where it would exceed it, the best answer of another model is chosen.
 
     Args:
         config: counts, sampling and guards.
-        seed: the run's seed; an answer depends on it, the model's name, the record's id and the sample's number alone.
+        seed: the run's seed; an answer depends only on it, the model's name, the record's id and the sample's number.
+        student: the student that the pairs are for; None if they are for all of them.
+        statistics: what counts answers and pairs, if several builders share it; pair ids go on from its pairs.
 
     Attributes:
-        passed_over: pairs, by guard, in which a guard kept a better chosen or a worse rejected answer out.
+        records: how many records were added.
+        statistics: statistics of all answers, pairs and skipped records.
     """
 
-    def __init__(self, config: PreferConfig, seed: int) -> None:
-        self.config, self.seed = config, seed
-        self.passed_over: Counter[Reason] = Counter()
+    def __init__(
+        self, config: PreferConfig, seed: int, student: str | None = None, statistics: PairStatistics | None = None
+    ) -> None:
+        self.config, self.seed, self.student = config, seed, student
+        self.records = 0
+        self.statistics = PairStatistics(config) if statistics is None else statistics
+        self._chosen: Counter[str] = Counter()
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs this builder has made."""
+        return self._chosen.total()
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are as many pairs as configured."""
+        return self.pairs >= self.config.pairs
 
     def answer(
         self,
@@ -64,9 +86,9 @@ class PreferenceBuilder:
         engine: Engine,
         done: Done | None = None,
     ) -> list[Answer]:
-        """Returns one model's answers to the records, not yet scored: in order, all samples of a record together.
+        """Returns a model's answers to the records, not yet scored: in order, all samples of a record together.
 
-        One that the engine gave up has no text, and says why in `error`.
+        The answer of a request that failed has no text; its `error` is the reason.
         """
         sampling = self.config.sampling
         asked = [(record, sample) for record in records for sample in range(self.config.samples)]
@@ -89,42 +111,39 @@ class PreferenceBuilder:
                 text=template.decode(completion.token_ids),
                 truncated=completion.finish_reason == "length",
                 sample=sample,
-                error=_error(completion),
+                error=failure_reason(completion),
             )
             for (record, sample), completion in zip(asked, engine.generate(requests, done), strict=True)
         ]
 
-    def score(
-        self, records: Iterable[Record], answers: Sequence[Answer], reward: RewardModel, done: Done | None = None
-    ) -> list[Answer]:
-        """Returns the answers with the reward model's scores; `records` holds every record that is answered.
+    def add(
+        self, record: Record, answers: Sequence[Answer], judgments: Sequence[Judgment] | None = None
+    ) -> PreferencePair | SkippedRecord | None:
+        """Returns the pair that the answers to a record make, or why there is none; None once there are enough pairs.
 
-        An answer to which the model gives no finite score has none.
-        """
-        prompts = {record.id: record.prompt_messages() for record in records}
-        scores = reward.score([(prompts[answer.record_id], answer.text) for answer in answers], done)
-        return [
-            replace(answer, score=score if math.isfinite(score) else None)
-            for answer, score in zip(answers, scores, strict=True)
-        ]
-
-    def pair(
-        self, record: Record, answers: Sequence[Answer], pair_id: str = "", barred: Collection[str] = ()
-    ) -> PreferencePair | Refusal:
-        """Returns the pair that the answers to a record make, or why there is none.
+        The answers count in the statistics in any case.
 
         Args:
             record: the record.
-            answers: its scored answers, in any order.
-            pair_id: the pair's id.
-            barred: models whose answers may not be chosen.
+            answers: all scored answers to it, in any order.
+            judgments: the judgments behind the scores, if a judge scored.
         """
-        made = choose(answers, self.config, barred)
-        if isinstance(made, NoChoice):
-            return Refusal(record.id, made.reason, made.detail)
-        self.passed_over.update(made.passed_over)
+        self.records += 1
+        self.statistics.add_answers(answers, judgments)
+        if self.complete:
+            return None
+        made = select_pair([a for a in answers if not a.error], self.config, self._barred())
+        if isinstance(made, NoPair):
+            self.statistics.add_skipped(made.reason)
+            return SkippedRecord(record.id, made.reason, made.detail)
+        pair = self._pair(record, made)
+        self._chosen[pair.chosen_model] += 1
+        self.statistics.add_pair(pair, made.passed_over)
+        return pair
+
+    def _pair(self, record: Record, made: SelectedPair) -> PreferencePair:
         return PreferencePair(
-            id=pair_id,
+            id=f"pair-{self.statistics.pairs:06d}",
             record_id=record.id,
             instruction=record.instruction,
             chosen=made.chosen.text,
@@ -137,43 +156,16 @@ class PreferenceBuilder:
             history=record.history,
             chosen_truncated=made.chosen.truncated,
             rejected_truncated=made.rejected.truncated,
+            student=self.student,
         )
 
-    def pairs(self, answered: Iterable[tuple[Record, Sequence[Answer]]]) -> Iterator[PreferencePair | Refusal]:
-        """Yields a pair or a refusal per record, in order, until there are as many pairs as configured.
-
-        Records after the last pair that is needed are not asked for, and nothing is held but counts. With a cap on a
-        model's share of the chosen, no model has more than that share of the pairs made so far, rounded up; where it
-        would, the best answer of another model is chosen.
-        """
-        self.passed_over.clear()
-        chosen: Counter[str] = Counter()
-        answered = iter(answered)
-        while chosen.total() < self.config.pairs and (found := next(answered, None)) is not None:
-            record, answers = found
-            made = self.pair(record, answers, f"pair-{chosen.total():06d}", self._barred(chosen))
-            if isinstance(made, PreferencePair):
-                chosen[made.chosen_model] += 1
-            yield made
-
-    def build(
-        self, records: Iterable[Record], answers_by_record: Mapping[str, Sequence[Answer]]
-    ) -> tuple[list[PreferencePair], list[Refusal]]:
-        """Returns the pairs, at most as many as configured, and the refusals, both in the records' order."""
-        made = list(self.pairs((record, answers_by_record.get(record.id, ())) for record in records))
-        pairs = [one for one in made if isinstance(one, PreferencePair)]
-        return pairs, [one for one in made if isinstance(one, Refusal)]
-
-    def _barred(self, chosen: Counter[str]) -> set[str]:
+    def _barred(self) -> set[str]:
+        """Returns the models whose answers may not be chosen for the next pair."""
         share = self.config.max_chosen_share
         if share is None:
             return set()
-        allowed = math.ceil(share * (chosen.total() + 1) - 1e-9)
-        return {model for model, count in chosen.items() if count + 1 > allowed}
-
-
-def _error(completion: Completion) -> str:
-    return (completion.error or "no reason is known") if completion.finish_reason == "error" else ""
+        allowed = math.ceil(share * (self.pairs + 1) - 1e-9)
+        return {model for model, count in self._chosen.items() if count + 1 > allowed}
 
 
 def request_seed(seed: int, model_name: str, record_id: str, sample: int = 0) -> int:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.engines.choice import choose_engine, on_a_server
 from synthetic_instruction_tuner.errors import SitError, UserError
+from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.pipeline import stage_index, stage_names
 
 MIN_FREE_GB = 0.2  # a nano run takes 60 MB
 
@@ -39,20 +41,21 @@ def used_models(config: Config, until: str | None = None) -> list[tuple[str, Mod
     """Returns the models that a run as far as the stage `until` loads, with their roles."""
     models, own = config.models, config.prefer.on_policy
     judged = config.prefer.scorer == "judge" and models.judge is not None
-    prefers = until not in ("generate", "filter", "sft", "prompt_tuning" if own != "sft" else "")
+    stages = stage_names(config)[: stage_index(until, config) + 1] if until else stage_names(config)
+    prefers, trains = "prefer" in stages, any(method.name in stages for method in METHODS)
     roles: list[tuple[str, ModelConfig]] = [("generator", models.generator)]
-    if until != "generate" and config.filter.tags.model:
+    if "filter" in stages and config.filter.tags.model:
         roles.append(("tagging model", config.filter.tags.model))
-    if until != "generate" and config.filter.tokenizer:
+    if "filter" in stages and config.filter.tokenizer:
         roles.append(("tokenizer", ModelConfig(path=config.filter.tokenizer)))
     if prefers and own == "off":
         roles += [("responder", m) for m in models.responders]
     if prefers and judged and models.judge:
         roles.append(("judge", models.judge))
-    scores = prefers and not (judged and until in ("prefer", "prompt_tuning", "dpo"))  # conversations later, too
-    if scores or (until != "generate" and config.filter.min_reward is not None):
+    scores = prefers and (not judged or "evaluate" in stages)  # evaluate scores conversations
+    if scores or ("filter" in stages and config.filter.min_reward is not None):
         roles.append(("reward model", models.reward))
-    if until not in ("generate", "filter", "prefer") or (until == "prefer" and own != "off"):
+    if trains or (prefers and own != "off"):
         roles += [("student", m) for m in models.students]
     return roles
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.methods import Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,20 @@ class RunFolder:
         return self.root / "data/README.md"
 
     def model(self, method: str, student: str) -> Path:
-        """The folder of one trained variant; its adapter is in ``final`` below it."""
+        """The folder of one training: adapter, log, metrics and the order of the data."""
         return self.root / "models" / method / student
+
+    def adapter(self, method: str, student: str) -> Path:
+        """The folder of a student's finished adapter."""
+        return self.model(method, student) / "final"
+
+    def training_log(self, method: str, student: str) -> Path:
+        """The losses of a training, one JSON object per line."""
+        return self.model(method, student) / "training_log.jsonl"
+
+    def training_metrics(self, method: Method) -> Path:
+        """What training took and gave with one method, for all its students."""
+        return self.metrics / method.metrics_file
 
     @property
     def results(self) -> Path:

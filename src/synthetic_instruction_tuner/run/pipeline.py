@@ -20,7 +20,7 @@ from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb, reset
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.stages import dpo, evaluate, filter, generate, prefer, prompt_tuning, report, sft
+from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
 from synthetic_instruction_tuner.run.store import StageState, Stopwatch, Store, set_aside
 
@@ -28,9 +28,7 @@ STAGES: tuple[Stage, ...] = (
     generate.STAGE,
     filter.STAGE,
     prefer.STAGE,
-    sft.STAGE,
-    prompt_tuning.STAGE,
-    dpo.STAGE,
+    *training.STAGES,
     evaluate.STAGE,
     report.STAGE,
 )
@@ -45,7 +43,7 @@ def ordered(config: Config) -> tuple[Stage, ...]:
         return STAGES
     moved = dataclasses.replace(prefer.STAGE, inputs=("filter", "sft"))
     rest = [stage for stage in STAGES if stage is not prefer.STAGE]
-    place = rest.index(sft.STAGE) + 1
+    place = [stage.name for stage in rest].index("sft") + 1
     return (*rest[:place], moved, *rest[place:])
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from synthetic_instruction_tuner.config import Config, ModelConfig, TrainerConfig
+from synthetic_instruction_tuner.config import Config, ModelConfig, tuned_students
 from synthetic_instruction_tuner.engines.choice import on_a_server
+from synthetic_instruction_tuner.methods import METHODS, Method
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 
@@ -74,9 +75,7 @@ def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
         work.generate(),
         work.filter(),
         work.prefer(),
-        work.train("sft", config.train.sft, config.models.students, work.kept, "LoRA"),
-        work.train("prompt_tuning", config.train.prompt_tuning, work.prompt_tuned(), work.kept, "soft prompt"),
-        work.train("dpo", config.train.dpo, config.models.students, config.prefer.pairs, "DPO"),
+        *map(work.train, METHODS),
         work.evaluate(),
         StageEstimate("report", 6.0, 0.5, "tables, figures, report.md and report.html"),
     ]
@@ -174,26 +173,23 @@ class _Work:
         """Verdicts on so many answers to one prompt."""
         return answers * (answers - 1) if self.config.prefer.judge.mode == "pairwise" else answers
 
-    def prompt_tuned(self) -> tuple[ModelConfig, ...]:
-        which, students = self.config.train.prompt_tuning.students, self.config.models.students
-        return students[: {"first": 1, "all": len(students), "none": 0}[which]]
-
-    def train(
-        self, stage: str, settings: TrainerConfig, students: tuple[ModelConfig, ...], n: int, what: str
-    ) -> StageEstimate:
-        response = self.config.generate.response if stage != "dpo" else self.config.prefer.sampling
+    def train(self, method: Method) -> StageEstimate:
+        settings, students = self.config.train.of(method), tuned_students(self.config, method)
+        pairs = method.trains_on == "pairs"
+        n = self.config.prefer.pairs if pairs else self.kept
+        response = self.config.prefer.sampling if pairs else self.config.generate.response
         asked = INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens
         length = min(asked + ANSWER_SHARE * response.max_new_tokens, settings.max_length)
-        passes = (
-            (2 + 2 / 3 / settings.num_train_epochs) if stage == "dpo" else 1.0
-        )  # two answers; the reference reads them once
+        # A pair has two answers, and the reference reads both once.
+        passes = (2 + 2 / 3 / settings.num_train_epochs) if pairs else 1.0
         tokens = n * settings.num_train_epochs * length * passes * (4 / 3 if settings.gradient_checkpointing else 1)
         steps = n * settings.num_train_epochs / settings.per_device_train_batch_size
         seconds = sum(self.load(m) + 2 + 2 * self.forward(m, tokens, 1.6 * steps) for m in students)
-        rows = settings.per_device_train_batch_size * (2 if stage == "dpo" else 1)
+        rows = settings.per_device_train_batch_size * (2 if pairs else 1)
         again = settings.gradient_checkpointing
         memory = max((self.train_memory(m, rows * length * 1.5, again) for m in students), default=0.0)
-        return StageEstimate(stage, seconds, memory, f"{what} on {', '.join(m.name for m in students) or 'no student'}")
+        tuned = ", ".join(m.name for m in students) or "no student"
+        return StageEstimate(method.name, seconds, memory, f"{method.label} on {tuned}")
 
     def evaluate(self) -> StageEstimate:
         settings, models = self.config.evaluate, self.config.models
@@ -201,8 +197,8 @@ class _Work:
         counts = {"nano_ifeval": settings.ifeval_items, "nano_mmlu": settings.mmlu_items, "nano_mt": settings.mt_items}
         items = {name: counts[name] for name in settings.benchmarks}
         seconds, variants = 3.0, 0
-        for i, model in enumerate(models.students):
-            each = 3 + (i < len(self.prompt_tuned()))
+        for model in models.students:
+            each = 1 + sum(model in tuned_students(self.config, method) for method in METHODS)
             variants += each
             one = self.load(model) + self.decode(model, items.get("nano_ifeval", 0), length, 10_000)
             one += 2 * self.decode(model, items.get("nano_mt", 0), length, 10_000)

@@ -1,13 +1,13 @@
-"""Direct preference optimization: the SFT adapter goes on training on pairs, held back by what it was before.
+"""Direct preference optimization: the SFT adapter is trained further on pairs, close to the policy it starts from.
 
     metrics = Dpo(config, seed=7).train(model, Path("models/sft/student/final"), pairs, Path("models/dpo/student"))
 
 Rafailov et al. 2023, "Direct Preference Optimization: Your Language Model is Secretly a Reward Model". The reference
-is the SFT policy. Its log-probabilities are computed once, before the first step, by the policy itself in the very
-batches of training, so that no second model is held and the first loss is ln 2 exactly, also in half precision.
+is the SFT policy. Its log-probabilities are computed once, before the first step, by the policy itself in the same
+batches as in training. No second model is held, and the first loss is exactly ln 2, also in half precision.
 
 With `sft_weight` the chosen answers' own loss is added, per token of each answer (Pang et al. 2024, arXiv:2404.19733),
-which keeps them likely while the margin grows. What is logged as the loss stays that of the pairs alone.
+which keeps them likely while the margin grows. The logged loss stays that of the pairs alone.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from trl import DPOTrainer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import DpoConfig, ModelConfig
 from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
 from synthetic_instruction_tuner.records import PreferencePair
-from synthetic_instruction_tuner.training.checkpoints import Workspace, folder_digest
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
 from synthetic_instruction_tuner.training.examples import PairExample, dpo_batch, tokenize_pairs
 from synthetic_instruction_tuner.training.job import Job, job_fingerprint
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
-from synthetic_instruction_tuner.training.trainer import (
+from synthetic_instruction_tuner.training.run_training import (
     collator,
     one_gpu,
     out_of_memory,
@@ -44,7 +44,8 @@ from synthetic_instruction_tuner.training.trainer import (
     run_training,
     trainer_arguments,
 )
-from synthetic_instruction_tuner.training.watch import Report
+from synthetic_instruction_tuner.training.watch import OnStep
+from synthetic_instruction_tuner.training.workspace import Workspace
 
 LN2_TOLERANCE = 1e-3
 REFERENCE = "reference.safetensors"
@@ -59,7 +60,7 @@ class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
         """Returns TRL's loss, which must be ln 2 before the first update, plus that of the chosen answers.
 
         Raises:
-            RunError: it is not, so the reference is not the policy that training starts from.
+            RunError: the first loss is not ln 2, so the reference is not the policy that training starts from.
         """
         seen: list[torch.Tensor] = []
 
@@ -101,19 +102,19 @@ class Dpo:
         sft_adapter: Path,
         pairs: Sequence[PreferencePair],
         output: Path,
-        report: Report | None = None,
+        on_step: OnStep | None = None,
     ) -> TrainingMetrics:
-        """Trains, or goes on training, and returns what it took; the adapter is then in ``output/final``.
+        """Trains, or resumes training, and returns its metrics; the adapter is then in ``output/final``.
 
-        Called again after a crash with the same arguments it continues from the last checkpoint, and ends with the
-        same adapter as without the crash; with other arguments it starts over.
+        Called again with the same arguments after a crash, it continues from the last checkpoint and ends with the same
+        adapter as without the crash. With other arguments it starts over.
 
         Args:
             model: the base model.
             sft_adapter: the folder of its LoRA adapter from SFT, which stays as it is.
             pairs: what to prefer to what.
             output: the folder for the adapter, the log, the metrics and the order of the data.
-            report: called after each step.
+            on_step: called after each step.
 
         Raises:
             UserError: there is nothing to train on.
@@ -121,7 +122,7 @@ class Dpo:
         """
         tokenizer = load_tokenizer(model)
         data = tokenize_pairs(pairs, ChatTemplate.from_tokenizer(tokenizer), self.config.max_length)
-        start = folder_digest(sft_adapter)
+        start = adapter_digest(sft_adapter)
         mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows, start)
         work = Workspace(output, mark)
         if finished := work.done():
@@ -134,7 +135,7 @@ class Dpo:
         set_seed(self.seed)
         trainer = _trainer(job, policy, tokenizer)
         _add_reference(job, trainer)
-        return run_training(job, trainer, checkpoint, report)
+        return run_training(job, trainer, checkpoint, on_step)
 
 
 def _trainer(job: Job, policy: PeftModel, tokenizer: Any) -> Any:
@@ -204,7 +205,7 @@ def _reference(job: Job, trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
 def _check_first_loss(loss: float) -> None:
     if abs(loss - math.log(2)) > LN2_TOLERANCE:
         raise RunError(
-            "The reference is not the policy",
-            f"the first DPO loss is {loss:.4f} where ln 2 = {math.log(2):.4f} is certain",
-            "delete the training's folder and run again; if it stays, the model computes differently in training",
+            "The reference is not the policy.",
+            f"The first DPO loss is {loss:.4f}; with the policy as its own reference it is ln 2 = {math.log(2):.4f}.",
+            "Delete the training's folder and run again. If it stays, the model computes differently in training.",
         )

@@ -10,8 +10,8 @@ from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from torch.utils.data import SequentialSampler
 
-from synthetic_instruction_tuner.training.checkpoints import complete_checkpoint
 from synthetic_instruction_tuner.training.watch import Clock
+from synthetic_instruction_tuner.training.workspace import complete_checkpoint
 
 WEIGHTS = "trainable.safetensors"
 

@@ -1,4 +1,4 @@
-"""What the three methods train on: tokenized conversations, their order, and the batches made of them.
+"""What the methods train on: tokenized conversations, their order, and the batches made of them.
 
 Tokens and loss masks come from the chat template alone, so that no trainer renders a template, adds a second BOS or
 guesses from token ids what is padding: padding is known by length, and the end of turn is trained even where it is
@@ -179,9 +179,9 @@ def _example(id: str, messages: Sequence[Message], template: Template) -> Exampl
     ids, trained = template.training_ids(messages)
     if not trained or not trained[-1]:
         raise RunError(
-            "The end of the answer would not be trained",
-            f"record {id}: the chat template puts untrained tokens after the end of turn",
-            "check the model's chat template; a model trained so would never stop",
+            "The end of the answer would not be trained.",
+            f"Record {id}: the chat template puts untrained tokens after the end of turn.",
+            "Check the model's chat template. A model trained with it would never stop.",
         )
     return Example(id, tuple(ids), tuple(trained))
 
@@ -198,12 +198,12 @@ def _cut(example: Example, max_length: int) -> Example:
 
 def _require(rows: Sequence[Any], given: int, what: str, max_length: int) -> None:
     if not given:
-        raise UserError(f"There is no {what} to train on", "the training data is empty", "give at least one")
+        raise UserError(f"There is no {what} to train on.", "The training data is empty.", "Give at least one.")
     if not rows:
         raise UserError(
-            f"No {what} is left to train on",
-            f"all {given} have prompts that alone fill max_length ({max_length} tokens)",
-            "raise max_length",
+            f"No {what} is left to train on.",
+            f"The prompts of all {given} fill max_length ({max_length} tokens) by themselves.",
+            "Raise max_length.",
         )
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig
-from synthetic_instruction_tuner.training.checkpoints import Workspace, fingerprint
-from synthetic_instruction_tuner.training.examples import Tokenized, training_order
+from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig, fingerprint
+from synthetic_instruction_tuner.training.examples import Example, PairExample, Tokenized, training_order
+from synthetic_instruction_tuner.training.workspace import Workspace
+
+WITHOUT_EFFECT = {
+    "save_steps",
+    "logging_steps",
+    "gradient_checkpointing",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+}
+"""Settings that do not change what a training comes to; of the last two only the product counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +67,23 @@ def job_fingerprint(
     seed: int,
     device: str,
     dtype: str,
-    rows: Sequence[Any],
+    rows: Sequence[Example | PairExample],
     *more: str,
 ) -> str:
     """Returns a hash of what decides a training's outcome.
 
-    How often is logged and saved does not, nor how a step's rows are split into micro-batches: after running out of
-    memory a smaller per_device_train_batch_size with more gradient_accumulation_steps continues where the training was.
+    The logging and saving intervals do not, nor how a step's rows are split into micro-batches: after running out of
+    memory, a smaller per_device_train_batch_size with more gradient_accumulation_steps continues the same training.
     """
-    settings = config.model_dump(
-        exclude={"save_steps", "logging_steps", "gradient_checkpointing", "gradient_accumulation_steps"}
-    )
-    settings["batch_size"] = config.per_device_train_batch_size * config.gradient_accumulation_steps
-    data = [asdict(row) for row in rows]
-    return fingerprint(method, model.model_dump(), settings, seed, device, dtype, data, *more)
+    size = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    settings = config.model_dump(exclude=WITHOUT_EFFECT) | {"batch_size": size}
+    return fingerprint(method, model, settings, seed, device, dtype, data_digest(rows), *more)
+
+
+def data_digest(rows: Sequence[Example | PairExample]) -> str:
+    """Returns a hash of tokenized rows and their order, one row in memory at a time."""
+    digest = hashlib.sha256()
+    for row in rows:
+        for example in (row,) if isinstance(row, Example) else (row.chosen, row.rejected):
+            digest.update(json.dumps([example.id, example.ids]).encode() + bytes(example.trained))
+    return digest.hexdigest()

@@ -46,6 +46,8 @@ class PromptTuning(Supervised):
         ids: list[int] = tokenizer.encode(self.config.prompt_tuning_init_text, add_special_tokens=False)
         if not ids:
             text = repr(self.config.prompt_tuning_init_text)
-            raise UserError("prompt_tuning_init_text has no tokens", text, "give it some words, or leave it empty")
+            raise UserError(
+                "prompt_tuning_init_text has no tokens.", f"It is {text}.", "Give it some words, or leave it empty."
+            )
         wanted = self.config.num_virtual_tokens
         return (ids * (wanted // len(ids) + 1))[:wanted]

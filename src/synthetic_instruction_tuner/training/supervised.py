@@ -15,12 +15,11 @@ from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.training.checkpoints import Workspace
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
 from synthetic_instruction_tuner.training.examples import sft_batch, tokenize_records
 from synthetic_instruction_tuner.training.job import Job, job_fingerprint
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
-from synthetic_instruction_tuner.training.trainer import (
+from synthetic_instruction_tuner.training.run_training import (
     collator,
     one_gpu,
     prepare,
@@ -29,7 +28,8 @@ from synthetic_instruction_tuner.training.trainer import (
     run_training,
     trainer_arguments,
 )
-from synthetic_instruction_tuner.training.watch import Report
+from synthetic_instruction_tuner.training.watch import OnStep
+from synthetic_instruction_tuner.training.workspace import Workspace
 
 
 class SupervisedTrainer(ExactResume, SFTTrainer):  # type: ignore[misc]
@@ -57,18 +57,18 @@ class Supervised(ABC):
         """Returns the base model with what is to be trained."""
 
     def train(
-        self, model: ModelConfig, records: Sequence[Record], output: Path, report: Report | None = None
+        self, model: ModelConfig, records: Sequence[Record], output: Path, on_step: OnStep | None = None
     ) -> TrainingMetrics:
-        """Trains, or goes on training, and returns what it took; the adapter is then in ``output/final``.
+        """Trains, or resumes training, and returns its metrics; the adapter is then in ``output/final``.
 
-        Called again after a crash with the same arguments it continues from the last checkpoint, and ends with the
-        same adapter as without the crash; with other arguments it starts over.
+        Called again with the same arguments after a crash, it continues from the last checkpoint and ends with the same
+        adapter as without the crash. With other arguments it starts over.
 
         Args:
             model: the base model.
             records: what to learn; answers are learnt, prompts are only read.
             output: the folder for the adapter, the log, the metrics and the order of the data.
-            report: called after each step.
+            on_step: called after each step.
 
         Raises:
             UserError: there is nothing to train on.
@@ -92,4 +92,4 @@ class Supervised(ABC):
                 data_collator=collator(job.order, sft_batch),
                 processing_class=tokenizer,
             )
-        return run_training(job, prepare(job, trainer), checkpoint, report)
+        return run_training(job, prepare(job, trainer), checkpoint, on_step)

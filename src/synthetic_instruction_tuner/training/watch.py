@@ -1,4 +1,4 @@
-"""What is seen of a training while it runs and afterwards: time, memory, progress, divergence, the log."""
+"""Watching a training: time, memory, progress, divergence, and the log that is kept."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from transformers import TrainerCallback
 
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.peak_memory import begin_inner_peak, inner_peak_memory_gb
-from synthetic_instruction_tuner.training.checkpoints import checkpoint_facts
 from synthetic_instruction_tuner.training.job import Job
+from synthetic_instruction_tuner.training.workspace import checkpoint_facts
 
-Report = Callable[[int, int, dict[str, float]], None]
+OnStep = Callable[[int, int, dict[str, float]], None]
 """Called after each step with the step, the number of steps, and the step's loss and other figures."""
 
 LOGGED = {
     "loss": "loss",
-    "preference_loss": "loss",  # after the sum: where DPO's loss has two parts, this one is shown, which starts at ln 2
+    "preference_loss": "loss",  # overrides the sum: of a DPO loss with two parts, the one that starts at ln 2 is shown
     "sft_loss": "sft_loss",
     "learning_rate": "learning_rate",
     "grad_norm": "grad_norm",
@@ -47,10 +47,10 @@ class Clock:
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """Passes each step on to the progress display, and stops a training that has diverged."""
+    """Passes each step on to the caller, and stops a training that has diverged."""
 
-    def __init__(self, report: Report | None, scaled: bool) -> None:
-        self.report, self.scaled = report, scaled
+    def __init__(self, on_step: OnStep | None, scaled: bool) -> None:
+        self.on_step, self.scaled = on_step, scaled
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: object) -> None:
         """Runs after every step."""
@@ -61,16 +61,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         bad = [name for name in watched if not math.isfinite(logs.get(name, 0.0))]
         if bad:
             raise RunError(
-                f"Training diverged at step {state.global_step}",
-                f"{' and '.join(sorted(bad))} is not a finite number",
-                f"lower learning_rate (now {args.learning_rate:g}), or raise warmup_ratio",
+                f"Training diverged at step {state.global_step}.",
+                f"Not a finite number: {' and '.join(sorted(bad))}.",
+                f"Lower learning_rate (now {args.learning_rate:g}), or raise warmup_ratio.",
             )
-        if self.report:
-            self.report(state.global_step, state.max_steps, figures(logs))
+        if self.on_step:
+            self.on_step(state.global_step, state.max_steps, figures(logs))
 
 
 def figures(entry: dict[str, Any]) -> dict[str, float]:
-    """Returns what is shown of a trainer's log entry, under the names of the log file."""
+    """Returns the figures of a trainer's log entry, under the names of the log file."""
     return {new: entry[old] for old, new in LOGGED.items() if old in entry}
 
 

@@ -21,7 +21,7 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import ordered, preview, run_pipeline, stage_index, stage_names
 from synthetic_instruction_tuner.run.planning import estimate
 from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.stages import prefer, prefer_answers
+from synthetic_instruction_tuner.run.stages import prefer, prefer_scores
 from synthetic_instruction_tuner.run.store import Store
 
 pytestmark = pytest.mark.xdist_group("prefer")
@@ -67,8 +67,8 @@ def start(filtered: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def any_verdict(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Makes a verdict of whatever an embedded model says: none of them can judge."""
+def any_judgment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Makes a judgment of whatever an embedded model says: none of them can judge."""
     monkeypatch.setattr(judge, "read_winner", lambda text: ("first", "second", "tie", None)[len(text) % 4])
     monkeypatch.setattr(judge, "read_rating", lambda text: float(len(text) % 10 + 1))
     yield
@@ -127,7 +127,7 @@ MODES = {
 
 @pytest.mark.parametrize("mode", MODES)
 def test_stopped_again_and_again_it_ends_with_the_same_files(
-    mode: str, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, any_verdict: None
+    mode: str, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, any_judgment: None
 ) -> None:
     monkeypatch.setattr(prefer, "PORTION", 3)
     monkeypatch.setattr(prefer, "LARGEST_ROUND", 6)  # several rounds
@@ -143,7 +143,7 @@ def test_several_samples_of_each_model(start: Path) -> None:
     run(start, config("prefer.samples=3"))
     found = report(start)
     counts = {m["answers"] for m in found["models"].values()}
-    assert counts == {3 * (found["pairs"] + found["refused"])}
+    assert counts == {3 * (found["pairs"] + found["skipped"])}
     rows = pairs(start)
     assert any(row["chosen_model"] == row["rejected_model"] for row in rows), "samples of one model meet too"
     assert all(row["chosen_score"] > row["rejected_score"] and row["student"] is None for row in rows)
@@ -162,11 +162,11 @@ def test_an_answer_that_the_engine_gave_up_is_no_models_answer(start: Path, monk
     monkeypatch.setattr(TransformersEngine, "generate", gives_up)
     run(start, config("prefer.samples=3"))
     found = report(start)
-    whole = 2 * 3 * (found["pairs"] + found["refused"])
+    whole = 2 * 3 * (found["pairs"] + found["skipped"])
     assert failed and sum(model["answers"] for model in found["models"].values()) == whole - failed
     with closing(Store.open(start / "run.sqlite", readonly=True)) as store:
         state = store.stage("prefer")
-        assert state and f"the engine gave {failed} answers up: too long ({failed})" in state.note
+        assert state and f"{failed} answers failed: too long ({failed})" in state.note
 
 
 def test_where_all_answers_failed_the_reason_is_said(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_where_all_answers_failed_the_reason_is_said(start: Path, monkeypatch: p
     monkeypatch.setattr(TransformersEngine, "generate", lambda self, requests, done=None: failing * len(requests))
     with pytest.raises(RunError) as caught:
         run(start, config())
-    assert "answers up: no credit" in caught.value.cause
+    assert "answers failed: no credit" in caught.value.cause
 
 
 def test_rounds_go_on_until_there_are_enough_pairs(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,15 +190,15 @@ def test_rounds_go_on_until_there_are_enough_pairs(start: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("mode", ["pairwise", "pointwise"])
 def test_a_judge_scores_in_place_of_the_reward_model(
-    mode: str, start: Path, any_verdict: None, monkeypatch: pytest.MonkeyPatch
+    mode: str, start: Path, any_judgment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: Any) -> None:
         raise AssertionError("the reward model is not needed")
 
-    monkeypatch.setattr(prefer_answers, "_write_scores", never)
+    monkeypatch.setattr(prefer_scores._RewardScoring, "open", never)
     run(start, config(*JUDGED, f"prefer.judge.mode={mode}"))
     found = report(start)
-    assert found["judge"]["mode"] == mode and found["judge"]["verdicts"] > 0
+    assert found["judge"]["mode"] == mode and found["judge"]["judgments"] > 0
     low, high = (0, 1) if mode == "pairwise" else (1, 10)
     assert all(low <= row["rejected_score"] < row["chosen_score"] <= high for row in pairs(start))
     assert "judge | nano:responder-mistral" in (start / "data/README.md").read_text()
@@ -208,7 +208,7 @@ def test_a_judge_that_says_nothing_stops_with_the_reason(start: Path) -> None:
     with pytest.raises(RunError) as caught:
         run(start, config(*JUDGED))
     assert "There are no preference pairs" in caught.value.problem and "too few answers" in caught.value.cause
-    assert report(start)["judge"]["unparsable"] == report(start)["judge"]["verdicts"] > 0
+    assert report(start)["judge"]["unparsable"] == report(start)["judge"]["judgments"] > 0
 
 
 def test_a_setting_that_does_not_matter_redoes_nothing(start: Path) -> None:

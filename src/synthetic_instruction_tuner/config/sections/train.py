@@ -1,4 +1,4 @@
-"""Stages sft, prompt_tuning and dpo."""
+"""The settings of training, a class per method of `methods.METHODS`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from synthetic_instruction_tuner.config.sections.section import Section
+from synthetic_instruction_tuner.methods import Method
 
 
 class TrainerConfig(Section):
-    """What the three training methods share."""
+    """What all training methods share."""
 
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate.")
     num_train_epochs: float = Field(3.0, gt=0, description="Passes over the data.")
@@ -25,7 +26,7 @@ class TrainerConfig(Section):
     weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
     max_length: int = Field(1024, ge=16, description="Longest example, in tokens; longer ones are cut at the end.")
-    save_steps: int = Field(25, ge=1, description="Steps between checkpoints; so many are lost on a crash.")
+    save_steps: int = Field(25, ge=1, description="Steps between checkpoints; a crash loses at most this many.")
     gradient_checkpointing: bool = Field(False, description="Recompute activations to save memory.")
     logging_steps: int = Field(5, ge=1, description="Steps between logged losses.")
 
@@ -71,8 +72,13 @@ class DpoConfig(TrainerConfig):
 
 
 class TrainConfig(Section):
-    """The three methods."""
+    """The settings of each method, under its name."""
 
     sft: SftConfig = Field(SftConfig(), description="LoRA SFT.")
     prompt_tuning: PromptTuningConfig = Field(PromptTuningConfig(), description="Prompt tuning.")
     dpo: DpoConfig = Field(DpoConfig(), description="DPO.")
+
+    def of(self, method: Method) -> TrainerConfig:
+        """Returns the settings of one method."""
+        settings: TrainerConfig = getattr(self, method.name)
+        return settings

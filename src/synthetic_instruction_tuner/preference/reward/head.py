@@ -13,16 +13,16 @@ BAD = {"negative", "bad", "rejected", "worse", "unhelpful", "harmful", "reject",
 class RewardHead:
     """Turns a model's outputs into scores.
 
-    One output (a regression, a Bradley-Terry model) is the score. Of two, named good and bad, it is their log-odds,
-    good minus bad. Of several others the user names one.
+    One output (a regression, a Bradley-Terry model) is the score. Of two, named good and bad, the
+    score is their log-odds, good minus bad. Otherwise the user names one.
 
     Args:
-        width: how many outputs the model gives.
+        width: the number of the model's outputs.
         config: the model's configuration, for their names.
-        label: the output to use, by name or number; empty to decide from their number and names.
+        label: the output to use, by name or number; empty: their number and names decide.
 
     Raises:
-        UserError: it cannot be decided, or there is no such output.
+        UserError: the score's output cannot be told, or there is no output of that name.
     """
 
     def __init__(self, width: int, config: Any, label: str = "") -> None:
@@ -50,7 +50,7 @@ def _columns(names: list[str], label: str) -> tuple[int, int | None]:
             return lowered.index(label.casefold()), None
         if label.isdecimal() and int(label) < len(names):
             return int(label), None
-        raise _unclear(names, f"prefer.reward_label is {label!r}, and none of them is called so.")
+        raise _unclear(names, f"prefer.reward_label is {label!r}, which is none of them.")
     if len(names) == 1:
         return 0, None
     if len(names) == 2:
@@ -58,9 +58,11 @@ def _columns(names: list[str], label: str) -> tuple[int, int | None]:
         bad = [i for i, name in enumerate(lowered) if name in BAD]
         if len(good) == len(bad) == 1:
             return good[0], bad[0]
-    raise _unclear(names, "Which of them is the score is not said.")
+    raise _unclear(names, "It is not clear which of them is the score.")
 
 
 def _unclear(names: list[str], cause: str) -> UserError:
     outputs = f"The reward model has {len(names)} outputs: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}."
-    return UserError(outputs, cause, "Name the score with prefer.reward_label, or use a model with one output.")
+    return UserError(
+        outputs, cause, "Set prefer.reward_label to the output that is the score, or use a model with one output."
+    )

@@ -1,11 +1,11 @@
 """What a reward model reads: the token ids of a question with its answer, as the model was trained to see them.
 
-Encoders such as OpenAssistant's DeBERTa read a pair of texts with a mark between them. Decoders such as the Llama and
-Qwen reward models read the whole conversation in their chat template. The tokenizer and the architecture say which.
+Encoders such as OpenAssistant's DeBERTa read a pair of texts with a separator between them. Decoders such as the Llama
+and Qwen reward models read the whole conversation in their chat template. The tokenizer and the architecture decide.
 
-Question and answer are data: a special token that stands in them ("[SEP]" typed by somebody) gets a space inside, so
-that an answer cannot end itself and bring in a better one. Asking the tokenizer to split special tokens would not do:
-Unigram models, DeBERTa's among them, put the letters together again.
+Question and answer are data: a special token in their text (a typed "[SEP]") gets a space inside, so that an answer
+cannot end itself and add a better one. Having the tokenizer split special tokens does not work: Unigram models, such as
+DeBERTa's, join the letters again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from synthetic_instruction_tuner.config import PreferConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
 
-QUESTION_SHARE = 4  # of a text that is too long, a question that needs it keeps at least one part in four
-FIXED_DATE = "26 Jul 2024"  # the same conversation has the same score tomorrow
+QUESTION_SHARE = 4  # a question that is cut keeps at least one in four tokens
+FIXED_DATE = "26 Jul 2024"  # so that a conversation's score does not change with the date
 FIXED_CLOCK = "{%- macro strftime_now(format) -%}" + FIXED_DATE + "{%- endmacro -%}"
-LARGEST_LIMIT = 10**7  # tokenizers without a limit name an astronomical one
+LARGEST_LIMIT = 10**7  # tokenizers without a limit report an astronomical one
 
 Encoded = dict[str, list[int]]
 
@@ -33,14 +33,14 @@ class RewardInput:
     Args:
         tokenizer: the reward model's tokenizer.
         config: the reward model's configuration.
-        form: ``pair``, ``chat``, or ``auto`` to decide from the two.
-        max_tokens: an item is cut to so many tokens, or to the tokenizer's own limit if that is smaller.
+        form: ``pair``, ``chat``, or ``auto``: tokenizer and architecture decide.
+        max_tokens: an item is cut to this many tokens, or to the tokenizer's own limit if that is smaller.
 
     Attributes:
         pairs: whether the model reads pairs of texts, not conversations.
 
     Raises:
-        UserError: the tokenizer cannot give the form.
+        UserError: the tokenizer does not support the form.
     """
 
     def __init__(self, tokenizer: Any, config: Any, form: str, max_tokens: int) -> None:
@@ -72,7 +72,7 @@ class RewardInput:
         return {key: ids[: self.max_tokens] for key, ids in encoded.items()}
 
     def _text(self, text: str) -> str:
-        """Returns the text as a tokenizer can take it, with a space inside of every special token."""
+        """Returns the text without lone surrogates and with a space inside every special token."""
         clean = text.encode("utf-8", "replace").decode()  # a lone surrogate cannot be encoded
         return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", clean)
 
@@ -83,7 +83,7 @@ class RewardInput:
         turns = [*messages, Message("assistant", answer)]
         try:
             ids = self._render(turns)
-        except Exception:  # templates are programs; they raise whatever they like
+        except Exception:  # a template is a program and may raise anything
             ids = self._render(_without_system(turns))
         return {"input_ids": ids, "attention_mask": [1] * len(ids)}
 
@@ -95,7 +95,7 @@ class RewardInput:
         return list(rendered)
 
     def _fit(self, question: str, answer: str, room: int) -> tuple[str, str]:
-        """Returns both texts cut to ``room`` tokens: the question's start goes first, then the answer's end."""
+        """Returns both texts cut to ``room`` tokens: the question loses its start, then the answer its end."""
         needed = min(self._count(question), room // QUESTION_SHARE)
         answer = self._cut(answer, room - needed, from_left=False)
         return self._cut(question, room - self._count(answer), from_left=True), answer
@@ -128,7 +128,7 @@ def question_text(messages: Sequence[Message]) -> str:
 
 
 def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
-    """Returns a pattern for the tokens that are no text, the longest first."""
+    """Returns a pattern that matches special tokens, the longest first."""
     added = tokenizer.added_tokens_decoder.values()
     names = {token.content for token in added if token.special} | {str(name) for name in tokenizer.all_special_tokens}
     longest_first = sorted((name for name in names if len(name.strip()) > 1), key=lambda name: (-len(name), name))
@@ -136,7 +136,7 @@ def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
 
 
 def _without_system(turns: Sequence[Message]) -> list[Message]:
-    """Returns the turns with the system prompt at the start of the first user turn, for templates that know none."""
+    """Returns the turns with the system prompt at the start of the first user turn, for templates without one."""
     if turns[0].role != "system":
         return list(turns)
     system, asked, *rest = turns
@@ -148,28 +148,28 @@ def _reads_pairs(tokenizer: Any, config: Any, form: str) -> bool:
     pairs = form == "pair" or (form == "auto" and marked and (_is_encoder(config) or not template))
     if pairs and not marked:
         raise UserError(
-            "The reward model's tokenizer joins question and answer without a mark between them.",
-            "prefer.reward_input asks for pairs, and its tokenizer has no separator for them.",
+            "The reward model's tokenizer joins question and answer without a separator.",
+            "prefer.reward_input is pair, and the tokenizer has no separator for pairs.",
             "Set prefer.reward_input to chat, or models.reward to a model that reads pairs.",
         )
     if not pairs and not template:
         raise UserError(
-            "The reward model's tokenizer joins question and answer without a mark between them.",
-            "It has no chat template" + (" (prefer.reward_input asks for one)." if marked else ", nor a separator."),
-            "Name a template with models.reward.chat_template, or use another reward model.",
+            "The reward model's tokenizer joins question and answer without a separator.",
+            "It has no chat template" + (", and prefer.reward_input is chat." if marked else " either."),
+            "Set a template with models.reward.chat_template, or use another reward model.",
         )
     return pairs
 
 
 def _is_encoder(config: Any) -> bool:
-    """Returns whether the architecture fills masks, as models do that read a text from both sides."""
+    """Returns whether the architecture is an encoder: it has a masked language model, or an encoder and a decoder."""
     from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
     return type(config) in MODEL_FOR_MASKED_LM_MAPPING or bool(getattr(config, "is_encoder_decoder", False))
 
 
 def marks_pairs(tokenizer: Any) -> bool:
-    """Returns whether the tokenizer puts a token between the texts of a pair that is not just another BOS."""
+    """Returns whether the tokenizer puts a token between the texts of a pair other than another BOS."""
     both, first = tokenizer("a", "b")["input_ids"], tokenizer("a", add_special_tokens=False)["input_ids"]
     second = tokenizer("b", add_special_tokens=False)["input_ids"]
     start = _place(both, first)
@@ -179,6 +179,6 @@ def marks_pairs(tokenizer: Any) -> bool:
 
 
 def _place(ids: list[int], part: list[int]) -> int:
-    """Returns where the part stands among the ids; 0 when it does not."""
+    """Returns the index of the part in the ids; 0 if it does not occur."""
     places = range(len(ids) - len(part) + 1)
     return next((k for k in places if ids[k : k + len(part)] == part), 0)

@@ -1,6 +1,6 @@
 """Scores answers with a reward model: any sequence classifier of Transformers; higher is better.
 
-What the model reads is in `reward_input`, which of its outputs is the score in `reward_head`.
+What the model reads is in `input`, which of its outputs is the score in `head`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, PreferConfig
@@ -17,34 +18,33 @@ from synthetic_instruction_tuner.models.hardware import Hardware, set_threads
 from synthetic_instruction_tuner.models.memory import memory_given_back
 from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
 from synthetic_instruction_tuner.preference.reward.head import RewardHead
-from synthetic_instruction_tuner.preference.reward.input import Encoded, RewardInput, question_text
+from synthetic_instruction_tuner.preference.reward.input import Encoded, RewardInput
+from synthetic_instruction_tuner.preference.scoring import Answered, ScoredAnswers
 from synthetic_instruction_tuner.records import Message
-
-__all__ = ["Item", "RewardModel", "open_reward_model", "question_text"]
 
 Item = tuple[Sequence[Message], str]
 """A prompt (the conversation up to and including the instruction) and an answer to it."""
 
-SMALL = 1e9  # reward models up to so many parameters run in float32: half precision would make ties of close scores
+SMALL = 1e9  # reward models of at most this many parameters run in float32: half precision would tie close scores
 TOLERANCE = 1e-3  # between an item's score in a batch and alone, in float32
 PROBES = [("Hi", "Hello."), ("Why is the sky blue?", "Light scatters, blue more than red."), ("1+1?", "2")]
 
 
 class RewardModel:
-    """One loaded reward model.
+    """A loaded reward model. A `Scorer`.
 
-    An item's score does not depend on its batch. Where padding stands, and which token it is, decides on that in
-    models that read the score from the last token, so it is tried out on a few items before anything is scored:
-    padding on the right, on the left, else one item at a time.
+    An item's score does not depend on its batch. In models that read the score from the last token this depends on the
+    side and the token of the padding, so both sides are tried on a few items first: padding on the right, on the left,
+    else one item at a time.
 
     Args:
         model: a Transformers sequence classifier.
         tokenizer: its tokenizer.
         batch_size: items scored at once; halved for a batch that does not fit into memory.
-        max_tokens: question and answer together are cut to so many tokens.
+        max_tokens: question and answer together are cut to this many tokens.
         form: ``pair``, ``chat`` or ``auto``; see `RewardInput`.
         label: the output that is the score; see `RewardHead`.
-        device: where the model runs; the one it is on when None.
+        device: where the model runs; None: the device that it is on.
 
     Attributes:
         pairs: whether it reads pairs of texts, not conversations.
@@ -83,8 +83,8 @@ class RewardModel:
     def score(self, items: Sequence[Item], done: Done | None = None) -> list[float]:
         """Returns one score per item, in order; NaN where the model gives none.
 
-        Batches hold items of similar length, the longest first, so that little is padded and memory that does not
-        suffice shows at once.
+        Batches hold items of similar length, the longest first, so that there is little padding and a lack of memory
+        shows at once.
         """
         encoded = [self._input.encode(messages, answer) for messages, answer in items]
         order = sorted(range(len(items)), key=lambda i: (-len(encoded[i]["input_ids"]), i))
@@ -96,6 +96,15 @@ class RewardModel:
             if done is not None:
                 done(len(batch))
         return scores
+
+    def score_answers(self, items: Sequence[Answered], done: Done | None = None) -> list[ScoredAnswers]:
+        """Returns the records with their scored answers; an answer without a finite score has None; see `Scorer`."""
+        texts = [(record.prompt_messages(), answer.text) for record, answers in items for answer in answers]
+        scores = (score if math.isfinite(score) else None for score in self.score(texts, done))
+        return [
+            ScoredAnswers(record, [replace(answer, score=next(scores)) for answer in answers])
+            for record, answers in items
+        ]
 
     def close(self) -> None:
         """Frees the model's memory; nothing can be scored afterwards."""
@@ -137,7 +146,7 @@ class RewardModel:
 
         pad = self._pad
         if pad is None and len(batch) > 1:
-            # The model looks for the last token that is not padding: any token that stands in no item will do.
+            # The model looks for the last token that is not padding: any token that occurs in no item will do.
             taken = {token for item in batch for token in item["input_ids"]}
             pad = next((i for i in range(self._text_config.vocab_size) if i not in taken), None)
             if pad is None:
@@ -167,7 +176,7 @@ class RewardModel:
 def open_reward_model(
     model: ModelConfig, config: PreferConfig, engine: EngineConfig, hardware: Hardware
 ) -> Iterator[RewardModel]:
-    """Loads a reward model as the settings say; its memory is given back when the block ends."""
+    """Loads a reward model according to the settings; its memory is freed when the block ends."""
     from synthetic_instruction_tuner.models.loading import load_reward_model, load_tokenizer
 
     set_threads(engine.threads)
@@ -192,7 +201,7 @@ def open_reward_model(
 
 
 def _near(alone: float, together: float, single: bool) -> bool:
-    """Whether two scores of an item are the same but for rounding; half precision rounds to two or three digits."""
+    """Returns whether two scores are equal up to rounding; half precision rounds to two or three digits."""
     if math.isnan(alone):
         return math.isnan(together)
     return abs(alone - together) <= (TOLERANCE if single else 0.05 * (1 + abs(alone)))

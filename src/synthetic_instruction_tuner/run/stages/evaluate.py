@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthetic_instruction_tuner.config import Config, ModelConfig, fingerprint
+from synthetic_instruction_tuner.config import Config, ModelConfig, fingerprint, tuned_students
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.methods import BASE, METHODS
+from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.preference.reward.input import reward_settings
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.stages import prompt_tuning, training
+from synthetic_instruction_tuner.run.stages import training
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
 
 if TYPE_CHECKING:
@@ -56,13 +58,12 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 
 def variants(config: Config, folder: RunFolder) -> list[Variant]:
     """Returns everything that is measured, student by student."""
-    tuned = {m.name for m in prompt_tuning.students(config)}
     found = []
     for student in config.models.students:
-        names = ["base", *(["prompt_tuning"] if student.name in tuned else []), "sft", "dpo"]
-        for name in names:
-            adapter = None if name == "base" else training.adapter_folder(folder, name, student.name)
-            found.append(Variant(student, name, adapter))
+        found.append(Variant(student, BASE, None))
+        for method in METHODS:
+            if student in tuned_students(config, method):
+                found.append(Variant(student, method.name, folder.adapter(method.name, student.name)))
     return found
 
 
@@ -142,7 +143,7 @@ def _unit(ctx: Context, variant: Variant, benchmark: str) -> str:
     settings = ctx.config.evaluate.model_dump(mode="json")
     relevant = {"max_new_tokens": settings["max_new_tokens"]}
     relevant |= {k: v for k, v in settings.items() if k.startswith(benchmark.removeprefix("nano_") + "_")}
-    adapter = training.adapter_digest(variant.adapter) if variant.adapter else None
+    adapter = adapter_digest(variant.adapter) if variant.adapter else None
     key = fingerprint(
         STAGE.version,
         benchmark,
@@ -171,7 +172,7 @@ def _write(ctx: Context, variant: Variant, results: list[BenchmarkResult]) -> No
 STAGE = Stage(
     "evaluate",
     "Evaluate: base and tuned models on the same items",
-    ("filter", "sft", "prompt_tuning", "dpo"),
+    ("filter", *(method.name for method in METHODS)),
     part,
     outputs,
     run,

@@ -19,12 +19,12 @@ from synthetic_instruction_tuner.data_generation.faults import ENOUGH_PROBES, PR
 from synthetic_instruction_tuner.data_generation.plan import Place
 from synthetic_instruction_tuner.data_generation.provenance import engine_facts, failures, model_revision
 from synthetic_instruction_tuner.engines.choice import choose_engine
+from synthetic_instruction_tuner.engines.failed_requests import failure_note, most_frequent
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages import filter_inputs
-from synthetic_instruction_tuner.run.stages.given_up import given_up, most_frequent
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
 from synthetic_instruction_tuner.run.store import Row
 
@@ -210,7 +210,7 @@ def _shortcomings(rows: Iterable[Row]) -> list[str]:
         failed = failures(row["provenance"])
         reasons.update(failed)
         empty += not failed and not (row["instruction"] and row["response"])
-    return [note for note in (f"{empty} empty" if empty else "", given_up(reasons, "requests")) if note]
+    return [note for note in (f"{empty} empty" if empty else "", failure_note(reasons)) if note]
 
 
 def _donors(ctx: Context) -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, fingerprint
+from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.stages import training
 from synthetic_instruction_tuner.run.stages.data_card import write_data_card
 from synthetic_instruction_tuner.run.stages.evaluate import variants
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
@@ -32,7 +32,7 @@ def run(ctx: Context) -> Outcome:
     from synthetic_instruction_tuner.reporting.report import write_report
     from synthetic_instruction_tuner.reporting.report_data import ReportData
 
-    methods = [method for method in training.METRICS_FILE if ctx.store.measurement(f"training:{method}")]
+    methods = [method.name for method in METHODS if ctx.store.measurement(f"training:{method.name}")]
     data = ReportData(
         run_name=ctx.folder.root.resolve().name,
         profile=ctx.config.profile,
@@ -79,7 +79,7 @@ def _logs(ctx: Context, methods: list[str]) -> dict[tuple[str, str], list[dict[s
     logs = {}
     for method in methods:
         for student in ctx.config.models.students:
-            file = ctx.folder.model(method, student.name) / "training_log.jsonl"
+            file = ctx.folder.training_log(method, student.name)
             if file.exists():
                 logs[method, student.name] = [json.loads(line) for line in file.read_text().splitlines()]
     return logs
@@ -128,7 +128,7 @@ def _samples(ctx: Context) -> list[Sample]:
 STAGE = Stage(
     "report",
     "Report: tables, figures and text",
-    ("generate", "filter", "prefer", "sft", "prompt_tuning", "dpo", "evaluate"),
+    ("generate", "filter", "prefer", *(method.name for method in METHODS), "evaluate"),
     part,
     outputs,
     run,

@@ -1,54 +1,65 @@
-"""What the three training stages share: one unit of work per student, metrics, and the files that come out."""
+"""The stages that train, one per method: a unit of work per student, the method's metrics, the adapters."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from synthetic_instruction_tuner.config import Config, ModelConfig, fingerprint
+from synthetic_instruction_tuner.config import Config, ModelConfig, fingerprint, tuned_students
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.methods import METHODS, Method
+from synthetic_instruction_tuner.models.adapters import adapter_digest
+from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.models.hardware import set_threads
-from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.stages.stage import Context, Outcome
+from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
 
-if TYPE_CHECKING:
-    from synthetic_instruction_tuner.training.metrics import TrainingMetrics
-
-Train = Callable[[ModelConfig, Path, Callable[[int, int, dict[str, float]], None]], "TrainingMetrics"]
-"""Trains one student into a folder, reporting (step, steps, logged values)."""
-
-METRICS_FILE = {"sft": "lora_sft.json", "prompt_tuning": "prompt_tuning.json", "dpo": "dpo.json"}
+SOURCES = {"records": "filter", "pairs": "prefer"}
+"""The stage that a method's data come from."""
 
 
-def adapter_folder(folder: RunFolder, method: str, student: str) -> Path:
-    """Returns where a student's finished adapter lies."""
-    return folder.model(method, student) / "final"
+def inputs(method: Method) -> tuple[str, ...]:
+    """Returns the stages whose output the method reads."""
+    start = (method.starts_from,) if method.starts_from else ()
+    return (*start, SOURCES[method.trains_on])
 
 
-def outputs(method: str, config: Config, folder: RunFolder, students: tuple[ModelConfig, ...]) -> list[Path]:
+def part(method: Method, config: Config) -> dict[str, Any]:
+    """Returns what the adapters depend on, besides the data and the adapters that training starts from."""
+    return {
+        method.name: config.train.of(method).model_dump(mode="json"),
+        "students": [identity(m) for m in tuned_students(config, method)],
+        "seed": config.seed,
+        "device": config.engine.device,
+        "dtype": config.engine.dtype,
+    }
+
+
+def outputs(method: Method, config: Config, folder: RunFolder) -> list[Path]:
     """Returns the adapters and the metrics file."""
-    adapters = [adapter_folder(folder, method, m.name) / "adapter_model.safetensors" for m in students]
-    return [*adapters, folder.metrics / METRICS_FILE[method]] if students else []
+    students = tuned_students(config, method)
+    adapters = [_weights(folder.adapter(method.name, m.name)) for m in students]
+    return [*adapters, folder.training_metrics(method)] if students else []
 
 
-def train_students(
-    ctx: Context, method: str, students: tuple[ModelConfig, ...], examples: int, train: Train
-) -> Outcome:
+def run(method: Method, ctx: Context) -> Outcome:
     """Trains each student that is not yet trained under this key; writes the method's efficiency metrics."""
     set_threads(ctx.config.engine.threads)  # as when the stages before ran in this process: sums depend on it
-    metrics = [_train_student(ctx, method, student, train) for student in students]
+    data: Sequence[Any] = filtered_records(ctx) if method.trains_on == "records" else _pairs(ctx)
+    students = tuned_students(ctx.config, method)
+    metrics = [_train_student(ctx, method, student, data) for student in students]
     if metrics:
-        text = json.dumps({"method": method, "students": metrics}, indent=2, ensure_ascii=False) + "\n"
-        write_text(ctx.folder.metrics / METRICS_FILE[method], text)
-    ctx.store.measure(f"training:{method}", metrics)
-    digests = [adapter_digest(adapter_folder(ctx.folder, method, m.name)) for m in students]
+        text = json.dumps({"method": method.name, "students": metrics}, indent=2, ensure_ascii=False) + "\n"
+        write_text(ctx.folder.training_metrics(method), text)
+    ctx.store.measure(f"training:{method.name}", metrics)
+    digests = [adapter_digest(ctx.folder.adapter(method.name, m.name)) for m in students]
     losses = ", ".join(f"{m['student']} loss {m['first_loss']:.2f} -> {m['final_loss']:.2f}" for m in metrics)
-    return Outcome(fingerprint(digests), examples, len(students), losses)
+    return Outcome(fingerprint(digests), len(data), len(students), losses)
 
 
 def filtered_records(ctx: Context) -> list[Record]:
@@ -56,32 +67,64 @@ def filtered_records(ctx: Context) -> list[Record]:
     return [Record.from_json(row) for row in ctx.store.rows(ctx.input_unit("filter"))]
 
 
-def _train_student(ctx: Context, method: str, student: ModelConfig, train: Train) -> dict[str, Any]:
+def own_pairs(pairs: Sequence[PreferencePair], student: ModelConfig) -> list[PreferencePair]:
+    """Returns the pairs that the student is tuned on: those for every student, and those of its own answers."""
+    return [pair for pair in pairs if pair.student in (None, student.name)]
+
+
+def _pairs(ctx: Context) -> list[PreferencePair]:
+    return [PreferencePair.from_json(row) for row in ctx.store.rows(ctx.input_unit("prefer"))]
+
+
+def _train_student(ctx: Context, method: Method, student: ModelConfig, data: Sequence[Any]) -> dict[str, Any]:
     unit = ctx.unit(student.name)
-    final = adapter_folder(ctx.folder, method, student.name)
+    adapter = ctx.folder.adapter(method.name, student.name)
     done = list(ctx.store.rows(unit))
-    if done and (final / "adapter_model.safetensors").exists():
-        if done[0]["adapter"] == adapter_digest(final):
+    if done and _weights(adapter).exists():
+        if done[0]["adapter"] == adapter_digest(adapter):
             return dict(done[0]["metrics"])
-        ctx.display.say(f"  {final.relative_to(ctx.folder.root)} is not what was trained here; training it again")
+        ctx.display.say(f"  {adapter.relative_to(ctx.folder.root)} is not what was trained here; training it again")
     ctx.store.drop_unit(unit)
-    if not (final / "adapter_model.safetensors").exists():
-        shutil.rmtree(final, ignore_errors=True)
+    if not _weights(adapter).exists():
+        shutil.rmtree(adapter, ignore_errors=True)
+    from synthetic_instruction_tuner.training.tuners import train_student
+
     with ctx.display.task(f"training {student.name}", 100, "percent") as advance:
-        shown = 0
-
-        def report(step: int, steps: int, values: dict[str, float]) -> None:
-            nonlocal shown
-            now = round(100 * step / max(steps, 1))
-            loss = f"loss {values['loss']:.3f}" if "loss" in values else None
-            advance(now - shown, loss)
-            shown = now
-
-        metrics = train(student, ctx.folder.model(method, student.name), report).to_json()
-    ctx.commit(unit, 0, [{"metrics": metrics, "adapter": adapter_digest(final)}])
+        metrics = train_student(
+            ctx.config,
+            method,
+            student,
+            own_pairs(data, student) if method.trains_on == "pairs" else data,
+            ctx.folder.model(method.name, student.name),
+            start=ctx.folder.adapter(method.starts_from, student.name) if method.starts_from else None,
+            device=ctx.device,
+            dtype=ctx.dtype,
+            on_step=_in_percent(advance),
+        ).to_json()
+    ctx.commit(unit, 0, [{"metrics": metrics, "adapter": adapter_digest(adapter)}])
     return metrics
 
 
-def adapter_digest(folder: Path) -> str:
-    """Returns the hash of a finished adapter's weights."""
-    return hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()
+def _in_percent(advance: Callable[[int, str | None], None]) -> Callable[[int, int, dict[str, float]], None]:
+    """Returns what a training calls after each step, so that a display of 100 percent advances."""
+    shown = 0
+
+    def on_step(step: int, steps: int, values: dict[str, float]) -> None:
+        nonlocal shown
+        now = round(100 * step / max(steps, 1))
+        advance(now - shown, f"loss {values['loss']:.3f}" if "loss" in values else None)
+        shown = now
+
+    return on_step
+
+
+def _weights(adapter: Path) -> Path:
+    return adapter / "adapter_model.safetensors"
+
+
+STAGES = tuple(
+    Stage(
+        method.name, method.title, inputs(method), partial(part, method), partial(outputs, method), partial(run, method)
+    )
+    for method in METHODS
+)

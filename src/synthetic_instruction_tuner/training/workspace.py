@@ -1,13 +1,12 @@
-"""A training's folder: checkpoints that a killed process leaves usable, and a result that appears whole or not at all.
+"""The folder of one training: checkpoints that survive a kill, and an adapter that appears whole or not at all.
 
-A checkpoint counts only once its marker file exists, and the marker is written last. The result is written beside its
-place and renamed. A fingerprint of everything that decides the outcome keeps a changed setting from continuing an old
-training.
+A checkpoint counts only once its marker file exists, and the marker is written last. The adapter is written to a
+temporary folder, which is then renamed. A fingerprint of everything that decides the outcome prevents a training with
+changed settings from continuing an old one.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,7 +19,7 @@ from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 
 MARKER = "complete.json"
-KEPT = 2  # one may be being written while the other is the one to fall back to
+KEPT = 2  # while one is being written, the other is the one to fall back to
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Workspace:
         return self.output / "final"
 
     def done(self) -> TrainingMetrics | None:
-        """Returns the metrics if this very training is already finished."""
+        """Returns the metrics if this training, with these settings and data, is finished."""
         try:
             record = json.loads((self.output / "metrics.json").read_text())
             same = record.pop("fingerprint") == self.fingerprint and self.final.is_dir()
@@ -60,7 +59,7 @@ class Workspace:
     def open(self) -> Path | None:
         """Prepares the folder and returns the last complete checkpoint, if any.
 
-        The checkpoints of another training and those that were not written to the end are removed.
+        Checkpoints of another training and incomplete ones are removed.
         """
         mark = self.checkpoints / "fingerprint"
         if not mark.is_file() or mark.read_text() != self.fingerprint:
@@ -76,11 +75,11 @@ class Workspace:
         return max(complete, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), default=None)
 
     def finish(self, save: Callable[[Path], None], metrics: TrainingMetrics) -> None:
-        """Puts the adapter in its place, writes the metrics and removes the checkpoints.
+        """Moves the adapter into place, writes the metrics and removes the checkpoints.
 
         Args:
-            save: writes the adapter into the folder that it is given.
-            metrics: what the training took and gave.
+            save: writes the adapter into the folder it is given.
+            metrics: cost and outcome of the training.
         """
         (self.output / "metrics.json").unlink(missing_ok=True)
         beside = self.output / "final.tmp"
@@ -104,17 +103,6 @@ def checkpoint_facts(folder: Path) -> dict[str, Any]:
     """Returns what `complete_checkpoint` was given."""
     facts: dict[str, Any] = json.loads((folder / MARKER).read_text())
     return facts
-
-
-def fingerprint(*parts: object) -> str:
-    """Returns a hash of the parts, which are plain values (numbers, text, lists, dicts)."""
-    return hashlib.sha256(_json(parts).encode()).hexdigest()
-
-
-def folder_digest(folder: Path) -> str:
-    """Returns a hash of the files of an adapter's folder."""
-    files = sorted(path for path in folder.iterdir() if path.suffix in {".json", ".safetensors"})
-    return fingerprint([[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in files])
 
 
 def sync_files(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The few statistics that preference pairs are described with; every one says how many values it rests on."""
+"""Summary statistics of preference data: distributions, shares with standard errors, effect size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 def describe(values: Sequence[float]) -> dict[str, Any]:
-    """Returns n, mean, standard deviation (of the sample) and linearly interpolated quantiles; NaN is left out."""
+    """Returns n, mean, standard deviation (of the sample) and linearly interpolated quantiles; skips NaN."""
     values = sorted(v for v in values if math.isfinite(v))
     if not values:
         return {"n": 0, "mean": None, "sd": None, "quantiles": {}}
@@ -33,17 +33,17 @@ def cohens_d(first: Sequence[float], second: Sequence[float]) -> float | None:
 
 
 def share(count: float, total: float) -> float | None:
-    """Returns count / total; None of nothing."""
+    """Returns count / total; None if total is 0."""
     return rounded(count / total) if total else None
 
 
 def share_error(count: int, total: int) -> float | None:
-    """Returns the standard error of a share."""
+    """Returns the standard error of the share count / total; None if total is 0."""
     return rounded(math.sqrt(count * (total - count) / total) / total) if total else None
 
 
 def rounded(value: float) -> float:
-    """Returns the value to six places, so that the last bits of a sum do not show in files."""
+    """Returns the value rounded to six places, so that the last bits of a sum do not show in files."""
     return round(value, 6)
 
 

@@ -1,9 +1,10 @@
-"""Which two answers to a record make a pair, and which guard says no.
+"""Selects the chosen and the rejected answer to a record, or names the guard that prevents a pair.
 
-The best answer stands against a worse one (Magpie, arXiv:2406.08464). A pair whose texts are equal or nearly so, whose
-scores tie or lie too close, or whose better answer was cut off teaches nothing or something wrong. With many answers
-the very worst one may be no good choice either: `mean_minus_2sd` takes the one nearest to two standard deviations below
-the mean (arXiv:2502.16825). With up to five answers none can be farther below the mean, so it is the worst one.
+The best answer is paired with a worse one (Magpie, arXiv:2406.08464). A pair is useless or harmful if its texts are
+equal or nearly equal, if its scores tie or are too close, or if its chosen answer was cut off; the guards skip such
+records. With many answers the very worst one may be a poor choice too: `mean_minus_2sd` takes the answer nearest to two
+standard deviations below the mean (arXiv:2502.16825). With up to five answers none can be farther below the mean, so
+it takes the worst one.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ Reason = Literal[
     "near_identical",
     "length_mismatch",
 ]
-"""Why a record gave no pair; the guards are asked in this order."""
+"""Why a record gives no pair; the guards are checked in this order."""
 
 REASONS: tuple[Reason, ...] = Reason.__args__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Two answers that make a pair.
+class SelectedPair:
+    """The two answers of a pair.
 
     Attributes:
         chosen, rejected: the answers.
@@ -48,38 +49,53 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class NoChoice:
+class NoPair:
     """Why no two answers make a pair, with the numbers behind it."""
 
     reason: Reason
     detail: str
 
 
-def choose(answers: Sequence[Answer], config: PreferConfig, barred: Collection[str] = ()) -> Choice | NoChoice:
+@dataclass(frozen=True, slots=True)
+class SkippedRecord:
+    """A record that gives no pair.
+
+    Attributes:
+        record_id: the record.
+        reason: the guard that skipped it.
+        detail: the numbers behind it, for people.
+    """
+
+    record_id: str
+    reason: Reason
+    detail: str = ""
+
+
+def select_pair(answers: Sequence[Answer], config: PreferConfig, barred: Collection[str] = ()) -> SelectedPair | NoPair:
     """Returns the two answers that make a pair, or why there are none.
 
-    The order of the answers does not matter. An answer without text or without a finite score is not used; of several
-    answers with the same text one is.
+    The order of the answers does not matter. Answers without text or without a finite score are not used; of several
+    answers with the same text only one is used.
 
     Args:
         answers: all answers to one record.
-        config: the guards.
-        barred: models that have had their share of the chosen answers.
+        config: the settings of the guards.
+        barred: models that have reached their share of the chosen answers.
     """
     usable = [a for a in answers if _usable(a, config)]
     if len(usable) < 2:
-        return NoChoice("too_few_answers", f"{len(usable)} of {len(answers)} answers can be used")
+        return NoPair("too_few_answers", f"{len(usable)} of {len(answers)} answers are usable")
     ranked = sorted(_distinct(usable), key=lambda a: (-score_of(a), a.model, a.text))
     if len(ranked) < 2:
-        return NoChoice("identical_answers", f"{len(usable)} answers have the same text")
+        return NoPair("identical_answers", f"{len(usable)} answers have the same text")
     if score_of(ranked[0]) == score_of(ranked[-1]):
-        return NoChoice("equal_scores", f"every answer has the score {score_of(ranked[0]):.4f}")
+        return NoPair("equal_scores", f"every answer has the score {score_of(ranked[0]):.4f}")
     chosen = next((a for a in ranked if a.model not in barred), None)
     if chosen is None:
-        return NoChoice("model_share", f"{', '.join(sorted(barred))} had their share of the chosen answers")
+        return NoPair("model_share", f"{', '.join(sorted(barred))} reached their share of the chosen answers")
     if chosen.truncated and config.truncated == "not_chosen":
-        return NoChoice("chosen_truncated", f"the best answer, by {chosen.model}, was cut off")
-    return _against(chosen, ranked, usable, config)
+        return NoPair("chosen_truncated", f"the best answer, by {chosen.model}, was cut off")
+    return _pair_with_worse(chosen, ranked, usable, config)
 
 
 def score_of(answer: Answer) -> float:
@@ -88,42 +104,44 @@ def score_of(answer: Answer) -> float:
     return answer.score
 
 
-def similarity(first: str, second: str) -> float:
-    """Returns the Jaccard similarity of the texts' sets of words; 1.0 when neither has a word.
+def word_similarity(first: str, second: str) -> float:
+    """Returns the Jaccard similarity of the texts' sets of words, from 0 to 1; 1.0 when neither has a word.
 
-    Case and the punctuation around words do not count. Of Chinese and Japanese each character is a word.
+    Case and the punctuation around words are ignored. In Chinese and Japanese each character is a word.
     """
     a, b = set(parts_of(first)), set(parts_of(second))
     return len(a & b) / len(a | b) if a | b else 1.0
 
 
 def length_ratio(first: str, second: str) -> float:
-    """Returns how many times the words of the shorter text the longer one has; infinite when only one has none."""
+    """Returns the longer text's number of words divided by the shorter one's; infinite if only one has no words."""
     short, long = sorted((len(parts_of(first)), len(parts_of(second))))
     return 1.0 if long == 0 else math.inf if short == 0 else long / short
 
 
-def _against(chosen: Answer, ranked: list[Answer], usable: list[Answer], config: PreferConfig) -> Choice | NoChoice:
-    """Returns the chosen answer's pair."""
+def _pair_with_worse(
+    chosen: Answer, ranked: list[Answer], usable: list[Answer], config: PreferConfig
+) -> SelectedPair | NoPair:
+    """Returns the pair of the chosen answer and one of the worse answers, or why there is none."""
     over: list[Reason] = ["model_share"] if chosen is not ranked[0] else []
     margin = config.min_margin
     worse = [a for a in ranked if score_of(chosen) - score_of(a) > margin]
     if not worse:
         gap = score_of(chosen) - score_of(ranked[-1])
         reason: Reason = "model_share" if over and gap <= 0 else "small_margin"
-        return NoChoice(reason, f"{gap:.4f} is not above {margin}")
-    different = [a for a in worse if similarity(a.text, chosen.text) < config.max_similarity]
+        return NoPair(reason, f"{gap:.4f} is not above {margin}")
+    different = [a for a in worse if word_similarity(a.text, chosen.text) < config.max_similarity]
     if not different:
-        return NoChoice("near_identical", f"no worse answer is less than {config.max_similarity} like the chosen one")
+        return NoPair("near_identical", f"every worse answer has a similarity of {config.max_similarity} or more")
     limit = config.max_length_ratio
     fitting = [a for a in different if limit is None or length_ratio(a.text, chosen.text) <= limit]
     if not fitting:
-        return NoChoice("length_mismatch", f"no worse answer's length is within a factor of {limit}")
+        return NoPair("length_mismatch", f"no worse answer's length is within a factor of {limit}")
     rejected = _rejected(fitting, usable, config)
     for reason, before, after in (("near_identical", worse, different), ("length_mismatch", different, fitting)):
         if _rejected(before, usable, config) is not _rejected(after, usable, config):
             over.append(reason)
-    return Choice(chosen, rejected, tuple(over))
+    return SelectedPair(chosen, rejected, tuple(over))
 
 
 def _rejected(candidates: list[Answer], usable: list[Answer], config: PreferConfig) -> Answer:
@@ -142,7 +160,7 @@ def _usable(answer: Answer, config: PreferConfig) -> bool:
 
 
 def _distinct(answers: Iterable[Answer]) -> list[Answer]:
-    """Returns one answer per text, preferring one that ended by itself; independent of the answers' order."""
+    """Returns one answer per text, preferring one that was not cut off; independent of the answers' order."""
     kept: dict[str, Answer] = {}
     for answer in sorted(answers, key=lambda a: (a.truncated, a.model, a.text, -score_of(a), a.sample)):
         kept.setdefault(answer.text.strip(), answer)

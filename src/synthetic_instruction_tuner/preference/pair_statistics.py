@@ -1,4 +1,4 @@
-"""Counts preference data as they pass by, so that nothing but numbers is held."""
+"""Running statistics of preference data: numbers and a few samples are held, not the data."""
 
 from __future__ import annotations
 
@@ -6,28 +6,40 @@ import math
 import statistics
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
-from synthetic_instruction_tuner.preference.guards import REASONS
-from synthetic_instruction_tuner.preference.preference_builder import Refusal
-from synthetic_instruction_tuner.preference.statistics import cohens_d, describe, rounded, share, share_error
+from synthetic_instruction_tuner.config import PreferConfig
+from synthetic_instruction_tuner.preference.judgments import JudgeStatistics, Judgment
+from synthetic_instruction_tuner.preference.pair_selection import REASONS, Reason
+from synthetic_instruction_tuner.preference.summary_statistics import cohens_d, describe, rounded, share, share_error
 from synthetic_instruction_tuner.records import Answer, PreferencePair
 
 
-class Tally:
-    """What is known of the answers, pairs and refusals seen so far.
+class PairStatistics:
+    """Statistics of the answers, pairs and skipped records so far.
 
     Args:
+        config: the settings that the pairs are made with.
         samples: how many pairs are kept whole, as examples: the first ones.
+
+    Attributes:
+        records: how many records were answered.
+        pairs: how many pairs were made.
+        failed: how many requests for answers failed, by reason.
+        judge: statistics of the judgments; None if a reward model scores.
     """
 
-    def __init__(self, samples: int = 3) -> None:
-        self.pairs = 0
+    def __init__(self, config: PreferConfig, samples: int = 3) -> None:
+        self.config = config
+        self.records = self.pairs = 0
+        self.failed: Counter[str] = Counter()
+        self.judge = JudgeStatistics(config.judge) if config.scorer == "judge" else None
         self._wanted_samples = samples
         self._samples: list[PreferencePair] = []
-        self._refusals: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._passed_over: Counter[str] = Counter()
         self._models: dict[str, _Model] = defaultdict(_Model)
         self._duels: Counter[tuple[str, str, int]] = Counter()
         self._margins = array("d")
@@ -36,48 +48,58 @@ class Tally:
         self._prompts = self._longest_best = 0
         self._longest_by_chance = 0.0
 
-    def add_answers(self, answers: Sequence[Answer]) -> None:
-        """Counts all answers to one record, whether they come to be in a pair or not."""
-        for answer in answers:
+    def add_answers(self, answers: Sequence[Answer], judgments: Sequence[Judgment] | None = None) -> None:
+        """Counts all answers to one record, whether they become part of a pair or not, and the judgments on them.
+
+        A failed request is counted as such; it is no answer of a model.
+        """
+        self.records += 1
+        self.failed.update(answer.error for answer in answers if answer.error)
+        written = [answer for answer in answers if not answer.error]
+        for answer in written:
             self._models[answer.model].add(answer)
             self._cut["answers"] += answer.truncated
-        self._add_duels(answers)
-        self._add_longest(answers)
+        self._add_duels(written)
+        self._add_longest(written)
+        if self.judge is not None:
+            self.judge.add(judgments or ())
 
-    def add(self, made: PreferencePair | Refusal) -> None:
-        """Counts a pair or a refusal."""
-        if isinstance(made, Refusal):
-            self._refusals[made.reason] += 1
-            return
+    def add_pair(self, pair: PreferencePair, passed_over: Iterable[Reason] = ()) -> None:
+        """Counts a pair, and the guards that passed over an answer for it."""
         self.pairs += 1
+        self._passed_over.update(passed_over)
         if len(self._samples) < self._wanted_samples:
-            self._samples.append(made)
-        self._models[made.chosen_model].chosen += 1
-        self._models[made.rejected_model].rejected += 1
-        self._margins.append(made.margin)
-        for words, text in zip(self._words, (made.chosen, made.rejected), strict=True):
+            self._samples.append(pair)
+        self._models[pair.chosen_model].chosen += 1
+        self._models[pair.rejected_model].rejected += 1
+        self._margins.append(pair.margin)
+        for words, text in zip(self._words, (pair.chosen, pair.rejected), strict=True):
             words.append(len(text.split()))
-        self._cut["chosen"] += made.chosen_truncated
-        self._cut["rejected"] += made.rejected_truncated
+        self._cut["chosen"] += pair.chosen_truncated
+        self._cut["rejected"] += pair.rejected_truncated
+
+    def add_skipped(self, reason: Reason) -> None:
+        """Counts a record that gives no pair."""
+        self._skipped[reason] += 1
 
     @property
-    def refused(self) -> int:
-        """Records that gave no pair."""
-        return self._refusals.total()
+    def skipped(self) -> int:
+        """How many records gave no pair."""
+        return self._skipped.total()
 
-    def refusals(self) -> dict[str, int]:
-        """Returns how often each guard refused a record; those that never did are not among them."""
-        return {reason: self._refusals[reason] for reason in sorted(self._refusals)}
+    def skip_reasons(self) -> dict[str, int]:
+        """Returns how many records each guard skipped, without the guards that skipped none."""
+        return {reason: self._skipped[reason] for reason in sorted(self._skipped)}
 
-    def guards(self, passed_over: Mapping[Any, int]) -> list[dict[str, Any]]:
-        """Returns every guard with the records that it refused, and the pairs in which it passed over an answer."""
+    def guards(self) -> list[dict[str, Any]]:
+        """Returns for each guard the records that it skipped and the pairs for which it passed over an answer."""
         return [
-            {"guard": reason, "refused": self._refusals[reason], "passed_over": passed_over.get(reason, 0)}
+            {"guard": reason, "skipped": self._skipped[reason], "passed_over": self._passed_over[reason]}
             for reason in REASONS
         ]
 
     def truncated(self) -> dict[str, int]:
-        """Returns how many answers, chosen ones and rejected ones hit the token limit."""
+        """Returns how many answers, chosen answers and rejected answers hit the token limit."""
         return {part: self._cut[part] for part in ("answers", "chosen", "rejected")}
 
     def models(self) -> dict[str, Any]:
@@ -85,9 +107,9 @@ class Tally:
         return {name: model.to_json(self.pairs) for name, model in sorted(self._models.items())}
 
     def wins(self) -> list[dict[str, Any]]:
-        """Returns for each two models how often each one's answer to the same record has the higher score.
+        """Returns for every two models how often the answer of each has the higher score.
 
-        Of several samples of a model the mean score counts.
+        A model with several answers to a record enters with their mean score.
         """
         met = sorted({(first, second) for first, second, _ in self._duels})
         return [
@@ -100,7 +122,7 @@ class Tally:
         return describe(self._margins)
 
     def length(self) -> dict[str, Any]:
-        """Returns whether the longer answer tends to win."""
+        """Returns whether longer answers tend to win."""
         chosen, rejected = self._words
         unequal = [a > b for a, b in zip(chosen, rejected, strict=True) if a != b]
         d = cohens_d(chosen, rejected)
@@ -135,7 +157,7 @@ class Tally:
             self._duels[first, second, (means[first] > means[second]) - (means[first] < means[second])] += 1
 
     def _add_longest(self, answers: Sequence[Answer]) -> None:
-        """Counts whether the one longest answer of a prompt is the one best."""
+        """Counts whether the longest answer to a prompt is the best one; prompts with a tie in either do not count."""
         scored = [(len(a.text.split()), a.score) for a in answers if a.score is not None and math.isfinite(a.score)]
         longest = max((words for words, _ in scored), default=0)
         best = max((score for _, score in scored), default=0.0)

@@ -1,4 +1,4 @@
-"""The output layer on a CPU, computed only where the loss looks.
+"""The output layer on a CPU, computed only for the answers' tokens.
 
 TRL's fused head scores every position off the GPU, prompts and padding included, and computes the logits twice to save
 memory. On a small model that is a quarter of the training time; here only the answers' positions are scored, once.

@@ -1,4 +1,4 @@
-"""What the three methods share around TRL's trainers: settings, preparation, the run itself, errors in plain words.
+"""Running one of TRL's trainers: its arguments, its preparation, the training itself, and errors in plain words.
 
 TRL and Transformers compute, accumulate and step; `exact_resume` makes that exactly resumable.
 """
@@ -19,13 +19,13 @@ from transformers import PrinterCallback
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.training.checkpoints import KEPT
-from synthetic_instruction_tuner.training.cpu_head import use_answer_only_head
+from synthetic_instruction_tuner.training.answer_only_head import use_answer_only_head
 from synthetic_instruction_tuner.training.exact_resume import trainable
 from synthetic_instruction_tuner.training.examples import Row
 from synthetic_instruction_tuner.training.job import Job
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics, device_name
-from synthetic_instruction_tuner.training.watch import Clock, Report, Watch, figures, log_rows, mean
+from synthetic_instruction_tuner.training.watch import Clock, OnStep, Watch, figures, log_rows, mean
+from synthetic_instruction_tuner.training.workspace import KEPT
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -104,20 +104,20 @@ def prepare(job: Job, trainer: Any) -> Any:
     return trainer
 
 
-def run_training(job: Job, trainer: Any, checkpoint: Path | None, report: Report | None) -> TrainingMetrics:
+def run_training(job: Job, trainer: Any, checkpoint: Path | None, on_step: OnStep | None) -> TrainingMetrics:
     """Trains from the checkpoint, or from the start, to the end, and writes the result.
 
     Args:
         job: the training.
         trainer: a TRL trainer with `ExactResume`, its model ready.
         checkpoint: the last complete checkpoint, if any.
-        report: called after each step.
+        on_step: called after each step.
 
     Raises:
         RunError: out of GPU memory, or the loss is not finite any more.
     """
     trainer.clock = Clock(job.device, checkpoint)
-    trainer.add_callback(Watch(report, scaled=job.dtype == "float16"))
+    trainer.add_callback(Watch(on_step, scaled=job.dtype == "float16"))
     try:
         with quiet():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -176,14 +176,14 @@ def out_of_memory(job: Job) -> RunError:
     halved = max(1, config.per_device_train_batch_size // 2)
     split = math.ceil(job.batch_size / halved)
     advice = (
-        f"per_device_train_batch_size {halved} with gradient_accumulation_steps {split} trains the same"
+        f"Use per_device_train_batch_size {halved} with gradient_accumulation_steps {split}, which trains the same"
         if config.per_device_train_batch_size > 1
-        else "shorten max_length"
+        else "Shorten max_length"
     )
-    more = "" if config.gradient_checkpointing else "; or set gradient_checkpointing: true"
+    more = "" if config.gradient_checkpointing else ", or set gradient_checkpointing: true"
     return RunError(
-        "The GPU ran out of memory while training",
-        f"per_device_train_batch_size {config.per_device_train_batch_size}, max_length {config.max_length}, "
-        f"{job.model.name}",
-        f"{advice}{more}; finished checkpoints are kept",
+        "The GPU ran out of memory while training.",
+        f"It had per_device_train_batch_size {config.per_device_train_batch_size}, max_length {config.max_length}, "
+        f"model {job.model.name}.",
+        f"{advice}{more}. Finished checkpoints are kept.",
     )

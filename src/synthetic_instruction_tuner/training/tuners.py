@@ -1,0 +1,65 @@
+"""Trains one student with one method: the place where a method's name meets the code that trains it.
+
+metrics = train_student(config, method("sft"), student, records, Path("models/sft/student"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthetic_instruction_tuner.config import Config, ModelConfig
+from synthetic_instruction_tuner.methods import Method
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.training.metrics import TrainingMetrics
+    from synthetic_instruction_tuner.training.watch import OnStep
+
+
+def train_student(
+    config: Config,
+    method: Method,
+    student: ModelConfig,
+    data: Sequence[Any],
+    output: Path,
+    *,
+    start: Path | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    on_step: OnStep | None = None,
+) -> TrainingMetrics:
+    """Trains, or resumes training, and returns the metrics; the adapter is then in ``output/final``.
+
+    Args:
+        config: the method's settings (``train.NAME``) and the seed are read.
+        method: how to train.
+        student: the base model.
+        data: what the method trains on, records or preference pairs.
+        output: the folder for the adapter, the log, the metrics and the order of the data.
+        start: the folder of the adapter that training starts from, where the method has one.
+        device: ``cpu`` or ``cuda``.
+        dtype: the type of the frozen weights, ``float32``, ``float16`` or ``bfloat16``.
+        on_step: called after each step.
+
+    Raises:
+        UserError: there is nothing to train on.
+        RunError: out of GPU memory, the training diverged, or the method found its own conditions broken.
+        ValueError: nothing trains by this method.
+    """
+    settings, place = config.train, (config.seed, device, dtype)
+    match method.name:
+        case "sft":
+            from synthetic_instruction_tuner.training.lora_sft import LoraSft
+
+            return LoraSft(settings.sft, *place).train(student, data, output, on_step)
+        case "prompt_tuning":
+            from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
+
+            return PromptTuning(settings.prompt_tuning, *place).train(student, data, output, on_step)
+        case "dpo":
+            from synthetic_instruction_tuner.training.dpo import Dpo
+
+            assert start is not None
+            return Dpo(settings.dpo, *place).train(student, start, data, output, on_step)
+    raise ValueError(f"training.tuners does not know the method {method.name}")
