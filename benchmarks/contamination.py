@@ -19,7 +19,8 @@ from pathlib import Path
 from synthetic_instruction_tuner.config import ContaminationConfig
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import load_benchmarks
-from synthetic_instruction_tuner.filtering.contamination.rule import LONG, Contamination
+from synthetic_instruction_tuner.filtering.contamination.matching import LONG
+from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.words import words_of
 
@@ -53,7 +54,7 @@ def main(folder: Path) -> None:
     print("\nClean data\n\n| set | records | flagged | share | CPU seconds |\n|---|---:|---:|---:|---:|")
     for name, records in clean_sets(folder).items():
         start = time.process_time()
-        hits = [hit for record in records if (hit := rule.measure(record))]
+        hits = [hit for record in records if (hit := rule.signal(record))]
         spent = time.process_time() - start
         print(f"| {name} | {len(records):,} | {len(hits)} | {len(hits) / len(records):.3%} | {spent:.1f} |")
         for hit in hits[:10]:
@@ -74,7 +75,7 @@ def recall(rule: Contamination, some: BenchmarkSet, seed: int = 1) -> dict[str, 
     for item in some.items:
         for form, text in injected(item, rng).items():
             count = counts.setdefault(form, [0, 0])
-            count[0] += bool(rule.measure(Record("r", text, "")))
+            count[0] += bool(rule.signal(Record("r", text, "")))
             count[1] += 1
     return {form: (hits, count) for form, (hits, count) in counts.items()}
 

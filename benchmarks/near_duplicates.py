@@ -178,10 +178,10 @@ def wrong(texts: list[str], stays: list[bool]) -> tuple[int, int]:
     """Returns how many records stayed, and how many were dropped, in error, given what stayed before them."""
     import numpy as np
 
+    from synthetic_instruction_tuner.filtering.near_duplicates.index import NearDuplicateIndex
     from synthetic_instruction_tuner.filtering.near_duplicates.rule import exact_fraction
-    from synthetic_instruction_tuner.filtering.near_duplicates.similarity import SimilarityIndex
 
-    index = SimilarityIndex(exact_fraction(THRESHOLD))
+    index = NearDuplicateIndex(exact_fraction(THRESHOLD))
     missed = false = 0
     for start in range(0, len(texts), 256):
         stay = np.array(stays[start : start + 256])
@@ -209,10 +209,10 @@ def work(way: str, file: Path) -> None:
 
 
 def by_us(texts: list[str]) -> list[bool]:
-    from synthetic_instruction_tuner.filtering.near_duplicates.first_wins import FirstWins
+    from synthetic_instruction_tuner.filtering.near_duplicates.keep_first import KeepFirst
     from synthetic_instruction_tuner.filtering.near_duplicates.rule import exact_fraction
 
-    rule = FirstWins(exact_fraction(THRESHOLD))
+    rule = KeepFirst(exact_fraction(THRESHOLD))
     stays: list[bool] = []
     for start in range(0, len(texts), 4096):
         stays += rule.decide(texts[start : start + 4096]).stays.tolist()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
-from synthetic_instruction_tuner.filtering.near_duplicates.rule import Diversity
+from synthetic_instruction_tuner.filtering.near_duplicates.rule import NearDuplicates
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import WORD_OR_END, Vocabulary
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.words import words_of
@@ -23,7 +23,7 @@ FRENCH = "Écris un résumé du café à Zürich où l'été était très agréa
 
 def similar(first: str, second: str, threshold: float = 0.8) -> bool:
     records = [Record("a", first, "x"), Record("b", second, "x")]
-    return not Diversity(threshold).judge(records, [True, True])[1].passed
+    return not NearDuplicates(threshold).check(records, [True, True])[1].passed
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Where benchmark items come from, and that what is not at hand is said."""
+"""Where benchmark items come from, and that missing items are reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.sources import content_ke
 from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.run.stages.judging import benchmark_sets
+from synthetic_instruction_tuner.run.stages.filter_inputs import benchmark_sets
 
 ALL = ("ifeval", "mmlu", "mt_bench", "agentbench")
 
@@ -97,7 +97,7 @@ def test_what_is_not_at_hand_is_said(tmp_path: Path) -> None:
     (tmp_path / "data" / "ifeval" / "x.jsonl").write_text('{"key": 1, "prompt": "P"}\n')
     sets = load_benchmarks(ContaminationConfig(benchmarks=ALL, folder=str(tmp_path / "data")))
     assert [(s.name, len(s.items)) for s in sets] == [("ifeval", 1), ("mmlu", 0), ("mt_bench", 0), ("agentbench", 0)]
-    assert sets[0].problem == "only 1 of about 541 items are at hand"
+    assert sets[0].problem == "only 1 of about 541 items are available"
     assert "cais/mmlu is not in the Hugging Face cache" in sets[1].problem
     assert "THUDM/AgentBench" in sets[3].problem
     assert str(tmp_path) not in "".join(s.problem + s.origin for s in sets)
@@ -159,7 +159,7 @@ def test_files_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
     sets = load_benchmarks(config)
     assert [s.name for s in sets] == ["file a/old/exam.jsonl", "file b/old/exam.jsonl", "file c/exam.jsonl"]
     rule = Contamination(sets)
-    assert {hit[0] for hit in rule.measure(Record("r", "Which 0 is meant here? Which 1 is meant here?"))} == {
+    assert {hit[0] for hit in rule.signal(Record("r", "Which 0 is meant here? Which 1 is meant here?"))} == {
         "a/old/exam.jsonl/1",
         "b/old/exam.jsonl/1",
     }
@@ -181,7 +181,9 @@ def test_rows_of_the_users_file_without_an_item_are_said(tmp_path: Path) -> None
     file = tmp_path / "exam.jsonl"
     file.write_text('{"question": "What is tin?"}\n\n{broken\n[1]\n{"answer": "x"}\n')
     (some,) = load_benchmarks(ContaminationConfig(files=(str(file),)))
-    assert len(some.items) == 1 and some.problem == "3 of its rows hold no item's text (the first is row 3)"
+    assert (
+        len(some.items) == 1 and some.problem == "3 of its rows do not contain the text of an item (the first is row 3)"
+    )
 
 
 def test_training_parts_are_known_by_the_word(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthetic_instruction_tuner.config import FilterConfig
+from synthetic_instruction_tuner.config import FilterConfig, load_config
 from synthetic_instruction_tuner.data_files.reading import Malformed
 from synthetic_instruction_tuner.filtering import FilterReport, QualityFilter, select
 from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.run.stages.filter_inputs import quality_filter
 
 PROSE = (
     "the of and to in is that it for was on are as with his they at be this from have or by one had not but what all "
@@ -40,11 +41,11 @@ QUALITY = QualityFilter(FilterConfig(keep=None, max_word_repeats=9))
 
 def test_all_rules_judge_all_records() -> None:
     bad = Record("bad", "", "As an AI as as as as as as as as as as ")
-    (judgement,) = QUALITY.judge([bad])
-    assert [v.rule for v in judgement.verdicts] == QUALITY.rule_names
-    assert {v.rule for v in judgement.verdicts if not v.passed} == {"empty", "length", "word_repetition", "refusal"}
-    assert not judgement.kept
-    assert judgement.first_reason == "no word in the instruction"
+    (result,) = QUALITY.check([bad])
+    assert [v.rule for v in result.verdicts] == QUALITY.rule_names
+    assert {v.rule for v in result.verdicts if not v.passed} == {"empty", "length", "word_repetition", "refusal"}
+    assert not result.kept
+    assert result.first_reason == "no words in the instruction"
 
 
 def test_only_kept_records_have_duplicates() -> None:
@@ -52,24 +53,24 @@ def test_only_kept_records_have_duplicates() -> None:
     refused = Record("refused", first.instruction, "I cannot " + first.response)
     copy = Record("copy", first.instruction.upper(), second.response)
     later = Record("later", first.instruction, second.response)
-    judged = {j.record_id: j for j in QUALITY.judge([refused, first, copy, later, second])}
+    judged = {j.record_id: j for j in QUALITY.check([refused, first, copy, later, second])}
     assert select(judged.values(), None) == ["r1", "r2"]
     assert judged["refused"].verdicts[-1].passed  # nothing was kept before it
     assert judged["copy"].verdicts[-1].partner == judged["later"].verdicts[-1].partner == "r1"
 
 
 def test_judging_goes_record_by_record_and_keeps_no_state() -> None:
-    stream = QUALITY.judge(repeat(good(1)))
+    stream = QUALITY.check(repeat(good(1)))
     assert [j.kept for j in islice(stream, 3)] == [True, False, False]
-    assert next(QUALITY.judge([good(1)])).kept
+    assert next(QUALITY.check([good(1)])).kept
 
 
 def test_select_cuts_in_order() -> None:
-    judgements = list(QUALITY.judge(good(i) for i in range(6)))
-    kept = [j.record_id for j in judgements if j.kept]
-    assert select(judgements, None) == kept and len(kept) > 3
-    assert select(judgements, 2) == kept[:2]
-    assert select(judgements, 99) == kept
+    results = list(QUALITY.check(good(i) for i in range(6)))
+    kept = [j.record_id for j in results if j.kept]
+    assert select(results, None) == kept and len(kept) > 3
+    assert select(results, 2) == kept[:2]
+    assert select(results, 99) == kept
 
 
 @settings(max_examples=60, deadline=None)
@@ -85,8 +86,8 @@ def test_select_cuts_in_order() -> None:
 )
 def test_no_text_does_harm(texts: list[tuple[str, str]]) -> None:
     records = [Record(str(i), instruction, response) for i, (instruction, response) in enumerate(texts)]
-    judgements = list(QUALITY.judge(records))
-    report = FilterReport.build(records, judgements, QUALITY.config)
+    results = list(QUALITY.check(records))
+    report = FilterReport.build(records, results, QUALITY.config)
     assert report.records == len(records)
     assert sum(row.dropped for row in report.funnel) == report.records - report.passed
     report.to_json().encode()
@@ -96,16 +97,16 @@ def test_no_text_does_harm(texts: list[tuple[str, str]]) -> None:
 def test_huge_texts_do_no_harm() -> None:
     texts = ["x" * 1_000_000, "word " * 200_000, "\n" * 1_000_000, "line\n" * 10_000, "\ud800" * 10**5, "\0" * 10**5]
     start = time.process_time()
-    list(QUALITY.judge(Record(str(i), text, text) for i, text in enumerate(texts)))
+    list(QUALITY.check(Record(str(i), text, text) for i, text in enumerate(texts)))
     assert time.process_time() - start < 10
 
 
 def test_report_counts() -> None:
     records = [good(1), Record("short", good(2).instruction, "I cannot"), good(3), good(4)]
     config = FilterConfig(keep=2, max_word_repeats=9)
-    judgements = list(QualityFilter(config).judge(records))
+    results = list(QualityFilter(config).check(records))
     lines = [Malformed("mine.jsonl", n, "no record", "") for n in range(1, 8)]
-    report = FilterReport.build(records, judgements, config, malformed=lines)
+    report = FilterReport.build(records, results, config, malformed=lines)
     places = "mine.jsonl:1, mine.jsonl:2, mine.jsonl:3, mine.jsonl:4, mine.jsonl:5 and more"
     assert f"Lines of the input that are no record: 7 ({places})." in report.summary()
     rows = {row.rule: row for row in report.funnel}
@@ -126,7 +127,7 @@ def test_a_report_on_nothing() -> None:
 
 def test_texts_cannot_break_the_report() -> None:
     records = [Record("r", "a | b\n# title <script> `x`\0" + "y" * 500, "")]
-    text = FilterReport.build(records, list(QUALITY.judge(records)), QUALITY.config).to_markdown()
+    text = FilterReport.build(records, list(QUALITY.check(records)), QUALITY.config).to_markdown()
     (row,) = [line for line in text.splitlines() if line.startswith("| r |")]
     assert row.replace("\\|", "").count("|") == 4
     assert "\\<script" in row and "\0" not in row and len(row) < 300
@@ -135,7 +136,7 @@ def test_texts_cannot_break_the_report() -> None:
 def test_without_a_language_the_rule_is_off() -> None:
     quality = QualityFilter(FilterConfig(language=""))
     assert "language" not in quality.rule_names
-    assert quality.rule_names[-1] == "diversity"
+    assert quality.rule_names[-1] == "near_duplicates"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_without_a_language_the_rule_is_off() -> None:
         ({"max_words": 59, "min_words": 1}, "length"),
         ({"max_word_repeats": 1}, "word_repetition"),
         ({"max_line_repeats": 1}, "line_repetition"),
-        ({"near_duplicate_threshold": 0.05}, "diversity"),
+        ({"near_duplicate_threshold": 0.05}, "near_duplicates"),
         ({"refusal_phrases": ("What a fine day",)}, "refusal"),
         ({"language": "de", "language_confidence": 0.1}, "language"),
         ({"language_confidence": 1.0}, None),
@@ -155,16 +156,16 @@ def test_every_setting_is_read(change: dict[str, object], rule: str | None) -> N
     text = "What a fine day\nWhat a fine day\n it is is " + prose(random.Random(5), 50)
     records = [good(1), Record("r", "Please explain the weather of one day to people", text)]
     base = FilterConfig(max_word_repeats=9)
-    assert all(j.kept for j in QualityFilter(base).judge(records))
+    assert all(j.kept for j in QualityFilter(base).check(records))
     changed = base.model_copy(update=change)
-    failed = {v.rule for j in QualityFilter(changed).judge(records) for v in j.verdicts if not v.passed}
+    failed = {v.rule for j in QualityFilter(changed).check(records) for v in j.verdicts if not v.passed}
     assert failed == ({rule} if rule else set())
 
 
 def test_1500_records_take_less_than_a_second_or_two() -> None:
     records = [good(i) for i in range(1500)]
     start = time.process_time()
-    list(QUALITY.judge(records))
+    list(QUALITY.check(records))
     assert time.process_time() - start < 2
 
 
@@ -188,9 +189,9 @@ def test_nothing_heavy_is_imported() -> None:
 def test_settings_of_loops_and_cuts_are_read(response: str, rule: str, loosened: dict[str, object]) -> None:
     record = Record("r", "Tell me a story, please.", response)
     base = FilterConfig(min_words=0, language="", max_phrase_repeats=6 if rule == "phrase_repetition" else 99)
-    failed = [v.rule for v in next(QualityFilter(base).judge([record])).verdicts if not v.passed]
+    failed = [v.rule for v in next(QualityFilter(base).check([record])).verdicts if not v.passed]
     assert failed == [rule]
-    assert next(QualityFilter(base.model_copy(update=loosened)).judge([record])).kept
+    assert next(QualityFilter(base.model_copy(update=loosened)).check([record])).kept
 
 
 def test_tokens_are_counted_where_a_tokenizer_is_named() -> None:
@@ -198,8 +199,8 @@ def test_tokens_are_counted_where_a_tokenizer_is_named() -> None:
     record = Record("r", "Say it.", "The cat sat on the mat.")
     for limits, kept in (({"max_tokens": 3}, False), ({"min_tokens": 4}, True), ({"min_tokens": 99}, False)):
         quality = QualityFilter(FilterConfig(tokenizer="nano:generator", min_words=0, language="", **limits))
-        (judgement,) = quality.judge([record])
-        assert judgement.kept is kept, limits
+        (result,) = quality.check([record])
+        assert result.kept is kept, limits
         assert quality.rule_set["tokens"]["tokenizer"]["content"]
 
 
@@ -217,3 +218,10 @@ def test_tokens_are_counted_where_a_tokenizer_is_named() -> None:
 def test_settings_that_cannot_be(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FilterConfig.model_validate(settings)
+
+
+def test_the_rule_set_hash_of_published_files_stays() -> None:
+    """Records carry this hash in `provenance.filter_rules`: a renamed rule must not change it."""
+    quality = quality_filter(load_config("nano"))
+    assert quality.rule_set_hash == "507ce0d7e3cbb788"
+    assert quality.rule_set["near_duplicates"] == {"near_duplicate_threshold": 0.8}

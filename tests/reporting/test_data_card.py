@@ -46,7 +46,7 @@ HUB = {  # identifiers of the Hub's list that the plan's models and common ones 
 def facts(**changes: Any) -> CardFacts:
     records = [Record(f"r{i}", f"Why is {i} odd?" if i else EVIL, "Because it is. " * 9) for i in range(6)]
     rules = FilterConfig()
-    report = FilterReport.build(records, QualityFilter(rules).judge(records), rules)
+    report = FilterReport.build(records, QualityFilter(rules).check(records), rules)
     answers = [Answer(r.id, m, f"{m} {r.id}", score=float(len(m))) for r in records for m in ("a", "bb")]
     pairs = [PreferencePair(f"p{r.id}", r.id, r.instruction, "bb", "a", "bb", "a", 2.0, 1.0) for r in records]
     counted = PairStatistics(PreferConfig())
@@ -117,7 +117,7 @@ def test_no_text_breaks_out_of_the_card() -> None:
 
 def test_the_card_says_what_is_known_and_what_is_not() -> None:
     body = parts(data_card(facts()))[1]
-    assert "not searched for benchmark items" in body and "| diversity |" in body
+    assert "not searched for benchmark items" in body and "| near_duplicates |" in body
     assert "6 pairs" in body and "near_identical" in body.replace("\\", "")
     benchmarks = [{"name": "ifeval", "items": 541, "found": 2, "records": 3, "problem": ""}]
     checked = facts(filter_report=facts().filter_report | {"benchmarks": benchmarks})

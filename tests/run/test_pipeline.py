@@ -111,13 +111,13 @@ def test_a_changed_filter_generates_nothing_again(run: Sit, copy: Path) -> None:
 
 
 def test_a_changed_limit_decides_again_and_measures_nothing(run: Sit, copy: Path) -> None:
-    measured, before = batches(copy, "filter:measured:"), contents(copy)
+    measured, before = batches(copy, "filter:signals:"), contents(copy)
     assert {unit.split(":")[2] for unit, _ in measured} >= {"empty", "length", "refusal", "language", "contamination"}
     code, _, err = run(copy, "--set", "filter.max_words=499")
     assert code == 0 and entered(err) == ["filter"]  # the same records pass, so nothing that follows is done again
-    assert batches(copy, "filter:measured:") == measured
+    assert batches(copy, "filter:signals:") == measured
     code, _, err = run(copy, "--set", "filter.refusal_phrases=[nay]", "--until", "filter")
-    assert code == 0 and {unit.split(":")[2] for unit, _ in batches(copy, "filter:measured:").keys() - measured} == {
+    assert code == 0 and {unit.split(":")[2] for unit, _ in batches(copy, "filter:signals:").keys() - measured} == {
         "refusal"
     }
     code, _, _ = run(copy, "--until", "filter")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,20 +22,22 @@ from synthetic_instruction_tuner.cli.options import (
     run_folder,
 )
 from synthetic_instruction_tuner.cli.run import execute
-from synthetic_instruction_tuner.config import user_settings
+from synthetic_instruction_tuner.config import Config, user_settings
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import METHODS
 
 METHOD_OF = {method.verb: method for method in METHODS}
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.filtering.report import FilterReport
+
     Verb = str
 else:
     Verb = Literal[tuple(METHOD_OF)]  # Typer reads the choices from it
 HELP = {
     "generate": "Write instruction-response pairs (the run as far as stage generate).",
     "filter": "Apply the quality rules: to the run's pairs, or to your own files.\n\n"
-    "'sit filter mine.jsonl -o out' writes out/kept.jsonl (input order), out/dropped.jsonl (rule, measured value, kept "
-    "partner) and out/filter_report.md. JSON, JSONL and Parquet in the usual shapes.",
+    "'sit filter mine.jsonl -o out' writes out/kept.jsonl (input order), out/dropped.jsonl (rule, value, reason, "
+    "kept partner) and out/filter_report.md. JSON, JSONL and Parquet in the usual shapes.",
     "prefer": "Build preference pairs (the run as far as stage prefer).",
     "train": f"Tune the students with one method: {', '.join(METHOD_OF)} (the run as far as its stage).",
     "evaluate": "Measure base and tuned models on the benchmarks (the run as far as stage evaluate).",
@@ -84,8 +86,6 @@ def filter_(
         return
     if output is None:
         raise UserError("Where should the results go?", "Files were given without --output.", "Add for example: -o out")
-    from synthetic_instruction_tuner.cli.filter_files import filter_own_files
-
     if "keep" not in (user_settings(config, set_ or ()).get("filter") or {}):  # the profile's is meant for its own data
         own = resolved.filter.model_copy(update={"keep": resolved.limit})
         resolved = resolved.model_copy(update={"filter": own})
@@ -94,6 +94,24 @@ def filter_(
         typer.echo(report.to_json(), nl=False)
     else:
         typer.echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, filter_report.md")
+
+
+def filter_own_files(config: Config, files: Sequence[Path], output: Path, *, quiet: bool) -> FilterReport:
+    """Filters the user's files with a configuration's rules and models."""
+    from synthetic_instruction_tuner.filtering.files import filter_files
+    from synthetic_instruction_tuner.run.progress import Display
+    from synthetic_instruction_tuner.run.stages.filter_inputs import generated_sets, reward_scorer
+
+    with Display(quiet=quiet) as display:
+        return filter_files(
+            files,
+            output,
+            config.filter,
+            generated=generated_sets(config),
+            reward=reward_scorer(config),
+            engine=config.engine,
+            progress=display,
+        )
 
 
 def train(

@@ -16,7 +16,7 @@ from synthetic_instruction_tuner.data_generation.plan import Place, domain_share
 from synthetic_instruction_tuner.data_generation.quotas import apportion, interleave
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
-from synthetic_instruction_tuner.filtering.rule import Judgement, TextRule
+from synthetic_instruction_tuner.filtering.rule import FilterResult, TextRule
 from synthetic_instruction_tuner.records import Record
 
 SPARE = 1.1  # records written per record that the yield says is needed
@@ -36,9 +36,9 @@ class Judge:
         self.later = [rule.name for rule in rules.rules if not isinstance(rule, TextRule)]
         rules.rules = [rule for rule in rules.rules if isinstance(rule, TextRule)]
         self._waiting = _Waiting()
-        self._judgements = rules.judge(self._waiting)
+        self._judgements = rules.check(self._waiting)
 
-    def __call__(self, records: Sequence[Record]) -> list[Judgement]:
+    def __call__(self, records: Sequence[Record]) -> list[FilterResult]:
         """Returns the judgements on the next records."""
         self._waiting.extend(records)
         return [next(self._judgements) for _ in records]
@@ -166,7 +166,7 @@ def _given_up(name: str | None, tally: _Tally, named: bool) -> str:
     window = len(tally.latest)
     rule, count = Counter(rule for rule in tally.latest if rule).most_common(1)[0]
     found = f"{lead}only {tally.latest.count('') / window:.1%} of the latest {window:,} pass"
-    if rule == "diversity":
+    if rule == "near_duplicates":
         return (
             f"{found}, {count / window:.0%} are near-duplicates of earlier ones: diversity is exhausted (raise "
             "instruction.temperature, add domains or topics, or use a larger generator)"

@@ -1,66 +1,66 @@
-"""The quality filter: which records are good enough to train on, and exactly why the others are not."""
+"""The quality filter: which records are good enough to train on, and why the others are not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from synthetic_instruction_tuner.config import FilterConfig, ModelConfig, fingerprint
+from synthetic_instruction_tuner.config import EngineConfig, FilterConfig, ModelConfig, fingerprint
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import load_benchmarks
 from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
-from synthetic_instruction_tuner.filtering.near_duplicates.rule import Diversity
+from synthetic_instruction_tuner.filtering.near_duplicates.rule import NearDuplicates
 from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm
-from synthetic_instruction_tuner.filtering.refusal.keywords import Refusal
-from synthetic_instruction_tuner.filtering.rule import Judgement, Rule, TextRule
-from synthetic_instruction_tuner.filtering.rules.completeness import Complete
+from synthetic_instruction_tuner.filtering.refusal.keywords import RefusalKeywords
+from synthetic_instruction_tuner.filtering.rule import FilterResult, ModelRule, Rule, TextRule, Verdict, model_identity
 from synthetic_instruction_tuner.filtering.rules.language import Language
 from synthetic_instruction_tuner.filtering.rules.length import NotEmpty, ResponseLength, TokenLength
-from synthetic_instruction_tuner.filtering.rules.model_rules import RewardFloor, Tags, model_facts
 from synthetic_instruction_tuner.filtering.rules.repetition import (
     LineRepetition,
     NgramRepetition,
     PhraseRepetition,
     WordRepetition,
 )
+from synthetic_instruction_tuner.filtering.rules.reward import MinReward, RewardScorer
+from synthetic_instruction_tuner.filtering.rules.tags import Tags
+from synthetic_instruction_tuner.filtering.rules.truncation import NotTruncated
+from synthetic_instruction_tuner.filtering.signals import Signals
 from synthetic_instruction_tuner.records import Record
 
-BATCH = 1024
-Measured = Mapping[str, Sequence[Any]]
-"""By a rule's name, what it measured on each record, in the records' order."""
+BATCH = 1024  # records compared with the kept ones at once, which is faster than one by one
 
 
 class QualityFilter:
-    """Judges records by every rule.
+    """Checks records with every rule.
 
-    All rules are judged for all records, so the effect of each is known even where an earlier one failed. Diversity
-    comes last, because it compares with kept records only: those that every rule lets stay.
+    All rules check all records, so the effect of each is known even where an earlier one failed. Near duplicates come
+    last, because a record is compared only with kept records: those that pass every rule.
 
     Attributes:
         config: the rules' settings.
-        benchmarks: the benchmarks whose items no record may hold; those with a problem are not, or not wholly, checked.
-        rules: the rules that look at one record, in order.
+        benchmarks: the benchmarks whose items no record may contain; one with a `problem` is not checked in full.
+        rules: the rules that look at one record at a time, in order.
     """
 
     def __init__(
         self,
         config: FilterConfig | None = None,
         benchmarks: Sequence[BenchmarkSet] | None = None,
-        reward: ModelConfig | None = None,
-        scoring: Mapping[str, Any] | None = None,
+        reward: RewardScorer | None = None,
+        engine: EngineConfig | None = None,
     ) -> None:
-        """Takes the rules' settings.
+        """Makes the rules from their settings.
 
         Args:
             config: the settings.
             benchmarks: items to look for; when None, those that the settings name and this machine has.
-            reward: the reward model whose scores `min_reward` is held against.
-            scoring: the settings that its scores depend on.
+            reward: scores the records, for `min_reward`.
+            engine: the settings of the engine that runs the tagging model.
 
         Raises:
-            UserError: an unknown language, an empty refusal phrase, a tokenizer or a file that is not there.
+            UserError: an unknown language, an empty refusal phrase, or a missing tokenizer or file.
         """
         self.config = config = config or FilterConfig()
         wanted = config.contamination
@@ -72,71 +72,77 @@ class QualityFilter:
             NotEmpty(),
             ResponseLength(config.min_words, config.max_words),
             *_token_rules(config),
-            *([Complete()] if config.drop_truncated else []),
+            *([NotTruncated()] if config.drop_truncated else []),
             WordRepetition(config.max_word_repeats),
             LineRepetition(config.max_line_repeats),
             PhraseRepetition(config.max_phrase_repeats),
             NgramRepetition(config.max_repeated_share),
-            RefusalForm(config.refusal_phrases) if config.refusal_rule == "form" else Refusal(config.refusal_phrases),
+            (RefusalForm if config.refusal_rule == "form" else RefusalKeywords)(config.refusal_phrases),
             *([Language(config.language, config.language_confidence)] if config.language else []),
             *([Contamination(self.benchmarks, wanted.match)] if checked else []),
-            *([Tags(config.tags)] if config.tags.model else []),
-            *([RewardFloor(config.min_reward, reward, scoring or {})] if config.min_reward is not None else []),
+            *([Tags(config.tags, engine or EngineConfig())] if config.tags.model else []),
+            *([MinReward(config.min_reward, reward)] if config.min_reward is not None else []),
         ]
 
     @property
     def rule_names(self) -> list[str]:
-        """The rules' names, in the order in which they are judged."""
-        return [*(rule.name for rule in self.rules), Diversity.name]
+        """The rules' names, in the order in which they check records."""
+        return [*(rule.name for rule in self.rules), NearDuplicates.name]
+
+    @property
+    def model_rules(self) -> list[ModelRule]:
+        """The rules whose signals come from a model."""
+        return [rule for rule in self.rules if isinstance(rule, ModelRule)]
 
     @property
     def rule_set(self) -> dict[str, dict[str, Any]]:
-        """All that verdicts depend on beside the records, by rule, as plain JSON values."""
+        """Everything that verdicts depend on besides the records, by rule, as plain JSON values."""
         return {rule.name: rule.settings() for rule in self.rules} | {
-            Diversity.name: {"similarity": self.config.near_duplicate_threshold}
+            NearDuplicates.name: {"near_duplicate_threshold": self.config.near_duplicate_threshold}
         }
 
     @property
     def rule_set_hash(self) -> str:
-        """The hash of `rule_set`, the same on every machine."""
-        return fingerprint(self.rule_set)
+        """The hash of `rule_set`, the same on every machine; records carry it as ``filter_rules``."""
+        # The hash is in published files. So every rule keeps the key that it has always been hashed under, also the
+        # near-duplicate rule, whose name was "diversity".
+        hashed = self.rule_set
+        near_duplicates = hashed.pop(NearDuplicates.name)
+        return fingerprint(hashed | {"diversity": {"similarity": near_duplicates["near_duplicate_threshold"]}})
 
-    def judge(self, records: Iterable[Record], measured: Measured | None = None) -> Iterator[Judgement]:
-        """Yields one judgement per record, in order and as they come; each call starts with no record kept.
-
-        Records are taken in `BATCH` by `BATCH`, because comparing many at once is faster.
+    def check(self, records: Iterable[Record], signals: Signals | None = None) -> Iterator[FilterResult]:
+        """Yields one result per record, in order and as they come; each call starts with no record kept.
 
         Args:
             records: the records.
-            measured: what rules have measured on them before; what is not there is measured now.
+            signals: the rules' signals of these records, as far as they are computed; see `signals.compute_signals`.
 
         Raises:
-            UserError: tags or rewards are asked for and not among what was measured, since they need a model.
+            UserError: the signals of a rule that needs a model are missing.
         """
-        known = dict(measured or {})
-        for rule in self.rules:
-            if not isinstance(rule, TextRule) and rule.name not in known:
-                fix = "Give what the model said as `measured`, or leave the rule's setting out."
-                raise UserError(f"The rule '{rule.name}' needs a model's word on every record.", "None was given.", fix)
-        diversity = Diversity(self.config.near_duplicate_threshold)
+        known = dict(signals or {})
+        for rule in self.model_rules:
+            if rule.name not in known:
+                fix = "Pass the result of compute_signals(quality.model_rules, records), or switch the rule off."
+                raise UserError(f"The rule '{rule.name}' needs a model's signal of every record.", "None given.", fix)
+        near_duplicates = NearDuplicates(self.config.near_duplicate_threshold)
         stream = enumerate(records)
         while batch := list(islice(stream, BATCH)):
-            own, columns = [], []
-            for number, record in batch:
-                values = [
-                    rule.measure(record)
-                    if isinstance(rule, TextRule) and rule.name not in known
-                    else known[rule.name][number]
-                    for rule in self.rules
-                ]
-                own.append([rule.decide(value) for rule, value in zip(self.rules, values, strict=True)])
-                found: dict[str, Any] = {}
-                for rule, value in zip(self.rules, values, strict=True):
-                    found |= rule.columns(value)
-                columns.append(found)
-            last = diversity.judge([r for _, r in batch], [all(v.passed for v in verdicts) for verdicts in own])
-            for (_, record), verdicts, found, verdict in zip(batch, own, columns, last, strict=True):
-                yield Judgement(record.id, (*verdicts, verdict), found)
+            own = [self._check(record, {name: values[n] for name, values in known.items()}) for n, record in batch]
+            may_stay = [result.kept for result in own]
+            last = near_duplicates.check([record for _, record in batch], may_stay)
+            for result, verdict in zip(own, last, strict=True):
+                yield FilterResult(result.record_id, (*result.verdicts, verdict), result.columns)
+
+    def _check(self, record: Record, known: dict[str, Any]) -> FilterResult:
+        """The result of the rules that look at one record at a time."""
+        verdicts: list[Verdict] = []
+        columns: dict[str, Any] = {}
+        for rule in self.rules:
+            signal = rule.signal(record) if rule.name not in known and isinstance(rule, TextRule) else known[rule.name]
+            verdicts.append(rule.decide(signal))
+            columns |= rule.columns(signal)
+        return FilterResult(record.id, tuple(verdicts), columns)
 
 
 def _token_rules(config: FilterConfig) -> list[Rule]:
@@ -150,10 +156,10 @@ def _token_rules(config: FilterConfig) -> list[Rule]:
     def count(text: str) -> int:
         return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
-    return [TokenLength(count, model_facts(model), config.min_tokens, config.max_tokens)]
+    return [TokenLength(count, model_identity(model), config.min_tokens, config.max_tokens)]
 
 
-def select(judgements: Iterable[Judgement], keep: int | None) -> list[str]:
-    """Returns the ids that are handed on: the first `keep` kept ones in order, or all of them."""
-    ids = [j.record_id for j in judgements if j.kept]
+def select(results: Iterable[FilterResult], keep: int | None) -> list[str]:
+    """Returns the ids of the records to keep: the first `keep` that passed, in order, or all where it is None."""
+    ids = [j.record_id for j in results if j.kept]
     return ids if keep is None else ids[:keep]

@@ -1,4 +1,4 @@
-"""The filter report: how many records each rule dropped, and examples of what it dropped."""
+"""The filter report: how many records each rule dropped, and examples of them. `report_page` is its Markdown."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from synthetic_instruction_tuner.data_files.reading import SAID, Malformed, said
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import file_names
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
-from synthetic_instruction_tuner.filtering.rule import Judgement, Verdict, shorten
+from synthetic_instruction_tuner.filtering.rule import FilterResult, Verdict, shorten
 from synthetic_instruction_tuner.records import Record
-
-SHOWN_HITS = 20  # in the Markdown; the JSON has all
 
 
 @dataclass(frozen=True)
@@ -26,10 +24,11 @@ class FunnelRow:
 
     Attributes:
         rule: the rule's name.
-        records_in: records that all earlier rules let pass.
-        dropped: those among them that this rule dropped.
+        records_in: records that passed all earlier rules.
+        dropped: those among them that this rule drops.
         share: dropped, as a share of all records, 0..1.
-        alone: records that this rule would drop if it were asked first; for diversity, compared with the kept records.
+        alone: records that this rule drops, whether or not earlier rules do; near duplicates are always those of kept
+            records.
     """
 
     rule: str
@@ -45,22 +44,22 @@ class DroppedSample:
 
     id: str
     instruction: str
-    measured: float | str | None
+    value: float | str | None
     reason: str
 
 
 @dataclass(frozen=True)
 class CheckedBenchmark:
-    """What was looked for of a benchmark, and found.
+    """How many items of a benchmark were looked for and found.
 
     Attributes:
         name: the benchmark.
-        items: its items that were at hand.
-        published: the items that it has, about, where that is known.
+        items: its items that were available.
+        published: about how many items it has, where that is known.
         origin: where they came from.
-        records: records that hold an item.
-        found: items that some record holds.
-        problem: why it was not checked, or only in part; empty when all is well.
+        records: records that contain an item.
+        found: items that some record contains.
+        problem: why it was not checked, or not in full; empty when it was.
     """
 
     name: str
@@ -79,10 +78,10 @@ class ItemHit:
     Attributes:
         record: the record's id.
         item: the item's id.
-        how: how it was found; see `filtering.contamination`.
-        share: of the item's words, 0..1.
-        place: the text that holds it.
-        text: the item's start.
+        how: how it was found; see `filtering.contamination.rule`.
+        share: the share of the item's words that was found, 0..1.
+        place: the part of the record that contains it.
+        text: the start of the item.
     """
 
     record: str
@@ -95,20 +94,20 @@ class ItemHit:
 
 @dataclass(frozen=True)
 class FilterReport:
-    """What the filter did.
+    """The filter's counts, examples and settings.
 
     Attributes:
-        records: records judged.
-        passed: records that every rule lets stay.
-        kept: records handed on; at most the wanted number.
-        over: records that passed but come after the wanted number.
-        malformed: input lines that were no record.
+        records: records checked.
+        passed: records that passed every rule.
+        kept: records kept, at most the wanted number.
+        over: records that passed but exceed the wanted number.
+        malformed: input lines that are not records.
         malformed_first: where the first of them are, ``file:line``.
         funnel: one row per rule, in order.
-        samples: examples of what each rule dropped first, the first ones in order.
+        samples: by rule, the first records that it was the first to drop.
         settings: the rules' settings.
         settings_hash: their hash, the same on every machine.
-        rules: all that the verdicts depend on, by rule.
+        rules: everything that the verdicts depend on, by rule.
         rules_hash: its hash, which the records carry too.
         benchmarks: the benchmarks that were looked for.
         hits: every benchmark item found in a record.
@@ -134,24 +133,33 @@ class FilterReport:
     def build(
         cls,
         records: Iterable[Record],
-        judgements: Iterable[Judgement],
+        results: Iterable[FilterResult],
         config: FilterConfig,
         samples: int = 3,
         malformed: Sequence[Malformed] = (),
         quality: QualityFilter | None = None,
     ) -> FilterReport:
-        """Returns the report on records and their judgements, both in the same order, and on the filter that judged."""
-        judged = [(r, j) for r, j in zip(records, judgements, strict=True)]
-        passed = sum(j.kept for _, j in judged)
+        """Returns the report.
+
+        Args:
+            records: all records.
+            results: the filter's result on each.
+            config: the filter's settings.
+            samples: examples per rule.
+            malformed: input lines that are not records.
+            quality: the filter, for its rules and benchmarks.
+        """
+        checked = list(zip(records, results, strict=True))
+        passed = sum(result.kept for _, result in checked)
         kept = passed if config.keep is None else min(passed, config.keep)
-        hits = _hits(judged)
+        hits = _hits(checked)
         return cls(
-            records=len(judged),
+            records=len(checked),
             passed=passed,
             kept=kept,
             over=passed - kept,
-            funnel=_funnel([j for _, j in judged]),
-            samples=_samples(judged, samples),
+            funnel=_funnel([result for _, result in checked]),
+            samples=_samples(checked, samples),
             settings=(settings := _settings(config)),
             settings_hash=fingerprint(settings),
             malformed=len(malformed),
@@ -168,22 +176,17 @@ class FilterReport:
 
     def to_markdown(self) -> str:
         """Returns the report for people."""
-        parts = ["# Filter report", self.summary(), _table(self.funnel)]
-        parts += [_benchmark_table(self.benchmarks, self.hits)] if self.benchmarks else []
-        parts += [_sample_table(rule, samples) for rule, samples in self.samples.items()]
-        settings = [f"| {key} | {_cell(json.dumps(v, ensure_ascii=False))} |" for key, v in self.settings.items()]
-        hashes = f"Hash: `{self.settings_hash}`; of the rules that judged: `{self.rules_hash}`"
-        head = f"## Settings\n\n{hashes}\n\n| setting | value |\n|---|---|"
-        parts.append("\n".join([head, *settings]))
-        return "\n\n".join(parts) + "\n"
+        from synthetic_instruction_tuner.filtering.report_page import markdown
+
+        return markdown(self)
 
     def main_reason(self) -> str:
-        """Returns the rule that dropped most, and how many; empty when nothing was dropped."""
+        """Returns the rule that dropped the most records, and how many; empty when nothing was dropped."""
         most = max(self.funnel, key=lambda row: row.dropped, default=None)
         return f"most were dropped for {most.rule} ({most.dropped:,})" if most and most.dropped else ""
 
     def unchecked(self) -> str:
-        """Returns which benchmarks were not, or not wholly, looked for; empty when all were."""
+        """Returns the benchmarks that were not checked, or not in full; empty when all were."""
         names = ", ".join(b.name if not b.items else f"parts of {b.name}" for b in self.benchmarks if b.problem)
         return f"contamination not checked with {names}" if names else ""
 
@@ -193,51 +196,53 @@ class FilterReport:
         write_text(folder / "filter_report.json", self.to_json())
 
     def summary(self) -> str:
-        """Returns the counts in one or a few sentences."""
+        """Returns the counts in a few sentences."""
         share = f" ({self.kept / self.records:.1%})" if self.records else ""
         dropped = self.records - self.passed
         lines = [f"Of {self.records:,} records, {self.kept:,} were kept{share} and {dropped:,} dropped."]
         if self.over:
             wanted = self.settings["keep"]
-            lines.append(f"{self.over:,} more passed every rule but are over the wanted number ({wanted:,}).")
+            lines.append(f"{self.over:,} more passed every rule but exceed the wanted number ({wanted:,}).")
         if self.malformed:
             lines.append(said_malformed(self.malformed, self.malformed_first))
         lines += [
-            f"Contamination with {b.name} was not checked{_but(b)}: {b.problem}." for b in self.benchmarks if b.problem
+            f"Contamination with {b.name} was not checked{' in full' if b.items else ''}: {b.problem}."
+            for b in self.benchmarks
+            if b.problem
         ]
         return "\n".join(lines)
 
 
-def _funnel(judgements: Sequence[Judgement]) -> tuple[FunnelRow, ...]:
-    rules = [v.rule for v in judgements[0].verdicts] if judgements else []
+def _funnel(results: Sequence[FilterResult]) -> tuple[FunnelRow, ...]:
+    rules = [v.rule for v in results[0].verdicts] if results else []
     first = dict.fromkeys(rules, 0)
     alone = dict.fromkeys(rules, 0)
-    for judgement in judgements:
-        failures = [v.rule for v in judgement.verdicts if not v.passed]
+    for result in results:
+        failures = [v.rule for v in result.verdicts if not v.passed]
         for rule in failures:
             alone[rule] += 1
         if failures:
             first[failures[0]] += 1
-    rows, left = [], len(judgements)
+    rows, left = [], len(results)
     for rule in rules:
-        rows.append(FunnelRow(rule, left, first[rule], round(first[rule] / len(judgements), 6), alone[rule]))
+        rows.append(FunnelRow(rule, left, first[rule], round(first[rule] / len(results), 6), alone[rule]))
         left -= first[rule]
     return tuple(rows)
 
 
-def _samples(judged: Sequence[tuple[Record, Judgement]], most: int) -> dict[str, tuple[DroppedSample, ...]]:
+def _samples(checked: Sequence[tuple[Record, FilterResult]], most: int) -> dict[str, tuple[DroppedSample, ...]]:
     found: dict[str, list[DroppedSample]] = {}
-    for record, judgement in judged:
-        failure = judgement.first_failure
+    for record, result in checked:
+        failure = result.first_failure
         if failure and len(found.setdefault(failure.rule, [])) < most:
             found[failure.rule].append(_sample(record, failure))
-    order = [v.rule for v in judged[0][1].verdicts] if judged else []
+    order = [v.rule for v in checked[0][1].verdicts] if checked else []
     return {rule: tuple(found[rule]) for rule in order if found.get(rule)}
 
 
 def _sample(record: Record, failure: Verdict) -> DroppedSample:
     instruction, reason = shorten(record.instruction, 100), shorten(failure.reason, 160)
-    return DroppedSample(shorten(record.id), instruction, failure.measured, reason)
+    return DroppedSample(shorten(record.id), instruction, failure.value, reason)
 
 
 def _settings(config: FilterConfig) -> dict[str, Any]:
@@ -252,14 +257,10 @@ def _settings(config: FilterConfig) -> dict[str, Any]:
     return settings
 
 
-def _but(benchmark: CheckedBenchmark) -> str:
-    return " in full" if benchmark.items else ""
-
-
-def _hits(judged: Sequence[tuple[Record, Judgement]]) -> tuple[ItemHit, ...]:
+def _hits(checked: Sequence[tuple[Record, FilterResult]]) -> tuple[ItemHit, ...]:
     found = []
-    for record, judgement in judged:
-        for verdict in judgement.verdicts:
+    for record, result in checked:
+        for verdict in result.verdicts:
             if verdict.rule == "contamination" and verdict.details:
                 found += [ItemHit(record.id, *hit) for hit in verdict.details]
     return tuple(found)
@@ -270,42 +271,3 @@ def _checked(some: BenchmarkSet, hits: Sequence[ItemHit]) -> CheckedBenchmark:
     mine = [hit for hit in hits if hit.item in own]
     records, items = len({hit.record for hit in mine}), len({hit.item for hit in mine})
     return CheckedBenchmark(some.name, len(own), some.published, some.origin, records, items, some.problem)
-
-
-def _benchmark_table(benchmarks: Sequence[CheckedBenchmark], hits: Sequence[ItemHit]) -> str:
-    rows = [
-        "## Contamination\n",
-        "| benchmark | items looked for | from | records with an item | items found | not checked |",
-    ]
-    rows.append("|---|---:|---|---:|---:|---|")
-    rows += [
-        f"| {_cell(b.name)} | {b.items:,} | {_cell(b.origin)} | {b.records:,} | {b.found:,} | {_cell(b.problem)} |"
-        for b in benchmarks
-    ]
-    if hits:
-        rows += ["", "| record | item | how | share | where | the item |", "|---|---|---|---:|---|---|"]
-        rows += [
-            f"| {_cell(shorten(h.record))} | {_cell(h.item)} | {h.how} | {h.share:.0%} | {h.place} | {_cell(h.text)} |"
-            for h in hits[:SHOWN_HITS]
-        ]
-    if len(hits) > SHOWN_HITS:
-        rows.append(f"\nand {len(hits) - SHOWN_HITS:,} more in filter_report.json")
-    return "\n".join(rows)
-
-
-def _table(funnel: Sequence[FunnelRow]) -> str:
-    head = "| rule | records in | dropped here first | share of all | would drop alone |\n|---|---:|---:|---:|---:|"
-    rows = [f"| {r.rule} | {r.records_in:,} | {r.dropped:,} | {r.share:.1%} | {r.alone:,} |" for r in funnel]
-    return "\n".join([head, *rows])
-
-
-def _sample_table(rule: str, samples: Sequence[DroppedSample]) -> str:
-    rows = [f"| {_cell(s.id)} | {_cell(s.instruction)} | {_cell(s.reason)} |" for s in samples]
-    return "\n".join([f"## Dropped by {rule}: examples\n", "| id | instruction | reason |\n|---|---|---|", *rows])
-
-
-def _cell(text: str) -> str:
-    """Text that cannot break out of a Markdown table's cell."""
-    for mark in "\\`*_[]<|":
-        text = text.replace(mark, "\\" + mark)
-    return text

@@ -170,9 +170,9 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
         UserError: naming the first thing that is missing, and how many more there are.
     """
     if until != "generate":
-        from synthetic_instruction_tuner.evaluation.benchmarks.sources import check_places
+        from synthetic_instruction_tuner.evaluation.benchmarks.sources import check_sources
 
-        check_places(config.filter.contamination)
+        check_sources(config.filter.contamination)
     choose_dtype(hardware, config.engine.dtype)
     choose_device(hardware, config.engine.device)
     engine_lines(config, hardware, until)

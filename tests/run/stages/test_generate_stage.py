@@ -84,7 +84,7 @@ def passing(rows: list[dict[str, Any]]) -> Counter[Any]:
     rules = FilterConfig(language="", min_words=5)
     own = {field.name for field in fields(Record)}  # data files may hold more columns
     records = [Record.from_json({name: value for name, value in row.items() if name in own}) for row in rows]
-    judged = QualityFilter(rules).judge(records)
+    judged = QualityFilter(rules).check(records)
     return Counter(row["domain"] for row, judgement in zip(rows, judged, strict=True) if judgement.kept)
 
 
@@ -315,7 +315,7 @@ def test_the_judge_says_what_the_filter_says() -> None:
     """In portions of any size, as the stage needs it: the filter must not wait for more than there is."""
     records = [Record(f"r{n}", sentence(n % 30), sentence(n) if n % 3 else "No.") for n in range(120)]
     rules = FilterConfig(language="")
-    whole = list(QualityFilter(rules).judge(records))
+    whole = list(QualityFilter(rules).check(records))
     for size in (1, 7, 50, 120):
         judge = Judge(rules)
         assert [j for start in range(0, 120, size) for j in judge(records[start : start + size])] == whole

@@ -13,28 +13,28 @@ Benchmark = Literal["nano", "ifeval", "mmlu", "mt_bench", "agentbench"]
 
 
 class ContaminationConfig(Section):
-    """Which benchmarks' items no record may hold, and how closely it is looked."""
+    """Which benchmarks' items no record may contain, and how they are matched."""
 
     benchmarks: tuple[Benchmark, ...] = Field(
         (),
-        description="Benchmarks whose items no record may hold; nano: those of the embedded models. None: off, "
-        "unless there are files.",
+        description="Benchmarks whose items no record may contain; nano: those of the embedded models. With none, "
+        "the rule is off unless there are files.",
     )
     folder: str | None = Field(
         None,
-        description="Folder with a subfolder per benchmark (ifeval, mmlu, mt_bench, agentbench); what is not there is "
+        description="Folder with a subfolder per benchmark (ifeval, mmlu, mt_bench, agentbench); missing ones are "
         "looked for in the Hugging Face cache and on the Hub.",
     )
     files: tuple[str, ...] = Field((), description="Your own files of items: JSON, JSONL, CSV, Parquet or text.")
     match: Literal["exact", "overlap"] = Field(
         "overlap",
-        description="exact: whole items, word for word; overlap: also 13 words in a row, half an item in 8-grams, and "
-        "light edits.",
+        description="exact: instructions that equal an item, word for word; overlap: also 13 words in a row, half an "
+        "item in 8-grams, and light edits.",
     )
 
 
 class TagsConfig(Section):
-    """Tags that a chat model gives to records, as columns and as a filter; off without a model."""
+    """Tags that a chat model gives to records, as columns and as a rule; off without a model."""
 
     model: ModelConfig | None = Field(None, description="The chat model that tags; off when not set.")
     min_quality: int = Field(1, ge=1, le=5, description="Lowest quality that stays, 1 (very poor) to 5 (excellent).")
@@ -42,7 +42,7 @@ class TagsConfig(Section):
     max_difficulty: int = Field(5, ge=1, le=5, description="Highest difficulty that stays.")
     categories: tuple[str, ...] = Field((), description="Categories that stay; all when empty.")
     max_new_tokens: int = Field(96, ge=16, description="Longest answer of the tagging model, in tokens.")
-    batch: int = Field(128, ge=1, description="Records whose tags are committed to the store at once.")
+    batch: int = Field(128, ge=1, description="Records whose tags are stored at once.")
 
     @model_validator(mode="after")
     def _ordered(self) -> TagsConfig:
@@ -53,20 +53,20 @@ class TagsConfig(Section):
 
 
 class FilterConfig(Section):
-    """The plan's five quality rules, and those that real data needs beside them."""
+    """The plan's five quality rules, and the further ones that real data needs."""
 
     min_words: int = Field(20, ge=0, description="Shortest response, in words.")
     max_words: int = Field(500, ge=1, description="Longest response, in words.")
-    max_word_repeats: int = Field(3, ge=1, description="A word may stand so many times in a row.")
-    max_line_repeats: int = Field(3, ge=1, description="A line may stand so many times in a row.")
-    max_phrase_repeats: int = Field(5, ge=1, description="A phrase of 2 to 40 words may stand so many times in a row.")
+    max_word_repeats: int = Field(3, ge=1, description="Most times that a word may occur in a row.")
+    max_line_repeats: int = Field(3, ge=1, description="Most times that a line may occur in a row.")
+    max_phrase_repeats: int = Field(5, ge=1, description="Most times that a phrase (2 to 40 words) may occur in a row.")
     max_repeated_share: float = Field(
-        0.8, ge=0, le=1, description="Share of a response's words that may stand in 8-grams that it had before."
+        0.8, ge=0, le=1, description="Largest share of a response's words in 8-grams that occurred earlier in it."
     )
     drop_truncated: bool = Field(
-        True, description="Drop texts that hit their token limit or, where that is not known, stop in mid-sentence."
+        True, description="Drop texts that hit their token limit or, if that is not known, stop in mid-sentence."
     )
-    tokenizer: str = Field("", description="Model whose tokenizer counts tokens; none when empty.")
+    tokenizer: str = Field("", description="Model whose tokenizer counts tokens; no tokens are counted when empty.")
     min_tokens: int = Field(0, ge=0, description="Shortest response, in tokens; needs a tokenizer.")
     max_tokens: int | None = Field(None, ge=1, description="Longest response, in tokens; needs a tokenizer.")
     near_duplicate_threshold: float = Field(
@@ -77,29 +77,29 @@ class FilterConfig(Section):
     )
     neighbors: bool = Field(
         False,
-        description="Whether the data gets each kept record's distance from the nearest other one (a column, no rule).",
+        description="Add each kept record's distance from its nearest neighbor to the data (a column, not a rule).",
     )
     refusal_rule: Literal["form", "keywords"] = Field(
         "form",
-        description="form: drop what refuses, by place and form; keywords: drop what holds a phrase, wherever.",
+        description="form: drop responses that refuse, by place and form; keywords: drop every response with a phrase.",
     )
     refusal_phrases: tuple[str, ...] = Field(
         ("I'm an AI", "I cannot", "I don't have", "As an AI", "I'm not able"),
-        description="Phrases that refuse; straight and curly apostrophes are the same. None: no refusal rule.",
+        description="Phrases that count as refusals; straight and curly apostrophes are equal. With none: off.",
     )
-    language: str = Field("en", description="Wanted language, as an ISO 639-1 code; empty switches the rule off.")
+    language: str = Field("en", description="Wanted language, as an ISO 639-1 code; the rule is off when empty.")
     language_confidence: float = Field(
         0.7,
         ge=0,
         le=1,
-        description="Drop for its language only when the detector is at least this sure of another one.",
+        description="Drop a record for its language only if the detector is at least this sure of another one.",
     )
-    contamination: ContaminationConfig = Field(ContaminationConfig(), description="Benchmark items in the data.")
+    contamination: ContaminationConfig = Field(ContaminationConfig(), description="The rule on benchmark items.")
     tags: TagsConfig = Field(TagsConfig(), description="Difficulty, quality and category, from a chat model.")
     min_reward: float | None = Field(
         None, description="Drop records that models.reward scores below this; off when not set."
     )
-    keep: int | None = Field(1000, ge=1, description="Records handed on, in order; all that pass when null.")
+    keep: int | None = Field(1000, ge=1, description="Most records to keep, in order; all that pass when null.")
 
     @model_validator(mode="after")
     def _ordered(self) -> FilterConfig:

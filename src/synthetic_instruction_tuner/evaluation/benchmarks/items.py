@@ -1,8 +1,8 @@
-"""Items of benchmarks as texts: what no training record may hold.
+"""Benchmark items as texts, which no training record may contain.
 
-Items come from files in whatever shape their benchmark has them: rows with ``prompt`` (IFEval), ``question`` and
-choices (MMLU), ``turns`` (MT-Bench), ``description`` (AgentBench), or a usual shape of records. Rows that are none of
-these, such as models' answers to a benchmark, are passed over.
+Items are read from files in the shape of their benchmark: rows with ``prompt`` (IFEval), ``question`` and
+choices (MMLU), ``turns`` (MT-Bench), ``description`` (AgentBench), or a usual shape of records. Other rows, such as
+models' answers to a benchmark, are skipped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TRAINING = re.compile(r"(?<![a-z])train(ing)?(?![a-z])")
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkItem:
-    """One text that a benchmark asks with.
+    """One text with which a benchmark asks.
 
     Attributes:
         id: such as ``mmlu/astronomy_test/12``; the same on every machine.
@@ -43,14 +43,14 @@ class BenchmarkItem:
 
 @dataclass(frozen=True)
 class BenchmarkSet:
-    """The items of a benchmark that are at hand, or why there are none.
+    """The available items of a benchmark, or why there are none.
 
     Attributes:
         name: the benchmark, or ``file NAME`` for a user's file; no two files have the same name.
         items: distinct items.
         origin: where they come from, without paths: ``folder``, ``Hub google/IFEval``, ``generated``, ``file``.
-        published: items that the whole benchmark has, where that is known.
-        problem: why the benchmark cannot be checked, or only in part; empty when all is well.
+        published: the number of items in the whole benchmark, where that is known.
+        problem: why the benchmark cannot be checked, or not in full; empty when it can.
     """
 
     name: str
@@ -70,7 +70,7 @@ class BenchmarkSet:
 
 
 def items_of_folder(name: str, folder: Path) -> Iterator[BenchmarkItem]:
-    """Yields the items in all files below a folder, in the files' order; files that cannot be read are passed over."""
+    """Yields the items in all files below a folder, in the files' order; unreadable files are skipped."""
     for file in benchmark_files(folder):
         try:
             yield from items_of_file(f"{name}/{file.relative_to(folder).with_suffix('').as_posix()}", file)
@@ -79,7 +79,7 @@ def items_of_folder(name: str, folder: Path) -> Iterator[BenchmarkItem]:
 
 
 def benchmark_files(folder: Path) -> list[Path]:
-    """Returns the files below a folder that may hold items, in order; training parts of benchmarks are left out."""
+    """Returns the files below a folder that may contain items, in order, without training parts of benchmarks."""
     files = (f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
     return sorted(f for f in files if not TRAINING.search(f.relative_to(folder).as_posix().lower()))
 
@@ -90,7 +90,7 @@ def items_of_file(name: str, file: Path, without: list[int] | None = None) -> It
     Args:
         name: starts their ids.
         file: the file.
-        without: the numbers of rows and lines that hold no item's text are added here.
+        without: the numbers of rows and lines without an item are added here.
 
     Raises:
         UserError: the file cannot be read.
@@ -110,8 +110,8 @@ def items_of_file(name: str, file: Path, without: list[int] | None = None) -> It
 
 
 def texts_of_row(row: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yields the texts that a benchmark's row asks with, each with the options to choose from."""
-    if "prompt_template" in row:  # what a judge is asked
+    """Yields the texts with which a benchmark's row asks, each with the options to choose from."""
+    if "prompt_template" in row:  # a judge's prompt
         return
     for name in ("turns", "prompt", *PLAIN_TEXTS[1:]):
         value = row.get(name)
@@ -132,7 +132,7 @@ def texts_of_row(row: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]
 
 
 def distinct(items: Iterable[BenchmarkItem]) -> tuple[BenchmarkItem, ...]:
-    """Returns the items with texts and options of their own, the first of equal ones."""
+    """Returns the items with distinct texts and options, the first of equal ones."""
     found: dict[tuple[str, tuple[str, ...]], BenchmarkItem] = {}
     for item in items:
         found.setdefault((item.text, item.options), item)
@@ -150,7 +150,7 @@ def _rows(file: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _csv_rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Rows by their header; MMLU's first files have none, but question, four choices and a letter."""
+    """Rows by their header; MMLU's first files have none, but columns for question, four choices and a letter."""
     csv.field_size_limit(10**9)
     rows = list(csv.reader(_read_text(file).splitlines(keepends=True)))
     header = rows[0] if rows else []

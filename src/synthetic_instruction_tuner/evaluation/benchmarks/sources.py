@@ -1,7 +1,7 @@
-"""Where benchmarks' items are found: a folder of the user's, the Hugging Face cache, the Hub, the user's files.
+"""Where the items of published benchmarks come from: the user's folder, the Hugging Face cache, the Hub, own files.
 
-Benchmark texts are not part of this package. What is missing is always reported. Looking (`load_benchmarks`) uses no
-network; `fetch` downloads what the Hub has into its cache, once.
+Benchmark texts are not part of this package. Missing items are always reported. `load_benchmarks` uses no network;
+`fetch` downloads what the Hub has into its cache, once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Published:
     """Where a benchmark is published.
 
     Attributes:
-        repository: its data set on the Hub; None where there is none.
+        repository: its data set on the Hub; None if it has none.
         files: patterns of its files there.
         items: how many distinct items its test part has, about; None where versions differ much.
         elsewhere: what to do where the Hub cannot help.
@@ -46,26 +46,26 @@ PUBLISHED = {
     "ifeval": Published("google/IFEval", ("*.jsonl", "*.parquet"), 541),
     "mmlu": Published("cais/mmlu", ("all/test-*", "all/validation-*", "all/dev-*"), 14_042),
     "mt_bench": Published("HuggingFaceH4/mt_bench_prompts", ("*.jsonl", "*.parquet"), 160),
-    "agentbench": Published(None, elsewhere="put the folder data/ of its GitHub repository THUDM/AgentBench there"),
+    "agentbench": Published(None, elsewhere="put the folder data/ of the GitHub repository THUDM/AgentBench there"),
 }
 
 
 def load_benchmarks(config: ContaminationConfig) -> list[BenchmarkSet]:
-    """Returns the benchmarks and files of the settings, in order; `problem` says where items are missing.
+    """Returns the benchmarks and files of the settings, in order; those with missing items have a `problem`.
 
-    The embedded models' own benchmarks (``nano``) are not loaded here: they are made, not read.
+    The embedded models' own benchmarks (``nano``) are not loaded here: they are generated, not read.
 
     Raises:
         UserError: a file or the folder that the user named cannot be read.
     """
-    check_places(config)
+    check_sources(config)
     sets = [_benchmark(name, config) for name in config.benchmarks if name != NANO]
     files = [Path(file).expanduser() for file in config.files]
     return sets + [_user_file(name, file) for name, file in zip(file_names(files), files, strict=True)]
 
 
 def file_names(files: Sequence[Path]) -> list[str]:
-    """Returns for each file its path's shortest end, its name at least, that is no other file's."""
+    """Returns for each file the shortest end of its path, at least its name, that no other file shares."""
     parts = [file.absolute().parts for file in files]
 
     def own(mine: tuple[str, ...]) -> str:
@@ -76,14 +76,16 @@ def file_names(files: Sequence[Path]) -> list[str]:
     return [own(mine) for mine in parts]
 
 
-def check_places(config: ContaminationConfig) -> None:
-    """Raises UserError for a folder or a file of the settings that is not there."""
+def check_sources(config: ContaminationConfig) -> None:
+    """Raises UserError for a folder or a file of the settings that does not exist."""
     if config.folder is not None and not Path(config.folder).expanduser().is_dir():
         cause = "filter.contamination.folder names it."
-        raise UserError(f"The folder {config.folder} is not there.", cause, "Check the path.")
+        raise UserError(f"The folder {config.folder} does not exist.", cause, "Check the path.")
     for file in config.files:
         if not Path(file).expanduser().is_file():
-            raise UserError(f"The file {file} is not there.", "filter.contamination.files names it.", "Check the path.")
+            raise UserError(
+                f"The file {file} does not exist.", "filter.contamination.files names it.", "Check the path."
+            )
 
 
 def content_key(config: ContaminationConfig) -> dict[str, str | None]:
@@ -100,12 +102,12 @@ def content_key(config: ContaminationConfig) -> dict[str, str | None]:
 
 
 def fetch(config: ContaminationConfig, say: Callable[[str], None]) -> None:
-    """Downloads what the settings name, the Hub has and this machine lacks; says what cannot be had, and why.
+    """Downloads the benchmarks that the settings name and this machine lacks; reports those it cannot get, and why.
 
     Raises:
-        UserError: a folder or a file of the settings is not there.
+        UserError: a folder or a file of the settings does not exist.
     """
-    check_places(config)
+    check_sources(config)
     for name in config.benchmarks:
         if name == NANO or _place(name, config):
             continue
@@ -125,18 +127,18 @@ def _benchmark(name: str, config: ContaminationConfig) -> BenchmarkSet:
     items = distinct(items_of_folder(name, folder))
     problem = ""
     if not items:
-        problem = f"its {origin} holds no file with items"
+        problem = f"its {origin} contains no file with items"
     elif published and len(items) < ENOUGH * published:
-        problem = f"only {len(items):,} of about {published:,} items are at hand"
+        problem = f"only {len(items):,} of about {published:,} items are available"
     return BenchmarkSet(name, items, origin, published, problem)
 
 
 def _user_file(name: str, file: Path) -> BenchmarkSet:
     without: list[int] = []
     items = distinct(items_of_file(name, file, without))
-    problem = "" if items else "no row has an item's text"
+    problem = "" if items else "no row contains the text of an item"
     if items and without:
-        problem = f"{len(without):,} of its rows hold no item's text (the first is row {without[0]})"
+        problem = f"{len(without):,} of its rows do not contain the text of an item (the first is row {without[0]})"
     return BenchmarkSet(f"file {name}", items, "file", None, problem)
 
 
@@ -173,7 +175,7 @@ def _missing(name: str) -> str:
 
 
 def _download(name: str) -> str:
-    """Returns why it failed, or an empty text."""
+    """Returns why the download failed, or an empty text."""
     from huggingface_hub import snapshot_download
 
     published = PUBLISHED[name]
@@ -182,7 +184,7 @@ def _download(name: str) -> str:
         snapshot_download(
             published.repository, repo_type="dataset", allow_patterns=list(published.files), etag_timeout=10
         )
-    except Exception as error:  # network libraries raise many kinds; the user is told the same thing for all of them
+    except Exception as error:  # network libraries raise many types; the message is the same for all of them
         return f"{_missing(name)}, and the Hub cannot be reached ({type(error).__name__})"
     return ""
 

@@ -1,6 +1,6 @@
-"""Removing near duplicates from files, without a run: what ``sit dedup mine.jsonl -o out/`` does.
+"""Removes near duplicates from files, without a run: what ``sit dedup mine.jsonl -o out/`` does.
 
-Rows stream through: only word sets of what is kept, and where it stands, are held in memory.
+Rows are streamed: only the word sets of kept rows, and where those rows are, are held in memory.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file, json_bytes, write_error, write_text
+from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file, json_bytes, write_text
 from synthetic_instruction_tuner.data_files.reading import PACKED, SAID, Malformed, read_rows, said_malformed
 from synthetic_instruction_tuner.data_files.record_shapes import ShapeError, record_from_row
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.filtering.near_duplicates.first_wins import FirstWins
-from synthetic_instruction_tuner.filtering.near_duplicates.neighbors import columns, nearest
-from synthetic_instruction_tuner.filtering.near_duplicates.rule import Diversity, Field, compared_text, exact_fraction
+from synthetic_instruction_tuner.filtering.near_duplicates.keep_first import KeepFirst
+from synthetic_instruction_tuner.filtering.near_duplicates.nearest_neighbors import nearest_columns, nearest_sets
+from synthetic_instruction_tuner.filtering.near_duplicates.rule import (
+    Field,
+    NearDuplicates,
+    compared_text,
+    exact_fraction,
+)
+from synthetic_instruction_tuner.filtering.output_folder import OutputFolder
 from synthetic_instruction_tuner.filtering.rule import Verdict
 
-MARK = ".sit-dedup"  # says that a folder is ours to write again
-MARK_TEXT = "Written by 'sit dedup'; with this file here, it may write this folder again.\n"
-REPORT = "dedup_report.json"  # comes last: with it, all is there
+REPORT = "dedup_report.json"  # written last: where it exists, the output is complete
 BATCH = 4096  # rows compared at once
-NO_WORDS = "length"  # the rule by which texts without a word go
+NO_WORDS = "length"  # the rule that drops texts without a word
 
 
 @dataclass
@@ -37,15 +41,15 @@ class DedupReport:
     """What was removed.
 
     Attributes:
-        records: rows that are records, those of `against` not counted.
+        records: rows that are records; those of `against` are not counted.
         kept: those written to kept.jsonl.
         duplicates: near duplicates of an earlier kept record.
-        against_duplicates: those of them whose most similar record is in one of the files to compare with.
-        without_words: records with nothing to compare.
-        malformed: rows that are no record, in all files.
+        against_duplicates: those among them whose most similar record is in a file of `against`.
+        without_words: records without a word to compare.
+        malformed: rows in all files that are not records.
         malformed_first: where the first of them are, ``file:line``.
-        against_records: records of the files to compare with.
-        threshold: the similarity from which a record goes.
+        against_records: records in the files of `against`.
+        threshold: the similarity at which a record is dropped.
         field: what was compared.
     """
 
@@ -71,10 +75,12 @@ class DedupReport:
         lines = [f"Of {self.records:,} records, {self.kept:,} were kept{share}."]
         lines.append(f"Near duplicates dropped (similarity {self.threshold:g} or more): {self.duplicates:,}.")
         if self.against_records:
-            near = f"{self.against_duplicates:,} are nearest to one of the {self.against_records:,} records there"
-            lines.append(f"Compared with other files: {near}.")
+            lines.append(
+                f"Of these, {self.against_duplicates:,} duplicate one of the {self.against_records:,} records of "
+                "the other files."
+            )
         if self.without_words:
-            lines.append(f"Dropped because they have no word: {self.without_words:,}.")
+            lines.append(f"Dropped because they contain no words: {self.without_words:,}.")
         if self.malformed:
             lines.append(said_malformed(self.malformed, self.malformed_first))
         return "\n".join(lines)
@@ -99,7 +105,7 @@ def dedup_files(
     neighbors: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> DedupReport:
-    """Writes the files' records without near duplicates into a folder; of two similar ones the first stays.
+    """Writes the records of files into a folder, without near duplicates; the first of two similar ones stays.
 
     Written are kept.jsonl and dropped.jsonl (both in input order, with the rows' own fields), malformed.jsonl and
     dedup_report.json. The same inputs and settings always give the same bytes.
@@ -107,28 +113,27 @@ def dedup_files(
     Args:
         inputs: JSON, JSON lines or Parquet files.
         output: a new or empty folder, or the output of an earlier call, which is replaced.
-        threshold: Jaccard similarity of word sets, above 0 and at most 1, from which a record is dropped.
-        against: files whose records count as earlier, all of them. They are not written out.
+        threshold: the Jaccard similarity of word sets, above 0 and at most 1, at which a record is dropped.
+        against: files whose records all count as kept earlier. They are not written out.
         field: what is compared.
-        force: write into a folder with other things in it, too; files of the same names are replaced.
+        force: write into a folder that holds other files; files of the same names are replaced.
         neighbors: add ``min_neighbor_distance`` and ``nearest_neighbor`` to each kept row: how far it is from the most
-            similar other kept record or record of `against`. This takes time with the square of the records.
-        progress: called with the number of rows that came in, again and again; then, with `neighbors`, once more for
-            each that is kept.
+            similar other kept record or record of `against`. The time grows with the square of the records.
+        progress: called with the number of rows read since the last call; with `neighbors`, once more for each kept
+            row.
 
     Raises:
         UserError: unreadable inputs, a wrong threshold, or an output folder with other things in it.
         RunError: the disk is full.
     """
     inputs, against, output = [Path(i) for i in inputs], [Path(a) for a in against], Path(output)
+    if not inputs:
+        raise UserError("There is nothing to compare.", "No input file was named.")
     if not 0 < threshold <= 1:
-        raise UserError(f"A similarity of {threshold:g} cannot be reached.", "It must be above 0 and at most 1.")
-    _check_places(inputs, against, output, force)
-    write_text(output / MARK, MARK_TEXT)
-    try:
-        (output / REPORT).unlink(missing_ok=True)
-    except OSError as error:
-        raise write_error(output / REPORT, error) from error
+        raise UserError(f"The similarity threshold {threshold:g} is not possible.", "It must be above 0 and at most 1.")
+    folder = OutputFolder(output, "dedup")
+    folder.check([*inputs, *against], force)
+    folder.claim(REPORT)
     report = _compared(inputs, against, output, threshold, field, neighbors, progress)
     write_text(output / REPORT, report.to_json())
     return report
@@ -143,7 +148,7 @@ def _compared(
     neighbors: bool,
     progress: Callable[[int], None] | None,
 ) -> DedupReport:
-    """Compares all rows and writes them where they belong; see `dedup_files`."""
+    """Compares all rows and writes each to its file; see `dedup_files`."""
     with ExitStack() as stack:
         kept, dropped, malformed = (
             stack.enter_context(atomic_file(output / f"{name}.jsonl")) for name in ("kept", "dropped", "malformed")
@@ -163,7 +168,7 @@ def _compared(
 
 
 class _Job:
-    """Files on their way through the comparison."""
+    """The comparison of some files."""
 
     def __init__(
         self,
@@ -178,26 +183,26 @@ class _Job:
         self.names = _names(files)
         self.report = DedupReport(threshold, field)
         self._kept, self._dropped, self._malformed = kept, dropped, malformed
-        self._texts = FirstWins(exact_fraction(threshold))
+        self._texts = KeepFirst(exact_fraction(threshold))
         self._file_of, self._number_of = array("H"), array("Q")
         self._id_of: list[str | None] = []
         self._against = 0
 
     def batches(self, file: int) -> Iterator[list[_Row]]:
-        """Yields a file's records, many at a time; what is none is written aside."""
+        """Yields a file's records in batches; rows that are not records are written to malformed.jsonl."""
         rows = self._rows(file)
         while batch := list(islice(rows, BATCH)):
             yield batch
 
     def remember(self, batch: Sequence[_Row]) -> None:
-        """Takes in records that count as earlier."""
+        """Adds records that count as kept earlier."""
         self.report.against_records += len(batch)
         numbered = self._texts.remember([row.text for row in batch])
         self._place(row for row, there in zip(batch, numbered.tolist(), strict=True) if there)
         self._against = len(self._id_of)
 
     def decide(self, batch: Sequence[_Row]) -> None:
-        """Writes each record to what is kept or to what is dropped."""
+        """Writes each record to kept.jsonl or dropped.jsonl."""
         decisions = self._texts.decide([row.text for row in batch])
         stays = decisions.stays.tolist()
         self._place(row for row, there in zip(batch, stays, strict=True) if there)
@@ -210,10 +215,10 @@ class _Job:
                 self._dropped.write(_line(self._reason(*match) | self._where(row) | {"record": row.row}))
 
     def neighbor_columns(self, progress: Callable[[int], None] | None) -> list[dict[str, Any]]:
-        """Returns for each kept record the columns on the record nearest to it."""
+        """Returns the columns on its nearest neighbor for each kept record."""
         sets = self._texts.index.everything()
         names = [self._name(number) for number in range(len(sets))]
-        return columns(sets, nearest(sets, progress), names)[self._against :]
+        return nearest_columns(sets, nearest_sets(sets, progress), names)[self._against :]
 
     def _name(self, number: int) -> str:
         file = self.files[self._file_of[number]]
@@ -246,41 +251,18 @@ class _Job:
         what = "record" if self.field == "both" else self.field
         if number < 0:
             self.report.without_words += 1
-            return Verdict(NO_WORDS, False, 0, 1, f"the {what} has no word").to_json()
+            return Verdict(NO_WORDS, False, 0, 1, f"the {what} contains no words").to_json()
         self.report.duplicates += 1
         self.report.against_duplicates += number < self._against
         file, line, partner = self._file_of[number], self._number_of[number], self._name(number)
         similarity = round(shared / union, 6)
         at = f"'{partner}' ({self.names[file]}, {line})"
         reason = f"the {what} shares {shared} of {union} words with {at} (similarity {similarity:.3f})"
-        verdict = Verdict(Diversity.name, False, similarity, self.report.threshold, reason, partner)
+        verdict = Verdict(NearDuplicates.name, False, similarity, self.report.threshold, reason, partner)
         return verdict.to_json() | {"partner_file": self.names[file], "partner_number": line}
 
     def _where(self, row: _Row) -> dict[str, Any]:
         return {"file": self.names[row.file], "number": row.number}
-
-
-def _check_places(inputs: Sequence[Path], against: Sequence[Path], output: Path, force: bool) -> None:
-    if not inputs:
-        raise UserError("There is nothing to compare.", "No input file was named.")
-    for file in (*inputs, *against):
-        if not file.is_file():
-            raise UserError(
-                f"The file {file} cannot be read.", "It is not a file." if file.exists() else "It is not there."
-            )
-        if file.resolve().parent == output.resolve():
-            problem = f"The input {file} lies in the output folder."
-            raise UserError(problem, "It could be overwritten.", "Name another folder with -o.")
-    try:
-        there = sorted(p.name for p in output.iterdir()) if output.exists() else []
-    except OSError as error:
-        raise UserError(f"The output {output} cannot be used as a folder.", error.strerror or str(error)) from None
-    if there and MARK not in there and not force:
-        raise UserError(
-            f"The output folder {output} is not empty.",
-            f"It holds {', '.join(there[:3])}{' and more' if len(there) > 3 else ''}, not written by 'sit dedup'.",
-            "Name a new folder with -o, or add --force to replace files of the same names in it.",
-        )
 
 
 def _names(files: Sequence[Path]) -> list[str]:
@@ -290,5 +272,5 @@ def _names(files: Sequence[Path]) -> list[str]:
 
 
 def _line(row: Any) -> bytes:
-    """The row as a line of JSON; dates and bytes of Parquet files become text."""
+    """The row as a line of JSON; dates and bytes from Parquet files become text."""
     return json_bytes(row, default=str) + b"\n"

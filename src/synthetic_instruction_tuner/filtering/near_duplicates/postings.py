@@ -1,4 +1,4 @@
-"""Which sets share a rare word, and are of a size and have it at a place that lets them be similar."""
+"""An inverted index of rare words: finds the sets whose size and shared rare word allow them to be similar."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthetic_instruction_tuner.filtering.near_duplicates.arrays import Ints, pieces, ranges
+from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import Ints, ranges
 
+AT_ONCE = 1 << 18  # postings examined at once; bounds the memory
 LARGEST = (1 << 24) - 1  # words in a set; sizes take 24 bits of a key
-GROWTH = 4  # a level is merged into the one before unless that is so many times larger
+GROWTH = 4  # a level is merged into the one before unless that one is this many times larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,15 @@ class Level:
 
 
 class Postings:
-    """The index: for every word and size the sets of that size which have the word in their prefix.
+    """The index: for every word and size, the sets of that size that have the word in their prefix.
 
-    Let sets x and y have a and b words, o = ceil(n (a + b) / (n + d)) the least number of words that they must share
-    for a Jaccard index of n / d. Their first shared word stands at place i of x and j of y (from 0). All shared words
-    stand there or later, so a - i >= o and b - j >= o. The first says b <= (d a - (n + d) i) / n, which is x's reach;
+    Let sets x and y have a and b words, and let o = ceil(n (a + b) / (n + d)) be the number of words that they must
+    share for a Jaccard index of n / d. Their first shared word is at place i of x and j of y (from 0). All shared words
+    are there or later, so a - i >= o and b - j >= o. The first says b <= (d a - (n + d) i) / n, which is x's reach;
     the second says the same of y's reach and a. So the postings of a word that fit are those with a size from ceil(n a
     / d) to the word's reach in x, and a reach of a or more: a range, and one comparison.
 
-    It is kept in levels of falling size, each sorted, as in a log-structured merge tree.
+    The index is kept in sorted levels of decreasing size, as in a log-structured merge tree.
     """
 
     def __init__(self, num: int, den: int) -> None:
@@ -63,16 +64,16 @@ class Postings:
         self._levels: list[Level] = []
 
     def shortest(self, sizes: Ints) -> Ints:
-        """The least size of a set similar to one of the given size."""
+        """The smallest size of a set similar to one of the given size."""
         return -(-self._num * sizes // self._den)
 
     def reach(self, sizes: Ints, places: Ints) -> Ints:
         """The largest size of a set whose first shared word is the one at this place."""
         reach: Ints = (self._den * sizes - (self._num + self._den) * places) // self._num
-        return np.minimum(reach, LARGEST)  # far away where the threshold is low
+        return np.minimum(reach, LARGEST)  # very large where the threshold is low
 
     def add(self, prefixes: Prefixes) -> None:
-        """Takes in sets; their numbers stand in `rows`."""
+        """Adds sets; their numbers are in `rows`."""
         reach = self.reach(prefixes.sizes, prefixes.places)
         self._levels.append(Level.of((prefixes.words << 24) | prefixes.sizes, (reach << 32) | prefixes.rows))
         while len(self._levels) > 1 and len(self._levels[-2].keys) < GROWTH * len(self._levels[-1].keys):
@@ -82,7 +83,7 @@ class Postings:
             self._levels.append(Level.of(keys, values))
 
     def look_up(self, prefixes: Prefixes) -> Hits:
-        """Finds the postings of words and of sizes that fit."""
+        """Finds the postings with a matching word and size."""
         reach = self.reach(prefixes.sizes, prefixes.places)
         first = (prefixes.words << 24) | self.shortest(prefixes.sizes)
         last = (prefixes.words << 24) | reach
@@ -97,7 +98,7 @@ class Postings:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Stretches of postings that were found for some prefixes."""
+    """Ranges of postings that were found for some prefixes."""
 
     prefixes: Prefixes
     reach: Ints
@@ -105,7 +106,7 @@ class Hits:
 
     @property
     def total(self) -> int:
-        """How many postings there are to look at."""
+        """The number of postings to examine."""
         return sum(int(counts.sum()) for _, _, _, counts in self.found)
 
     def pairs(self) -> Iterator[tuple[Ints, Ints]]:
@@ -117,3 +118,14 @@ class Hits:
                 values = level.values[ranges(starts[piece], counts[piece])]
                 fits = np.flatnonzero(values >= least[mine])
                 yield mine[fits], values[fits] & 0xFFFFFFFF
+
+
+def pieces(counts: Ints, most: int = AT_ONCE) -> Iterator[slice]:
+    """Yields slices whose counts sum up to `most` at most, or that hold a single larger one."""
+    ends = np.cumsum(counts)
+    start = 0
+    while start < len(counts):
+        done = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + most, side="right")))
+        yield slice(start, stop)
+        start = stop

@@ -1,4 +1,4 @@
-"""The diversity rule: no instruction nearly equal to that of an earlier kept record, found exactly."""
+"""The near-duplicate rule: no instruction may be nearly equal to that of an earlier kept record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
-from synthetic_instruction_tuner.filtering.near_duplicates.first_wins import FirstWins
+from synthetic_instruction_tuner.filtering.near_duplicates.keep_first import KeepFirst
 from synthetic_instruction_tuner.filtering.rule import Verdict
 from synthetic_instruction_tuner.records import Record
 
@@ -14,30 +14,31 @@ Field = Literal["instruction", "response", "both"]
 ROLE = {"instruction": "user", "response": "assistant"}
 
 
-class Diversity:
-    """No instruction with a word-set similarity of `threshold` or more to an earlier kept one.
+class NearDuplicates:
+    """No instruction may have a word-set similarity of `threshold` or more to an earlier kept one.
 
-    Two instructions are as similar as the Jaccard index of their word sets; that of a conversation is all that the
-    user says in it. Only kept records are compared with, and
-    the first of two similar ones wins, so it can go on as records come; how they are cut into batches changes nothing.
+    The similarity of two instructions is the Jaccard index of their word sets. The instruction of a conversation is
+    all that the user says in it. Each record is compared with the records kept before it, so the first of two similar
+    ones stays, and records can be checked as they come: how they are split into batches makes no difference.
     """
 
-    name = "diversity"
+    name = "near_duplicates"
 
     def __init__(self, threshold: float) -> None:
-        """Takes the least similarity, above 0 and at most 1, from which a record is dropped."""
+        """Takes the lowest similarity, above 0 and at most 1, at which a record is dropped."""
         self.threshold = threshold
-        self._texts = FirstWins(exact_fraction(threshold))
+        self._texts = KeepFirst(exact_fraction(threshold))
         self._ids: list[str] = []
 
-    def judge(self, records: Sequence[Record], may_stay: Sequence[bool]) -> list[Verdict]:
-        """Measures the similarity to the most similar kept record; None where none reaches the threshold.
+    def check(self, records: Sequence[Record], may_stay: Sequence[bool]) -> list[Verdict]:
+        """Returns a verdict on each record, with its most similar kept record if that reaches the threshold.
 
-        Instructions without a word (symbols, emoji only) are not compared.
+        Instructions without a word (only symbols or emoji) are not compared.
 
         Args:
-            records: the records, in order; those of earlier calls come before them.
-            may_stay: whether all other rules let each of them stay; if not, it is compared, but nothing with it.
+            records: the records, in order; they follow those of earlier calls.
+            may_stay: whether each record passed all other rules; one that did not is compared with the kept ones, but
+                later records are not compared with it.
         """
         decisions = self._texts.decide([compared_text(record) for record in records], may_stay)
         self._ids += [record.id for record, stays in zip(records, decisions.stays.tolist(), strict=True) if stays]

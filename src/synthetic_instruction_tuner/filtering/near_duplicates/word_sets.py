@@ -1,4 +1,4 @@
-"""Texts as sets of words, words as numbers, many sets in two flat arrays."""
+"""Texts as sets of word numbers; many sets are stored in two flat arrays."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from synthetic_instruction_tuner.filtering.near_duplicates.arrays import Ints, ranges
 from synthetic_instruction_tuner.words import MARKS
 
+Ints = npt.NDArray[np.int64]
 WORD_OR_END = re.compile(rf"\w[\w{MARKS}]*|\0")
-CHARACTERS = 1 << 20  # texts are split together as long as they have no more than this in all
+CHARACTERS = 1 << 20  # texts are split into words together up to this many characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class WordSets:
     """Sets of word numbers, one after the other.
 
     Attributes:
-        words: the numbers, rising within each set and each there once.
+        words: the numbers, increasing within each set, each once.
         sizes: how many of them each set has; 0 for a text without a word.
     """
 
@@ -47,14 +48,14 @@ class WordSets:
         return WordSets(self.words[ranges(self.starts[rows], sizes)], sizes)
 
     def split(self) -> list[bytes]:
-        """Returns each set as bytes, which are equal where sets are."""
+        """Returns each set as bytes, which are equal exactly where the sets are."""
         whole, width = self.words.tobytes(), self.words.itemsize
         ends = (np.cumsum(self.sizes) * width).tolist()
         return [whole[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 class WordOrder:
-    """A total order of words, rare ones first. Words that came later are taken for rarer than all others."""
+    """A total order of words, rare ones first. Words that were added later count as rarer than all others."""
 
     def __init__(self, frequency: Ints | None = None) -> None:
         counts = np.zeros(0, np.int64) if frequency is None else frequency
@@ -63,7 +64,7 @@ class WordOrder:
         self._ranks[self._words] = np.arange(len(counts))
 
     def rank(self, words: Ints) -> Ints:
-        """Returns the words' places: 0 and up for those that were counted, below 0 for later ones."""
+        """Returns the words' places: 0 and above for words that were counted, below 0 for later ones."""
         known = len(self._ranks)
         if not known:
             return -1 - words
@@ -76,7 +77,7 @@ class WordOrder:
 
 
 class Vocabulary(dict[str, int]):
-    """Word -> number, in order of first sight, so it is the same in every process."""
+    """Word -> number, in order of first occurrence, so the same in every process."""
 
     def __missing__(self, word: str) -> int:
         number = self[word] = len(self)
@@ -90,7 +91,7 @@ class Vocabulary(dict[str, int]):
         return parts[0] if len(parts) == 1 else join(parts)
 
     def _sets(self, texts: Sequence[str]) -> WordSets:
-        """Splits all texts in one go, which takes half the time: a NUL ends a text, and is no letter within one."""
+        """Splits all texts in one pass, which takes half the time; a NUL ends each text and never occurs within one."""
         whole = "".join(text.replace("\0", " ") + "\0" for text in texts).lower()
         whole = unicodedata.normalize("NFC", whole)
         found = WORD_OR_END.findall(whole)
@@ -104,7 +105,7 @@ class Vocabulary(dict[str, int]):
 
 
 def shared_words(left: WordSets, right: WordSets) -> Ints:
-    """Returns for each place how many words the left and the right set have in common."""
+    """Returns how many words the left and the right set at each place have in common."""
     mine, theirs = (left.rows << 32) | left.words, (right.rows << 32) | right.words
     if not len(mine) or not len(theirs):
         return np.zeros(len(left), np.int64)
@@ -112,6 +113,13 @@ def shared_words(left: WordSets, right: WordSets) -> Ints:
     there = mine[np.minimum(place, len(mine) - 1)] == theirs
     counts: Ints = np.bincount(theirs[there] >> 32, minlength=len(left))
     return counts
+
+
+def ranges(starts: Ints, counts: Ints) -> Ints:
+    """Returns start, start + 1, ... for every start, `counts` of them each, as one array."""
+    ends = np.cumsum(counts)
+    places: Ints = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - counts), counts)
+    return places
 
 
 def join(parts: Sequence[WordSets]) -> WordSets:

@@ -1,18 +1,18 @@
-"""The refusal rule by place and form: a response that refuses, not one that only holds a refusal's words.
+"""The refusal rule by place and form: finds responses that refuse, not those that merely contain such words.
 
 A model that refuses says so in its own voice and early: its first sentences, after apologies and other openers, say
-that it is an AI, that it cannot help, or what it lacks. Words within quotation marks and code are somebody else's and
-do not count, nor do later sentences of long answers, so a story whose hero says "I cannot" stays.
+that it is an AI, that it cannot help, or what it lacks. Words in quotation marks or code are not its own and do not
+count, nor do later sentences of long answers, so a story whose hero says "I cannot" stays.
 
-How much counts as a refusal depends on what was asked for:
+What counts as a refusal depends on what was asked for:
 
 - A plain request: each of the configured phrases at the start of an early sentence, and all forms of
-  `refusal_patterns`. A sentence that starts with "As an AI, I ..." counts wherever it stands.
-- A text in some voice (a story, a letter, a translation): its first person need not be the model's, so only forms that
-  speak of the request itself count ("I cannot write such a story"), and hardly any after a letter's salutation.
+  `patterns`. A sentence that starts with "As an AI, I ..." counts anywhere.
+- A text in some voice (a story, a letter, a translation): its first person may not be the model, so only forms that
+  refer to the request itself count ("I cannot write such a story"), and hardly any after a letter's salutation.
 - A question about the assistant itself: "I'm an AI" answers it.
 
-What the forms find and miss is measured in tests/filtering/test_refusal_form.py.
+tests/filtering/refusal/test_refusal_form.py measures precision and recall.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from synthetic_instruction_tuner.records import Record
 OPENING = 300  # characters; of longer responses, sentences that start later count only if they are among the first
 FIRST = 3  # sentences
 SHORT = 60  # words; every sentence of such a response counts
-LOOKED_AT = 20_000  # characters of the response; what comes later is no refusal any more
-SENTENCE = 300  # characters of a sentence; a refusal stands at its start
+LOOKED_AT = 20_000  # characters of the response; later text does not refuse
+SENTENCE = 300  # characters of a sentence; refusals are at its start
 
 
-ECHOED = ("plain", "voice", "given_text")  # contexts in which "I cannot" with a verb of the request refuses it
+ECHOED = ("plain", "voice", "given_text")  # contexts where "I cannot" with a verb of the request refuses it
 Forms = tuple[re.Pattern[str], ...]
 
 
@@ -43,9 +43,9 @@ class RefusalForm(TextRule):
     name: ClassVar[str] = "refusal"
 
     def __init__(self, phrases: Iterable[str]) -> None:
-        """Takes phrases that refuse at the start of an early sentence, beside the built-in forms.
+        """Takes phrases that count as refusals at the start of an early sentence, in addition to the built-in forms.
 
-        No phrases at all: the rule lets everything pass. Raises UserError for a phrase without a word.
+        Without phrases, every record passes. Raises UserError for a phrase without a word.
         """
         self.phrases = checked_phrases(phrases)
         self._phrases = tuple(phrase_pattern(phrase) for phrase in self.phrases)
@@ -54,8 +54,8 @@ class RefusalForm(TextRule):
         """Returns the phrases."""
         return {"rule": "form", "phrases": list(self.phrases)}
 
-    def measure(self, record: Record) -> list[Any] | None:
-        """Returns what the response refuses with and its place, in characters from the response's start."""
+    def signal(self, record: Record) -> list[Any] | None:
+        """Returns the words of the refusal and their place, in characters from the response's start."""
         if not self.phrases:
             return None
         text = straight(record.response[:LOOKED_AT])
@@ -83,12 +83,12 @@ class RefusalForm(TextRule):
                 return [shorten(record.response[start : start + len(found[1])], 60), start]
         return None
 
-    def decide(self, measured: list[Any] | None) -> Verdict:
-        """Drops what refuses."""
+    def decide(self, signal: list[Any] | None) -> Verdict:
+        """Drops refusals."""
         limit = "no refusal"
-        if measured is None:
+        if signal is None:
             return Verdict(self.name, True, None, limit)
-        words, place = measured
+        words, place = signal
         reason = f"the response refuses: '{words}' at character {place}"
         return Verdict(self.name, False, f"{words} @ {place}", limit, reason)
 
@@ -96,7 +96,7 @@ class RefusalForm(TextRule):
         return patterns.HINT.search(text) is not None or any(phrase.search(text) for phrase in self._phrases)
 
     def _forms(self, asked: str, context: str) -> tuple[Forms, Forms]:
-        """Returns what counts at the start of a sentence, and what within it, after a comma."""
+        """Returns the patterns that count at the start of a sentence, and those that count after a comma."""
         if context != "plain":
             return patterns.FORMS[context], ()
         phrases = self._phrases if not patterns.ABOUT_AI.search(asked) else ()
@@ -106,7 +106,7 @@ class RefusalForm(TextRule):
 def context_of(asked: str, response: str = "") -> str:
     """Returns what an instruction asks for: ``plain``, ``voice``, ``given_text``, ``ai_voice`` or ``self``.
 
-    ``given_text`` is a text that the instruction holds and wants in other words, ``ai_voice`` one about AI.
+    ``given_text`` asks to reword a text in the instruction, ``ai_voice`` asks for a text about AI.
 
     Args:
         asked: the instruction, as `straight` returns it.
@@ -125,7 +125,7 @@ def context_of(asked: str, response: str = "") -> str:
 
 
 def _verbs(asked: str) -> frozenset[str]:
-    """The words of the request itself, which ends where its text to work on starts: one of them may be its verb."""
+    """The words of the request itself, without the text that it is about: one of them may be its verb."""
     request = patterns.QUOTED.sub(" ", asked[:300]).partition(":")[0]
     return frozenset(word for word in re.findall(r"[a-z]{4,20}", request) if word not in patterns.NO_VERBS)
 
@@ -133,13 +133,13 @@ def _verbs(asked: str) -> frozenset[str]:
 def _refusal(
     sentence: str, forms: Forms, within: Forms = (), verbs: frozenset[str] = frozenset()
 ) -> tuple[int, str] | None:
-    """Returns offset and words of the refusal that a sentence starts with, before or after its openers.
+    """Returns the offset and words of the refusal at a sentence's start, before or after its openers.
 
     Args:
         sentence: the sentence.
-        forms: what counts there.
-        within: what counts after a comma too.
-        verbs: the request's own; "I cannot" with one of them counts wherever a form does.
+        forms: the patterns that count there.
+        within: the patterns that count after a comma, too.
+        verbs: verbs of the request; "I cannot" with one of them counts wherever a form does.
     """
     starts = [_end(patterns.MARKS, sentence), _end(patterns.OPENERS, sentence)]
     tries = [(start, forms) for start in dict.fromkeys(starts)]
@@ -163,7 +163,7 @@ def _own_words(text: str, unquote: bool) -> str:
     """The text with quotations and code blanked out, each character in its place."""
     inner = text.strip()
     wrapped = len(inner) > 2 and inner[0] in '"“' and inner[-1] in '"”' and not re.search('["“”]', inner[1:-1])
-    if wrapped and (unquote or patterns.WHOLE_REFUSAL.match(inner, 1)):  # the whole answer stands in quotation marks
+    if wrapped and (unquote or patterns.WHOLE_REFUSAL.match(inner, 1)):  # the whole answer is in quotation marks
         return re.sub('["“”]', " ", text)
     return patterns.QUOTED.sub(lambda match: "□" * len(match.group()), text)
 

@@ -1,9 +1,9 @@
-"""The plain refusal rule: the response must not hold one of the given phrases, wherever in it.
+"""The refusal rule by keywords: the response must not contain one of the given phrases, wherever it is.
 
 A phrase is matched as whole words, in any case, with any apostrophe and any white space between its words. Whole words
 matter: "the API cannot" is not "I cannot", "it was an aim" is not "As an AI". Case does not: "as an AI" within a
-sentence refuses as much as at its start. Fiction and quotations that hold a phrase are dropped too; that is this rule's
-known price. `refusal_form` has the rule that looks at place and form.
+sentence refuses as much as at its start. Fiction and quotations with such a phrase are dropped, too; the rule in `form`
+avoids that.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ APOSTROPHES = "'’‘ʼ´`＇"
 STRAIGHT = str.maketrans(APOSTROPHES, "'" * len(APOSTROPHES))
 
 
-class Refusal(TextRule):
-    """No response with one of the phrases."""
+class RefusalKeywords(TextRule):
+    """No response may contain one of the phrases."""
 
     name: ClassVar[str] = "refusal"
 
@@ -36,7 +36,7 @@ class Refusal(TextRule):
         """Returns the phrases."""
         return {"rule": "keywords", "phrases": list(self.phrases)}
 
-    def measure(self, record: Record) -> list[Any] | None:
+    def signal(self, record: Record) -> list[Any] | None:
         """Returns the first phrase found and its place, in characters from the response's start."""
         text = straight(record.response)
         hits = []
@@ -48,13 +48,13 @@ class Refusal(TextRule):
         place, order = min(hits)
         return [self.phrases[order], place]
 
-    def decide(self, measured: list[Any] | None) -> Verdict:
-        """Drops what holds a phrase."""
+    def decide(self, signal: list[Any] | None) -> Verdict:
+        """Drops responses with a phrase."""
         limit = "none of the phrases"
-        if measured is None:
+        if signal is None:
             return Verdict(self.name, True, None, limit)
-        phrase, place = measured
-        reason = f"the response says '{phrase}' at character {place}"
+        phrase, place = signal
+        reason = f"the response contains '{phrase}' at character {place}"
         return Verdict(self.name, False, f"{phrase} @ {place}", limit, reason)
 
 
@@ -63,13 +63,13 @@ def checked_phrases(phrases: Iterable[str]) -> tuple[str, ...]:
     found = tuple(phrases)
     for phrase in found:
         if not re.search(r"\w", phrase):
-            problem = "A refusal phrase has no word in it."
-            raise UserError(problem, f"filter.refusal_phrases holds {phrase!r}.", "Remove it.")
+            problem = "A refusal phrase contains no word."
+            raise UserError(problem, f"filter.refusal_phrases contains {phrase!r}.", "Remove it.")
     return found
 
 
 def straight(text: str) -> str:
-    """Lower case and straight apostrophes, each character in its place."""
+    """Returns the text in lower case, with straight apostrophes and every character at its place."""
     lower = text.lower()
     if len(lower) != len(text):  # a few letters, such as İ, grow in lower case and would shift the places
         lower = "".join(c.lower() if len(c.lower()) == 1 else c for c in text)

@@ -1,6 +1,6 @@
-"""The forms that refusals take, as patterns over lower-case text with straight apostrophes.
+"""The forms of refusals, as patterns for English text in lower case with straight apostrophes.
 
-Each of `FORMS` matches at the start of a sentence, after its `OPENERS` ("I'm sorry, but ..."). They are on English.
+Each of `FORMS` matches at the start of a sentence, after its `OPENERS` ("I'm sorry, but ...").
 """
 
 from __future__ import annotations

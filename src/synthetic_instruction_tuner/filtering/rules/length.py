@@ -1,7 +1,7 @@
-"""Rules on size: nothing empty, responses neither too short nor too long, in words and in tokens.
+"""Rules on length: no empty text, no response that is too short or too long, in words or in tokens.
 
-A word is what stands between white space, so an unspaced Chinese or Japanese text counts as very few words; tokens are
-the better measure there.
+A word is a run of characters without white space, so a Chinese or Japanese text counts as very few words. Count tokens
+there.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _WORD = re.compile(r"[^\W_]")
 
 @dataclass(frozen=True)
 class NotEmpty(TextRule):
-    """The instruction must hold a word (not symbols alone), the response more than white space."""
+    """The instruction must contain a word (not only symbols), the response more than white space."""
 
     name: ClassVar[str] = "empty"
 
-    def measure(self, record: Record) -> str:
-        """Returns which of the two is empty."""
+    def signal(self, record: Record) -> str:
+        """Returns which of the two is empty, in words."""
         asked = _WORD.search(record.instruction or "")
         empty = {"instruction": not asked, "response": not (record.response or "").strip()}
         return " and ".join(part for part, is_empty in empty.items() if is_empty)
 
-    def decide(self, measured: str) -> Verdict:
-        """Lets pass what has no empty part."""
-        reason = f"no word in the {measured}" if measured else ""
-        return Verdict(self.name, not measured, measured or None, None, reason)
+    def decide(self, signal: str) -> Verdict:
+        """Drops records with an empty part."""
+        reason = f"no words in the {signal}" if signal else ""
+        return Verdict(self.name, not signal, signal or None, None, reason)
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class ResponseLength(TextRule):
         """Returns the two limits."""
         return {"min_words": self.shortest, "max_words": self.longest}
 
-    def measure(self, record: Record) -> int:
-        """Returns the response's words."""
+    def signal(self, record: Record) -> int:
+        """Returns the number of words in the response."""
         return len(record.response.split())
 
-    def decide(self, measured: int) -> Verdict:
-        """Holds the words against the limits."""
-        return _between(self.name, measured, self.shortest, self.longest, "words")
+    def decide(self, signal: int) -> Verdict:
+        """Compares the number of words with the limits."""
+        return _between(self.name, signal, self.shortest, self.longest, "word")
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class TokenLength(TextRule):
     """The response must have between `shortest` and `longest` tokens, both included.
 
     Attributes:
-        count: returns the tokens of a text, special ones not counted.
+        count: returns the number of tokens in a text, without special tokens.
         tokenizer: the tokenizer's identity, as plain JSON values.
         shortest: the lower limit.
-        longest: the upper limit; none when None.
+        longest: the upper limit; no limit when None.
     """
 
     count: Callable[[str], int]
@@ -74,27 +74,27 @@ class TokenLength(TextRule):
     name: ClassVar[str] = "tokens"
 
     def basis(self) -> dict[str, Any]:
-        """Returns which tokenizer counts."""
+        """Returns which tokenizer is used."""
         return {"tokenizer": self.tokenizer}
 
     def limits(self) -> dict[str, Any]:
         """Returns the two limits."""
         return {"min_tokens": self.shortest, "max_tokens": self.longest}
 
-    def measure(self, record: Record) -> int:
-        """Returns the response's tokens."""
+    def signal(self, record: Record) -> int:
+        """Returns the number of tokens in the response."""
         return self.count(record.response.encode("utf-8", "replace").decode())
 
-    def decide(self, measured: int) -> Verdict:
-        """Holds the tokens against the limits."""
-        return _between(self.name, measured, self.shortest, self.longest, "tokens")
+    def decide(self, signal: int) -> Verdict:
+        """Compares the number of tokens with the limits."""
+        return _between(self.name, signal, self.shortest, self.longest, "token")
 
 
 def _between(rule: str, count: int, shortest: int, longest: int | None, unit: str) -> Verdict:
     limit = f"{shortest}..{'' if longest is None else longest}"
-    reason = ""
+    has, reason = f"the response has {count} {unit}{'' if count == 1 else 's'}", ""
     if count < shortest:
-        reason = f"the response has {count} {unit}, fewer than {shortest}"
+        reason = f"{has}, fewer than {shortest}"
     elif longest is not None and count > longest:
-        reason = f"the response has {count} {unit}, more than {longest}"
+        reason = f"{has}, more than {longest}"
     return Verdict(rule, not reason, count, limit, reason)

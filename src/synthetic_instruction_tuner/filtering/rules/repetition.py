@@ -1,9 +1,11 @@
-"""Rules on loops: a word, a line or a phrase that stands too often in a row, and texts made of repetitions.
+"""Rules on loops: a word, line or phrase that is repeated too often in a row, and texts made of repetitions.
 
-Words are compared case-folded and without the punctuation around them. Something without a letter or digit (a table's
-bar, a dash, a bullet) is no word: it cannot repeat, and it ends a run, so that ``| yes | yes | yes | yes |`` stays.
-Lines are compared with their indentation, because closing braces of nested blocks differ in nothing else; blank lines
-between equal lines do not end a run. Phrases and n-grams of numbers alone do not count: a matrix is no loop.
+Words are compared case-folded and without surrounding punctuation. Something without a letter or digit (a table's bar,
+a dash, a bullet) is not a word: it does not count as repeated, and it ends a run, so that
+``| yes | yes | yes | yes |`` stays.
+
+Lines are compared with their indentation, because closing braces of nested blocks differ only in it. Blank lines
+between equal lines do not end a run. Phrases and n-grams of numbers alone do not count: a matrix is not a loop.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ from synthetic_instruction_tuner.records import Record
 
 PUNCTUATION = ".,;:!?\"'`()[]{}<>*_~…“”„‘’‚«»‹›¡¿、。，！？；：（）「」『』《》"
 LONGEST_PHRASE = 40  # words
-NGRAM = 8  # words; shorter ones recur in good texts too
+NGRAM = 8  # words; shorter ones recur in good texts, too
 
 
 @dataclass(frozen=True)
 class WordRepetition(TextRule):
-    """No word may stand more than `most` times in a row."""
+    """No word may occur more than `most` times in a row."""
 
     most: int
     name: ClassVar[str] = "word_repetition"
@@ -33,19 +35,19 @@ class WordRepetition(TextRule):
         """Returns the limit."""
         return {"max_word_repeats": self.most}
 
-    def measure(self, record: Record) -> list[Any]:
+    def signal(self, record: Record) -> list[Any]:
         """Returns the longest run of one word, and the word."""
         run, word = longest_run([w.strip(PUNCTUATION) for w in record.response.casefold().split()])
         return [run, shorten(word, 40)]
 
-    def decide(self, measured: list[Any]) -> Verdict:
-        """Holds the run against the limit."""
-        return _run_verdict(self.name, "word", measured, self.most)
+    def decide(self, signal: list[Any]) -> Verdict:
+        """Compares the run with the limit."""
+        return _run_verdict(self.name, "word", signal, self.most)
 
 
 @dataclass(frozen=True)
 class LineRepetition(TextRule):
-    """No line may stand more than `most` times in a row."""
+    """No line may occur more than `most` times in a row."""
 
     most: int
     name: ClassVar[str] = "line_repetition"
@@ -54,19 +56,19 @@ class LineRepetition(TextRule):
         """Returns the limit."""
         return {"max_line_repeats": self.most}
 
-    def measure(self, record: Record) -> list[Any]:
+    def signal(self, record: Record) -> list[Any]:
         """Returns the longest run of one line, and the line."""
         run, line = longest_run([line for text in record.response.splitlines() if (line := text.rstrip())])
         return [run, shorten(line, 40)]
 
-    def decide(self, measured: list[Any]) -> Verdict:
-        """Holds the run against the limit."""
-        return _run_verdict(self.name, "line", measured, self.most)
+    def decide(self, signal: list[Any]) -> Verdict:
+        """Compares the run with the limit."""
+        return _run_verdict(self.name, "line", signal, self.most)
 
 
 @dataclass(frozen=True)
 class PhraseRepetition(TextRule):
-    """No phrase of 2 to 40 words may stand more than `most` times in a row."""
+    """No phrase of 2 to 40 words may occur more than `most` times in a row."""
 
     most: int
     name: ClassVar[str] = "phrase_repetition"
@@ -75,19 +77,19 @@ class PhraseRepetition(TextRule):
         """Returns the limit."""
         return {"max_phrase_repeats": self.most}
 
-    def measure(self, record: Record) -> list[Any]:
-        """Returns how often the most repeated phrase stands in a row, and the phrase."""
+    def signal(self, record: Record) -> list[Any]:
+        """Returns how often the most repeated phrase occurs in a row, and the phrase."""
         run, phrase = longest_phrase_run(plain_words(record.response))
         return [run, shorten(phrase, 60)]
 
-    def decide(self, measured: list[Any]) -> Verdict:
-        """Holds the run against the limit."""
-        return _run_verdict(self.name, "phrase", measured, self.most)
+    def decide(self, signal: list[Any]) -> Verdict:
+        """Compares the run with the limit."""
+        return _run_verdict(self.name, "phrase", signal, self.most)
 
 
 @dataclass(frozen=True)
 class NgramRepetition(TextRule):
-    """At most `most` of the words may stand in 8-grams that stood in the response before."""
+    """At most the share `most` of the words may be in 8-grams that occurred earlier in the response."""
 
     most: float
     name: ClassVar[str] = "ngram_repetition"
@@ -96,25 +98,25 @@ class NgramRepetition(TextRule):
         """Returns the limit."""
         return {"max_repeated_share": self.most}
 
-    def measure(self, record: Record) -> float:
+    def signal(self, record: Record) -> float:
         """Returns the share of words in repeated 8-grams, 0..1."""
         return round(repeated_share(plain_words(record.response)), 6)
 
-    def decide(self, measured: float) -> Verdict:
-        """Holds the share against the limit."""
-        passed = measured <= self.most
-        reason = "" if passed else f"{measured:.0%} of the words stand in phrases that the response had before"
-        return Verdict(self.name, passed, measured, self.most, reason)
+    def decide(self, signal: float) -> Verdict:
+        """Compares the share with the limit."""
+        passed = signal <= self.most
+        reason = "" if passed else f"{signal:.0%} of the words are in phrases that occurred earlier in the response"
+        return Verdict(self.name, passed, signal, self.most, reason)
 
 
-def _run_verdict(rule: str, kind: str, measured: list[Any], most: int) -> Verdict:
-    run, what = measured
-    reason = "" if run <= most else f"the {kind} '{what}' stands {run} times in a row"
+def _run_verdict(rule: str, kind: str, signal: list[Any], most: int) -> Verdict:
+    run, what = signal
+    reason = "" if run <= most else f"the {kind} '{what}' occurs {run} times in a row"
     return Verdict(rule, run <= most, run, most, reason)
 
 
 def longest_run(items: list[str]) -> tuple[int, str]:
-    """Returns the length of the longest run of equal items that hold a letter or digit, and the item.
+    """Returns the length of the longest run of equal items that contain a letter or digit, and the item.
 
     The first of equally long runs wins; a list without such an item gives ``(0, "")``.
     """
@@ -133,9 +135,9 @@ def longest_run(items: list[str]) -> tuple[int, str]:
 
 
 def longest_phrase_run(words: list[str]) -> tuple[int, str]:
-    """Returns how often the most repeated phrase of 2 to 40 words stands in a row, and the phrase.
+    """Returns how often the most repeated phrase of 2 to 40 words occurs in a row, and the phrase.
 
-    One word over and over is no phrase. ``(1, "")`` where no phrase stands three times in a row.
+    One word over and over is not a phrase. ``(1, "")`` where no phrase occurs three times in a row.
     """
     best, phrase = 1, ""
     if not any(_seen_before(words, 4)):  # three times two words hold one four-gram twice
@@ -161,7 +163,7 @@ def _better(words: list[str], start: int, run: int, period: int, best: int, phra
 
 
 def repeated_share(words: list[str]) -> float:
-    """Returns the share of the words that stand in an 8-gram that stood before, 0..1."""
+    """Returns the share of the words that are in an 8-gram that occurred before, 0..1."""
     covered = until = 0
     for place, seen in enumerate(_seen_before(words, NGRAM)):
         if seen and not _all_numbers(words[place : place + NGRAM]):
@@ -171,7 +173,7 @@ def repeated_share(words: list[str]) -> float:
 
 
 def _seen_before(words: list[str], size: int) -> list[bool]:
-    """Returns for each n-gram, in order, whether it stood before."""
+    """Returns for each n-gram, in order, whether it occurred before."""
     found: set[tuple[str, ...]] = set()
     result = []
     for gram in zip(*(islice(words, k, None) for k in range(size)), strict=False):
@@ -185,7 +187,7 @@ def _all_numbers(words: Sequence[str]) -> bool:
 
 
 def plain_words(text: str) -> list[str]:
-    """Returns the words that hold a letter or digit, case-folded, without the punctuation around them."""
+    """Returns the words with a letter or digit, case-folded, without surrounding punctuation."""
     return [word for raw in text.casefold().split() if has_letter(word := raw.strip(PUNCTUATION))]
 
 

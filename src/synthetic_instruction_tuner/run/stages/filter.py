@@ -1,23 +1,22 @@
-"""Stage filter: every rule judges every record; measurements and verdicts are stored."""
+"""Stage filter: every rule checks every record; signals and verdicts are stored."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.data_files.reading import export_rows
-from synthetic_instruction_tuner.filtering.files import data_row
-from synthetic_instruction_tuner.filtering.near_duplicates.neighbors import neighbor_columns
-from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter, select
+from synthetic_instruction_tuner.filtering.quality_filter import select
 from synthetic_instruction_tuner.filtering.report import FilterReport
-from synthetic_instruction_tuner.filtering.rule import Judgement
-from synthetic_instruction_tuner.preference.reward.input import reward_settings
+from synthetic_instruction_tuner.filtering.rows import kept_rows
+from synthetic_instruction_tuner.filtering.signals import compute_signals, failed_requests
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.stages.judging import benchmark_sets, part
-from synthetic_instruction_tuner.run.stages.measuring import gave_up, measure
+from synthetic_instruction_tuner.run.stages.filter_inputs import part, quality_filter
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
 
 
@@ -28,23 +27,22 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 
 
 def run(ctx: Context) -> Outcome:
-    """Judges all records and hands on the first `keep` that pass."""
+    """Checks all records and keeps the first `keep` that pass."""
     settings = ctx.config.filter
     source = ctx.input_unit("generate")
     records = [Record.from_json(row) for row in ctx.store.rows(source)]
     quality = quality_filter(ctx.config)
-    digest = ctx.store.unit_digest(source)
-    measured = measure(quality.rules, records, digest, ctx.store, ctx.commit, ctx.config, ctx.hardware, ctx.display)
+    signals = compute_signals(quality.rules, records, RunSignals(ctx), ctx.store.unit_digest(source), ctx.display)
+    results = []
     with ctx.display.task("deciding", len(records), "records") as advance:
-        judgements = []
-        for judgement in quality.judge(records, measured):
-            judgements.append(judgement)
+        for result in quality.check(records, signals):
+            results.append(result)
             advance(1)
-    report = FilterReport.build(records, judgements, settings, samples=ctx.config.report.samples, quality=quality)
+    report = FilterReport.build(records, results, settings, samples=ctx.config.report.samples, quality=quality)
     report.write(ctx.folder.filter_report.parent)
-    kept = set(select(judgements, settings.keep))
+    kept = set(select(results, settings.keep))
     rows = [record.to_json() for record in records if record.id in kept]
-    _store(ctx, rows, [_as_row(judgement) for judgement in judgements])
+    _store(ctx, rows, [result.to_json() for result in results])
     ctx.store.measure("filter_report", json.loads(report.to_json()))
     ctx.require_rows(
         len(rows),
@@ -54,31 +52,36 @@ def run(ctx: Context) -> Outcome:
     )
     # The rules' hash and the columns are in the files only: a changed rule that drops the same records changes nothing
     # for the stages that come after.
-    judged = {judgement.record_id: judgement for judgement in judgements}
-    stay = [r for r in records if r.id in kept]
-    columns = neighbor_columns(stay) if settings.neighbors else [{}] * len(stay)
-    data = (data_row(r, judged[r.id], quality.rule_set_hash) | c for r, c in zip(stay, columns, strict=True))
-    export_rows(data, ctx.folder.filtered)
-    note = "; ".join(filter(None, (report.main_reason(), report.unchecked(), gave_up(measured))))
+    export_rows(kept_rows(records, results, quality), ctx.folder.filtered)
+    note = "; ".join(filter(None, (report.main_reason(), report.unchecked(), failed_requests(signals))))
     return Outcome(ctx.store.unit_digest(ctx.unit()), len(records), len(rows), note)
 
 
-def quality_filter(config: Config) -> QualityFilter:
-    """Returns the configuration's filter, with the items of its benchmarks."""
-    return QualityFilter(config.filter, benchmark_sets(config), config.models.reward, reward_settings(config.prefer))
+@dataclass(frozen=True, slots=True)
+class RunSignals:
+    """Keeps signals in the run's store."""
+
+    ctx: Context
+
+    def load(self, name: str) -> dict[int, list[Any]]:
+        """Returns the batches stored under a name, by number."""
+        unit = self._unit(name)
+        numbers = sorted(self.ctx.store.batch_numbers(unit))
+        return {number: row["signals"] for number, row in zip(numbers, self.ctx.store.rows(unit), strict=True)}
+
+    def save(self, name: str, number: int, signals: list[Any]) -> None:
+        """Commits a batch."""
+        self.ctx.commit(self._unit(name), number, [{"signals": signals}])
+
+    def _unit(self, name: str) -> str:
+        rule, _, key = name.partition("-")
+        return f"filter:signals:{rule}:{key}"
 
 
-def _store(ctx: Context, rows: list[dict[str, Any]], verdicts: list[dict[str, Any]]) -> None:
+def _store(ctx: Context, rows: Sequence[dict[str, Any]], verdicts: Sequence[dict[str, Any]]) -> None:
     for unit, content in ((ctx.unit(), rows), (ctx.unit("verdicts"), verdicts)):
         ctx.store.drop_unit(unit)
         ctx.commit(unit, 0, content)
 
 
-def _as_row(judgement: Judgement) -> dict[str, Any]:
-    verdicts = [verdict.to_json() for verdict in judgement.verdicts]
-    return {"record_id": judgement.record_id, "verdicts": verdicts, "columns": judgement.columns}
-
-
-STAGE = Stage(
-    "filter", "Filter: every rule on every record, every verdict kept", ("generate",), part, outputs, run, version=3
-)
+STAGE = Stage("filter", "Filter: every rule checks every record", ("generate",), part, outputs, run, version=3)

@@ -24,7 +24,7 @@ from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.stages import judging
+from synthetic_instruction_tuner.run.stages import filter_inputs
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
 from synthetic_instruction_tuner.run.store import Row
 
@@ -54,7 +54,7 @@ def run(ctx: Context) -> Outcome:
     if settings.until_kept is not None:
         from synthetic_instruction_tuner.data_generation.target import Target
 
-        target = Target(settings, ctx.config.filter, judging.benchmark_sets(ctx.config))
+        target = Target(settings, ctx.config.filter, filter_inputs.benchmark_sets(ctx.config))
     with _Writer(ctx, unit, target) as writer:
         for batch in _batches(ctx.config, target):
             writer.bring(batch)
@@ -253,7 +253,7 @@ def _rules(config: Config) -> dict[str, Any]:
     """What decides which records pass, where that decides how many are written; rules with a model come later."""
     if config.generate.until_kept is None:
         return {}
-    depends = judging.part(config)
+    depends = filter_inputs.part(config)
     for name in ("keep", "tags", "min_reward"):
         depends["filter"].pop(name)
     return {name: depends[name] for name in ("filter", "benchmarks", "nano_items") if name in depends}

@@ -18,12 +18,13 @@ from synthetic_instruction_tuner.config import ContaminationConfig, FilterConfig
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import load_benchmarks
 from synthetic_instruction_tuner.filtering import QualityFilter
+from synthetic_instruction_tuner.filtering.contamination.matching import common_subsequence
 from synthetic_instruction_tuner.filtering.contamination.one_edit import OneEdit, Pieces
-from synthetic_instruction_tuner.filtering.contamination.rule import Contamination, common_subsequence
+from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
 from synthetic_instruction_tuner.records import Message, Record
 from synthetic_instruction_tuner.words import words_of
 
-BENCHMARK = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "contamination.py"))
+BENCHMARK = runpy.run_path(str(Path(__file__).parents[3] / "benchmarks" / "contamination.py"))
 LONG = (
     "Which treaty ended the long war between the two northern kingdoms, and in which small harbor town was it signed?"
 )
@@ -39,7 +40,7 @@ RULE = Contamination([BenchmarkSet("b", ITEMS)])
 
 
 def found(instruction: str, response: str = "", rule: Contamination = RULE, **more: Any) -> list[tuple[str, str]]:
-    return [(hit[0], hit[1]) for hit in rule.measure(Record("r", instruction, response, **more))]
+    return [(hit[0], hit[1]) for hit in rule.signal(Record("r", instruction, response, **more))]
 
 
 @pytest.mark.parametrize(
@@ -75,12 +76,12 @@ def test_every_text_of_a_record_is_looked_at() -> None:
 
 
 def test_the_verdict_names_the_item() -> None:
-    verdict = RULE.judge(Record("r", f"{LONG} What is a parapraxis?", ""))
+    verdict = RULE.check(Record("r", f"{LONG} What is a parapraxis?", ""))
     assert (
         not verdict.passed and verdict.partner == "b/1" and "b/1" in verdict.reason and "and 1 more" in verdict.reason
     )
     assert [hit[0] for hit in verdict.details or ()] == ["b/1", "b/2"]
-    assert RULE.judge(Record("r", "Describe the sea.", "It is large.")).details is None
+    assert RULE.check(Record("r", "Describe the sea.", "It is large.")).details is None
 
 
 def test_exact_looks_at_whole_instructions_only() -> None:
@@ -109,7 +110,7 @@ def test_common_subsequence(a: str, b: str) -> None:
 
 @given(st.text(st.characters(codec=None), max_size=300))
 def test_no_text_does_harm(text: str) -> None:
-    RULE.judge(Record("r", text, text))
+    RULE.check(Record("r", text, text))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_no_text_does_harm(text: str) -> None:
 )
 def test_a_megabyte_takes_no_time(text: str) -> None:
     start = time.process_time()
-    RULE.measure(Record("r", text, text))
+    RULE.signal(Record("r", text, text))
     assert time.process_time() - start < 3
 
 
@@ -259,7 +260,7 @@ def test_clean_data_stays(real: list[BenchmarkSet]) -> None:
     rule, rng = Contamination(real), random.Random(4)
     for name, rows in BENCHMARK["clean_sets"](shared("gsm8k").parent).items():
         sample = rng.sample(rows, 1500) if len(rows) > 1500 else rows
-        assert sum(bool(rule.measure(record)) for record in sample) <= 0.005 * len(sample), name
+        assert sum(bool(rule.signal(record)) for record in sample) <= 0.005 * len(sample), name
 
 
 def test_short_questions_of_other_people_stay(real: list[BenchmarkSet]) -> None:
@@ -283,7 +284,7 @@ def test_the_filter_reports_every_hit() -> None:
         Record("two", f"So: {LONG} What is a parapraxis?", "x"),
         Record("three", "Hm?", "x"),
     ]
-    judged = list(quality.judge(records))
+    judged = list(quality.check(records))
     assert [j.kept for j in judged] == [False, False, True]
     report = FilterReport.build(records, judged, config, quality=quality)
     assert [(h.record, h.item) for h in report.hits] == [("one", "b/1"), ("two", "b/1"), ("two", "b/2")]

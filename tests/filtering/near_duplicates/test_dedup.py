@@ -29,7 +29,7 @@ from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.near_duplicates import files as dedup
 from synthetic_instruction_tuner.filtering.near_duplicates.files import dedup_files
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 OURS = {".sit-dedup", "kept.jsonl", "dropped.jsonl", "malformed.jsonl", "dedup_report.json"}
 FIVE = "one two three four five"
 Row = dict[str, Any]
@@ -72,11 +72,11 @@ def test_what_is_written(mine: Path, tmp_path: Path) -> None:
     assert lines(out / "kept.jsonl") == [rows[0], rows[3]]
     dropped = lines(out / "dropped.jsonl")
     assert [row["record"] for row in dropped] == [rows[1], rows[2], rows[4], rows[5]]
-    assert [(r["number"], r["rule"], r["measured"], r["partner"], r.get("partner_number")) for r in dropped] == [
+    assert [(r["number"], r["rule"], r["value"], r["partner"], r.get("partner_number")) for r in dropped] == [
         (4, "length", 0, None, None),
-        (5, "diversity", 0.833333, "a", 3),
-        (7, "diversity", 1.0, "a", 3),
-        (8, "diversity", 1.0, "mine-000006", 6),
+        (5, "near_duplicates", 0.833333, "a", 3),
+        (7, "near_duplicates", 1.0, "a", 3),
+        (8, "near_duplicates", 1.0, "mine-000006", 6),
     ]
     assert dropped[1]["reason"] == "the instruction shares 5 of 6 words with 'a' (mine.jsonl, 3) (similarity 0.833)"
     assert all(r["file"] == "mine.jsonl" and r["limit"] in (0.8, 1) and not r["passed"] for r in dropped)
@@ -179,7 +179,7 @@ def test_equals_brute_force_and_two_steps_equal_one(
     expected = brute(texts, Fraction(str(threshold)))
     assert [int(row["id"]) for row in both] == [i for i, d in enumerate(expected) if d is None and texts[i]]
     partners = {
-        int(r["record"]["id"]): (int(r["partner"]), r["measured"])
+        int(r["record"]["id"]): (int(r["partner"]), r["value"])
         for r in lines(tmp / "both" / "dropped.jsonl")
         if r["partner"] is not None
     }
@@ -199,12 +199,15 @@ def test_the_same_as_the_filter_drops(tmp_path: Path) -> None:
         refusal_phrases=("zxqj",),
         language="",
     )
-    judged = list(QualityFilter(easy).judge(read_records([file], [])))
+    judged = list(QualityFilter(easy).check(read_records([file], [])))
     theirs = [
-        (j.record_id, v.partner, v.measured) for j in judged for v in j.verdicts if v.rule == "diversity" and v.partner
+        (j.record_id, v.partner, v.value)
+        for j in judged
+        for v in j.verdicts
+        if v.rule == "near_duplicates" and v.partner
     ]
     ours = [
-        (f"codegen-instruct-{r['number']:06d}", r["partner"], r["measured"])
+        (f"codegen-instruct-{r['number']:06d}", r["partner"], r["value"])
         for r in lines(tmp_path / "out" / "dropped.jsonl")
     ]
     assert len(ours) > 100 and ours == [t for t in theirs if t[0] in {o[0] for o in ours}]
@@ -254,9 +257,9 @@ def test_wrong_places_and_values_are_the_users_mistake(mine: Path, tmp_path: Pat
         ({"against": [tmp_path / "none.jsonl"]}, r"none\.jsonl"),
         ({"output": mine}, r"mine\.jsonl"),
         ({"output": tmp_path, "force": True}, "output folder"),
-        ({"threshold": 0}, "cannot be reached"),
-        ({"threshold": 1.01}, "cannot be reached"),
-        ({"threshold": float("nan")}, "cannot be reached"),
+        ({"threshold": 0}, "not possible"),
+        ({"threshold": 1.01}, "not possible"),
+        ({"threshold": float("nan")}, "not possible"),
     ]
     for change, message in cases:
         with pytest.raises(UserError, match=message):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,23 @@ from synthetic_instruction_tuner.config import FilterConfig, ModelConfig, TagsCo
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter
-from synthetic_instruction_tuner.filtering.rules.model_rules import RewardFloor, Tags, model_facts
-from synthetic_instruction_tuner.filtering.rules.tagging import Tagger, parse_tags
+from synthetic_instruction_tuner.filtering.rule import model_identity
+from synthetic_instruction_tuner.filtering.rules.reward import MinReward, RewardScorer
+from synthetic_instruction_tuner.filtering.rules.tags import Tagger, Tags, parse_tags
+from synthetic_instruction_tuner.filtering.signals import compute_signals
 from synthetic_instruction_tuner.records import Message, Record
 
 MODEL = ModelConfig(path="nano:generator")
+
+
+class Lengths:
+    """A reward model that scores the answer's length, and the empty answer not at all."""
+
+    def score(self, items: Sequence[tuple[Any, str]], done: Callable[[int], None] | None = None) -> list[float]:
+        return [float(len(answer)) if answer else float("nan") for _, answer in items]
+
+
+SCORER = RewardScorer(MODEL, {}, 2, lambda: nullcontext(Lengths()))
 
 
 @pytest.mark.parametrize(
@@ -71,27 +84,35 @@ def test_tags_against_limits(change: dict[str, Any], passed: bool) -> None:
 
 
 def test_reward_against_the_floor() -> None:
-    rule = RewardFloor(0.5, MODEL)
+    rule = MinReward(0.5, SCORER)
     assert [rule.decide(score).passed for score in (0.4, 0.5, 2.0, None)] == [False, True, True, False]
-    assert rule.columns(0.4) == {"reward": 0.4} and RewardFloor(9.0, MODEL).basis() == rule.basis()
+    assert rule.columns(0.4) == {"reward": 0.4} and MinReward(9.0, SCORER).basis() == rule.basis()
+
+
+def test_rewards_are_computed_by_the_given_model() -> None:
+    records = [Record(str(n), "Say x.", "x" * n) for n in range(5)]
+    rule = MinReward(2.0, SCORER)
+    assert compute_signals([rule], records) == {"reward": [None, 1.0, 2.0, 3.0, 4.0]}
+    with pytest.raises(UserError, match="reward model"):
+        compute_signals([MinReward(2.0)], records)
 
 
 def test_a_local_models_path_is_no_part_of_the_rules(random_llama: Path) -> None:
-    facts = model_facts(ModelConfig(path=str(random_llama), name="mine"))
+    facts = model_identity(ModelConfig(path=str(random_llama), name="mine"))
     assert str(random_llama) not in str(facts) and facts["content"]
-    assert model_facts(ModelConfig(path="org/model"))["path"] == "org/model"
+    assert model_identity(ModelConfig(path="org/model"))["path"] == "org/model"
 
 
 def test_a_model_is_needed() -> None:
     config = FilterConfig(tags=TagsConfig(model=MODEL), min_reward=0.0, min_words=0, language="")
-    quality = QualityFilter(config, reward=MODEL)
-    assert quality.rule_names[-3:] == ["tags", "reward", "diversity"]
+    quality = QualityFilter(config, reward=SCORER)
+    assert quality.rule_names[-3:] == ["tags", "reward", "near_duplicates"]
     record = Record("a", "Add 2 and 2.", "4")
     with pytest.raises(UserError, match="tags"):
-        list(quality.judge([record]))
+        list(quality.check([record]))
     tags = {"quality": 5, "difficulty": 1, "category": "math"}
-    (judgement,) = quality.judge([record], {"tags": [tags], "reward": [1.5]})
-    assert judgement.kept and judgement.columns == tags | {"reward": 1.5}
+    (result,) = quality.check([record], {"tags": [tags], "reward": [1.5]})
+    assert result.kept and result.columns == tags | {"reward": 1.5}
     assert not {"tags", "reward"} & set(QualityFilter().rule_names)
 
 
@@ -124,7 +145,7 @@ def test_a_request_that_the_engine_gave_up_says_why(random_llama: Path) -> None:
     tagger = Tagger(ChatTemplate.from_tokenizer(tokenizer), Broken(tokenizer, "quality: 3"))
     nothing = {"quality": None, "difficulty": None, "category": None}
     tags = tagger.tag([Record(name, "Hi", "Ho") for name in "abc"])
-    assert tags == [nothing | {"error": "503"}, nothing | {"error": "no reason is known"}, nothing | {"quality": 3}]
+    assert tags == [nothing | {"error": "503"}, nothing | {"error": "unknown reason"}, nothing | {"quality": 3}]
     rule = Tags(TagsConfig(model=MODEL))
     assert rule.columns(tags[0]) == nothing and rule.decide(tags[0]).passed
 

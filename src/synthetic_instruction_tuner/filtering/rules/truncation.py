@@ -1,9 +1,8 @@
-"""The rule on texts that were cut off: at the token limit, or, where nobody says, in mid-sentence or mid-code.
+"""The rule on truncated texts: cut off at the token limit or, where that is not known, in mid-sentence or mid-code.
 
-A finish reason decides where the record has one. Without one, only what surely goes on is taken for cut: a code fence
-that is never closed, and prose whose last sentence stops at a comma, at a word such as "the", or, in longer texts,
-without an end although all sentences before it have one. Lists, poems, names, numbers and short answers end as they
-like.
+A record's finish reason decides if there is one. Otherwise only clear cases count as truncated: a code fence that is
+never closed, and prose whose last sentence stops at a comma, at a word such as "the" or, in longer texts, without a
+full stop although all sentences before it have one. Lists, poems, names, numbers and short answers may end in any way.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorte
 from synthetic_instruction_tuner.records import Record
 
 CUT = {"length", "max_tokens", "max_length", "token_limit"}
-FEWEST_WORDS = 15  # shorter responses end as they like
-LONG_WORDS = 50  # from here on a last sentence without an end is taken for cut
+FEWEST_WORDS = 15  # shorter responses may end in any way
+LONG_WORDS = 50  # from this length on, a last sentence without a full stop counts as truncated
 PROSE_WORDS = 6
 SENTENCE_WORDS = 8
 LOOKED_AT = 20_000  # characters from the end; fences are counted from the start
@@ -38,14 +37,14 @@ FENCE = re.compile(r"^[^\S\n]*(?:```|~~~)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Complete(TextRule):
-    """Neither instruction nor response may have been cut off."""
+class NotTruncated(TextRule):
+    """Neither instruction nor response may be truncated."""
 
     name: ClassVar[str] = "truncated"
     version: ClassVar[int] = 2
 
-    def measure(self, record: Record) -> list[str] | None:
-        """Returns which text was cut and how that is known; None where none was."""
+    def signal(self, record: Record) -> list[str] | None:
+        """Returns which text is truncated, and how that is known; None where none is."""
         for part in ("instruction", "response"):
             if finish_reason(record, part) in CUT:
                 return [part, "hit its token limit"]
@@ -53,16 +52,16 @@ class Complete(TextRule):
             return ["response", how]
         return None
 
-    def decide(self, measured: list[str] | None) -> Verdict:
-        """Drops what was cut."""
-        if measured is None:
+    def decide(self, signal: list[str] | None) -> Verdict:
+        """Drops truncated records."""
+        if signal is None:
             return Verdict(self.name, True, None, None)
-        part, how = measured
+        part, how = signal
         return Verdict(self.name, False, f"{part}: {how}", None, f"the {part} {how}")
 
 
 def finish_reason(record: Record, part: str) -> str | None:
-    """Returns why a record's ``instruction`` or ``response`` ended, in lower case, as far as the record says."""
+    """Returns why a record's ``instruction`` or ``response`` ended, in lower case, if the record says so."""
     provenance = record.provenance
     fields = provenance.get("fields")
     value: Any = provenance.get(f"{part}_finish")
@@ -73,7 +72,7 @@ def finish_reason(record: Record, part: str) -> str | None:
 
 
 def how_cut(text: str) -> str | None:
-    """Returns how a text shows that it was cut off, or None."""
+    """Returns how a text shows that it is truncated, or None."""
     if len(FENCE.findall(text)) % 2 and text.count("```") % 2:
         return "ends within a code fence"
     text = text[-LOOKED_AT:].rstrip()

@@ -1,7 +1,7 @@
-"""How far each record is from the one most like it: a column to sort, thin out or look at, not a rule.
+"""How far each record is from its nearest neighbor: a column to sort or select by, not a rule.
 
-The distance is 1 minus the Jaccard index of the word sets, 0 for equal sets and 1 where no word is shared. All pairs
-are counted, so time grows with the square of the records: about 0.4 s for 1,500 of them and 16 s for 20,000.
+The distance is 1 minus the Jaccard index of the word sets: 0 for equal sets, 1 where no word is shared. All pairs are
+compared, so the time grows with the square of the records: about 0.4 s for 1,500 of them and 16 s for 20,000.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from synthetic_instruction_tuner.filtering.near_duplicates.index import Matches
 from synthetic_instruction_tuner.filtering.near_duplicates.rule import compared_text
-from synthetic_instruction_tuner.filtering.near_duplicates.similarity import Matches
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import Vocabulary, WordSets
 from synthetic_instruction_tuner.records import Record
 
-CELLS = 1 << 22  # pairs looked at together; bounds the memory
+CELLS = 1 << 22  # pairs compared at once; bounds the memory
 
 
 def neighbor_columns(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Returns for each record its distance from the nearest other one and that one's id, as columns."""
     sets = Vocabulary().sets([compared_text(record) for record in records])
-    return columns(sets, nearest(sets), [record.id for record in records])
+    return nearest_columns(sets, nearest_sets(sets), [record.id for record in records])
 
 
-def columns(sets: WordSets, neighbors: Matches, names: Sequence[str]) -> list[dict[str, Any]]:
+def nearest_columns(sets: WordSets, neighbors: Matches, names: Sequence[str]) -> list[dict[str, Any]]:
     """Returns the columns ``min_neighbor_distance`` and ``nearest_neighbor``; both None for a text without a word."""
     return [
         {
@@ -36,14 +36,14 @@ def columns(sets: WordSets, neighbors: Matches, names: Sequence[str]) -> list[di
     ]
 
 
-def nearest(sets: WordSets, progress: Callable[[int], None] | None = None) -> Matches:
+def nearest_sets(sets: WordSets, progress: Callable[[int], None] | None = None) -> Matches:
     """Returns for each set the most similar other one, the earliest of equally similar ones.
 
-    A set that shares no word with any other has none.
+    A set that shares no word with any other has no match.
 
     Args:
         sets: the sets.
-        progress: called with the number of sets that were compared with all others, again and again.
+        progress: called with the number of sets finished since the last call.
     """
     from scipy import sparse
 
@@ -57,7 +57,7 @@ def nearest(sets: WordSets, progress: Callable[[int], None] | None = None) -> Ma
         here = np.arange(len(shared))
         shared[here, start + here] = 0
         union = np.maximum(sets.sizes[start : start + step, None] + sets.sizes[None, :] - shared, 1)
-        number = np.argmax(shared / union, axis=1)  # the first of equals; double precision tells all others apart
+        number = np.argmax(shared / union, axis=1)  # the first of equal ones; double precision distinguishes all others
         both = shared[here, number]
         found.put(start + here, Matches(np.where(both > 0, number, -1), both, union[here, number]))
         if progress:

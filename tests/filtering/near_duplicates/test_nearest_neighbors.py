@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from all_pairs import near_duplicates, word_set
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.filtering.files import filter_files
-from synthetic_instruction_tuner.filtering.near_duplicates import neighbors
+from synthetic_instruction_tuner.filtering.near_duplicates import nearest_neighbors
 from synthetic_instruction_tuner.filtering.near_duplicates.files import dedup_files
-from synthetic_instruction_tuner.filtering.near_duplicates.neighbors import nearest, neighbor_columns
+from synthetic_instruction_tuner.filtering.near_duplicates.nearest_neighbors import nearest_sets, neighbor_columns
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import Vocabulary
 from synthetic_instruction_tuner.records import Record
 
@@ -35,15 +35,15 @@ def brute(texts: list[str]) -> list[tuple[int, Fraction]]:
 @given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=6).map(" ".join), max_size=12), st.integers(1, 40))
 def test_equals_brute_force(texts: list[str], cells: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbors, "CELLS", cells)
-        found = nearest(Vocabulary().sets(texts))
+        patch.setattr(nearest_neighbors, "CELLS", cells)
+        found = nearest_sets(Vocabulary().sets(texts))
     assert [(n, Fraction(s, u)) for n, s, u in found] == brute(texts)
 
 
 def test_equals_brute_force_on_near_duplicates() -> None:
     texts = near_duplicates(random.Random(3), 400, 150)
     seen: list[int] = []
-    found = nearest(Vocabulary().sets(texts), seen.append)
+    found = nearest_sets(Vocabulary().sets(texts), seen.append)
     assert [(n, Fraction(s, u)) for n, s, u in found] == brute(texts)
     assert sum(seen) == 400
 

@@ -1,4 +1,4 @@
-"""First one wins: which of many texts stay when each is dropped that nearly equals an earlier one that stayed."""
+"""Keep-first deduplication: a text is dropped if it is a near duplicate of an earlier text that stayed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from synthetic_instruction_tuner.filtering.near_duplicates.arrays import Ints, lists
-from synthetic_instruction_tuner.filtering.near_duplicates.similarity import (
+from synthetic_instruction_tuner.filtering.near_duplicates.index import (
     BATCH,
     Matches,
-    SimilarityIndex,
+    NearDuplicateIndex,
     fold,
     sketch,
 )
-from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import WordSets
+from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import Ints, WordSets
 
 MOST = 1 << 20  # postings looked at when a batch is compared with itself
 Mask = npt.NDArray[np.bool_]
@@ -25,13 +24,13 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What is decided about some texts.
+    """The decisions on some texts.
 
     Attributes:
-        matches: for each the most similar earlier text that stayed, by its number, if it is similar enough.
-        stays: which of them stay and are compared with later ones; they are numbered in order, across all calls. A
-            text without a word is compared with nothing and never stays in this sense.
-        sizes: distinct words of each.
+        matches: the number of the most similar earlier text that stayed, if it is similar enough.
+        stays: which of them stay, so that later ones are compared with them; they are numbered in order, across all
+            calls. A text without a word is not compared and never stays in this sense.
+        sizes: the number of distinct words of each.
     """
 
     matches: Matches
@@ -39,18 +38,18 @@ class Decisions:
     sizes: Ints
 
 
-class FirstWins:
-    """Decides text after text, in batches of any size: how they are cut into batches changes nothing."""
+class KeepFirst:
+    """Decides text by text, in batches of any size: how texts are split into batches makes no difference."""
 
     def __init__(self, threshold: Fraction) -> None:
-        """Takes the least Jaccard index, above 0 and at most 1, that counts as similar."""
-        self.index = SimilarityIndex(threshold)
+        """Takes the lowest Jaccard index, above 0 and at most 1, that counts as similar."""
+        self.index = NearDuplicateIndex(threshold)
 
     def remember(self, texts: Sequence[str]) -> Mask:
-        """Takes in texts that count as earlier, also where they are similar to each other.
+        """Adds texts that count as earlier ones that stayed, even if they are similar to each other.
 
         Returns:
-            Which of them got a number: all but those without a word and those equal to an earlier one.
+            Which of them got a number: all but those without a word and those whose words equal an earlier one's.
         """
         sets = self.index.sets(texts)
         new = sets.sizes > 0
@@ -65,11 +64,11 @@ class FirstWins:
         return new
 
     def decide(self, texts: Sequence[str], may_stay: Sequence[bool] | None = None) -> Decisions:
-        """Compares each text with all earlier ones that stayed; takes in those that stay.
+        """Compares each text with all earlier ones that stayed, and adds those that stay.
 
         Args:
             texts: the texts, in order.
-            may_stay: False for those that do not stay in any case, though they are compared; all may when None.
+            may_stay: False for texts that are compared but never stay; when None, all may stay.
         """
         asked = np.ones(len(texts), bool) if may_stay is None else np.array(may_stay, bool)
         sets = self.index.sets(texts)
@@ -96,12 +95,12 @@ class _Batch:
     """Sets that are compared with each other, in order.
 
     Attributes:
-        found: the most similar earlier set of each; the number is wrong where the set has a partner in the batch.
-        stays: which of them stay, as far as is known.
+        found: the most similar earlier set of each; the number is not valid where the set has a partner in the batch.
+        stays: which of them stay, as far as is decided.
         partners: for sets whose most similar earlier one is in the batch, where it is.
     """
 
-    def __init__(self, index: SimilarityIndex, sets: WordSets, may_stay: Mask) -> None:
+    def __init__(self, index: NearDuplicateIndex, sets: WordSets, may_stay: Mask) -> None:
         self.found = index.most_similar(sets)
         self.stays = may_stay & (self.found.numbers < 0)
         self.partners: dict[int, int] = {}
@@ -111,9 +110,9 @@ class _Batch:
         self._frozen: dict[int, frozenset[int]] = {}
 
     def settle(self, start: int, stop: int) -> None:
-        """Decides which of a stretch of sets stay, when they are compared with each other.
+        """Decides which sets of a range stay, comparing them with each other.
 
-        Where they have very much in common, the second half is compared only with what stays of the first.
+        Where they have very much in common, the second half is compared only with what stays of the first half.
         """
         rivals = self._rivals(start, stop)
         if not self._compare(start, stop, rivals):
@@ -123,7 +122,7 @@ class _Batch:
             self.settle(middle, stop)
 
     def _rivals(self, start: int, stop: int) -> Ints:
-        """Sets that may stay, and of equal ones the first: where it does not stay, what bars it bars the others too."""
+        """The sets that may stay, only the first of equal ones: whatever drops the first drops the others too."""
         first: dict[bytes, int] = {}
         for row in (start + np.flatnonzero(self.stays[start:stop])).tolist():
             first.setdefault(self._bytes[row], row)
@@ -135,7 +134,7 @@ class _Batch:
             self._compare_all((start + stop) // 2, stop, rivals)
 
     def _compare(self, start: int, stop: int, rivals: Ints) -> bool:
-        """Compares a stretch of sets with earlier ones among the rivals; False when that is too much at once."""
+        """Compares a range of sets with earlier ones among the rivals; False when that is too much at once."""
         if not len(rivals):
             return True
         among = np.zeros(len(self._sets), bool)
@@ -145,10 +144,10 @@ class _Batch:
         hits = self._index.new_postings(theirs).look_up(mine)
         if hits.total > MOST and stop - start > 1:
             return False
-        rows, others = self._index.thin_out(hits, self._folded, self._folded)
+        rows, others = self._index.may_be_similar(hits, self._folded, self._folded)
         earlier = others < rows
-        for row, other in zip(*lists(rows[earlier], others[earlier]), strict=True):
-            if self.stays[other]:  # known by now, as pairs come in order of the later one
+        for row, other in zip(rows[earlier].tolist(), others[earlier].tolist(), strict=True):
+            if self.stays[other]:  # already decided, since pairs are ordered by the later one
                 self._meet(row, other)
         return True
 

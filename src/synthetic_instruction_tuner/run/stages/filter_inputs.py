@@ -1,21 +1,31 @@
-"""What the filter judges by, for the stages that judge: filter, and generate where it writes until enough pass."""
+"""What a run's configuration gives to the filter: benchmark items, the reward model, and what its cache key needs.
+
+Used by stage filter, by stage generate where it writes until enough records pass, and by `sit filter` on files.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from synthetic_instruction_tuner.config import BENCHMARKS, Config
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import NANO, content_key, load_benchmarks
+from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
+from synthetic_instruction_tuner.filtering.rules.reward import RewardScorer, Scorer
 from synthetic_instruction_tuner.models.files import identity
+from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.preference.reward.input import reward_settings
+
+REWARD_BATCHES = 4  # batches of answers that are scored between commits
 
 
 def part(config: Config) -> dict[str, Any]:
     """Returns what the verdicts depend on."""
     chosen = config.filter
     settings = chosen.model_dump(mode="json")
-    for place in ("folder", "files"):  # what lies there counts, not where
+    for place in ("folder", "files"):  # their content counts, not their place
         settings["contamination"].pop(place)
     found: dict[str, Any] = {"filter": settings}
     if items := content_key(chosen.contamination):
@@ -29,11 +39,34 @@ def part(config: Config) -> dict[str, Any]:
     return found
 
 
+def quality_filter(config: Config) -> QualityFilter:
+    """Returns the configuration's filter."""
+    return QualityFilter(config.filter, benchmark_sets(config), reward_scorer(config), config.engine)
+
+
 def benchmark_sets(config: Config) -> list[BenchmarkSet]:
     """Returns the items of the benchmarks that the filter's settings name, as far as they are on this machine."""
-    chosen = config.filter.contamination
-    nano = _nano_sets(config) if NANO in chosen.benchmarks else []
-    return nano + load_benchmarks(chosen)
+    return generated_sets(config) + load_benchmarks(config.filter.contamination)
+
+
+def generated_sets(config: Config) -> list[BenchmarkSet]:
+    """Returns the items that are generated, not read: the embedded models' benchmarks, if the settings name them."""
+    return _nano_sets(config) if NANO in config.filter.contamination.benchmarks else []
+
+
+def reward_scorer(config: Config) -> RewardScorer:
+    """Returns the configuration's reward model, not yet loaded."""
+
+    @contextmanager
+    def load() -> Iterator[Scorer]:
+        from synthetic_instruction_tuner.preference.reward.model import open_reward_model
+
+        hardware = detect(config.engine.device)
+        with open_reward_model(config.models.reward, config.prefer, config.engine, hardware) as model:
+            yield model
+
+    batch = REWARD_BATCHES * config.prefer.batch
+    return RewardScorer(config.models.reward, reward_settings(config.prefer), batch, load)
 
 
 def _nano_counts(config: Config) -> dict[str, int]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared_data import shared
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.filtering.refusal.keywords import Refusal
+from synthetic_instruction_tuner.filtering.refusal.keywords import RefusalKeywords
 from synthetic_instruction_tuner.filtering.rules.language import Language, languages_named
 from synthetic_instruction_tuner.filtering.rules.length import NotEmpty, ResponseLength, TokenLength
 from synthetic_instruction_tuner.filtering.rules.repetition import (
@@ -34,8 +34,8 @@ def answer(text: str) -> Record:
 
 @pytest.mark.parametrize(("words", "passed"), [(0, False), (19, False), (20, True), (500, True), (501, False)])
 def test_length_limits_are_included(words: int, passed: bool) -> None:
-    verdict = ResponseLength(20, 500).judge(answer("word " * words))
-    assert (verdict.passed, verdict.measured, verdict.limit) == (passed, words, "20..500")
+    verdict = ResponseLength(20, 500).check(answer("word " * words))
+    assert (verdict.passed, verdict.value, verdict.limit) == (passed, words, "20..500")
     assert bool(verdict.reason) != passed
 
 
@@ -53,8 +53,8 @@ def test_length_limits_are_included(words: int, passed: bool) -> None:
     ],
 )
 def test_empty_is_measured(instruction: str, response: str, measured: str | None) -> None:
-    verdict = NotEmpty().judge(Record("r", instruction, response))
-    assert (verdict.passed, verdict.measured) == (measured is None, measured)
+    verdict = NotEmpty().check(Record("r", instruction, response))
+    assert (verdict.passed, verdict.value) == (measured is None, measured)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_empty_is_measured(instruction: str, response: str, measured: str | None
     ],
 )
 def test_word_runs(text: str, run: int) -> None:
-    verdict = WordRepetition(3).judge(answer(text))
-    assert (verdict.measured, verdict.passed) == (run, run <= 3)
+    verdict = WordRepetition(3).check(answer(text))
+    assert (verdict.value, verdict.passed) == (run, run <= 3)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_word_runs(text: str, run: int) -> None:
     ],
 )
 def test_line_runs(text: str, run: int) -> None:
-    verdict = LineRepetition(3).judge(answer(text))
-    assert (verdict.measured, verdict.passed) == (run, run <= 3)
+    verdict = LineRepetition(3).check(answer(text))
+    assert (verdict.value, verdict.passed) == (run, run <= 3)
 
 
 @given(st.lists(st.sampled_from(["a", "b", "-"]), max_size=30))
@@ -118,8 +118,8 @@ def test_longest_run_is_that_of_the_definition(items: list[str]) -> None:
     ],
 )
 def test_phrase_runs(text: str, run: int) -> None:
-    verdict = PhraseRepetition(5).judge(answer(text))
-    assert (verdict.measured, verdict.passed) == (run, run <= 5)
+    verdict = PhraseRepetition(5).check(answer(text))
+    assert (verdict.value, verdict.passed) == (run, run <= 5)
     assert bool(verdict.reason) != verdict.passed
 
 
@@ -145,19 +145,19 @@ def test_repeated_share_is_that_of_the_definition(words: list[str]) -> None:
 
 def test_loops_go_and_tables_and_choruses_stay() -> None:
     loop = "The river is long and wide and it flows to the sea. " * 12
-    assert not NgramRepetition(0.8).judge(answer(loop)).passed
-    assert not PhraseRepetition(5).judge(answer("First, something else is said here. " + loop)).passed
+    assert not NgramRepetition(0.8).check(answer(loop)).passed
+    assert not PhraseRepetition(5).check(answer("First, something else is said here. " + loop)).passed
     table = "\n".join(f"| {i} | yes | no | {i * i} |" for i in range(60))
     song = "Sing with me, oh sing with me, the day is bright and the day is long, and we walk to town. " * 4
     for text in (table, song):
-        assert NgramRepetition(0.8).judge(answer(text)).passed and PhraseRepetition(5).judge(answer(text)).passed
+        assert NgramRepetition(0.8).check(answer(text)).passed and PhraseRepetition(5).check(answer(text)).passed
 
 
 def test_tokens_are_counted_by_the_given_tokenizer() -> None:
     rule = TokenLength(len, {"name": "characters"}, 3, 5)
-    assert [rule.judge(answer("x" * n)).passed for n in (2, 3, 5, 6)] == [False, True, True, False]
-    assert rule.judge(answer("\ud800" * 4)).measured == 4
-    assert TokenLength(len, {}, 0, None).judge(answer("x" * 999)).limit == "0.."
+    assert [rule.check(answer("x" * n)).passed for n in (2, 3, 5, 6)] == [False, True, True, False]
+    assert rule.check(answer("\ud800" * 4)).value == 4
+    assert TokenLength(len, {}, 0, None).check(answer("x" * 999)).limit == "0.."
     assert rule.basis() == {"tokenizer": {"name": "characters"}} and rule.limits()["max_tokens"] == 5
 
 
@@ -176,23 +176,23 @@ def test_tokens_are_counted_by_the_given_tokenizer() -> None:
     ],
 )
 def test_refusals(text: str, measured: str | None) -> None:
-    verdict = Refusal(PHRASES).judge(answer(text))
-    assert (verdict.measured, verdict.passed) == (measured, measured is None)
+    verdict = RefusalKeywords(PHRASES).check(answer(text))
+    assert (verdict.value, verdict.passed) == (measured, measured is None)
 
 
 @given(st.sampled_from(PHRASES), st.text(" .,!\n'", max_size=20), st.text(" .,!\n", max_size=20))
 def test_a_phrase_is_found_wherever_it_stands(phrase: str, before: str, after: str) -> None:
-    assert not Refusal(PHRASES).judge(answer(before + phrase + after)).passed
+    assert not RefusalKeywords(PHRASES).check(answer(before + phrase + after)).passed
 
 
 def test_no_phrases_means_no_refusals() -> None:
-    assert Refusal(()).judge(answer("As an AI I cannot")).passed
+    assert RefusalKeywords(()).check(answer("As an AI I cannot")).passed
 
 
 @pytest.mark.parametrize("phrase", ["", "  ", "..."])
 def test_a_phrase_without_words_is_the_users_mistake(phrase: str) -> None:
     with pytest.raises(UserError, match="phrase"):
-        Refusal(("I cannot", phrase))
+        RefusalKeywords(("I cannot", phrase))
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,7 @@ def english() -> Language:
     ],
 )
 def test_only_what_is_surely_another_language_goes(english: Language, text: str, passed: bool) -> None:
-    verdict = english.judge(Record("r", text, text))
+    verdict = english.check(Record("r", text, text))
     assert verdict.passed == passed, verdict
 
 
@@ -239,7 +239,7 @@ FRENCH = "Le comité se réunira demain matin pour discuter du budget de la vill
 def test_who_asks_for_another_language_may_get_it(
     english: Language, instruction: str, response: str, passed: bool
 ) -> None:
-    assert english.judge(Record("r", instruction, response)).passed is passed
+    assert english.check(Record("r", instruction, response)).passed is passed
 
 
 def test_languages_that_are_named() -> None:
@@ -249,32 +249,32 @@ def test_languages_that_are_named() -> None:
 
 def test_fenced_code_is_left_out(english: Language) -> None:
     german = "# Die Hauptstadt von Frankreich ist Paris, und sie liegt an der Seine im Norden des Landes."
-    assert english.judge(answer(f"```python\n{german}\n```")).passed
-    assert english.judge(answer(f"```python\n{german}")).passed
-    assert not english.judge(answer(german)).passed
+    assert english.check(answer(f"```python\n{german}\n```")).passed
+    assert english.check(answer(f"```python\n{german}")).passed
+    assert not english.check(answer(german)).passed
 
 
 def test_real_code_and_short_prompts_stay_and_chinese_goes(english: Language) -> None:
     code = json.loads((shared("gpteacher") / "codegen-instruct.json").read_text())
     prompts = (shared("instructionwild") / "seed_prompts_en.jsonl").read_text().splitlines()
     texts = [row["response"] for row in code] + [json.loads(line)["instruction"] for line in prompts]
-    assert sum(not english.judge(Record("r", text, "")).passed for text in texts) <= 0.001 * len(texts)
+    assert sum(not english.check(Record("r", text, "")).passed for text in texts) <= 0.001 * len(texts)
     chinese = (shared("instructionwild") / "seed_prompts_ch.jsonl").read_text().splitlines()
-    kept = sum(english.judge(Record("r", json.loads(line)["instruction"], "")).passed for line in chinese)
+    kept = sum(english.check(Record("r", json.loads(line)["instruction"], "")).passed for line in chinese)
     assert kept <= 0.07 * len(chinese)
 
 
 def test_confidence_is_the_limit() -> None:
     text = Record("r", "Hola amigo", "")
     _, score = Language("en", 0.5).detect("Hola amigo")
-    assert not Language("en", score).judge(text).passed
-    assert Language("en", min(1.0, score + 1e-9)).judge(text).passed
+    assert not Language("en", score).check(text).passed
+    assert Language("en", min(1.0, score + 1e-9)).check(text).passed
 
 
 def test_another_language_can_be_wanted() -> None:
     german = Language("DE", 0.7)
-    assert german.judge(answer("")).passed is False
-    assert german.judge(Record("r", "Wie heißt die Hauptstadt von Frankreich?", "Sie heißt Paris.")).passed
+    assert german.check(answer("")).passed is False
+    assert german.check(Record("r", "Wie heißt die Hauptstadt von Frankreich?", "Sie heißt Paris.")).passed
 
 
 @pytest.mark.parametrize("code", ["eng", "english", "xx"])
@@ -290,4 +290,4 @@ def test_the_detector_never_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("network")
 
     monkeypatch.setattr(socket, "socket", refuse)
-    assert Language("en", 0.7).judge(answer("This is a plain English sentence.")).passed
+    assert Language("en", 0.7).check(answer("This is a plain English sentence.")).passed

@@ -1,83 +1,85 @@
-"""Nothing is measured twice: what rules measured is stored, and a changed limit only decides again."""
+"""No signal is computed twice: signals are stored, and a changed limit only decides again."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from synthetic_instruction_tuner.cli.filter_files import filter_own_files
+from synthetic_instruction_tuner.cli.single import filter_own_files
 from synthetic_instruction_tuner.config import FilterConfig, load_config
-from synthetic_instruction_tuner.filtering import QualityFilter
+from synthetic_instruction_tuner.filtering import QualityFilter, signals
 from synthetic_instruction_tuner.filtering.rule import TextRule
-from synthetic_instruction_tuner.filtering.rules.model_rules import RewardFloor
-from synthetic_instruction_tuner.filtering.rules.tagging import Tagger
-from synthetic_instruction_tuner.models.hardware import detect
+from synthetic_instruction_tuner.filtering.rules.tags import Tagger
+from synthetic_instruction_tuner.filtering.signals import SignalFolder, compute_signals
+from synthetic_instruction_tuner.preference.reward import model as reward_model
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.stages import filter as stage_filter
-from synthetic_instruction_tuner.run.stages import measuring
 from synthetic_instruction_tuner.run.stages.filter import STAGE
-from synthetic_instruction_tuner.run.store import Store
+from synthetic_instruction_tuner.run.stages.filter_inputs import quality_filter
 
 RECORDS = [Record(f"r{i}", f"Question {i}?", f"Word {'and so on ' * i}to the end.") for i in range(10)]
 
 
+class Saved(SignalFolder):
+    """A store that remembers the rules whose signals it was given."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.names: list[str] = []
+
+    def save(self, name: str, number: int, signals: list[Any]) -> None:
+        self.names.append(name)
+        super().save(name, number, signals)
+
+    @property
+    def rules(self) -> list[str]:
+        return list(dict.fromkeys(name.rpartition("-")[0] for name in self.names))
+
+
 @pytest.fixture
-def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Measures with the given settings, and returns the rules that had to."""
-    monkeypatch.setattr(measuring, "BATCH", 4)
-    store = Store.open(tmp_path / "run.sqlite")
+def computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Computes the signals with the given settings, and returns the rules whose signals were not stored yet."""
+    monkeypatch.setattr(signals, "BATCH", 4)
 
     def run(digest: str = "d", **settings: Any) -> list[str]:
-        quality = QualityFilter(FilterConfig(**settings))
-        before = store.row_count
-        units: list[str] = []
-
-        def commit(unit: str, number: int, rows: list[dict[str, Any]]) -> None:
-            units.append(unit.split(":")[2])
-            store.commit_batch(unit, number, rows)
-
-        with Display(quiet=True) as display:
-            values = measuring.measure(
-                quality.rules, RECORDS, digest, store, commit, load_config(), detect("cpu"), display
-            )
-        direct = list(quality.judge(RECORDS))
-        assert list(quality.judge(RECORDS, values)) == direct and before is not None
-        return list(dict.fromkeys(units))
+        quality, store = QualityFilter(FilterConfig(**settings)), Saved(tmp_path)
+        found = compute_signals(quality.rules, RECORDS, store, digest)
+        assert list(quality.check(RECORDS, found)) == list(quality.check(RECORDS))
+        return store.rules
 
     return run
 
 
-def test_a_changed_limit_measures_nothing(measured: Callable[..., list[str]]) -> None:
-    everything = measured()
+def test_a_changed_limit_computes_nothing(computed: Callable[..., list[str]]) -> None:
+    everything = computed()
     assert everything == QualityFilter().rule_names[:-1]
     limits = {"min_words": 3, "max_words": 9, "max_word_repeats": 1, "max_line_repeats": 1, "max_phrase_repeats": 1}
     assert (
-        measured(**limits, max_repeated_share=0.1, language="de", language_confidence=0.1, near_duplicate_threshold=0.1)
+        computed(**limits, max_repeated_share=0.1, language="de", language_confidence=0.1, near_duplicate_threshold=0.1)
         == []
     )
 
 
-def test_a_changed_rule_measures_itself_alone(measured: Callable[..., list[str]]) -> None:
-    measured()
-    assert measured(refusal_phrases=("no way",)) == ["refusal"]
-    assert measured(refusal_rule="keywords") == ["refusal"]
-    assert measured() == []
-    assert measured(digest="other records") == QualityFilter().rule_names[:-1]
+def test_a_changed_rule_computes_its_own_signals_alone(computed: Callable[..., list[str]]) -> None:
+    computed()
+    assert computed(refusal_phrases=("no way",)) == ["refusal"]
+    assert computed(refusal_rule="keywords") == ["refusal"]
+    assert computed() == []
+    assert computed(digest="other records") == QualityFilter().rule_names[:-1]
 
 
-def test_a_new_version_of_a_rule_measures_again(
-    measured: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+def test_a_new_version_of_a_rule_computes_again(
+    computed: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from synthetic_instruction_tuner.filtering.rules.length import ResponseLength
 
-    measured()
+    computed()
     monkeypatch.setattr(ResponseLength, "version", 99)
-    assert measured() == ["length"]
+    assert computed() == ["length"]
 
 
 @pytest.mark.parametrize("change", ["reward_label=good", "reward_input=chat", "reward_max_tokens=100"])
@@ -87,31 +89,27 @@ def test_settings_of_the_scoring_score_again(change: str, tmp_path: Path, monkey
         for more in ([], [f"prefer.{change}"])
     )
     assert STAGE.part(before) != STAGE.part(after)
-    rules = [stage_filter.quality_filter(config).rules[-1:] for config in (before, after)]
+    rules = [quality_filter(config).rules[-1:] for config in (before, after)]
     assert rules[0][0].basis() != rules[1][0].basis()
 
-    scored = []
-    monkeypatch.setattr(measuring, "_rewards", lambda batches, *_: [(n, [0.0] * len(batch)) for n, batch in batches])
-    store = Store.open(tmp_path / "run.sqlite")
+    class Zeros:
+        def score(self, items: Sequence[Any], done: Any = None) -> list[float]:
+            return [0.0] * len(items)
 
-    def commit(unit: str, number: int, rows: list[dict[str, Any]]) -> None:
-        scored.append(unit)
-        store.commit_batch(unit, number, rows)
-
-    rule = [RewardFloor(0.0, None)]  # one that knows nothing of these settings
-    with Display(quiet=True) as display:
-        for config in (before, before, after):
-            measuring.measure(rule, RECORDS, "d", store, commit, config, detect("cpu"), display)
-    assert len(scored) == len(set(scored)) == 2
+    monkeypatch.setattr(reward_model, "open_reward_model", lambda *_: nullcontext(Zeros()))
+    store = Saved(tmp_path)
+    for rule in (rules[0], rules[0], rules[1]):
+        assert compute_signals(rule, RECORDS, store, "d") == {"reward": [0.0] * len(RECORDS)}
+    assert len(store.names) == len(set(store.names)) == 2
 
 
-def test_every_rules_measurement_is_plain_json() -> None:
+def test_every_rules_signal_is_plain_json() -> None:
     for rule in QualityFilter(FilterConfig()).rules:
         assert isinstance(rule, TextRule)
         for record in RECORDS:
-            value = rule.measure(record)
+            value = rule.signal(record)
             assert json.loads(json.dumps(value)) == value
-            assert rule.decide(json.loads(json.dumps(value))) == rule.judge(record)
+            assert rule.decide(json.loads(json.dumps(value))) == rule.check(record)
         json.dumps(rule.settings())
 
 
@@ -166,10 +164,10 @@ def test_models_are_asked_once_and_go_on_after_an_interruption(tmp_path: Path, m
     kept = [json.loads(line) for line in (out / "kept.jsonl").read_text().splitlines()]
     assert report.kept == len(kept) == 6
     assert all(isinstance(row["reward"], float) and {"quality", "difficulty", "category"} <= row.keys() for row in kept)
-    first = {p.name: p.read_bytes() for p in out.iterdir() if not p.name.startswith(".measured")}
+    first = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
     whole = filter_own_files(load_config(overrides=settings), [source], tmp_path / "whole", quiet=True)
     assert whole == report
-    assert first == {p.name: p.read_bytes() for p in (tmp_path / "whole").iterdir() if p.name in first}
+    assert first == {p.name: p.read_bytes() for p in (tmp_path / "whole").iterdir() if p.is_file()}
 
     asked[0] = 10
     middle = sorted(row["reward"] for row in kept)[3]
@@ -178,10 +176,10 @@ def test_models_are_asked_once_and_go_on_after_an_interruption(tmp_path: Path, m
     )
     assert asked[0] == 10 and again.kept == sum(row["reward"] >= middle for row in kept)
     dropped = [json.loads(line) for line in (out / "dropped.jsonl").read_text().splitlines()]
-    assert {row["rule"] for row in dropped} <= {"reward"} and all(row["measured"] < middle for row in dropped)
+    assert {row["rule"] for row in dropped} <= {"reward"} and all(row["value"] < middle for row in dropped)
 
 
-def test_tags_that_the_engine_gave_up_are_asked_for_again(
+def test_tags_whose_request_failed_are_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, out = tmp_path / "mine.jsonl", tmp_path / "out"
@@ -206,7 +204,7 @@ def test_tags_that_the_engine_gave_up_are_asked_for_again(
         return [json.loads(line)["quality"] for line in (out / "kept.jsonl").read_text().splitlines()]
 
     assert qualities() == [4, 4, 4, None, 4] and len(asked) == 3
-    assert "1 requests for tags failed: 503 (1)" in "".join(capsys.readouterr())
+    assert "1 request for tags failed: 503 (1)" in "".join(capsys.readouterr())
     assert qualities() == [4] * 5 and asked[3:] == [["x2", "x3"]]  # the one batch that failed
     assert "503" not in "".join(capsys.readouterr())
     assert qualities() == [4] * 5 and len(asked) == 4

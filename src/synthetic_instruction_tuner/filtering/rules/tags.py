@@ -1,16 +1,21 @@
-"""Tags from a chat model: how good and how hard a record is, and what kind of task.
+"""The rule on tags from a chat model: how good and how hard a record is, and what kind of task.
 
-The model is asked once per record, greedily, for one line of JSON; what it says is read leniently. A record is shown to
-it as text: special tokens within it are broken up, so that a record cannot end its own turn and answer for the model.
+The model is asked once per record, with greedy decoding, for one line of JSON; its answer is parsed leniently. The
+record is shown to it as text: special tokens in the record are broken up, so that it cannot end its own turn and answer
+for the model.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from synthetic_instruction_tuner.config import EngineConfig, TagsConfig
 from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
+from synthetic_instruction_tuner.filtering.rule import Ask, ModelRule, Verdict, model_identity
 from synthetic_instruction_tuner.records import Message, Record
 
 if TYPE_CHECKING:
@@ -45,6 +50,63 @@ NUMBER_WORDS = {
 THINKING = re.compile(r".*</think>", re.DOTALL)
 
 
+@dataclass(frozen=True)
+class Tags(ModelRule):
+    """A record's tags must be within the limits; a record without tags stays.
+
+    Attributes:
+        config: the model and the limits.
+        engine: the settings of the engine that runs the model.
+    """
+
+    config: TagsConfig
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    name: ClassVar[str] = "tags"
+
+    def basis(self) -> dict[str, Any]:
+        """Returns which model tags, and how it is asked."""
+        model = model_identity(self.config.model) if self.config.model else None
+        return {"model": model, "prompt": PROMPT_VERSION, "max_new_tokens": self.config.max_new_tokens}
+
+    def limits(self) -> dict[str, Any]:
+        """Returns the tags that stay."""
+        return self.config.model_dump(mode="json", exclude={"model", "batch", "max_new_tokens"})
+
+    @property
+    def batch(self) -> int:
+        """The number of records whose tags are stored together."""
+        return self.config.batch
+
+    @contextmanager
+    def open(self) -> Iterator[Ask]:
+        """Loads the chat model."""
+        from synthetic_instruction_tuner.engines.opening import open_engine
+        from synthetic_instruction_tuner.models.hardware import detect
+
+        assert self.config.model
+        with open_engine(self.config.model, self.engine, detect(self.engine.device)) as (engine, template):
+            tagger = Tagger(template, engine, self.config.max_new_tokens)
+            yield lambda records, done: list(tagger.tag(records, done))
+
+    def columns(self, signal: dict[str, Any]) -> dict[str, Any]:
+        """Returns the tags, each None where the model gave none."""
+        return {name: signal.get(name) for name in ("quality", "difficulty", "category")}
+
+    def decide(self, signal: dict[str, Any]) -> Verdict:
+        """Drops records with a tag outside the limits."""
+        config = self.config
+        quality, difficulty, category = (signal.get(k) for k in ("quality", "difficulty", "category"))
+        faults = []
+        if quality is not None and quality < config.min_quality:
+            faults.append(f"quality {quality} is below {config.min_quality}")
+        if difficulty is not None and not config.min_difficulty <= difficulty <= config.max_difficulty:
+            faults.append(f"difficulty {difficulty} is not within {config.min_difficulty}..{config.max_difficulty}")
+        if category is not None and config.categories and category not in config.categories:
+            faults.append(f"category '{category}' is not wanted")
+        shown = ", ".join(f"{k} {v}" for k, v in self.columns(signal).items() if v is not None) or None
+        return Verdict(self.name, not faults, shown, None, "; ".join(faults))
+
+
 class Tagger:
     """Asks a chat model for tags.
 
@@ -61,9 +123,9 @@ class Tagger:
         self._special = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"(?!)")
 
     def tag(self, records: Sequence[Record], done: Done | None = None) -> list[dict[str, Any]]:
-        """Returns ``quality``, ``difficulty`` (1..5) and ``category`` of each record; None for what is not said.
+        """Returns ``quality``, ``difficulty`` (1..5) and ``category`` of each record; None for a missing tag.
 
-        Where the engine gave the request up, ``error`` says why.
+        Where the request failed, ``error`` says why.
         """
         requests = [self._request(record) for record in records]
         return [self._tags(completion) for completion in self.engine.generate(requests, done)]
@@ -80,18 +142,18 @@ class Tagger:
 
     def _tags(self, completion: Completion) -> dict[str, Any]:
         tags = parse_tags(self.template.decode(completion.token_ids))
-        given_up = completion.finish_reason == "error"
-        return tags | ({"error": completion.error or "no reason is known"} if given_up else {})
+        failed = completion.finish_reason == "error"
+        return tags | ({"error": completion.error or "unknown reason"} if failed else {})
 
     def _shown(self, text: str) -> str:
-        """The text's start, as UTF-8 can hold it, with a space inside of every special token."""
+        """The text's start as valid UTF-8, with a space inside every special token."""
         clean = text[:SHOWN].encode("utf-8", "replace").decode().replace("\0", " ")
         broken = self._special.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", clean)
         return broken + (" [...]" if len(text) > SHOWN else "")
 
 
 def parse_tags(answer: str) -> dict[str, Any]:
-    """Returns the tags that an answer names, None for each that it does not or that is out of range."""
+    """Returns the tags in an answer; None for each that is missing or out of range."""
     text = THINKING.sub("", answer).lower()
     return {"quality": _number(text, "quality"), "difficulty": _number(text, "difficulty"), "category": _category(text)}
 

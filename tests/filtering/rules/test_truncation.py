@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared_data import shared
-from synthetic_instruction_tuner.filtering.rules.completeness import Complete, how_cut
+from synthetic_instruction_tuner.filtering.rules.truncation import NotTruncated, how_cut
 from synthetic_instruction_tuner.records import Record
 
 GOOD = "The sea is large. It holds most of the water of the earth. Ships cross it every day"
@@ -19,7 +19,7 @@ LONG = "Rivers carry water from the hills to the sea. People built towns along t
 
 
 def judged(response: str, **provenance: Any) -> bool:
-    return Complete().judge(Record("r", "Tell me about it.", response, provenance=provenance)).passed
+    return NotTruncated().check(Record("r", "Tell me about it.", response, provenance=provenance)).passed
 
 
 @pytest.mark.parametrize("where", ["response_finish", "instruction_finish", "finish_reason", "stop_reason"])
@@ -65,7 +65,7 @@ def test_a_text_that_is_known_to_be_whole_ends_as_it_likes() -> None:
     ],
 )
 def test_what_is_cut(text: str) -> None:
-    verdict = Complete().judge(Record("r", "a", text))
+    verdict = NotTruncated().check(Record("r", "a", text))
     assert not verdict.passed and verdict.reason
 
 

@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.refusal import patterns
 from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm, context_of
-from synthetic_instruction_tuner.filtering.refusal.keywords import Refusal
+from synthetic_instruction_tuner.filtering.refusal.keywords import RefusalKeywords
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.stages.filter import STAGE
 
@@ -28,7 +28,7 @@ FORM = RefusalForm(PHRASES)
 
 
 def refuses(response: str, instruction: str = "Tell me something.", rule: Any = FORM) -> bool:
-    return not rule.judge(Record("r", instruction, response)).passed
+    return not rule.check(Record("r", instruction, response)).passed
 
 
 def measured(rule: Any) -> tuple[float, float]:
@@ -46,7 +46,7 @@ def test_precision_and_recall_on_labelled_cases() -> None:
 
 
 def test_it_is_far_better_than_words_anywhere() -> None:
-    precision, recall = measured(Refusal(PHRASES))
+    precision, recall = measured(RefusalKeywords(PHRASES))
     assert precision < 0.6 and recall < 0.6  # on cases made to be hard
 
 
@@ -58,9 +58,9 @@ def test_it_is_far_better_than_words_anywhere() -> None:
 )
 def test_every_phrase_of_the_plan_at_the_start(phrase: str, apostrophe: str, before: str) -> None:
     text = (before + phrase + " one of the things that people ask for.").replace("'", apostrophe)
-    verdict = FORM.judge(Record("r", "Tell me something.", text))
+    verdict = FORM.check(Record("r", "Tell me something.", text))
     assert not verdict.passed
-    assert text[int(str(verdict.measured).rpartition("@ ")[2]) :]  # the place lies in the text
+    assert text[int(str(verdict.value).rpartition("@ ")[2]) :]  # the place lies in the text
 
 
 def test_a_story_whose_hero_says_it_stays_and_the_plain_rule_drops_it() -> None:
@@ -68,7 +68,7 @@ def test_a_story_whose_hero_says_it_stays_and_the_plain_rule_drops_it() -> None:
         'The knight looked at the bridge. "I cannot cross," he said. "I don\'t have a boat." ' + "He sat down. " * 30
     )
     assert not refuses(story, "Write a story about a knight.")
-    assert refuses(story, "Write a story about a knight.", Refusal(PHRASES))
+    assert refuses(story, "Write a story about a knight.", RefusalKeywords(PHRASES))
 
 
 def test_the_setting_chooses_the_rule() -> None:
@@ -76,8 +76,8 @@ def test_the_setting_chooses_the_rule() -> None:
         "r", "Write a story.", '"I cannot," said the knight to ' + " ".join(f"friend{i}" for i in range(30)) + "."
     )
     for rule, kept in (("form", True), ("keywords", False)):
-        (judgement,) = QualityFilter(FilterConfig(refusal_rule=rule, language="")).judge([story])
-        assert judgement.kept is kept
+        (result,) = QualityFilter(FilterConfig(refusal_rule=rule, language="")).check([story])
+        assert result.kept is kept
     assert FilterConfig().refusal_rule == "form"
     assert STAGE.version >= 2
 
@@ -104,8 +104,8 @@ def test_contexts(instruction: str, context: str) -> None:
 
 @given(st.text(max_size=300), st.text(st.characters(codec=None), max_size=600))
 def test_no_text_does_harm(instruction: str, response: str) -> None:
-    verdict = FORM.judge(Record("r", instruction, response))
-    assert verdict.passed is (verdict.measured is None)
+    verdict = FORM.check(Record("r", instruction, response))
+    assert verdict.passed is (verdict.value is None)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_no_text_does_harm(instruction: str, response: str) -> None:
 )
 def test_a_megabyte_takes_no_time(text: str) -> None:
     start = time.process_time()
-    FORM.judge(Record("r", text, text))
+    FORM.check(Record("r", text, text))
     assert time.process_time() - start < 3
 
 

@@ -1,17 +1,17 @@
-"""The exact near-duplicate index: of many word sets, the one most similar to a given one, if it is similar enough.
+"""The exact near-duplicate index: finds the word set most similar to a given one, if similar enough.
 
-Two sets are as similar as their Jaccard index, |x & y| / |x | y|. Nothing is approximate: the threshold is a fraction
-and all comparisons are on integers.
+The similarity of two sets is their Jaccard index, |x & y| / |x | y|. Nothing is approximate: the threshold is a
+fraction and all comparisons are made on integers.
 
 The index is the prefix filter of Chaudhuri, Ganti and Kaushik (ICDE 2006, "A primitive operator for similarity joins")
 as used by All-Pairs (Bayardo, Ma and Srikant, WWW 2007), with the length and position bounds of PPJoin (Xiao et al.,
 WWW 2008): sort every set's words by one frozen order; two sets with J >= t share a word among the first
-|x| - ceil(t|x|) + 1 of each. Any order is exact; one that puts rare words first is fast, so the order is taken anew
-from the words' frequencies, and the index built anew, whenever it has grown fourfold.
+|x| - ceil(t|x|) + 1 of each. Any order is exact; an order that puts rare words first is fast. So words are ordered by
+frequency again, and the index is rebuilt, whenever it has grown fourfold.
 
-What the prefix lets through is thinned out by sketches before it is counted: each word flips one of 256 bits, so two
-sets differ in at least as many words as their sketches differ in bits (the parity form of the bitmap filter of Sandes,
-Teodoro and Melo, Information Systems 2020). All of it works on batches of sets, as operations on whole arrays.
+Candidates that pass the prefix filter are reduced by sketches before their words are counted: each word flips one of
+256 bits, so two sets differ in at least as many words as their sketches differ in bits (the parity form of the bitmap
+filter of Sandes, Teodoro and Melo, Information Systems 2020). All operations are on whole arrays, many sets at once.
 """
 
 from __future__ import annotations
@@ -19,33 +19,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.filtering.near_duplicates.arrays import Growing, Ints, lists, ranges
 from synthetic_instruction_tuner.filtering.near_duplicates.postings import LARGEST, Hits, Postings, Prefixes
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import (
+    Ints,
     Vocabulary,
     WordOrder,
     WordSets,
+    ranges,
     shared_words,
 )
 
 Bits = npt.NDArray[np.uint64]
 BATCH = 4096  # sets compared at once
-MOST = 1 << 23  # postings looked at for them
-FIRST_ORDER = 1024  # sets after which words are first ordered by their frequency
-MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads the words' numbers over the sketch's bits
+MOST = 1 << 23  # postings examined for them
+FIRST_ORDER = 1024  # number of sets at which words are first ordered by frequency
+MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads word numbers over the sketch's bits
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """For each of some sets the most similar one of the index, the earliest of equally similar ones.
+    """The most similar set of the index for each of some sets; the earliest of equally similar ones.
 
     Attributes:
-        numbers: its number in order of adding, or -1 where no set is similar enough.
+        numbers: its number, in the order of adding, or -1 where no set is similar enough.
         shared: words in both.
         union: words in either.
     """
@@ -56,7 +58,7 @@ class Matches:
 
     @classmethod
     def none(cls, count: int) -> Matches:
-        """Returns so many sets without a match."""
+        """Returns `count` sets without a match."""
         return cls(np.full(count, -1), np.zeros(count, np.int64), np.ones(count, np.int64))
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
@@ -67,27 +69,27 @@ class Matches:
         self.numbers[rows], self.shared[rows], self.union[rows] = part.numbers, part.shared, part.union
 
     def improve(self, row: int, number: int, shared: int, union: int) -> bool:
-        """Takes a match if it is more similar than what was found so far for this set; says whether it is."""
+        """Takes a match if it is more similar than the one found so far; returns whether it is."""
         better = shared * int(self.union[row]) > int(self.shared[row]) * union
         if better:
             self.numbers[row], self.shared[row], self.union[row] = number, shared, union
         return better
 
 
-class SimilarityIndex:
-    """Word sets, and which of them is similar enough to a given one."""
+class NearDuplicateIndex:
+    """Word sets in which the one most similar to a given set can be found."""
 
     def __init__(self, threshold: Fraction) -> None:
-        """Takes the least Jaccard index, above 0 and at most 1, that counts as similar."""
+        """Takes the lowest Jaccard index, above 0 and at most 1, that counts as similar."""
         self._num, self._den = without_overflow(threshold).as_integer_ratio()
         self._vocabulary = Vocabulary()
         self._order = WordOrder()
         self._postings = Postings(self._num, self._den)
-        self._words = Growing(np.int32)
-        self._sizes = Growing(np.int64)
-        self._starts = Growing(np.int64)
-        self._sketches = Growing(np.uint64, columns=4)
-        self._folded = Growing(np.uint64)
+        self._words = _GrowingArray(np.int32)
+        self._sizes = _GrowingArray(np.int64)
+        self._starts = _GrowingArray(np.int64)
+        self._sketches = _GrowingArray(np.uint64, columns=4)
+        self._folded = _GrowingArray(np.uint64)
         self._next_order = FIRST_ORDER
 
     def __len__(self) -> int:
@@ -97,11 +99,11 @@ class SimilarityIndex:
         """Returns the texts' word sets.
 
         Raises:
-            UserError: a text has millions of different words.
+            UserError: a text has millions of distinct words.
         """
         sets = self._vocabulary.sets(texts)
         if len(sets) and int(sets.sizes.max()) > LARGEST:
-            raise UserError("A text is too large to be compared.", f"It has more than {LARGEST:,} different words.")
+            raise UserError("A text is too long to be compared.", f"It has more than {LARGEST:,} distinct words.")
         return sets
 
     def everything(self) -> WordSets:
@@ -109,7 +111,7 @@ class SimilarityIndex:
         return WordSets(self._words.data.astype(np.int64), self._sizes.data.copy())
 
     def add(self, sets: WordSets) -> None:
-        """Takes in sets that are not empty; their numbers follow those that are there."""
+        """Adds sets, none of them empty; their numbers continue those of the sets before."""
         before = len(self)
         starts = sets.starts + len(self._words.data)
         sketches = sketch(sets)
@@ -119,7 +121,7 @@ class SimilarityIndex:
         self._sketches.extend(sketches)
         self._folded.extend(fold(sketches))
         if len(self) >= self._next_order:
-            self._order_anew()
+            self._reorder()
         else:
             self._postings.add(self.prefixes(sets, before))
 
@@ -138,13 +140,14 @@ class SimilarityIndex:
             self._find(all_sets, rows[len(rows) // 2 :], found)
             return
         sketches = sketch(sets)
-        places, numbers = self.thin_out(hits, fold(sketches), self._folded.data)
+        places, numbers = self.may_be_similar(hits, fold(sketches), self._folded.data)
         total = sets.sizes[places] + self._sizes.data[numbers]
         far = np.bitwise_count(sketches[places] ^ self._sketches.data[numbers]).sum(axis=1, dtype=np.int64)
         near = far <= self.most_different(total)
         places, numbers, total = places[near], numbers[near], total[near]
         shared = shared_words(sets.take(places), self._sets(numbers))
-        for place, number, both, either in zip(*lists(places, numbers, shared, total - shared), strict=True):
+        columns = (column.tolist() for column in (places, numbers, shared, total - shared))
+        for place, number, both, either in zip(*columns, strict=True):
             if self.similar(both, either):
                 found.improve(int(rows[place]), number, both, either)
 
@@ -152,8 +155,8 @@ class SimilarityIndex:
         sizes = self._sizes.data[numbers]
         return WordSets(self._words.data[ranges(self._starts.data[numbers], sizes)].astype(np.int64), sizes)
 
-    def thin_out(self, hits: Hits, mine: Bits, theirs: Bits) -> tuple[Ints, Ints]:
-        """Returns the pairs of rows and numbers that may be similar by their folded sketches; each once, in order."""
+    def may_be_similar(self, hits: Hits, mine: Bits, theirs: Bits) -> tuple[Ints, Ints]:
+        """Returns the pairs of rows and numbers whose folded sketches allow similarity, each once, in order."""
         rows, sizes = hits.prefixes.rows, hits.prefixes.sizes
         most = np.minimum(self.most_different(sizes + hits.reach), 64).astype(np.uint8)
         mine = mine[rows]
@@ -165,17 +168,17 @@ class SimilarityIndex:
         return pairs >> 32, pairs & 0xFFFFFFFF
 
     def similar(self, shared: int, union: int) -> bool:
-        """Whether two sets with so many words in common and in all reach the threshold."""
+        """Whether two sets with this many shared words and words in all reach the threshold."""
         return shared * self._den >= self._num * union
 
     def new_postings(self, prefixes: Prefixes) -> Postings:
-        """Returns an index of other sets, by the same threshold and order of words."""
+        """Returns the postings of other sets, with the same threshold and order of words."""
         postings = Postings(self._num, self._den)
         postings.add(prefixes)
         return postings
 
     def most_different(self, total: Ints) -> Ints:
-        """In how many words two similar sets may differ that have so many words together (shared ones twice)."""
+        """In how many words two similar sets may differ, given their words in all (shared ones counted twice)."""
         return total - 2 * -(-self._num * total // (self._num + self._den))
 
     def prefixes(self, sets: WordSets, first: int = 0) -> Prefixes:
@@ -188,8 +191,8 @@ class SimilarityIndex:
         words = self._order.word((ranks[chosen] & 0xFFFFFFFF) - (1 << 31))
         return Prefixes(words, rows[chosen] + first, sizes[chosen], places[chosen])
 
-    def _order_anew(self) -> None:
-        """Orders all words by frequency and builds the index on the new order."""
+    def _reorder(self) -> None:
+        """Orders all words by frequency and rebuilds the index in the new order."""
         self._next_order = 4 * len(self)
         self._order = WordOrder(np.bincount(self._words.data, minlength=len(self._vocabulary)))
         self._postings = Postings(self._num, self._den)
@@ -198,11 +201,34 @@ class SimilarityIndex:
             self._postings.add(self.prefixes(self._sets(numbers), start))
 
 
-def without_overflow(threshold: Fraction, most: int = 2 * LARGEST) -> Fraction:
-    """Returns the least fraction at or above the threshold whose denominator is `most` or less.
+class _GrowingArray:
+    """An array that grows at its end without being copied as a whole each time."""
 
-    A Jaccard index is such a fraction, if no union has more words. So it reaches the one threshold exactly when it
-    reaches the other, and all products fit into 64 bits.
+    def __init__(self, dtype: npt.DTypeLike, columns: int | None = None) -> None:
+        self._columns = columns
+        self._all = np.zeros(0 if columns is None else (0, columns), dtype)
+        self._used = 0
+
+    @property
+    def data(self) -> npt.NDArray[Any]:
+        """What is in it; good until the next `extend`."""
+        return self._all[: self._used]
+
+    def extend(self, values: npt.NDArray[Any]) -> None:
+        """Adds values at the end."""
+        need = self._used + len(values)
+        if need > len(self._all):
+            room = max(need, len(self._all) * 5 // 4, 1024)
+            self._all.resize((room,) if self._columns is None else (room, self._columns), refcheck=False)
+        self._all[self._used : need] = values
+        self._used = need
+
+
+def without_overflow(threshold: Fraction, most: int = 2 * LARGEST) -> Fraction:
+    """Returns the smallest fraction at or above the threshold whose denominator is at most `most`.
+
+    If no union has more words than that, a Jaccard index is such a fraction. So it reaches this threshold exactly when
+    it reaches the given one, and all products fit into 64 bits.
     """
     near = threshold.limit_denominator(most)
     if near >= threshold:
@@ -214,7 +240,7 @@ def without_overflow(threshold: Fraction, most: int = 2 * LARGEST) -> Fraction:
 
 
 def sketch(sets: WordSets) -> Bits:
-    """Returns for each set, none of them empty, 256 bits (4 numbers); each word flips one."""
+    """Returns 256 bits (4 numbers) for each set, none of them empty; each word flips one bit."""
     place = (sets.words.astype(np.uint64) * MIX) >> np.uint64(56)
     bit = np.uint64(1) << (place & np.uint64(63))
     starts, part = sets.starts, place >> np.uint64(6)
@@ -225,6 +251,6 @@ def sketch(sets: WordSets) -> Bits:
 
 
 def fold(sketches: Bits) -> Bits:
-    """Returns sketches of 64 bits, to which the same applies."""
+    """Returns sketches of 64 bits with the same property."""
     folded: Bits = np.bitwise_xor.reduce(sketches, axis=1)
     return folded

@@ -1,4 +1,4 @@
-"""Near-duplicate removal is exact: it decides as comparing all pairs does, however the texts are cut into batches."""
+"""Near-duplicate removal is exact: it decides as comparing all pairs does, however the texts are split into batches."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from all_pairs import Decision, brute, counted, near_duplicates, word_set
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter, quality_filter
-from synthetic_instruction_tuner.filtering.near_duplicates import arrays, similarity
-from synthetic_instruction_tuner.filtering.near_duplicates import first_wins as firstwins
+from synthetic_instruction_tuner.filtering.near_duplicates import index as index_module
+from synthetic_instruction_tuner.filtering.near_duplicates import keep_first, postings
 from synthetic_instruction_tuner.filtering.near_duplicates import word_sets as wordsets
-from synthetic_instruction_tuner.filtering.near_duplicates.first_wins import FirstWins
-from synthetic_instruction_tuner.filtering.near_duplicates.rule import Diversity, exact_fraction
-from synthetic_instruction_tuner.filtering.near_duplicates.similarity import SimilarityIndex, without_overflow
+from synthetic_instruction_tuner.filtering.near_duplicates.index import NearDuplicateIndex, without_overflow
+from synthetic_instruction_tuner.filtering.near_duplicates.keep_first import KeepFirst
+from synthetic_instruction_tuner.filtering.near_duplicates.rule import NearDuplicates, exact_fraction
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import Vocabulary
 from synthetic_instruction_tuner.records import Record
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 
 THRESHOLDS = ["0.8", "0.5", "0.1", "1.0", "0.75", "0.999", "0.6666", "1e-05", "0.12345678901234567"]
 
@@ -37,10 +37,10 @@ def decided(
     threshold: Fraction,
     cuts: Iterator[int] | None = None,
     may_stay: Sequence[bool] | None = None,
-    first_order: int = similarity.FIRST_ORDER,
+    first_order: int = index_module.FIRST_ORDER,
 ) -> list[Decision]:
-    """What FirstWins decides when the texts come in batches of the sizes in `cuts`."""
-    rule = FirstWins(threshold)
+    """What KeepFirst decides when the texts come in batches of the sizes in `cuts`."""
+    rule = KeepFirst(threshold)
     rule.index._next_order = first_order
     decisions: list[Decision] = []
     kept: list[int] = []
@@ -157,17 +157,17 @@ def test_small_batches_of_the_implementation_change_nothing(monkeypatch: pytest.
     texts = near_duplicates(random.Random(9), 900, 150)
     expected = brute(texts, Fraction(4, 5))
     for batch, at_once, characters in ((70, 5, 30), (640, 100, 1), (1, 1, 10**6)):
-        monkeypatch.setattr(similarity, "BATCH", batch)
-        monkeypatch.setattr(firstwins, "BATCH", batch)
-        monkeypatch.setattr(arrays.pieces, "__defaults__", (at_once,))
-        monkeypatch.setattr(similarity, "MOST", at_once)
-        monkeypatch.setattr(firstwins, "MOST", at_once)
+        monkeypatch.setattr(index_module, "BATCH", batch)
+        monkeypatch.setattr(keep_first, "BATCH", batch)
+        monkeypatch.setattr(postings.pieces, "__defaults__", (at_once,))
+        monkeypatch.setattr(index_module, "MOST", at_once)
+        monkeypatch.setattr(keep_first, "MOST", at_once)
         monkeypatch.setattr(wordsets, "CHARACTERS", characters)
         assert decided(texts, Fraction(4, 5), first_order=10) == expected
 
 
 def test_remembered_texts_are_all_compared_with() -> None:
-    rule = FirstWins(Fraction(4, 5))
+    rule = KeepFirst(Fraction(4, 5))
     known = ["a b c d e", "a b c d e f", "!!", "a b c d e f g"]  # the second is similar to the first, and so on
     assert rule.remember(known).tolist() == [True, True, False, True]
     made = rule.decide(["a b c d e f g h", "x y", "Y X", "a b c d"])
@@ -188,11 +188,11 @@ def test_words_are_what_the_pattern_finds(texts: list[str]) -> None:
 
 
 def test_exactly_the_threshold_is_a_duplicate() -> None:
-    rule = Diversity(0.8)
+    rule = NearDuplicates(0.8)
     records = [Record("first", "one two three four"), Record("second", "Five, four: three TWO one!")]  # 4 of 5 words
-    kept, verdict = rule.judge(records, [True, True])
+    kept, verdict = rule.check(records, [True, True])
     assert kept.passed
-    assert (verdict.passed, verdict.measured, verdict.limit, verdict.partner) == (False, 0.8, 0.8, "first")
+    assert (verdict.passed, verdict.value, verdict.limit, verdict.partner) == (False, 0.8, 0.8, "first")
     assert "first" in verdict.reason
 
 
@@ -200,7 +200,7 @@ def test_exactly_the_threshold_is_a_duplicate() -> None:
 def test_every_percent_is_exact(percent: int) -> None:
     threshold = exact_fraction(percent / 100)
     assert threshold == Fraction(percent, 100)
-    index = SimilarityIndex(threshold)
+    index = NearDuplicateIndex(threshold)
     index.add(index.sets([" ".join(f"w{i}" for i in range(percent))]))
     assert list(index.most_similar(index.sets([" ".join(f"w{i}" for i in range(100))]))) == [(0, percent, 100)]
     if percent < 100:
@@ -216,22 +216,22 @@ def test_a_threshold_without_overflow_means_the_same(threshold: Fraction, most: 
 
 def test_a_threshold_with_many_digits_does_not_overflow() -> None:
     for value in (0.8 + 1e-13, 0.8 - 1e-13, 1e-300, 0.12345678901234567):
-        index = SimilarityIndex(exact_fraction(value))
+        index = NearDuplicateIndex(exact_fraction(value))
         index.add(index.sets([" ".join(f"w{i}" for i in range(80_000))]))
         (found,) = index.most_similar(index.sets([" ".join(f"w{i}" for i in range(100_000))]))
         assert (found[0] == 0) == (value <= 0.8)
 
 
 def test_too_many_words_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(similarity, "LARGEST", 3)
-    with pytest.raises(UserError, match="too large"):
-        SimilarityIndex(Fraction(1, 2)).sets(["a b c d"])
+    monkeypatch.setattr(index_module, "LARGEST", 3)
+    with pytest.raises(UserError, match="too long"):
+        NearDuplicateIndex(Fraction(1, 2)).sets(["a b c d"])
 
 
 def test_instructions_without_words_are_not_compared() -> None:
-    verdicts = Diversity(0.8).judge([Record(str(i), "😀 !!!") for i in range(3)], [True] * 3)
-    assert all(v.passed and v.measured is None for v in verdicts)
-    assert Diversity(0.8).judge([], []) == []
+    verdicts = NearDuplicates(0.8).check([Record(str(i), "😀 !!!") for i in range(3)], [True] * 3)
+    assert all(v.passed and v.value is None for v in verdicts)
+    assert NearDuplicates(0.8).check([], []) == []
 
 
 @pytest.mark.parametrize("batch", [1, 7, 100])
@@ -242,10 +242,10 @@ def test_the_filter_decides_the_same_in_any_batches(monkeypatch: pytest.MonkeyPa
     texts = near_duplicates(rng, 300, 60)
     records = [Record(str(i), t, answer if rng.random() < 0.8 else "") for i, t in enumerate(texts)]
     quality = QualityFilter(FilterConfig(language=""))
-    expected = list(quality.judge(records))
+    expected = list(quality.check(records))
     assert [j.verdicts[-1].partner for j in expected] == [
         None if d is None else str(d[0]) for d in brute(texts, Fraction(4, 5), [bool(r.response) for r in records])
     ]
     monkeypatch.setattr(quality_filter, "BATCH", batch)
-    assert list(quality.judge(records)) == expected
-    assert list(quality.judge(records[:200])) == expected[:200]
+    assert list(quality.check(records)) == expected
+    assert list(quality.check(records[:200])) == expected[:200]

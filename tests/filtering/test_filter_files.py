@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +14,28 @@ import pytest
 from synthetic_instruction_tuner.config import ContaminationConfig, FilterConfig
 from synthetic_instruction_tuner.data_files.reading import read_records
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.filtering import QualityFilter
-from synthetic_instruction_tuner.filtering.files import filter_files
+from synthetic_instruction_tuner.filtering import QualityFilter, filter_files
 
 PROSE = "people who walk along rivers often find that the morning light makes small towns look new and quiet"
 WORDS = PROSE.split()
 OURS = {".sit-filter", "kept.jsonl", "dropped.jsonl", "malformed.jsonl", "filter_report.json", "filter_report.md"}
+
+
+class Recorder:
+    """A progress display that remembers its lines, and the announced and finished size of each task."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.tasks: dict[str, tuple[int, int]] = {}
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    @contextmanager
+    def task(self, label: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
+        done: list[int] = []
+        yield lambda n: done.append(n)
+        self.tasks[label] = (total, sum(done))
 
 
 def text(seed: int, words: int) -> str:
@@ -44,14 +62,14 @@ def lines(file: Path) -> list[dict[str, object]]:
 
 
 def test_what_is_written(mine: Path, tmp_path: Path) -> None:
-    out, seen = tmp_path / "out", []
-    report = filter_files([mine], out, FilterConfig(keep=2), seen.append)
+    out, seen = tmp_path / "out", Recorder()
+    report = filter_files([mine], out, FilterConfig(keep=2), progress=seen)
     assert {p.name for p in out.iterdir()} == OURS
-    assert seen == [1, 2, 3, 4, 5, 6]
+    assert seen.tasks == {"checking": (6, 6)} and seen.lines == [f"Checking {mine}"]
     assert [r["id"] for r in lines(out / "kept.jsonl")] == ["a", "d"]
-    dropped = [(r["record"]["id"], r["rule"], r["partner"], r["measured"]) for r in lines(out / "dropped.jsonl")]
+    dropped = [(r["record"]["id"], r["rule"], r["partner"], r["value"]) for r in lines(out / "dropped.jsonl")]
     assert dropped == [
-        ("b", "diversity", "a", 1.0),
+        ("b", "near_duplicates", "a", 1.0),
         ("c", "refusal", None, "I cannot @ 0"),
         ("e", "length", None, 2),
         ("f", "keep", None, None),
