@@ -15,8 +15,7 @@ from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.config.domains import ready_made
 from synthetic_instruction_tuner.config.languages import NAMES, language_code, language_name
 from synthetic_instruction_tuner.data_generation.faults import FAULTS, examine, faults
-from synthetic_instruction_tuner.data_generation.quotas import apportion, interleave
-from synthetic_instruction_tuner.data_generation.steering import system_prompt
+from synthetic_instruction_tuner.data_generation.plan import apportion, interleave, system_prompt
 from synthetic_instruction_tuner.errors import UserError
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

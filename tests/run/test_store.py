@@ -270,7 +270,7 @@ def test_random_bytes_over_the_file_never_give_wrong_rows(path: Path) -> None:
             assert "--repair" in str(error)
             noticed += 1
         except UserError as error:
-            assert "another version" in str(error)
+            assert "version of sit" in str(error)
         finally:
             if store:
                 store.close()
@@ -337,10 +337,10 @@ def test_another_format_is_left_alone(path: Path) -> None:
     filled(path).close()
     edit(path, "UPDATE meta SET value = '999' WHERE name = 'schema'")
     for readonly in (False, True):
-        with pytest.raises(UserError, match="another version") as caught:
+        with pytest.raises(UserError, match="a later version of sit") as caught:
             Store.open(path, readonly=readonly)
         assert "999" in caught.value.cause
-    edit(path, "UPDATE meta SET value = '1' WHERE name = 'schema'")
+    edit(path, "UPDATE meta SET value = '2' WHERE name = 'schema'")
     assert Store.open(path).row_count("unit") == 5 * ROWS
 
 

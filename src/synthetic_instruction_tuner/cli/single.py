@@ -21,7 +21,7 @@ from synthetic_instruction_tuner.cli.options import (
     existing_run,
     run_folder,
 )
-from synthetic_instruction_tuner.cli.run import execute
+from synthetic_instruction_tuner.cli.run import run_and_print
 from synthetic_instruction_tuner.config import user_settings
 from synthetic_instruction_tuner.errors import UserError
 
@@ -51,7 +51,7 @@ def as_far_as(stage: str | None) -> Callable[..., None]:
         quiet: Quiet = False,
     ) -> None:
         resolved = configuration(profile, config, set_, limit, run_dir)
-        execute(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
+        run_and_print(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
 
     return verb
 
@@ -74,7 +74,7 @@ def filter_(
     if not files:
         if output:
             raise UserError("--output needs files to filter.", "", "Write for example: sit filter mine.jsonl -o out")
-        execute(resolved, run_folder(resolved, run_dir), until="filter", as_json=as_json, quiet=quiet)
+        run_and_print(resolved, run_folder(resolved, run_dir), until="filter", as_json=as_json, quiet=quiet)
         return
     if output is None:
         raise UserError("Where should the results go?", "Files were given without --output.", "Add for example: -o out")
@@ -103,7 +103,7 @@ def train(
     """Runs the pipeline as far as the method's stage."""
     resolved = configuration(profile, config, set_, limit, run_dir)
     stage = {"sft": "sft", "prompt": "prompt_tuning", "dpo": "dpo"}[method]
-    execute(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
+    run_and_print(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
 
 
 def compare(run_dir: RunDir = None, as_json: Json = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import typer
@@ -60,7 +59,7 @@ def _word(step: Step, state: StageState) -> str:
 
 
 def _as_json(step: Step, state: StageState | None) -> dict[str, object]:
-    facts = dataclasses.asdict(state) if state else {}
-    return {"stage": step.stage.name, "next": step.action, "why": step.why} | {
-        k: facts.get(k) for k in ("status", "rows_in", "rows_out", "seconds", "peak_memory_gb", "note")
-    }
+    nothing_yet = dict.fromkeys(("status", "rows_in", "rows_out", "seconds", "peak_memory_gb", "note"))
+    return {"stage": step.stage.name, "next": step.action, "why": step.why} | (
+        state.to_json() if state else nothing_yet
+    )

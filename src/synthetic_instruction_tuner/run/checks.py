@@ -12,6 +12,8 @@ from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.pipeline import stage_index, stage_names
+from synthetic_instruction_tuner.run.roles import used_models
 
 MIN_FREE_GB = 0.2  # a nano run takes 60 MB
 
@@ -35,26 +37,9 @@ class Check:
     awaited: bool = False
 
 
-def used_models(config: Config, until: str | None = None) -> list[tuple[str, ModelConfig]]:
+def models_until(config: Config, until: str | None = None) -> list[tuple[str, ModelConfig]]:
     """Returns the models that a run as far as the stage `until` loads, with their roles."""
-    models, own = config.models, config.prefer.on_policy
-    judged = config.prefer.scorer == "judge" and models.judge is not None
-    prefers = until not in ("generate", "filter", "sft", "prompt_tuning" if own != "sft" else "")
-    roles: list[tuple[str, ModelConfig]] = [("generator", models.generator)]
-    if until != "generate" and config.filter.tags.model:
-        roles.append(("tagging model", config.filter.tags.model))
-    if until != "generate" and config.filter.tokenizer:
-        roles.append(("tokenizer", ModelConfig(path=config.filter.tokenizer)))
-    if prefers and own == "off":
-        roles += [("responder", m) for m in models.responders]
-    if prefers and judged and models.judge:
-        roles.append(("judge", models.judge))
-    scores = prefers and not (judged and until in ("prefer", "prompt_tuning", "dpo"))  # conversations later, too
-    if scores or (until != "generate" and config.filter.min_reward is not None):
-        roles.append(("reward model", models.reward))
-    if until not in ("generate", "filter", "prefer") or (until == "prefer" and own != "off"):
-        roles += [("student", m) for m in models.students]
-    return roles
+    return used_models(config, stage_names(config)[: stage_index(until, config) + 1] if until else None)
 
 
 def engine_lines(config: Config, hardware: Hardware, until: str | None = None) -> list[str]:
@@ -64,7 +49,7 @@ def engine_lines(config: Config, hardware: Hardware, until: str | None = None) -
         UserError: the settings name an engine that cannot be used here.
     """
     groups: dict[str, list[str]] = {}
-    for role, model in used_models(config, until):
+    for role, model in models_until(config, until):
         if role not in ("reward model", "tokenizer"):
             choice = choose_engine(model, config.engine, hardware, student=role == "student")
             groups.setdefault(choice.describe(), []).append(role)
@@ -81,7 +66,7 @@ def check_models(config: Config, until: str | None = None) -> list[Check]:
     from synthetic_instruction_tuner.models.loading import missing_reason
 
     checks = []
-    for role, model in used_models(config, until):
+    for role, model in models_until(config, until):
         if role not in ("student", "reward model", "tokenizer") and on_a_server(model, config.engine):
             checks.append(_served(role, model, config))
             continue
@@ -181,8 +166,6 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
 
 
 def _found(model: ModelConfig) -> str:
-    from synthetic_instruction_tuner.models.files import local_folder
-
     folder = local_folder(model)
     if model.path.startswith("nano:"):
         return "inside the package"

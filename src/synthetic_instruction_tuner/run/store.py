@@ -23,7 +23,8 @@ from typing import Any, Literal
 from synthetic_instruction_tuner.data_files.atomic_writing import sync_folder
 from synthetic_instruction_tuner.errors import RunError, SitError, UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+RUN_STORE = "run.sqlite"  # a store of another name belongs to no run folder
 SIDE_FILES = ("-wal", "-shm", "-journal")
 
 SCHEMA = """
@@ -65,6 +66,18 @@ class StageState:
     digest: str | None
     note: str
     part: dict[str, Any]
+
+    def to_json(self) -> dict[str, object]:
+        """Returns what is worth telling, as plain JSON values."""
+        return {
+            "stage": self.name,
+            "status": self.status,
+            "rows_in": self.rows_in,
+            "rows_out": self.rows_out,
+            "seconds": round(self.seconds, 2),
+            "peak_memory_gb": self.peak_memory_gb,
+            "note": self.note,
+        }
 
 
 class Store:
@@ -117,11 +130,7 @@ class Store:
         if found is None:
             raise sqlite3.DatabaseError("its format is not named in it")
         if found[0] != str(SCHEMA_VERSION):
-            raise UserError(
-                f"The run in {self.path.parent} was written by another version.",
-                f"Its store has format {found[0]}, this version reads {SCHEMA_VERSION}.",
-                "Use another --run-dir, or the version that wrote it.",
-            )
+            raise _other_format(self.path, found[0])
 
     def close(self) -> None:
         """Closes the file."""
@@ -328,6 +337,39 @@ class Stopwatch:
         now = time.monotonic()
         seconds, self._start = now - self._start, now
         return seconds
+
+
+def require_current_format(path: Path) -> None:
+    """Stops where another version of sit wrote the store; a missing or damaged one is for `Store.open` to judge.
+
+    Nothing is written, not even the files that SQLite keeps beside a store that is open.
+
+    Raises:
+        UserError: the store has another format.
+    """
+    if not path.is_file():
+        return
+    with contextlib.suppress(sqlite3.Error):
+        # The format is in the file itself since its creation, never only in the log beside it.
+        target = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        with contextlib.closing(sqlite3.connect(target, uri=True)) as db:
+            found = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+        if found is not None and found[0] != str(SCHEMA_VERSION):
+            raise _other_format(path, found[0])
+
+
+def _other_format(path: Path, found: str) -> UserError:
+    age = "a later" if found.isdecimal() and int(found) > SCHEMA_VERSION else "an earlier"
+    cause = f"Its store has format {found}; this version reads format {SCHEMA_VERSION}."
+    if path.name != RUN_STORE:
+        return UserError(f"{path} was made by {age} version of sit.", cause, "Delete it, then run the same command.")
+    data = path.parent / "data"
+    return UserError(
+        f"The run in {path.parent} was made by {age} version of sit.",
+        cause,
+        f"Use another --run-dir, or the version that made it. The data files in {data} can still be read: "
+        "sit filter FILES -o DIR.",
+    )
 
 
 def set_aside(path: Path) -> Path | None:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.data_files.reading import export_rows
 from synthetic_instruction_tuner.data_generation.faults import ENOUGH_PROBES, PROBES, examine
-from synthetic_instruction_tuner.data_generation.plan import Place
+from synthetic_instruction_tuner.data_generation.plan import Place, batches
 from synthetic_instruction_tuner.data_generation.provenance import engine_facts, failures, model_revision
+from synthetic_instruction_tuner.data_generation.target import Target
 from synthetic_instruction_tuner.engines.choice import choose_engine
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.files import identity
@@ -30,7 +31,6 @@ from synthetic_instruction_tuner.run.store import Row
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.data_generation.magpie_generator import Examine, MagpieGenerator
-    from synthetic_instruction_tuner.data_generation.target import Target
 
 _Batch = tuple[int, range, list[Place] | None]  # number, record numbers, their places if they were chosen
 _GOAL = {"count", "until_kept", "exhausted_below", "patience", "min_healthy"}  # when to stop, not what to write
@@ -52,9 +52,9 @@ def run(ctx: Context) -> Outcome:
     unit, settings = ctx.unit(), ctx.config.generate
     target = None
     if settings.until_kept is not None:
-        from synthetic_instruction_tuner.data_generation.target import Target
+        from synthetic_instruction_tuner.run.stages.batch_filter import BatchFilter
 
-        target = Target(settings, ctx.config.filter, judging.benchmark_sets(ctx.config))
+        target = Target(settings, BatchFilter(ctx.config.filter, judging.benchmark_sets(ctx.config)))
     with _Writer(ctx, unit, target) as writer:
         for batch in _batches(ctx.config, target):
             writer.bring(batch)
@@ -87,10 +87,9 @@ class _Rows(Sequence[Row]):
 
 def _batches(config: Config, target: Target | None) -> Iterator[_Batch]:
     """Yields the batches; with a target, each must have been taken in before the next is asked for."""
-    count, size = config.generate.count, config.generate.batch
     if target is None:
-        for number, start in enumerate(range(0, count, size)):
-            yield number, range(start, min(start + size, count)), None
+        for number, numbers in enumerate(batches(config.generate)):
+            yield number, numbers, None
         return
     number = 0
     while places := target.next_batch():
