@@ -69,6 +69,7 @@ def examine(config: Config, folder: RunFolder) -> list[Check]:
         _engines(config, hardware),
         _memory(config, hardware),
         _versions(),
+        _run_folder(folder),
         check_disk(config, folder),
         check_languages(config),
         *check_models(config),
@@ -95,6 +96,14 @@ def _memory(config: Config, hardware: Hardware) -> Check:
     peak, have = largest(estimate(config, hardware)), hardware.memory_for_models_gb
     found = f"{have:.1f} GB; stage {peak.stage} needs about {peak.memory_gb:.1f} GB"
     return Check("memory", peak.memory_gb <= have, found, LESS_MEMORY)
+
+
+def _run_folder(folder: RunFolder) -> Check:
+    try:
+        folder.require_current_format()
+    except UserError as error:
+        return Check("run folder", False, f"{error.problem} {error.cause}", error.fix)
+    return Check("run folder", True, f"{folder.root} {'is continued' if folder.store.exists() else 'will be made'}")
 
 
 def _versions() -> Check:
