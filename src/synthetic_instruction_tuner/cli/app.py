@@ -1,49 +1,68 @@
-"""The command `sit`: a table of verbs, and how errors become three lines and an exit code."""
+"""The command `sit`: its verbs, loaded when they are called, and how errors become three lines and an exit code."""
 
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any
 
 import typer
-from rich.console import Console
+from typer.core import TyperGroup
 
 from synthetic_instruction_tuner import __version__
-from synthetic_instruction_tuner.cli import chat, dedup, doctor, plan, run, single, status
+from synthetic_instruction_tuner.cli.verbs import VERBS
 from synthetic_instruction_tuner.errors import RunError, SitError
 from synthetic_instruction_tuner.models.libraries import quiet_libraries
 
 INTERRUPTED = 130
 GOES_ON = "Interrupted. What was finished is kept; the same command goes on from there."
 
+
+class _Verbs(TyperGroup):
+    """Imports a verb's module when the verb is called; until then, its help text is all that is known of it."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load_verb(name) if name else None, rest
+
+
+OPTIONS: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+
 app = typer.Typer(
     name="sit",
+    cls=_Verbs,
     help="From no data at all to a tuned and evaluated small language model.\n\n"
     "'sit run' does the whole job: with no options offline, on a CPU, in minutes. Running it again continues.",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **OPTIONS,
 )
 
-app.command("run", help=run.HELP)(run.run)
-app.command("plan", help=plan.HELP)(plan.plan)
-app.command("status", help=status.HELP)(status.status)
-app.command("doctor", help=doctor.HELP)(doctor.doctor)
-app.command("generate", help=single.HELP["generate"])(single.as_far_as("generate"))
-app.command("filter", help=single.HELP["filter"])(single.filter_)
-app.command("dedup", help=dedup.HELP)(dedup.dedup)
-app.command("prefer", help=single.HELP["prefer"])(single.as_far_as("prefer"))
-app.command("train", help=single.HELP["train"])(single.train)
-app.command("evaluate", help=single.HELP["evaluate"])(single.as_far_as("evaluate"))
-app.command("compare", help=single.HELP["compare"])(single.compare)
-app.command("report", help=single.HELP["report"])(single.as_far_as(None))
-app.command("chat", help=chat.HELP)(chat.chat)
+
+def _not_loaded() -> None:
+    """Stands for a verb until it is called."""
+
+
+for _name, _verb in VERBS.items():
+    app.command(_name, help=_verb.help)(_not_loaded)
+
+
+def load_verb(name: str) -> Any:
+    """Returns the command that runs a verb, with its options; imports what it needs."""
+    verb = VERBS[name]
+    module = importlib.import_module(f"synthetic_instruction_tuner.cli.{verb.module}")
+    alone = typer.Typer(**OPTIONS)
+    alone.command(name, help=verb.help)(getattr(module, verb.function))
+    return typer.main.get_command(alone)
 
 
 def _show_version(wanted: bool) -> None:
@@ -133,6 +152,8 @@ def _show(error: SitError) -> int:
 
 
 def _say(line: str) -> None:
+    from rich.console import Console
+
     Console(stderr=True, highlight=False).print(line, markup=False, soft_wrap=True)
 
 

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
     from synthetic_instruction_tuner.engines.base import Engine
 
-HELP = """Talk to a variant of a student: base, sft, prompt_tuning or dpo.
-
-Lines from a pipe are answered one by one. /new starts a new conversation, /quit or Ctrl-D ends."""
-
 Variant = Literal["base", "sft", "prompt_tuning", "dpo"]
 
 

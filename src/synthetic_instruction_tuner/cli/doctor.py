@@ -21,13 +21,6 @@ from synthetic_instruction_tuner.run.checks import Check, check_disk, check_lang
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
 
-HELP = """Check this machine: hardware, number format and why, disk, versions, and each model of the profile.
-
-With MODEL (nano:NAME, a folder or a Hub id): load that model, show what its chat template says, let it write 16
-instructions, and say how many are usable.
-
-Exit code 0 when a run can start, 1 when not. Without MODEL nothing is downloaded and no weights are loaded."""
-
 PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
 
 

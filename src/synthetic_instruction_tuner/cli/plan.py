@@ -19,10 +19,6 @@ from synthetic_instruction_tuner.run.pipeline import ordered, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
 from synthetic_instruction_tuner.run.roles import used_models
 
-HELP = """Show what a run would do, how long it would take and how much memory it would need.
-
-Nothing is loaded or downloaded. Times and memory are estimates from model sizes and this machine's hardware."""
-
 
 def plan(
     profile: Profile = None,

@@ -24,11 +24,6 @@ from synthetic_instruction_tuner.run.execution import execute
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
 
-HELP = """Do the whole job, or go on with it.
-
-With no options: profile nano, offline, on a CPU. The run's folder holds everything. The same command continues a run
-that was interrupted, and does nothing when all is done. Changed settings redo only the stages that depend on them."""
-
 From = Annotated[str | None, typer.Option("--from", help="Do this stage and the later ones again.", metavar="STAGE")]
 Until = Annotated[str | None, typer.Option("--until", help="Stop after this stage.", metavar="STAGE")]
 Repair = Annotated[bool, typer.Option("--repair", help="Drop what is damaged in the store and make it again.")]

@@ -25,20 +25,8 @@ from synthetic_instruction_tuner.cli.run import run_and_print
 from synthetic_instruction_tuner.config import user_settings
 from synthetic_instruction_tuner.errors import UserError
 
-HELP = {
-    "generate": "Write instruction-response pairs (the run as far as stage generate).",
-    "filter": "Apply the quality rules: to the run's pairs, or to your own files.\n\n"
-    "'sit filter mine.jsonl -o out' writes out/kept.jsonl (input order), out/dropped.jsonl (rule, measured value, kept "
-    "partner) and out/filter_report.md. JSON, JSONL and Parquet in the usual shapes.",
-    "prefer": "Build preference pairs (the run as far as stage prefer).",
-    "train": "Tune the students with one method: sft, prompt or dpo (with the stages that it needs).",
-    "evaluate": "Measure base and tuned models on the benchmarks (the run as far as stage evaluate).",
-    "compare": "Print the comparison table of a run that has been evaluated.",
-    "report": "Write report, tables and figures (the run as far as stage report).",
-}
 
-
-def as_far_as(stage: str | None) -> Callable[..., None]:
+def _as_far_as(stage: str | None) -> Callable[..., None]:
     """Returns the verb that runs the pipeline as far as this stage; to its end where there is none."""
 
     def verb(
@@ -54,6 +42,9 @@ def as_far_as(stage: str | None) -> Callable[..., None]:
         run_and_print(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
 
     return verb
+
+
+generate, prefer, evaluate, report = map(_as_far_as, ("generate", "prefer", "evaluate", None))
 
 
 def filter_(

@@ -13,8 +13,6 @@ from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.pipeline import Step, preview
 from synthetic_instruction_tuner.run.store import StageState, Store
 
-HELP = "Show a run's stages: counts, time, peak memory, and what is next."
-
 
 def status(run_dir: RunDir = None, as_json: Json = False) -> None:
     """Prints the stage table."""
