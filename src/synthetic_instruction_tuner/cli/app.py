@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from synthetic_instruction_tuner import __version__
 from synthetic_instruction_tuner.cli.verbs import VERBS
-from synthetic_instruction_tuner.errors import RunError, SitError
+from synthetic_instruction_tuner.errors import RunError, SitError, disk_full, is_disk_full
 from synthetic_instruction_tuner.models.libraries import quiet_libraries
 
 INTERRUPTED = 130
@@ -110,27 +110,14 @@ def _exit_code(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _show(_disk_error(error))
+        return _show(disk_full(error.filename) if is_disk_full(error) else _unexpected(error))
     except Exception as error:
         if show := getattr(error, "show", None):  # a usage error, of whichever click typer brings along
             show()
             return 2
         # Libraries in other languages (safetensors, Arrow) have errors of their own for it.
         full = os.strerror(errno.ENOSPC) in str(error)
-        return _show(_full() if full else _unexpected(error))
-
-
-def _disk_error(error: OSError) -> SitError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return _full(error.filename) if full else _unexpected(error)
-
-
-def _full(file: object = None) -> SitError:
-    return RunError(
-        "The disk is full.",
-        f"{file or 'A file'} could not be written; all earlier work is safe.",
-        "Free some space, then run the same command again.",
-    )
+        return _show(disk_full() if full else _unexpected(error))
 
 
 def _unexpected(error: Exception) -> SitError:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from synthetic_instruction_tuner.data_files.atomic_writing import sync_folder
-from synthetic_instruction_tuner.errors import RunError, SitError, UserError
+from synthetic_instruction_tuner.errors import RunError, SitError, UserError, disk_full
 
 SCHEMA_VERSION = 2
 RUN_STORE = "run.sqlite"  # a store of another name belongs to no run folder
@@ -404,15 +404,6 @@ def damaged(path: Path, cause: str) -> RunError:
         f"The store {path} is damaged.",
         cause,
         "Run again with --repair: damaged batches are made again, the rest is kept; an unreadable store is set aside.",
-    )
-
-
-def disk_full(path: Path) -> RunError:
-    """Returns the error for a full disk."""
-    return RunError(
-        "The disk is full.",
-        f"{path} could not be written; all earlier work is safe.",
-        "Free some space, then run the same command again.",
     )
 
 
