@@ -242,7 +242,7 @@ def test_debug_shows_where_it_happened(sit: Sit) -> None:
         (OSError(28, "No space left on device", "/x"), 1, "The disk is full."),
         (PermissionError(13, "Permission denied", "/x"), 1, "Something unexpected went wrong: PermissionError."),
         (ZeroDivisionError("division\nby [bold]zero[/]"), 1, "Something unexpected went wrong: ZeroDivisionError."),
-        (KeyboardInterrupt(), 130, "Interrupted. What was finished is kept; the same command goes on from there."),
+        (KeyboardInterrupt(), 130, "Interrupted. Finished work is kept; run the same command again to continue."),
     ],
 )
 def test_whatever_is_raised_becomes_lines_and_a_code(

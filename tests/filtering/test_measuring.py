@@ -206,7 +206,7 @@ def test_tags_that_the_engine_gave_up_are_asked_for_again(
         return [json.loads(line)["quality"] for line in (out / "kept.jsonl").read_text().splitlines()]
 
     assert qualities() == [4, 4, 4, None, 4] and len(asked) == 3
-    assert "the engine gave 1 requests for tags up: 503 (1)" in "".join(capsys.readouterr())
+    assert "the engine failed on 1 requests for tags: 503 (1)" in "".join(capsys.readouterr())
     assert qualities() == [4] * 5 and asked[3:] == [["x2", "x3"]]  # the one batch that failed
     assert "503" not in "".join(capsys.readouterr())
     assert qualities() == [4] * 5 and len(asked) == 4

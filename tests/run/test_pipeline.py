@@ -211,7 +211,7 @@ def test_an_interrupted_run_goes_on_as_far_as_it_is_told(
     with monkeypatch.context() as patch:
         patch.setattr(Store, "commit_batch", interrupted)
         code, _, err = run(folder)
-    assert code == app.INTERRUPTED and "the same command goes on" in err
+    assert code == app.INTERRUPTED and "run the same command again to continue" in err
     made = batches(folder)
     assert sorted(number for _, number in made) == [0, 1]
 

@@ -20,7 +20,7 @@ from synthetic_instruction_tuner.errors import RunError, SitError, disk_full, is
 from synthetic_instruction_tuner.models.libraries import quiet_libraries
 
 INTERRUPTED = 130
-GOES_ON = "Interrupted. What was finished is kept; the same command goes on from there."
+GOES_ON = "Interrupted. Finished work is kept; run the same command again to continue."
 
 
 class _Verbs(TyperGroup):
@@ -92,7 +92,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _exit_code(arguments: list[str]) -> int:
-    if "--debug" in arguments:  # wherever it stands on the line
+    if "--debug" in arguments:  # anywhere on the line
         arguments.remove("--debug")
         os.environ["SIT_DEBUG"] = "1"
     try:
@@ -124,7 +124,7 @@ def _unexpected(error: Exception) -> SitError:
     return RunError(
         f"Something unexpected went wrong: {type(error).__name__}.",
         " ".join(str(error).split())[:500],
-        "Run the same command again to go on from what is finished; --debug shows where it happened.",
+        "Run the same command again to continue; --debug shows where it happened.",
     )
 
 

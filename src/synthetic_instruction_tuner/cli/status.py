@@ -1,4 +1,4 @@
-"""``sit status``: where a run stands and what comes next."""
+"""``sit status``: what of a run is done, and what comes next."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def status(run_dir: RunDir = None, as_json: Json = False) -> None:
         console.print(f"Everything is done. The report: {folder.report.with_suffix('.html')}", markup=False)
     else:
         reason = f" ({following.why})" if following.why else ""
-        console.print(f"Next: {following.stage.name}{reason}. 'sit run --run-dir {folder.root}' goes on.", markup=False)
+        console.print(
+            f"Next: {following.stage.name}{reason}. Continue with 'sit run --run-dir {folder.root}'.", markup=False
+        )
 
 
 def _table(steps: list[Step], states: dict[str, StageState | None]) -> Table:

@@ -77,8 +77,8 @@ class MagpieGenerator:
     ) -> list[Record]:
         """Returns the records with these numbers, in order.
 
-        Empty and cut-off texts are kept as they are, with their finish reasons in the provenance: the filter judges. So
-        is why the engine gave a request up. A record without an instruction gets no response.
+        Empty and cut-off texts are kept as they are: dropping them is for the filter. The provenance has their finish
+        reasons, and why the engine failed on a request. A record without an instruction gets no response.
 
         Args:
             numbers: which records.

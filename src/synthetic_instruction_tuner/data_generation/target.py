@@ -55,7 +55,7 @@ class _DomainProgress:
 
 
 class Target:
-    """Goes on until `until_kept` records pass the filter, each domain with its quota of them.
+    """Decides what to write until `until_kept` records pass the filter, each domain with its quota of them.
 
     Args:
         config: the goal, the domains, and when to give up.

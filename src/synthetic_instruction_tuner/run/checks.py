@@ -1,4 +1,4 @@
-"""What must hold before any long work starts: models at hand, a device that exists, room on the disk."""
+"""What must hold before any long work starts: the models exist, the device exists, the disk has room."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Check:
         ok: whether a run can start.
         found: what was found.
         fix: what to do when it is not ok.
-        awaited: whether a run starts all the same, and waits for it.
+        awaited: whether a run starts even so, and waits for it.
     """
 
     name: str
@@ -78,7 +78,7 @@ def check_models(config: Config, until: str | None = None) -> list[Check]:
 
 
 def _served(role: str, model: ModelConfig, config: Config) -> Check:
-    """Asks the model's server for a few tokens, which also proves that it reads prompts as they are meant."""
+    """Asks the model's server for a few tokens, which also proves that it reads prompts correctly."""
     from synthetic_instruction_tuner.chat.template import ChatTemplate
     from synthetic_instruction_tuner.engines.server.probe import Unreachable, open_server
     from synthetic_instruction_tuner.models.loading import load_tokenizer
@@ -92,7 +92,7 @@ def _served(role: str, model: ModelConfig, config: Config) -> Check:
 
 
 def _template_fault(model: ModelConfig) -> str | None:
-    """Returns why a model at hand cannot be talked to; a Hub model is looked at only once it is here."""
+    """Returns why a local model cannot be used for chat; a Hub model is only examined once it is downloaded."""
     folder = local_folder(model)
     if folder is None:
         return None
@@ -107,7 +107,7 @@ def _template_fault(model: ModelConfig) -> str | None:
 
 
 def check_languages(config: Config) -> Check:
-    """Returns whether the filter lets the languages through that are generated."""
+    """Returns whether the generated languages pass the filter."""
     from synthetic_instruction_tuner.config.languages import language_code
 
     generate, wanted = config.generate, config.filter.language
@@ -119,7 +119,7 @@ def check_languages(config: Config) -> Check:
         not wanted or not other,
         f"generate asks for {', '.join(other)}, filter.language is {wanted}: those records would be dropped"
         if wanted and other
-        else "what is generated passes filter.language",
+        else "the generated languages pass filter.language",
         f"Add --set filter.language={only}",
     )
 
@@ -146,7 +146,7 @@ def needed_gb(config: Config) -> float:
 
 
 def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, until: str | None = None) -> None:
-    """Stops before anything is loaded when the run cannot succeed; a server that is not there yet is waited for later.
+    """Stops before anything is loaded when the run cannot succeed; a run waits later for a server that is not up yet.
 
     Raises:
         UserError: naming the first thing that is missing, and how many more there are.
@@ -174,5 +174,5 @@ def _found(model: ModelConfig) -> str:
 
 def _model_fix(model: ModelConfig) -> str:
     if local_folder(model) is not None:
-        return "Name a folder that holds the model, with --set models...; chat_template gives a base model a template."
+        return "Name a folder that holds the model with --set models...; chat_template gives a base model a template."
     return "Download it ('hf download NAME'), log in ('hf auth login') if it is gated, or name a local folder."

@@ -284,7 +284,7 @@ def test_requests_that_failed_say_nothing_of_the_generator(run: Run, engine: Fak
     engine.refuse = lambda request: "status 400: too long" if request.seed % 5 < 2 and is_question(request) else ""
     found = run("generate.count=64")
     failed = [row for row in found["rows"] if "instruction_error" in row["provenance"]]
-    assert found["note"] == f"the engine gave {len(failed)} requests up: status 400: too long ({len(failed)})"
+    assert found["note"] == f"the engine failed on {len(failed)} requests: status 400: too long ({len(failed)})"
     assert found["health"]["faults"]["empty"] == 0 and found["health"]["probes"] < 16
     assert {row["provenance"]["engine"] for row in found["rows"]} == {"transformers"}
 
@@ -294,9 +294,9 @@ def test_requests_that_failed_say_nothing_of_the_generator(run: Run, engine: Fak
 def test_where_all_requests_fail_the_run_stops(run: Run, engine: FakeEngine, batch: int, answers_only: bool) -> None:
     engine.refuse = lambda request: "" if answers_only and is_question(request) else "max_tokens is too large: 512"
     if answers_only and batch < 8:  # so few can all be bad ones
-        assert "the engine gave 32 requests up" in run("generate.count=32", f"generate.batch={batch}")["note"]
+        assert "the engine failed on 32 requests" in run("generate.count=32", f"generate.batch={batch}")["note"]
         return
-    with pytest.raises(RunError, match="gave all of 16 requests up") as error:
+    with pytest.raises(RunError, match="failed on all 16 requests") as error:
         run("generate.count=32", f"generate.batch={batch}")
     assert error.value.cause == "max_tokens is too large: 512 (16)"
     engine.refuse = lambda request: ""

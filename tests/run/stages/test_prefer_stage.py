@@ -166,7 +166,7 @@ def test_an_answer_that_the_engine_gave_up_is_no_models_answer(start: Path, monk
     assert failed and sum(model["answers"] for model in found["models"].values()) == whole - failed
     with closing(Store.open(start / "run.sqlite", readonly=True)) as store:
         state = store.stage("prefer")
-        assert state and f"the engine gave {failed} answers up: too long ({failed})" in state.note
+        assert state and f"the engine failed on {failed} answers: too long ({failed})" in state.note
 
 
 def test_where_all_answers_failed_the_reason_is_said(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
 """Stage generate: Magpie pairs, committed batch by batch.
 
-Which records a batch holds depends only on settings, seed and the batches before it. With `generate.until_kept` the
-filter's rules, used as a library, judge every batch as soon as it is there, and say what the next one must be. Batches
-that were written under other settings which do not change their texts (another count, other rules) are taken over.
+Which records a batch holds depends only on the settings, the seed and the batches before it. With
+`generate.until_kept` the filter's rules check every batch as soon as it is written, and decide what the next one holds.
+Batches written under settings that do not change their texts (another count, other rules) are reused.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ def _batches(config: Config, target: Target | None) -> Iterator[_Batch]:
 
 
 class _Writer:
-    """Brings batches into the store: those that are there, those of an earlier key, else by the generator.
+    """Brings batches into the store: reuses those of this key or an earlier one, and writes the others.
 
-    The generator is loaded when the first text is missing.
+    The generator is loaded when the first batch has to be written.
     """
 
     def __init__(self, ctx: Context, unit: str, target: Target | None) -> None:
@@ -173,7 +173,7 @@ class _Writer:
         )
 
     def _probe(self, generator: MagpieGenerator, size: int) -> Examine | None:
-        """Returns what looks at a first batch of this size; asks for more at once where it is too small."""
+        """Returns what examines the first batch; where that is too small, probes more instructions at once."""
         wanted = min(PROBES, self.ctx.config.generate.count)
         if size >= wanted:
             return self._check
@@ -181,29 +181,29 @@ class _Writer:
         return None
 
     def _check(self, records: Sequence[Record]) -> None:
-        """Stops before anything is answered when the first instructions are no good, or none came."""
+        """Stops before anything is answered when the first instructions are unusable, or there are none."""
         _require_served(records[:PROBES])
         probes = [record for record in records[:PROBES] if not failures(record.provenance)]
         cut = [record.provenance["instruction_finish"] == "length" for record in probes]
         health = examine([record.instruction for record in probes], cut)
         self.ctx.store.measure("generator_health", health.to_json())
-        if refusal := health.refusal(self.ctx.config.generate.min_healthy):
-            raise refusal
+        if problem := health.problem(self.ctx.config.generate.min_healthy):
+            raise problem
 
 
 def _require_served(records: Sequence[Record]) -> None:
-    """Stops the run where the engine gave every record up: the next ones would go the same way."""
+    """Stops the run where the engine failed on every record: it would fail on the next ones, too."""
     reasons = [failures(record.provenance) for record in records]
     if all(reasons):
         raise RunError(
-            f"The engine gave all of {len(records)} requests up.",
+            f"The engine failed on all {len(records)} requests.",
             most_frequent(Counter(why for those in reasons for why in those)),
-            "Change the settings or the server accordingly, then run the same command again: it goes on from here.",
+            "Change the settings or the server accordingly, then run the same command again to continue.",
         )
 
 
 def _shortcomings(rows: Iterable[Row]) -> list[str]:
-    """Returns how many records have a text missing, and how often and why the engine gave a request up."""
+    """Returns how many records lack a text, and how often and why the engine failed."""
     empty, reasons = 0, Counter[str]()
     for row in rows:
         failed = failures(row["provenance"])

@@ -1,4 +1,4 @@
-"""Puts into words how often, and why, the engine gave requests up."""
+"""Says how often, and why, the engine failed on requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SHOWN = 3  # different reasons
 
 def given_up(reasons: Counter[str], what: str) -> str:
     """Returns how many requests failed and why; empty where none did."""
-    return f"the engine gave {reasons.total():,} {what} up: {most_frequent(reasons)}" if reasons else ""
+    return f"the engine failed on {reasons.total():,} {what}: {most_frequent(reasons)}" if reasons else ""
 
 
 def most_frequent(reasons: Counter[str]) -> str:
