@@ -137,7 +137,7 @@ def test_a_benchmark_that_is_not_at_hand_is_said(run: Sit, copy: Path) -> None:
 
 def test_the_rules_and_their_hash_are_in_data_reports_card_and_store(finished: Path) -> None:
     with closing(Store.open(finished / "run.sqlite", readonly=True)) as store:
-        fact = store.measurement("filter_rules")
+        fact = store.fact("filter_rules")
     report = json.loads((finished / "data/filtered/filter_report.json").read_text())
     rows = json.loads((finished / "data/filtered/instructions_filtered.json").read_text())
     assert report["rules_hash"] == fact["hash"] and report["rules"] == fact["rules"] and "refusal" in fact["rules"]

@@ -38,7 +38,7 @@ CREATE TABLE batches (
 CREATE TABLE rows (
     unit TEXT NOT NULL, batch INTEGER NOT NULL, position INTEGER NOT NULL, payload TEXT NOT NULL,
     PRIMARY KEY (unit, batch, position)) WITHOUT ROWID;
-CREATE TABLE measurements (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
 Row = dict[str, Any]
@@ -296,16 +296,16 @@ class Store:
             if unit.startswith(prefix):
                 self.drop_unit(unit)
 
-    # Measurements
+    # Facts
 
-    def measure(self, name: str, value: object) -> None:
-        """Keeps a measured value under the name, replacing an earlier one."""
+    def set_fact(self, name: str, value: object) -> None:
+        """Keeps a JSON value under the name, replacing an earlier one."""
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?, ?)", (name, _canonical(value)))
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, _canonical(value)))
 
-    def measurement(self, name: str) -> Any:
+    def fact(self, name: str) -> Any:
         """Returns the value kept under the name, or None."""
-        found = self._read("SELECT value FROM measurements WHERE name = ?", name)
+        found = self._read("SELECT value FROM facts WHERE name = ?", name)
         return json.loads(found[0][0]) if found else None
 
     @contextlib.contextmanager

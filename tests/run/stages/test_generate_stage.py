@@ -74,7 +74,7 @@ def run(engine: FakeEngine, tmp_path: Path) -> Run:
         config = load_config(overrides=[*BASE, *overrides], limit=limit)
         states = run_pipeline(config, place, Display(quiet=True), detect("cpu"), until=until)
         with closing(Store.open(place.store, readonly=True)) as store:
-            target, health = store.measurement("generate_target"), store.measurement("generator_health")
+            target, health = store.fact("generate_target"), store.fact("generator_health")
         rows = json.loads(place.raw.read_text(encoding="utf-8"))
         return {"rows": rows, "note": states[0].note, "target": target, "health": health, "folder": place}
 
@@ -258,7 +258,7 @@ def test_a_generator_that_is_no_good_is_refused_before_it_answers(run: Run, engi
         run("generate.count=64")
     assert "answering" in error.value.cause and len(engine.requests) == 16  # not one answer
     with closing(Store.open(tmp_path / "run/run.sqlite", readonly=True)) as store:
-        assert store.measurement("generator_health")["share"] == 0
+        assert store.fact("generator_health")["share"] == 0
     assert len(run("generate.count=64", "generate.min_healthy=0")["rows"]) == 64
     assert len(run("generate.count=64")["rows"]) == 64  # what is there is not examined again
 

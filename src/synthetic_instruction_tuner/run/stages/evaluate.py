@@ -83,7 +83,7 @@ def run(ctx: Context) -> Outcome:
     rows = comparison.compare(results)
     comparison.write_csv(rows, ctx.folder.comparison)
     instructions = [record.instruction for record in training.filtered_records(ctx)]
-    ctx.store.measure("contamination", Evaluator(ctx.config.evaluate).contamination(instructions))
+    ctx.store.set_fact("contamination", Evaluator(ctx.config.evaluate).contamination(instructions))
     items = sum(len(result.items) for result in results[chosen[0].student.name, "base"])
     return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} comparisons")
 

@@ -45,8 +45,8 @@ def run(ctx: Context) -> Outcome:
     kept = set(select(judgements, settings.keep))
     rows = [record.to_json() for record in records if record.id in kept]
     _store(ctx, rows, [_as_row(judgement) for judgement in judgements])
-    ctx.store.measure("filter_report", json.loads(report.to_json()))
-    ctx.store.measure("filter_rules", {"hash": quality.rule_set_hash, "rules": quality.rule_set})
+    ctx.store.set_fact("filter_report", json.loads(report.to_json()))
+    ctx.store.set_fact("filter_rules", {"hash": quality.rule_set_hash, "rules": quality.rule_set})
     ctx.require_rows(
         len(rows),
         "records left after filtering",

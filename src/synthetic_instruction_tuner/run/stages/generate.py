@@ -62,7 +62,7 @@ def run(ctx: Context) -> Outcome:
     export_rows(rows, ctx.folder.raw)
     notes = _shortcomings(rows)
     if target is not None:
-        ctx.store.measure("generate_target", target.to_json())
+        ctx.store.set_fact("generate_target", target.to_json())
         if reason := target.explanation():
             ctx.display.say(f"  stopped early: {reason}", style="bold")
         notes.append(target.summary())
@@ -186,7 +186,7 @@ class _Writer:
         probes = [record for record in records[:PROBES] if not failures(record.provenance)]
         cut = [record.provenance["instruction_finish"] == "length" for record in probes]
         health = examine([record.instruction for record in probes], cut)
-        self.ctx.store.measure("generator_health", health.to_json())
+        self.ctx.store.set_fact("generator_health", health.to_json())
         if problem := health.problem(self.ctx.config.generate.min_healthy):
             raise problem
 
@@ -215,9 +215,9 @@ def _shortcomings(rows: Iterable[Row]) -> list[str]:
 def _donors(ctx: Context) -> list[str]:
     """Returns the units of earlier keys whose batches hold what this key's would, and enters this key among them."""
     name = f"generate_units:{_writing_key(ctx.config)}"
-    known: list[str] = ctx.store.measurement(name) or []
+    known: list[str] = ctx.store.fact(name) or []
     if ctx.unit() not in known:
-        ctx.store.measure(name, [*known, ctx.unit()])
+        ctx.store.set_fact(name, [*known, ctx.unit()])
     return [unit for unit in reversed(known) if unit != ctx.unit()]
 
 

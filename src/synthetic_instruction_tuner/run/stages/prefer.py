@@ -79,7 +79,7 @@ def run(ctx: Context) -> Outcome:
         passed_over += builder.passed_over
     report = PreferenceReport.from_tally(tally, settings, passed_over, judged.to_json() if judged else None)
     report.write(ctx.folder.preference_report)
-    ctx.store.measure("preference_report", report.to_json())
+    ctx.store.set_fact("preference_report", report.to_json())
     ctx.require_rows(
         tally.pairs,
         "preference pairs",

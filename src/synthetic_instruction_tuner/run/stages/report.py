@@ -32,7 +32,7 @@ def run(ctx: Context) -> Outcome:
     from synthetic_instruction_tuner.reporting.report import write_report
     from synthetic_instruction_tuner.reporting.report_data import ReportData
 
-    methods = [method for method in training.METRICS_FILE if ctx.store.measurement(f"training:{method}")]
+    methods = [method for method in training.METRICS_FILE if ctx.store.fact(f"training:{method}")]
     data = ReportData(
         run_name=ctx.folder.root.resolve().name,
         profile=ctx.config.profile,
@@ -40,9 +40,9 @@ def run(ctx: Context) -> Outcome:
         config=ctx.config.model_dump(mode="json"),
         hardware=_hardware(ctx),
         stages=_stages(ctx),
-        filter_report=ctx.store.measurement("filter_report"),
-        preference_report=ctx.store.measurement("preference_report"),
-        training=[metrics for method in methods for metrics in ctx.store.measurement(f"training:{method}")],
+        filter_report=ctx.store.fact("filter_report"),
+        preference_report=ctx.store.fact("preference_report"),
+        training=[metrics for method in methods for metrics in ctx.store.fact(f"training:{method}")],
         training_logs=_logs(ctx, methods),
         comparison=_comparison(ctx),
         samples=_samples(ctx),

@@ -45,7 +45,7 @@ def train_students(
     if metrics:
         text = json.dumps({"method": method, "students": metrics}, indent=2, ensure_ascii=False) + "\n"
         write_text(ctx.folder.metrics / METRICS_FILE[method], text)
-    ctx.store.measure(f"training:{method}", metrics)
+    ctx.store.set_fact(f"training:{method}", metrics)
     digests = [adapter_digest(adapter_folder(ctx.folder, method, m.name)) for m in students]
     losses = ", ".join(f"{m['student']} loss {m['first_loss']:.2f} -> {m['final_loss']:.2f}" for m in metrics)
     return Outcome(fingerprint(digests), examples, len(students), losses)
