@@ -81,6 +81,7 @@ def ours(rows: int, threads: int) -> float:
     """Rows per second of `MagpieGenerator` on the transformers engine, as `sit generate` runs it."""
     from synthetic_instruction_tuner.config import EngineConfig, GenerateConfig, ModelConfig, SamplingConfig
     from synthetic_instruction_tuner.data_generation.magpie_generator import MagpieGenerator
+    from synthetic_instruction_tuner.data_generation.plan import batches
     from synthetic_instruction_tuner.engines.opening import open_engine
     from synthetic_instruction_tuner.models.hardware import detect
 
@@ -91,7 +92,7 @@ def ours(rows: int, threads: int) -> float:
         generator = MagpieGenerator(config, template, engine, seed=0)
         generator.generate(range(16))
         start = time.perf_counter()
-        records = [r for numbers in generator.batches(rows) for r in generator.generate(numbers)]
+        records = [r for numbers in batches(config) for r in generator.generate(numbers)]
         return sum(bool(r.instruction and r.response) for r in records) / (time.perf_counter() - start)
 
 

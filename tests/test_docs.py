@@ -72,7 +72,7 @@ def test_relative_links_resolve(page: Path) -> None:
 
 @pytest.mark.parametrize("arguments", sit_commands())
 def test_commands_of_sit_parse(arguments: list[str]) -> None:
-    from synthetic_instruction_tuner.cli.app import app
+    from synthetic_instruction_tuner.cli.app import app, load_verb
 
     words = [word for word in arguments if word != "--debug"]
     group: Any = typer.main.get_command(app)
@@ -82,7 +82,7 @@ def test_commands_of_sit_parse(arguments: list[str]) -> None:
     verb, *rest = words
     assert verb in group.commands, f"sit has no verb {verb}"
     try:
-        with group.commands[verb].make_context(verb, rest) as context:
+        with load_verb(verb).make_context(verb, rest) as context:
             parameters = context.params
     except typer.Exit:  # --help
         return

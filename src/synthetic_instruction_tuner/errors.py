@@ -6,6 +6,8 @@ cannot go on raises `RunError`, with everything that was committed kept in the s
 
 from __future__ import annotations
 
+import errno
+
 
 class SitError(Exception):
     """An error that is shown as problem, cause and fix, without a traceback.
@@ -38,3 +40,21 @@ class UserError(SitError):
 
 class RunError(SitError):
     """A run that cannot go on (full disk, damaged store, no rows left). Exit code 1; running again resumes."""
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Returns whether a write failed because the disk, or the user's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_full(place: object = None) -> RunError:
+    """Returns the error for a full disk.
+
+    Args:
+        place: the file or folder that could not be written, if it is known.
+    """
+    return RunError(
+        "The disk is full.",
+        f"{place or 'A file'} could not be written; all earlier work is safe.",
+        "Free some space, then run the same command again.",
+    )

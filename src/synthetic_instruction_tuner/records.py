@@ -37,7 +37,7 @@ class Record:
         history: earlier user and assistant turns, oldest first; empty for single-turn records.
         domain: the name of the domain whose system prompt steered the generator, if any.
         provenance: how the record came to be (model, sampling, seed, finish reasons), as plain JSON values.
-        thinking: what a thinking model thought before the response, if it was let to.
+        thinking: a thinking model's thoughts before the response, where it was asked for them.
     """
 
     id: str
@@ -79,7 +79,7 @@ class Answer:
         truncated: whether it hit the token limit instead of ending its turn.
         score: the reward model's logit or the judge's score; higher is better; None before scoring.
         sample: which of the model's answers to the record it is, from 0.
-        error: why the engine gave the request up; it is then no answer of the model. Empty otherwise.
+        error: why the engine failed on the request, which then has no answer; empty otherwise.
     """
 
     record_id: str

@@ -36,7 +36,7 @@ def sit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_embedded_generator_is_usable(sit: Sit) -> None:
     code, out, _ = sit("doctor", "nano:generator")
-    assert code == 0 and "16 instructions out of nothing" in out and "Usable as a generator" in out
+    assert code == 0 and "16 instructions from the template alone" in out and "Usable as a generator" in out
     for name in ("empty", "role-leak", "answering instead of asking", "duplicate", "truncated", "<user>", "<end>"):
         assert name in out
 
@@ -75,7 +75,7 @@ def test_too_few_probes_are_not_judged(sit: Sit) -> None:
     few = ("nano:generator", "--probes", 4, "--set", "generate.instruction.max_new_tokens=1")
     code, out, _ = sit("doctor", *few)
     assert (
-        code == 1 and "Too few probes to judge by: 0 of 4 are usable, and 8 are needed." in out and "Usable" not in out
+        code == 1 and "Too few probes to decide: 0 of 4 are usable; a decision needs 8" in out and "Usable" not in out
     )
     code, out, _ = sit("doctor", *few, "--json")
     assert code == 1 and not json.loads(out)["ready"]

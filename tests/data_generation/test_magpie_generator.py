@@ -16,7 +16,7 @@ from random_models import byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import DomainConfig, GenerateConfig, ModelConfig, SamplingConfig
 from synthetic_instruction_tuner.data_generation.magpie_generator import MagpieGenerator
-from synthetic_instruction_tuner.data_generation.plan import Plan, derived_seed
+from synthetic_instruction_tuner.data_generation.plan import Plan, batches, derived_seed
 from synthetic_instruction_tuner.data_generation.provenance import engine_facts, failures
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
@@ -56,8 +56,8 @@ def test_a_record_is_the_same_in_any_batch(generator: MagpieGenerator) -> None:
     assert [r.instruction for r in asked] == [r.instruction for r in whole] and not any(r.response for r in asked)
 
 
-def test_batches_are_fixed(generator: MagpieGenerator) -> None:
-    assert generator.batches(10) == [range(0, 4), range(4, 8), range(8, 10)]
+def test_batches_are_fixed() -> None:
+    assert batches(GenerateConfig(count=10, batch=4)) == [range(0, 4), range(4, 8), range(8, 10)]
 
 
 class Silent:
@@ -78,12 +78,13 @@ def test_empty_instructions_are_data() -> None:
 def test_domains_have_exactly_their_shares() -> None:
     config = CONFIG.model_copy(update={"count": 2000, "domains": {"birds": BIRDS, "sums": SUMS}})
     generator = made(config)
-    counts = Counter(generator.domain(n) for n in range(2000))
+    plan = Plan(config, generator.seed)
+    counts = Counter(plan.place(n).domain for n in range(2000))
     assert counts == {"birds": 1200, "sums": 400, None: 400}
     for start in range(0, 2000, 100):  # and evenly spread
-        part = Counter(generator.domain(n) for n in range(start, start + 100))
+        part = Counter(plan.place(n).domain for n in range(start, start + 100))
         assert abs(part["birds"] - 60) <= 1 and abs(part["sums"] - 20) <= 1
-    later = Counter(generator.domain(n) for n in range(2000, 6000))
+    later = Counter(plan.place(n).domain for n in range(2000, 6000))
     assert abs(later["birds"] - 2400) < 20 and abs(later[None] - 800) < 20
     steered = generator.generate([0])[0]
     assert steered.domain == "birds" and steered.system == BIRDS.system

@@ -15,8 +15,7 @@ from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.config.domains import ready_made
 from synthetic_instruction_tuner.config.languages import NAMES, language_code, language_name
 from synthetic_instruction_tuner.data_generation.faults import FAULTS, examine, faults
-from synthetic_instruction_tuner.data_generation.quotas import apportion, interleave
-from synthetic_instruction_tuner.data_generation.steering import system_prompt
+from synthetic_instruction_tuner.data_generation.plan import apportion, interleave, system_prompt
 from synthetic_instruction_tuner.errors import UserError
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -110,7 +109,7 @@ def test_faults_of_a_text(text: str, fault: str | None) -> None:
 def test_a_text_that_was_cut_where_another_turn_began_is_a_role_leak() -> None:
     health = examine(["Why is the sky blue?", "", "How do owls hunt?"], [False] * 3, [True, True, False])
     assert health.faults["role_leak"] == 2 and health.usable == 2 and health.faults["empty"] == 1
-    assert health.examples["role_leak"] == "Why is the sky blue?" and not health.judged
+    assert health.examples["role_leak"] == "Why is the sky blue?" and not health.conclusive
 
 
 def test_shares_of_probes() -> None:
@@ -118,11 +117,11 @@ def test_shares_of_probes() -> None:
     health = examine(texts, [False, False, False, False, True])
     assert health.faults == {"empty": 1, "role_leak": 0, "answering": 1, "duplicate": 1, "truncated": 1}
     assert (health.probes, health.usable, health.share) == (5, 1, 0.2) and tuple(health.faults) == FAULTS
-    assert health.refusal(0.9) is None  # too few to judge by
+    assert health.problem(0.9) is None  # too few to decide
     bad = examine([*texts, "", "", ""], [False] * 8)
-    error = bad.refusal(0.5)
+    error = bad.problem(0.5)
     assert error is not None and "2 of its first 8" in error.cause and "min_healthy" in error.fix
-    assert bad.refusal(0.25) is None and examine([], []).share == 1
+    assert bad.problem(0.25) is None and examine([], []).share == 1
 
 
 def _real_instructions() -> Iterator[str]:

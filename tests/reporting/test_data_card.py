@@ -23,7 +23,7 @@ from synthetic_instruction_tuner.reporting.data_card import CardFacts, DataSet, 
 from synthetic_instruction_tuner.reporting.diversity import diversity
 from synthetic_instruction_tuner.reporting.licenses import CLASSES, NOT_ON_THE_HUB, license_class, strictest
 from synthetic_instruction_tuner.reporting.model_facts import ModelFacts, model_facts
-from synthetic_instruction_tuner.run.stages.data_card import used_models
+from synthetic_instruction_tuner.run.roles import data_models
 
 EVIL = "| `x` <script>alert(1)</script>\n---\n# Not a heading\n```\nout of the fence"
 HUB = {  # identifiers of the Hub's list that the plan's models and common ones have
@@ -255,13 +255,13 @@ def test_the_plan_s_models_all_have_a_known_license(profile: str) -> None:
 
 
 def test_the_card_names_the_models_that_were_used() -> None:
-    roles = [role for role, _ in used_models(load_config())]
+    roles = [role for role, _ in data_models(load_config())]
     assert roles == ["generator", *["responder"] * 3, "reward model"]
     changes = ["prefer.on_policy=sft", "prefer.samples=2", "prefer.scorer=judge", "models.judge=nano:generator"]
-    roles = [role for role, _ in used_models(load_config(overrides=changes))]
+    roles = [role for role, _ in data_models(load_config(overrides=changes))]
     assert roles == ["generator", *["student"] * 3, "judge"]
     changes += ["filter.min_reward=0", "filter.tags.model=nano:responder-qwen2"]
-    found = used_models(load_config(overrides=changes))
+    found = data_models(load_config(overrides=changes))
     assert [role for role, _ in found] == ["generator", "tagging model", *["student"] * 3, "judge", "reward model"]
     assert found[1][1].path == "nano:responder-qwen2" and found[-1][1].path == "nano:reward"
 

@@ -138,7 +138,7 @@ def test_a_benchmark_that_is_not_at_hand_is_said(run: Sit, copy: Path) -> None:
 
 def test_the_rules_and_their_hash_are_in_data_reports_card_and_store(finished: Path) -> None:
     with closing(Store.open(finished / "run.sqlite", readonly=True)) as store:
-        fact = store.measurement("filter_report")
+        fact = store.fact("filter_report")
     report = json.loads((finished / "data/filtered/filter_report.json").read_text())
     rows = json.loads((finished / "data/filtered/instructions_filtered.json").read_text())
     rules_hash = fact["rules_hash"]
@@ -214,7 +214,7 @@ def test_an_interrupted_run_goes_on_as_far_as_it_is_told(
     with monkeypatch.context() as patch:
         patch.setattr(Store, "commit_batch", interrupted)
         code, _, err = run(folder)
-    assert code == app.INTERRUPTED and "the same command goes on" in err
+    assert code == app.INTERRUPTED and "run the same command again to continue" in err
     made = batches(folder)
     assert sorted(number for _, number in made) == [0, 1]
 

@@ -15,7 +15,7 @@ from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.files import identity, local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.run import checks
-from synthetic_instruction_tuner.run.checks import check_before_start, check_disk, check_models, needed_gb, used_models
+from synthetic_instruction_tuner.run.checks import check_before_start, check_disk, check_models, models_until, needed_gb
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import stage_names
 from synthetic_instruction_tuner.run.planning import SPEEDS, StageEstimate, does_not_fit, estimate
@@ -159,7 +159,7 @@ def test_gradient_checkpointing_needs_less_memory_and_more_time(stage: str) -> N
 
 
 def test_embedded_models_have_their_true_sizes() -> None:
-    for _, model in used_models(load_config()):
+    for _, model in models_until(load_config()):
         found, folder = shape(model), local_folder(model)
         assert found and folder and folder.is_dir()
         config = json.loads((folder / "config.json").read_text())
@@ -244,7 +244,7 @@ def test_what_counts_as_local(path: str, local: bool) -> None:
 
 
 def test_stages_need_only_their_own_models() -> None:
-    roles = {stage: {role for role, _ in used_models(load_config(), stage)} for stage in [*stage_names(), None]}
+    roles = {stage: {role for role, _ in models_until(load_config(), stage)} for stage in [*stage_names(), None]}
     everything = {"generator", "responder", "reward model", "student"}
     assert roles["generate"] == roles["filter"] == {"generator"}
     assert roles["prefer"] == {"generator", "responder", "reward model"}
@@ -253,7 +253,7 @@ def test_stages_need_only_their_own_models() -> None:
 
 def test_on_policy_and_a_judge_need_other_models() -> None:
     def roles(until: str, *changes: str) -> set[str]:
-        return {role for role, _ in used_models(load_config(overrides=changes), until)}
+        return {role for role, _ in models_until(load_config(overrides=changes), until)}
 
     judged = ("prefer.scorer=judge", "models.judge=nano:generator")
     assert roles("prefer", *judged) == {"generator", "responder", "judge"}
@@ -276,7 +276,7 @@ def test_the_embedded_models_are_all_there(tmp_path: Path) -> None:
 def test_everything_that_is_missing_is_counted(tmp_path: Path) -> None:
     config = load_config(overrides=["models.generator=nano:none", f"models.students.0={tmp_path}", "models.reward=a/b"])
     bad = [c for c in check_models(config) if not c.ok]
-    assert [c.name.split()[0] for c in bad] == ["generator", "reward", "student"]
+    assert [c.name.split()[0] for c in bad] == ["generator", "student", "reward"]
     assert all(c.found and c.fix for c in bad)
     with pytest.raises(UserError, match=r"generator none.*2 more") as caught:
         check_before_start(config, RunFolder(tmp_path), CPU)
@@ -322,10 +322,10 @@ def test_tags_and_rewards_are_planned_and_checked() -> None:
     before, after = ({e.stage: e for e in estimate(c, CPU)}["filter"] for c in (plain, asked))
     assert after.seconds > before.seconds + 5 and after.memory_gb > before.memory_gb
     assert "tags by generator" in after.detail and "scores by reward" in after.detail
-    roles = [role for role, _ in used_models(asked, "filter")]
+    roles = [role for role, _ in models_until(asked, "filter")]
     assert roles == ["generator", "tagging model", "reward model"]
-    assert [role for role, _ in used_models(asked, "generate")] == ["generator"]
-    assert [role for role, _ in used_models(asked)].count("reward model") == 1
+    assert [role for role, _ in models_until(asked, "generate")] == ["generator"]
+    assert [role for role, _ in models_until(asked)].count("reward model") == 1
 
 
 def test_what_the_filter_needs_is_checked_before_anything_is_generated(tmp_path: Path) -> None:

@@ -168,11 +168,11 @@ def test_any_json_comes_back(rows: list[dict[str, object]]) -> None:
 def test_hard_texts_come_back(path: Path, text: str) -> None:
     store = Store.open(path)
     store.commit_batch("unit", 0, [{"text": text, text[:50]: 1}])
-    store.measure("m", {"text": text})
+    store.set_fact("m", {"text": text})
     store.close()
     store = Store.open(path)
     assert list(store.rows("unit")) == [{"text": text, text[:50]: 1}]
-    assert store.measurement("m") == {"text": text}
+    assert store.fact("m") == {"text": text}
     assert len(store.unit_digest("unit")) == 64
 
 
@@ -270,7 +270,7 @@ def test_random_bytes_over_the_file_never_give_wrong_rows(path: Path) -> None:
             assert "--repair" in str(error)
             noticed += 1
         except UserError as error:
-            assert "another version" in str(error)
+            assert "version of sit" in str(error)
         finally:
             if store:
                 store.close()
@@ -337,10 +337,10 @@ def test_another_format_is_left_alone(path: Path) -> None:
     filled(path).close()
     edit(path, "UPDATE meta SET value = '999' WHERE name = 'schema'")
     for readonly in (False, True):
-        with pytest.raises(UserError, match="another version") as caught:
+        with pytest.raises(UserError, match="a later version of sit") as caught:
             Store.open(path, readonly=readonly)
         assert "999" in caught.value.cause
-    edit(path, "UPDATE meta SET value = '1' WHERE name = 'schema'")
+    edit(path, "UPDATE meta SET value = '2' WHERE name = 'schema'")
     assert Store.open(path).row_count("unit") == 5 * ROWS
 
 
@@ -459,7 +459,7 @@ def test_a_run_on_a_read_only_disk_can_be_read(tiny_disk: Path) -> None:
         Store.open(tiny_disk / "run.sqlite")
 
 
-# Stages and measurements
+# Stages and facts
 
 
 def test_a_stage_keeps_its_time_under_the_same_key_only(path: Path) -> None:
@@ -486,10 +486,10 @@ def test_a_stage_keeps_its_time_under_the_same_key_only(path: Path) -> None:
     assert store.stage("sft") is None
 
 
-def test_a_measurement_replaces_the_earlier_one(path: Path) -> None:
+def test_a_fact_replaces_the_earlier_one(path: Path) -> None:
     store = Store.open(path)
-    assert store.measurement("x") is None
-    store.measure("x", [1, {"y": 2.5}])
-    store.measure("x", 7)
-    assert store.measurement("x") == 7
-    assert json.dumps(store.measurement("x")) == "7"
+    assert store.fact("x") is None
+    store.set_fact("x", [1, {"y": 2.5}])
+    store.set_fact("x", 7)
+    assert store.fact("x") == 7
+    assert json.dumps(store.fact("x")) == "7"

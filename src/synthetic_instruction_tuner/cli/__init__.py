@@ -1,1 +1,4 @@
-"""The command line: thin verbs over the library."""
+"""The command `sit`: thin verbs that read options, call the library and print.
+
+It may import everything; nothing imports it. Start reading in `app`, then in `run`.
+"""

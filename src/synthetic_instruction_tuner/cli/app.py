@@ -1,49 +1,68 @@
-"""The command `sit`: a table of verbs, and how errors become three lines and an exit code."""
+"""The command `sit`: its verbs, loaded when they are called, and how errors become three lines and an exit code."""
 
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any
 
 import typer
-from rich.console import Console
+from typer.core import TyperGroup
 
 from synthetic_instruction_tuner import __version__
-from synthetic_instruction_tuner.cli import chat, dedup, doctor, plan, run, single, status
-from synthetic_instruction_tuner.errors import RunError, SitError
+from synthetic_instruction_tuner.cli.verbs import VERBS
+from synthetic_instruction_tuner.errors import RunError, SitError, disk_full, is_disk_full
 from synthetic_instruction_tuner.models.libraries import quiet_libraries
 
 INTERRUPTED = 130
-GOES_ON = "Interrupted. What was finished is kept; the same command goes on from there."
+GOES_ON = "Interrupted. Finished work is kept; run the same command again to continue."
+
+
+class _Verbs(TyperGroup):
+    """Imports a verb's module when the verb is called; until then, its help text is all that is known of it."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load_verb(name) if name else None, rest
+
+
+OPTIONS: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
 
 app = typer.Typer(
     name="sit",
+    cls=_Verbs,
     help="From no data at all to a tuned and evaluated small language model.\n\n"
     "'sit run' does the whole job: with no options offline, on a CPU, in minutes. Running it again continues.",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **OPTIONS,
 )
 
-app.command("run", help=run.HELP)(run.run)
-app.command("plan", help=plan.HELP)(plan.plan)
-app.command("status", help=status.HELP)(status.status)
-app.command("doctor", help=doctor.HELP)(doctor.doctor)
-app.command("generate", help=single.HELP["generate"])(single.as_far_as("generate"))
-app.command("filter", help=single.HELP["filter"])(single.filter_)
-app.command("dedup", help=dedup.HELP)(dedup.dedup)
-app.command("prefer", help=single.HELP["prefer"])(single.as_far_as("prefer"))
-app.command("train", help=single.HELP["train"])(single.train)
-app.command("evaluate", help=single.HELP["evaluate"])(single.as_far_as("evaluate"))
-app.command("compare", help=single.HELP["compare"])(single.compare)
-app.command("report", help=single.HELP["report"])(single.as_far_as(None))
-app.command("chat", help=chat.HELP)(chat.chat)
+
+def _not_loaded() -> None:
+    """Stands for a verb until it is called."""
+
+
+for _name, _verb in VERBS.items():
+    app.command(_name, help=_verb.help)(_not_loaded)
+
+
+def load_verb(name: str) -> Any:
+    """Returns the command that runs a verb, with its options; imports what it needs."""
+    verb = VERBS[name]
+    module = importlib.import_module(f"synthetic_instruction_tuner.cli.{verb.module}")
+    alone = typer.Typer(**OPTIONS)
+    alone.command(name, help=verb.help)(getattr(module, verb.function))
+    return typer.main.get_command(alone)
 
 
 def _show_version(wanted: bool) -> None:
@@ -73,7 +92,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _exit_code(arguments: list[str]) -> int:
-    if "--debug" in arguments:  # wherever it stands on the line
+    if "--debug" in arguments:  # anywhere on the line
         arguments.remove("--debug")
         os.environ["SIT_DEBUG"] = "1"
     try:
@@ -91,34 +110,21 @@ def _exit_code(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _show(_disk_error(error))
+        return _show(disk_full(error.filename) if is_disk_full(error) else _unexpected(error))
     except Exception as error:
         if show := getattr(error, "show", None):  # a usage error, of whichever click typer brings along
             show()
             return 2
         # Libraries in other languages (safetensors, Arrow) have errors of their own for it.
         full = os.strerror(errno.ENOSPC) in str(error)
-        return _show(_full() if full else _unexpected(error))
-
-
-def _disk_error(error: OSError) -> SitError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return _full(error.filename) if full else _unexpected(error)
-
-
-def _full(file: object = None) -> SitError:
-    return RunError(
-        "The disk is full.",
-        f"{file or 'A file'} could not be written; all earlier work is safe.",
-        "Free some space, then run the same command again.",
-    )
+        return _show(disk_full() if full else _unexpected(error))
 
 
 def _unexpected(error: Exception) -> SitError:
     return RunError(
         f"Something unexpected went wrong: {type(error).__name__}.",
         " ".join(str(error).split())[:500],
-        "Run the same command again to go on from what is finished; --debug shows where it happened.",
+        "Run the same command again to continue; --debug shows where it happened.",
     )
 
 
@@ -133,6 +139,8 @@ def _show(error: SitError) -> int:
 
 
 def _say(line: str) -> None:
+    from rich.console import Console
+
     Console(stderr=True, highlight=False).print(line, markup=False, soft_wrap=True)
 
 

@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 else:
     Variant = Literal[VARIANTS]  # Typer reads the choices from it
 
-HELP = f"""Talk to a variant of a student: {", ".join(VARIANTS)}.
-
-Lines from a pipe are answered one by one. /new starts a new conversation, /quit or Ctrl-D ends."""
-
 
 def chat(
     student: Annotated[str | None, typer.Argument(help="A student of the run (the first when not given).")] = None,

@@ -9,12 +9,6 @@ import typer
 
 from synthetic_instruction_tuner.cli.options import Json, Quiet
 
-HELP = (
-    "Remove near duplicates from your own files, exactly; of two similar records the first stays.\n\n"
-    "'sit dedup mine.jsonl -o out' writes out/kept.jsonl (input order), out/dropped.jsonl (similarity and the kept "
-    "partner of each) and out/malformed.jsonl. JSON, JSONL and Parquet in the usual shapes."
-)
-
 
 def dedup(
     files: Annotated[list[Path], typer.Argument(help="Your own JSON, JSONL or Parquet files.")],

@@ -21,13 +21,6 @@ from synthetic_instruction_tuner.run.checks import Check, check_disk, check_lang
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
 
-HELP = """Check this machine: hardware, number format and why, disk, versions, and each model of the profile.
-
-With MODEL (nano:NAME, a folder or a Hub id): load that model, show what its chat template says, let it write 16
-instructions, and say how many are usable.
-
-Exit code 0 when a run can start, 1 when not. Without MODEL nothing is downloaded and no weights are loaded."""
-
 PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
 
 
@@ -69,6 +62,7 @@ def examine(config: Config, folder: RunFolder) -> list[Check]:
         _engines(config, hardware),
         _memory(config, hardware),
         _versions(),
+        _run_folder(folder),
         check_disk(config, folder),
         check_languages(config),
         *check_models(config),
@@ -95,6 +89,14 @@ def _memory(config: Config, hardware: Hardware) -> Check:
     peak, have = largest(estimate(config, hardware)), hardware.memory_for_models_gb
     found = f"{have:.1f} GB; stage {peak.stage} needs about {peak.memory_gb:.1f} GB"
     return Check("memory", peak.memory_gb <= have, found, LESS_MEMORY)
+
+
+def _run_folder(folder: RunFolder) -> Check:
+    try:
+        folder.require_current_format()
+    except UserError as error:
+        return Check("run folder", False, f"{error.problem} {error.cause}", error.fix)
+    return Check("run folder", True, f"{folder.root} {'is continued' if folder.store.exists() else 'will be made'}")
 
 
 def _versions() -> Check:

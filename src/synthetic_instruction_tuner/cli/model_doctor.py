@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
 
 
-PATIENCE = 5.0  # seconds to wait for a server: somebody sits before the screen
+PATIENCE = 5.0  # seconds to wait for a server: a user is waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Findings:
     @property
     def ready(self) -> bool:
         """Whether it is known that a run would start with this model."""
-        return self.health.judged and self.health.refusal(self.least) is None
+        return self.health.conclusive and self.health.problem(self.least) is None
 
 
 def doctor_model(config: Config, probes: int, as_json: bool, quiet: bool = False) -> bool:
@@ -73,7 +73,7 @@ def doctor_model(config: Config, probes: int, as_json: bool, quiet: bool = False
 
 
 def probe(config: Config, hardware: Hardware, display: Display, probes: int = PROBES) -> Findings:
-    """Lets the generator write its first instructions, those that a run would begin with, and looks at them.
+    """Lets the generator write the first instructions of a run, and examines them.
 
     Raises:
         UserError: the model cannot be loaded, or its chat template cannot be used.
@@ -142,7 +142,7 @@ def _print(findings: Findings) -> None:
     for name, value in findings.template.items():
         facts.add_row(f"  {name}", _escaped(value))
     console.print(facts)
-    console.print(f"\n{health.probes} instructions out of nothing", style="bold")
+    console.print(f"\n{health.probes} instructions from the template alone", style="bold")
     shares = Table(box=None, show_header=False, pad_edge=False)
     for options in ({}, {"justify": "right"}, {"justify": "right"}, {"no_wrap": True, "overflow": "ellipsis"}):
         shares.add_column(**options)
@@ -151,14 +151,14 @@ def _print(findings: Findings) -> None:
         label = {"answering": "answering instead of asking"}.get(name, name.replace("_", "-"))
         shares.add_row(f"  {label}", f"{count}", f"{share:.0%}", _escaped(health.examples.get(name, "")))
     console.print(shares)
-    refusal = health.refusal(findings.least)
-    if not health.judged:
-        found = f"{health.usable} of {health.probes} are usable, and {ENOUGH_PROBES} are needed"
-        console.print(f"\nToo few probes to judge by: {found}.")
-    elif refusal is None:
-        console.print(f"\nUsable as a generator: {health.share:.0%} are usable, a run asks for {findings.least:.0%}.")
+    problem = health.problem(findings.least)
+    if not health.conclusive:
+        found = f"{health.usable} of {health.probes} are usable"
+        console.print(f"\nToo few probes to decide: {found}; a decision needs {ENOUGH_PROBES} probes.")
+    elif problem is None:
+        console.print(f"\nUsable as a generator: {health.share:.0%} are usable, a run needs {findings.least:.0%}.")
     else:
-        console.print("", *refusal.lines(), sep="\n", markup=False, soft_wrap=True)
+        console.print("", *problem.lines(), sep="\n", markup=False, soft_wrap=True)
 
 
 def _escaped(text: str) -> str:

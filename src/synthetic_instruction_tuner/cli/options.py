@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from synthetic_instruction_tuner.config import Config, load_config, parse_config
+from synthetic_instruction_tuner.config import Config, load_config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.run.folder import RunFolder
 
@@ -39,9 +38,11 @@ def configuration(
 
     Where they name nothing but a run's folder, it is the configuration of that run.
     """
-    untold = profile is None and config is None and not overrides and limit is None
-    if untold and run_dir is not None and RunFolder(run_dir).config.exists():
-        return existing_run(run_dir)[0]
+    if run_dir is not None:
+        RunFolder(run_dir).require_current_format()
+        nothing_set = profile is None and config is None and not overrides and limit is None
+        if nothing_set and RunFolder(run_dir).config.exists():
+            return existing_run(run_dir)[0]
     return load_config(profile, config, overrides or (), limit)
 
 
@@ -56,26 +57,6 @@ def run_folder(config: Config, run_dir: Path | None) -> RunFolder:
 
 
 def existing_run(run_dir: Path | None) -> tuple[Config, RunFolder]:
-    """Returns a run that was started before, with its configuration.
-
-    Raises:
-        UserError: there is none, or its configuration cannot be read.
-    """
+    """Returns a run that was started before, with its configuration; see `RunFolder.read_config`."""
     folder = RunFolder(run_dir or Path("runs/nano"))
-    try:
-        content = folder.config.read_bytes()
-    except OSError:
-        raise UserError(
-            f"There is no run in {folder.root}.",
-            "config.json is not there.",
-            "Start one with 'sit run', or name it with --run-dir.",
-        ) from None
-    try:
-        data = json.loads(content.decode("utf-8"))
-    except ValueError:
-        raise UserError(
-            f"{folder.config} is damaged.",
-            "It is not valid JSON.",
-            "Run 'sit run' with the same options: it is written again.",
-        ) from None
-    return parse_config(data), folder
+    return folder.read_config(), folder

@@ -12,15 +12,12 @@ from rich.table import Table
 
 from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Limit, Profile, Set, configuration
 from synthetic_instruction_tuner.config import Config, ModelConfig
-from synthetic_instruction_tuner.models.files import local_folder
+from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.pipeline import ordered, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
-
-HELP = """Show what a run would do, how long it would take and how much memory it would need.
-
-Nothing is loaded or downloaded. Times and memory are estimates from model sizes and this machine's hardware."""
+from synthetic_instruction_tuner.run.roles import used_models
 
 
 def plan(
@@ -58,7 +55,7 @@ def _print(config: Config, estimates: list[StageEstimate], hardware: Hardware) -
     console = Console(highlight=False)
     console.print(f"Profile {config.profile}: {config.description}\nOn {hardware.describe()}\n", markup=False)
     models = Table("role", "model", "parameters", "from", box=None, pad_edge=False)
-    for role, model in _roles(config):
+    for role, model in used_models(config):
         models.add_row(role, model.path, _size(model), "local folder" if local_folder(model) else "Hugging Face Hub")
     console.print(models)
     stages = Table("stage", "what", "time", "memory", box=None, pad_edge=False, title_justify="left")
@@ -72,20 +69,7 @@ def _print(config: Config, estimates: list[StageEstimate], hardware: Hardware) -
         console.print(warning, markup=False, soft_wrap=True)
 
 
-def _roles(config: Config) -> list[tuple[str, ModelConfig]]:
-    models = config.models
-    return [
-        ("generator", models.generator),
-        *(("responder", m) for m in models.responders),
-        ("reward model", models.reward),
-        *([("judge", models.judge)] if models.judge else []),
-        *(("student", m) for m in models.students),
-    ]
-
-
 def _size(model: ModelConfig) -> str:
-    from synthetic_instruction_tuner.models.files import shape
-
     found = shape(model)
     if found is None:
         return "unknown"

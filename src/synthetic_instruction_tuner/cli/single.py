@@ -21,7 +21,7 @@ from synthetic_instruction_tuner.cli.options import (
     existing_run,
     run_folder,
 )
-from synthetic_instruction_tuner.cli.run import execute
+from synthetic_instruction_tuner.cli.run import run_and_print
 from synthetic_instruction_tuner.config import Config, user_settings
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import METHODS
@@ -33,20 +33,9 @@ if TYPE_CHECKING:
     Verb = str
 else:
     Verb = Literal[tuple(METHOD_OF)]  # Typer reads the choices from it
-HELP = {
-    "generate": "Write instruction-response pairs (the run as far as stage generate).",
-    "filter": "Apply the quality rules: to the run's pairs, or to your own files.\n\n"
-    "'sit filter mine.jsonl -o out' writes out/kept.jsonl (input order), out/dropped.jsonl (rule, value, reason, "
-    "kept partner) and out/filter_report.md. JSON, JSONL and Parquet in the usual shapes.",
-    "prefer": "Build preference pairs (the run as far as stage prefer).",
-    "train": f"Tune the students with one method: {', '.join(METHOD_OF)} (the run as far as its stage).",
-    "evaluate": "Measure base and tuned models on the benchmarks (the run as far as stage evaluate).",
-    "compare": "Print the comparison table of a run that has been evaluated.",
-    "report": "Write report, tables and figures (the run as far as stage report).",
-}
 
 
-def as_far_as(stage: str | None) -> Callable[..., None]:
+def _as_far_as(stage: str | None) -> Callable[..., None]:
     """Returns the verb that runs the pipeline as far as this stage; to its end where there is none."""
 
     def verb(
@@ -59,9 +48,12 @@ def as_far_as(stage: str | None) -> Callable[..., None]:
         quiet: Quiet = False,
     ) -> None:
         resolved = configuration(profile, config, set_, limit, run_dir)
-        execute(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
+        run_and_print(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
 
     return verb
+
+
+generate, prefer, evaluate, report = map(_as_far_as, ("generate", "prefer", "evaluate", None))
 
 
 def filter_(
@@ -82,7 +74,7 @@ def filter_(
     if not files:
         if output:
             raise UserError("--output needs files to filter.", "", "Write for example: sit filter mine.jsonl -o out")
-        execute(resolved, run_folder(resolved, run_dir), until="filter", as_json=as_json, quiet=quiet)
+        run_and_print(resolved, run_folder(resolved, run_dir), until="filter", as_json=as_json, quiet=quiet)
         return
     if output is None:
         raise UserError("Where should the results go?", "Files were given without --output.", "Add for example: -o out")
@@ -126,7 +118,7 @@ def train(
 ) -> None:
     """Runs the pipeline as far as the method's stage."""
     resolved = configuration(profile, config, set_, limit, run_dir)
-    execute(resolved, run_folder(resolved, run_dir), until=METHOD_OF[method].name, as_json=as_json, quiet=quiet)
+    run_and_print(resolved, run_folder(resolved, run_dir), until=METHOD_OF[method].name, as_json=as_json, quiet=quiet)
 
 
 def compare(run_dir: RunDir = None, as_json: Json = False) -> None:

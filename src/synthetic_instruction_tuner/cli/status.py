@@ -1,8 +1,7 @@
-"""``sit status``: where a run stands and what comes next."""
+"""``sit status``: what of a run is done, and what comes next."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import typer
@@ -13,8 +12,6 @@ from synthetic_instruction_tuner.cli.options import Json, RunDir, existing_run
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.pipeline import Step, preview
 from synthetic_instruction_tuner.run.store import StageState, Store
-
-HELP = "Show a run's stages: counts, time, peak memory, and what is next."
 
 
 def status(run_dir: RunDir = None, as_json: Json = False) -> None:
@@ -37,7 +34,9 @@ def status(run_dir: RunDir = None, as_json: Json = False) -> None:
         console.print(f"Everything is done. The report: {folder.report.with_suffix('.html')}", markup=False)
     else:
         reason = f" ({following.why})" if following.why else ""
-        console.print(f"Next: {following.stage.name}{reason}. 'sit run --run-dir {folder.root}' goes on.", markup=False)
+        console.print(
+            f"Next: {following.stage.name}{reason}. Continue with 'sit run --run-dir {folder.root}'.", markup=False
+        )
 
 
 def _table(steps: list[Step], states: dict[str, StageState | None]) -> Table:
@@ -60,7 +59,7 @@ def _word(step: Step, state: StageState) -> str:
 
 
 def _as_json(step: Step, state: StageState | None) -> dict[str, object]:
-    facts = dataclasses.asdict(state) if state else {}
-    return {"stage": step.stage.name, "next": step.action, "why": step.why} | {
-        k: facts.get(k) for k in ("status", "rows_in", "rows_out", "seconds", "peak_memory_gb", "note")
-    }
+    nothing_yet = dict.fromkeys(("status", "rows_in", "rows_out", "seconds", "peak_memory_gb", "note"))
+    return {"stage": step.stage.name, "next": step.action, "why": step.why} | (
+        state.to_json() if state else nothing_yet
+    )

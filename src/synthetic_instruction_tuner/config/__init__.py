@@ -1,4 +1,8 @@
-"""Every setting of a run, and how files, profiles and the command line become one checked configuration."""
+"""Every setting of a run, and how profiles, files and the command line become one checked configuration.
+
+It may import methods, words and errors. Start reading in `configuration` and the module of one section in `sections`;
+`loading` puts the layers together.
+"""
 
 from synthetic_instruction_tuner.config.configuration import Config, tuned_students
 from synthetic_instruction_tuner.config.fingerprint import fingerprint

@@ -66,7 +66,7 @@ class Config(Section):
         )
 
     def as_json(self) -> str:
-        """Returns the configuration as indented JSON, as it stands in a run's config.json."""
+        """Returns the configuration as indented JSON, as in a run's config.json."""
         return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
 
 

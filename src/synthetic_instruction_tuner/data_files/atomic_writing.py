@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
@@ -11,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.errors import RunError, UserError, disk_full, is_disk_full
 from synthetic_instruction_tuner.records import PreferencePair, Record
 
 Row = Record | PreferencePair | Mapping[str, Any]
@@ -59,10 +58,9 @@ def sync_folder(folder: Path) -> None:
 
 def write_error(path: Path, error: OSError) -> RunError | UserError:
     """Returns what the user is told about a failed write."""
+    if is_disk_full(error):
+        return disk_full(path)
     cause = error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        fix = "Free some space and run it again; what was there before is still there."
-        return RunError(f"The disk is full: {path} was not written.", cause, fix)
     return UserError(f"{path} cannot be written.", cause, "Choose another place, or allow writing there.")
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with an instruction that a model wrote, judged by its text alone."""
+"""What can be wrong with an instruction that a model wrote, as its text alone shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from synthetic_instruction_tuner.errors import UserError
 Fault = Literal["empty", "role_leak", "answering", "duplicate", "truncated"]
 FAULTS: tuple[Fault, ...] = ("empty", "role_leak", "answering", "duplicate", "truncated")
 PROBES = 16
-ENOUGH_PROBES = 8  # to refuse a generator by
+ENOUGH_PROBES = 8  # fewer do not decide about a generator
 NEAR = 0.8  # word-set Jaccard index of a duplicate
 
 _MARK = re.compile(
@@ -21,7 +21,7 @@ _MARK = re.compile(
     r"|(?im:^\W{0,4}(?:ai[ -])?(?:assistant|chatbot|system|model)\W{0,4}$)"
     r"|(?im:^(?:#{2,}\s*|\*\*)?(?:ai[ -])?(?:assistant|chatbot|response)(?:\*\*)?\s?:(?:\s|$))"
 )
-_ANSWER = re.compile(  # also what goes on with a sentence that somebody else began
+_ANSWER = re.compile(  # also a continuation of somebody else's sentence
     r"(?:[,.;:!?)\]}]+\s|(?:sure|certainly|of course|absolutely)(?:[!.,:]|\s+(?:thing[!.,]|(?:i|here)\b))"
     r"|(?:that(?:'s| is) (?:a|an) )?(?:great|good|excellent|interesting) (?:question|point)\b"
     r"|(?:i'm|i am) sorry,? (?:but|i|for)\b|i apologi[sz]e\b|unfortunately, (?:i|as)\b"
@@ -59,8 +59,8 @@ class Health:
         return self.usable / self.probes if self.probes else 1.0
 
     @property
-    def judged(self) -> bool:
-        """Whether there are enough probes to judge by."""
+    def conclusive(self) -> bool:
+        """Whether there are enough probes to accept or reject the generator."""
         return self.probes >= ENOUGH_PROBES
 
     def to_json(self) -> dict[str, Any]:
@@ -68,9 +68,9 @@ class Health:
         counts = {"probes": self.probes, "usable": self.usable, "share": round(self.share, 4)}
         return counts | {"faults": self.faults, "examples": self.examples}
 
-    def refusal(self, least: float) -> UserError | None:
+    def problem(self, least: float) -> UserError | None:
         """Returns the error for a generator with a smaller share of usable probes; None where there are few probes."""
-        if not self.judged or self.share >= least:
+        if not self.conclusive or self.share >= least:
             return None
         found = ", ".join(f"{count} {name.replace('_', '-')}" for name, count in self.faults.items() if count)
         worst = max(self.faults, key=lambda name: self.faults[name])
@@ -112,7 +112,7 @@ def examine(texts: Sequence[str], truncated: Sequence[bool], leaked: Sequence[bo
         texts: the instructions.
         truncated: whether each hit the token limit.
         leaked: whether each ran into another turn by a special token, where it was cut. That is counted as a role leak,
-            and what came before it is judged as any text.
+            and the text before it is examined as any other.
     """
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import GenerateConfig, SamplingChange, SamplingConfig
 from synthetic_instruction_tuner.data_generation.faults import faults
-from synthetic_instruction_tuner.data_generation.plan import Place, Plan, derived_seed
+from synthetic_instruction_tuner.data_generation.plan import Place, Plan, derived_seed, system_prompt
 from synthetic_instruction_tuner.data_generation.provenance import failure
-from synthetic_instruction_tuner.data_generation.steering import system_prompt
 from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
 from synthetic_instruction_tuner.records import Message, Record
 
@@ -68,11 +67,6 @@ class MagpieGenerator:
         self._stops = template.thinking_stop_ids() if config.thinking else template.stop_ids
         self._plan = Plan(config, seed)
 
-    def batches(self, count: int) -> list[range]:
-        """Returns the record numbers of each batch: fixed ranges, so that a resumed run makes the same ones."""
-        size = self.config.batch
-        return [range(start, min(start + size, count)) for start in range(0, count, size)]
-
     def generate(
         self,
         numbers: Sequence[int],
@@ -83,8 +77,8 @@ class MagpieGenerator:
     ) -> list[Record]:
         """Returns the records with these numbers, in order.
 
-        Empty and cut-off texts are kept as they are, with their finish reasons in the provenance: the filter judges. So
-        is why the engine gave a request up. A record without an instruction gets no response.
+        Empty and cut-off texts are kept as they are: dropping them is for the filter. The provenance has their finish
+        reasons, and why the engine failed on a request. A record without an instruction gets no response.
 
         Args:
             numbers: which records.
@@ -104,10 +98,6 @@ class MagpieGenerator:
         """Returns the records with these numbers without responses."""
         drafts = self._first_instructions(numbers, None, done)
         return [draft.record for draft in drafts]
-
-    def domain(self, number: int) -> str | None:
-        """Returns the domain of a record, None for the model's own mix; see `Plan`."""
-        return self._plan.place(number).domain
 
     def _first_instructions(
         self, numbers: Sequence[int], places: Sequence[Place] | None, done: Done | None

@@ -1,6 +1,7 @@
-"""Which domain and topic a record has, and the seeds of its texts: functions of settings, seed and its number.
+"""What each record is asked for: its domain, topic, system prompt and seeds, and the domains' exact quotas.
 
-With a goal the domains follow from what has passed before instead; a record's place says which they are.
+All are functions of the settings, the run's seed and the record's number. With a goal, a record's domain depends on
+which records before it passed the filter; its `Place` then comes from the `Target`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from fractions import Fraction
+from math import floor
+from typing import Any, NamedTuple, TypeVar
 
 from synthetic_instruction_tuner.config import GenerateConfig
-from synthetic_instruction_tuner.data_generation.quotas import apportion, interleave
+from synthetic_instruction_tuner.config.languages import language_name
 
+Name = TypeVar("Name")
 _GOLDEN = 0.6180339887498949  # its multiples spread evenly
 
 
@@ -95,7 +99,57 @@ def domain_shares(config: GenerateConfig) -> dict[str | None, float]:
     return shares | ({None: config.undirected_share} if config.undirected_share else {})
 
 
+def system_prompt(domain: str | None, topic: str | None, language: str) -> str | None:
+    """Returns the system prompt that steers towards a domain (its own prompt), a topic and a language, or None.
+
+    A wish that is about the user's message is put as a description of the user: the prompt is an assistant's.
+    """
+    parts = [domain.strip()] if domain and domain.strip() else []
+    if topic:
+        parts.append(f"The user's message is about this topic: {topic.strip()}.")
+    if language:
+        name = language_name(language)
+        parts.append(f"The user writes in {name}, and the assistant answers in {name}.")
+    return " ".join(parts) or None
+
+
+def batches(config: GenerateConfig) -> list[range]:
+    """Returns the record numbers of each batch: fixed ranges, so that a resumed run makes the same ones."""
+    return [range(start, min(start + config.batch, config.count)) for start in range(0, config.count, config.batch)]
+
+
 def derived_seed(seed: int, number: int, step: str) -> int:
     """Returns the 63-bit seed of one text: a hash of the run's seed, the record's number and the step's name."""
     digest = hashlib.blake2b(f"{seed}:{number}:{step}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def apportion(total: int, shares: Mapping[Name, float]) -> dict[Name, int]:
+    """Returns whole numbers that add up to the total, in proportion to the shares.
+
+    By largest remainder (Hamilton's method): everyone gets the whole part of the exact quota; what is left goes one by
+    one to the largest remainders, of equal ones to the first. No number is off its quota by one or more. Exact
+    arithmetic on the shares' decimals, so that 0.1 and 0.2 tie where people expect it.
+    """
+    exact = {name: Fraction(repr(float(share))) for name, share in shares.items()}
+    whole = sum(exact.values())
+    if total <= 0 or whole <= 0:
+        return dict.fromkeys(shares, 0)
+    quotas = {name: total * share / whole for name, share in exact.items()}
+    counts = {name: floor(quota) for name, quota in quotas.items()}
+    order = {name: place for place, name in enumerate(counts)}
+    left = sorted(counts, key=lambda name: (counts[name] - quotas[name], order[name]))
+    for name in left[: total - sum(counts.values())]:
+        counts[name] += 1
+    return counts
+
+
+def interleave(counts: Mapping[Name, int]) -> list[Name]:
+    """Returns every name as often as its count says, each spread evenly over the whole list."""
+    places = [
+        ((2 * i + 1) / (2 * count), order, name)
+        for order, (name, count) in enumerate(counts.items())
+        for i in range(count)
+    ]
+    places.sort(key=lambda place: place[:2])
+    return [name for *_, name in places]

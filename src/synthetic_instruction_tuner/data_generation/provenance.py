@@ -1,4 +1,4 @@
-"""What is noted in a record of how it came to be: the model's weights, the engine, and why a request failed."""
+"""What a record's provenance says: the model's weights, the engine, and why a request failed."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def model_revision(model: ModelConfig) -> str | None:
 
 
 def engine_facts(kind: str, model: ModelConfig) -> dict[str, str]:
-    """Returns which engine writes and what a server was told to run, which may be other weights than those here."""
+    """Returns which engine writes, and the model's name on its server, whose weights may differ from the local ones."""
     named = {"served_as": model.served_as} if kind == "server" and model.served_as else {}
     return {"engine": kind} | named
 
 
 def failure(step: str, completion: Completion) -> dict[str, str]:
-    """Returns why the engine gave the request of a step up; nothing where it did not."""
+    """Returns why the engine failed on a step's request; nothing where it did not fail."""
     given_up = completion.finish_reason == "error"
     return {f"{step}_error": completion.error or "no reason is known"} if given_up else {}
 
 
 def failures(provenance: dict[str, Any]) -> list[str]:
-    """Returns why the engine gave up requests of a record."""
+    """Returns why the engine failed on requests of a record."""
     return [str(why) for name, why in provenance.items() if name.endswith("_error")]

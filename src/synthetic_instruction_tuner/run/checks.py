@@ -1,4 +1,4 @@
-"""What must hold before any long work starts: models at hand, a device that exists, room on the disk."""
+"""What must hold before any long work starts: the models exist, the device exists, the disk has room."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.engines.choice import choose_engine, on_a_server
 from synthetic_instruction_tuner.errors import SitError, UserError
-from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import stage_index, stage_names
+from synthetic_instruction_tuner.run.roles import used_models
 
 MIN_FREE_GB = 0.2  # a nano run takes 60 MB
 
@@ -27,7 +27,7 @@ class Check:
         ok: whether a run can start.
         found: what was found.
         fix: what to do when it is not ok.
-        awaited: whether a run starts all the same, and waits for it.
+        awaited: whether a run starts even so, and waits for it.
     """
 
     name: str
@@ -37,27 +37,9 @@ class Check:
     awaited: bool = False
 
 
-def used_models(config: Config, until: str | None = None) -> list[tuple[str, ModelConfig]]:
+def models_until(config: Config, until: str | None = None) -> list[tuple[str, ModelConfig]]:
     """Returns the models that a run as far as the stage `until` loads, with their roles."""
-    models, own = config.models, config.prefer.on_policy
-    judged = config.prefer.scorer == "judge" and models.judge is not None
-    stages = stage_names(config)[: stage_index(until, config) + 1] if until else stage_names(config)
-    prefers, trains = "prefer" in stages, any(method.name in stages for method in METHODS)
-    roles: list[tuple[str, ModelConfig]] = [("generator", models.generator)]
-    if "filter" in stages and config.filter.tags.model:
-        roles.append(("tagging model", config.filter.tags.model))
-    if "filter" in stages and config.filter.tokenizer:
-        roles.append(("tokenizer", ModelConfig(path=config.filter.tokenizer)))
-    if prefers and own == "off":
-        roles += [("responder", m) for m in models.responders]
-    if prefers and judged and models.judge:
-        roles.append(("judge", models.judge))
-    scores = prefers and (not judged or "evaluate" in stages)  # evaluate scores conversations
-    if scores or ("filter" in stages and config.filter.min_reward is not None):
-        roles.append(("reward model", models.reward))
-    if trains or (prefers and own != "off"):
-        roles += [("student", m) for m in models.students]
-    return roles
+    return used_models(config, stage_names(config)[: stage_index(until, config) + 1] if until else None)
 
 
 def engine_lines(config: Config, hardware: Hardware, until: str | None = None) -> list[str]:
@@ -67,7 +49,7 @@ def engine_lines(config: Config, hardware: Hardware, until: str | None = None) -
         UserError: the settings name an engine that cannot be used here.
     """
     groups: dict[str, list[str]] = {}
-    for role, model in used_models(config, until):
+    for role, model in models_until(config, until):
         if role not in ("reward model", "tokenizer"):
             choice = choose_engine(model, config.engine, hardware, student=role == "student")
             groups.setdefault(choice.describe(), []).append(role)
@@ -84,7 +66,7 @@ def check_models(config: Config, until: str | None = None) -> list[Check]:
     from synthetic_instruction_tuner.models.loading import missing_reason
 
     checks = []
-    for role, model in used_models(config, until):
+    for role, model in models_until(config, until):
         if role not in ("student", "reward model", "tokenizer") and on_a_server(model, config.engine):
             checks.append(_served(role, model, config))
             continue
@@ -96,7 +78,7 @@ def check_models(config: Config, until: str | None = None) -> list[Check]:
 
 
 def _served(role: str, model: ModelConfig, config: Config) -> Check:
-    """Asks the model's server for a few tokens, which also proves that it reads prompts as they are meant."""
+    """Asks the model's server for a few tokens, which also proves that it reads prompts correctly."""
     from synthetic_instruction_tuner.chat.template import ChatTemplate
     from synthetic_instruction_tuner.engines.server.probe import Unreachable, open_server
     from synthetic_instruction_tuner.models.loading import load_tokenizer
@@ -110,7 +92,7 @@ def _served(role: str, model: ModelConfig, config: Config) -> Check:
 
 
 def _template_fault(model: ModelConfig) -> str | None:
-    """Returns why a model at hand cannot be talked to; a Hub model is looked at only once it is here."""
+    """Returns why a local model cannot be used for chat; a Hub model is only examined once it is downloaded."""
     folder = local_folder(model)
     if folder is None:
         return None
@@ -125,7 +107,7 @@ def _template_fault(model: ModelConfig) -> str | None:
 
 
 def check_languages(config: Config) -> Check:
-    """Returns whether the filter lets the languages through that are generated."""
+    """Returns whether the generated languages pass the filter."""
     from synthetic_instruction_tuner.config.languages import language_code
 
     generate, wanted = config.generate, config.filter.language
@@ -137,7 +119,7 @@ def check_languages(config: Config) -> Check:
         not wanted or not other,
         f"generate asks for {', '.join(other)}, filter.language is {wanted}: those records would be dropped"
         if wanted and other
-        else "what is generated passes filter.language",
+        else "the generated languages pass filter.language",
         f"Add --set filter.language={only}",
     )
 
@@ -164,7 +146,7 @@ def needed_gb(config: Config) -> float:
 
 
 def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, until: str | None = None) -> None:
-    """Stops before anything is loaded when the run cannot succeed; a server that is not there yet is waited for later.
+    """Stops before anything is loaded when the run cannot succeed; a run waits later for a server that is not up yet.
 
     Raises:
         UserError: naming the first thing that is missing, and how many more there are.
@@ -184,8 +166,6 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
 
 
 def _found(model: ModelConfig) -> str:
-    from synthetic_instruction_tuner.models.files import local_folder
-
     folder = local_folder(model)
     if model.path.startswith("nano:"):
         return "inside the package"
@@ -194,5 +174,5 @@ def _found(model: ModelConfig) -> str:
 
 def _model_fix(model: ModelConfig) -> str:
     if local_folder(model) is not None:
-        return "Name a folder that holds the model, with --set models...; chat_template gives a base model a template."
+        return "Name a folder that holds the model with --set models...; chat_template gives a base model a template."
     return "Download it ('hf download NAME'), log in ('hf auth login') if it is gated, or name a local folder."

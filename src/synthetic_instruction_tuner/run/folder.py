@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from synthetic_instruction_tuner.config import Config, parse_config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import Method
+from synthetic_instruction_tuner.run.store import RUN_STORE, require_current_format
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class RunFolder:
     @property
     def store(self) -> Path:
         """The run's SQLite store."""
-        return self.root / "run.sqlite"
+        return self.root / RUN_STORE
 
     @property
     def raw(self) -> Path:
@@ -99,6 +102,34 @@ class RunFolder:
     def report(self) -> Path:
         """The report; an HTML file of the same name lies beside it."""
         return self.root / "docs/report.md"
+
+    def require_current_format(self) -> None:
+        """Stops where the run was made by another version of sit; reads only.
+
+        Raises:
+            UserError: it was.
+        """
+        require_current_format(self.store)
+
+    def read_config(self) -> Config:
+        """Returns the configuration of the run that was started here.
+
+        Raises:
+            UserError: there is no run, another version made it, or its configuration cannot be read.
+        """
+        self.require_current_format()
+        try:
+            content = self.config.read_bytes()
+        except OSError:
+            fix = "Start one with 'sit run', or name its folder with --run-dir."
+            raise UserError(f"There is no run in {self.root}.", "config.json is not there.", fix) from None
+        try:
+            return parse_config(json.loads(content.decode("utf-8")))
+        except ValueError:
+            problem, cause = f"{self.config} is damaged.", "It is not valid JSON."
+        except UserError as error:
+            problem, cause = f"{self.config} does not hold the settings of a run.", error.problem
+        raise UserError(problem, cause, "Run 'sit run' with the same options: the file is written again.")
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:

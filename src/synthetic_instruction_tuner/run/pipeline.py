@@ -1,7 +1,7 @@
 """The stages in their order, and the runner that skips, resumes or redoes each of them.
 
 A stage's key is a hash of its settings, its code version and what the stages before it handed on. Same key and done:
-skipped. Same key and partly done: resumed. Another key: the stage runs again, and the user is told why.
+skipped. Same key and partly done: resumed. Another key: the stage runs again, and the reason is shown.
 """
 
 from __future__ import annotations

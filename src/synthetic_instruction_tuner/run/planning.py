@@ -93,7 +93,7 @@ def does_not_fit(estimates: Iterable[StageEstimate], hardware: Hardware) -> str 
     large = [f"{e.stage} (about {e.memory_gb:.1f} GB)" for e in estimates if e.memory_gb > have]
     if not large:
         return None
-    return f"More than the {have:.1f} GB of memory here is needed for {', '.join(large)}: that may fail. {LESS_MEMORY}"
+    return f"More than the {have:.1f} GB of memory here is needed for {', '.join(large)}: they may fail. {LESS_MEMORY}"
 
 
 def planned_pairs(config: Config) -> int:
@@ -171,7 +171,7 @@ class _Work:
         return StageEstimate("prefer", seconds, memory, detail)
 
     def verdicts(self, answers: int) -> int:
-        """Verdicts on `answers` answers to one prompt."""
+        """Verdicts that the judge gives on this many answers to one prompt."""
         return answers * (answers - 1) if self.config.prefer.judge.mode == "pairwise" else answers
 
     def train(self, method: Method) -> StageEstimate:
@@ -224,7 +224,7 @@ class _Work:
         return self.forward(model, rows * length, passes)
 
     def forward(self, model: ModelConfig, tokens: float, passes: float) -> float:
-        """Seconds of `passes` forward passes over `tokens` tokens in all."""
+        """Seconds of this many forward passes over this many tokens in all."""
         size = shape(model) or UNKNOWN
         arithmetic = 2 * size.parameters * tokens / self.speed.flops
         reading = size.parameters * self.width * passes / self.speed.bandwidth

@@ -1,4 +1,4 @@
-"""What a user sees while work goes on: one bar with an ETA on a terminal, a line now and then elsewhere."""
+"""What a user sees while a run works: a bar with an ETA on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Display:
             self.console.print(text, style=style, markup=False, soft_wrap=True)
 
     def plan(self, seconds: dict[str, float]) -> None:
-        """Tells how long each stage to come is expected to take."""
+        """Takes the expected seconds of each stage to come."""
         self._left = dict(seconds)
 
     def enter_stage(self, name: str, title: str) -> None:
@@ -72,13 +72,13 @@ class Display:
         self._left.pop(name, None)
 
     def remaining(self, share_done: float) -> float:
-        """Returns the seconds left in all when so much of the current stage is done."""
+        """Returns the seconds left in all when this share of the current stage is done."""
         others = sum(s for name, s in self._left.items() if name != self._stage)
         return others + self._left.get(self._stage, 0.0) * max(0.0, 1 - share_done)
 
     @contextmanager
     def task(self, label: str, total: int, unit: str, done: int = 0) -> Iterator[Callable[..., None]]:
-        """Shows a task of `total` units, 0 when nobody knows; yields ``advance(n, note="")``."""
+        """Shows a task of `total` units, 0 when unknown; yields ``advance(n, note="")``."""
         if self._live:
             with self._live_task(label, total, unit, done) as advance:
                 yield advance

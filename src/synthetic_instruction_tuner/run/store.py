@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from synthetic_instruction_tuner.data_files.atomic_writing import sync_folder
-from synthetic_instruction_tuner.errors import RunError, SitError, UserError
+from synthetic_instruction_tuner.errors import RunError, SitError, UserError, disk_full
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+RUN_STORE = "run.sqlite"  # a store of another name belongs to no run folder
 SIDE_FILES = ("-wal", "-shm", "-journal")
 
 SCHEMA = """
@@ -37,7 +38,7 @@ CREATE TABLE batches (
 CREATE TABLE rows (
     unit TEXT NOT NULL, batch INTEGER NOT NULL, position INTEGER NOT NULL, payload TEXT NOT NULL,
     PRIMARY KEY (unit, batch, position)) WITHOUT ROWID;
-CREATE TABLE measurements (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
 Row = dict[str, Any]
@@ -65,6 +66,18 @@ class StageState:
     digest: str | None
     note: str
     part: dict[str, Any]
+
+    def to_json(self) -> dict[str, object]:
+        """Returns what is worth telling, as plain JSON values."""
+        return {
+            "stage": self.name,
+            "status": self.status,
+            "rows_in": self.rows_in,
+            "rows_out": self.rows_out,
+            "seconds": round(self.seconds, 2),
+            "peak_memory_gb": self.peak_memory_gb,
+            "note": self.note,
+        }
 
 
 class Store:
@@ -117,11 +130,7 @@ class Store:
         if found is None:
             raise sqlite3.DatabaseError("its format is not named in it")
         if found[0] != str(SCHEMA_VERSION):
-            raise UserError(
-                f"The run in {self.path.parent} was written by another version.",
-                f"Its store has format {found[0]}, this version reads {SCHEMA_VERSION}.",
-                "Use another --run-dir, or the version that wrote it.",
-            )
+            raise _other_format(self.path, found[0])
 
     def close(self) -> None:
         """Closes the file."""
@@ -287,16 +296,16 @@ class Store:
             if unit.startswith(prefix):
                 self.drop_unit(unit)
 
-    # Measurements
+    # Facts
 
-    def measure(self, name: str, value: object) -> None:
-        """Keeps a measured value under the name, replacing an earlier one."""
+    def set_fact(self, name: str, value: object) -> None:
+        """Keeps a JSON value under the name, replacing an earlier one."""
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?, ?)", (name, _canonical(value)))
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, _canonical(value)))
 
-    def measurement(self, name: str) -> Any:
+    def fact(self, name: str) -> Any:
         """Returns the value kept under the name, or None."""
-        found = self._read("SELECT value FROM measurements WHERE name = ?", name)
+        found = self._read("SELECT value FROM facts WHERE name = ?", name)
         return json.loads(found[0][0]) if found else None
 
     @contextlib.contextmanager
@@ -328,6 +337,39 @@ class Stopwatch:
         now = time.monotonic()
         seconds, self._start = now - self._start, now
         return seconds
+
+
+def require_current_format(path: Path) -> None:
+    """Stops where another version of sit wrote the store; a missing or damaged one is for `Store.open` to judge.
+
+    Nothing is written, not even the files that SQLite keeps beside a store that is open.
+
+    Raises:
+        UserError: the store has another format.
+    """
+    if not path.is_file():
+        return
+    with contextlib.suppress(sqlite3.Error):
+        # The format is in the file itself since its creation, never only in the log beside it.
+        target = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        with contextlib.closing(sqlite3.connect(target, uri=True)) as db:
+            found = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+        if found is not None and found[0] != str(SCHEMA_VERSION):
+            raise _other_format(path, found[0])
+
+
+def _other_format(path: Path, found: str) -> UserError:
+    age = "a later" if found.isdecimal() and int(found) > SCHEMA_VERSION else "an earlier"
+    cause = f"Its store has format {found}; this version reads format {SCHEMA_VERSION}."
+    if path.name != RUN_STORE:
+        return UserError(f"{path} was made by {age} version of sit.", cause, "Delete it, then run the same command.")
+    data = path.parent / "data"
+    return UserError(
+        f"The run in {path.parent} was made by {age} version of sit.",
+        cause,
+        f"Use another --run-dir, or the version that made it. The data files in {data} can still be read: "
+        "sit filter FILES -o DIR.",
+    )
 
 
 def set_aside(path: Path) -> Path | None:
@@ -362,15 +404,6 @@ def damaged(path: Path, cause: str) -> RunError:
         f"The store {path} is damaged.",
         cause,
         "Run again with --repair: damaged batches are made again, the rest is kept; an unreadable store is set aside.",
-    )
-
-
-def disk_full(path: Path) -> RunError:
-    """Returns the error for a full disk."""
-    return RunError(
-        "The disk is full.",
-        f"{path} could not be written; all earlier work is safe.",
-        "Free some space, then run the same command again.",
     )
 
 

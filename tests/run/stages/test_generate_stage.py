@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 
 from fake_engine import FakeEngine, sentence
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.cli.run import execute
 from synthetic_instruction_tuner.config import FilterConfig, GenerateConfig, ModelConfig, load_config
-from synthetic_instruction_tuner.data_generation.target import Judge, Target
+from synthetic_instruction_tuner.data_generation.target import Target
 from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.evaluation.benchmarks import nano_mt
@@ -30,10 +29,12 @@ from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
 from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.models.loading import load_tokenizer
 from synthetic_instruction_tuner.records import Record
-from synthetic_instruction_tuner.run import checks
+from synthetic_instruction_tuner.run import execution
+from synthetic_instruction_tuner.run.execution import execute
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import run_pipeline
 from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.stages.batch_filter import BatchFilter
 from synthetic_instruction_tuner.run.stages.stage import Context
 from synthetic_instruction_tuner.run.store import Store
 
@@ -73,7 +74,7 @@ def run(engine: FakeEngine, tmp_path: Path) -> Run:
         config = load_config(overrides=[*BASE, *overrides], limit=limit)
         states = run_pipeline(config, place, Display(quiet=True), detect("cpu"), until=until)
         with closing(Store.open(place.store, readonly=True)) as store:
-            target, health = store.measurement("generate_target"), store.measurement("generator_health")
+            target, health = store.fact("generate_target"), store.fact("generator_health")
         rows = json.loads(place.raw.read_text(encoding="utf-8"))
         return {"rows": rows, "note": states[0].note, "target": target, "health": health, "folder": place}
 
@@ -213,17 +214,15 @@ def test_benchmarks_are_fetched_before_anything_is_judged(
 
     wanted: list[str] = []
     monkeypatch.setattr(benchmark_sources, "fetch", lambda config, say: wanted.extend(config.benchmarks))
-    monkeypatch.setattr(checks, "check_before_start", stop)
+    monkeypatch.setattr(execution, "check_before_start", stop)
     with pytest.raises(Enough):
-        execute(
-            load_config(overrides=[f"generate.until_kept={goal}"]), RunFolder(tmp_path), until="generate", quiet=True
-        )
+        execute(load_config(overrides=[f"generate.until_kept={goal}"]), RunFolder(tmp_path), until="generate")
     assert wanted == fetched
 
 
 def test_rules_that_need_a_model_come_after_the_goal(run: Run) -> None:
     found = run("generate.count=200", "generate.until_kept=20", "filter.min_reward=0")
-    assert "20 pass the filter (not yet judged: reward)" in found["note"]
+    assert "20 pass the filter (not yet checked: reward)" in found["note"]
 
 
 def test_giving_up_can_be_switched_off(run: Run, engine: FakeEngine) -> None:
@@ -259,7 +258,7 @@ def test_a_generator_that_is_no_good_is_refused_before_it_answers(run: Run, engi
         run("generate.count=64")
     assert "answering" in error.value.cause and len(engine.requests) == 16  # not one answer
     with closing(Store.open(tmp_path / "run/run.sqlite", readonly=True)) as store:
-        assert store.measurement("generator_health")["share"] == 0
+        assert store.fact("generator_health")["share"] == 0
     assert len(run("generate.count=64", "generate.min_healthy=0")["rows"]) == 64
     assert len(run("generate.count=64")["rows"]) == 64  # what is there is not examined again
 
@@ -297,7 +296,7 @@ def test_where_all_requests_fail_the_run_stops(run: Run, engine: FakeEngine, bat
     if answers_only and batch < 8:  # so few can all be bad ones
         assert "32 requests failed" in run("generate.count=32", f"generate.batch={batch}")["note"]
         return
-    with pytest.raises(RunError, match="gave all of 16 requests up") as error:
+    with pytest.raises(RunError, match="failed on all 16 requests") as error:
         run("generate.count=32", f"generate.batch={batch}")
     assert error.value.cause == "max_tokens is too large: 512 (16)"
     engine.refuse = lambda request: ""
@@ -311,19 +310,20 @@ def test_conversations_reach_the_filter(run: Run) -> None:
     assert [row["history"] for row in table] == [row["history"] for row in found["rows"]]
 
 
-def test_the_judge_says_what_the_filter_says() -> None:
+def test_the_batch_filter_says_what_the_filter_says() -> None:
     """In portions of any size, as the stage needs it: the filter must not wait for more than there is."""
     records = [Record(f"r{n}", sentence(n % 30), sentence(n) if n % 3 else "No.") for n in range(120)]
     rules = FilterConfig(language="")
     whole = list(QualityFilter(rules).check(records))
     for size in (1, 7, 50, 120):
-        judge = Judge(rules)
-        assert [j for start in range(0, 120, size) for j in judge(records[start : start + size])] == whole
+        batch_filter = BatchFilter(rules)
+        assert [j for start in range(0, 120, size) for j in batch_filter.check(records[start : start + size])] == whole
 
 
 def test_a_target_is_a_function_of_what_was_written() -> None:
     config = GenerateConfig(count=10_000, until_kept=100, batch=32)
-    one, other = (Target(config, FilterConfig(language="", min_words=1)) for _ in range(2))
+    rules = FilterConfig(language="", min_words=1)
+    one, other = (Target(config, BatchFilter(rules)) for _ in range(2))
     number = 0
     while batch := one.next_batch():
         assert batch == other.next_batch() == other.next_batch()

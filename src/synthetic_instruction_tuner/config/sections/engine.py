@@ -34,22 +34,22 @@ class EngineConfig(Section):
         None, description="OpenAI-compatible server for the generator and the responders, http://127.0.0.1:8000/v1."
     )
     api_key_env: str = Field(
-        "", description="Environment variable that holds the key of engine.url; the key itself is stored nowhere."
+        "", description="Environment variable that holds the key of engine.url; the key itself is never stored."
     )
     concurrency: int = Field(32, ge=1, le=1024, description="Requests in flight at a server.")
     timeout: float = Field(600.0, gt=0, description="Seconds to wait for a server's answer to one request.")
     max_retries: int = Field(
-        4, ge=0, description="Further attempts at a request that a server fails on; then it is recorded and skipped."
+        4,
+        ge=0,
+        description="Retries of a request that fails at a server; then it is recorded and skipped.",
     )
-    outage: float = Field(
-        900.0, ge=0, description="Seconds to wait for a server that has gone away before the run stops."
-    )
+    outage: float = Field(900.0, ge=0, description="Seconds to wait for an unreachable server before the run stops.")
 
     _plain_url = field_validator("url")(checked_url)
     _variable = field_validator("api_key_env")(checked_variable)
 
     def key_part(self) -> dict[str, Any]:
-        """Returns the settings that texts depend on; how a server is reached, and how fast, is none of them."""
+        """Returns the settings that texts depend on; how a server is reached, and how fast it is, does not matter."""
         return self.model_dump(
             mode="json",
             exclude={"gpu_memory_utilization", "url", "api_key_env", "concurrency", "timeout", "max_retries", "outage"},

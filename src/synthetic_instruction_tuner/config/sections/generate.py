@@ -20,7 +20,7 @@ class SamplingConfig(Section):
 
 
 class SamplingChange(Section):
-    """What a domain samples differently; unset values are those of all domains."""
+    """What a domain samples differently; values that are not set are the general ones."""
 
     temperature: float | None = Field(None, ge=0, description="0 is greedy.")
     top_p: float | None = Field(None, gt=0, le=1, description="Nucleus sampling.")
@@ -30,7 +30,7 @@ class SamplingChange(Section):
 class DomainConfig(Section):
     """A domain: a system prompt that steers what the generator asks about."""
 
-    system: str = Field(description="The system prompt; may be left out for a ready-made domain.")
+    system: str = Field(description="The system prompt; optional for a ready-made domain.")
     share: float = Field(1.0, gt=0, description="Relative share of the records.")
     language: str = Field("", description="Language of its records, as generate.language.")
     topics: tuple[str, ...] = Field((), description="Seed topics, instead of generate.topics.")
@@ -44,32 +44,33 @@ class DomainConfig(Section):
 class GenerateConfig(Section):
     """Magpie: a chat model writes instructions, then answers them."""
 
-    count: int = Field(1500, ge=1, description="Pairs to write; with until_kept, the most that are written.")
+    count: int = Field(1500, ge=1, description="Pairs to write; with until_kept, at most this many.")
     until_kept: int | None = Field(
-        None, ge=1, description="Write until so many pass the filter, in the domains' shares, instead of all of count."
+        None, ge=1, description="Write until this many records pass the filter, in the domains' shares."
     )
     exhausted_below: float = Field(
-        0.05, ge=0, lt=1, description="until_kept gives up where a smaller share of the latest records passes."
+        0.05, ge=0, lt=1, description="until_kept stops early when a smaller share of the latest records passes."
     )
-    patience: int = Field(256, ge=1, description="How many latest records (of a domain) that share is taken over.")
+    patience: int = Field(256, ge=1, description="Latest records (of each domain) that this share is taken over.")
     instruction: SamplingConfig = Field(SamplingConfig(), description="Sampling of instructions.")
     response: SamplingConfig = Field(SamplingConfig(temperature=0.7), description="Sampling of responses.")
     batch: int = Field(
         128, ge=1, description="Pairs committed to the store at once; at most one batch is lost on a crash."
     )
-    turns: int = Field(1, ge=1, description="Questions with answers in a conversation; the last is the record's own.")
+    turns: int = Field(1, ge=1, description="Questions in a conversation; the last is the record's instruction.")
     language: str = Field("", description="Language to write in: ISO 639-1 code or English name; empty: any.")
     topics: tuple[str, ...] = Field((), description="Your seed topics, used in turn; a list, or a text file's name.")
     thinking: bool = Field(False, description="Let a thinking model think first; thoughts are stored apart.")
     keep_system: bool = Field(
-        True, description="Answer under the steering system prompt and keep it in the record; else it only steers."
+        True,
+        description="Keep the steering system prompt for the answer and the record; otherwise it only steers.",
     )
     min_healthy: float = Field(
         0.5, ge=0, le=1, description="Stop at once when a smaller share of the first 16 instructions is usable."
     )
     domains: dict[str, DomainConfig] = Field(
         default_factory=dict,
-        description="Domains by name, or a list of ready-made ones; none: the model's own mix, without system prompt.",
+        description="Domains by name, or a list of ready-made ones; without any, the model's own mix.",
     )
     undirected_share: float = Field(
         1.0, ge=0, description="Share of records without a domain, relative to the domains' shares."

@@ -13,22 +13,22 @@ class ModelConfig(Section):
     path: str = Field(description="Local folder, Hugging Face Hub id, or nano:NAME for a model inside the package.")
     name: str = Field("", description="Short name used in files and tables; the path's last part when empty.")
     revision: str | None = Field(None, description="Hub revision (branch, tag or commit).")
-    trust_remote_code: bool = Field(False, description="Run code that the model's repository brings along.")
+    trust_remote_code: bool = Field(False, description="Run code from the model's repository.")
     chat_template: str | None = Field(
         None,
         description="A .jinja file or a model whose chat template is used; for base models without one.",
     )
     parameters: float | None = Field(
-        None, gt=0, description="Number of weights, for planning where the files are not at hand."
+        None, gt=0, description="Number of weights, for planning when the model's files are not on this machine."
     )
     license: str | None = Field(
-        None, description="License, as the Hub names it, for the data card; else what the model's own card says."
+        None, description="License, as the Hub names it, for the data card; the model's own card names it otherwise."
     )
     url: str | None = Field(
         None,
         description="Server that runs this model, such as http://127.0.0.1:8000/v1; path still names its tokenizer.",
     )
-    served_as: str | None = Field(None, description="The model's name on its server, where it has another one there.")
+    served_as: str | None = Field(None, description="The model's name on its server, where that differs.")
     api_key_env: str = Field("", description="Environment variable that holds the key of this model's own server.")
 
     @model_validator(mode="before")
@@ -57,7 +57,7 @@ class ModelsConfig(Section):
     )
     reward: ModelConfig = Field(description="Sequence-classification reward model that scores answers.")
     judge: ModelConfig | None = Field(
-        None, description="Chat model that judges answers instead, with prefer.scorer=judge."
+        None, description="Chat model that judges answers instead of the reward model, with prefer.scorer=judge."
     )
     students: tuple[ModelConfig, ...] = Field(description="Base models to tune.", min_length=1)
 

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A part of the configuration: immutable, unknown keys refused. Pydantic's own messages show no values."""
+    """A part of the configuration: immutable; unknown keys are errors. Pydantic's own messages show no values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def checked_url(value: str | None) -> str | None:
-    """Refuses what is no server's address, and addresses with a password in them: settings are written to files."""
+    """Rejects what is not a server's address, and addresses that hold a password: settings are written to files."""
     if value is None:
         return None
     parts = urlsplit(value)
@@ -27,7 +27,7 @@ def checked_url(value: str | None) -> str | None:
 
 
 def checked_variable(value: str) -> str:
-    """Refuses what cannot be an environment variable's name: it may be the key itself, put in the wrong place."""
+    """Rejects what cannot be an environment variable's name: it may be the key itself, by mistake."""
     if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
         raise ValueError("it must be the name of an environment variable, not the key itself, such as MY_SERVER_KEY")
     return value

@@ -6,10 +6,9 @@ The stages prefer and report do, so that the card is always up to date.
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any
 
-from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.run.roles import data_models
 from synthetic_instruction_tuner.run.stages.stage import Context
 
 
@@ -35,11 +34,11 @@ def write_data_card(ctx: Context) -> None:
             )
             for name, stage, file, what in parts
         ],
-        models=[model_facts(role, model) for role, model in used_models(config)],
+        models=[model_facts(role, model) for role, model in data_models(config)],
         seed=config.seed,
         language=config.filter.language,
-        filter_report=store.measurement("filter_report") or {},
-        preference_report=store.measurement("preference_report") or {},
+        filter_report=store.fact("filter_report") or {},
+        preference_report=store.fact("preference_report") or {},
         diversity=diversity(store.rows(rows["filter"])),
         samples=list(islice(store.rows(rows["filter"]), config.report.samples)),
         on_policy=config.prefer.on_policy,
@@ -47,18 +46,6 @@ def write_data_card(ctx: Context) -> None:
     text, file = data_card(facts), ctx.folder.data_card
     if not file.is_file() or file.read_bytes() != text.encode("utf-8", "backslashreplace"):
         write_text(file, text)
-
-
-def used_models(config: Config) -> list[tuple[str, ModelConfig]]:
-    """Returns the models that wrote the data, tagged them or chose among them, with their roles."""
-    models, rules = config.models, config.filter
-    own = config.prefer.on_policy != "off"
-    judged = config.prefer.scorer == "judge" and models.judge is not None
-    found: list[tuple[str, Any]] = [("generator", models.generator)]
-    found += [("tagging model", rules.tags.model)] if rules.tags.model else []
-    found += [("student", m) for m in models.students] if own else [("responder", m) for m in models.responders]
-    found += [("judge", models.judge)] if judged else []
-    return found + ([("reward model", models.reward)] if not judged or rules.min_reward is not None else [])
 
 
 def _unit(ctx: Context, stage: str) -> str:

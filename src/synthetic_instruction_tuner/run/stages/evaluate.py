@@ -99,7 +99,7 @@ def run(ctx: Context) -> Outcome:
         ctx.commit(unit, 0, [row.to_json() for row in rows])
     comparison.write_csv(rows, ctx.folder.comparison)
     instructions = [record.instruction for record in training.filtered_records(ctx)]
-    ctx.store.measure("contamination", Evaluator(ctx.config.evaluate).contamination(instructions))
+    ctx.store.set_fact("contamination", Evaluator(ctx.config.evaluate).contamination(instructions))
     items = sum(len(result.items) for result in results[chosen[0].student.name, BASE])
     return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} comparisons")
 

@@ -43,7 +43,7 @@ def run(ctx: Context) -> Outcome:
     kept = set(select(results, settings.keep))
     rows = [record.to_json() for record in records if record.id in kept]
     _store(ctx, rows, [result.to_json() for result in results])
-    ctx.store.measure("filter_report", json.loads(report.to_json()))
+    ctx.store.set_fact("filter_report", json.loads(report.to_json()))
     ctx.require_rows(
         len(rows),
         "records left after filtering",

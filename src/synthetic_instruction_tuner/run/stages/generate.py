@@ -1,8 +1,8 @@
 """Stage generate: Magpie pairs, committed batch by batch.
 
-Which records a batch holds depends only on settings, seed and the batches before it. With `generate.until_kept` the
-filter's rules, used as a library, judge every batch as soon as it is there, and say what the next one must be. Batches
-that were written under other settings which do not change their texts (another count, other rules) are taken over.
+Which records a batch holds depends only on the settings, the seed and the batches before it. With
+`generate.until_kept` the filter's rules check every batch as soon as it is written, and decide what the next one holds.
+Batches written under settings that do not change their texts (another count, other rules) are reused.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.data_files.reading import export_rows
 from synthetic_instruction_tuner.data_generation.faults import ENOUGH_PROBES, PROBES, examine
-from synthetic_instruction_tuner.data_generation.plan import Place
+from synthetic_instruction_tuner.data_generation.plan import Place, batches
 from synthetic_instruction_tuner.data_generation.provenance import engine_facts, failures, model_revision
+from synthetic_instruction_tuner.data_generation.target import Target
 from synthetic_instruction_tuner.engines.choice import choose_engine
 from synthetic_instruction_tuner.engines.failed_requests import failure_note, most_frequent
 from synthetic_instruction_tuner.errors import RunError
@@ -30,7 +31,6 @@ from synthetic_instruction_tuner.run.store import Row
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.data_generation.magpie_generator import Examine, MagpieGenerator
-    from synthetic_instruction_tuner.data_generation.target import Target
 
 _Batch = tuple[int, range, list[Place] | None]  # number, record numbers, their places if they were chosen
 _GOAL = {"count", "until_kept", "exhausted_below", "patience", "min_healthy"}  # when to stop, not what to write
@@ -52,9 +52,9 @@ def run(ctx: Context) -> Outcome:
     unit, settings = ctx.unit(), ctx.config.generate
     target = None
     if settings.until_kept is not None:
-        from synthetic_instruction_tuner.data_generation.target import Target
+        from synthetic_instruction_tuner.run.stages.batch_filter import BatchFilter
 
-        target = Target(settings, ctx.config.filter, filter_inputs.benchmark_sets(ctx.config))
+        target = Target(settings, BatchFilter(ctx.config.filter, filter_inputs.benchmark_sets(ctx.config)))
     with _Writer(ctx, unit, target) as writer:
         for batch in _batches(ctx.config, target):
             writer.bring(batch)
@@ -62,7 +62,7 @@ def run(ctx: Context) -> Outcome:
     export_rows(rows, ctx.folder.raw)
     notes = _shortcomings(rows)
     if target is not None:
-        ctx.store.measure("generate_target", target.to_json())
+        ctx.store.set_fact("generate_target", target.to_json())
         if reason := target.explanation():
             ctx.display.say(f"  stopped early: {reason}", style="bold")
         notes.append(target.summary())
@@ -87,10 +87,9 @@ class _Rows(Sequence[Row]):
 
 def _batches(config: Config, target: Target | None) -> Iterator[_Batch]:
     """Yields the batches; with a target, each must have been taken in before the next is asked for."""
-    count, size = config.generate.count, config.generate.batch
     if target is None:
-        for number, start in enumerate(range(0, count, size)):
-            yield number, range(start, min(start + size, count)), None
+        for number, numbers in enumerate(batches(config.generate)):
+            yield number, numbers, None
         return
     number = 0
     while places := target.next_batch():
@@ -99,9 +98,9 @@ def _batches(config: Config, target: Target | None) -> Iterator[_Batch]:
 
 
 class _Writer:
-    """Brings batches into the store: those that are there, those of an earlier key, else by the generator.
+    """Brings batches into the store: reuses those of this key or an earlier one, and writes the others.
 
-    The generator is loaded when the first text is missing.
+    The generator is loaded when the first batch has to be written.
     """
 
     def __init__(self, ctx: Context, unit: str, target: Target | None) -> None:
@@ -174,7 +173,7 @@ class _Writer:
         )
 
     def _probe(self, generator: MagpieGenerator, size: int) -> Examine | None:
-        """Returns what looks at a first batch of this size; asks for more at once where it is too small."""
+        """Returns what examines the first batch; where that is too small, probes more instructions at once."""
         wanted = min(PROBES, self.ctx.config.generate.count)
         if size >= wanted:
             return self._check
@@ -182,29 +181,29 @@ class _Writer:
         return None
 
     def _check(self, records: Sequence[Record]) -> None:
-        """Stops before anything is answered when the first instructions are no good, or none came."""
+        """Stops before anything is answered when the first instructions are unusable, or there are none."""
         _require_served(records[:PROBES])
         probes = [record for record in records[:PROBES] if not failures(record.provenance)]
         cut = [record.provenance["instruction_finish"] == "length" for record in probes]
         health = examine([record.instruction for record in probes], cut)
-        self.ctx.store.measure("generator_health", health.to_json())
-        if refusal := health.refusal(self.ctx.config.generate.min_healthy):
-            raise refusal
+        self.ctx.store.set_fact("generator_health", health.to_json())
+        if problem := health.problem(self.ctx.config.generate.min_healthy):
+            raise problem
 
 
 def _require_served(records: Sequence[Record]) -> None:
-    """Stops the run where the engine gave every record up: the next ones would go the same way."""
+    """Stops the run where the engine failed on every record: it would fail on the next ones, too."""
     reasons = [failures(record.provenance) for record in records]
     if all(reasons):
         raise RunError(
-            f"The engine gave all of {len(records)} requests up.",
+            f"The engine failed on all {len(records)} requests.",
             most_frequent(Counter(why for those in reasons for why in those)),
-            "Change the settings or the server accordingly, then run the same command again: it goes on from here.",
+            "Change the settings or the server accordingly, then run the same command again to continue.",
         )
 
 
 def _shortcomings(rows: Iterable[Row]) -> list[str]:
-    """Returns how many records have a text missing, and how often and why the engine gave a request up."""
+    """Returns how many records lack a text, and how often and why the engine failed."""
     empty, reasons = 0, Counter[str]()
     for row in rows:
         failed = failures(row["provenance"])
@@ -216,9 +215,9 @@ def _shortcomings(rows: Iterable[Row]) -> list[str]:
 def _donors(ctx: Context) -> list[str]:
     """Returns the units of earlier keys whose batches hold what this key's would, and enters this key among them."""
     name = f"generate_units:{_writing_key(ctx.config)}"
-    known: list[str] = ctx.store.measurement(name) or []
+    known: list[str] = ctx.store.fact(name) or []
     if ctx.unit() not in known:
-        ctx.store.measure(name, [*known, ctx.unit()])
+        ctx.store.set_fact(name, [*known, ctx.unit()])
     return [unit for unit in reversed(known) if unit != ctx.unit()]
 
 

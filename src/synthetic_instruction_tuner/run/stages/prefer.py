@@ -68,7 +68,7 @@ def run(ctx: Context) -> Outcome:
         _build_pairs(ctx, group, PreferenceBuilder(settings, ctx.config.seed, group.student, statistics))
     report = PreferenceReport.from_statistics(statistics)
     report.write(ctx.folder.preference_report)
-    ctx.store.measure("preference_report", report.to_json())
+    ctx.store.set_fact("preference_report", report.to_json())
     failed = failure_note(statistics.failed, "answers")
     ctx.require_rows(
         statistics.pairs,

@@ -33,7 +33,7 @@ def run(ctx: Context) -> Outcome:
     from synthetic_instruction_tuner.reporting.report import write_report
     from synthetic_instruction_tuner.reporting.report_data import ReportData
 
-    methods = [method.name for method in METHODS if ctx.store.measurement(f"training:{method.name}")]
+    methods = [method.name for method in METHODS if ctx.store.fact(f"training:{method.name}")]
     goal = ctx.config.generate.until_kept  # an earlier run in this folder may have had one
     data = ReportData(
         run_name=ctx.folder.root.resolve().name,
@@ -42,16 +42,16 @@ def run(ctx: Context) -> Outcome:
         config=ctx.config.model_dump(mode="json"),
         hardware=_hardware(ctx),
         stages=_stages(ctx),
-        filter_report=ctx.store.measurement("filter_report"),
-        preference_report=ctx.store.measurement("preference_report"),
-        training=[metrics for method in methods for metrics in ctx.store.measurement(f"training:{method}")],
+        filter_report=ctx.store.fact("filter_report"),
+        preference_report=ctx.store.fact("preference_report"),
+        training=[metrics for method in methods for metrics in ctx.store.fact(f"training:{method}")],
         training_logs=_logs(ctx, methods),
         comparison=comparison_rows(ctx.store),
         benchmarks={name: benchmark(name) for name in ctx.config.evaluate.benchmarks},
         samples=_samples(ctx),
-        contamination=ctx.store.measurement("contamination") or {},
-        generator_health=ctx.store.measurement("generator_health") or {},
-        generate_target=(ctx.store.measurement("generate_target") or {}) if goal is not None else {},
+        contamination=ctx.store.fact("contamination") or {},
+        generator_health=ctx.store.fact("generator_health") or {},
+        generate_target=(ctx.store.fact("generate_target") or {}) if goal is not None else {},
     )
     with ctx.display.task("drawing and writing", 1, "report") as advance:
         files = write_report(data, ctx.folder.report, ctx.folder.figures)

@@ -56,7 +56,7 @@ def run(method: Method, ctx: Context) -> Outcome:
     if metrics:
         text = json.dumps({"method": method.name, "students": metrics}, indent=2, ensure_ascii=False) + "\n"
         write_text(ctx.folder.training_metrics(method), text)
-    ctx.store.measure(f"training:{method.name}", metrics)
+    ctx.store.set_fact(f"training:{method.name}", metrics)
     digests = [adapter_digest(ctx.folder.adapter(method.name, m.name)) for m in students]
     losses = ", ".join(f"{m['student']} loss {m['first_loss']:.2f} -> {m['final_loss']:.2f}" for m in metrics)
     return Outcome(fingerprint(digests), len(data), len(students), losses)

@@ -1,0 +1,113 @@
+"""A run from its checks to its end, as `sit run` and a notebook start it.
+
+`execute` says what will be done, stops before anything is loaded where the run cannot succeed, brings the benchmarks
+that the filter looks for, and runs the pipeline. Results are in the folder and in the returned stage states.
+"""
+
+from __future__ import annotations
+
+from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.models.hardware import Hardware, detect
+from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.run.checks import check_before_start, engine_lines
+from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.pipeline import Step, ordered, preview, run_pipeline, stage_index
+from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate
+from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.store import StageState, Store
+
+
+def execute(
+    config: Config,
+    folder: RunFolder,
+    display: Display | None = None,
+    *,
+    start: str | None = None,
+    until: str | None = None,
+    repair: bool = False,
+) -> list[StageState]:
+    """Checks, announces and runs the stages; resumes what the folder already holds.
+
+    Args:
+        config: the run's settings.
+        folder: where the run is, or will be.
+        display: shows progress and notes; without one, nothing is shown.
+        start: this stage and the later ones run again from their beginning.
+        until: stop after this stage.
+        repair: drop damaged batches, or set an unreadable store aside, before anything else.
+
+    Returns:
+        The states of the stages up to `until`, in their order.
+
+    Raises:
+        UserError: an unknown stage, something missing that the run needs, or a folder of another version of sit.
+        RunError: the run cannot go on; whatever was committed is kept.
+    """
+    for name in filter(None, (start, until)):
+        stage_index(name)
+    folder.require_current_format()
+    hardware = detect(config.engine.device)
+    with display or Display(quiet=True) as shown:
+        steps = [] if repair else _steps(config, folder, start, until)
+        if _fetch_benchmarks(config, steps, shown):
+            steps = _steps(config, folder, start, until)
+        if steps and all(step.action == "skip" for step in steps):
+            shown.say(f"Nothing to do: everything in {folder.root} is done with these settings.")
+        else:
+            check_before_start(config, folder, hardware, until)
+            _announce(config, folder, hardware, steps, shown, until)
+        return run_pipeline(config, folder, shown, hardware, start=start, until=until, repair=repair)
+
+
+def _steps(config: Config, folder: RunFolder, start: str | None, until: str | None) -> list[Step]:
+    """Returns what will be done to each stage up to `until`."""
+    store = Store.open(folder.store, readonly=True) if folder.store.exists() else None
+    try:
+        steps = preview(config, folder, store)
+    finally:
+        if store:
+            store.close()
+    last = stage_index(until, config) if until else len(steps) - 1
+    again = stage_index(start, config) if start else len(steps)
+    return [Step(step.stage, "redo") if i >= again else step for i, step in enumerate(steps[: last + 1])]
+
+
+def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bool:
+    """Brings the benchmarks that the filter looks for to this machine before it needs them; returns whether it tried.
+
+    What the filter finds changes with them, so the steps have to be looked at again.
+    """
+    wanted = config.filter.contamination
+    filtering = {"filter"} if config.generate.until_kept is None else {"generate", "filter"}
+    todo = any(step.stage.name in filtering and step.action != "skip" for step in steps)
+    if not todo or not wanted.benchmarks:
+        return False
+    from synthetic_instruction_tuner.evaluation.benchmarks.sources import fetch
+
+    fetch(wanted, display.say)
+    return True
+
+
+def _announce(
+    config: Config, folder: RunFolder, hardware: Hardware, steps: list[Step], display: Display, until: str | None
+) -> None:
+    estimates = {e.stage: e for e in estimate(config, hardware)}
+    todo = [step for step in steps if step.action != "skip"] or [Step(stage, "start") for stage in ordered(config)]
+    seconds = {step.stage.name: estimates[step.stage.name].seconds for step in todo}
+    display.plan(seconds)
+    done = len(steps) - len(todo) if steps else 0
+    display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, in {folder.root}")
+    display.say(f"On {hardware.describe()}")
+    for line in engine_lines(config, hardware, until):
+        display.say(line[0].upper() + line[1:])
+    for step in todo:
+        display.say(f"  {_line(step, estimates[step.stage.name])}")
+    about = f"About {duration(sum(seconds.values()))} in all"
+    display.say(f"{about}; {done} of {len(steps)} stages are already done" if done else about)
+    if warning := does_not_fit((estimates[step.stage.name] for step in todo), hardware):
+        display.say(warning)
+
+
+def _line(step: Step, about: StageEstimate) -> str:
+    word = {"start": "", "resume": " (resumed)", "redo": " (again)"}[step.action]
+    return f"{step.stage.name:<14} {about.detail}{word}, about {duration(about.seconds)}"
