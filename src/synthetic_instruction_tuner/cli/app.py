@@ -15,7 +15,7 @@ from rich.console import Console
 from synthetic_instruction_tuner import __version__
 from synthetic_instruction_tuner.cli import chat, dedup, doctor, plan, run, single, status
 from synthetic_instruction_tuner.errors import RunError, SitError
-from synthetic_instruction_tuner.models.libraries import quiet_libraries
+from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
 
 INTERRUPTED = 130
 GOES_ON = "Interrupted. What was finished is kept; the same command goes on from there."

@@ -9,8 +9,7 @@ from typing import Literal
 
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.models.hardware import Hardware
-from synthetic_instruction_tuner.models.number_formats import choose_device
+from synthetic_instruction_tuner.models.hardware import Hardware, choose_device
 
 Kind = Literal["transformers", "vllm", "server"]
 

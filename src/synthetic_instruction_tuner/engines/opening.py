@@ -13,11 +13,10 @@ from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.engines.choice import choose_engine
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.adapters import is_soft_prompt, load_soft_prompt
-from synthetic_instruction_tuner.models.hardware import Hardware, set_threads
-from synthetic_instruction_tuner.models.libraries import quiet_libraries
+from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, set_threads
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer, resolve
 from synthetic_instruction_tuner.models.memory import memory_freed, not_freed, release
-from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
+from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate

@@ -13,9 +13,8 @@ from typing import Any
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, PreferConfig
 from synthetic_instruction_tuner.engines.base import Done
 from synthetic_instruction_tuner.models.files import shape
-from synthetic_instruction_tuner.models.hardware import Hardware, set_threads
+from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, set_threads
 from synthetic_instruction_tuner.models.memory import memory_freed
-from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
 from synthetic_instruction_tuner.preference.reward.head import RewardHead
 from synthetic_instruction_tuner.preference.reward.input import Encoded, RewardInput, question_text
 from synthetic_instruction_tuner.records import Message

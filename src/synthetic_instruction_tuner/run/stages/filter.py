@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.config import Config
-from synthetic_instruction_tuner.data_files.reading import export_rows
+from synthetic_instruction_tuner.data_files.exports import export_rows
 from synthetic_instruction_tuner.filtering.files import data_row
 from synthetic_instruction_tuner.filtering.near_duplicates.neighbors import neighbor_columns
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter, select
