@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from synthetic_instruction_tuner.evaluation.benchmarks import nano_ifeval, nano_mmlu, nano_mt
-from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.nano.world import mixture
 from synthetic_instruction_tuner.nano.world.family import Family
 
 FAMILIES = {
@@ -82,7 +82,7 @@ def hashed(values: Any) -> str:
     return hashlib.sha256(repr(values).encode()).hexdigest()[:12]
 
 
-@pytest.mark.parametrize("family", world.FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", mixture.FAMILIES, ids=lambda family: family.name)
 def test_a_family_draws_the_pinned_tasks(family: Family) -> None:
     rng = Random(20)
     tasks = [family.draw(rng, split) for split in ("train", "eval") for _ in range(100)]
@@ -90,19 +90,19 @@ def test_a_family_draws_the_pinned_tasks(family: Family) -> None:
 
 
 def test_families_are_in_the_pinned_order() -> None:
-    assert [family.name for family in world.FAMILIES] == list(FAMILIES)
+    assert [family.name for family in mixture.FAMILIES] == list(FAMILIES)
 
 
 def test_the_mixture_is_pinned() -> None:
     rng = Random(21)
-    drawn = [world.sample_item(rng) for _ in range(1000)]
+    drawn = [mixture.sample_item(rng) for _ in range(1000)]
     rows = [
         (i.family, i.domain, [(m.role, m.content) for m in i.messages], i.worksheet, i.key, i.flaw, i.marked)
         for i in drawn
     ]
     assert hashed(rows) == "81cc9814a769"
     rng = Random(22)
-    assert hashed([write(rng, 0.3) for _ in range(300) for write in (world.worksheet_text, world.qa_text)]) == (
+    assert hashed([write(rng, 0.3) for _ in range(300) for write in (mixture.worksheet_text, mixture.qa_text)]) == (
         "ad31248edc36"
     )
 

@@ -13,9 +13,9 @@ from tokenizers import Tokenizer
 from synthetic_instruction_tuner import nano
 from synthetic_instruction_tuner.nano.training import tokenizer as tok
 from synthetic_instruction_tuner.nano.training.reward import pretraining as reward_pretraining
-from synthetic_instruction_tuner.nano.training.reward import training as reward
+from synthetic_instruction_tuner.nano.training.reward import ranking
 from synthetic_instruction_tuner.nano.training.sampling import load_model
-from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.nano.world import checking
 from synthetic_instruction_tuner.records import Message
 
 FILE = str(nano.path("generator") / "tokenizer.json")
@@ -34,8 +34,8 @@ def writer():
 def test_exchanges_are_right_answers_in_both_formats(data: reward_pretraining.Exchanges) -> None:
     tokenizer = Tokenizer.from_file(FILE)
     items = torch.arange(60)
-    rows, answer = data.rows(data.questions, items, reward.LONGEST)
-    seen, also = data.rows(data.prompts, items, reward.LONGEST + 16)
+    rows, answer = data.rows(data.questions, items, ranking.LONGEST)
+    seen, also = data.rows(data.prompts, items, ranking.LONGEST + 16)
     checked = 0
     for row, mask, chat, chat_mask in zip(rows, answer, seen, also, strict=True):
         text = tokenizer.decode(row[mask][:-1].tolist())
@@ -45,20 +45,20 @@ def test_exchanges_are_right_answers_in_both_formats(data: reward_pretraining.Ex
         assert whole.endswith(f"{tok.ASSISTANT}{text}{tok.END}")
         if whole.count(tok.USER) == 1 and tok.SYSTEM not in whole:
             prompt = whole.removeprefix(tok.BOS + tok.USER).partition(tok.END)[0]
-            verdict = world.check([Message("user", prompt), Message("assistant", text)])
+            verdict = checking.check([Message("user", prompt), Message("assistant", text)])
             checked += 1
             assert verdict is not None and verdict.right
     assert checked > 20
-    assert set(data.widths) <= set(reward.WIDTHS)
+    assert set(data.widths) <= set(ranking.WIDTHS)
 
 
 def test_only_told_places_of_answers_are_replaced(data: reward_pretraining.Exchanges, writer) -> None:
     items = torch.arange(60)
-    intact, answer = data.rows(data.questions, items, reward.LONGEST)
+    intact, answer = data.rows(data.questions, items, ranking.LONGEST)
     generator = torch.Generator().manual_seed(0)
     for share, few in ((0.0, True), (0.2, False)):
         ids, replaced = reward_pretraining.spoiled(
-            writer, data, items, reward.LONGEST, torch.full((60,), share), generator
+            writer, data, items, ranking.LONGEST, torch.full((60,), share), generator
         )
         assert torch.equal(ids != intact, replaced)
         assert not (replaced & ~answer).any()
@@ -69,10 +69,10 @@ def test_only_told_places_of_answers_are_replaced(data: reward_pretraining.Excha
 
 def test_a_block_holds_every_version_of_its_texts(data: reward_pretraining.Exchanges, writer) -> None:
     items = np.arange(12).reshape(3, 4)
-    steps = reward_pretraining._block(writer, data, items, reward.LONGEST, torch.Generator().manual_seed(0))
+    steps = reward_pretraining._block(writer, data, items, ranking.LONGEST, torch.Generator().manual_seed(0))
     assert len(steps) == 3
     for row, step in zip(items, steps, strict=True):
-        intact, answer = data.rows(data.questions, torch.from_numpy(row), reward.LONGEST)
+        intact, answer = data.rows(data.questions, torch.from_numpy(row), ranking.LONGEST)
         versions = step.ids.view(reward_pretraining.SCORED + reward_pretraining.MASKED, 4, -1)
         replaced = step.replaced.view(reward_pretraining.SCORED, 4, -1)
         assert torch.equal(versions[0], intact) and not replaced[0].any()
@@ -88,7 +88,7 @@ def test_a_block_holds_every_version_of_its_texts(data: reward_pretraining.Excha
 
 
 def test_blocks_hold_each_exchange_once_a_pass() -> None:
-    widths = np.random.default_rng(1).choice(reward.WIDTHS, 3000)
+    widths = np.random.default_rng(1).choice(ranking.WIDTHS, 3000)
     blocks = reward_pretraining.plan_blocks(widths, 20_000, np.random.default_rng(0))
     seen = np.concatenate([items.reshape(-1) for _, items in blocks])
     assert set(seen) == set(range(3000)) and len(seen) < 3100  # the last step of a width is filled up
@@ -101,7 +101,7 @@ def test_pretraining_lowers_its_loss_and_reports(
     monkeypatch.setattr(reward_pretraining, "PASSES", 1)
     small = data.widths <= 96
     some = reward_pretraining.Exchanges(data.prompts, data.questions, data.answers, np.where(small, 96, data.widths))
-    model = reward.new_model(0, "cpu")
+    model = ranking.new_model(0, "cpu")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     reward_pretraining.pretrain(model, writer, some, tokens_per_step=2000, rate=0.02, seed=0, minutes=3)
     assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -110,7 +110,7 @@ def test_pretraining_lowers_its_loss_and_reports(
 
 
 def test_tokens_are_read_one_layer_below_the_score(data: reward_pretraining.Exchanges, writer) -> None:
-    model = reward.new_model(0, "cpu")
+    model = ranking.new_model(0, "cpu")
     heads = reward_pretraining.Heads(model)
     width, items = int(data.widths[0]), np.flatnonzero(data.widths == data.widths[0])[None, :3]
     step = reward_pretraining._block(writer, data, items, width, torch.Generator().manual_seed(0))[0]

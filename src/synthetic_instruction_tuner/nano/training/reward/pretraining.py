@@ -27,9 +27,8 @@ from torch import Tensor, nn
 from synthetic_instruction_tuner.nano.training import corpus
 from synthetic_instruction_tuner.nano.training import tokenizer as tok
 from synthetic_instruction_tuner.nano.training.forward import hidden_states, rotations
-from synthetic_instruction_tuner.nano.training.reward import deberta
-from synthetic_instruction_tuner.nano.training.reward import training as reward
-from synthetic_instruction_tuner.nano.training.reward.data import question_text
+from synthetic_instruction_tuner.nano.training.reward import deberta, ranking
+from synthetic_instruction_tuner.nano.training.reward.groups import question_text
 from synthetic_instruction_tuner.nano.training.reward.trainer import LOOK, Hidden, Trainer, all_layers
 
 SCORED = 3  # versions of an answer in a step: the intact one, one with a single replaced token, one with several
@@ -81,7 +80,7 @@ class Exchanges:
         prompts: as the language models read them, up to and including the start of the answer.
         questions: as the reward model reads them, up to and including the separator.
         answers: the answers, each with its end token.
-        widths: question and answer together, rounded up to one of `reward.WIDTHS`.
+        widths: question and answer together, rounded up to one of `ranking.WIDTHS`.
     """
 
     prompts: Ragged
@@ -106,7 +105,7 @@ def make_exchanges(count: int, tokenizer_file: str, workers: int, seed: int, dev
     shards = list(corpus.run_jobs(job, seeds, workers))
     prompts, questions, answers = (Ragged.of([shard[i] for shard in shards], device) for i in range(3))
     lengths = np.concatenate([q[1] + a[1] for _, q, a in shards])
-    widths = np.array(reward.WIDTHS)[np.searchsorted(reward.WIDTHS, lengths)]
+    widths = np.array(ranking.WIDTHS)[np.searchsorted(ranking.WIDTHS, lengths)]
     return Exchanges(prompts, questions, answers, widths)
 
 
@@ -132,7 +131,7 @@ def pretrain(
     """Trains the model in place, for `PASSES` over the exchanges or until the minutes are over.
 
     Args:
-        model: what `reward.new_model` returned.
+        model: what `ranking.new_model` returned.
         writer: a small language model, as `sampling.load_model` returns it, that proposes replacements.
         data: what is read.
         tokens_per_step: padded tokens in one step.
@@ -143,7 +142,7 @@ def pretrain(
     torch.manual_seed(seed)
     heads = Heads(model).to(model.device)
     rng, generator = np.random.default_rng(seed), torch.Generator(device=model.device).manual_seed(seed)
-    size = tokens_per_step * reward.CANDIDATES // (SCORED + MASKED)
+    size = tokens_per_step * ranking.CANDIDATES // (SCORED + MASKED)
     plan = [step for _ in range(PASSES) for step in plan_blocks(data.widths, size, rng)]
     steps, step = sum(len(items) for _, items in plan), 0
     optimizers = all_layers(model, [*heads.parameters()], rate)
@@ -258,11 +257,11 @@ def plan_blocks(widths: NDArray[np.int64], size: int, rng: np.random.Generator) 
 
     Args:
         widths: each exchange's padded length.
-        size: as the ``tokens_per_step`` of `reward.plan_steps`, where an item stands for `reward.CANDIDATES` texts.
+        size: as the ``tokens_per_step`` of `ranking.plan_steps`, where an item stands for `ranking.CANDIDATES` texts.
         rng: fixes the order.
     """
     steps: dict[int, list[NDArray[np.int64]]] = defaultdict(list)
-    for width, items in reward.plan_steps(widths, size, rng):
+    for width, items in ranking.plan_steps(widths, size, rng):
         steps[width].append(items)
     blocks = [
         (width, np.stack(found[i : i + TOGETHER]))
@@ -319,9 +318,9 @@ def _shard(seed: str, count: int, tokenizer_file: str) -> tuple[Flat, Flat, Flat
     prompts, questions, answers = list[list[int]](), list[list[int]](), list[list[int]]()
     while len(answers) < count:
         *prompt, last = corpus.chat_item(rng, "train", marks=MARKS, flaws=False).messages
-        pair = reward.encode_texts(tokenizer, question_text(prompt), [last.content])[0]
+        pair = ranking.encode_texts(tokenizer, question_text(prompt), [last.content])[0]
         answer = [*tokenizer.encode(last.content).ids, tok.END_ID]
-        if len(pair) <= reward.LONGEST and len(answer) > 1:
+        if len(pair) <= ranking.LONGEST and len(answer) > 1:
             prompts.append(tokenizer.encode(tok.render(prompt, add_generation_prompt=True)).ids)
             questions.append(pair[: -len(answer)])
             answers.append(answer)
