@@ -23,6 +23,7 @@ from synthetic_instruction_tuner.nano.training import tokenizer as tok
 from synthetic_instruction_tuner.nano.training.reward import pretraining as reward_pretraining
 from synthetic_instruction_tuner.nano.training.reward import ranking
 from synthetic_instruction_tuner.nano.training.reward import trainer as reward_trainer
+from synthetic_instruction_tuner.nano.training.reward.exchanges import make_exchanges
 from synthetic_instruction_tuner.nano.training.reward.phase import WRITER
 from synthetic_instruction_tuner.nano.training.sampling import load_model
 
@@ -127,7 +128,7 @@ def main() -> None:
         apart = np.abs(fast - plain).max()
         print(f"losses {fast[0]:.4f} to {fast[-1]:.4f}; compiled and replayed, or kernel by kernel: {apart:.5f} apart")
     file = str(nano.path("generator") / "tokenizer.json")
-    data = reward_pretraining.make_exchanges(options.exchanges, file, options.workers, 0, device)
+    data = make_exchanges(options.exchanges, file, options.workers, 0, device)
     writer, model = load_model(nano.path(WRITER), device), ranking.new_model(0, device)
     began = time.perf_counter()
     reward_pretraining.pretrain(model, writer, data, tokens_per_step=tokens, rate=0.002, seed=0, minutes=0.5)

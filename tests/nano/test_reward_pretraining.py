@@ -14,6 +14,7 @@ from synthetic_instruction_tuner import nano
 from synthetic_instruction_tuner.nano.training import tokenizer as tok
 from synthetic_instruction_tuner.nano.training.reward import pretraining as reward_pretraining
 from synthetic_instruction_tuner.nano.training.reward import ranking
+from synthetic_instruction_tuner.nano.training.reward.exchanges import Exchanges, make_exchanges
 from synthetic_instruction_tuner.nano.training.sampling import load_model
 from synthetic_instruction_tuner.nano.world import checking
 from synthetic_instruction_tuner.records import Message
@@ -22,8 +23,8 @@ FILE = str(nano.path("generator") / "tokenizer.json")
 
 
 @pytest.fixture(scope="module")
-def data() -> reward_pretraining.Exchanges:
-    return reward_pretraining.make_exchanges(60, FILE, workers=1, seed=0, device="cpu")
+def data() -> Exchanges:
+    return make_exchanges(60, FILE, workers=1, seed=0, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def writer():
     return load_model(nano.path("responder-llama"), "cpu")
 
 
-def test_exchanges_are_right_answers_in_both_formats(data: reward_pretraining.Exchanges) -> None:
+def test_exchanges_are_right_answers_in_both_formats(data: Exchanges) -> None:
     tokenizer = Tokenizer.from_file(FILE)
     items = torch.arange(60)
     rows, answer = data.rows(data.questions, items, ranking.LONGEST)
@@ -52,7 +53,7 @@ def test_exchanges_are_right_answers_in_both_formats(data: reward_pretraining.Ex
     assert set(data.widths) <= set(ranking.WIDTHS)
 
 
-def test_only_told_places_of_answers_are_replaced(data: reward_pretraining.Exchanges, writer) -> None:
+def test_only_told_places_of_answers_are_replaced(data: Exchanges, writer) -> None:
     items = torch.arange(60)
     intact, answer = data.rows(data.questions, items, ranking.LONGEST)
     generator = torch.Generator().manual_seed(0)
@@ -67,7 +68,7 @@ def test_only_told_places_of_answers_are_replaced(data: reward_pretraining.Excha
         assert (counts == 1).all() if few else counts.float().mean() > 4
 
 
-def test_a_block_holds_every_version_of_its_texts(data: reward_pretraining.Exchanges, writer) -> None:
+def test_a_block_holds_every_version_of_its_texts(data: Exchanges, writer) -> None:
     items = np.arange(12).reshape(3, 4)
     steps = reward_pretraining._block(writer, data, items, ranking.LONGEST, torch.Generator().manual_seed(0))
     assert len(steps) == 3
@@ -95,12 +96,10 @@ def test_blocks_hold_each_exchange_once_a_pass() -> None:
     assert all((widths[items] == width).all() and len(items) <= reward_pretraining.TOGETHER for width, items in blocks)
 
 
-def test_pretraining_lowers_its_loss_and_reports(
-    data: reward_pretraining.Exchanges, writer, capsys, monkeypatch
-) -> None:
+def test_pretraining_lowers_its_loss_and_reports(data: Exchanges, writer, capsys, monkeypatch) -> None:
     monkeypatch.setattr(reward_pretraining, "PASSES", 1)
     small = data.widths <= 96
-    some = reward_pretraining.Exchanges(data.prompts, data.questions, data.answers, np.where(small, 96, data.widths))
+    some = Exchanges(data.prompts, data.questions, data.answers, np.where(small, 96, data.widths))
     model = ranking.new_model(0, "cpu")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     reward_pretraining.pretrain(model, writer, some, tokens_per_step=2000, rate=0.02, seed=0, minutes=3)
@@ -109,7 +108,7 @@ def test_pretraining_lowers_its_loss_and_reports(
     assert len(spelled) >= 5 and spelled[-1] < spelled[0] < math.log(tok.VOCABULARY) + 0.5
 
 
-def test_tokens_are_read_one_layer_below_the_score(data: reward_pretraining.Exchanges, writer) -> None:
+def test_tokens_are_read_one_layer_below_the_score(data: Exchanges, writer) -> None:
     model = ranking.new_model(0, "cpu")
     heads = reward_pretraining.Heads(model)
     width, items = int(data.widths[0]), np.flatnonzero(data.widths == data.widths[0])[None, :3]

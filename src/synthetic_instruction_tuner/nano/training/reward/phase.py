@@ -101,15 +101,14 @@ def forget(work: Path, names: Sequence[str]) -> None:
 def pretrain(options: argparse.Namespace, name: str) -> None:
     """Pretrains the reward model, within the options' minutes, and saves it in float32 in the work folder."""
     from synthetic_instruction_tuner.nano.training.reward import pretraining as reward_pretraining
+    from synthetic_instruction_tuner.nano.training.reward.exchanges import make_exchanges
     from synthetic_instruction_tuner.nano.training.sampling import load_model
 
     if not tok.same(_tokenizer_file(options), model_folder(options, WRITER) / "tokenizer.json"):
         raise RuntimeError(f"{WRITER} has another tokenizer than {_tokenizer_file(options)}: train it too")
     began = time.perf_counter()
     count = int(EXCHANGES * options.tokens_scale) + 20
-    data = reward_pretraining.make_exchanges(
-        count, str(_tokenizer_file(options)), options.workers, options.seed, options.device
-    )
+    data = make_exchanges(count, str(_tokenizer_file(options)), options.workers, options.seed, options.device)
     spent = time.perf_counter() - began
     print(
         f"[{name}] {len(data.widths)} exchanges, {len(data.answers.tokens) / 1e6:.1f}M tokens of answers, {spent:.0f} s"
