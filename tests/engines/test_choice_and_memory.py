@@ -186,3 +186,9 @@ def test_an_error_on_its_way_is_not_replaced(monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(ValueError, match="the real one"), leaking():
         raise ValueError("the real one")
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import sys, synthetic_instruction_tuner.engines; print({'torch', 'transformers', 'vllm'} & {*sys.modules})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"

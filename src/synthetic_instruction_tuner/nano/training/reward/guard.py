@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 MARGIN = 0.05  # a loss above best * worse + MARGIN has diverged
-LINGER, LOOKS = 1.15, 20  # so has one above best * LINGER at so many looks on end
+LINGER, LOOKS = 1.15, 20  # and one above best * LINGER at this many consecutive looks
 
 
 class Guard:

@@ -194,7 +194,7 @@ def load_groups(options: argparse.Namespace) -> tuple[list[Flat], list[Group]]:
 
 
 def ask(options: argparse.Namespace, split: Split, count: int) -> list[Question]:
-    """Returns so many questions of the split."""
+    """Returns `count` questions of the split."""
     size = min(CHUNK, count)
     seeds = [f"{options.seed}-questions-{split}-{i}" for i in range(-(-count // size))]
     parts = corpus.run_jobs(partial(reward_groups.questions, split=split, count=size), seeds, options.workers)
