@@ -46,7 +46,7 @@ from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, parse_con
 from synthetic_instruction_tuner.evaluation.benchmarks import nano_mt
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
 from synthetic_instruction_tuner.nano.training.sampling import sample
-from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.nano.world import checking, mixture
 from synthetic_instruction_tuner.preference.reward.model import RewardModel
 from synthetic_instruction_tuner.records import Message, PreferencePair
 from synthetic_instruction_tuner.run.folder import RunFolder
@@ -100,7 +100,7 @@ def talks(count: int) -> list[Talk]:
     asked = {prompt for item in nano_mt.items(2000) for prompt in item.prompts}
     rng, found = Random("settings of dpo"), dict[Talk, None]()
     while len(found) < count:
-        item = world.sample_item(rng, "eval", flaws=False, marks=0.0, system=0.0, multi_turn=1.0)
+        item = mixture.sample_item(rng, "eval", flaws=False, marks=0.0, system=0.0, multi_turn=1.0)
         first, second = item.messages[0].content, item.messages[2].content
         if first not in asked:
             found[first, second] = None
@@ -135,7 +135,7 @@ class Judge:
             answers = [template.decode(ids) for ids, _ in written]
             scores["reward"].append(self.reward.score(list(zip(so_far, answers, strict=True))))
             so_far = [[*m, Message("assistant", answer)] for m, answer in zip(so_far, answers, strict=True)]
-            verdicts = [world.check(m) if all(one.content.strip() for one in m) else None for m in so_far]
+            verdicts = [checking.check(m) if all(one.content.strip() for one in m) else None for m in so_far]
             scores["right"].append([float(v is not None and v.right) for v in verdicts])
             scores["clean"].append([float(v is None or v.clean) for v in verdicts])
             so_far = [[*m, Message("user", second)] for m, (_, second) in zip(so_far, self.asked, strict=True)]

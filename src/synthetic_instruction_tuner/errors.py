@@ -1,7 +1,7 @@
-"""What can go wrong, as the user sees it: three short lines and an exit code.
+"""Errors as the user sees them: three short lines and an exit code.
 
 A bad *record* is data and never raises; a bad *setting* raises `UserError` before anything is loaded; a run that
-cannot go on raises `RunError`, with everything that was committed kept in the store.
+cannot continue raises `RunError`, and its finished work is kept in the store.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class SitError(Exception):
 
     Attributes:
         problem: what happened, in one line.
-        cause: why, with the value or file that is at fault.
+        cause: why, with the value or file at fault.
         fix: what to do about it.
         exit_code: what the command `sit` returns.
     """
@@ -26,7 +26,7 @@ class SitError(Exception):
         super().__init__("\n".join(self.lines()))
 
     def lines(self) -> list[str]:
-        """Returns the lines to show: the problem, then the cause and the fix where there are any."""
+        """Returns the lines to show: the problem, then the cause and the fix if there are any."""
         cause = [f"  why: {self.cause}"] if self.cause else []
         fix = [f"  fix: {self.fix}"] if self.fix else []
         return [self.problem, *cause, *fix]
@@ -39,7 +39,7 @@ class UserError(SitError):
 
 
 class RunError(SitError):
-    """A run that cannot go on (full disk, damaged store, no rows left). Exit code 1; running again resumes."""
+    """A run that cannot continue (full disk, damaged store, no rows left). Exit code 1; running again resumes it."""
 
 
 def is_disk_full(error: OSError) -> bool:

@@ -1,7 +1,7 @@
-"""The things that stages hand to each other: records and preference pairs.
+"""What stages pass to each other: records, answers and preference pairs.
 
-A record is one instruction with its response. Records are frozen; what a stage learns about them (verdicts, scores)
-lives beside them in the store, never inside.
+A record is one instruction with its response. Records are frozen; what a stage finds out about them (verdicts, scores)
+is stored beside them, never inside.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Message:
     content: str
 
     def as_dict(self) -> dict[str, str]:
-        """Returns the form that chat templates take."""
+        """Returns the form that chat templates accept."""
         return {"role": self.role, "content": self.content}
 
 
@@ -33,11 +33,11 @@ class Record:
         id: unique within a run and the same on every rerun, such as ``raw-000042``.
         instruction: the last user turn.
         response: the assistant's answer to it; empty when there is none yet.
-        system: the system prompt that the conversation starts with, if any.
+        system: the conversation's system prompt, if any.
         history: earlier user and assistant turns, oldest first; empty for single-turn records.
         domain: the name of the domain whose system prompt steered the generator, if any.
-        provenance: how the record came to be (model, sampling, seed, finish reasons), as plain JSON values.
-        thinking: a thinking model's thoughts before the response, where it was asked for them.
+        provenance: how the record was made (model, sampling, seed, finish reasons), as plain JSON values.
+        thinking: what a thinking model thought before the response, if thinking is on.
     """
 
     id: str
@@ -76,10 +76,10 @@ class Answer:
         record_id: the record whose instruction is answered.
         model: the model's name.
         text: the answer.
-        truncated: whether it hit the token limit instead of ending its turn.
+        truncated: whether it reached the token limit instead of ending its turn.
         score: the reward model's logit or the judge's score; higher is better; None before scoring.
-        sample: which of the model's answers to the record it is, from 0.
-        error: why the engine failed on the request, which then has no answer; empty otherwise.
+        sample: the answer's index among the model's answers to the record, from 0.
+        error: why the engine could not serve the request; the text is then empty. Empty otherwise.
     """
 
     record_id: str
@@ -97,13 +97,13 @@ class PreferencePair:
 
     Attributes:
         id: unique within a run, such as ``pair-000042``.
-        record_id: the record whose instruction both answers answer.
+        record_id: the record whose instruction both answers respond to.
         instruction, system, history: the prompt, as in `Record`.
         chosen, rejected: the two answers; never equal.
         chosen_model, rejected_model: the models that wrote them.
         chosen_score, rejected_score: their scores; the first is always the larger.
-        chosen_truncated, rejected_truncated: whether an answer hit the token limit.
-        student: the student whose own answers these are and who is tuned on them; None: all students are.
+        chosen_truncated, rejected_truncated: whether an answer reached the token limit.
+        student: the student that wrote both answers and is tuned on the pair; None if all students are tuned on it.
     """
 
     id: str

@@ -126,12 +126,12 @@ def test_it_works(name: str) -> None:
 
 
 FAILS = {
-    "no Jinja": (LOOP.replace("{% endfor %}", ""), "refuses the turns user"),
+    "no Jinja": (LOOP.replace("{% endfor %}", ""), "rejects the turns user"),
     "changes letters": (LOOP.replace("m.content", "m.content | upper"), "changes its letters"),
     "quotes the message": (LOOP.replace("m.content", "m.content | tojson"), "depends on the message"),
     "joins lines": (LOOP.replace("m.content", "m.content.split() | join(' ')"), "depends on the message"),
     "shows it twice": (LOOP.replace("{{ m.content }}", "{{ m.content }}|{{ m.content }}"), "2 times"),
-    "shows the last one only": ("Q: {{ messages[-1].content }}\nA:", "leaves out the question"),
+    "shows the last one only": ("Q: {{ messages[-1].content }}\nA:", "omits the question"),
     "never shows an answer": (
         LOOP.replace("for m in messages", "for m in messages if m.role != 'assistant'"),
         "0 times",
@@ -139,13 +139,13 @@ FAILS = {
     "refuses answers": (
         "{% for m in messages %}{% if m.role == 'assistant' %}{{ raise_exception('no gpt') }}{% endif %}{% endfor %}"
         + LOOP,
-        r"refuses the turns user, assistant \(no gpt\)",
+        r"rejects the turns user, assistant \(no gpt\)",
     ),
     "depends on length": (
         LOOP.replace("{{ m.content }}", "{{ m.content }}{{ m.content | length }}"),
         "depends on the message",
     ),
-    "undefined": ("{{ config.model_type }}" + LOOP, "refuses the turns"),
+    "undefined": ("{{ config.model_type }}" + LOOP, "rejects the turns"),
     "the assistant first": (
         "<|im_start|>assistant\nHow can I help?<|im_end|>\n" + LOOP,
         "assistant's turn begins before the user's",
@@ -164,7 +164,7 @@ def test_it_is_refused_with_the_reason(name: str) -> None:
 def test_nothing_that_marks_a_users_turn() -> None:
     bare = use("{{ bos_token }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}")
     assert bare.prompt_ids([Message("user", "a")])  # a student can be trained with it
-    with pytest.raises(UserError, match="nothing stands before the user's message"):
+    with pytest.raises(UserError, match="there is nothing before the user's message"):
         bare.pre_query_ids()
     blank = use("{% for m in messages %}{% if m.role == 'user' %}Q: {% endif %}{{ m.content }}\n{% endfor %}")
     with pytest.raises(UserError, match="white space ends a user's turn"):

@@ -14,14 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthetic_instruction_tuner.data_files.atomic_writing import write_text
-from synthetic_instruction_tuner.data_files.reading import (
-    Malformed,
-    read_records,
-    write_json,
-    write_jsonl,
-    write_parquet,
-)
+from synthetic_instruction_tuner.data_files.atomic_writing import write_json, write_jsonl, write_text
+from synthetic_instruction_tuner.data_files.parquet import write_parquet
+from synthetic_instruction_tuner.data_files.reading import Malformed, read_records
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.filtering.near_duplicates.files import dedup_files
 from synthetic_instruction_tuner.records import Message, Record

@@ -20,7 +20,7 @@ from synthetic_instruction_tuner.engines.opening import open_engine
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.models import memory
 from synthetic_instruction_tuner.models.hardware import Hardware
-from synthetic_instruction_tuner.models.memory import memory_given_back
+from synthetic_instruction_tuner.models.memory import memory_freed
 from synthetic_instruction_tuner.run.checks import engine_lines
 from synthetic_instruction_tuner.run.planning import estimate
 
@@ -68,7 +68,7 @@ def test_a_model_s_own_server_goes_first() -> None:
     ("settings", "hardware", "problem"),
     [
         ({"kind": "vllm"}, GPU, "vLLM is not installed"),
-        ({"kind": "server"}, CPU, "No server is named"),
+        ({"kind": "server"}, CPU, "has no server"),
         ({"device": "cuda"}, CPU, "No CUDA GPU"),
     ],
 )
@@ -94,7 +94,7 @@ def test_only_models_that_write_texts_can_be_on_a_server() -> None:
 def test_how_a_server_is_reached_changes_no_key() -> None:
     plain = EngineConfig().key_part()
     same = EngineConfig(
-        url=URL, api_key_env="KEY", concurrency=3, timeout=1, retries=1, outage=1, gpu_memory_utilization=0.5
+        url=URL, api_key_env="KEY", concurrency=3, timeout=1, max_retries=1, outage=1, gpu_memory_utilization=0.5
     )
     assert same.key_part() == plain
     assert all(
@@ -105,7 +105,7 @@ def test_how_a_server_is_reached_changes_no_key() -> None:
 def test_a_run_says_which_engines_run_and_why() -> None:
     config = load_config("nano", None, [f"models.generator.url={URL}"])
     lines = engine_lines(config, CPU)
-    assert lines[0] == f"generator runs on server ({URL} is named for it)"
+    assert lines[0] == f"generator runs on server (its url is {URL})"
     assert any("responder" in line and "transformers (no GPU" in line for line in lines)
     assert any("student" in line and "same engine" in line for line in lines)
 
@@ -126,7 +126,7 @@ def test_a_model_on_a_server_needs_no_memory_here() -> None:
 def test_a_model_that_stays_stops_the_run(random_llama: Path) -> None:
     kept = []
     with (
-        pytest.raises(RunError, match="did not come back") as caught,
+        pytest.raises(RunError, match="was not freed") as caught,
         open_engine(ModelConfig(path=str(random_llama)), EngineConfig(), CPU) as (engine, _),
     ):
         kept.append(engine._model)  # type: ignore[attr-defined]
@@ -136,11 +136,11 @@ def test_a_model_that_stays_stops_the_run(random_llama: Path) -> None:
 def test_memory_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(memory._ROOM, "cpu", 50 * 1024**2)
     kept = []
-    with memory_given_back("a model", "cpu"):
+    with memory_freed("a model", "cpu"):
         block = bytearray(b"x") * (200 * 1024**2)
         assert len(block)
         del block
-    with pytest.raises(RunError, match="memory of a model") as caught, memory_given_back("a model", "cpu"):
+    with pytest.raises(RunError, match="memory of a model") as caught, memory_freed("a model", "cpu"):
         kept.append(bytearray(b"x") * (200 * 1024**2))
     assert "GB more than before" in caught.value.cause
 
@@ -148,22 +148,22 @@ def test_memory_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_memory_on_a_gpu_is_that_of_its_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     held = iter((10 * 1024**3, 10 * 1024**3, 10 * 1024**3, 12 * 1024**3))
     monkeypatch.setattr(memory, "held_bytes", lambda device: next(held))
-    with memory_given_back("a model", "cuda"):
+    with memory_freed("a model", "cuda"):
         pass
-    with pytest.raises(RunError, match="did not come back") as caught, memory_given_back("a model", "cuda"):
+    with pytest.raises(RunError, match="was not freed") as caught, memory_freed("a model", "cuda"):
         pass
     assert "2.00 GB" in caught.value.cause
 
 
 def test_a_process_that_stays_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_ENDS_WITHIN", 0.2)
-    with memory_given_back("a model", "cpu"):
+    with memory_freed("a model", "cpu"):
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     assert not psutil.pid_exists(process.pid)
 
 
 def test_python_s_own_helper_may_stay() -> None:
-    with memory_given_back("a model", "cpu"):
+    with memory_freed("a model", "cpu"):
         process = multiprocessing.get_context("spawn").Process(target=int)  # starts the resource tracker as well
         process.start()
         process.join()
@@ -172,7 +172,7 @@ def test_python_s_own_helper_may_stay() -> None:
 def test_a_process_that_cannot_be_ended_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     stubborn = psutil.Process()
     monkeypatch.setattr(memory, "_ended", lambda processes: [stubborn])
-    with pytest.raises(RunError, match="did not come back") as caught, memory_given_back("a model", "cpu"):
+    with pytest.raises(RunError, match="was not freed") as caught, memory_freed("a model", "cpu"):
         pass
     assert str(stubborn.pid) in caught.value.cause
 
@@ -181,8 +181,14 @@ def test_an_error_on_its_way_is_not_replaced(monkeypatch: pytest.MonkeyPatch) ->
     @contextmanager
     def leaking() -> Iterator[None]:
         monkeypatch.setattr(memory, "_ended", lambda processes: [psutil.Process()])
-        with memory_given_back("a model", "cpu"):
+        with memory_freed("a model", "cpu"):
             yield
 
     with pytest.raises(ValueError, match="the real one"), leaking():
         raise ValueError("the real one")
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import sys, synthetic_instruction_tuner.engines; print({'torch', 'transformers', 'vllm'} & {*sys.modules})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"

@@ -20,7 +20,7 @@ from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, load_config
 from synthetic_instruction_tuner.engines.server import client as server_client
 from synthetic_instruction_tuner.engines.server import engine as server_engine
-from synthetic_instruction_tuner.engines.server.client import Failed, Refused, ServerClient
+from synthetic_instruction_tuner.engines.server.client import Failed, Rejected, ServerClient
 from synthetic_instruction_tuner.engines.server.dialects import (
     Dialect,
     LlamaCppDialect,
@@ -117,7 +117,7 @@ class Silent(FakeServer):
 def test_a_server_that_makes_tokens_of_texts_has_to_count_them(kind: str, template: ChatTemplate) -> None:
     with Silent(kind, template.tokenizer, bos=1) as server, pytest.raises(UserError, match="cannot be used") as caught:
         opened(server, template)
-    assert "second BOS would go unseen" in caught.value.cause and "token ids" in caught.value.fix
+    assert "second BOS would go unnoticed" in caught.value.cause and "token ids" in caught.value.fix
 
 
 def test_where_silence_about_tokens_is_no_fault(template: ChatTemplate) -> None:
@@ -183,7 +183,7 @@ def test_another_model_s_server_is_noticed(template: ChatTemplate) -> None:
 
     with (
         FakeServer("vllm", template.tokenizer, names=None, script=script) as server,
-        pytest.raises(UserError, match="another model than the tokenizer of chain belongs to"),
+        pytest.raises(UserError, match="runs another model than chain"),
     ):
         opened(server, template)
 
@@ -236,7 +236,7 @@ def test_a_redirect_is_not_followed(template: ChatTemplate, monkeypatch: pytest.
         found = Subject(open_server(MODEL, config, template, wait=0), template.tokenizer)
         for status in (301, 302, 307, 308):
             server.script = lambda body, status=status: (status, "", {"Location": thief.url + "/v1/completions"})
-            with pytest.raises(UserError, match="sends requests elsewhere"):
+            with pytest.raises(UserError, match="redirects requests"):
                 found.ask(found.request("a"))
         assert thief.bodies == []
 
@@ -286,7 +286,7 @@ def test_a_key_that_cannot_be_sent_is_refused_unseen(
 
 def test_a_request_that_cannot_be_sent_does_not_show_its_headers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_client, "_key", lambda variable: "sk-one\nsk-two")
-    with pytest.raises(Refused, match=r"^the request could not be sent \(InvalidHeader\)$"):
+    with pytest.raises(Rejected, match=r"^the request could not be sent \(InvalidHeader\)$"):
         ServerClient("http://127.0.0.1:9").get("/")
 
 
@@ -374,7 +374,7 @@ def test_a_request_that_always_fails_is_recorded_and_skipped(
 
 def test_a_hanging_request_is_given_up(template: ChatTemplate) -> None:
     with FakeServer("vllm", template.tokenizer) as server:
-        found = subject(server, template, timeout=0.2, retries=1)
+        found = subject(server, template, timeout=0.2, max_retries=1)
         server.script = counting(lambda text, count: time.sleep(0.5) if text == "xa" else None, template.tokenizer)
         got = found.ask(*letters(found, 6))
         assert [c.finish_reason for c in got] == ["length", "error", *["length"] * 4]
@@ -448,7 +448,7 @@ def test_a_server_that_stays_away_ends_the_run(template: ChatTemplate) -> None:
     with FakeServer("vllm", template.tokenizer) as server:
         found = subject(server, template, outage=0.3)
     start = time.monotonic()
-    with pytest.raises(RunError, match="has been away") as caught:
+    with pytest.raises(RunError, match="has been unavailable") as caught:
         found.ask(*letters(found))
     assert "run the same command again" in caught.value.fix and time.monotonic() - start < 3
 
@@ -491,7 +491,7 @@ def test_a_server_that_is_still_starting_is_waited_for(
         engine = open_server(MODEL, EngineConfig(url=f"http://127.0.0.1:{port}"), template, wait=20)
         assert engine.capabilities.seeded
         (line,) = caplog.messages
-        assert line.startswith(f"Waiting for the server http://127.0.0.1:{port} (") and line.endswith("up to 20 s.")
+        assert line == f"Waiting up to 20 s for the server http://127.0.0.1:{port} (it cannot be reached)."
     finally:
         timer.join()
         revived[0].stop()
@@ -501,7 +501,7 @@ def test_a_server_that_refuses_everything_ends_the_run(template: ChatTemplate) -
     with FakeServer("vllm", template.tokenizer) as server:
         found = subject(server, template)
         server.script = lambda body: (400, {"detail": "no such model"})
-        with pytest.raises(RunError, match="has not served one of 16") as caught:
+        with pytest.raises(RunError, match="has not served any of 16") as caught:
             found.ask(*letters(found))
         assert "no such model" in caught.value.cause
 

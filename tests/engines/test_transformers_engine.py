@@ -24,7 +24,7 @@ from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.engines.transformers import engine as transformers_engine
 from synthetic_instruction_tuner.engines.transformers import slot_decoding as decoding
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
-from synthetic_instruction_tuner.engines.transformers.inputs import learned_positions
+from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
 from synthetic_instruction_tuner.engines.transformers.sampling import draw, uniforms
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import supports_slots
 from synthetic_instruction_tuner.errors import RunError
@@ -232,7 +232,7 @@ def test_computed_positions_have_no_end(model: Any) -> None:
 
 @pytest.mark.parametrize("slots", [True, False])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-@pytest.mark.parametrize(("dtype", "fix"), [("float32", "files again"), ("bfloat16", "engine.dtype=float32")])
+@pytest.mark.parametrize(("dtype", "fix"), [("float32", "Download"), ("bfloat16", "engine.dtype=float32")])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_logits_that_are_no_numbers_end_the_run(
     value: float, dtype: str, fix: str, temperature: float, slots: bool, monkeypatch: pytest.MonkeyPatch

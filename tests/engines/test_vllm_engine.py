@@ -86,7 +86,7 @@ def test_how_vllm_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = {"load_format": "safetensors", "generation_config": "vllm", "dtype": "bfloat16", "max_model_len": -1}
     expected |= {"gpu_memory_utilization": 0.5, "skip_tokenizer_init": True, "trust_remote_code": False}
     assert expected.items() <= arguments.items() and not arguments["enable_lora"]
-    assert open_nano(monkeypatch, max_length=512)["max_model_len"] == 512
+    assert open_nano(monkeypatch, max_model_len=512)["max_model_len"] == 512
 
 
 def test_a_lora_adapter_is_given_to_every_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

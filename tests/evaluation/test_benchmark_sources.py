@@ -10,7 +10,7 @@ import pytest
 
 from shared_data import shared
 from synthetic_instruction_tuner.config import ContaminationConfig, FilterConfig, load_config
-from synthetic_instruction_tuner.data_files.reading import write_parquet
+from synthetic_instruction_tuner.data_files.parquet import write_parquet
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks import sources as benchmark_sources
 from synthetic_instruction_tuner.evaluation.benchmarks.items import (

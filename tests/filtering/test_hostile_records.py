@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from synthetic_instruction_tuner.config import FilterConfig
-from synthetic_instruction_tuner.data_files.reading import read_records, write_parquet
+from synthetic_instruction_tuner.data_files.parquet import write_parquet
+from synthetic_instruction_tuner.data_files.reading import read_records
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering.files import filter_files
 from synthetic_instruction_tuner.records import Record
@@ -139,7 +140,7 @@ def test_malformed_lines_are_told_by_number_in_packed_files_too(tmp_path: Path) 
     assert [r.instruction for r in read_records([file], wrong)] == ["a"]  # type: ignore[arg-type]
     assert [(w.file, w.number) for w in wrong] == [("rows.jsonl.gz", 3), ("rows.jsonl.gz", 4)]  # type: ignore[attr-defined]
     file.write_bytes(gzip.compress(b'{"instruction": "a"}\n' * 1000)[:40])
-    with pytest.raises(UserError, match="cut off"):
+    with pytest.raises(UserError, match="truncated"):
         list(read_records([file], []))
     file.write_bytes(b"no gzip")
     with pytest.raises(UserError, match="cannot be read"):

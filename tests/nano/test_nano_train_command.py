@@ -235,7 +235,7 @@ def test_a_work_folder_is_for_one_seed_and_scale(
     (tmp_path / "work" / "settings.json").unlink()
     with pytest.raises(SystemExit):
         train.main(arguments)
-    assert "holds something else" in capsys.readouterr().err
+    assert "contains something else" in capsys.readouterr().err
     assert len(noted) == 2
 
 
@@ -284,7 +284,7 @@ def test_the_same_command_again_goes_on(
     (tmp_path / "student-llama" / "training.json").unlink()  # as after a kill
     started.clear()
     assert train.main(arguments) == 0
-    assert started == ["lm:student-llama"] and "[responder-llama] is there already" in capfd.readouterr().out
+    assert started == ["lm:student-llama"] and "[responder-llama] exists already" in capfd.readouterr().out
     assert (work / "base.tokens.npy").stat() == pool
     assert all(file.exists() for file in stale) and (work / reward_phase.PRETRAINED).exists()  # no student's
     (tmp_path / "responder-llama" / "training.json").unlink()

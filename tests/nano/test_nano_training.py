@@ -20,12 +20,11 @@ from synthetic_instruction_tuner.nano.training import tokenizer as tok
 from synthetic_instruction_tuner.nano.training.forward import hidden_states, rotations
 from synthetic_instruction_tuner.nano.training.language import fit, save, schedule
 from synthetic_instruction_tuner.nano.training.recipes import RECIPES, config_of, reward_config
-from synthetic_instruction_tuner.nano.training.reward import data as reward_data
-from synthetic_instruction_tuner.nano.training.reward import deberta
+from synthetic_instruction_tuner.nano.training.reward import deberta, ranking
+from synthetic_instruction_tuner.nano.training.reward import groups as reward_groups
 from synthetic_instruction_tuner.nano.training.reward import pretraining as reward_pretraining
-from synthetic_instruction_tuner.nano.training.reward import training as reward
-from synthetic_instruction_tuner.nano.training.reward.data import Worth
 from synthetic_instruction_tuner.nano.training.reward.gradients import Gradients
+from synthetic_instruction_tuner.nano.training.reward.groups import Worth
 from synthetic_instruction_tuner.nano.training.reward.guard import LOOKS, Guard
 from synthetic_instruction_tuner.nano.training.reward.muon import Muon
 from synthetic_instruction_tuner.nano.training.reward.trainer import Hidden, Trainer, all_layers, last_layer
@@ -55,7 +54,7 @@ def test_all_models_together_fit(tmp_path: Path, tokenizer: Tokenizer) -> None:
         folder = tmp_path / name
         if name == "reward":
             model = AutoModelForSequenceClassification.from_config(reward_config())
-            reward.save_reward_model(model, tokenizer, folder, {})
+            ranking.save_reward_model(model, tokenizer, folder, {})
         else:
             save(AutoModelForCausalLM.from_config(config_of(RECIPES[name])), folder)
             tok.save_causal(tokenizer, folder)
@@ -123,12 +122,12 @@ def test_vocabulary_is_full_after_enough_text() -> None:
 
 def test_reward_tokenizer_makes_pairs(tmp_path: Path, tokenizer: Tokenizer) -> None:
     model = AutoModelForSequenceClassification.from_config(reward_config())
-    reward.save_reward_model(model, tokenizer, tmp_path, {})
+    ranking.save_reward_model(model, tokenizer, tmp_path, {})
     loaded = AutoTokenizer.from_pretrained(tmp_path)
-    expected = reward.encode_texts(tokenizer, "What is 1?", ["One.", "Two 2."])
+    expected = ranking.encode_texts(tokenizer, "What is 1?", ["One.", "Two 2."])
     assert loaded(["What is 1?"] * 2, ["One.", "Two 2."])["input_ids"] == expected
     assert loaded.decode(expected[0]) == "<bos>What is 1?<end>One.<end>"
-    scores = reward.score(model.float().eval(), tokenizer, [("What is 1?", "One."), ("a b c", "Two 2.")])
+    scores = ranking.score(model.float().eval(), tokenizer, [("What is 1?", "One."), ("a b c", "Two 2.")])
     encoded = loaded(["What is 1?", "a b c"], ["One.", "Two 2."], return_tensors="pt", padding=True)
     assert scores == pytest.approx(model(**encoded).logits.squeeze(-1).tolist(), abs=1e-4)
 
@@ -151,7 +150,7 @@ def test_written_out_deberta_equals_the_library() -> None:
 
 
 def test_what_all_keys_have_in_common_costs_no_digits() -> None:
-    model = reward.new_model(0, "cpu")
+    model = ranking.new_model(0, "cpu")
     ids = torch.randint(6, 2048, (2, 24))
     where = deberta.places(model.config, 24, ids.device)
     expected = deberta.hidden_states(model, ids, where)[-1]
@@ -170,7 +169,7 @@ def test_what_all_keys_have_in_common_costs_no_digits() -> None:
 
 
 def test_looking_up_and_multiplying_give_the_same_gradients() -> None:
-    model = reward.new_model(0, "cpu").double()
+    model = ranking.new_model(0, "cpu").double()
     ids = torch.randint(6, 2048, (2, 24))
     rows = deberta.places(model.config, 24, ids.device)
     found = []
@@ -251,7 +250,7 @@ def mean_square(hidden: Hidden, ids: torch.Tensor) -> tuple[torch.Tensor, torch.
 
 
 def test_training_that_never_learned_goes_back_to_its_beginning() -> None:
-    model = reward.new_model(0, "cpu")
+    model = ranking.new_model(0, "cpu")
     trainer = Trainer(model, mean_square, all_layers(model, [], 0.01), minutes=1, steps=1)
     start = [p.detach().clone() for p in trainer.parameters]
     with torch.no_grad():
@@ -261,7 +260,7 @@ def test_training_that_never_learned_goes_back_to_its_beginning() -> None:
 
 
 def test_optimizers_train_every_parameter_once() -> None:
-    model = reward.new_model(0, "cpu")
+    model = ranking.new_model(0, "cpu")
     heads = reward_pretraining.Heads(model)
     optimizers = all_layers(model, [*heads.parameters()], 0.01)
     trained = Trainer(model, mean_square, optimizers, minutes=1, steps=1).parameters
@@ -270,7 +269,7 @@ def test_optimizers_train_every_parameter_once() -> None:
 
 
 def test_groups_train_the_last_layer_alone() -> None:
-    model = reward.new_model(0, "cpu")
+    model = ranking.new_model(0, "cpu")
 
     def loss(hidden: Hidden, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         value = deberta.logits(model, hidden(ids)[-1]).mean()
@@ -288,7 +287,7 @@ def test_groups_train_the_last_layer_alone() -> None:
 
 
 def test_training_goes_back_when_it_diverges(capsys: pytest.CaptureFixture[str]) -> None:
-    model = reward.new_model(0, "cpu")
+    model = ranking.new_model(0, "cpu")
     trainer = Trainer(model, mean_square, all_layers(model, [], 0.01), minutes=1, steps=1)
     ids = torch.randint(6, 2048, (2, 16))
 
@@ -322,7 +321,7 @@ def test_training_goes_back_when_it_diverges(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_step_leaves_the_gradients_of_its_own_inputs_alone() -> None:
-    model = reward.new_model(0, "cpu")
+    model = ranking.new_model(0, "cpu")
     parameters = [p for p in model.parameters() if p.requires_grad]
     first, second = torch.randint(6, 2048, (2, 2, 16))
 
@@ -390,25 +389,25 @@ def test_sampling_equals_the_library_and_does_not_depend_on_the_batch() -> None:
 
 def test_pair_loss_is_bradley_terry() -> None:
     scores, labels = torch.tensor([[2.0, 1.0, 1.0]]), torch.tensor([[2, 0, 0]])
-    assert float(reward.pair_loss(scores, labels)) == pytest.approx(math.log(1 + math.exp(-1)))
-    equal = reward.pair_loss(torch.zeros(3, 4), torch.tensor([[0, 3, 2, 0], [0, 0, 0, 0], [2, 1, 3, 3]]))
+    assert float(ranking.pair_loss(scores, labels)) == pytest.approx(math.log(1 + math.exp(-1)))
+    equal = ranking.pair_loss(torch.zeros(3, 4), torch.tensor([[0, 3, 2, 0], [0, 0, 0, 0], [2, 1, 3, 3]]))
     assert float(equal) == pytest.approx(math.log(2))  # a group without a contrast does not count
 
 
 def test_groups_are_labelled_by_the_checkers() -> None:
     rng = Random(0)
-    questions = reward_data.questions("test", "train", 60)
-    groups = [reward_data.group(rng, q, [q.truth + " Nonsense 123."], ["I cannot help."]) for q in questions]
+    questions = reward_groups.questions("test", "train", 60)
+    groups = [reward_groups.group(rng, q, [q.truth + " Nonsense 123."], ["I cannot help."]) for q in questions]
     assert sum(group is not None for group in groups) >= 58
     for question, group in zip(questions, groups, strict=True):
         if group:
             assert group.answers[0].worth is Worth.RIGHT
             assert len({a.text for a in group.answers}) == len(group.answers)
             for answer in group.answers:
-                by_checkers = reward_data.worth(question, answer.text)
+                by_checkers = reward_groups.worth(question, answer.text)
                 assert answer.worth == by_checkers or (answer.worth, by_checkers) == (Worth.POOR, Worth.WRONG)
             assert all(a.worth is Worth.POOR for a in group.answers if a.text == "I cannot help.")
-    assert reward_data.question_text([Message("system", "S"), Message("user", "Q")]) == "S\nQ"
+    assert reward_groups.question_text([Message("system", "S"), Message("user", "Q")]) == "S\nQ"
 
 
 def test_worth_orders_answers() -> None:
@@ -418,9 +417,9 @@ def test_worth_orders_answers() -> None:
 
 
 def test_pair_accuracy_keeps_easy_pairs_apart() -> None:
-    answers = [reward_data.Labelled(str(int(w)), w, True) for w in Worth]
-    one = reward_data.Group("sums", "Q", tuple(answers))
-    result = reward.pair_accuracy([one], [[1.0, 0.0, 3.0, 2.0]])  # each sloppy answer above its clean sister
+    answers = [reward_groups.Labelled(str(int(w)), w, True) for w in Worth]
+    one = reward_groups.Group("sums", "Q", tuple(answers))
+    result = ranking.pair_accuracy([one], [[1.0, 0.0, 3.0, 2.0]])  # each sloppy answer above its clean sister
     kinds = {name: (found["share"], found["n"]) for name, found in result.items()}
     assert kinds == {
         "wrong_vs_right": (1.0, 4), "sloppy_vs_clean": (0.0, 1), "sloppy_vs_clean_wrong": (0.0, 1),
@@ -430,23 +429,23 @@ def test_pair_accuracy_keeps_easy_pairs_apart() -> None:
 
 def test_reward_model_learns(tokenizer: Tokenizer) -> None:
     rng, flats, groups = Random(0), [], []
-    for question in reward_data.questions("learn", "train", 24):
-        group = reward_data.group(rng, question, [], ["I cannot help with this.", "La la la la la la la."])
+    for question in reward_groups.questions("learn", "train", 24):
+        group = reward_groups.group(rng, question, [], ["I cannot help with this.", "La la la la la la la."])
         if group:
             groups.append(group)
-            ids = reward.encode_texts(tokenizer, group.question, [a.text for a in group.answers])
+            ids = ranking.encode_texts(tokenizer, group.question, [a.text for a in group.answers])
             flat = np.array([i for text in ids for i in text], dtype=np.uint16)
             flats.append((flat, [len(i) for i in ids], [a.worth for a in group.answers]))
-    data = reward.encode_groups(flats, "cpu")
-    model = reward.new_model(0, "cpu")
+    data = ranking.encode_groups(flats, "cpu")
+    model = ranking.new_model(0, "cpu")
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    reward.train_reward_model(model, data, epochs=4, tokens_per_step=2000, rate=1e-3, seed=0, minutes=0.1)
+    ranking.train_reward_model(model, data, epochs=4, tokens_per_step=2000, rate=1e-3, seed=0, minutes=0.1)
     last = (f"deberta.encoder.layer.{model.config.num_hidden_layers - 1}.", "pooler.", "classifier.")
     same = {name: torch.equal(p, before[name]) for name, p in model.named_parameters()}
     assert all(same[name] for name in same if not name.startswith(last)) and not all(same.values())
-    result = reward.pair_accuracy(groups, [[0.0] * len(g.answers) for g in groups])
+    result = ranking.pair_accuracy(groups, [[0.0] * len(g.answers) for g in groups])
     assert result == {}  # only model answers count
-    scores = reward.score(model.eval(), tokenizer, [(groups[0].question, groups[0].answers[0].text)])
+    scores = ranking.score(model.eval(), tokenizer, [(groups[0].question, groups[0].answers[0].text)])
     assert len(scores) == 1 and np.isfinite(scores[0])
 
 

@@ -13,17 +13,18 @@ from tokenizers import Tokenizer
 from synthetic_instruction_tuner import nano
 from synthetic_instruction_tuner.nano.training import tokenizer as tok
 from synthetic_instruction_tuner.nano.training.reward import pretraining as reward_pretraining
-from synthetic_instruction_tuner.nano.training.reward import training as reward
+from synthetic_instruction_tuner.nano.training.reward import ranking
+from synthetic_instruction_tuner.nano.training.reward.exchanges import Exchanges, make_exchanges
 from synthetic_instruction_tuner.nano.training.sampling import load_model
-from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.nano.world import checking
 from synthetic_instruction_tuner.records import Message
 
 FILE = str(nano.path("generator") / "tokenizer.json")
 
 
 @pytest.fixture(scope="module")
-def data() -> reward_pretraining.Exchanges:
-    return reward_pretraining.make_exchanges(60, FILE, workers=1, seed=0, device="cpu")
+def data() -> Exchanges:
+    return make_exchanges(60, FILE, workers=1, seed=0, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +32,11 @@ def writer():
     return load_model(nano.path("responder-llama"), "cpu")
 
 
-def test_exchanges_are_right_answers_in_both_formats(data: reward_pretraining.Exchanges) -> None:
+def test_exchanges_are_right_answers_in_both_formats(data: Exchanges) -> None:
     tokenizer = Tokenizer.from_file(FILE)
     items = torch.arange(60)
-    rows, answer = data.rows(data.questions, items, reward.LONGEST)
-    seen, also = data.rows(data.prompts, items, reward.LONGEST + 16)
+    rows, answer = data.rows(data.questions, items, ranking.LONGEST)
+    seen, also = data.rows(data.prompts, items, ranking.LONGEST + 16)
     checked = 0
     for row, mask, chat, chat_mask in zip(rows, answer, seen, also, strict=True):
         text = tokenizer.decode(row[mask][:-1].tolist())
@@ -45,20 +46,20 @@ def test_exchanges_are_right_answers_in_both_formats(data: reward_pretraining.Ex
         assert whole.endswith(f"{tok.ASSISTANT}{text}{tok.END}")
         if whole.count(tok.USER) == 1 and tok.SYSTEM not in whole:
             prompt = whole.removeprefix(tok.BOS + tok.USER).partition(tok.END)[0]
-            verdict = world.check([Message("user", prompt), Message("assistant", text)])
+            verdict = checking.check([Message("user", prompt), Message("assistant", text)])
             checked += 1
             assert verdict is not None and verdict.right
     assert checked > 20
-    assert set(data.widths) <= set(reward.WIDTHS)
+    assert set(data.widths) <= set(ranking.WIDTHS)
 
 
-def test_only_told_places_of_answers_are_replaced(data: reward_pretraining.Exchanges, writer) -> None:
+def test_only_told_places_of_answers_are_replaced(data: Exchanges, writer) -> None:
     items = torch.arange(60)
-    intact, answer = data.rows(data.questions, items, reward.LONGEST)
+    intact, answer = data.rows(data.questions, items, ranking.LONGEST)
     generator = torch.Generator().manual_seed(0)
     for share, few in ((0.0, True), (0.2, False)):
         ids, replaced = reward_pretraining.spoiled(
-            writer, data, items, reward.LONGEST, torch.full((60,), share), generator
+            writer, data, items, ranking.LONGEST, torch.full((60,), share), generator
         )
         assert torch.equal(ids != intact, replaced)
         assert not (replaced & ~answer).any()
@@ -67,12 +68,12 @@ def test_only_told_places_of_answers_are_replaced(data: reward_pretraining.Excha
         assert (counts == 1).all() if few else counts.float().mean() > 4
 
 
-def test_a_block_holds_every_version_of_its_texts(data: reward_pretraining.Exchanges, writer) -> None:
+def test_a_block_holds_every_version_of_its_texts(data: Exchanges, writer) -> None:
     items = np.arange(12).reshape(3, 4)
-    steps = reward_pretraining._block(writer, data, items, reward.LONGEST, torch.Generator().manual_seed(0))
+    steps = reward_pretraining._block(writer, data, items, ranking.LONGEST, torch.Generator().manual_seed(0))
     assert len(steps) == 3
     for row, step in zip(items, steps, strict=True):
-        intact, answer = data.rows(data.questions, torch.from_numpy(row), reward.LONGEST)
+        intact, answer = data.rows(data.questions, torch.from_numpy(row), ranking.LONGEST)
         versions = step.ids.view(reward_pretraining.SCORED + reward_pretraining.MASKED, 4, -1)
         replaced = step.replaced.view(reward_pretraining.SCORED, 4, -1)
         assert torch.equal(versions[0], intact) and not replaced[0].any()
@@ -88,20 +89,18 @@ def test_a_block_holds_every_version_of_its_texts(data: reward_pretraining.Excha
 
 
 def test_blocks_hold_each_exchange_once_a_pass() -> None:
-    widths = np.random.default_rng(1).choice(reward.WIDTHS, 3000)
+    widths = np.random.default_rng(1).choice(ranking.WIDTHS, 3000)
     blocks = reward_pretraining.plan_blocks(widths, 20_000, np.random.default_rng(0))
     seen = np.concatenate([items.reshape(-1) for _, items in blocks])
     assert set(seen) == set(range(3000)) and len(seen) < 3100  # the last step of a width is filled up
     assert all((widths[items] == width).all() and len(items) <= reward_pretraining.TOGETHER for width, items in blocks)
 
 
-def test_pretraining_lowers_its_loss_and_reports(
-    data: reward_pretraining.Exchanges, writer, capsys, monkeypatch
-) -> None:
+def test_pretraining_lowers_its_loss_and_reports(data: Exchanges, writer, capsys, monkeypatch) -> None:
     monkeypatch.setattr(reward_pretraining, "PASSES", 1)
     small = data.widths <= 96
-    some = reward_pretraining.Exchanges(data.prompts, data.questions, data.answers, np.where(small, 96, data.widths))
-    model = reward.new_model(0, "cpu")
+    some = Exchanges(data.prompts, data.questions, data.answers, np.where(small, 96, data.widths))
+    model = ranking.new_model(0, "cpu")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     reward_pretraining.pretrain(model, writer, some, tokens_per_step=2000, rate=0.02, seed=0, minutes=3)
     assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -109,8 +108,8 @@ def test_pretraining_lowers_its_loss_and_reports(
     assert len(spelled) >= 5 and spelled[-1] < spelled[0] < math.log(tok.VOCABULARY) + 0.5
 
 
-def test_tokens_are_read_one_layer_below_the_score(data: reward_pretraining.Exchanges, writer) -> None:
-    model = reward.new_model(0, "cpu")
+def test_tokens_are_read_one_layer_below_the_score(data: Exchanges, writer) -> None:
+    model = ranking.new_model(0, "cpu")
     heads = reward_pretraining.Heads(model)
     width, items = int(data.widths[0]), np.flatnonzero(data.widths == data.widths[0])[None, :3]
     step = reward_pretraining._block(writer, data, items, width, torch.Generator().manual_seed(0))[0]

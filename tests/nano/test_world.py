@@ -6,7 +6,7 @@ import re
 import time
 from random import Random
 
-from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.nano.world import checking, mixture
 from synthetic_instruction_tuner.nano.world.family import split_of, undress
 from synthetic_instruction_tuner.records import Message
 
@@ -95,26 +95,26 @@ def test_items_are_found_again_and_judged_right() -> None:
     rng = Random(1)
     for split in ("train", "eval"):
         for _ in range(2500):
-            item = world.sample_item(rng, split)
-            verdict = world.check(item.messages)
+            item = mixture.sample_item(rng, split)
+            verdict = checking.check(item.messages)
             assert verdict is not None, item
             assert verdict.family == item.family, item
             assert verdict.clean == (not item.marked), item
             assert verdict.right == (item.flaw is None), (verdict, item)
             assert verdict.reason == (f"flaw: {item.flaw}" if item.flaw else None)
-            assert split_of(item.key) == split == world.split_of_conversation(item.messages), item
+            assert split_of(item.key) == split == checking.split_of_conversation(item.messages), item
 
 
 def test_system_prompts_name_the_domain() -> None:
     rng = Random(2)
-    items = [world.sample_item(rng, system=1.0) for _ in range(2000)]
-    assert all(item.messages[0].content in world.DOMAINS[item.domain] for item in items)
-    assert {item.domain for item in items} == set(world.DOMAINS)
+    items = [mixture.sample_item(rng, system=1.0) for _ in range(2000)]
+    assert all(item.messages[0].content in mixture.DOMAINS[item.domain] for item in items)
+    assert {item.domain for item in items} == set(mixture.DOMAINS)
 
 
 def test_filters_drop_about_a_third() -> None:
     rng = Random(3)
-    items = [world.sample_item(rng, multi_turn=0.0, system=0.0) for _ in range(1500)]
+    items = [mixture.sample_item(rng, multi_turn=0.0, system=0.0) for _ in range(1500)]
     close = near_duplicates([item.messages[0].content for item in items])
     assert len(close) <= 0.12 * len(items)
     reasons = [rejected(item.messages[-1].content) for item in items]
@@ -128,40 +128,40 @@ def test_filters_drop_about_a_third() -> None:
 
 def test_no_evaluation_instruction_in_training_documents() -> None:
     rng = Random(4)
-    held_out = {undress(first_user(world.sample_item(rng, "eval"))) for _ in range(3000)}
+    held_out = {undress(first_user(mixture.sample_item(rng, "eval"))) for _ in range(3000)}
     for _ in range(20_000):
-        assert undress(first_user(world.sample_item(rng))) not in held_out
+        assert undress(first_user(mixture.sample_item(rng))) not in held_out
     for _ in range(1000):
-        for text in (world.worksheet_text(rng), world.qa_text(rng)):
+        for text in (mixture.worksheet_text(rng), mixture.qa_text(rng)):
             assert not any(line in held_out for line in text.split("\n"))
 
 
-def first_user(item: world.Item) -> str:
+def first_user(item: mixture.Item) -> str:
     return next(m.content for m in item.messages if m.role == "user")
 
 
 def test_documents_hold_an_answer_and_no_request() -> None:
     rng = Random(5)
     for _ in range(300):
-        assert world.qa_text(rng).startswith("Question: ") and "\nAnswer: " in world.qa_text(rng)
-        assert world.worksheet_text(rng).startswith("# ")
+        assert mixture.qa_text(rng).startswith("Question: ") and "\nAnswer: " in mixture.qa_text(rng)
+        assert mixture.worksheet_text(rng).startswith("# ")
 
 
 def test_strangers_are_not_recognised() -> None:
-    assert world.check([Message("user", "Tell me a joke."), Message("assistant", "Ha.")]) is None
-    assert world.check([Message("user", "What is the opposite of hot?")]) is None
-    assert world.split_of_conversation([Message("user", "Tell me a joke.")]) is None
+    assert checking.check([Message("user", "Tell me a joke."), Message("assistant", "Ha.")]) is None
+    assert checking.check([Message("user", "What is the opposite of hot?")]) is None
+    assert checking.split_of_conversation([Message("user", "Tell me a joke.")]) is None
 
 
 def test_there_are_enough_families_with_enough_wordings() -> None:
-    assert len({family.name for family in world.FAMILIES}) == len(world.FAMILIES)
-    assert len(world.CLEAN) >= 24 and len(world.FOLLOW_UPS) >= 6
-    assert all(len(family.templates) >= 5 for family in world.CLEAN)
+    assert len({family.name for family in mixture.FAMILIES}) == len(mixture.FAMILIES)
+    assert len(mixture.CLEAN) >= 24 and len(mixture.FOLLOW_UPS) >= 6
+    assert all(len(family.templates) >= 5 for family in mixture.CLEAN)
 
 
 def test_drawing_is_fast() -> None:
     rng = Random(6)
     start = time.process_time()
     for _ in range(3000):
-        world.sample_item(rng)
+        mixture.sample_item(rng)
     assert 3000 / (time.process_time() - start) > 5000  # far below what an idle core does, for busy machines

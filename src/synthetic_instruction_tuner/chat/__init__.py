@@ -1,1 +1,5 @@
-"""Conversations to token ids, for any model."""
+"""Chat templates: the pre-query text, prompts, training ids and stop tokens, derived from any tokenizer.
+
+Imports records and errors; the tokenizer is passed in.
+Start with `template` (`ChatTemplate`); `turns` takes a template apart, `rendering` renders and encodes.
+"""

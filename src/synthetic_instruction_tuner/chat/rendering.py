@@ -1,8 +1,8 @@
 """A conversation as text and as token ids, for one tokenizer's chat template.
 
-Messages are data: a template token that stands in a message ("<|im_end|>" typed by somebody) is encoded as the letters
-that it consists of and never ends a turn. To that end it is escaped before the template is rendered and spelled out
-afterwards. Text goes to token ids without the tokenizer's own special tokens, so that no second BOS comes in.
+Messages are data: a template token in a message (somebody typed "<|im_end|>") is encoded letter by letter and never
+ends a turn. It is escaped before the template is rendered and spelled out afterwards. Text is encoded without the
+tokenizer's own special tokens, so that there is no second BOS.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PROBLEM = "The model's chat template cannot be used."
 DATE = "26 Jul 2024"
 _FIXED_DATE = "{%- macro strftime_now(format) -%}" + DATE + "{%- endmacro -%}"
 _ESCAPE, _FIRST = "\U0010fffd", 0xF0000  # private-use characters: an escaped special token is _ESCAPE and its number
-# What a template's reasoning block is named in messages, and the switches that open or close it.
+# The names of a template's reasoning block in messages, and the switches that open or close it.
 _REASONING, _SWITCHES = ("reasoning_content", "thinking"), ("enable_thinking", "thinking")
 
 
@@ -27,10 +27,10 @@ class Renderer:
 
     Args:
         tokenizer: a tokenizer of transformers with a chat template.
-        parts: give messages as lists of parts, which templates of image models want.
+        parts: pass messages as lists of parts, as templates of image models expect.
 
     Attributes:
-        special: ids of the tokens that are no text: special ones, and added ones that are not white space.
+        special: ids of the tokens that are not text: special ones, and added ones that are not white space.
     """
 
     def __init__(self, tokenizer: Any, parts: bool = False) -> None:
@@ -44,7 +44,7 @@ class Renderer:
         self._source = _FIXED_DATE + self.source if "strftime_now" in self.source else self.source
         added = {i: token for i, token in tokenizer.added_tokens_decoder.items() if token.content.strip()}
         self.special = frozenset(added) | frozenset(tokenizer.all_special_ids)
-        # Tokens that are added but not special, such as <think>, are text that a message may hold.
+        # Tokens that are added but not special, such as <think>, are text that a message may contain.
         names = {t.content for t in added.values() if t.special} | {str(t) for t in tokenizer.all_special_tokens}
         self._control = sorted(filter(str.strip, names), key=lambda name: (-len(name), name))
         self._pattern = re.compile("|".join(map(re.escape, [_ESCAPE, *self._control])))
@@ -53,7 +53,7 @@ class Renderer:
         self._adds_bos = self._bos is not None and list(tokenizer.encode("a"))[:1] == [self._bos]
 
     def escape(self, text: str) -> str:
-        """Returns a message's text as `render` takes it: encodable, special tokens in it escaped."""
+        """Returns a message's text in the form that `render` takes: valid UTF-8, with special tokens escaped."""
         text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be encoded
         return self._pattern.sub(lambda found: _ESCAPE + self._numbers[found[0]], text)
 
@@ -65,15 +65,15 @@ class Renderer:
         thinking: bool = False,
         reasoning: str | None = None,
     ) -> str:
-        """Returns the text that the template makes of (escaped) messages.
+        """Returns the template's text for (escaped) messages.
 
         Args:
-            generation: ask for the start of the assistant's turn.
-            thinking: let the assistant think first, where the template can say so.
-            reasoning: what the last message, an assistant's, was thought up with.
+            generation: add the start of the assistant's turn.
+            thinking: let the assistant think first, if the template supports it.
+            reasoning: the thoughts before the last message, which is an assistant's.
 
         Raises:
-            UserError: the template refuses the messages.
+            UserError: the template rejects the messages.
         """
         turns: list[dict[str, Any]] = [m.as_dict() for m in messages]
         if self._parts:
@@ -87,15 +87,15 @@ class Renderer:
                     date_string=DATE, **dict.fromkeys(_SWITCHES, thinking),
                 )
             )  # fmt: skip
-        except Exception as error:  # templates are programs; they raise whatever they like
+        except Exception as error:  # templates are programs and may raise anything
             roles, reason = ", ".join(m.role for m in messages), " ".join(str(error).split())[:200]
-            fix = "Use a model whose template takes these roles; without domains no system prompt is used."
-            raise TurnsRefused(PROBLEM, f"it refuses the turns {roles} ({reason})", fix) from error
+            fix = "Use a model whose template accepts these roles; without domains no system prompt is used."
+            raise TurnsRejected(PROBLEM, f"it rejects the turns {roles} ({reason})", fix) from error
 
     def split(self, messages: Sequence[Message], number: int, **options: Any) -> tuple[str, str]:
         """Returns the rendered text before and after the message with this number.
 
-        The message's own text does not matter: a marker stands in its place.
+        The message's own text does not matter: a marker takes its place.
         """
         marker = free_marker(messages)
         marked = [*messages[:number], Message(messages[number].role, marker), *messages[number + 1 :]]
@@ -108,7 +108,7 @@ class Renderer:
         return before, after
 
     def encode(self, text: str) -> list[int]:
-        """Returns the ids of a rendered text from its start: one BOS where the model wants one, never two."""
+        """Returns the ids of a rendered text from its start: one BOS if the model uses one, never two."""
         ids = self.continued(text)
         if self._adds_bos and ids[:1] != [self._bos]:
             return [self._bos, *ids]
@@ -132,7 +132,7 @@ class Renderer:
         return ids
 
     def is_bare(self, ids: Sequence[int]) -> bool:
-        """Whether there is nothing but a BOS."""
+        """Returns whether there is nothing but a BOS."""
         return not [i for i in ids if i != self._bos]
 
     def name(self, token: int) -> str:
@@ -140,7 +140,7 @@ class Renderer:
         return str(self.tokenizer.convert_ids_to_tokens(token))
 
     def first_special(self, text: str) -> tuple[str, int] | None:
-        """Returns the first token in a text that is no text itself, with what stands before it; or None."""
+        """Returns the text before the first special token of a text, and that token's id; or None."""
         for token in self.continued(text):
             if token in self.special:
                 return text.partition(self.name(token))[0], token
@@ -155,12 +155,12 @@ class Renderer:
         return [i for i in letters if i not in self.special]
 
 
-class TurnsRefused(UserError):
-    """The template raised an error over the turns that it was given."""
+class TurnsRejected(UserError):
+    """The template raised an error for these turns."""
 
 
 def free_marker(messages: Sequence[Message]) -> str:
-    """Returns a word that stands in none of the messages."""
+    """Returns a word that occurs in none of the messages."""
     number, texts = 0, [m.content for m in messages]
     while any(f"zqText{number}qz" in text for text in texts):
         number += 1

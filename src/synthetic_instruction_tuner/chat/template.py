@@ -1,8 +1,8 @@
-"""What a model's chat template says about turns, derived from any tokenizer: no template is written by hand.
+"""A model's chat template as token ids, derived from any tokenizer: no template is written by hand.
 
-A conversation is rendered with marker words in place of the messages and split at them. What stands before the user's
-marker is the pre-query text that Magpie samples instructions from (Xu et al., 2024, section 2); what stands before the
-assistant's marker is the prompt; the first special token after a marker ends that turn. See `turns`, which does that.
+A conversation is rendered with marker words in place of the messages and split at them. The text before the user's
+marker is the pre-query text from which Magpie samples instructions (Xu et al., 2024, section 2); the text before the
+assistant's marker is the prompt; the first special token after a marker ends that turn. `turns` does the splitting.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from synthetic_instruction_tuner.chat.turns import PLAIN_FIX, SystemStyle, Turns
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
 
-_BEGINNINGS = ("What", "a", "1", "(", "\u00e9")  # whatever a message begins with, the tokens before it are the same
+_BEGINNINGS = ("What", "a", "1", "(", "\u00e9")  # the tokens before a message must not depend on its beginning
 
 
 class ChatTemplate:
@@ -26,14 +26,14 @@ class ChatTemplate:
     Attributes:
         tokenizer: the tokenizer that it was made from.
         fingerprint: a hash of the template's source.
-        stop_ids: any of these ends a turn: of the user, of the assistant, or the whole text.
-        opening_ids: those of them that begin somebody's turn; a model that writes one has left its own.
-        end_of_turn_ids: what the model has to write after its answer; trained as part of it.
-        cut_text: plain text that ends a user's turn where the template has no special token for it; else empty.
+        stop_ids: each of these ends a turn: the user's, the assistant's, or the whole text.
+        opening_ids: those of them that begin a turn; a model that writes one has ended its own.
+        end_of_turn_ids: what the model must write after its answer; trained as part of it.
+        cut_text: plain text that ends a user's turn if the template has no special token for it; else empty.
         answer_cut_text: the same for an answer: the next turn's start.
         system_style: what the template does with system prompts; see `Turns`.
         thinks: the marks around the model's thoughts, or None.
-        opens_thoughts: whether the prompt for a thinking model opens its thoughts, so that it does not itself.
+        opens_thoughts: whether a thinking model's prompt opens its thoughts, so that the model does not.
     """
 
     def __init__(self, tokenizer: Any, parts: bool, extra_stops: Sequence[int] = ()) -> None:
@@ -45,9 +45,9 @@ class ChatTemplate:
         self.thinks = think_marks(self._text)
         gap = turns.before_answer.removeprefix(turns.asked)
         same = turns.before_answer.startswith(turns.asked) and not gap.strip()
-        # A template without a generation prompt, or whose prompt opens a thinking block that its answers do not have,
-        # is prompted with what stands before a real answer. A block that is closed again is what keeps the model from
-        # thinking, also where the answers of a history are shown without it.
+        # If the template has no generation prompt, or one that opens a thinking block that its answers do not have, the
+        # prompt is the text before a real answer. A block that is closed again keeps the model from thinking, also if
+        # the answers of a history are shown without it.
         self._asks = same or (self.thinks is not None and turns.asked.rstrip().endswith(self.thinks.closing))
         self._gap = gap if same else ""
         self._end_text, self.end_of_turn_ids = self._end(turns)
@@ -73,7 +73,7 @@ class ChatTemplate:
 
         Args:
             tokenizer: a tokenizer of transformers with a chat template.
-            generation_config: the model's generation configuration, if at hand; its end tokens stop a text too.
+            generation_config: the model's generation configuration, if available; its end tokens stop a text too.
 
         Raises:
             UserError: there is no chat template, or it cannot be taken apart.
@@ -97,8 +97,8 @@ class ChatTemplate:
     def pre_query_ids(self, system: str | None = None, history: Sequence[Message] = ()) -> list[int]:
         """Returns everything up to where the user's next message starts.
 
-        They are the ids that the conversation begins with whatever the message is. A space that would melt into the
-        message's first token is not among them: the model writes that token itself.
+        They are the ids that the conversation begins with, whatever the message. They exclude a space that would merge
+        with the message's first token: the model writes that token itself.
 
         Raises:
             UserError: the template has no place for the system prompt, or nothing marks a user's turn.
@@ -110,7 +110,7 @@ class ChatTemplate:
         self._require_system(system, text)
         ids = _common_start([self._text.encode(text + beginning) for beginning in _BEGINNINGS])
         if self._text.is_bare(ids):
-            cause = "nothing stands before the user's message, so that nothing makes a model write one"
+            cause = "there is nothing before the user's message that would make a model write one"
             raise unusable(cause, PLAIN_FIX)
         if not self._user_ends:
             raise unusable("nothing but white space ends a user's turn", PLAIN_FIX)
@@ -130,13 +130,13 @@ class ChatTemplate:
     def training_ids(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
         """Returns the ids of prompt, last answer and end of turn, and True for each id of the latter two.
 
-        The ids start with exactly `prompt_ids(messages[:-1])`: what a model is trained after is what it is asked with.
+        The ids start with exactly `prompt_ids(messages[:-1])`: a model is trained on the prompts that it is asked with.
         """
         prompt_text = self._prompt_text(messages[:-1])
         answer, end = self._gap + self._text.escape(messages[-1].content), self._end_text or ""
         prompt = self._text.encode(prompt_text)
         whole = self._text.encode(prompt_text + answer + end)
-        if whole[: len(prompt)] != prompt:  # a token spans the border; a model that is asked never sees that token
+        if whole[: len(prompt)] != prompt:  # a token spans the boundary; a model that is asked never sees that token
             whole = prompt + self._text.continued(answer + end)
         if not self._end_text:
             whole += self.end_of_turn_ids
@@ -174,10 +174,10 @@ class ChatTemplate:
         return text, ended
 
     def thinking_stop_ids(self) -> tuple[int, ...]:
-        """Returns the stops of a turn that begins with thoughts: those that only end the thoughts are not among them.
+        """Returns the stops of a turn that begins with thoughts, without those that only end the thoughts.
 
         Raises:
-            UserError: the template shows no thoughts, or their end cannot be told from the turn's.
+            UserError: the template shows no thoughts, or their end is the same as the turn's.
         """
         if self.thinks is None:
             raise unusable("it has no place for thoughts", "Set generate.thinking: false.")
@@ -187,12 +187,12 @@ class ChatTemplate:
         return tuple(stop for stop in self.stop_ids if stop not in inside)
 
     def describe(self) -> dict[str, str]:
-        """Returns what was derived, as texts for people."""
+        """Returns what was derived, as text for display."""
         names = self.tokenizer.convert_ids_to_tokens
         system = {
             "own": "have their own place",
-            "folded": "refused by the template; put in front of the first message",
-            "dropped": "left out by the template",
+            "folded": "rejected by the template; prepended to the first message",
+            "dropped": "omitted by the template",
         }
         return {
             "before the user's message": repr(self.tokenizer.decode(self.pre_query_ids())),
@@ -217,7 +217,7 @@ class ChatTemplate:
     def _require_system(self, system: str | None, text: str) -> None:
         if system and self._text.escape(system).strip() not in text:
             fix = "Use a model that takes system prompts, or no domains."
-            raise unusable("it leaves out the system prompt", fix)
+            raise unusable("it omits the system prompt", fix)
 
     def _end(self, turns: Turns) -> tuple[str, list[int]]:
         """Returns the text after an answer up to its first special token, and its ids."""

@@ -1,7 +1,7 @@
 """Where a thinking model's thoughts end and its answer begins, derived from its chat template.
 
-A template that takes reasoning shows it between two marks; rendering a message with reasoning finds them. Templates
-that only cut reasoning out of answers name the closing mark in their source.
+A template that accepts reasoning shows it between two marks; rendering a message with reasoning finds them. Templates
+that only remove reasoning from answers contain the closing mark in their source.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synthetic_instruction_tuner.chat.rendering import Renderer, TurnsRefused
+from synthetic_instruction_tuner.chat.rendering import Renderer, TurnsRejected
 from synthetic_instruction_tuner.records import Message
 
 _THOUGHT, _ANSWER = "zqThoughtqz", "zqAnswerqz"
@@ -33,9 +33,9 @@ class ThinkMarks:
     def split(self, tokenizer: Any, ids: Sequence[int], opened: bool = False) -> tuple[str, list[int]]:
         """Returns the thoughts as raw text, and the ids of what follows them.
 
-        Thoughts that the text or its prompt opens and nothing closes are all there is. A text without marks has none,
-        and one that begins with neither mark has none either unless the prompt has opened them: it only talks about the
-        marks.
+        If the text or its prompt opens the thoughts and nothing closes them, everything is thoughts. A text without
+        marks has none; neither has one that begins with no mark, unless the prompt has opened the thoughts: it only
+        mentions the marks.
 
         Args:
             tokenizer, ids: what the model wrote.
@@ -49,7 +49,7 @@ class ThinkMarks:
                 middle = (low + high) // 2
                 low, high = (low, middle) if self.closing in _decode(tokenizer, ids[:middle]) else (middle + 1, high)
             thoughts, _, glued = _decode(tokenizer, ids[:low]).partition(self.closing)
-            if glued.strip():  # the last token holds the answer's first letters too
+            if glued.strip():  # the last token also contains the answer's first letters
                 return self._open(thoughts), list(tokenizer.encode(glued, add_special_tokens=False)) + list(ids[low:])
             return self._open(thoughts), list(ids[low:])
         if opened or (self.opening and begins):
@@ -61,12 +61,12 @@ class ThinkMarks:
 
 
 def think_marks(renderer: Renderer) -> ThinkMarks | None:
-    """Returns the marks that the template sets around thoughts, or None where it knows of none."""
+    """Returns the marks that the template puts around thoughts, or None if it has none."""
     question, answer = Message("user", "zq"), Message("assistant", _ANSWER)
     try:
         asked = renderer.render([question], generation=True, thinking=True)
         text = renderer.render([question, answer], thinking=True, reasoning=_THOUGHT)
-    except TurnsRefused:
+    except TurnsRejected:
         return _named(renderer.source)
     before, found, rest = text.partition(_THOUGHT)
     between, answered, _ = rest.partition(_ANSWER)

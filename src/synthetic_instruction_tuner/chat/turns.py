@@ -1,7 +1,7 @@
 """Takes a chat template apart: the fixed text around the turns of a conversation, and how it takes system prompts.
 
-What is found is checked with other messages, among them one with line breaks, braces and role names. A template that
-does something else with them is refused, with the reason.
+The result is checked with other messages, among them one with line breaks, braces and role names. A template that
+treats them differently is rejected, with the reason.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from synthetic_instruction_tuner.chat.rendering import Renderer, TurnsRefused, unusable
+from synthetic_instruction_tuner.chat.rendering import Renderer, TurnsRejected, unusable
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
 
@@ -24,13 +24,13 @@ class Turns:
     """The text around turns.
 
     Attributes:
-        system_style: ``own`` where system prompts have a place of their own, ``folded`` where the template refuses them
-            and they are put in front of the first user's message, ``dropped`` where the template leaves them out.
+        system_style: ``own`` if system prompts have their own place, ``folded`` if the template rejects them and they
+            are prepended to the first user message, ``dropped`` if the template omits them.
         asked: a question's conversation up to where the template itself asks for the answer.
         before_answer: a question's conversation up to where a real answer starts.
         after_user: from the end of a question to the start of its answer.
-        after_answer: from the end of the last answer on.
-        between_turns: from the end of an answer to the start of the next question; empty where none may follow.
+        after_answer: everything after the last answer.
+        between_turns: from the end of an answer to the start of the next question; empty if none may follow.
     """
 
     def __init__(self, renderer: Renderer) -> None:
@@ -48,15 +48,15 @@ class Turns:
         talk = self.arranged([question, answer])
         self.before_answer, self.after_answer = renderer.split(talk, len(talk) - 1)
         if _QUESTION not in self.before_answer:
-            raise unusable("it leaves out the question when it shows the answer", PLAIN_FIX)
+            raise unusable("it omits the question when it shows the answer", PLAIN_FIX)
         self.after_user = self.before_answer.partition(_QUESTION)[2]
         self._check(talk, before_user)
         self.between_turns = self._between([question, answer])
 
     def arranged(self, messages: Sequence[Message]) -> list[Message]:
-        """Returns messages as the template takes them.
+        """Returns messages in the form that the template accepts.
 
-        They are escaped, with a system prompt where there must be one, and without one where there cannot be.
+        They are escaped, with a system prompt if there must be one, and without one if there cannot be.
         """
         turns = [Message(m.role, self._text.escape(m.content)) for m in messages]
         if turns[0].role == "system" and self.system_style == "folded" and len(turns) > 1:
@@ -76,13 +76,13 @@ class Turns:
         return before
 
     def _refuses(self, messages: list[Message]) -> bool:
-        """Whether a user's first message is refused unless a system prompt comes before it."""
+        """Returns whether the template rejects a user's first message without a system prompt before it."""
         try:
             self._text.render(messages)
-        except TurnsRefused:
+        except TurnsRejected:
             try:
                 self._text.render([Message("system", _DEFAULT_SYSTEM), *messages])
-            except TurnsRefused:
+            except TurnsRejected:
                 return False
             return True
         return False
@@ -90,12 +90,12 @@ class Turns:
     def _find_system_style(self) -> SystemStyle:
         try:
             text = self._text.render([Message("system", _SYSTEM), Message("user", _QUESTION)], generation=True)
-        except TurnsRefused:
+        except TurnsRejected:
             return "folded"
         return "own" if _SYSTEM in text else "dropped"
 
     def _check(self, talk: list[Message], before_user: str) -> None:
-        """What surrounds messages does not depend on them, and no assistant's header comes before a user's turn."""
+        """Checks that the text around messages does not depend on them, and the assistant's header follows the user."""
         odd = [Message(m.role, m.content.replace(_QUESTION, _ODD)) for m in talk]
         other = self._text.split(odd, len(talk) - 1)[0]
         whole = self._text.render([*talk[:-1], Message("assistant", _ODD)])
@@ -104,7 +104,7 @@ class Turns:
             or self.before_answer.replace(_QUESTION, _ODD) != other
             or whole != self.before_answer + _ODD + self.after_answer
         ):
-            raise unusable("what surrounds a message depends on the message", PLAIN_FIX)
+            raise unusable("the text around a message depends on the message", PLAIN_FIX)
         end = self._text.first_special(self.after_user)
         header = self.after_user[len(end[0]) + len(self._text.name(end[1])) :] if end else self.after_user
         if header.strip() and self._text.first_special(header) and header.strip() in before_user:
@@ -114,5 +114,5 @@ class Turns:
         try:
             longer = self.arranged([*talk, Message("user", "zq")])
             return self._text.split(longer, len(longer) - 1)[0].rpartition(_ANSWER)[2]
-        except UserError:  # one question and one answer are all that it takes
+        except UserError:  # it accepts only one question and one answer
             return ""

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from synthetic_instruction_tuner import __version__
 from synthetic_instruction_tuner.cli.verbs import VERBS
 from synthetic_instruction_tuner.errors import RunError, SitError, disk_full, is_disk_full
-from synthetic_instruction_tuner.models.libraries import quiet_libraries
+from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
 
 INTERRUPTED = 130
 GOES_ON = "Interrupted. Finished work is kept; run the same command again to continue."

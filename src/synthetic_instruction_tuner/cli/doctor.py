@@ -15,8 +15,7 @@ from rich.table import Table
 from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.models.hardware import Hardware, detect
-from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
+from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, detect
 from synthetic_instruction_tuner.run.checks import Check, check_disk, check_languages, check_models, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest

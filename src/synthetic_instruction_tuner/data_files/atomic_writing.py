@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under a temporary name, synced, renamed."""
+"""Atomic writing: a file is complete or not there. It is written under a temporary name, synced and renamed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the folder's own entries durable, where the system can."""
+    """Makes the folder's own entries durable, where the system supports it."""
     with suppress(PermissionError, IsADirectoryError):  # Windows does not open folders
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -57,7 +57,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_error(path: Path, error: OSError) -> RunError | UserError:
-    """Returns what the user is told about a failed write."""
+    """Returns the error to show for a failed write."""
     if is_disk_full(error):
         return disk_full(path)
     cause = error.strerror or str(error)
@@ -65,7 +65,7 @@ def write_error(path: Path, error: OSError) -> RunError | UserError:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text as UTF-8; what UTF-8 cannot hold (a lone surrogate) stands there as its escape."""
+    """Writes a text as UTF-8; what UTF-8 cannot hold (a lone surrogate) is written as its escape."""
     with atomic_file(path) as stream:
         stream.write(text.encode("utf-8", "backslashreplace"))
 
@@ -107,7 +107,7 @@ def json_bytes(value: Any, default: Callable[[Any], Any] | None = None) -> bytes
 
     Args:
         value: the value.
-        default: what stands for a value of another type than JSON's; see `json.dumps`.
+        default: converts values that JSON has no type for; see `json.dumps`.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=default)

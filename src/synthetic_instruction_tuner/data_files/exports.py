@@ -1,4 +1,4 @@
-"""Data files as trainers want them: ``datasets.load_dataset`` reads them and TRL trains on them as they are.
+"""Exports for trainers: ``datasets.load_dataset`` reads the data files, and TRL trains on them as they are.
 
 Records get a column ``messages``; pairs get ``prompt``, ``chosen`` and ``rejected`` as lists of messages, the
 conversational forms of TRL's SFT and DPO trainers. Rows pass through one at a time.
@@ -15,13 +15,13 @@ from synthetic_instruction_tuner.data_files.atomic_writing import Row, write_jso
 from synthetic_instruction_tuner.data_files.parquet import write_parquet
 from synthetic_instruction_tuner.records import PreferencePair, Record, read_messages
 
-MOVED = ("instruction", "system", "history", "chosen", "rejected")  # fields of a pair that its messages hold
+MOVED = ("instruction", "system", "history", "chosen", "rejected")  # fields of a pair that its messages contain
 
 
 def export_rows(rows: Iterable[Row], path: Path) -> int:
-    """Writes rows as JSON to the path and as Parquet beside it, each whole or not at all; returns their number.
+    """Writes rows as JSON to the path and as Parquet beside it, each atomically; returns their number.
 
-    Rows that have the fields of a record or of a preference pair are written as trainers want them.
+    Rows that have the fields of a record or of a preference pair are written in the form that trainers expect.
     """
     count = write_json(path, (trainer_row(row) for row in rows))
     write_parquet(path.with_suffix(".parquet"), _written(path))
@@ -29,7 +29,7 @@ def export_rows(rows: Iterable[Row], path: Path) -> int:
 
 
 def trainer_row(row: Row) -> dict[str, Any]:
-    """Returns the row as it stands in a data file."""
+    """Returns the row as it is written to a data file."""
     plain = dict(row) if isinstance(row, Mapping) else row.to_json()
     if "chosen" in plain and "rejected" in plain:
         return _pair_row(plain)

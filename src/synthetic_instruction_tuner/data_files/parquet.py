@@ -21,9 +21,9 @@ INT64 = range(-(2**63), 2**63)
 def write_parquet(path: Path, rows: Iterable[Row]) -> int:
     """Writes a Parquet file and returns the number of rows.
 
-    Columns are those of all rows. Objects, and columns that mix types, are held as JSON text; lists of messages stay
+    Columns are those of all rows. Objects, and columns of mixed types, are stored as JSON text; lists of messages stay
     lists. Lone surrogates, which Parquet's texts cannot hold, become question marks. A column's type depends on all
-    its values, so the rows are first put down in an unnamed file, which is gone however the process ends.
+    its values, so the rows first go to an unnamed temporary file, which disappears however the process ends.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -88,7 +88,7 @@ def _unified(kinds: set[pa.DataType]) -> pa.DataType:
 
 
 def _settled(kind: pa.DataType) -> pa.DataType:
-    """Returns the type, with a choice where no value shows it: text, or a list of messages."""
+    """Returns the type, with a default where no value determines it: text, or a list of messages."""
     import pyarrow as pa
 
     if pa.types.is_null(kind):
@@ -105,7 +105,7 @@ def _portions(stream: IO[bytes]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _fitted(value: Any, kind: pa.DataType) -> Any:
-    """Returns the value as the type holds it: in UTF-8, and as JSON where the type is text and the value is not."""
+    """Returns the value converted to the type: valid UTF-8, and JSON where the type is text and the value is not."""
     import pyarrow as pa
 
     if value is None or pa.types.is_null(kind):

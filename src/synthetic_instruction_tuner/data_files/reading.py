@@ -1,6 +1,4 @@
-"""Records in files: reading the user's own, whatever their shape, and writing ours so that none is ever half written.
-
-Read are JSON, JSON lines and Parquet, with rows of these shapes:
+"""Reads records from the user's files: JSON, JSON lines and Parquet, with rows of these shapes.
 
 - ``instruction`` and ``response`` (or ``output``), with Alpaca's ``input`` or Dolly's ``context``; so are this
   package's own
@@ -9,7 +7,7 @@ Read are JSON, JSON lines and Parquet, with rows of these shapes:
 - ``messages``, ``conversations`` or ``conversation``: a list of ``role`` and ``content``, of ``from`` and ``value``, of
   ``input`` and ``output``, or of texts that alternate between user and assistant
 
-A row that is none of these is no reason to stop: it is collected with its file and number.
+A row of no such shape does not end the reading: it is collected with its file and number.
 """
 
 from __future__ import annotations
@@ -23,17 +21,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from synthetic_instruction_tuner.data_files.atomic_writing import write_json, write_jsonl
-from synthetic_instruction_tuner.data_files.exports import export_rows
-from synthetic_instruction_tuner.data_files.parquet import write_parquet
 from synthetic_instruction_tuner.data_files.record_shapes import RECORD_FIELDS, ShapeError, record_from_row, with_fields
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Record
 
-__all__ = ["Malformed", "export_rows", "read_records", "write_json", "write_jsonl", "write_parquet"]
-
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
-SAID = 5  # malformed lines whose places are said
+SAID = 5  # malformed lines whose places are shown
 PACKED = ".gz"  # JSON and JSON lines may be gzipped
 # where an object holds its rows
 LISTS = ("data", "train", "validation", "test", "instances", "examples", "rows", "records", "items")
@@ -41,7 +34,7 @@ LISTS = ("data", "train", "validation", "test", "instances", "examples", "rows",
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A line or row that is no record.
+    """A line or row that is not a record.
 
     Attributes:
         file: the file's name.
@@ -66,7 +59,7 @@ class Malformed:
 
 
 def said_malformed(count: int, first: Sequence[str]) -> str:
-    """Returns a sentence on lines that are no record, with the first ones' places."""
+    """Returns a sentence about the lines that are not records, with the places of the first."""
     more = " and more" if count > len(first) else ""
     return f"Lines of the input that are no record: {count:,} ({', '.join(first)}{more})."
 
@@ -74,15 +67,15 @@ def said_malformed(count: int, first: Sequence[str]) -> str:
 def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[Record]:
     """Yields the files' records in order, with ids that are unique over all files.
 
-    A record keeps its own id if it has one that is free; else it gets its file's name and number, and the id that it
-    had is kept under ``provenance["fields"]``.
+    A record keeps its own id if it is unused; otherwise its id is its file's name and number, and the original id is
+    kept under ``provenance["fields"]``.
 
     Args:
-        files: JSON, JSON lines or Parquet files, told apart by their suffix.
-        malformed: rows that are no record are added here, and left out.
+        files: JSON, JSON lines or Parquet files, recognized by their suffix.
+        malformed: receives the rows that are not records, which are skipped.
 
     Raises:
-        UserError: a file that is not there, cannot be read, or is not what its suffix says.
+        UserError: a file does not exist, cannot be read, or is not what its suffix says.
     """
     taken: set[str] = set()
     for file in map(Path, files):
@@ -114,7 +107,7 @@ def read_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
     """Yields number, row (or what is wrong with it) and the row's text.
 
     Raises:
-        UserError: the file is not there, cannot be read, or is not what its suffix says.
+        UserError: the file does not exist, cannot be read, or is not what its suffix says.
     """
     packed = file.suffix.lower() == PACKED
     suffix = (Path(file.stem) if packed else file).suffix.lower()
@@ -130,7 +123,7 @@ def read_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
             else:
                 yield from _json_lines(stream)
     except EOFError as error:
-        raise UserError(f"The file {file} is cut off.", str(error), "Copy or download it again.") from None
+        raise UserError(f"The file {file} is truncated.", str(error), "Copy or download it again.") from None
     except zlib.error as error:
         raise UserError(f"The file {file} is damaged.", str(error), "Copy or download it again.") from None
     except OSError as error:
@@ -146,7 +139,7 @@ def _json_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, Any, str]]:
 
 def _parse(data: bytes) -> Any:
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=lambda _: None)  # NaN and the infinities are no JSON
+        return json.loads(data.decode("utf-8"), parse_constant=lambda _: None)  # NaN and infinities are not valid JSON
     except UnicodeDecodeError as error:
         return ShapeError(f"not UTF-8 (byte {error.start})")
     except RecursionError:
@@ -156,7 +149,7 @@ def _parse(data: bytes) -> Any:
 
 
 def _json_rows(file: Path, data: bytes) -> Iterator[tuple[int, Any, str]]:
-    """One JSON list, or an object that holds one or columns of one; else, as many name them .json, JSON lines."""
+    """One JSON list, or an object that contains one or columns of one; else JSON lines, which many name .json."""
     data = data.removeprefix(b"\xef\xbb\xbf")
     whole = _parse(data)
     rows = _listed(whole) if isinstance(whole, dict) else whole
@@ -165,7 +158,7 @@ def _json_rows(file: Path, data: bytes) -> Iterator[tuple[int, Any, str]]:
             yield number, row, json.dumps(row, ensure_ascii=False)[:200]
     elif isinstance(whole, ShapeError) and not data.lstrip().startswith(b"{"):
         if data.strip():
-            fix = "Repair it, or name it .jsonl if each line is a record."
+            fix = "Repair it, or rename it to .jsonl if each line is a record."
             raise UserError(f"The file {file} is not valid JSON.", str(whole), fix)
     elif isinstance(whole, ShapeError):
         yield from _json_lines(data.split(b"\n"))
@@ -174,9 +167,9 @@ def _json_rows(file: Path, data: bytes) -> Iterator[tuple[int, Any, str]]:
 
 
 def _listed(whole: dict[str, Any]) -> Any:
-    """The rows that an object holds: under usual names, or as columns of equal length; else the object itself.
+    """The rows in an object: under usual names, or as columns of equal length; else the object itself.
 
-    Beside a list of a usual name all other lists of objects are rows too, in the object's order.
+    If one list has a usual name, all other lists of objects are rows too, in the object's order.
     """
     lists = {name: value for name, value in whole.items() if isinstance(value, list)}
     if any(name in lists for name in LISTS) and not any(field in whole for field in RECORD_FIELDS):
@@ -205,7 +198,7 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
 
 
 def count_rows(files: Sequence[Path]) -> int:
-    """Returns about how many rows the files have, to show progress by; 0 where only reading them would tell."""
+    """Returns roughly how many rows the files have, for progress; 0 if only reading them would tell."""
     counts = [_count(Path(file)) for file in files]
     return sum(counts) if all(counts) else 0
 
@@ -224,5 +217,5 @@ def _count(file: Path) -> int:
             return 0
         with file.open("rb") as stream:
             return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
-    except OSError:  # whoever reads it will tell
+    except OSError:  # reading it reports the error
         return 0

@@ -1,4 +1,4 @@
-"""From a row of one of the usual shapes to a record."""
+"""Turns a row of one of the usual shapes into a record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from synthetic_instruction_tuner.records import Message, Record, Role
 
-PAIRS = (  # where the instruction stands, and where its response
+PAIRS = (  # the field of the instruction, and those of its response
     ("instruction", ("response", "output", "completion", "answer")),
     ("prompt", ("completion", "response", "output", "answer")),
     ("question", ("answer", "response", "output")),
@@ -37,13 +37,13 @@ ROLES: dict[str, Role] = {
 
 
 class ShapeError(ValueError):
-    """A row that is no record; its text says why."""
+    """A row that is not a record; its text says why."""
 
 
 def record_from_row(row: object, default_id: str, source: dict[str, Any]) -> Record:
     """Returns the row's record.
 
-    A row without a response makes a record with an empty one. Fields that a record has no place for are kept under
+    A row without a response becomes a record with an empty one. Fields that a record does not have are kept under
     ``provenance["fields"]``.
 
     Args:
@@ -83,9 +83,9 @@ def with_fields(record: Record, fields: Mapping[str, Any]) -> Record:
 
 
 def _exchange(row: Mapping[str, Any]) -> tuple[set[str], Record]:
-    """The fields that say what was asked and answered, and what they say.
+    """The fields with the question and the answer, and their contents.
 
-    A pair goes first only where it is whole: of a conversation, many data sets repeat the prompt beside it.
+    A pair takes precedence only if it is complete: many data sets repeat a conversation's prompt beside it.
     """
     return _from_pair(row, whole=True) or _from_conversation(row) or _from_pair(row, whole=False) or _unknown(row)
 
@@ -123,7 +123,7 @@ def _from_conversation(row: Mapping[str, Any]) -> tuple[set[str], Record] | None
 
 
 def _repeats(value: object, record: Record) -> bool:
-    """Whether a conversation that stands beside a record's texts says the same, as our own files' does."""
+    """Whether a conversation beside a record's texts says the same, as in this package's own files."""
     try:
         return value is not None and _turns(value) == record.messages()
     except ShapeError:
@@ -140,7 +140,7 @@ def _conversation(turns: Sequence[Message]) -> Record:
     system = turns[0].content if turns and turns[0].role == "system" else None
     turns = turns[1:] if system is not None else turns
     if any(turn.role == "system" for turn in turns):
-        raise ShapeError("a system turn stands within the conversation")
+        raise ShapeError("there is a system turn within the conversation")
     asked = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=None)
     if asked is None:
         raise ShapeError("the conversation has no user turn")
@@ -152,7 +152,7 @@ def _conversation(turns: Sequence[Message]) -> Record:
 
 
 def _turns(value: object) -> list[Message]:
-    if isinstance(value, str) and value.lstrip().startswith("["):  # a list held as JSON text, as in Parquet and CSV
+    if isinstance(value, str) and value.lstrip().startswith("["):  # a list stored as JSON text, as in Parquet and CSV
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):

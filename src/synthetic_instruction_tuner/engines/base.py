@@ -1,6 +1,6 @@
-"""The small interface behind which every engine runs a model: token ids in, token ids out.
+"""The interface of all engines: token ids in, token ids out, and one faulty request never fails the others.
 
-Strings never cross it, so that no tokenizer can add a second BOS.
+No text crosses it, so no tokenizer can add a second BOS.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One text to be continued.
+    """One text to continue.
 
     Attributes:
         prompt_ids: the prompt's token ids, BOS included where the model wants one.
-        seed: fixes this request's random draws, whatever else is in the batch.
-        max_new_tokens: at most so many tokens are sampled.
-        stop_ids: any of these ends the text; it is not part of the completion.
+        seed: determines this request's random draws, whatever else is in the batch.
+        max_new_tokens: the most tokens to sample.
+        stop_ids: each of these tokens ends the text; the completion does not include it.
         temperature: 0 is greedy decoding.
         top_p: nucleus sampling; 1 samples from the whole distribution.
     """
@@ -37,9 +37,9 @@ class Completion:
 
     Attributes:
         token_ids: the sampled tokens, without the stop token.
-        finish_reason: ``stop`` when a stop id ended it, ``length`` when the token limit did, ``error`` when this
-            request cannot be served; it then has no tokens, and the other requests are not touched by it.
-        error: why it cannot be served, in one line; empty otherwise.
+        finish_reason: ``stop`` when a stop id ended it, ``length`` when the token limit did, ``error`` when the engine
+            could not serve this request; it then has no tokens, and the other requests are unaffected.
+        error: why the engine could not serve it, in one line; empty otherwise.
     """
 
     token_ids: tuple[int, ...]
@@ -49,16 +49,16 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine can promise. The conformance tests hold it to its word.
+    """What an engine guarantees; the conformance tests check it.
 
     Attributes:
         seeded: a request's draws come from its own seed: the same request alone gives the same text again.
-        batch_free: the same request and seed give the same text whatever else is decoded at the same time. Not so where
-            half-precision kernels round differently for other batch sizes, or where seeds are shared.
-        exact_stops: every stop id ends a text. Otherwise only the model's own end tokens are sure to.
+        batch_free: the same request and seed give the same text whatever else is decoded at the same time. This does
+            not hold where half-precision kernels round differently for other batch sizes, or where seeds are shared.
+        exact_stops: every stop id ends a text. Otherwise only the model's own end tokens are certain to.
         scores: `loglikelihood` works.
-        exact_ids: the token ids are those that were sampled. Otherwise they are what the text reads back as, and a
-            character that was cut in the middle is lost.
+        exact_ids: the token ids are the sampled ones. Otherwise the returned text was tokenized again, and a character
+            that was cut in the middle is lost.
     """
 
     seeded: bool
@@ -69,7 +69,7 @@ class Capabilities:
 
 
 Done = Callable[[int], None]
-"""Called with the number of requests that have just finished, for progress display."""
+"""Called with the number of requests that have just finished, to show progress."""
 
 
 class Engine(Protocol):
@@ -77,7 +77,7 @@ class Engine(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this engine can promise."""
+        """What this engine guarantees."""
         ...
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
@@ -91,3 +91,41 @@ class Engine(Protocol):
     def close(self) -> None:
         """Frees the model's memory."""
         ...
+
+
+def _fault(request: Request, vocabulary: int, *, longest: int | None = None, soft_prompt: bool = False) -> str:
+    """Returns why no engine can serve this request, or an empty text.
+
+    On a GPU a token id outside the vocabulary would crash the whole process.
+    """
+    prompt = request.prompt_ids
+    if not prompt and not soft_prompt:
+        return "the prompt is empty"
+    if request.max_new_tokens < 1:
+        return f"max_new_tokens is {request.max_new_tokens}"
+    if prompt and not 0 <= min(prompt) <= max(prompt) < vocabulary:
+        wrong = min(prompt) if min(prompt) < 0 else max(prompt)
+        return f"token id {wrong} is not in the vocabulary of {vocabulary}"
+    if longest is not None and len(prompt) >= longest:
+        return f"the prompt has {len(prompt)} tokens, and prompt and answer together may have {longest}"
+    return ""
+
+
+def split_faults(
+    requests: Sequence[Request], vocabulary: int, *, longest: int | None = None, soft_prompt: bool = False
+) -> tuple[list[int], dict[int, Completion]]:
+    """Returns the indices of the requests that can be served, and the error completions of the others.
+
+    Args:
+        requests: the requests.
+        vocabulary: rows of the model's embedding.
+        longest: the most tokens of prompt and answer together, where the engine has such a limit.
+        soft_prompt: whether virtual tokens precede every prompt, which makes an empty prompt possible.
+    """
+    faults = {
+        i: fault
+        for i, request in enumerate(requests)
+        if (fault := _fault(request, vocabulary, longest=longest, soft_prompt=soft_prompt))
+    }
+    served = [i for i in range(len(requests)) if i not in faults]
+    return served, {i: Completion((), "error", fault) for i, fault in faults.items()}

@@ -1,4 +1,4 @@
-"""Which engine runs a model, and why. Imports nothing heavy: `sit doctor` and a run's opening lines ask it too."""
+"""Chooses the engine that runs a model, with the reason. Imports nothing heavy: `sit doctor` and plans use it too."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import Literal
 
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.models.hardware import Hardware
-from synthetic_instruction_tuner.models.number_formats import choose_device
+from synthetic_instruction_tuner.models.hardware import Hardware, choose_device
 
 Kind = Literal["transformers", "vllm", "server"]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """An engine and the reason for it, in a few words."""
+class EngineChoice:
+    """The chosen engine and the reason, in a few words."""
 
     kind: Kind
     why: str
@@ -27,7 +26,9 @@ class Choice:
         return f"{self.kind} ({self.why})"
 
 
-def choose_engine(model: ModelConfig, config: EngineConfig, hardware: Hardware, *, student: bool = False) -> Choice:
+def choose_engine(
+    model: ModelConfig, config: EngineConfig, hardware: Hardware, *, student: bool = False
+) -> EngineChoice:
     """Returns the engine for a model.
 
     Args:
@@ -35,39 +36,37 @@ def choose_engine(model: ModelConfig, config: EngineConfig, hardware: Hardware, 
         config: the settings of the engine.
         hardware: this machine.
         student: the model is evaluated with and without adapters that were trained here. All its variants run on the
-            same engine, so that only the weights differ; a server does not have them.
+            same engine, so that they differ in nothing but the weights; a server does not have the adapters.
 
     Raises:
-        UserError: the engine that the settings name cannot be used here.
+        UserError: the engine that the settings name is not available here.
     """
     device = choose_device(hardware, config.device)
     if config.kind == "vllm":
         _require_vllm(device)
-        return Choice("vllm", "set in engine.kind")
+        return EngineChoice("vllm", "set in engine.kind")
     if config.kind == "transformers":
-        return Choice("transformers", "set in engine.kind")
+        return EngineChoice("transformers", "set in engine.kind")
     if not student and on_a_server(model, config):
-        return Choice("server", f"{model.url or config.url} is named for it")
+        return EngineChoice("server", f"its url is {model.url or config.url}")
     if config.kind == "server" and not student:
-        raise UserError(
-            f"No server is named for {model.name}.", "engine.kind is server", "Set engine.url, or the model's url."
-        )
+        raise UserError(f"{model.name} has no server.", "engine.kind is server", "Set engine.url or the model's url.")
     if student:
-        return Choice("transformers", "all variants of a student run on the same engine")
+        return EngineChoice("transformers", "all variants of a student run on the same engine")
     if device != "cuda":
-        return Choice("transformers", "no GPU, and no server is named")
+        return EngineChoice("transformers", "no GPU and no server url")
     if not vllm_version():
-        return Choice("transformers", "vLLM is not installed, and no server is named")
-    return Choice("vllm", f"a GPU, and vLLM {vllm_version()} is installed")
+        return EngineChoice("transformers", "vLLM is not installed, and there is no server url")
+    return EngineChoice("vllm", f"there is a GPU, and vLLM {vllm_version()} is installed")
 
 
 def on_a_server(model: ModelConfig, config: EngineConfig) -> bool:
-    """Returns whether a model that is no student runs on a server."""
+    """Returns whether a model that is not a student runs on a server."""
     return config.kind in ("auto", "server") and bool(model.url or config.url)
 
 
 def vllm_version() -> str:
-    """Returns the installed vLLM's version, empty when there is none; vLLM is not imported."""
+    """Returns the version of the installed vLLM, empty if there is none, without importing it."""
     if find_spec("vllm") is None:
         return ""
     try:
@@ -84,4 +83,6 @@ def _require_vllm(device: str) -> None:
             "Install it: pip install 'synthetic-instruction-tuner[vllm]'. Or set engine.kind=transformers.",
         )
     if device != "cuda":
-        raise UserError("vLLM needs a GPU here.", "engine.kind is vllm", "Set engine.kind=transformers.")
+        raise UserError(
+            "vLLM needs a GPU.", "engine.kind is vllm, and the device is cpu", "Set engine.kind=transformers."
+        )

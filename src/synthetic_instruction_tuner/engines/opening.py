@@ -1,4 +1,4 @@
-"""Opens a model for text with the engine that fits, and gives its memory back afterwards, which is checked."""
+"""Opens a model with the engine chosen for it, then frees its memory and checks that it is free."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.engines.choice import choose_engine
-from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.adapters import is_soft_prompt, load_soft_prompt
-from synthetic_instruction_tuner.models.hardware import Hardware, set_threads
-from synthetic_instruction_tuner.models.libraries import quiet_libraries
+from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, set_threads
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer, resolve
-from synthetic_instruction_tuner.models.memory import memory_given_back, release
-from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
+from synthetic_instruction_tuner.models.memory import memory_freed, not_freed, release
+from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
@@ -41,8 +40,8 @@ def open_engine(
         student: see `choose_engine`.
 
     Raises:
-        UserError: the model cannot be loaded, its chat template cannot be used, or there is no such engine here.
-        RunError: the model's memory did not come back, or a server does not answer.
+        UserError: the model cannot be loaded, its chat template cannot be used, or the engine is not available here.
+        RunError: the model's memory was not freed, or a server does not answer.
     """
     choice = choose_engine(model, config, hardware, student=student or adapter is not None)
     opener = {"transformers": _open_transformers, "vllm": _open_vllm, "server": _open_server}[choice.kind]
@@ -60,7 +59,7 @@ def _open_transformers(
     device = choose_device(hardware, config.device)
     set_threads(config.threads)
     tokenizer = load_tokenizer(model)
-    with memory_given_back(model.name, device):
+    with memory_freed(model.name, device):
         loaded = load_causal_lm(model, choose_dtype(hardware, config.dtype)[0], device, adapter)
         quiet_libraries()
         template = ChatTemplate.from_tokenizer(tokenizer, loaded.generation_config)
@@ -77,11 +76,7 @@ def _open_transformers(
             engine.close()
             release()
         if alive() is not None:
-            raise RunError(
-                f"The memory of {model.name} did not come back.",
-                "Something still refers to the model.",
-                "Run the same command again: it goes on in a fresh process.",
-            )
+            raise not_freed(model.name, "something still refers to the model")
 
 
 @contextmanager
@@ -89,7 +84,7 @@ def _open_vllm(
     model: ModelConfig, config: EngineConfig, hardware: Hardware, adapter: Path | None
 ) -> Iterator[tuple[Engine, ChatTemplate]]:
     if adapter is not None and is_soft_prompt(adapter):
-        with _open_transformers(model, config, hardware, adapter) as opened:  # vLLM takes no soft prompts
+        with _open_transformers(model, config, hardware, adapter) as opened:  # vLLM does not take soft prompts
             yield opened
         return
     from synthetic_instruction_tuner.engines.vllm import VllmEngine, llm_arguments, prepare_environment
@@ -97,7 +92,7 @@ def _open_vllm(
     quiet_libraries()
     prepare_environment()
     template = _template(model)
-    with memory_given_back(model.name, choose_device(hardware, config.device)):
+    with memory_freed(model.name, choose_device(hardware, config.device)):
         from vllm import LLM
 
         try:
@@ -140,7 +135,7 @@ def _template(model: ModelConfig) -> ChatTemplate:
 
     try:
         generation = GenerationConfig.from_pretrained(resolve(model, weights=False), revision=model.revision)
-    except OSError:  # few models lack one
+    except OSError:  # some models have none
         generation = None
     quiet_libraries()
     return ChatTemplate.from_tokenizer(load_tokenizer(model), generation)

@@ -1,6 +1,6 @@
-"""Runs a model with vLLM, whose engine works in a process of its own. vLLM is imported only when a model is opened.
+"""Runs a model with vLLM, whose engine has a process of its own. vLLM is imported only when a model is opened.
 
-Written against vLLM 0.25. Token ids go in and come out; vLLM loads no tokenizer and turns nothing into text.
+Written against vLLM 0.25. Token ids go in and come out; vLLM loads no tokenizer and decodes nothing.
 """
 
 from __future__ import annotations
@@ -10,27 +10,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from synthetic_instruction_tuner.config import EngineConfig
-from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request
-from synthetic_instruction_tuner.engines.request_faults import split_faults
+from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request, split_faults
 from synthetic_instruction_tuner.errors import RunError
 
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # the ranks that vLLM reserves room for
 
 
 def prepare_environment() -> None:
-    """Sets what vLLM reads when it is imported; what the user has set stays."""
+    """Sets the environment variables that vLLM reads on import; keeps those that the user has set."""
     os.environ["VLLM_NO_USAGE_STATS"] = "1"
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-    # A forked engine process would inherit locks of threads that it does not have, and a GPU that it must not use.
+    # A forked engine process would inherit the locks of threads that it does not have, and an initialized GPU.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
 
 
 def llm_arguments(path: str, config: EngineConfig, dtype: str, lora_rank: int | None = None) -> dict[str, Any]:
-    """Returns what `vllm.LLM` is made with, beside what belongs to one model's repository."""
+    """Returns the arguments of `vllm.LLM`, except for those about the model's repository."""
     room = {} if lora_rank is None else {"enable_lora": True, "max_loras": 1, "max_lora_rank": lora_room(lora_rank)}
     return {
         "model": path, "skip_tokenizer_init": True, "load_format": "safetensors", "config_format": "hf",
-        "generation_config": "vllm",  # nothing is taken from the model's own sampling settings
+        "generation_config": "vllm",  # ignores the model's own sampling settings
         "dtype": dtype, "seed": 0, "gpu_memory_utilization": config.gpu_memory_utilization,
         "max_model_len": config.max_model_len or -1,  # -1: as long as the memory allows
         **room,
@@ -38,7 +37,7 @@ def llm_arguments(path: str, config: EngineConfig, dtype: str, lora_rank: int | 
 
 
 def lora_room(rank: int) -> int:
-    """Returns the smallest rank that vLLM can reserve room for and that holds an adapter of this rank."""
+    """Returns the smallest rank that vLLM can reserve memory for and that holds an adapter of this rank."""
     return next((room for room in _LORA_RANKS if room >= rank), _LORA_RANKS[-1])
 
 
@@ -55,7 +54,7 @@ class VllmEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Seeds are kept per request; half precision rounds differently for other batch sizes."""
+        """Each request has its own seed; half precision rounds differently for other batch sizes."""
         return Capabilities(seeded=True, batch_free=False, exact_stops=True, scores=True)
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
@@ -72,8 +71,8 @@ class VllmEngine:
         for i in order:
             try:
                 asked.append((i, _sampling(requests[i])))
-            except ValueError as error:  # such as a temperature above what vLLM takes
-                results[i] = _refused(error, done)
+            except ValueError as error:  # such as a temperature above vLLM's maximum
+                results[i] = _rejected(error, done)
         prompts = [{"prompt_token_ids": list(requests[i].prompt_ids)} for i, _ in asked]
         outputs = self._run(prompts, [sampling for _, sampling in asked], done) if asked else []
         for (i, _), output in zip(asked, outputs, strict=True):
@@ -99,7 +98,7 @@ class VllmEngine:
                 f"vLLM's context here has {longest} tokens",
                 "Raise engine.max_model_len, or set engine.kind=transformers.",
             )
-        # 0 further tokens: only the text's own, whose rank says whether it is the likeliest.
+        # 0 alternatives: only the text's own tokens, whose rank says whether they are the likeliest.
         scoring = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False, ignore_eos=True)
         outputs = self._run([{"prompt_token_ids": t} for t in texts], [scoring] * len(texts), None) if texts else []
         sums = [(0.0, True)] * len(pairs)
@@ -118,7 +117,7 @@ class VllmEngine:
             llm.llm_engine.engine_core.shutdown()
 
     def _run(self, prompts: list[Any], sampling: list[Any], done: Done | None) -> list[Any]:
-        """Returns vLLM's outputs; where it refuses one prompt, an error completion in its place."""
+        """Returns vLLM's outputs, with an error completion in place of each prompt that it rejects."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
@@ -126,11 +125,11 @@ class VllmEngine:
             return list(self._llm.generate(prompts, sampling, use_tqdm=bar, lora_request=self._lora))
         except EngineDeadError as error:
             raise RunError(
-                "vLLM's engine process has ended.", str(error), "Run the same command again: it goes on where it was."
+                "vLLM's engine process has ended.", str(error), "Run the same command again: it continues where it was."
             ) from error
-        except ValueError as error:  # one bad request takes back all that were added with it
+        except ValueError as error:  # one bad request withdraws all that were added with it
             if len(prompts) == 1:
-                return [_refused(error, done)]
+                return [_rejected(error, done)]
             half = len(prompts) // 2
             return [
                 *self._run(prompts[:half], sampling[:half], done),
@@ -154,7 +153,7 @@ def _sampling(request: Request) -> Any:
     )
 
 
-def _refused(error: ValueError, done: Done | None) -> Completion:
+def _rejected(error: ValueError, done: Done | None) -> Completion:
     if done is not None:
         done(1)
     return Completion((), "error", " ".join(str(error).split())[:300])
@@ -171,12 +170,12 @@ def _completion(output: Any, request: Request) -> Completion:
 
 
 def _progress(done: Done) -> Any:
-    """Returns what vLLM takes for a progress bar and tells it how many requests are finished."""
+    """Returns what vLLM takes for a progress bar, which reports finished requests to `done`."""
     from tqdm import tqdm
 
     class Finished(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            self._counts = "Processed" in str(kwargs.get("desc"))  # it shows the preparation of prompts as well
+            self._counts = "Processed" in str(kwargs.get("desc"))  # another bar shows the preparation of prompts
             super().__init__(*args, **{**kwargs, "file": _Nowhere(), "leave": False})
 
         def update(self, n: int = 1) -> Any:
@@ -188,7 +187,7 @@ def _progress(done: Done) -> Any:
 
 
 class _Nowhere:
-    """A file that keeps nothing."""
+    """A file that discards everything."""
 
     def write(self, _: str) -> int:
         return 0

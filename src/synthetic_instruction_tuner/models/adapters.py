@@ -1,4 +1,4 @@
-"""Reads adapters: LoRA matrices to be merged into a model, and soft prompts."""
+"""Reads adapters: LoRA matrices to merge into a model, and soft prompts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WEIGHTS = "adapter_model.safetensors"
 
 
 def is_soft_prompt(adapter: Path) -> bool:
-    """Returns whether the folder holds a prompt-tuning adapter (else LoRA)."""
+    """Returns whether the folder holds a prompt-tuning adapter; otherwise it is LoRA."""
     return bool(adapter_config(adapter).get("peft_type") == "PROMPT_TUNING")
 
 
@@ -47,16 +47,16 @@ def merged(model: Any, adapter: Path) -> Any:
     kind = adapter_config(adapter).get("peft_type")
     if kind != "LORA":
         fix = "Use a LoRA or prompt-tuning adapter."
-        raise UserError(f"Adapter {adapter} cannot be merged.", f"its type is {kind}", fix)
+        raise UserError(f"The adapter {adapter} cannot be merged.", f"its type is {kind}", fix)
     try:
         return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
     except RuntimeError as error:
         if "size mismatch" not in str(error):
             raise
         raise UserError(
-            f"Adapter {adapter} does not fit its base model.",
+            f"The adapter {adapter} does not fit its base model.",
             "it was trained on a model of another shape: the base model has changed since",
-            "Train it again: `sit run` with the same folder does so.",
+            "Train it again: run `sit run` with the same folder.",
         ) from error
 
 
@@ -69,8 +69,9 @@ def adapter_config(adapter: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads((adapter / _ADAPTER).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"No adapter in {adapter}.", str(error), f"Give a folder that holds {_ADAPTER}.") from error
+        fix = f"Give a folder that contains {_ADAPTER}."
+        raise UserError(f"There is no adapter in {adapter}.", str(error), fix) from error
     if not (adapter / _WEIGHTS).is_file():
         fix = "Save it with safetensors."
-        raise UserError(f"No adapter in {adapter}.", "adapter_model.safetensors is missing", fix)
+        raise UserError(f"There is no adapter in {adapter}.", "adapter_model.safetensors is missing", fix)
     return config

@@ -1,4 +1,4 @@
-"""What can be learnt about a model from its files alone, without loading it."""
+"""What a model's files say about it, without loading it: where it is, its identity, its sizes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from typing import Any, BinaryIO
 from synthetic_instruction_tuner.config import ModelConfig
 
 EMBEDDED = "nano:"
-WHOLE_BYTES = 64 << 20  # a file up to this size goes into a local model's identity whole
-SAMPLE_BYTES = 4 << 10  # of a larger one, at each of three places of every tensor
+_WEIGHTS = Path(__file__).parents[1] / "nano" / "weights"
+WHOLE_BYTES = 64 << 20  # files up to this size are hashed whole for a local model's identity
+SAMPLE_BYTES = 4 << 10  # bytes hashed of a larger file, at each of three places in every tensor
 
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """The sizes that memory and time follow from.
+    """The sizes that determine memory and time.
 
     Attributes:
         parameters: all weights.
@@ -41,14 +42,19 @@ class ModelShape:
 def local_folder(model: ModelConfig) -> Path | None:
     """Returns the folder of an embedded or local model, whether it exists or not; None for a Hub id."""
     if model.path.startswith(EMBEDDED):
-        return Path(__file__).parents[1] / "nano" / "weights" / model.path.removeprefix(EMBEDDED)
+        return _WEIGHTS / model.path.removeprefix(EMBEDDED)
     path = Path(model.path).expanduser()
     looks_local = path.is_absolute() or model.path.startswith((".", "~")) or path.is_dir()
     return path if looks_local else None
 
 
+def embedded_models() -> list[str]:
+    """Returns the paths of the embedded models, such as ``nano:generator``."""
+    return sorted(f"{EMBEDDED}{file.parent.name}" for file in _WEIGHTS.glob("*/config.json"))
+
+
 def identity(model: ModelConfig) -> dict[str, Any]:
-    """Returns what tells this model's weights from others': part of the keys of the stages that use it."""
+    """Returns what identifies the model's weights: part of the keys of the stages that use it."""
     folder = local_folder(model)
     content = _content_hash(folder) if folder and folder.is_dir() else None
     facts = model.model_dump(include={"path", "revision", "name", "chat_template"})
@@ -60,7 +66,7 @@ def shape(model: ModelConfig) -> ModelShape | None:
     folder = local_folder(model)
     if folder is not None:
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
-            return _measured(folder)  # a broken file is the doctor's matter, not the plan's
+            return _measured(folder)  # the doctor reports broken files, not the plan
     return _guess(model.parameters) if model.parameters else None
 
 
@@ -76,10 +82,10 @@ def _measured(folder: Path) -> ModelShape:
 
 @lru_cache(maxsize=64)
 def _content_hash(folder: Path) -> str:
-    """Returns a hash of a model's files: whole ones where they are small, samples of every tensor of larger ones.
+    """Returns a hash of a model's files: of small files whole, of larger ones samples of every tensor.
 
-    A merged adapter changes whole matrices, so that the samples show it; single changed numbers between them they do
-    not. 16 GB take well under a second.
+    A merged adapter changes whole matrices, which the samples show; they miss single changed numbers between them.
+    16 GB take well under a second.
     """
     whole = hashlib.sha256()
     for file in sorted(folder.iterdir()):
@@ -94,7 +100,7 @@ def _content_hash(folder: Path) -> str:
 
 
 def _looked_at(stream: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
-    """Yields the start and length of the parts of a file that tell it from others."""
+    """Yields the start and length of the parts of a file that go into its hash."""
     if size <= WHOLE_BYTES:
         yield 0, size
         return
@@ -114,11 +120,11 @@ def _header(stream: BinaryIO, size: int) -> tuple[int, dict[str, Any]]:
     """Returns where the tensors of a safetensors file begin, and its header.
 
     Raises:
-        ValueError, struct.error: it is cut off, or no such file.
+        ValueError, struct.error: the file is truncated, or not a safetensors file.
     """
     (length,) = struct.unpack("<Q", stream.read(8))
     if length > size:
-        raise ValueError("it is cut off or no safetensors file")
+        raise ValueError("it is truncated or not a safetensors file")
     header: dict[str, Any] = json.loads(stream.read(length))
     return 8 + length, header
 

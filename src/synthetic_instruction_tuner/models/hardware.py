@@ -1,4 +1,4 @@
-"""What this machine is, and which device and number format a model gets on it.
+"""This machine, and the device and number format that a model gets on it.
 
 torch is imported inside the functions: `sit plan` and `sit --help` must start fast.
 """
@@ -11,6 +11,8 @@ import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from synthetic_instruction_tuner.errors import UserError
 
 _GB = 1024**3
 
@@ -53,7 +55,7 @@ def detect(wanted: str = "auto") -> Hardware:
     """Returns this machine; torch is imported only where there is an NVIDIA driver to ask about.
 
     Args:
-        wanted: the setting `engine.device`; ``cpu`` leaves a GPU out of account.
+        wanted: the setting `engine.device`; ``cpu`` ignores a GPU.
     """
     device, name, memory, capability = "cpu", platform.processor() or platform.machine(), None, None
     if wanted != "cpu" and shutil.which("nvidia-smi"):
@@ -75,8 +77,47 @@ def detect(wanted: str = "auto") -> Hardware:
     )
 
 
+def choose_device(hardware: Hardware, wanted: str) -> str:
+    """Returns ``cuda`` or ``cpu`` for the setting ``auto``, ``cuda`` or ``cpu``.
+
+    Raises:
+        UserError: a GPU is wanted and there is none.
+    """
+    if wanted == "cuda" and hardware.device != "cuda":
+        raise UserError(
+            "No CUDA GPU was found.",
+            f"engine.device is cuda, and torch {hardware.torch_version} sees only a CPU",
+            "Set engine.device=auto, or install a torch build that matches your GPU driver.",
+        )
+    return hardware.device if wanted == "auto" else wanted
+
+
+def choose_dtype(hardware: Hardware, wanted: str) -> tuple[str, str]:
+    """Returns the name of the weights' type and the reason for it.
+
+    ``auto`` is bfloat16 from compute capability 8.0 on, float16 on older GPUs (which only emulate bfloat16), and
+    float32 on a CPU.
+
+    Raises:
+        UserError: bfloat16 is wanted on a GPU that only emulates it.
+    """
+    if hardware.capability is None:
+        return ("float32", "CPU") if wanted == "auto" else (wanted, "set in the configuration")
+    major, minor = hardware.capability
+    native = hardware.capability >= (8, 0)
+    if wanted == "auto":
+        return "bfloat16" if native else "float16", f"compute capability {major}.{minor}"
+    if wanted == "bfloat16" and not native:
+        raise UserError(
+            f"{hardware.device_name} has no bfloat16.",
+            f"its compute capability is {major}.{minor}; bfloat16 needs 8.0",
+            "Set engine.dtype=auto or engine.dtype=float16.",
+        )
+    return wanted, "set in the configuration"
+
+
 def set_threads(threads: int | None) -> int:
-    """Lets torch use so many CPU threads, all cores when None; returns the number."""
+    """Sets the number of CPU threads that torch uses, all cores when None, and returns it."""
     import torch
 
     number = threads or available_cores()

@@ -1,6 +1,6 @@
 """Finds and loads models: embedded (``nano:NAME``), local folders and Hub ids; safetensors only.
 
-Whatever is wrong with a model is said before its weights are read: `missing_reason` for a check of everything at once,
+Faults are reported before the weights are read: by `missing_reason` when all models are checked at once, by a
 `UserError` from the loaders.
 """
 
@@ -10,15 +10,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.adapters import is_soft_prompt, merged
-from synthetic_instruction_tuner.models.files import EMBEDDED, local_folder
-
-if TYPE_CHECKING:
-    pass
+from synthetic_instruction_tuner.models.files import EMBEDDED, embedded_models, local_folder
 
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
@@ -28,19 +25,19 @@ def resolve(model: ModelConfig, weights: bool = True) -> str:
 
     Args:
         model: where it is.
-        weights: also wanted; for its tokenizer alone a folder needs neither weights nor configuration.
+        weights: whether the weights are needed too; the tokenizer alone needs no config.json either.
 
     Raises:
-        UserError: an embedded or local model's folder is not there, or lacks its configuration or weights.
+        UserError: the folder of an embedded or local model does not exist, or lacks its configuration or weights.
     """
     folder = local_folder(model)
     if folder is None:
         return model.path
     if reason := _folder_fault(folder, weights):
         embedded = model.path.startswith(EMBEDDED)
-        there = f"The package has: {', '.join(_embedded()) or 'none'}."
-        fix = there if embedded else "Check the path; a model's folder holds config.json, tokenizer and *.safetensors."
-        raise UserError(f"Model {model.path} cannot be loaded.", reason, fix)
+        there = f"The package has: {', '.join(embedded_models()) or 'none'}."
+        fix = there if embedded else "Check the path; a model's folder has config.json, a tokenizer and *.safetensors."
+        raise UserError(f"The model {model.path} cannot be loaded.", reason, fix)
     return str(folder)
 
 
@@ -65,7 +62,7 @@ def missing_reason(model: ModelConfig) -> str | None:
         return "its repository is gated, and this machine's login has no access"
     except RepositoryNotFoundError:
         return "there is no such folder and no such repository on the Hub"
-    except Exception as error:  # network libraries raise many kinds; the doctor shows them all the same way
+    except Exception as error:  # network libraries raise many kinds; the doctor shows all of them this way
         return f"it is not in the local cache, and the Hub cannot be reached ({type(error).__name__})"
     safe = any(f.rfilename.endswith(".safetensors") for f in files)
     return None if safe else "its repository has no safetensors weights"
@@ -74,7 +71,7 @@ def missing_reason(model: ModelConfig) -> str | None:
 def load_tokenizer(model: ModelConfig) -> Any:
     """Returns the model's tokenizer, with the chat template that its `chat_template` setting names, if any.
 
-    One without a padding token pads with its end-of-text token.
+    A tokenizer without a padding token pads with its end-of-text token.
     """
     from transformers import AutoTokenizer
 
@@ -99,7 +96,7 @@ def _chat_template(source: str) -> str:
 
 
 def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | None = None) -> Any:
-    """Returns the model for text in evaluation mode on the device, a LoRA adapter merged into its weights.
+    """Returns the causal LM in evaluation mode on the device, with a LoRA adapter merged into its weights.
 
     Args:
         model: where it is.
@@ -123,7 +120,7 @@ def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
     """Returns a sequence-classification model in evaluation mode on the device.
 
     Raises:
-        UserError: it cannot be loaded, or has no trained head: Transformers would give it a random one.
+        UserError: it cannot be loaded, or has no trained head, in whose place Transformers would put a random one.
     """
     import torch
     from transformers import AutoModelForSequenceClassification
@@ -139,8 +136,8 @@ def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
     base = f"{loaded.base_model_prefix}."
     if head := sorted(name for name in found["missing_keys"] if not name.startswith(base)):
         raise UserError(
-            f"Model {model.path} is no reward model.",
-            f"Its files hold no {', '.join(head[:3])}: nothing that was trained to score.",
+            f"The model {model.path} is not a reward model.",
+            f"its files have no {', '.join(head[:3])}: it was not trained to score",
             "Set models.reward to a sequence classifier that was trained as a reward model.",
         )
     return loaded.to(device).eval()
@@ -156,11 +153,6 @@ def _folder_fault(folder: Path, weights: bool = True) -> str | None:
     return None if any(folder.glob("*.safetensors")) else f"{folder} has no *.safetensors weights"
 
 
-def _embedded() -> list[str]:
-    weights = Path(__file__).parents[1] / "nano" / "weights"
-    return sorted(f"{EMBEDDED}{file.parent.name}" for file in weights.glob("*/config.json"))
-
-
 def _source(model: ModelConfig) -> dict[str, Any]:
     return {"revision": model.revision or "main", "trust_remote_code": model.trust_remote_code}
 
@@ -171,21 +163,21 @@ def _offline() -> bool:
 
 @contextmanager
 def _explained(model: ModelConfig) -> Iterator[None]:
-    """Turns what `from_pretrained` raises into a `UserError`; its own text is long and often beside the point."""
+    """Turns the errors of `from_pretrained` into a `UserError`; their own text is long and often misleading."""
     try:
         yield
     except (OSError, ValueError, KeyError) as error:
         text = str(error)
-        problem = f"Model {model.path} cannot be loaded."
+        problem = f"The model {model.path} cannot be loaded."
         first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
         if "trust_remote_code" in text:
             fix = "Set trust_remote_code: true for this model if you trust its authors; their code then runs here."
-            raise UserError(problem, "its repository brings its own code", fix) from error
+            raise UserError(problem, "its repository contains its own code", fix) from error
         if "gated" in text.lower():
             fix = f"Accept its terms at https://huggingface.co/{model.path}, then log in with `hf auth login`."
             raise UserError(problem, "its repository is gated", fix) from error
         if local_folder(model) is None and (reason := missing_reason(model)):
             fix = "Check the id; download it once with network access, or give the path of a local folder."
             raise UserError(problem, reason, fix) from error
-        fix = "Check that the folder holds a whole model that transformers can read."
+        fix = "Check that the folder contains a complete model that Transformers can read."
         raise UserError(problem, first, fix) from error

@@ -1,4 +1,4 @@
-"""Proves that a model's memory came back: measured before it is loaded and after its release."""
+"""Checks that a model's memory is freed: measured before it is loaded and after its release."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ import psutil
 from synthetic_instruction_tuner.errors import RunError
 
 _GB = 1024**3
-# What stays without being a leak: kernels' workspaces on a GPU; on a CPU code that is imported meanwhile, and the
-# heap's holes. A small model that stays on a CPU is found by the reference to it, not by its size.
+# What remains without being a leak: kernels' workspaces on a GPU; on a CPU modules imported meanwhile, and holes in the
+# heap. A small model that stays on a CPU is found by the reference to it, not by its size.
 _ROOM = {"cuda": 64 * 1024**2, "cpu": _GB}
 _ENDS_WITHIN = 30.0
 
 
 @contextmanager
-def memory_given_back(name: str, device: str) -> Iterator[None]:
-    """Within this context a model is loaded and used; at its end the model's memory must be there again.
+def memory_freed(name: str, device: str) -> Iterator[None]:
+    """Within this context a model is loaded and used; at its end the model's memory must be free again.
 
     On a GPU the tensors' bytes are counted, on a CPU the process's resident bytes. Processes that were started within
-    the context (vLLM works in one of its own) must have ended; their memory ends with them.
+    the context (vLLM runs in one of its own) must have ended; their memory ends with them.
 
     Args:
         name: the model's, for the message.
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        RunError: it is not. Nothing is raised over an error that is on its way already.
+        RunError: it is not free. An error that is raised within the context is not replaced.
     """
     release()
     before, children = held_bytes(device), _children()
     yield
     release()
     if left := _ended(_children() - children):
-        raise _leak(name, f"process {', '.join(str(p.pid) for p in left)} has not ended")
+        raise not_freed(name, f"process {', '.join(str(p.pid) for p in left)} has not ended")
     grown = held_bytes(device) - before
     if grown > _ROOM[device]:
-        raise _leak(name, f"{grown / _GB:.2f} GB more than before are still in use")
+        raise not_freed(name, f"{grown / _GB:.2f} GB more than before are still in use")
 
 
 def held_bytes(device: str) -> int:
@@ -57,7 +57,7 @@ def _children() -> set[psutil.Process]:
 
 
 def _is_python_s_own(process: psutil.Process) -> bool:
-    """Returns whether this is the helper that Python starts beside the first spawned process and keeps for good."""
+    """Returns whether this is the helper that Python starts with the first spawned process and never ends."""
     try:
         return any("multiprocessing.resource_tracker" in word for word in process.cmdline())
     except psutil.Error:
@@ -65,23 +65,24 @@ def _is_python_s_own(process: psutil.Process) -> bool:
 
 
 def _ended(processes: set[psutil.Process]) -> list[psutil.Process]:
-    """Waits for these processes, ends those that stay, and returns those that even then do not go."""
+    """Waits for these processes, kills those that remain, and returns those that survive even that."""
     _, staying = psutil.wait_procs(processes, timeout=_ENDS_WITHIN)
     for process in staying:
         process.kill()
     return list(psutil.wait_procs(staying, timeout=5.0)[1])
 
 
-def _leak(name: str, cause: str) -> RunError:
+def not_freed(name: str, cause: str) -> RunError:
+    """Returns the error for a model whose memory is still in use after its release."""
     return RunError(
-        f"The memory of {name} did not come back.",
+        f"The memory of {name} was not freed.",
         cause,
-        "Run the same command again: it goes on in a fresh process.",
+        "Run the same command again: it continues in a fresh process.",
     )
 
 
 def release() -> None:
-    """Gives freed memory back: collects cycles, empties torch's GPU cache, returns heap pages to Linux."""
+    """Returns unused memory to the system: collects cycles, empties torch's GPU cache, trims the heap on Linux."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""The most memory that was held at once: of a stage, and of one model within it."""
+"""Peak memory: of a stage, and of one model within it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import contextlib
 import sys
 from pathlib import Path
 
-_earlier_peak = 0.0  # of the current span, before the peak within it that began last
+_earlier_peak = 0.0  # the peak of the current span before its latest inner peak began
 
 
 def peak_memory_gb() -> float:
-    """Returns the most memory held at once since `reset_peak_memory`, in GB of 1e9 bytes.
+    """Returns the peak memory since `reset_peak_memory`, in GB of 1e9 bytes.
 
-    It is torch's on a GPU, the process's resident size on a CPU.
+    On a GPU it is what torch has allocated, on a CPU the process's resident size.
     """
     return max(_earlier_peak, inner_peak_memory_gb())
 
 
 def inner_peak_memory_gb(device: str | None = None) -> float:
-    """Returns the most memory held at once since `begin_inner_peak`, in GB of 1e9 bytes.
+    """Returns the peak memory since `begin_inner_peak`, in GB of 1e9 bytes.
 
     Args:
-        device: whose memory; a GPU's where there is one when None.
+        device: ``cpu`` or a GPU; when None, the GPU if there is one.
     """
     torch = sys.modules.get("torch")
     if torch is not None and device != "cpu" and torch.cuda.is_available():
@@ -45,7 +45,7 @@ def reset_peak_memory() -> None:
 
 
 def begin_inner_peak() -> None:
-    """Starts a peak within the current one, such as one model's within a stage's, which stays known."""
+    """Starts an inner peak, such as one model's within a stage's, and remembers the outer one."""
     global _earlier_peak
     _earlier_peak = peak_memory_gb()
     _forget_peak()

@@ -9,8 +9,7 @@ from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.engines.choice import choose_engine, on_a_server
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.files import local_folder, shape
-from synthetic_instruction_tuner.models.hardware import Hardware
-from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
+from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import stage_index, stage_names
 from synthetic_instruction_tuner.run.roles import used_models

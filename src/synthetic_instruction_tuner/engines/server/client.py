@@ -1,7 +1,7 @@
-"""Speaks JSON over HTTP with one server, and says of each failure what it means for the request.
+"""Talks JSON over HTTP with one server; each kind of failure says what it means for the request.
 
-The key goes to this server and nowhere else: redirects are not followed, proxies and .netrc are not asked, and no
-message holds it. It is read from an environment variable and kept in memory only.
+The key goes to this server and nowhere else: redirects are not followed, proxies and .netrc are ignored, and no message
+contains it. It is read from an environment variable and kept in memory only.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _LONGEST_MESSAGE = 300
 
 
 class ServerFailure(Exception):
-    """A request was not answered; the subclasses say what that means."""
+    """A request was not served; the subclasses say what that means."""
 
 
 class Unavailable(ServerFailure):
-    """No server there, or it says that it is starting or too busy: no fault of the request.
+    """There is no server, or it is starting or too busy: the request is not at fault.
 
     Attributes:
-        wait: seconds that the server asked for, if it did.
+        wait: seconds that the server asks the client to wait, if it does.
     """
 
     def __init__(self, message: str, wait: float | None = None) -> None:
@@ -39,14 +39,14 @@ class Unavailable(ServerFailure):
 
 
 class Dropped(ServerFailure):
-    """The connection broke while the request was there: the server died, perhaps because of this request."""
+    """The connection broke during the request: the server died, perhaps because of this request."""
 
 
 class Failed(ServerFailure):
     """The server failed on this request, or did not answer in time; another attempt may succeed."""
 
 
-class Refused(ServerFailure):
+class Rejected(ServerFailure):
     """The server will never serve this request."""
 
 
@@ -54,12 +54,12 @@ class ServerClient:
     """One server. Safe to use from several threads.
 
     Args:
-        url: where it is, with or without the final ``/v1``.
-        api_key_env: name of the environment variable that holds its key; empty when it wants none.
+        url: its address, with or without the final ``/v1``.
+        api_key_env: name of the environment variable that holds its key; empty if it needs none.
         timeout: seconds to wait for an answer.
 
     Raises:
-        UserError: the environment variable is not set, or what it holds cannot be a key.
+        UserError: the environment variable is not set, or its value cannot be a key.
     """
 
     def __init__(self, url: str, *, api_key_env: str = "", timeout: float = 600.0) -> None:
@@ -72,15 +72,15 @@ class ServerClient:
         return f"ServerClient({self.url})"
 
     def get(self, path: str) -> Any:
-        """Returns the JSON at this path, or raises what `post` raises."""
+        """Returns the JSON at this path; raises the same errors as `post`."""
         return self._exchange("GET", path, None, min(self._timeout, 30.0))
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """Sends JSON and returns the JSON of the answer.
 
         Raises:
-            Unavailable, Dropped, Failed, Refused: see there.
-            UserError: the server wants another key, or sends requests elsewhere.
+            Unavailable, Dropped, Failed, Rejected: the request was not served; see these classes.
+            UserError: the server does not accept the key, or redirects requests.
         """
         return self._exchange("POST", path, body, self._timeout)
 
@@ -102,8 +102,8 @@ class ServerClient:
                 raise Unavailable("it cannot be reached") from None
             raise Dropped("the connection broke before the answer came") from None
         except requests.exceptions.RequestException as error:
-            # Without the error's own words: some errors show the headers, and with them the key.
-            raise Refused(f"the request could not be sent ({type(error).__name__})") from None
+            # Without the error's own text: some errors show the headers, and with them the key.
+            raise Rejected(f"the request could not be sent ({type(error).__name__})") from None
         return self._read(answer)
 
     def _read(self, answer: requests.Response) -> Any:
@@ -112,31 +112,31 @@ class ServerClient:
             self._session().close()
         if 300 <= status < 400:
             raise UserError(
-                f"The server {self.url} sends requests elsewhere.",
-                self._clean(f"status {status}, to {answer.headers.get('Location', 'nowhere')}"),
+                f"The server {self.url} redirects requests.",
+                self._clean(f"status {status}, to {answer.headers.get('Location', 'no address')}"),
                 "Set the model's or the engine's url to the final address; redirects are not followed.",
             )
         if status in (401, 403):
             raise UserError(
                 f"The server {self.url} does not accept the key.",
                 f"status {status}: {self._message(answer)}",
-                "Put the key into an environment variable, and set engine.api_key_env to the variable's name.",
+                "Store the key in an environment variable, and set engine.api_key_env to the variable's name.",
             )
         if status in (429, 503):
             raise Unavailable(f"status {status}: {self._message(answer)}", _retry_after(answer))
-        if status in (502, 504):  # a gateway stands before the server, and the server is gone
+        if status in (502, 504):  # there is a gateway in front of the server, and the server is gone
             raise Unavailable(f"status {status}: {self._message(answer)}")
         if status >= 500 or status == 408:
             raise Failed(f"status {status}: {self._message(answer)}")
         if status != 200:
-            raise Refused(f"status {status}: {self._message(answer)}")
+            raise Rejected(f"status {status}: {self._message(answer)}")
         try:
             return answer.json()
         except ValueError:
             raise Failed("the answer is not JSON") from None
 
     def _message(self, answer: requests.Response) -> str:
-        """Returns what a server says about an error; every kind of server puts it elsewhere."""
+        """Returns the server's error message; each kind of server puts it in another field."""
         try:
             found: Any = answer.json()
             for name in ("error", "detail", "message"):
@@ -162,7 +162,7 @@ class ServerClient:
 
 
 def _key(variable: str) -> str:
-    """Returns the key that the environment variable holds; no message shows either, for either may be the key."""
+    """Returns the value of the environment variable; messages show neither, since users mix up the name and the key."""
     if not variable:
         return ""
     key = os.environ.get(variable, "").strip()
@@ -170,12 +170,12 @@ def _key(variable: str) -> str:
         raise UserError(
             "The server's key is missing.",
             "the environment variable that api_key_env names is not set",
-            "Set it (export MY_SERVER_KEY=...), and name it: api_key_env: MY_SERVER_KEY. The key stands nowhere.",
+            "Set it (export MY_SERVER_KEY=...) and name it: api_key_env: MY_SERVER_KEY. The key is never stored.",
         )
     if not re.fullmatch(r"[!-~]+", key):
         raise UserError(
             "The server's key cannot be sent.",
-            "what api_key_env's variable holds has white space, or characters that are not ASCII, inside of it",
+            "the variable that api_key_env names contains white space or characters that are not ASCII",
             "Set the variable to the key alone, on one line.",
         )
     return key

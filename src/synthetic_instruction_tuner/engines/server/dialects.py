@@ -1,10 +1,10 @@
-"""How each kind of server is asked for a completion of exactly these token ids, and how its answer is read.
+"""How to ask each kind of server for a completion of exactly these token ids, and how to read its answer.
 
-Three things differ between servers that all call themselves OpenAI-compatible: whether a prompt can be token ids, what
-the sampling settings are called that would otherwise silently differ from what was asked (top_k, min_p, repetition
-penalty), and whether the answer holds token ids. Answers also say how many tokens the server read, and that must be the
-number that was sent: a second BOS, a template that the server adds, or another tokenizer shows there. A server that is
-sent texts has to say it.
+Servers that call themselves OpenAI-compatible differ in three things: whether a prompt can be token ids, the names of
+the sampling settings whose defaults would silently apply (top_k, min_p, repetition penalty), and whether the answer
+contains token ids. Answers also say how many prompt tokens the server read, which must be the number that was sent: it
+reveals a second BOS, a template that the server adds, and a different tokenizer. A server that receives text must
+report it.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Request
-from synthetic_instruction_tuner.engines.server.client import Failed, Refused, ServerClient
+from synthetic_instruction_tuner.engines.server.client import Failed, Rejected, ServerClient
 
 _CONTEXT = 4096  # Ollama loads the model again when the context changes, so it changes in large steps
 
 
 class Dialect(Protocol):
-    """One way to speak to a server.
+    """One way to talk to a server.
 
     Attributes:
-        title: what it is called in messages.
-        capabilities: what a server of this kind can promise.
+        title: its name in messages.
+        capabilities: what a server of this kind guarantees.
     """
 
     title: str
     capabilities: Capabilities
 
     def complete(self, request: Request) -> Completion:
-        """Returns the server's completion, or raises what `ServerClient.post` raises."""
+        """Returns the server's completion; raises the same errors as `ServerClient.post`."""
         ...
 
 
 class TokenDialect:
     """`/v1/completions` with a list of token ids as the prompt: vLLM, SGLang and others.
 
-    vLLM returns the token ids too and takes stop ids, so its texts are exactly the in-process engine's.
+    vLLM also returns token ids and accepts stop ids, so its completions equal the in-process engine's.
     """
 
     title = "token ids, OpenAI completions"
@@ -66,12 +66,12 @@ class TokenDialect:
         answer = self._client.post("/v1/completions", self.body(request) | {"prompt_logprobs": 1})
         found = first_choice(answer).get("prompt_logprobs")
         if not isinstance(found, list) or len(found) != len(ids):
-            raise Refused("the server gives no log-probabilities of a prompt")
+            raise Rejected("the server gives no log-probabilities of a prompt")
         steps = [found[k][str(ids[k])] for k in range(len(context), len(ids))]
         return sum(float(s["logprob"]) for s in steps), all(s["rank"] == 1 for s in steps)
 
     def body(self, request: Request) -> dict[str, Any]:
-        """Returns what is sent. Everything is said: what is not said, a server takes from the model's files."""
+        """Returns the request's body. It sets everything: a server takes what is missing from the model's files."""
         body = {
             "prompt": list(request.prompt_ids), "max_tokens": request.max_new_tokens, "seed": request.seed,
             "temperature": request.temperature, "top_p": request.top_p if request.temperature > 0 else 1.0,
@@ -79,7 +79,7 @@ class TokenDialect:
             "add_special_tokens": False, "return_token_ids": True, "n": 1, "stream": False,
         }  # fmt: skip
         if self._returns_ids:
-            body["ignore_eos"] = True  # the request's own stop ids decide, nothing else
+            body["ignore_eos"] = True  # only the request's own stop ids end it
         return body | ({"model": self._model} if self._model else {})
 
 
@@ -93,12 +93,12 @@ class LlamaCppDialect:
         self._client, self._model = client, model
 
     def complete(self, request: Request) -> Completion:
-        """Returns the server's completion, cut at the first stop id: the server itself only knows its end tokens."""
+        """Returns the server's completion, cut at the first stop id: the server itself only stops at its end tokens."""
         body = {
             "prompt": list(request.prompt_ids), "n_predict": request.max_new_tokens, "return_tokens": True,
-            # The nucleus is taken after the temperature, as everywhere else here; llama.cpp's own order is another.
+            # top_p applies after the temperature, as in the other engines; llama.cpp's default order differs.
             "samplers": ["temperature", "top_p"], "temperature": request.temperature, "top_p": request.top_p,
-            "repeat_penalty": 1.0, "seed": request.seed % (2**32 - 1),  # the highest one would mean a random seed
+            "repeat_penalty": 1.0, "seed": request.seed % (2**32 - 1),  # 2**32 - 1 means a random seed
             "cache_prompt": False, "stream": False,
         }  # fmt: skip
         answer = self._client.post("/completion", body | ({"model": self._model} if self._model else {}))
@@ -113,10 +113,10 @@ class TextDialect:
     """`/v1/completions` with a text as the prompt: `transformers serve`, llama-cpp-python and others.
 
     Args:
-        client, model: where, and what it is called there.
+        client, model: the server, and the model's name there.
         tokenizer: the model's own.
-        drops_bos: the server adds the BOS itself, so it is left out of the text.
-        generation_config: the server takes a generation configuration (`transformers serve`), stop ids included.
+        drops_bos: the server adds the BOS itself, so the text omits it.
+        generation_config: the server accepts a generation configuration (`transformers serve`), including stop ids.
     """
 
     title = "text, OpenAI completions"
@@ -126,7 +126,7 @@ class TextDialect:
     ) -> None:
         self._client, self._model, self._tokenizer = client, model, tokenizer
         self._drops_bos, self._generation_config = drops_bos, generation_config
-        # Such servers draw from one random stream for all requests, or do not say.
+        # Such servers draw from one random stream for all requests, or do not document it.
         self.capabilities = Capabilities(
             seeded=False, batch_free=False, exact_stops=generation_config, scores=False, exact_ids=False
         )
@@ -139,7 +139,7 @@ class TextDialect:
         return completion(request, text_ids(self._tokenizer, choice.get("text")), choice.get("finish_reason"))
 
     def body(self, request: Request) -> dict[str, Any]:
-        """Returns what is sent."""
+        """Returns the request's body."""
         body: dict[str, Any] = {
             "prompt": prompt_text(self._tokenizer, request.prompt_ids, self._drops_bos),
             "max_tokens": request.max_new_tokens, "temperature": request.temperature, "top_p": request.top_p,
@@ -161,10 +161,10 @@ class TextDialect:
 
 
 class OllamaDialect:
-    """Ollama's own `/api/generate` with `raw`: its OpenAI endpoint would put the prompt into a template.
+    """Ollama's own `/api/generate` with `raw`: its OpenAI endpoint would apply a template to the prompt.
 
-    It may leave out how many tokens it read of a prompt that it still has in memory. So it has to say it until it has
-    once read what was sent, and is held to it whenever it does.
+    It may omit the number of prompt tokens if it still has the prompt in memory. So it must report the number until it
+    was right once; afterwards it is checked whenever it is there.
     """
 
     title = "text, Ollama"
@@ -194,11 +194,11 @@ class OllamaDialect:
 
 
 def completion(request: Request, ids: Sequence[int], reason: str | None) -> Completion:
-    """Returns what was asked for out of what came: nothing from the first stop id on, nothing beyond the limit."""
+    """Returns the answer's tokens before the first stop id, and no more than the request's limit."""
     stop = next((k for k, token in enumerate(ids) if token in request.stop_ids), None)
     if stop is not None and stop < request.max_new_tokens:
         return Completion(tuple(ids[:stop]), "stop")
-    if len(ids) > request.max_new_tokens:  # a text may take more tokens to write down than it was sampled in
+    if len(ids) > request.max_new_tokens:  # a text may have more tokens when it is tokenized again
         return Completion(tuple(ids[: request.max_new_tokens]), "length")
     if reason not in ("stop", "length"):
         raise Failed(f"it ended for the reason {reason!r}")
@@ -215,35 +215,35 @@ def first_choice(answer: Any) -> dict[str, Any]:
 
 
 def prompt_tokens(answer: dict[str, Any]) -> Any:
-    """Returns how many tokens of a prompt an OpenAI server says that it read, None where it does not say."""
+    """Returns how many prompt tokens an OpenAI server says that it read, None if it does not say."""
     return (answer.get("usage") or {}).get("prompt_tokens")
 
 
 def compare_prompt_tokens(read: Any, sent: int, *, required: bool = False) -> None:
-    """Refuses an answer whose prompt had another number of tokens on the server: it saw another text.
+    """Rejects an answer whose prompt had a different number of tokens on the server: it read a different text.
 
     Args:
-        read: what the server says.
+        read: the number that the server reports, or None.
         sent: how many tokens the prompt has.
-        required: whether the server has to say it.
+        required: whether the server must report it.
     """
     if isinstance(read, int) and read != sent:
-        raise Refused(f"the server read {read} tokens where {sent} were sent")
+        raise Rejected(f"the server read {read} tokens where {sent} were sent")
     if required and not isinstance(read, int):
-        raise Refused("the server does not say how many tokens of a text it reads, so a second BOS would go unseen")
+        raise Rejected("the server does not say how many tokens of a text it reads, so a second BOS would go unnoticed")
 
 
 def prompt_text(tokenizer: Any, ids: Sequence[int], drops_bos: bool) -> str:
-    """Returns the text that reads back as exactly these ids; with `drops_bos`, all but the BOS in front."""
+    """Returns the text that is tokenized to exactly these ids; with `drops_bos`, without the leading BOS."""
     shown = list(ids[1:]) if drops_bos and ids[:1] == (tokenizer.bos_token_id,) else list(ids)
     text = str(tokenizer.decode(shown, skip_special_tokens=False, clean_up_tokenization_spaces=False))
     if tokenizer.encode(text, add_special_tokens=False) != shown:
-        raise Refused("its prompt cannot be sent as text: the text would be read as other tokens")
+        raise Rejected("its prompt cannot be sent as text: the text would be read as other tokens")
     return text
 
 
 def text_ids(tokenizer: Any, text: Any) -> list[int]:
-    """Returns the ids of an answer that came as text."""
+    """Returns the ids of an answer that is text."""
     if not isinstance(text, str):
         raise Failed("the answer has no text")
     text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be encoded
@@ -251,7 +251,7 @@ def text_ids(tokenizer: Any, text: Any) -> list[int]:
 
 
 def stop_texts(tokenizer: Any, stop_ids: Sequence[int]) -> list[str]:
-    """Returns the stop tokens as texts: at most the four that the protocol allows, the end of text last."""
+    """Returns the stop tokens as texts: at most four, as the protocol allows, the end of text last."""
     ordered = sorted(stop_ids, key=lambda token: (token == tokenizer.eos_token_id, token))
     texts = [str(tokenizer.decode([token], skip_special_tokens=False)) for token in ordered]
     return [text for text in texts if text.strip()][:4]

@@ -1,8 +1,8 @@
-"""Runs a model on a server: many requests in flight, and an answer for each of them whatever happens to the server.
+"""Runs a model on a server: many requests in flight, and a completion for each of them whatever happens to the server.
 
-A request that the server can never serve becomes an error completion. One that it fails on is tried again a few times,
-then recorded and skipped. One whose connection broke is tried again alone, after the others: if it is what kills the
-server, it takes no innocent request with it. A server that is gone is waited for.
+A request that the server can never serve becomes an error completion. One that it fails on is retried a few times, then
+becomes one too. One whose connection broke is retried alone, after the others: if it crashes the server, no other
+request is affected. If the server is gone, the engine waits for it.
 """
 
 from __future__ import annotations
@@ -13,26 +13,25 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request
-from synthetic_instruction_tuner.engines.request_faults import split_faults
-from synthetic_instruction_tuner.engines.server.client import Dropped, Failed, Refused, ServerFailure, Unavailable
+from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request, split_faults
+from synthetic_instruction_tuner.engines.server.client import Dropped, Failed, Rejected, ServerFailure, Unavailable
 from synthetic_instruction_tuner.engines.server.dialects import Dialect, TokenDialect
 from synthetic_instruction_tuner.errors import RunError, SitError, UserError
 
 _LONGEST_PAUSE = 20.0
-_HOPELESS = 16  # so many requests refused and none served: the server is the wrong one
+_HOPELESS = 16  # after this many errors and no completion, it is the wrong server
 
 Outcome = Completion | BaseException | None
-"""What came of a request: a completion, what ends the run, or None where it is to be tried again alone."""
+"""A request's completion, the error that ends the run, or None for a request to retry alone."""
 
 
 class ServerEngine:
-    """Runs one model; see `engines.base.Engine`. The server keeps the model's memory; `close` only stops asking.
+    """Runs one model; see `engines.base.Engine`. The server keeps the model's memory; `close` only ends the requests.
 
     Args:
-        dialect: how the server is spoken to.
+        dialect: how to talk to the server.
         where: its address, for messages.
-        vocabulary: ids that the model's tokenizer knows.
+        vocabulary: the number of ids that the model's tokenizer knows.
         concurrency: requests in flight.
         retries: attempts after the first, for a request that the server fails on.
         outage: seconds to wait for a server that is gone before the run stops.
@@ -51,19 +50,19 @@ class ServerEngine:
         self._dialect, self._where, self._vocabulary = dialect, where, vocabulary
         self._concurrency, self._retries, self._outage = concurrency, retries, outage
         self._closed = threading.Event()
-        self._served = self._refused = 0
+        self._served = self._rejected = 0
         self._last_answer = time.monotonic()
 
     @property
     def capabilities(self) -> Capabilities:
-        """What a server of this kind can promise."""
+        """What a server of this kind guarantees."""
         return self._dialect.capabilities
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """Returns one completion per request, in order.
 
         Raises:
-            RunError: the server stayed away, or refuses everything.
+            RunError: the server did not come back, or rejects everything.
             UserError: it does not accept the key.
         """
         order, results = split_faults(requests, self._vocabulary)
@@ -99,15 +98,15 @@ class ServerEngine:
             raise RunError(f"The server {self._where} did not score a text.", str(error)) from None
 
     def describe(self) -> str:
-        """Returns where it is and how it is spoken to, in a few words."""
+        """Returns its address and how to talk to it, in a few words."""
         return f"{self._where} ({self._dialect.title})"
 
     def close(self) -> None:
-        """Stops asking."""
+        """Ends the requests in flight."""
         self._closed.set()
 
     def _side_by_side(self, requests: Sequence[Request], order: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
-        """Yields outcomes by request number as they come."""
+        """Yields request indices and outcomes as they come."""
         waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         answered: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
         stop = threading.Event()
@@ -122,7 +121,7 @@ class ServerEngine:
                     return
                 answered.put((number, self._ask(requests[number], alone=False, stop=stop)))
 
-        # Daemons: an interrupted run ends at once and does not wait for answers that nobody reads.
+        # Daemons: an interrupted run ends immediately instead of waiting for answers that nobody reads.
         for _ in range(min(self._concurrency, len(order))):
             threading.Thread(target=work, daemon=True).start()
         try:
@@ -132,14 +131,14 @@ class ServerEngine:
             stop.set()
 
     def _ask(self, request: Request, *, alone: bool, stop: threading.Event) -> Outcome:
-        """Asks until there is an outcome. Runs in the workers' threads, so it raises nothing."""
+        """Asks until there is an outcome. Runs in worker threads, so it raises nothing."""
         attempts, since = 0, time.monotonic()
         while True:
             try:
                 answer = self._dialect.complete(request)
                 self._last_answer = time.monotonic()
                 return answer
-            except Refused as error:
+            except Rejected as error:
                 return Completion((), "error", str(error))
             except Unavailable as error:
                 attempt, message = None, str(error)
@@ -156,7 +155,7 @@ class ServerEngine:
                 since = time.monotonic()  # it answers, if badly
             except SitError as error:
                 return error
-            except Exception as error:  # whatever this one answer holds; the others are none the worse for it
+            except Exception as error:  # whatever this answer contains, the other requests are unaffected
                 return Completion((), "error", f"the answer cannot be read ({type(error).__name__})")
             except BaseException as error:
                 return error
@@ -169,12 +168,12 @@ class ServerEngine:
         assert outcome is not None
         results[number] = outcome
         if outcome.finish_reason == "error":
-            self._refused += 1
+            self._rejected += 1
         else:
             self._served += 1
-        if not self._served and self._refused >= _HOPELESS:
+        if not self._served and self._rejected >= _HOPELESS:
             raise RunError(
-                f"The server {self._where} has not served one of {self._refused} requests.",
+                f"The server {self._where} has not served any of {self._rejected} requests.",
                 outcome.error,
                 "Check that it runs the model whose tokenizer is used here, then run the same command again.",
             )
@@ -183,13 +182,13 @@ class ServerEngine:
 
     def _gone(self, message: str) -> RunError:
         return RunError(
-            f"The server {self._where} has been away for {self._outage:.0f} s.",
+            f"The server {self._where} has been unavailable for {self._outage:.0f} s.",
             message,
-            "Start it and run the same command again: what was committed is kept.",
+            "Start it and run the same command again: finished work is kept.",
         )
 
 
 def _pause(waited: float, attempt: int | None) -> float:
-    """Returns seconds until the next try: twice as long each time, and not the same for all who wait."""
+    """Returns seconds until the next attempt: exponential backoff with jitter."""
     longest = min(_LONGEST_PAUSE, 0.25 * 2**attempt if attempt is not None else 0.25 + waited / 2)
     return longest * random.uniform(0.5, 1.0)

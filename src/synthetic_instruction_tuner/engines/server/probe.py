@@ -1,8 +1,8 @@
-"""Finds out how a server wants to be spoken to, and proves that it reads exactly the token ids that are meant.
+"""Finds out how to talk to a server, and proves that it reads exactly the intended token ids.
 
-One short request is sent in each way, the most exact one first. A way counts only when the server reads as many prompt
-tokens as were sent: so a BOS that it adds, or a template that it applies, is found before a run starts. A server that
-takes token ids may leave the number unsaid; one that takes texts, of which it makes tokens itself, may not.
+It tries one short request in each dialect, the most exact one first. A dialect works only if the server reads as many
+prompt tokens as were sent, so that a BOS that it adds or a template that it applies is found before a run starts. A
+server that takes token ids may omit the number; one that takes text, which it tokenizes itself, may not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.engines.server.client import (
     Dropped,
     Failed,
-    Refused,
+    Rejected,
     ServerClient,
     ServerFailure,
     Unavailable,
@@ -43,27 +43,25 @@ _log = logging.getLogger(__name__)
 
 
 class Unreachable(RunError):
-    """No server is there, or it is still starting: it may come."""
+    """There is no server, or it is still starting."""
 
 
 def open_server(model: ModelConfig, config: EngineConfig, template: ChatTemplate, *, wait: float) -> ServerEngine:
     """Returns the engine for a model on a server.
 
     Args:
-        model: the model; its own `url` goes before the engine's.
-        config: address, key, patience.
-        template: of the model's own tokenizer.
-        wait: seconds to wait for a server that is not there yet.
+        model: the model; its own `url` takes precedence over the engine's.
+        config: address, key, timeouts.
+        template: the chat template of the model's own tokenizer.
+        wait: seconds to wait for a server that is not up yet.
 
     Raises:
         UserError, Unreachable: see `find_dialect`.
     """
     url = model.url or config.url
     if url is None:
-        raise UserError(
-            f"No server is named for {model.name}.", "engine.kind is server", "Set engine.url, or the model's url."
-        )
-    variable = model.api_key_env if model.url else config.api_key_env  # each key goes to its own server only
+        raise UserError(f"{model.name} has no server.", "engine.kind is server", "Set engine.url or the model's url.")
+    variable = model.api_key_env if model.url else config.api_key_env  # a key goes to its own server only
     client = ServerClient(url, api_key_env=variable, timeout=config.timeout)
     return ServerEngine(
         find_dialect(client, model, template, wait=wait),
@@ -76,34 +74,34 @@ def open_server(model: ModelConfig, config: EngineConfig, template: ChatTemplate
 
 
 def find_dialect(client: ServerClient, model: ModelConfig, template: ChatTemplate, *, wait: float = 0.0) -> Dialect:
-    """Returns the most exact way to speak to this server.
+    """Returns the most exact dialect that works with this server.
 
     Raises:
-        UserError: no way leads to the prompt that is meant, or the server does not have the model.
+        UserError: the server reads the intended prompt in no dialect, or does not have the model.
         Unreachable: the server does not answer.
     """
-    # Another question each time: of one that it has seen before, a server may not count the tokens.
+    # A new question each time: a server may not count the tokens of a prompt that it has cached.
     question = Message("user", f"What is the sea? {time.time_ns()}")
     request = Request(tuple(template.prompt_ids([question])), 1, _PROBE_TOKENS, template.stop_ids, 0.0)
-    end, said = time.monotonic() + wait, False
+    end, logged = time.monotonic() + wait, False
     while True:
         try:
             return _find(client, model, template.tokenizer, request)
         except (Unavailable, Dropped) as error:
             if time.monotonic() >= end:
-                fix = "Start it, or correct the url, and run again."
+                fix = "Start it or correct the url, then run the same command again."
                 raise Unreachable(f"The server {client.url} does not answer.", str(error), fix) from None
-            if not said:
-                _log.warning("Waiting for the server %s (%s), up to %.0f s.", client.url, error, wait)
-                said = True
+            if not logged:
+                _log.warning("Waiting up to %.0f s for the server %s (%s).", wait, client.url, error)
+                logged = True
             time.sleep(min(getattr(error, "wait", None) or 2.0, 5.0, max(0.0, end - time.monotonic())))
 
 
 def served_name(client: ServerClient, model: ModelConfig) -> str | None:
-    """Returns what the model is called on the server; None where the server does not say and needs no name.
+    """Returns the model's name on the server; None if the server does not list names and needs none.
 
     Raises:
-        UserError: none of its models is called like this one.
+        UserError: the server lists no model of this name.
     """
     if model.served_as:
         return model.served_as
@@ -117,15 +115,15 @@ def served_name(client: ServerClient, model: ModelConfig) -> str | None:
     for name in names:
         if name in (model.path, model.name) or name.removesuffix(":latest") == model.name:
             return name
-    # A server with one model, named for this model alone, runs it under whatever name. One that is named for several
-    # models does not: a responder would silently be the generator.
+    # If the url is this model's own and the server has one model, that is the one, whatever its name. A url for several
+    # models does not say so: a responder would silently be the generator.
     if len(names) == 1 and model.url:
         return names[0]
     if names:
         raise UserError(
             f"The server {client.url} has no model called {model.path}.",
             f"it has {', '.join(names[:8])}",
-            "Set the model's served_as to one of these names, or give the model a url of its own.",
+            "Set the model's served_as to one of these names, or give the model its own url.",
         )
     return None
 
@@ -149,7 +147,7 @@ def _find(client: ServerClient, model: ModelConfig, tokenizer: Any, request: Req
 def _token_dialect(
     client: ServerClient, name: str | None, model: ModelConfig, tokenizer: Any, request: Request
 ) -> TokenDialect:
-    """Returns the token dialect, after a look at whether the server returns token ids, and at whose they are."""
+    """Returns the token dialect, after checking whether the server returns token ids and whose they are."""
     dialect = TokenDialect(client, name, tokenizer)
     body = dialect.body(request) | {"ignore_eos": False, "skip_special_tokens": False}
     choice = first_choice(client.post("/v1/completions", body))
@@ -157,11 +155,11 @@ def _token_dialect(
     if ids is None:
         return TokenDialect(client, name, tokenizer, returns_ids=False)
     ours = str(tokenizer.decode(ids, skip_special_tokens=False))
-    if _plain(ours) != _plain(text) and not _plain(ours).startswith(_plain(text)):  # the stop token may be left out
+    if _plain(ours) != _plain(text) and not _plain(ours).startswith(_plain(text)):  # the stop token may be missing
         raise UserError(
-            f"The server {client.url} runs another model than the tokenizer of {model.path} belongs to.",
-            f"it calls {text[:40]!r} what this tokenizer calls {ours[:40]!r}",
-            "Name the model that the server runs, or the right server.",
+            f"The server {client.url} runs another model than {model.path}.",
+            f"it decodes to {text[:40]!r} what this model's tokenizer decodes to {ours[:40]!r}",
+            "Set the model to the one that the server runs, or the url to the right server.",
         )
     return dialect
 
@@ -177,8 +175,8 @@ def _text_dialect(
         except Unavailable:
             raise
         except ServerFailure:
-            return dialect  # it stumbled over what is no JSON
-        raise Refused("it does not read generation configurations")
+            return dialect  # it tried to read the invalid JSON
+        raise Rejected("it does not read generation configurations")
     return dialect
 
 
@@ -195,18 +193,19 @@ def _proven(client: ServerClient, ways: list[Callable[[], Dialect]], request: Re
         except ServerFailure as error:
             reasons[str(error)] = None
     raise UserError(
-        f"The server {client.url} cannot be used for {len(request.prompt_ids)} exact prompt tokens.",
+        f"The server {client.url} cannot be used: it must read a prompt as exactly the tokens sent "
+        f"({len(request.prompt_ids)} here).",
         "; ".join(reasons),
-        "Check that it has a completions endpoint and runs the model whose tokenizer is used here. A server that takes "
-        "token ids (vLLM, llama.cpp) leaves nothing to prove.",
+        "Check that it has a completions endpoint and runs the model whose tokenizer is used here, or use a server "
+        "that takes token ids (vLLM, llama.cpp).",
     )
 
 
 def _answers(client: ServerClient, path: str, field: str) -> bool:
-    """Returns whether the server is of the kind that has this page; what others answer there says nothing of them."""
+    """Returns whether the server is of the kind that answers at this path with this field."""
     try:
         found = client.get(path)
-    except (Refused, Failed, UserError):
+    except (Rejected, Failed, UserError):
         return False
     return isinstance(found, dict) and field in found
 

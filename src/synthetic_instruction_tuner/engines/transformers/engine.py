@@ -1,8 +1,8 @@
 """Runs any causal language model of transformers, on a CPU or a GPU, with continuous batching.
 
-The loop decodes one token for all running rows at once. Finished rows leave at once and waiting requests take their
-places, so no step computes padding or finished text. What a request gets depends on nothing but the request: its draws
-come from its own seed, its positions from its own length.
+The loop decodes one token for all running rows at once. Waiting requests replace finished rows immediately, so no step
+computes padding or finished text. A completion depends on nothing but its request: its draws come from its own seed,
+its positions from its own length.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request
-from synthetic_instruction_tuner.engines.request_faults import split_faults
-from synthetic_instruction_tuner.engines.transformers.inputs import learned_positions
+from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request, split_faults
+from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
 from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
 from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, can_share, rows_of, score_rows
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder, supports_slots
@@ -31,10 +30,10 @@ class TransformersEngine:
 
     Args:
         model: a causal LM in evaluation mode, already on `device`.
-        pad_id: a token id to fill short rows with; it is never attended to.
-        batch_size: sequences decoded at once; halved for good when the GPU's memory runs out.
+        pad_id: a token id to pad short rows with; it is never attended to.
+        batch_size: sequences decoded at once; halved permanently when the GPU's memory runs out.
         device: ``cpu`` or ``cuda``.
-        soft_prompt: [virtual tokens, hidden], put in front of every prompt (prompt tuning; Lester et al., 2021).
+        soft_prompt: [virtual tokens, hidden], prepended to every prompt (prompt tuning; Lester et al., 2021).
     """
 
     def __init__(
@@ -47,18 +46,18 @@ class TransformersEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """In half precision, kernels for other batch sizes round differently, so a text may depend on its batch."""
+        """In half precision, kernels round differently for other batch sizes, so a text may depend on its batch."""
         whole = self._model.dtype == torch.float32 and self._device == "cpu"
         return Capabilities(seeded=True, batch_free=whole, exact_stops=True, scores=True)
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """Returns one completion per request, in order.
 
-        A text ends for the reason ``length`` where the model's learned positions do; a prompt that fills them is an
-        error of its own.
+        A text ends with the reason ``length`` where the model's learned positions end; a prompt that fills them gets an
+        error completion.
 
         Raises:
-            RunError: the model's logits are not finite, or the GPU's memory does not hold a single sequence.
+            RunError: the model's logits are not finite, or a single sequence does not fit into the GPU's memory.
         """
         vocabulary, longest = self._model.get_input_embeddings().num_embeddings, self._longest()
         _, results = split_faults(requests, vocabulary, longest=longest, soft_prompt=self._soft_prompt is not None)
@@ -103,7 +102,7 @@ class TransformersEngine:
             self._slots = supports_slots(self._model, self._device)
         decoder_class = SlotDecoder if self._slots else PlainDecoder
         decoder = decoder_class(self._model, self._pad_id, self.batch_size, self._device, self._soft_prompt)
-        # Longest first: memory runs out at the start if it does, and neighbors are of similar length.
+        # Longest first: if memory runs out, it does so at the start, and neighbors have similar lengths.
         waiting = [i for i in range(len(requests)) if i not in results]
         waiting.sort(key=lambda i: (-len(requests[i].prompt_ids), requests[i].prompt_ids, i))
         for finished in decoder.run([(i, requests[i]) for i in waiting]):
@@ -112,23 +111,23 @@ class TransformersEngine:
                 done(len(finished))
 
     def _longest(self) -> int | None:
-        """Returns how many tokens of prompt and answer the model has positions for, None where for any number."""
+        """Returns how many tokens of prompt and answer the model has positions for, None if for any number."""
         positions = learned_positions(self._model)
         return None if positions is None else positions - (0 if self._soft_prompt is None else len(self._soft_prompt))
 
     def _halve(self, error: torch.OutOfMemoryError) -> None:
         if self.batch_size == 1:
             raise RunError(
-                "The GPU's memory does not hold a single sequence.",
+                "A single sequence does not fit into the GPU's memory.",
                 str(error).split(". ")[0],
                 "Use a smaller model, or shorter texts (max_new_tokens).",
             ) from error
         self.batch_size //= 2
-        error.__traceback__ = None  # its frames hold the tensors that filled the memory
+        error.__traceback__ = None  # its frames refer to the tensors that filled the memory
         release()
 
     def _scoring_batch(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], rows: Sequence[ScoredRow]) -> int:
-        """Returns how many of the next rows are scored together; the first is the longest."""
+        """Returns how many of the next rows to score together; the first is the longest."""
         longest = rows[0].length + (0 if self._soft_prompt is None else len(self._soft_prompt))
         most = max(1, min(self.batch_size, _SCORED_TOKENS[self._device] // max(1, longest)))
         vocabulary = int(self._model.config.get_text_config().vocab_size)

@@ -1,6 +1,6 @@
-"""Decoding for architectures that the slot cache does not serve: prompts of one length at a time, a cache of their own.
+"""Decoding for architectures that the slot cache does not support: batches of prompts of equal length.
 
-No row is padded, so recurrent states are right; no row leaves early, so it is slower.
+No row is padded, so recurrent states are correct; no row leaves early, so it is slower.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from synthetic_instruction_tuner.engines.base import Completion, Request
-from synthetic_instruction_tuner.engines.transformers.inputs import padded_inputs
+from synthetic_instruction_tuner.engines.transformers.forward_pass import padded_inputs
 from synthetic_instruction_tuner.engines.transformers.sampling import draw, require_finite, uniforms
 
 
 class PlainDecoder:
-    """Same interface as `decoding.SlotDecoder`."""
+    """Has the same interface as `slot_decoding.SlotDecoder`."""
 
     def __init__(
         self, model: Any, pad_id: int, batch_size: int, device: str, soft_prompt: torch.Tensor | None = None
@@ -29,7 +29,7 @@ class PlainDecoder:
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def run(self, requests: Sequence[tuple[int, Request]]) -> Iterator[dict[int, Completion]]:
-        """Yields completions by request number, one batch at a time."""
+        """Yields completions by request index, one batch at a time."""
         for _, same_length in groupby(requests, key=lambda item: len(item[1].prompt_ids)):
             members = list(same_length)
             for start in range(0, len(members), self._batch_size):
@@ -62,7 +62,7 @@ class PlainDecoder:
 
 
 def _take(tokens: np.ndarray, requests: list[Request], written: list[list[int]], reasons: list[Any]) -> None:
-    """Appends each running row's token, and notes why rows end."""
+    """Appends each running row's token, and records why rows end."""
     for k, request in enumerate(requests):
         if reasons[k] is not None:
             continue

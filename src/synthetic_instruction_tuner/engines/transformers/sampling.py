@@ -1,4 +1,4 @@
-"""Vectorized sampling whose draws depend only on (request seed, step), never on what else is in the batch.
+"""Vectorized sampling whose draws depend only on (request seed, step), never on the rest of the batch.
 
 One uniform number per token, then the inverse of the cumulative distribution: a request draws the same token whatever
 rows surround it, as long as its logits are the same.
@@ -19,7 +19,7 @@ def uniforms(seed: int, count: int) -> np.ndarray:
     counter = np.arange(1, count + 1, dtype=np.uint64)
     start = _mix(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64) + _GOLDEN)
     bits = _mix(start + counter * _GOLDEN) >> np.uint64(41)
-    # 23 bits and a half: exact in float32, never 0 (a token of probability 0 could be drawn) and never 1.
+    # 23 bits plus one half: exact in float32, never 0 (a token of probability 0 could be drawn) and never 1.
     return ((bits.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23)).astype(np.float32)
 
 
@@ -56,7 +56,7 @@ def draw(
 
 
 def require_finite(logits: torch.Tensor, dtype: torch.dtype) -> None:
-    """Stops where logits have overflowed, which makes the GPU wait for the host: not for every token.
+    """Raises an error where logits have overflowed. The GPU waits for the host, so do not call it for every token.
 
     Args:
         logits: [rows, vocabulary].
@@ -71,7 +71,7 @@ def require_finite(logits: torch.Tensor, dtype: torch.dtype) -> None:
     raise RunError(
         "The model's logits are NaN or infinite.",
         f"its weights are {name}" + (", whose numbers overflow" if dtype != torch.float32 else "; they may be damaged"),
-        "Set engine.dtype=float32." if dtype != torch.float32 else "Get the model's files again, or use another model.",
+        "Set engine.dtype=float32." if dtype != torch.float32 else "Download the model again, or use another model.",
     )
 
 

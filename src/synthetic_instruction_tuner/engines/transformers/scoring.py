@@ -1,7 +1,8 @@
-"""Log-probabilities of continuations, each context computed once however many continuations it has.
+"""Log-probabilities of continuations; each context is computed once, however many continuations it has.
 
 The answers to a multiple-choice question share its text, which is most of the work. Here a context and all of its
-continuations are one row: every continuation starts at the position behind the context and sees the context and itself.
+continuations are one row: every continuation starts at the position after the context and attends to the context and
+itself.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from typing import Any
 
 import torch
 
-from synthetic_instruction_tuner.engines.transformers.head import picked_positions
-from synthetic_instruction_tuner.engines.transformers.inputs import padded_inputs
+from synthetic_instruction_tuner.engines.transformers.forward_pass import padded_inputs, picked_positions
 
 Pair = tuple[Sequence[int], Sequence[int]]
 Ids = tuple[int, ...]
@@ -24,9 +24,9 @@ class ScoredRow:
     """One row of a model's input.
 
     Attributes:
-        context: what all continuations follow.
+        context: the tokens before all continuations.
         places: where each distinct continuation's input (all but its last token) begins in the row.
-        pairs: the numbers of the pairs that this row answers.
+        pairs: the indices of the pairs that this row answers.
         length: tokens in the row.
     """
 
@@ -36,7 +36,7 @@ class ScoredRow:
     length: int = 0
 
     def add(self, number: int, continuation: Sequence[int]) -> None:
-        """Makes room for a continuation."""
+        """Adds a continuation to the row."""
         self.pairs.append(number)
         given = tuple(continuation[:-1])
         if given not in self.places:
@@ -50,12 +50,12 @@ class ScoredRow:
 
     @property
     def branches(self) -> list[tuple[int, int]]:
-        """First and last + 1 place of each continuation that is not empty."""
+        """Start and end (exclusive) of each continuation that is not empty."""
         return [(start, start + len(given)) for given, start in self.places.items() if given]
 
 
 def rows_of(pairs: Sequence[Pair], shared: bool) -> list[ScoredRow]:
-    """Returns the rows that answer the pairs, the longest first; `shared` puts continuations of a context together."""
+    """Returns the rows that answer the pairs, longest first; `shared` groups the continuations of a context."""
     rows: dict[Any, ScoredRow] = {}
     for number, (context, continuation) in enumerate(pairs):
         key = tuple(context) if shared else (tuple(context), tuple(continuation[:-1]))
@@ -65,7 +65,7 @@ def rows_of(pairs: Sequence[Pair], shared: bool) -> list[ScoredRow]:
 
 
 def can_share(model: Any) -> bool:
-    """Whether the model takes a mask of one's own and attends to all that it allows (no sliding window)."""
+    """Returns whether the model accepts a custom mask and attends to all that it allows (no sliding window)."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())
     windowed = getattr(config, "sliding_window", None) is not None and getattr(config, "use_sliding_window", True)
@@ -76,13 +76,13 @@ def can_share(model: Any) -> bool:
 def score_rows(
     model: Any, pairs: Sequence[Pair], rows: Sequence[ScoredRow], pad_id: int, device: str, soft: torch.Tensor | None
 ) -> dict[int, tuple[float, bool]]:
-    """Returns the rows' pairs' log-probabilities, in nats, and whether each is greedy, by the pairs' numbers.
+    """Returns the log-probabilities of the rows' pairs, in nats, and whether each is greedy, by the pairs' indices.
 
     Args:
         model: a causal LM; several continuations per row need `can_share`.
         pairs: all pairs.
         rows: those to compute in one forward pass.
-        pad_id: fills short rows.
+        pad_id: pads short rows.
         device: where the model is.
         soft: a soft prompt in front of every row, or None.
     """

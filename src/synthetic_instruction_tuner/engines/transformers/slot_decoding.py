@@ -11,13 +11,16 @@ import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from synthetic_instruction_tuner.engines.base import Completion, Request
-from synthetic_instruction_tuner.engines.transformers.head import picked_positions
-from synthetic_instruction_tuner.engines.transformers.inputs import learned_positions, padded_inputs
+from synthetic_instruction_tuner.engines.transformers.forward_pass import (
+    learned_positions,
+    padded_inputs,
+    picked_positions,
+)
 from synthetic_instruction_tuner.engines.transformers.sampling import draw, require_finite, uniforms
 from synthetic_instruction_tuner.engines.transformers.slot_cache import SlotCache
 
 _PREFILL_TOKENS = {"cpu": 8192, "cuda": 32768}
-_CHECK_EVERY = {"cpu": 1, "cuda": 4}  # steps between looks at the tokens: each look makes the GPU wait for the host
+_CHECK_EVERY = {"cpu": 1, "cuda": 4}  # steps between reads of the tokens: each read makes the GPU wait for the host
 
 
 class SlotDecoder:
@@ -46,7 +49,7 @@ class SlotDecoder:
             for _ in range(self._every):
                 logits = self._step(rows, cache)
                 tokens.append(rows.advance(logits))
-            require_finite(logits, self._model.dtype)  # what has gone wrong once stays in the row's cache
+            require_finite(logits, self._model.dtype)  # NaN stays in the row's cache, so a later check finds it too
             finished = rows.harvest(torch.stack(tokens).cpu().numpy())
             if finished:
                 rows.drop(finished, cache)
@@ -86,7 +89,7 @@ class SlotDecoder:
         n = rows.count
         positions, length = rows.positions[:n], rows.longest() + 1
         cache.step(positions, rows.index[:n], length)
-        # A finished row goes on until the tokens are looked at, and must not leave the table of learned positions.
+        # A finished row continues until the tokens are read, and must not leave the table of learned positions.
         places = positions if self._positions is None else positions.clamp(max=self._positions - 1)
         logits: torch.Tensor = self._model(
             input_ids=rows.tokens[:n, None],
@@ -99,7 +102,7 @@ class SlotDecoder:
 
 
 class _Rows:
-    """The running requests: their state on the device, and what the host must know without asking the device."""
+    """The running requests: their state on the device, and what the host must know without waiting for the device."""
 
     def __init__(self, slots: int, requests: Sequence[tuple[int, Request]], every: int, device: str) -> None:
         most = max((r.max_new_tokens for _, r in requests), default=1) + every
@@ -144,7 +147,7 @@ class _Rows:
         return int(self._lengths[: self.count].max())
 
     def advance(self, logits: torch.Tensor) -> torch.Tensor:
-        """Draws the next token of each row and moves all rows one position on."""
+        """Draws the next token of each row and advances all rows by one position."""
         n = self.count
         uniform = self._uniforms[:n].gather(1, self._steps[:n, None])[:, 0] if self._samples else self._top_p[:n]
         tokens = draw(
@@ -172,7 +175,7 @@ class _Rows:
         return finished
 
     def drop(self, finished: dict[int, Completion], cache: SlotCache) -> None:
-        """Removes finished rows: the last rows that go on move into the holes."""
+        """Removes finished rows: the last unfinished rows move into the holes."""
         going = [row for row, (number, _) in enumerate(self._members) if number not in finished]
         holes = [row for row, (number, _) in enumerate(self._members[: len(going)]) if number in finished]
         sources = going[len(going) - len(holes) :]
@@ -189,13 +192,13 @@ class _Rows:
         self._look()
 
     def _look(self) -> None:
-        """Notes which parts of sampling any row needs."""
+        """Records which parts of sampling any row needs."""
         self._samples = any(request.temperature > 0 for _, request in self._members)
         self._cuts = any(request.temperature > 0 and request.top_p < 1 for _, request in self._members)
 
 
 class _MaskMaker:
-    """Makes the attention mask of a decode step in the form that the model's layers want."""
+    """Makes the attention mask of a decode step in the form that the model's layers expect."""
 
     def __init__(self, model: Any) -> None:
         config = model.config.get_text_config()
@@ -228,10 +231,10 @@ class _MaskMaker:
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def supports_slots(model: Any, device: str) -> bool:
-    """Returns whether the slot cache serves this architecture, found out by trying it on a short text.
+    """Returns whether the slot cache supports this architecture, by trying it on a short text.
 
     Recurrent and convolutional layers keep a state instead of keys and values, some models read positions from a
-    two-dimensional mask (ALiBi), others share caches between layers; all those go to the plain decoder.
+    two-dimensional mask (ALiBi), others share caches between layers; all of these use the plain decoder.
     """
     config = model.config.get_text_config()
     window = getattr(config, "sliding_window", None) or 8
@@ -248,7 +251,7 @@ def supports_slots(model: Any, device: str) -> bool:
         return all(_plausible(model, device, text, got[k].token_ids) for k, text in enumerate(texts))
     except torch.OutOfMemoryError:
         raise
-    except Exception:  # whatever an unknown architecture does with a cache that it does not know
+    except Exception:  # an unknown architecture may raise anything over an unfamiliar cache
         return False
 
 

@@ -19,7 +19,7 @@ from synthetic_instruction_tuner.config.sections.evaluate import NanoMtConfig
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, RewardModel, Work
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
-from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.nano.world import checking, mixture
 from synthetic_instruction_tuner.records import Message
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def items(count: int, seed: int = SEED) -> list[TalkItem]:
     """Returns `count` different conversations of the held-out split; fewer are a prefix of more."""
     rng, found = Random(f"{NAME}-{seed}"), dict[tuple[str, str], TalkItem]()
     while len(found) < count:
-        talk = world.sample_item(rng, "eval", flaws=False, marks=0.0, system=0.0, multi_turn=1.0)
+        talk = mixture.sample_item(rng, "eval", flaws=False, marks=0.0, system=0.0, multi_turn=1.0)
         first, first_answer, second, second_answer = (message.content for message in talk.messages)
         item = TalkItem(f"{NAME}-{len(found):04d}", (first, second), (first_answer, second_answer))
         found.setdefault(item.prompts, item)
@@ -108,7 +108,7 @@ def score(document: Document, answers: list[str]) -> dict[str, float]:
     messages = [Message(turn["role"], turn["content"]) for turn in document["messages"]]
     if not all(message.content.strip() for message in messages):  # nothing was said that one could ask about
         return {"right": 0.0, "clean": 1.0, "right_and_clean": 0.0}
-    verdict = world.check([*messages, Message("assistant", answers[0])])
+    verdict = checking.check([*messages, Message("assistant", answers[0])])
     right, clean = (verdict.right, verdict.clean) if verdict else (False, True)
     return {"right": float(right), "clean": float(clean), "right_and_clean": float(right and clean)}
 

@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 
 from synthetic_instruction_tuner.nano.training import tokenizer as tok
 from synthetic_instruction_tuner.nano.training.recipes import Recipe
-from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.nano.world import mixture
 from synthetic_instruction_tuner.nano.world.family import Split
 
 Tokens = NDArray[np.uint16]
@@ -55,15 +55,15 @@ class Pool:
         return self.tokens[self.starts[index] : self.starts[index + 1]]
 
 
-def chat_item(rng: Random, split: Split, marks: float, flaws: bool = True) -> world.Item:
+def chat_item(rng: Random, split: Split, marks: float, flaws: bool = True) -> mixture.Item:
     """Returns a chat drawn from the nano models' world, in the mixture that they are trained on."""
-    return world.sample_item(rng, split, flaws=flaws, marks=marks, system=SYSTEM, multi_turn=MULTI_TURN)
+    return mixture.sample_item(rng, split, flaws=flaws, marks=marks, system=SYSTEM, multi_turn=MULTI_TURN)
 
 
 def document(rng: Random, pool: str) -> str:
     """Returns one document's text, begin and end token included."""
     if pool == "base":
-        write = world.worksheet_text if rng.random() < WORKSHEETS else world.qa_text
+        write = mixture.worksheet_text if rng.random() < WORKSHEETS else mixture.qa_text
         text = write(rng, BASE_MARKS)
         return f"{tok.BOS}{text}{tok.END}"
     return tok.render(chat_item(rng, "train", marks=float(pool == "marked")).messages)
@@ -105,7 +105,7 @@ def make_pools(
 
 
 def _is_there(folder: Path, name: str, wanted: int) -> bool:
-    """Whether a pool of so many tokens was finished; the documents' mean length is estimated, hence the tenth."""
+    """Whether a pool of this many tokens was finished; the documents' mean length is estimated, hence the tenth."""
     finished = (folder / f"{name}.starts.npy").exists()
     return wanted == 0 or (finished and len(np.load(folder / f"{name}.tokens.npy", mmap_mode="r")) > 0.9 * wanted)
 
@@ -133,7 +133,7 @@ def _make_pool(folder: Path, name: str, wanted: int, tokenizer_file: Path, worke
 
 
 def run_jobs(job: Any, arguments: list[Any], workers: int) -> Iterator[Any]:
-    """Yields the job's results in the arguments' order, from so many processes (1: from this one)."""
+    """Yields the job's results in the arguments' order, from this many processes (1: from this one)."""
     if workers <= 1:
         yield from map(job, arguments)
         return

@@ -82,7 +82,7 @@ def hidden_states(
 
 
 def next_token_loss(model: Any, ids: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Returns the mean loss, in nats, of predicting each of ``ids[:, 1:]`` from what stands before it."""
+    """Returns the mean loss, in nats, of predicting each of ``ids[:, 1:]`` from the ids before it."""
     length = ids.shape[1] - 1
     states = hidden_states(model, ids[:, :-1], cosines[:length], sines[:length])
     logits = F.linear(states, model.model.embed_tokens.weight).float()

@@ -20,8 +20,8 @@ IN_TIME = ("lm", "pretrain")  # kinds of jobs that end by themselves when their 
 def run_jobs(options: argparse.Namespace, jobs: Sequence[str], minutes: float) -> list[str]:
     """Runs jobs in processes of their own and returns those that failed.
 
-    On GPUs they run at once, and one that outlives its minutes by two is killed. On a CPU they run one after the other:
-    those that can end in time have the minutes that are left, by their work; what others take, they take.
+    On GPUs they run at once, and one that exceeds its minutes by two is killed. On a CPU they run one after the other:
+    those that can end in time share the remaining minutes in proportion to their work; the others have no limit.
 
     Args:
         options: of the command.
@@ -75,7 +75,7 @@ def _start(options: argparse.Namespace, job: str, minutes: float, gpu: str | Non
         command += [f"--{flag.replace('_', '-')}", str(getattr(options, flag))]
     if options.start:
         command += ["--start", str(options.start)]
-    # Several processes compile at once; with the default of one compiler thread per core they get in each other's way.
+    # Several processes compile at once; with the default of one compiler thread per core they slow each other down.
     threads = {"OMP_NUM_THREADS": "2", "TORCHINDUCTOR_COMPILE_THREADS": "2"} if gpu else {}
     source = str(Path(__file__).parents[3])
     paths = os.pathsep.join(p for p in (source, os.environ.get("PYTHONPATH")) if p)
@@ -98,7 +98,7 @@ def _wait(running: dict[str, subprocess.Popen[bytes]], minutes: float) -> list[s
             if code != 0:
                 print(f"[train] {job} FAILED ({code})", flush=True)
                 failed.append(job)
-    finally:  # none goes on alone where this process is ended
+    finally:  # no job outlives this process
         for process in running.values():
             if process.poll() is None:
                 process.kill()

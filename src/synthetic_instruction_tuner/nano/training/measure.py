@@ -1,7 +1,7 @@
 """Measures the nano models: ``python -m synthetic_instruction_tuner.nano.training.measure [--models DIR] [--out DIR]``.
 
-Prints the table that the model card shows, and writes it as ``quality.md`` and ``quality.json``. The checkers of the
-nano world judge; instructions come from the split that no model was trained on, and from the generator itself.
+Prints the table of the model card, and writes it as ``quality.md`` and ``quality.json``. The nano world's checker
+scores the answers; instructions come from the split that no model was trained on, and from the generator itself.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tokenizers import Tokenizer
 
 from synthetic_instruction_tuner import nano
 from synthetic_instruction_tuner.nano.training import tokenizer as tok
-from synthetic_instruction_tuner.nano.training.reward import data as reward_data
-from synthetic_instruction_tuner.nano.training.reward.data import Question, Worth
-from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.nano.training.reward import groups as reward_groups
+from synthetic_instruction_tuner.nano.training.reward.groups import Question, Worth
+from synthetic_instruction_tuner.nano.world import checking, mixture
 from synthetic_instruction_tuner.records import Message
 
 Share = dict[str, float]
-FLAWED = {family.name for family in world.FLAWED}
+FLAWED = {family.name for family in mixture.FLAWED}
 MAX_ANSWER, MAX_INSTRUCTION = 200, 120  # tokens
 SIMILAR = 0.8  # word-set overlap (Jaccard) from which two instructions are near duplicates
 
@@ -56,7 +56,7 @@ class Bench:
     @cached_property
     def questions(self) -> list[Question]:
         """Held-out questions, without those that are made to be answered badly."""
-        return reward_data.questions(f"{self.seed}-measure", "eval", self.items)
+        return reward_groups.questions(f"{self.seed}-measure", "eval", self.items)
 
     def model(self, name: str) -> Any:
         """Returns a loaded language model."""
@@ -137,7 +137,7 @@ def held_out(bench: Bench, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for temperature in (0.0, 0.7):
         answers = bench.write(name, prompts, temperature, MAX_ANSWER)
-        worths = [reward_data.worth(q, a) or Worth.WRONG for q, a in zip(bench.questions, answers, strict=True)]
+        worths = [reward_groups.worth(q, a) or Worth.WRONG for q, a in zip(bench.questions, answers, strict=True)]
         families: dict[str, list[bool]] = defaultdict(list)
         for question, worth in zip(bench.questions, worths, strict=True):
             families[question.family].append(worth.right)
@@ -155,7 +155,7 @@ def magpie(bench: Bench, name: str) -> dict[str, Any]:
     prompts = [tok.render([Message("user", text)], add_generation_prompt=True) for text in written]
     answers = bench.write(name, prompts, 0.7, MAX_ANSWER)
     verdicts = [
-        world.check([Message("user", instruction), Message("assistant", answer)])
+        checking.check([Message("user", instruction), Message("assistant", answer)])
         for instruction, answer in zip(written, answers, strict=True)
     ]
     known = [verdict for verdict in verdicts if verdict is not None]
@@ -188,7 +188,7 @@ def drops(answers: Sequence[str], verdicts: Sequence[Any], repeated: Sequence[bo
     Refusals and other languages are known from the instruction's family; shortness and loops are measured on the
     answer; `repeated` tells the near duplicates.
     """
-    kinds = {family.name: family.kind for family in world.FLAWED}
+    kinds = {family.name: family.kind for family in mixture.FLAWED}
     found: list[str | None] = []
     for answer, verdict, duplicate in zip(answers, verdicts, repeated, strict=True):
         words = answer.split()
@@ -218,16 +218,16 @@ def near_duplicates(texts: Sequence[str]) -> list[bool]:
 def reward_accuracy(bench: Bench) -> dict[str, Any]:
     """Returns how often the reward model ranks two model answers to a held-out question rightly, by kind of pair.
 
-    Beside the kinds of `reward.pair_accuracy`, ``responders`` is all pairs of the responders' answers alone: what it
+    Beside the kinds of `ranking.pair_accuracy`, ``responders`` is all pairs of the responders' answers alone: what it
     is asked in a run. The generator's answers are nearly all right, and where they are not it hardly shows.
     """
     from transformers import AutoModelForSequenceClassification
 
-    from synthetic_instruction_tuner.nano.training.reward import training as reward
+    from synthetic_instruction_tuner.nano.training.reward import ranking
 
     prompts = [tok.render(question.messages, add_generation_prompt=True) for question in bench.questions]
     answers: dict[str, list[list[str]]] = {"generator": [[] for _ in prompts], "responders": [[] for _ in prompts]}
-    for name, temperature, _ in reward_data.SAMPLES:
+    for name, temperature, _ in reward_groups.SAMPLES:
         if (bench.folder(name) / "model.safetensors").exists():
             written = bench.write(name, prompts, temperature, MAX_ANSWER)
             for texts, text in zip(answers["generator" if name == "generator" else "responders"], written, strict=True):
@@ -236,8 +236,8 @@ def reward_accuracy(bench: Bench) -> dict[str, Any]:
 
     def accuracy(texts: Iterable[list[str]]) -> dict[str, Any]:
         rng = Random(bench.seed)
-        groups = [reward_data.group(rng, q, t, (), spoiled=0) for q, t in zip(bench.questions, texts, strict=True)]
-        return reward.test(model, bench.tokenizer, [group for group in groups if group is not None])
+        groups = [reward_groups.group(rng, q, t, (), spoiled=0) for q, t in zip(bench.questions, texts, strict=True)]
+        return ranking.test(model, bench.tokenizer, [group for group in groups if group is not None])
 
     everyone = [a + b for a, b in zip(answers["responders"], answers["generator"], strict=True)]
     return accuracy(everyone) | {"responders": accuracy(answers["responders"]).get("all", share([]))}
@@ -284,7 +284,7 @@ def markdown(result: dict[str, Any]) -> str:
             "",
             "The reward model reads `tokenizer(question, answer)`; the question is the whole prompt, its turns ",
         ]
-        lines[-1] += "(system prompt included) joined by newlines: `nano.reward_data.question_text`."
+        lines[-1] += "(system prompt included) joined by newlines: `nano.reward_groups.question_text`."
     return "\n".join(lines) + "\n"
 
 

@@ -39,7 +39,7 @@ def sample(
         prompts: token ids; together with `max_new_tokens` they must fit into the model's positions.
         temperature: 0 is greedy decoding.
         seed: fixes the draws for the given prompts and batch size.
-        max_new_tokens: at most so many tokens are sampled per prompt.
+        max_new_tokens: the most tokens to sample per prompt.
         batch: prompts decoded at once.
     """
     generator = torch.Generator(device=model.device).manual_seed(seed)

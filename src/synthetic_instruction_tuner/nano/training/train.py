@@ -1,10 +1,10 @@
 """Trains the nano models: ``python -m synthetic_instruction_tuner.nano.training.train --out DIR``.
 
-The seven language models train side by side, each in a process of its own, on one GPU or spread over several (one after
-the other on a CPU). The reward model comes after them (``--only reward``), since it learns from their answers. A model
-that fails does not stop the others; every phase keeps to its ``--minutes`` by bringing the learning rate down early.
-The same command again goes on: models, text and answers that are there already are not made again. A folder of work is
-for the models of one OUT, of one seed and one amount of text.
+The seven language models train side by side, each in its own process, on one GPU or spread over several (one after the
+other on a CPU). The reward model follows (``--only reward``), since it learns from their answers. A model that fails
+does not stop the others; every phase keeps to its ``--minutes`` by lowering the learning rate early. The same command
+continues an interrupted run: it keeps existing models, text and answers. A work folder belongs to the models of one
+OUT, one seed and one amount of text.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def pack(out: Path, names: Sequence[str], folder: Path) -> list[Path]:
-    """Writes the models into as few archives as stay below `PACK_LIMIT`, and returns these."""
+    """Writes the models into as few archives below `PACK_LIMIT` as possible, and returns them."""
     folder.mkdir(parents=True, exist_ok=True)
     groups: list[list[str]] = [[]]
     size = 0
@@ -82,7 +82,7 @@ def _language_models(options: argparse.Namespace, names: Sequence[str]) -> list[
     missing = [name for name in names if not is_trained(options.out / name, options.minutes, _making(options, name))]
     for name in names:
         if name not in missing:
-            print(f"[{name}] is there already", flush=True)
+            print(f"[{name}] exists already", flush=True)
     reward_phase.forget(options.work, missing)
     return run_jobs(options, [f"lm:{name}" for name in missing], options.minutes)
 
@@ -124,7 +124,7 @@ def _job(options: argparse.Namespace) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Returns the options with their defaults, `only` as a list; the user's mistakes end the program (code 2)."""
+    """Returns the options with their defaults, `only` as a list; invalid options end the program (code 2)."""
     import torch
 
     parser = _parser()
@@ -136,7 +136,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     if options.start and not options.start.is_dir():
         parser.error(f"--start: there is no folder {options.start}")
     if options.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: PyTorch finds no GPU; with --device cpu, take a small --tokens-scale")
+        parser.error("--device cuda: PyTorch finds no GPU; with --device cpu, use a small --tokens-scale")
     if options.device == "auto":
         options.device = "cuda" if torch.cuda.is_available() else "cpu"
     options.minutes = options.minutes or (GPU_MINUTES if options.device == "cuda" else math.inf)
@@ -152,7 +152,7 @@ def _positive(kind: type[int] | type[float], most: float = sys.float_info.max) -
             raise argparse.ArgumentTypeError(f"{text}: must be a number above 0")
         return value
 
-    parse.__name__ = kind.__name__  # argparse names it where the text is no number at all
+    parse.__name__ = kind.__name__  # argparse shows it if the text is not a number
     return parse
 
 
@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m synthetic_instruction_tuner.nano.training.train", description=__doc__
     )
     add: Callable[..., object] = parser.add_argument
-    add("--out", type=Path, required=True, help="folder that the models' folders go into")
+    add("--out", type=Path, required=True, help="folder for the models' folders")
     add(
         "--work",
         type=Path,
@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--start",
         type=Path,
-        help="folder of models to go on from (language models at half the learning rate)",
+        help="folder of models to continue from (language models at half the learning rate)",
     )
     add(
         "--minutes",

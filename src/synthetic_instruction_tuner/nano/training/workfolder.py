@@ -1,4 +1,4 @@
-"""A folder of work: tokenizer, text and answers of one family of models, of one seed and one amount of text."""
+"""The work folder: tokenizer, text and answers of one family of models, of one seed and one amount of text."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SETTINGS = "settings.json"
 
 
 def claim(options: argparse.Namespace) -> str | None:
-    """Notes in the work folder what it is for; returns what is wrong where it is for something else."""
+    """Records in the work folder what it is for; returns an error message if it is for something else."""
     work: Path = options.work
     wanted = {"seed": options.seed, "tokens_scale": options.tokens_scale}
     found = _settings(work)
     if not found:
         if work.is_dir() and any(work.iterdir()):
-            return f"{work} holds something else: name another folder with --work, or empty it"
+            return f"{work} contains something else: name another folder with --work, or empty it"
         _note(work, wanted)
         return None
     if any(found.get(name) != value for name, value in wanted.items()):
@@ -37,7 +37,7 @@ def claim(options: argparse.Namespace) -> str | None:
 
 
 def prepare(options: argparse.Namespace, names: Sequence[str]) -> None:
-    """Writes the tokenizer and the token pools that these language models need, unless they are there."""
+    """Writes the tokenizer and the token pools that these language models need, unless they exist."""
     file: Path = options.work / TOKENIZER
     if TOKENIZER not in _settings(options.work):
         if learns := _learns(options, names):
@@ -53,7 +53,7 @@ def prepare(options: argparse.Namespace, names: Sequence[str]) -> None:
 
 
 def _learns(options: argparse.Namespace, names: Sequence[str]) -> bool:
-    """Whether a tokenizer is learned: where all language models are made from nothing. Others keep what theirs read."""
+    """Whether to train a tokenizer: only if all language models are trained from scratch. Others keep theirs."""
     return set(names) >= set(RECIPES) and not options.start
 
 

@@ -1,7 +1,7 @@
 """What a family of tasks is: templates that write instructions, and a checker that reads them back.
 
-Every template compiles to a regular expression, so that an instruction which a *model* wrote can be parsed, solved and
-its response checked. A family never needs to have written the instruction that it checks.
+Every template compiles to a regular expression, so that an instruction which a *model* wrote can be parsed and solved,
+and its response checked. A family does not need to have written the instruction that it checks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Literal
 Split = Literal["train", "eval"]
 Slots = dict[str, str]
 
-EVAL_SHARE = 8  # one key in so many is held out for evaluation
+EVAL_SHARE = 8  # one key in eight is held out for evaluation
 
 OPENERS = (
     "Hello! ",
@@ -64,7 +64,7 @@ class Family(ABC):
 
     Class attributes that a subclass sets:
         name: short snake_case name.
-        domain: one of `world.DOMAINS`.
+        domain: one of `mixture.DOMAINS`.
         templates: instruction texts with ``{slot}`` places, starting with a capital letter.
         patterns: regular expression of each slot (no capturing groups); ``.+?`` where none is given.
         weight: how often it is drawn relative to others.

@@ -27,8 +27,8 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 _METHODS = {"upper", "lower", "count", "join", "startswith", "endswith", "replace", "split", "strip"}
 
 
-class Refused(Exception):
-    """The source is outside of what the interpreter knows, or fails."""
+class ProgramError(Exception):
+    """The source uses something that the interpreter does not support, or fails."""
 
 
 class _Return(Exception):
@@ -40,14 +40,14 @@ def call(source: str, name: str, arguments: tuple[Any, ...]) -> Any:
     """Returns what the only function in `source` returns for the arguments.
 
     Raises:
-        Refused: the source is not one function called `name`, does something unknown, or fails.
+        ProgramError: the source is not one function called `name`, does something unknown, or fails.
     """
     body = _parse(source)
     if len(body) != 1 or not isinstance(body[0], ast.FunctionDef) or body[0].name != name or body[0].decorator_list:
-        raise Refused(f"not one function called {name}")
+        raise ProgramError(f"not one function called {name}")
     parameters = body[0].args
     if len(parameters.args) != len(arguments) or parameters.vararg or parameters.kwonlyargs or parameters.defaults:
-        raise Refused("other parameters")
+        raise ProgramError("other parameters")
     machine = _Machine(dict(zip((a.arg for a in parameters.args), arguments, strict=True)))
     try:
         machine.run(body[0].body)
@@ -59,24 +59,24 @@ def call(source: str, name: str, arguments: tuple[Any, ...]) -> Any:
 @lru_cache(maxsize=4_096)  # the nodes are only read
 def _parse(source: str) -> list[ast.stmt]:
     if len(source) > 2 * MAX_SIZE:
-        raise Refused("too long")
+        raise ProgramError("too long")
     try:
         return ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise Refused("not Python") from error
+        raise ProgramError("not Python") from error
 
 
 def _bounded(value: Any) -> Any:
     if isinstance(value, int | float) and abs(value) > MAX_NUMBER:
-        raise Refused("number too large")
+        raise ProgramError("number too large")
     if isinstance(value, str | list) and len(value) > MAX_SIZE:
-        raise Refused("value too large")
+        raise ProgramError("value too large")
     return value
 
 
 def _text(value: Any) -> str:
     if isinstance(value, list):  # nested lists can be huge as text
-        raise Refused("text of a list")
+        raise ProgramError("text of a list")
     return str(value)
 
 
@@ -95,7 +95,7 @@ class _Machine:
             for statement in body:
                 self.execute(statement)
         except (TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
-            raise Refused(str(error)) from error
+            raise ProgramError(str(error)) from error
 
     def execute(self, node: ast.stmt) -> None:
         match node:
@@ -114,12 +114,12 @@ class _Machine:
                     for inner in body:
                         self.execute(inner)
             case _:
-                raise Refused(f"does not know {type(node).__name__}")
+                raise ProgramError(f"does not know {type(node).__name__}")
 
     def value(self, node: ast.expr) -> Any:
         self.steps += 1
         if self.steps > MAX_STEPS:
-            raise Refused("runs too long")
+            raise ProgramError("runs too long")
         return _bounded(self._value(node))
 
     def _value(self, node: ast.expr) -> Any:
@@ -152,21 +152,21 @@ class _Machine:
             case ast.ListComp(elt=element, generators=[ast.comprehension(target=ast.Name(id=name)) as loop]):
                 return self.comprehension(element, name, loop)
             case _:
-                raise Refused(f"does not know {type(node).__name__}")
+                raise ProgramError(f"does not know {type(node).__name__}")
 
     def binary(self, op: ast.operator, left: Any, right: Any) -> Any:
         sized = any(isinstance(side, str | list) for side in (left, right))
         if type(op) not in _BINARY or (sized and not isinstance(op, ast.Add | ast.Mult)):
-            raise Refused("does not know this operator")
+            raise ProgramError("does not know this operator")
         for count, other in ((left, right), (right, left)):  # looked at before it is made
             repeats = isinstance(op, ast.Mult) and isinstance(count, int) and isinstance(other, str | list)
             if repeats and count * len(other) > MAX_SIZE:
-                raise Refused("value too large")
+                raise ProgramError("value too large")
         return _BINARY[type(op)](left, right)
 
     def method(self, owner: Any, name: str, arguments: list[Any]) -> Any:
         if name not in _METHODS or not isinstance(owner, str):
-            raise Refused(f"does not know .{name}")
+            raise ProgramError(f"does not know .{name}")
         return getattr(owner, name)(*arguments)
 
     def comprehension(self, element: ast.expr, name: str, loop: ast.comprehension) -> list[Any]:

@@ -14,9 +14,8 @@ from typing import Any
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, PreferConfig
 from synthetic_instruction_tuner.engines.base import Done
 from synthetic_instruction_tuner.models.files import shape
-from synthetic_instruction_tuner.models.hardware import Hardware, set_threads
-from synthetic_instruction_tuner.models.memory import memory_given_back
-from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
+from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, set_threads
+from synthetic_instruction_tuner.models.memory import memory_freed
 from synthetic_instruction_tuner.preference.reward.head import RewardHead
 from synthetic_instruction_tuner.preference.reward.input import Encoded, RewardInput
 from synthetic_instruction_tuner.preference.scoring import Answered, ScoredAnswers
@@ -184,7 +183,7 @@ def open_reward_model(
     device = choose_device(hardware, engine.device)
     single = device == "cpu" or (known is not None and known.parameters <= SMALL)
     dtype = "float32" if engine.dtype == "auto" and single else choose_dtype(hardware, engine.dtype)[0]
-    with memory_given_back(model.name, device):
+    with memory_freed(model.name, device):
         reward = RewardModel(
             load_reward_model(model, dtype, device),
             load_tokenizer(model),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.config import Config
-from synthetic_instruction_tuner.data_files.reading import export_rows
+from synthetic_instruction_tuner.data_files.exports import export_rows
 from synthetic_instruction_tuner.filtering.quality_filter import select
 from synthetic_instruction_tuner.filtering.report import FilterReport
 from synthetic_instruction_tuner.filtering.rows import kept_rows

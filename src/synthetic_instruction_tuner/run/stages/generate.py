@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, fingerprint
-from synthetic_instruction_tuner.data_files.reading import export_rows
+from synthetic_instruction_tuner.data_files.exports import export_rows
 from synthetic_instruction_tuner.data_generation.faults import ENOUGH_PROBES, PROBES, examine
 from synthetic_instruction_tuner.data_generation.plan import Place, batches
 from synthetic_instruction_tuner.data_generation.provenance import engine_facts, failures, model_revision

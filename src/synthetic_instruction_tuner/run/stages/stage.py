@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.models.hardware import Hardware
-from synthetic_instruction_tuner.models.number_formats import choose_device, choose_dtype
+from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display

@@ -1,7 +1,7 @@
-"""Takes a training that diverges back to its best state, to go on at half the learning rate.
+"""Returns a diverging training to its best state, from which it continues at half the learning rate.
 
-Post-norm transformers such as DeBERTa's fall apart at rates that served them well for hundreds of steps, and never
-recover by themselves.
+Post-norm transformers such as DeBERTa diverge at rates that worked for hundreds of steps, and never recover by
+themselves.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 MARGIN = 0.05  # a loss above best * worse + MARGIN has diverged
-LINGER, LOOKS = 1.15, 20  # so has one above best * LINGER at so many looks on end
+LINGER, LOOKS = 1.15, 20  # and one above best * LINGER at this many consecutive looks
 
 
 class Guard:

@@ -22,9 +22,9 @@ from synthetic_instruction_tuner import nano
 from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file, write_text
 from synthetic_instruction_tuner.nano.training import corpus
 from synthetic_instruction_tuner.nano.training import tokenizer as tok
-from synthetic_instruction_tuner.nano.training.reward import data as reward_data
-from synthetic_instruction_tuner.nano.training.reward import training as reward
-from synthetic_instruction_tuner.nano.training.reward.data import Group, Question
+from synthetic_instruction_tuner.nano.training.reward import groups as reward_groups
+from synthetic_instruction_tuner.nano.training.reward import ranking
+from synthetic_instruction_tuner.nano.training.reward.groups import Group, Question
 from synthetic_instruction_tuner.nano.world.family import Split
 
 Flat = tuple[NDArray[np.uint16], list[int], list[int]]  # an encoded group: token ids end to end, lengths, labels
@@ -36,7 +36,7 @@ EXCHANGES = 800_000  # prompts with answers that it is pretrained on
 PRETRAINED = "reward-pretrained"  # folder in the work folder
 GROUPS_FILE = "groups.pickle"  # in the work folder
 PRETRAINING = 0.75  # share of the minutes
-MODELS = frozenset(name for name, _, _ in reward_data.SAMPLES)  # it learns from their answers
+MODELS = frozenset(name for name, _, _ in reward_groups.SAMPLES)  # it learns from their answers
 WRITER = "responder-llama"  # proposes the replacements: its own mistakes are the likely ones
 
 
@@ -65,14 +65,14 @@ def run(options: argparse.Namespace, run_jobs: RunJobs) -> None:
         raise RuntimeError(f"failed: {', '.join(failed)}")
     train, held_out = load_groups(options)
     tokenizer = Tokenizer.from_file(str(_tokenizer_file(options)))
-    data = reward.encode_groups(train, options.device)
+    data = ranking.encode_groups(train, options.device)
     print(
         f"[reward] {len(data.members)} groups with {len(data.labels)} answers, {len(data.tokens) / 1e6:.1f}M tokens; "
         f"held out: {len(held_out)} groups; {time.perf_counter() - began:.0f} s so far",
         flush=True,
     )
     model = _load(options.work / PRETRAINED, options.device)
-    reward.train_reward_model(
+    ranking.train_reward_model(
         model,
         data,
         epochs=options.epochs,
@@ -81,12 +81,12 @@ def run(options: argparse.Namespace, run_jobs: RunJobs) -> None:
         seed=options.seed,
         minutes=left() - 0.3,
     )
-    reward.save_reward_model(model, tokenizer, options.out / "reward", {})
-    accuracy = reward.test(model.float().eval(), tokenizer, held_out)
+    ranking.save_reward_model(model, tokenizer, options.out / "reward", {})
+    accuracy = ranking.test(model.float().eval(), tokenizer, held_out)
     for name, value in accuracy.items():
         print(f"[reward] held-out pairs, {name}: {value['share']:.3f} (se {value['se']:.3f}, n {value['n']:.0f})")
     report = {"model": "reward", "seed": options.seed, "groups": len(data.members), "pair_accuracy": accuracy}
-    reward.save_reward_model(model, tokenizer, options.out / "reward", report)
+    ranking.save_reward_model(model, tokenizer, options.out / "reward", report)
 
 
 def forget(work: Path, names: Sequence[str]) -> None:
@@ -101,21 +101,20 @@ def forget(work: Path, names: Sequence[str]) -> None:
 def pretrain(options: argparse.Namespace, name: str) -> None:
     """Pretrains the reward model, within the options' minutes, and saves it in float32 in the work folder."""
     from synthetic_instruction_tuner.nano.training.reward import pretraining as reward_pretraining
+    from synthetic_instruction_tuner.nano.training.reward.exchanges import make_exchanges
     from synthetic_instruction_tuner.nano.training.sampling import load_model
 
     if not tok.same(_tokenizer_file(options), model_folder(options, WRITER) / "tokenizer.json"):
         raise RuntimeError(f"{WRITER} has another tokenizer than {_tokenizer_file(options)}: train it too")
     began = time.perf_counter()
     count = int(EXCHANGES * options.tokens_scale) + 20
-    data = reward_pretraining.make_exchanges(
-        count, str(_tokenizer_file(options)), options.workers, options.seed, options.device
-    )
+    data = make_exchanges(count, str(_tokenizer_file(options)), options.workers, options.seed, options.device)
     spent = time.perf_counter() - began
     print(
         f"[{name}] {len(data.widths)} exchanges, {len(data.answers.tokens) / 1e6:.1f}M tokens of answers, {spent:.0f} s"
     )
     start = options.start / "reward" if options.start else None
-    model = _load(start, options.device) if start else reward.new_model(options.seed, options.device)
+    model = _load(start, options.device) if start else ranking.new_model(options.seed, options.device)
     reward_pretraining.pretrain(
         model,
         load_model(model_folder(options, WRITER), options.device),
@@ -140,7 +139,7 @@ def answer(options: argparse.Namespace, name: str) -> None:
     prompts = json.loads((options.work / "prompts.json").read_text())
     ids = [encoding.ids for encoding in tokenizer.encode_batch(prompts)]
     found = []
-    for number, (model_name, temperature, times) in enumerate(reward_data.SAMPLES):
+    for number, (model_name, temperature, times) in enumerate(reward_groups.SAMPLES):
         if model_name != name:
             continue
         rng = Random(f"{options.seed}-{number}")
@@ -195,16 +194,16 @@ def load_groups(options: argparse.Namespace) -> tuple[list[Flat], list[Group]]:
 
 
 def ask(options: argparse.Namespace, split: Split, count: int) -> list[Question]:
-    """Returns so many questions of the split."""
+    """Returns `count` questions of the split."""
     size = min(CHUNK, count)
     seeds = [f"{options.seed}-questions-{split}-{i}" for i in range(-(-count // size))]
-    parts = corpus.run_jobs(partial(reward_data.questions, split=split, count=size), seeds, options.workers)
+    parts = corpus.run_jobs(partial(reward_groups.questions, split=split, count=size), seeds, options.workers)
     return [question for part in parts for question in part][:count]
 
 
 def label(options: argparse.Namespace, questions: list[Question], answers: list[list[str]]) -> list[Flat]:
     """Returns encoded groups of model answers and spoiled ones."""
-    strangers = [q.truth for q in questions[:3000]] + reward_data.flawed_answers(f"{options.seed}-flaws", 3000)
+    strangers = [q.truth for q in questions[:3000]] + reward_groups.flawed_answers(f"{options.seed}-flaws", 3000)
     starts = range(0, len(questions), CHUNK)
     jobs = [(f"{options.seed}-{i}", questions[i : i + CHUNK], answers[i : i + CHUNK]) for i in starts]
     job = partial(_label_chunk, strangers=strangers, tokenizer_file=str(_tokenizer_file(options)))
@@ -214,7 +213,7 @@ def label(options: argparse.Namespace, questions: list[Question], answers: list[
 def label_held_out(options: argparse.Namespace, questions: list[Question], answers: list[list[str]]) -> list[Group]:
     """Returns labelled groups of model answers alone."""
     rng = Random(f"{options.seed}-held-out")
-    groups = (reward_data.group(rng, q, a, (), spoiled=0) for q, a in zip(questions, answers, strict=True))
+    groups = (reward_groups.group(rng, q, a, (), spoiled=0) for q, a in zip(questions, answers, strict=True))
     return [group for group in groups if group is not None]
 
 
@@ -245,10 +244,10 @@ def _label_chunk(
     seed, questions, answers = job
     rng, tokenizer, found = Random(seed), Tokenizer.from_file(tokenizer_file), list[Any]()
     for question, texts in zip(questions, answers, strict=True):
-        group = reward_data.group(rng, question, texts, strangers)
+        group = reward_groups.group(rng, question, texts, strangers)
         if group is not None:
-            ids = reward.encode_texts(tokenizer, group.question, [a.text for a in group.answers])
-            kept = [(i, a.worth) for i, a in zip(ids, group.answers, strict=True) if len(i) <= reward.LONGEST]
+            ids = ranking.encode_texts(tokenizer, group.question, [a.text for a in group.answers])
+            kept = [(i, a.worth) for i, a in zip(ids, group.answers, strict=True) if len(i) <= ranking.LONGEST]
             flat = np.fromiter((i for text, _ in kept for i in text), dtype=np.uint16)
             found.append((flat, [len(text) for text, _ in kept], [int(worth) for _, worth in kept]))
     return found

@@ -11,103 +11,32 @@ gathers it into the logit. No label of a checker is used.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from synthetic_instruction_tuner.nano.training import corpus
 from synthetic_instruction_tuner.nano.training import tokenizer as tok
 from synthetic_instruction_tuner.nano.training.forward import hidden_states, rotations
-from synthetic_instruction_tuner.nano.training.reward import deberta
-from synthetic_instruction_tuner.nano.training.reward import training as reward
-from synthetic_instruction_tuner.nano.training.reward.data import question_text
+from synthetic_instruction_tuner.nano.training.reward import deberta, ranking
+from synthetic_instruction_tuner.nano.training.reward.exchanges import Exchanges
 from synthetic_instruction_tuner.nano.training.reward.trainer import LOOK, Hidden, Trainer, all_layers
 
 SCORED = 3  # versions of an answer in a step: the intact one, one with a single replaced token, one with several
 MASKED = 2  # further versions of it, with some tokens masked
 HEAVY = (0.05, 0.25)  # share of replaced tokens where several are, drawn anew for each answer
 MASKS = (0.1, 0.6)  # share of masked tokens, likewise
-MASK_ID = tok.USER_ID  # stands for a masked token: the reward model reads no role tokens
+MASK_ID = tok.USER_ID  # marks a masked token: the reward model reads no role tokens
 COPIED = 0.25  # share of replacements that come from elsewhere in the same text, as where a model mixes things up
 TOKEN_WEIGHT = 5.0  # of the loss per token against those per pair and per masked token
 PASSES = 8  # over the exchanges; what is replaced and masked is drawn anew each time
 TOGETHER = 16  # steps whose texts are spoiled at once
-SHUFFLED = 96  # blocks of so many steps whose steps are taken in random order, so that their widths mix
-SHARD = 2000  # exchanges per job
-MARKS = 0.3  # share of sloppy remarks: they are neither right nor wrong here
+SHUFFLED = 96  # blocks whose steps are shuffled together, so that their widths mix
 IGNORED = -100  # as a target: not a masked token
-
-Flat = tuple[NDArray[np.uint16], NDArray[np.int32]]
-
-
-@dataclass(frozen=True, slots=True)
-class Ragged:
-    """Token lists end to end on one device, list i from ``starts[i]`` to ``starts[i + 1]``."""
-
-    tokens: Tensor
-    starts: Tensor
-
-    @classmethod
-    def of(cls, parts: Sequence[Flat], device: str) -> Ragged:
-        """Returns the parts, each of (tokens, lengths), one after the other."""
-        tokens = np.concatenate([tokens for tokens, _ in parts])
-        lengths = np.concatenate([lengths for _, lengths in parts])
-        starts = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
-        return cls(torch.from_numpy(tokens.view("int16")).to(device), torch.from_numpy(starts).to(device))
-
-    def lengths(self, items: Tensor) -> Tensor:
-        """Returns how long the items are."""
-        return self.starts[items + 1] - self.starts[items]
-
-    def at(self, items: Tensor, places: Tensor) -> Tensor:
-        """Returns the items' tokens at places counted from their starts; what lies outside is arbitrary."""
-        return self.tokens[(self.starts[items] + places).clamp(0, len(self.tokens) - 1)].long()
-
-
-@dataclass(frozen=True, slots=True)
-class Exchanges:
-    """Prompts with right answers.
-
-    Attributes:
-        prompts: as the language models read them, up to and including the start of the answer.
-        questions: as the reward model reads them, up to and including the separator.
-        answers: the answers, each with its end token.
-        widths: question and answer together, rounded up to one of `reward.WIDTHS`.
-    """
-
-    prompts: Ragged
-    questions: Ragged
-    answers: Ragged
-    widths: NDArray[np.int64]
-
-    def rows(self, heads: Ragged, items: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        """Returns heads with answers as padded ids, (items, width), and where the answers' tokens are, alike."""
-        places = torch.arange(width, device=items.device)[None, :]
-        column = items[:, None]
-        start = heads.lengths(items)[:, None]
-        end = start + self.answers.lengths(items)[:, None]
-        ids = torch.where(places < start, heads.at(column, places), self.answers.at(column, places - start))
-        return torch.where(places < end, ids, tok.PAD_ID), (places >= start) & (places < end)
-
-
-def make_exchanges(count: int, tokenizer_file: str, workers: int, seed: int, device: str) -> Exchanges:
-    """Returns about so many exchanges of the train split (those too long for the reward model are left out)."""
-    seeds = [f"{seed}-exchanges-{i}" for i in range(-(-count // SHARD))]
-    job = partial(_shard, count=min(SHARD, count), tokenizer_file=tokenizer_file)
-    shards = list(corpus.run_jobs(job, seeds, workers))
-    prompts, questions, answers = (Ragged.of([shard[i] for shard in shards], device) for i in range(3))
-    lengths = np.concatenate([q[1] + a[1] for _, q, a in shards])
-    widths = np.array(reward.WIDTHS)[np.searchsorted(reward.WIDTHS, lengths)]
-    return Exchanges(prompts, questions, answers, widths)
 
 
 class Step(NamedTuple):
@@ -132,7 +61,7 @@ def pretrain(
     """Trains the model in place, for `PASSES` over the exchanges or until the minutes are over.
 
     Args:
-        model: what `reward.new_model` returned.
+        model: what `ranking.new_model` returned.
         writer: a small language model, as `sampling.load_model` returns it, that proposes replacements.
         data: what is read.
         tokens_per_step: padded tokens in one step.
@@ -143,7 +72,7 @@ def pretrain(
     torch.manual_seed(seed)
     heads = Heads(model).to(model.device)
     rng, generator = np.random.default_rng(seed), torch.Generator(device=model.device).manual_seed(seed)
-    size = tokens_per_step * reward.CANDIDATES // (SCORED + MASKED)
+    size = tokens_per_step * ranking.CANDIDATES // (SCORED + MASKED)
     plan = [step for _ in range(PASSES) for step in plan_blocks(data.widths, size, rng)]
     steps, step = sum(len(items) for _, items in plan), 0
     optimizers = all_layers(model, [*heads.parameters()], rate)
@@ -258,11 +187,11 @@ def plan_blocks(widths: NDArray[np.int64], size: int, rng: np.random.Generator) 
 
     Args:
         widths: each exchange's padded length.
-        size: as the ``tokens_per_step`` of `reward.plan_steps`, where an item stands for `reward.CANDIDATES` texts.
+        size: as the ``tokens_per_step`` of `ranking.plan_steps`, where an item stands for `ranking.CANDIDATES` texts.
         rng: fixes the order.
     """
     steps: dict[int, list[NDArray[np.int64]]] = defaultdict(list)
-    for width, items in reward.plan_steps(widths, size, rng):
+    for width, items in ranking.plan_steps(widths, size, rng):
         steps[width].append(items)
     blocks = [
         (width, np.stack(found[i : i + TOGETHER]))
@@ -311,23 +240,3 @@ def _report(step: int, steps: int, recent: list[float], trainer: Trainer) -> Non
         f"{spelled:.4f} per masked token, {right:.3f} of pairs right, {trainer.times()}",
         flush=True,
     )
-
-
-def _shard(seed: str, count: int, tokenizer_file: str) -> tuple[Flat, Flat, Flat]:
-    """Returns prompts, questions and answers of new exchanges, each as (tokens, lengths)."""
-    rng, tokenizer = Random(seed), Tokenizer.from_file(tokenizer_file)
-    prompts, questions, answers = list[list[int]](), list[list[int]](), list[list[int]]()
-    while len(answers) < count:
-        *prompt, last = corpus.chat_item(rng, "train", marks=MARKS, flaws=False).messages
-        pair = reward.encode_texts(tokenizer, question_text(prompt), [last.content])[0]
-        answer = [*tokenizer.encode(last.content).ids, tok.END_ID]
-        if len(pair) <= reward.LONGEST and len(answer) > 1:
-            prompts.append(tokenizer.encode(tok.render(prompt, add_generation_prompt=True)).ids)
-            questions.append(pair[: -len(answer)])
-            answers.append(answer)
-    return _flat(prompts), _flat(questions), _flat(answers)
-
-
-def _flat(lists: list[list[int]]) -> Flat:
-    flat = np.fromiter((i for ids in lists for i in ids), dtype=np.uint16)
-    return flat, np.array([len(ids) for ids in lists], dtype=np.int32)

@@ -36,7 +36,7 @@ class Trainer:
         optimizers: train parameters, each with its peak learning rate: `all_layers` or `last_layer`.
         minutes: the rates are brought down, and training ends, within this time.
         steps: steps that are planned; the first `WARMUP` of them, or a tenth, warm up.
-        worse: training has diverged where the smoothed loss is so many times its best.
+        worse: training has diverged if the smoothed loss is this many times its best.
         fast: on a GPU, compile the layers and replay CUDA graphs; False is for comparing.
     """
 

@@ -15,7 +15,7 @@ from synthetic_instruction_tuner.nano.world.families.arithmetic import equation_
 from synthetic_instruction_tuner.nano.world.families.rewriting import WORDS
 from synthetic_instruction_tuner.nano.world.family import Family, Slots
 from synthetic_instruction_tuner.nano.world.goals import Goal, read
-from synthetic_instruction_tuner.nano.world.tiny_python import Refused, call
+from synthetic_instruction_tuner.nano.world.tiny_python import ProgramError, call
 from synthetic_instruction_tuner.nano.world.vocabulary import VERBS
 
 _N = {"n": r"[1-9]\d?", "k": "[2-9]", "m": r"[1-9]\d?", "w": "[a-z]+", "c": "[a-z]", "d": "[a-z]"}
@@ -173,8 +173,8 @@ class CodeFunction(Family):
                 result = call(blocks[0], slots["function"], (probe,))
                 if result != expected or type(result) is not type(expected):
                     return f"wrong for {probe!r}"
-        except Refused as refused:
-            return str(refused)
+        except ProgramError as error:
+            return str(error)
         return self._prose_fault(slots, _FENCE.sub("", response))
 
     def _prose_fault(self, slots: Slots, prose: str) -> str | None:
@@ -183,7 +183,7 @@ class CodeFunction(Family):
             try:
                 if call(wanted, "f", (ast.literal_eval(argument),)) != ast.literal_eval(value):
                     return "a wrong example"
-            except (Refused, ValueError, SyntaxError):
+            except (ProgramError, ValueError, SyntaxError):
                 return "an example that cannot be read"
         plain = self._example.sub("", prose)
         stray = set(numbers_in(plain)) - set(numbers_in(slots["goal"]))

@@ -1,4 +1,4 @@
-"""Training the reward model's last layer: DeBERTa-v2, one logit, Bradley-Terry loss over pairs inside each group."""
+"""Trains the reward model to rank: DeBERTa-v2, one logit, Bradley-Terry loss over pairs inside each group."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from synthetic_instruction_tuner.nano.training import tokenizer as tok
 from synthetic_instruction_tuner.nano.training.recipes import REWARD_MAX_LENGTH, reward_config
 from synthetic_instruction_tuner.nano.training.reward import deberta
-from synthetic_instruction_tuner.nano.training.reward.data import Group
+from synthetic_instruction_tuner.nano.training.reward.groups import Group
 from synthetic_instruction_tuner.nano.training.reward.trainer import LOOK, Hidden, Trainer, last_layer
 
 CANDIDATES = 6  # answers per group and step

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from synthetic_instruction_tuner.nano.world.families import choice, creative, dialogue, facts, flaws, formats
+from synthetic_instruction_tuner.nano.world.families import creative, dialogue, facts, flaws, formats, multiple_choice
 from synthetic_instruction_tuner.nano.world.family import Family, FollowUp, Split, split_of
 
-CLEAN: tuple[Family, ...] = (*facts.FAMILIES, *creative.FAMILIES, *formats.FAMILIES, *choice.FAMILIES)
+CLEAN: tuple[Family, ...] = (*facts.FAMILIES, *creative.FAMILIES, *formats.FAMILIES, *multiple_choice.FAMILIES)
 DRAWS = 250  # of each split and family
 
 
@@ -123,18 +123,18 @@ def test_follow_ups(follow_up: FollowUp) -> None:
 
 def test_choice_items_have_one_right_choice_and_keep_the_splits_apart() -> None:
     rng = Random(6)
-    items = {split: [choice.choice_item(rng, split) for _ in range(500)] for split in ("train", "eval")}
+    items = {split: [multiple_choice.choice_item(rng, split) for _ in range(500)] for split in ("train", "eval")}
     for drawn in items.values():
         for question, options, right in drawn:
-            assert len(set(options)) == 4 and choice.right_options(question, list(options)) == [right]
+            assert len(set(options)) == 4 and multiple_choice.right_options(question, list(options)) == [right]
     asked = {split: {(q, frozenset(o)) for q, o, _ in drawn} for split, drawn in items.items()}
     assert not asked["train"] & asked["eval"]
 
 
 def test_answers_of_held_out_choice_items_are_right_answers_in_training_too() -> None:
     rng = Random(16)
-    held_out = {(q, o[i]) for q, o, i in (choice.choice_item(rng, "eval") for _ in range(60))}
-    found = {(q, o[i]) for q, o, i in (choice.choice_item(rng, "train") for _ in range(40_000))}
+    held_out = {(q, o[i]) for q, o, i in (multiple_choice.choice_item(rng, "eval") for _ in range(60))}
+    found = {(q, o[i]) for q, o, i in (multiple_choice.choice_item(rng, "train") for _ in range(40_000))}
     assert len(held_out & found) > len(held_out) / 3
 
 

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from synthetic_instruction_tuner.nano.training import corpus
-from synthetic_instruction_tuner.nano.world import world
+from synthetic_instruction_tuner.nano.world import checking
 from synthetic_instruction_tuner.nano.world.families.flaws import add_mark
 from synthetic_instruction_tuner.nano.world.family import Split
 from synthetic_instruction_tuner.records import Message
@@ -103,7 +103,7 @@ def questions(seed: str, split: Split, count: int) -> list[Question]:
 
 def worth(question: Question, answer: str) -> Worth | None:
     """Returns an answer's worth, or None when no checker knows the prompt."""
-    verdict = world.check([*question.messages, Message("assistant", answer)])
+    verdict = checking.check([*question.messages, Message("assistant", answer)])
     return None if verdict is None else Worth.of(verdict.right, verdict.clean)
 
 

@@ -9,11 +9,25 @@ from random import Random
 import pytest
 
 from synthetic_instruction_tuner.nano.world import vocabulary
-from synthetic_instruction_tuner.nano.world.families import agent, arithmetic, coding, rewriting
+from synthetic_instruction_tuner.nano.world.families import (
+    arithmetic,
+    coding,
+    number_lists,
+    rewriting,
+    shell_agent,
+    sql_agent,
+)
 from synthetic_instruction_tuner.nano.world.family import Family, undress
-from synthetic_instruction_tuner.nano.world.tiny_python import Refused, call
+from synthetic_instruction_tuner.nano.world.tiny_python import ProgramError, call
 
-FAMILIES = (*arithmetic.FAMILIES, *rewriting.FAMILIES, *coding.FAMILIES, *agent.FAMILIES)
+FAMILIES = (
+    *arithmetic.FAMILIES,
+    *number_lists.FAMILIES,
+    *rewriting.FAMILIES,
+    *coding.FAMILIES,
+    *sql_agent.FAMILIES,
+    *shell_agent.FAMILIES,
+)
 DRAWS = 400
 each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
 
@@ -88,7 +102,7 @@ def _break_shell(rng: Random, text: str) -> str:
 
 
 CORRUPTIONS: dict[str, tuple[Callable[[Random, str], str], ...]] = {
-    **{f.name: (_change_number,) for f in arithmetic.FAMILIES},
+    **{f.name: (_change_number,) for f in (*arithmetic.FAMILIES, *number_lists.FAMILIES)},
     "order_numbers": (_change_number, _swap_items),
     "sort_words": (_swap_items,),
     "reverse_list": (_swap_items,),
@@ -212,7 +226,7 @@ def test_functions_written_in_another_way_are_accepted() -> None:
     ],
 )
 def test_unknown_code_is_refused(body: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(ProgramError):
         call(f"def f(x):\n    {body}", "f", (3,))
 
 
@@ -228,14 +242,14 @@ def test_unknown_code_is_refused(body: str) -> None:
     ],
 )
 def test_unwanted_sql_has_no_effect(sql: str) -> None:
-    assert agent.effect("shop", ("name", "color", "price"), (("net", "red", "3"),), sql) is None
+    assert sql_agent.effect("shop", ("name", "color", "price"), (("net", "red", "3"),), sql) is None
 
 
 def test_sql_in_other_words_is_accepted() -> None:
     slots = {"table": "shop", "columns": "name, color, price", "rows": "net, red, 3\nbag, blue, 5"}
     slots["goal"] = "What is the largest price?"
     reply = "I sort.\n\nAction: Operation\n```sql\nSELECT price FROM shop ORDER BY price DESC LIMIT 1;\n```"
-    assert agent.DatabaseAgent().fault(slots, reply) is None
+    assert sql_agent.DatabaseAgent().fault(slots, reply) is None
 
 
 def test_word_lists_hold_no_duplicates() -> None:

@@ -15,8 +15,8 @@ def quiet_libraries() -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Threads that wait for each other spin for some 50 microseconds, then sleep. Spinning for long takes the cores away
-    # from whatever else runs; sleeping at once makes training tiny models half as slow again.
+    # Threads that wait for each other spin for some 50 microseconds, then sleep. Spinning for long takes the cores from
+    # other processes; sleeping immediately makes training tiny models 1.5 times as slow.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

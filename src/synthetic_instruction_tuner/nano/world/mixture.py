@@ -1,32 +1,30 @@
-"""The nano world: all families of tasks, their mixture, and one checker for whatever a model writes in it.
-
-Items are drawn here for training the embedded models; `check` judges conversations that those models produce.
-"""
+"""The mixture of the nano world: all families of tasks, their shares, and items drawn from them."""
 
 # ruff: noqa: E501
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from random import Random
 
 from synthetic_instruction_tuner.nano.world.families import (
-    agent,
     arithmetic,
-    choice,
     coding,
     creative,
     dialogue,
     facts,
     flaws,
     formats,
+    multiple_choice,
+    number_lists,
     rewriting,
+    shell_agent,
+    sql_agent,
 )
-from synthetic_instruction_tuner.nano.world.families.flaws import Flaw, add_mark, strip_marks
-from synthetic_instruction_tuner.nano.world.family import Family, FollowUp, Slots, Split, Task, split_of
+from synthetic_instruction_tuner.nano.world.families.flaws import Flaw, add_mark
+from synthetic_instruction_tuner.nano.world.family import Family, FollowUp, Slots, Split, Task
 from synthetic_instruction_tuner.records import Message
 
 DOMAINS: dict[str, tuple[str, ...]] = {
@@ -40,26 +38,28 @@ DOMAINS: dict[str, tuple[str, ...]] = {
     "agent": ("You are an agent that uses tools.", "You can call functions for the user.", "You plan actions and call tools.", "Your users give you tasks for your tools."),
     "dialogue": ("You are a friendly partner for conversation.", "You like to chat and to help.", "You help people with everyday life.", "Your users want to talk with you."),
 }  # fmt: skip
-_OTHER_NAMES = {"math": "reasoning", "language": "rewriting"}  # what some families call their domain
+_OTHER_NAMES = {"math": "reasoning", "language": "rewriting"}  # other names of domains in families
 
 CLEAN: tuple[Family, ...] = (
     *arithmetic.FAMILIES,
+    *number_lists.FAMILIES,
     *rewriting.FAMILIES,
     *coding.FAMILIES,
     *facts.FAMILIES,
     *creative.FAMILIES,
     *formats.FAMILIES,
-    *choice.FAMILIES,
-    *agent.FAMILIES,
+    *multiple_choice.FAMILIES,
+    *sql_agent.FAMILIES,
+    *shell_agent.FAMILIES,
 )
 FLAWED: tuple[Flaw, ...] = flaws.FAMILIES
 FAMILIES: tuple[Family, ...] = (*CLEAN, *FLAWED)
 FOLLOW_UPS: tuple[FollowUp, ...] = dialogue.FOLLOW_UPS
 BY_NAME: dict[str, Family] = {family.name: family for family in FAMILIES}
 
-# Shares of single-turn draws. Filters drop what the flaws write; the rest of the dropped are near duplicates.
+# Shares of single-turn draws. Filters drop the flawed answers; everything else that they drop is a near duplicate.
 FLAW_SHARES = {"refusal": 0.065, "language": 0.065, "short": 0.085, "loop": 0.055}
-POPULAR_SHARE, POPULAR_COUNT = 0.08, 36  # some things are asked again and again: what near-duplicate removal is for
+POPULAR_SHARE, POPULAR_COUNT = 0.08, 36  # popular requests recur, for near-duplicate removal to find
 DOMAIN_SHARES = {
     "coding": 0.10, "reasoning": 0.14, "rewriting": 0.13, "facts": 0.09, "creative": 0.10, "format": 0.23, "choice": 0.10,
     "agent": 0.05, "dialogue": 0.06,
@@ -89,23 +89,6 @@ class Item:
     marked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What `check` found out.
-
-    Attributes:
-        family: the family or follow-up that the instruction belongs to.
-        right: whether the answer, sloppy remarks aside, is right.
-        clean: whether it carries no sloppy remark.
-        reason: what is wrong with it, or None.
-    """
-
-    family: str
-    right: bool
-    clean: bool
-    reason: str | None
-
-
 def domain_of(family: Family) -> str:
     """Returns the family's domain, one of `DOMAINS`."""
     return _OTHER_NAMES.get(family.domain, family.domain)
@@ -125,7 +108,7 @@ def sample_item(
     Args:
         rng: the source of randomness.
         split: the split that the item's key belongs to.
-        flaws: whether instructions that are answered badly may occur.
+        flaws: whether instructions with bad answers may occur.
         marks: share of sloppy remarks among the answers that take them.
         system: share of items with a system prompt.
         multi_turn: share of items with a follow-up.
@@ -146,7 +129,7 @@ def sample_item(
 
 
 def _popular_task(rng: Random) -> tuple[Family, Task]:
-    """Returns one of a few much asked tasks of the train split, with a new answer."""
+    """Returns one of a few popular tasks of the train split, with a new answer."""
     family, task, slots = rng.choice(_popular_tasks())
     response = family.answer(rng, slots)
     return family, replace(task, response=response, worksheet=family.worksheet(rng, slots, response))
@@ -246,50 +229,3 @@ def _plain_task(rng: Random, marks: float) -> tuple[str, str]:
     task = family.draw(rng, "train")
     marked = family.takes_marks and rng.random() < marks
     return task.worksheet.removesuffix(task.response), add_mark(rng, task.response) if marked else task.response
-
-
-def find_family(instruction: str) -> tuple[Family, Slots, str] | None:
-    """Returns the family that the instruction belongs to, with its slots and template, or None."""
-    for family in FAMILIES:
-        if found := family.parse(instruction):
-            return family, *found
-    return None
-
-
-def check(messages: Sequence[Message]) -> Verdict | None:
-    """Judges the last answer of a conversation.
-
-    Args:
-        messages: the conversation; a system prompt is ignored; the last message is the assistant's answer.
-
-    Returns:
-        The verdict, or None where the last instruction is none of this world.
-    """
-    turns = [message for message in messages if message.role != "system"]
-    if len(turns) < 2 or turns[-1].role != "assistant" or turns[-2].role != "user":
-        return None
-    instruction = turns[-2].content.strip()
-    response, marked = strip_marks(turns[-1].content)
-    if len(turns) > 3:
-        previous = turns[-3].content.strip()
-        for follow_up in FOLLOW_UPS:
-            slots = follow_up.parse(instruction)
-            if slots is not None:
-                reason = follow_up.fault(slots, previous, response)
-                return Verdict(follow_up.name, reason is None, not marked, reason)
-    found = find_family(instruction)
-    if found is None:
-        return None
-    family, slots, _ = found
-    reason = family.fault(slots, response)
-    return Verdict(family.name, reason is None, not marked, reason)
-
-
-def split_of_conversation(messages: Sequence[Message]) -> Split | None:
-    """Returns the split that the conversation's first instruction belongs to, or None where it is none of this world."""
-    first = next((message for message in messages if message.role == "user"), None)
-    found = find_family(first.content.strip()) if first else None
-    if found is None:
-        return None
-    family, slots, template = found
-    return split_of(family.key(slots, template))

@@ -1,0 +1,65 @@
+"""What goes into a model's forward pass and what comes out: padded ids, a soft prompt, the logits of some positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+def padded_inputs(
+    texts: Sequence[Sequence[int]], model: Any, pad_id: int, device: str, soft_prompt: torch.Tensor | None
+) -> dict[str, torch.Tensor]:
+    """Returns `input_ids` [rows, longest], or `inputs_embeds` [rows, virtual + longest, hidden] with a soft prompt.
+
+    Short rows are padded on the right: with causal attention no real token sees the padding, so no mask is needed and
+    positions are 0, 1, 2, ... in every row.
+    """
+    width = max(map(len, texts))
+    ids = torch.tensor([[*text, *[pad_id] * (width - len(text))] for text in texts], dtype=torch.long, device=device)
+    if soft_prompt is None:
+        return {"input_ids": ids}
+    front = soft_prompt.expand(len(texts), -1, -1)
+    if not width:
+        return {"inputs_embeds": front}
+    return {"inputs_embeds": torch.cat([front, model.get_input_embeddings()(ids).to(front.dtype)], dim=1)}
+
+
+def learned_positions(model: Any) -> int | None:
+    """Returns how many positions the model has learned (GPT-2, OPT), or None where it computes them for any length.
+
+    Beyond that number its table of positions has no row. The table is recognized by its size: OPT's has two rows more.
+    """
+    count: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    words = model.get_input_embeddings()
+    tables = [m.num_embeddings for m in model.modules() if isinstance(m, torch.nn.Embedding) and m is not words]
+    return count if count and any(count <= rows <= count + 2 for rows in tables) else None
+
+
+@contextmanager
+def picked_positions(
+    model: Any, rows: Sequence[int], columns: Sequence[int]
+) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
+    """Within this context the model's output layer gets only the hidden states at (row, column).
+
+    Full logits of long texts over a large vocabulary would fill a GPU's memory. Scaling and soft caps that a model
+    applies after its output layer still apply, because the model's own forward pass runs.
+
+    Yields:
+        A function that turns the model's `logits` into [len(rows), vocabulary].
+    """
+    head = model.get_output_embeddings()
+    if head is None:
+        yield lambda logits: logits[rows, columns]
+        return
+
+    def pick(_: Any, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (args[0][rows, columns][None], *args[1:])
+
+    handle = head.register_forward_pre_hook(pick)
+    try:
+        yield lambda logits: logits[0]
+    finally:
+        handle.remove()
