@@ -41,7 +41,11 @@ SETTINGS = {
         "similarity": 1.0,
     },
     "prefer": {"truncated": "allowed", "sampling": {"max_new_tokens": 64}},
-    "evaluate": {"ifeval_items": 12, "mmlu_items": 12, "mt_items": 8, "max_new_tokens": 48},
+    "evaluate": {
+        "nano_ifeval": {"items": 12, "max_new_tokens": 48},
+        "nano_mmlu": {"items": 12},
+        "nano_mt": {"items": 8, "max_new_tokens": 48},
+    },
 }
 
 

@@ -146,8 +146,8 @@ def test_every_setting_is_documented() -> None:
 
 def test_configuration_tables_are_up_to_date() -> None:
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
-    updated = runpy.run_path(str(ROOT / "docs/make_configuration.py"))["updated"]
-    assert page == updated(page), "run: python docs/make_configuration.py"
+    updated = runpy.run_path(str(ROOT / "docs/generate.py"))["updated"]
+    assert page == updated(page), "run: python docs/generate.py"
 
 
 def test_the_table_of_contents_names_every_page() -> None:

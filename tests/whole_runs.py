@@ -22,7 +22,10 @@ train:
   sft: {num_train_epochs: 1, per_device_train_batch_size: 4, save_steps: 2, logging_steps: 1}
   prompt_tuning: {num_train_epochs: 1, per_device_train_batch_size: 4, save_steps: 2}
   dpo: {num_train_epochs: 1, per_device_train_batch_size: 4, save_steps: 2}
-evaluate: {ifeval_items: 8, mmlu_items: 8, mt_items: 8, max_new_tokens: 24}
+evaluate:
+  nano_ifeval: {items: 8, max_new_tokens: 24}
+  nano_mmlu: {items: 8}
+  nano_mt: {items: 8, max_new_tokens: 24}
 """
 Sit = Callable[..., tuple[int, str, str]]
 

@@ -15,8 +15,15 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import synthetic_instruction_tuner
-from synthetic_instruction_tuner import config as settings
-from synthetic_instruction_tuner.config import Config, fingerprint, load_config, parse_config, profile_names
+from synthetic_instruction_tuner.config import (
+    BENCHMARKS,
+    Config,
+    DomainConfig,
+    fingerprint,
+    load_config,
+    parse_config,
+    profile_names,
+)
 from synthetic_instruction_tuner.config.messages import valid_keys
 from synthetic_instruction_tuner.config.sections.section import Section
 from synthetic_instruction_tuner.errors import UserError
@@ -147,7 +154,7 @@ def test_another_model_does_not_inherit_the_number_of_weights(tmp_path: Path) ->
 
 def test_domains_are_made_by_set() -> None:
     config = load_config(overrides=["generate.domains.law.system=You are a lawyer.", "generate.domains.law.share=2"])
-    assert config.generate.domains == {"law": settings.DomainConfig(system="You are a lawyer.", share=2)}
+    assert config.generate.domains == {"law": DomainConfig(system="You are a lawyer.", share=2)}
 
 
 @pytest.mark.parametrize("text", ("2e-4", "2.0e-4", "2E-4", ".0002", "+2e-4"))
@@ -174,7 +181,7 @@ def test_limit_cuts_every_count(profile: str) -> None:
     evaluate = config.evaluate
     counts = [config.generate.count, config.filter.keep, config.prefer.pairs]
     assert counts == [9, 9, 9]
-    assert [v for k, v in evaluate.model_dump().items() if k.endswith("_items")] == [9, 9, 9]
+    assert [evaluate.settings(name).items for name in BENCHMARKS] == [9, 9, 9]
     assert config.limit == 9
 
 
@@ -226,6 +233,22 @@ def test_a_slip_of_the_finger_is_found(key: str, data: st.DataObject) -> None:
         return
     error = refused(f"{parent + '.' if parent else ''}{slip}=1")
     assert f"'{key}'" in error.fix
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("ifeval_items", "evaluate.nano_ifeval.items"),
+        ("mmlu_items", "evaluate.nano_mmlu.items"),
+        ("mt_items", "evaluate.nano_mt.items"),
+        ("mt_temperature", "evaluate.nano_mt.temperature"),
+        ("max_new_tokens", "evaluate.nano_mt.max_new_tokens"),
+    ],
+)
+def test_settings_that_moved_to_a_benchmark_are_found(former: str, now: str) -> None:
+    fix = refused(f"evaluate.{former}=5").fix
+    assert f"'{now}'" in fix and "Did you mean" in fix
+    load_config(overrides=[f"{now}=5"])
 
 
 @pytest.mark.parametrize(
@@ -367,8 +390,8 @@ def test_text_that_is_no_unicode_has_a_fingerprint_and_survives() -> None:
 # Every field
 
 
-def sections() -> list[type[BaseModel]]:
-    return [kind for kind in vars(settings).values() if isinstance(kind, type) and issubclass(kind, Section)]
+def sections(base: type[Section] = Section) -> list[type[BaseModel]]:
+    return [kind for own in base.__subclasses__() for kind in (own, *sections(own))]
 
 
 def test_every_field_is_documented() -> None:
@@ -384,7 +407,7 @@ def test_every_field_is_read_by_something() -> None:
             continue
         tree = ast.parse(file.read_text(encoding="utf-8"))
         read |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
-    fields = {f"{kind.__name__}.{name}" for kind in sections() for name in kind.model_fields}
+    fields = {f"{kind.__name__}.{name}" for kind in sections() for name in kind.model_fields if name not in BENCHMARKS}
     assert sorted(f for f in fields if f.rpartition(".")[2] not in read) == []
 
 

@@ -203,9 +203,9 @@ def test_profiles_check_the_benchmarks_they_are_measured_with() -> None:
     sets = benchmark_sets(nano)
     items = nano.evaluate
     assert [(s.name, len(s.items), s.problem) for s in sets] == [
-        ("nano_ifeval", items.ifeval_items, ""),
-        ("nano_mmlu", items.mmlu_items, ""),
-        ("nano_mt", items.mt_items, ""),
+        ("nano_ifeval", items.nano_ifeval.items, ""),
+        ("nano_mmlu", items.nano_mmlu.items, ""),
+        ("nano_mt", items.nano_mt.items, ""),
     ]
     assert FilterConfig().contamination.benchmarks == ()
 

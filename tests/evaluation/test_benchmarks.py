@@ -10,10 +10,10 @@ from canned import CannedEngine, LengthReward
 
 from random_models import byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.config import EvaluateConfig
+from synthetic_instruction_tuner.config import BENCHMARKS, BenchmarkConfig, EvaluateConfig
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.evaluation.benchmarks import nano_ifeval, nano_mmlu, nano_mt
-from synthetic_instruction_tuner.evaluation.evaluator import HEADLINES, Evaluator
+from synthetic_instruction_tuner.evaluation.benchmarks import base, nano_ifeval, nano_mmlu, nano_mt
+from synthetic_instruction_tuner.evaluation.evaluator import Evaluator
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.nano.world import world
 from synthetic_instruction_tuner.nano.world.families.choice import MultipleChoice
@@ -21,7 +21,18 @@ from synthetic_instruction_tuner.nano.world.families.dialogue import FirstSenten
 from synthetic_instruction_tuner.nano.world.family import split_of
 from synthetic_instruction_tuner.records import Message
 
-CONFIG = EvaluateConfig(ifeval_items=60, mmlu_items=40, mt_items=40, max_new_tokens=2000)
+
+def settings(ifeval: int, mmlu: int, mt: int, temperature: float = 0.7, longest: int = 2000) -> EvaluateConfig:
+    return EvaluateConfig.model_validate(
+        {
+            "nano_ifeval": {"items": ifeval, "max_new_tokens": longest},
+            "nano_mmlu": {"items": mmlu},
+            "nano_mt": {"items": mt, "temperature": temperature, "max_new_tokens": longest},
+        }
+    )
+
+
+CONFIG = settings(60, 40, 40)
 
 
 @pytest.fixture(autouse=True)
@@ -41,20 +52,23 @@ def tokenizer() -> Any:
 
 def run(benchmark: str, engine: CannedEngine, config: EvaluateConfig = CONFIG, reward: Any = None) -> BenchmarkResult:
     template = ChatTemplate.from_tokenizer(engine.tokenizer)
-    return Evaluator(config).evaluate(benchmark, engine, template, engine.tokenizer, reward)
+    result = Evaluator(config).evaluate(benchmark, engine, template, engine.tokenizer)
+    add_rewards = base.benchmark(benchmark).add_rewards
+    return add_rewards(result, reward) if reward and add_rewards else result
 
 
 def gold(config: EvaluateConfig = CONFIG) -> dict[tuple[str, ...], str]:
     """Returns the right answer to each conversation, by its turns' texts."""
-    found: dict[tuple[str, ...], str] = {(i.prompt,): i.reference for i in nano_ifeval.items(config.ifeval_items)}
-    for item in nano_mt.items(config.mt_items):
+    found: dict[tuple[str, ...], str] = {(i.prompt,): i.reference for i in nano_ifeval.items(config.nano_ifeval.items)}
+    for item in nano_mt.items(config.nano_mt.items):
         (first, second), (answer, second_answer) = item.prompts, item.references
         found[first,], found[first, answer, second] = answer, second_answer
     return found
 
 
 def likes_right(right: bool) -> Any:
-    answers = {text: i.options[i.right] for i in nano_mmlu.items(CONFIG.mmlu_items) for text in (i.prompt, i.sheet)}
+    questions = nano_mmlu.items(CONFIG.nano_mmlu.items)
+    answers = {text: i.options[i.right] for i in questions for text in (i.prompt, i.sheet)}
 
     def likes(context: str, continuation: str) -> float:
         answer = next(a for text, a in answers.items() if text in context)
@@ -71,7 +85,7 @@ def test_right_answers_follow_the_rules(tokenizer: Any) -> None:
     missed = [item for item in result.items if item.scores["prompt_strict"] != (1.0,)]
     assert len(missed) <= 2 and all(item.outputs[0].isupper() for item in missed)
     assert any(len(item.scores["rule_strict"]) == 2 for item in result.items)
-    assert result.metrics[0] == result.headline == HEADLINES["nano_ifeval"]
+    assert result.metrics[0] == result.headline == nano_ifeval.BENCHMARK.headline
 
 
 def test_ifeval_notices_broken_and_loosely_followed_rules(tokenizer: Any) -> None:
@@ -123,7 +137,7 @@ def test_a_reward_that_is_not_a_number_stops_with_a_message(tokenizer: Any) -> N
 
 
 def test_settings_reach_the_engine(tokenizer: Any) -> None:
-    config = CONFIG.model_copy(update={"mt_temperature": 0.4, "max_new_tokens": 7, "mt_items": 5, "ifeval_items": 3})
+    config = settings(3, 40, 5, temperature=0.4, longest=7)
     engine = CannedEngine(tokenizer, lambda turns: "a longer answer than seven tokens")
     assert run("nano_mt", engine, config).n_truncated == 10
     run("nano_ifeval", engine, config)
@@ -174,3 +188,25 @@ def test_contamination_counts_items_seen_in_training() -> None:
 def test_an_unknown_benchmark_is_refused(tokenizer: Any) -> None:
     with pytest.raises(KeyError, match="nano_poetry"):
         run("nano_poetry", CannedEngine(tokenizer))
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_says_what_it_is_and_has_settings(tokenizer: Any, name: str) -> None:
+    found = base.benchmark(name)
+    own = CONFIG.settings(name)
+    assert found.name == name and isinstance(own, BenchmarkConfig)
+    items = found.items(own)
+    assert len(items) == own.items == found.work(own).items and len({item.id for item in items}) == len(items)
+    engine = CannedEngine(tokenizer, lambda turns: "x", lambda context, continuation: 0.0)
+    result = run(name, engine, reward=LengthReward())
+    assert [item.id for item in result.items] == [item.id for item in items]
+    assert set(result.metrics) == {metric.name for metric in found.metrics} and result.headline == found.headline
+    generated = sum(len(call) for call in engine.calls)
+    assert generated == found.work(own).items * found.work(own).answers
+    assert bool(found.work(own).scored_tokens) == (not generated)
+
+
+def test_a_limit_cuts_the_items_of_every_benchmark() -> None:
+    cut = CONFIG.limited(50)
+    assert [cut.settings(name).items for name in BENCHMARKS] == [50, 40, 40]
+    assert cut.nano_mt.temperature == CONFIG.nano_mt.temperature

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.evaluation import statistics
-from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow, compare, write_csv
+from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow, compare, csv_text, write_csv
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
+from synthetic_instruction_tuner.methods import VARIANTS
 
 
 def result(values: list[float], benchmark: str = "b", extra: bool = True) -> BenchmarkResult:
@@ -34,25 +38,25 @@ def test_rows_pair_each_variant_with_base_and_sft() -> None:
     keys = [(v, m) for v in ("base", "sft", "dpo") for m in ("score", "other")]
     assert [(r.variant, r.metric) for r in compare(RESULTS)] == keys
     base, sft, dpo = row("base"), row("sft"), row("dpo")
-    assert base.p_to_base is base.delta_to_base is base.delta_to_sft is sft.p_to_sft is None
-    assert (sft.delta_to_base, sft.p_to_base) == (pytest.approx(2 / 3), statistics.mcnemar(20, 0))
-    assert (dpo.delta_to_sft, dpo.p_to_sft) == (pytest.approx(5 / 30), statistics.mcnemar(5, 0))
+    assert not base.differences and list(sft.differences) == ["base"] and list(dpo.differences) == ["base", "sft"]
+    to_base, to_sft = sft.differences["base"], dpo.differences["sft"]
+    assert (to_base.value, to_base.p) == (pytest.approx(2 / 3), statistics.mcnemar(20, 0))
+    assert (to_sft.value, to_sft.p) == (pytest.approx(5 / 30), statistics.mcnemar(5, 0))
     assert (dpo.n, dpo.clusters, dpo.n_truncated, row("dpo", "other").n) == (30, 30, 3, 60)
 
 
 def test_holm_runs_over_all_headline_tests_and_apart_over_the_others() -> None:
     for metric in ("score", "other"):
-        rows = [row(v, metric) for v in ("sft", "dpo")]
-        raw = [rows[0].p_to_base, rows[1].p_to_base, rows[1].p_to_sft]
-        corrected = [rows[0].p_to_base_holm, rows[1].p_to_base_holm, rows[1].p_to_sft_holm]
-        assert corrected == statistics.holm([p for p in raw if p is not None])
+        made = [d for variant in ("sft", "dpo") for d in row(variant, metric).differences.values()]
+        assert len(made) == 3
+        assert [d.p_holm for d in made] == statistics.holm([d.p for d in made])
 
 
 def test_a_single_variant_or_missing_metric_has_nothing_to_compare_with() -> None:
     other = {("n", "base"): [result(BASE)], ("n", "sft"): [result(SFT, extra=False)]}
     rows = compare({("m", "sft"): [result(SFT)]} | other)
     assert [r.metric for r in rows] == ["score", "other", "score", "other", "score"]
-    assert rows[0].p_to_base is None and rows[-1].p_to_base is not None
+    assert not rows[0].differences and list(rows[-1].differences) == ["base"]
 
 
 def test_different_items_are_not_compared() -> None:
@@ -64,5 +68,25 @@ def test_the_csv_has_a_line_per_row_and_every_field(tmp_path: Path) -> None:
     rows = compare(RESULTS)
     write_csv(rows, tmp_path / "table.csv")
     read = list(csv.DictReader((tmp_path / "table.csv").open()))
-    assert len(read) == len(rows) and set(read[0]) == set(ComparisonRow.__dataclass_fields__)
+    assert len(read) == len(rows) and list(read[0]) == list(rows[0].to_json())
     assert float(read[2]["value"]) == pytest.approx(rows[2].value, rel=1e-5) and read[0]["p_to_base"] == ""
+
+
+SCORES = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=6)
+
+
+@given(st.dictionaries(st.sampled_from(VARIANTS), SCORES, min_size=1), st.booleans())
+def test_rows_survive_the_store(values: dict[str, list[float]], extra: bool) -> None:
+    size = min(map(len, values.values()))
+    rows = compare({("m", variant): [result(own[:size], extra=extra)] for variant, own in values.items()})
+    stored = json.loads(json.dumps([row.to_json() for row in rows], allow_nan=False))
+    again = [ComparisonRow.from_json(data) for data in stored]
+    assert [row.to_json() for row in again] == stored and csv_text(again) == csv_text(rows)
+    assert [repr(row) for row in again] == [repr(row) for row in rows]  # repr: nan is not equal to itself
+
+
+def test_the_columns_keep_their_names() -> None:
+    columns = csv_text(compare(RESULTS)).splitlines()[0].split(",")
+    assert columns[:4] == ["model", "variant", "benchmark", "metric"]
+    assert columns[-5:] == ["delta_to_sft", "se_to_sft", "p_to_sft", "p_to_sft_holm", "detectable_to_sft"]
+    assert REFERENCES == ("base", "sft")

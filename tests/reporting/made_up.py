@@ -6,6 +6,8 @@ import math
 import random
 from typing import Any
 
+from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow, corrected
+from synthetic_instruction_tuner.evaluation.statistics import Difference
 from synthetic_instruction_tuner.reporting.report_data import ReportData, Sample, StageLine
 
 STUDENTS = ("student-llama", "student-mistral", "student-qwen2")
@@ -13,7 +15,23 @@ HEADLINES = ("prompt_strict", "accuracy", "passed")
 GAIN = {"base": 0.0, "sft": 0.3, "prompt_tuning": 0.08, "dpo": 0.33}
 
 
-def comparison(students: tuple[str, ...] = STUDENTS, variants: tuple[str, ...] = tuple(GAIN)) -> list[dict[str, Any]]:
+def row(variant: str, benchmark: str, metric: str, value: float, error: float, **more: Any) -> ComparisonRow:
+    """Returns a row of which only the score counts."""
+    low, high = value - 1.96 * error, value + 1.96 * error
+    given: dict[str, Any] = {"model": "s", "headline": True, "n": 240, "clusters": 240} | more
+    return ComparisonRow(
+        variant=variant,
+        benchmark=benchmark,
+        metric=metric,
+        value=value,
+        standard_error=error,
+        ci_low=low,
+        ci_high=high,
+        **given,
+    )
+
+
+def comparison(students: tuple[str, ...] = STUDENTS, variants: tuple[str, ...] = tuple(GAIN)) -> list[ComparisonRow]:
     rng, rows = random.Random(1), []
     metrics = (
         ("nano_ifeval", "prompt_strict", 0.2),
@@ -27,17 +45,14 @@ def comparison(students: tuple[str, ...] = STUDENTS, variants: tuple[str, ...] =
                 gain = 0.0 if benchmark == "nano_mmlu" else GAIN[variant] * (4 if metric == "reward" else 1)
                 value = start + gain + rng.uniform(-0.02, 0.02)
                 error = 0.09 if metric == "reward" else math.sqrt(value * (1 - value) / 240)
-                row = {"model": student, "variant": variant, "benchmark": benchmark, "metric": metric, "value": value}
-                row |= {"standard_error": error, "n": 240, "unknown": 0.0, "headline": metric in HEADLINES}
-                for reference, wanted in (("base", variant != "base"), ("sft", variant in ("prompt_tuning", "dpo"))):
-                    delta = gain - (GAIN[reference] if gain else 0) + rng.uniform(-0.02, 0.02)
-                    p = math.erfc(abs(delta) / error / 2)
-                    row |= {
-                        f"delta_to_{reference}": delta if wanted else None,
-                        f"p_to_{reference}": p if wanted else None,
-                    }
-                rows.append(row)
-    return rows
+                differences = {}
+                for reference in REFERENCES:
+                    if variant not in ("base", reference):
+                        delta = gain - (GAIN[reference] if gain else 0) + rng.uniform(-0.02, 0.02)
+                        differences[reference] = Difference(delta, error, math.erfc(abs(delta) / error / 2))
+                more = {"model": student, "headline": metric in HEADLINES, "differences": differences}
+                rows.append(row(variant, benchmark, metric, value, error, **more))
+    return corrected(rows)
 
 
 def full(variants: tuple[str, ...] = tuple(GAIN)) -> ReportData:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def test_no_text_breaks_out_of_the_card() -> None:
 
 def test_the_card_says_what_is_known_and_what_is_not() -> None:
     body = parts(data_card(facts()))[1]
-    assert "nobody has looked for items" in body and "| near_duplicates |" in body
+    assert "not searched for benchmark items" in body and "| near_duplicates |" in body
     assert "6 pairs" in body and "near_identical" in body.replace("\\", "")
     benchmarks = [{"name": "ifeval", "items": 541, "found": 2, "records": 3, "problem": ""}]
     checked = facts(filter_report=facts().filter_report | {"benchmarks": benchmarks})
@@ -263,3 +264,13 @@ def test_the_card_names_the_models_that_were_used() -> None:
     found = used_models(load_config(overrides=changes))
     assert [role for role, _ in found] == ["generator", "tagging model", *["student"] * 3, "judge", "reward model"]
     assert found[1][1].path == "nano:responder-qwen2" and found[-1][1].path == "nano:reward"
+
+
+def test_the_rules_behind_the_hash_are_in_the_card() -> None:
+    quality = QualityFilter(FilterConfig())
+    report = dict(facts().filter_report) | {"rules_hash": quality.rule_set_hash, "rules": quality.rule_set}
+    card = data_card(facts(filter_report=report))
+    table = card.partition("version and settings")[2].replace("\\", "")
+    rows = dict(re.findall(r"^\| (\w+) \| (\{.*\}) \|$", table, re.MULTILINE))
+    shown = {name: json.loads(text) for name, text in rows.items()}
+    assert shown == json.loads(json.dumps(quality.rule_set)) and quality.rule_set_hash in card

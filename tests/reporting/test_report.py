@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
+import runpy
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
@@ -13,15 +16,18 @@ import matplotlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import STUDENTS, comparison, full
+from made_up import STUDENTS, comparison, full, row
 from markdown_it import MarkdownIt
 
-from synthetic_instruction_tuner.evaluation.statistics import holm
+from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
+from synthetic_instruction_tuner.evaluation.comparison import corrected
+from synthetic_instruction_tuner.evaluation.statistics import Difference
+from synthetic_instruction_tuner.methods import LABELS, VARIANTS
 from synthetic_instruction_tuner.reporting.figures import STYLE, filter_funnel, reward_points
 from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
 from synthetic_instruction_tuner.reporting.html import render_html
 from synthetic_instruction_tuner.reporting.report import fence, inline, render_markdown, write_report
-from synthetic_instruction_tuner.reporting.report_data import ReportData, Sample, Score
+from synthetic_instruction_tuner.reporting.report_data import ReportData, Sample
 
 
 class Tags(HTMLParser):
@@ -88,27 +94,24 @@ def test_the_same_data_gives_the_same_files(written: Path, tmp_path: Path) -> No
 )
 def test_missing_methods_are_said_to_be_missing(variants: tuple[str, ...]) -> None:
     text = render_markdown(full(variants))
-    assert ("Prompt tuning was not part" in text) == ("prompt_tuning" not in variants)
-    assert ("DPO was not part" in text) == ("dpo" not in variants)
+    said = re.search(r"Not part of this run's comparison: (.+)\.", text)
+    assert said and said[1].split(", ") == [LABELS[v] for v in VARIANTS if v not in variants]
+    assert "Not part of this run" not in render_markdown(full())
 
 
 def test_an_almost_empty_run_still_has_a_report(tmp_path: Path) -> None:
     report, page = write_report(ReportData("empty", "t4"), tmp_path / "report.md", tmp_path / "figures")
-    assert "nothing is claimed" in report.read_text(encoding="utf-8")
+    assert "there are no findings" in report.read_text(encoding="utf-8")
     assert "<h1>" in page.read_text(encoding="utf-8")
 
 
 def test_one_student_one_item_and_unknown_errors(tmp_path: Path) -> None:
-    row = {
-        "model": "s",
-        "variant": "base",
-        "benchmark": "b",
-        "metric": "m",
-        "value": 0.0,
-        "standard_error": float("nan"),
-        "n": 1,
-    }
-    data = ReportData("r", "p", comparison=[row, row | {"variant": "sft", "delta_to_base": 1.0, "p_to_base": 1.0}])
+    against = {"base": Difference(1.0, math.nan, 1.0)}
+    unknown = [
+        row(v, "b", "m", 0.0, math.nan, n=1, clusters=1, differences=d) for v, d in (("base", {}), ("sft", against))
+    ]
+    data = ReportData("r", "p", comparison=corrected(unknown))
+    assert all(r.interval == (0.0, 0.0) for r in data.comparison)
     text = write_report(data, tmp_path / "report.md", tmp_path)[0].read_text(encoding="utf-8")
     assert "0.000 ± n/a" in text and "no evidence of a difference" in text
 
@@ -124,29 +127,26 @@ CELLS = st.lists(
 @given(CELLS, CELLS)
 def test_claims_are_exactly_the_rows_with_a_small_p(to_base: list[Any], to_sft: list[Any]) -> None:
     rows, i = [], 0
-    for row in (r for r in comparison() if r["metric"] in ("passed", "reward")):
-        row |= {"delta_to_base": None, "p_to_base": None, "delta_to_sft": None, "p_to_sft": None}
-        if row["variant"] != "base" and row["metric"] == "passed":
-            row["delta_to_base"], row["p_to_base"] = to_base[i]
-            if row["variant"] != "sft":
-                row["delta_to_sft"], row["p_to_sft"] = to_sft[i]
+    for made in (r for r in comparison() if r.metric in ("passed", "reward")):
+        differences = {}
+        if made.variant != "base" and made.metric == "passed":
+            differences = {"base": Difference(to_base[i][0], 0.1, to_base[i][1])}
+            if made.variant != "sft":
+                differences["sft"] = Difference(to_sft[i][0], 0.1, to_sft[i][1])
             i += 1
-        rows.append(row)
-    data = ReportData("r", "p", comparison=rows)
+        rows.append(replace(made, differences=differences))
+    data = ReportData("r", "p", comparison=corrected(rows))
     made = findings(data)
-    cells = [
-        (r[f"delta_to_{ref}"], r[f"p_to_{ref}"])
-        for r in rows
-        for ref in ("base", "sft")
-        if r[f"p_to_{ref}"] is not None
-    ]
-    assert sum(len(f.above) for f in made) == sum(d > 0 and p < ALPHA for d, p in cells)
-    assert sum(len(f.below) for f in made) == sum(d < 0 and p < ALPHA for d, p in cells)
+    cells = [d for r in data.comparison for d in r.differences.values()]
+    assert sum(len(f.above) for f in made) == sum(d.value > 0 and d.p < ALPHA for d in cells)
+    assert sum(len(f.below) for f in made) == sum(d.value < 0 and d.p < ALPHA for d in cells)
     told = "\n".join(f.sentence() for f in made)
     above = sum(int(n) for n in re.findall(r"above [\w ]+ for (\d+) of 3 students", told))
     below = sum(int(n) for n in re.findall(r"below [\w ]+ for (\d+) of 3 students", told))
     assert (above, below) == (sum(len(f.above) for f in made), sum(len(f.below) for f in made))
-    assert sorted(t.p_holm for t in all_tests(data)) == pytest.approx(sorted(holm([p for _, p in cells])))
+    assert [t.difference for t in all_tests(data)] == cells
+    held = sum(int(n) for n in re.findall(r"; (\d+) of \d+ also", told))
+    assert held == sum(d.p < ALPHA and d.p_holm < ALPHA and d.value != 0 for d in cells)
     assert len(made) == 5 and all(len(f.tests) == len(STUDENTS) for f in made)
 
 
@@ -170,8 +170,8 @@ def test_text_stays_text(text: str) -> None:
 
 
 def test_the_marked_headline_is_used_and_negative_scores_are_drawn(tmp_path: Path) -> None:
-    rows = [row | {"headline": row["metric"] == "reward"} for row in comparison() if row["benchmark"] == "nano_mt"]
-    data = ReportData("r", "p", comparison=rows)
+    rows = [replace(r, headline=r.metric == "reward") for r in comparison() if r.benchmark == "nano_mt"]
+    data = ReportData("r", "p", comparison=corrected(rows))
     assert data.headlines == {"nano_mt": "reward"}
     text = write_report(data, tmp_path / "report.md", tmp_path)[0].read_text(encoding="utf-8")
     assert (tmp_path / "benchmarks.png").exists() and "nano_mt (reward): LoRA SFT is above base" in text
@@ -192,17 +192,50 @@ def test_the_title_is_escaped() -> None:
 
 
 def test_the_template_in_docs_is_the_packaged_one() -> None:
-    root = Path(__file__).parents[2]
-    packaged = root / "src/synthetic_instruction_tuner/reporting/templates/report_template.md"
-    assert (root / "docs/report_template.md").read_bytes() == packaged.read_bytes()
+    docs = Path(__file__).parents[2] / "docs"
+    generated = runpy.run_path(str(docs / "generate.py"))["report_template"]()
+    assert (docs / "report_template.md").read_text(encoding="utf-8") == generated, "run: python docs/generate.py"
 
 
 def test_reward_is_set_against_the_share_of_right_answers() -> None:
-    def score(benchmark: str, metric: str) -> Score:
-        return Score("s", "sft", benchmark, metric, 0.5, 0.1, 10)
-
-    scores = [score("ifeval", "prompt_strict"), *(score("mt", m) for m in ("reward", "clean", "right"))]
+    scores = [row("sft", "ifeval", "prompt_strict", 0.5, 0.1)]
+    scores += [row("sft", "mt", metric, 0.5, 0.1) for metric in ("reward", "clean", "right")]
     found = reward_points(SimpleNamespace(comparison=scores))
     assert [(a.metric, b.benchmark, b.metric) for a, b in found] == [("reward", "mt", "right")]
     found = reward_points(SimpleNamespace(comparison=scores[:2]))
     assert [b.benchmark for _, b in found] == ["ifeval"]  # the only pass rate there is
+
+
+def test_a_benchmark_is_introduced_by_its_own_words() -> None:
+    data = full()
+    assert "Without any skill" not in render_markdown(data)
+    known = {name: benchmark(name) for name in ("nano_ifeval", "nano_mmlu")}
+    rows = [replace(r, metric="acc" if r.metric == "accuracy" else r.metric) for r in data.comparison]
+    text = render_markdown(replace(data, comparison=rows, benchmarks=known))
+    for name in known:
+        assert known[name].title in text
+    assert text.count("Without any skill: 0.25.") == 1
+
+
+def test_contamination_is_beside_the_scores() -> None:
+    assert "Contamination" not in render_markdown(full())
+    text = render_markdown(replace(full(), contamination={"nano_ifeval": 7, "nano_mmlu": 0}))
+    part = text.partition("### nano_ifeval")[2].partition("###")[0]
+    assert "7 of the 240 items" in part and text.count("Contamination") == 2
+
+
+def test_the_generator_and_its_goal_are_reported() -> None:
+    assert "first 16 instructions" not in render_markdown(full())
+    health = {"probes": 16, "usable": 14, "share": 0.875, "faults": {"role_leak": 2, "empty": 0}, "examples": {}}
+    law = {"quota": 60, "made": 80, "kept": 66, "gave_up": False}
+    why = "33 of the 100 wanted records pass: why"
+    target = {"goal": 100, "made": 180, "domains": {"law": law}, "explanation": why}
+    text = render_markdown(replace(full(), generator_health=health, generate_target=target))
+    assert "Of the generator's first 16 instructions, 14 are usable (faults: 2 role leak)." in text
+    assert "Goal: 100 records that pass the filter. 180 were written; " + why in text
+    assert "Domain law" not in text
+    math_ = {"quota": 40, "made": 100, "kept": 40, "gave_up": True}
+    done = target | {"domains": {"law": law, "math": math_}, "explanation": ""}
+    text = render_markdown(ReportData("r", "p", generate_target=done))
+    assert "180 were written; 100 pass." in text and "## Data: generation and filter" in text
+    assert "Domain math: 40 of 40 wanted records pass, 100 written, given up." in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -137,13 +138,15 @@ def test_a_benchmark_that_is_not_at_hand_is_said(run: Sit, copy: Path) -> None:
 
 def test_the_rules_and_their_hash_are_in_data_reports_card_and_store(finished: Path) -> None:
     with closing(Store.open(finished / "run.sqlite", readonly=True)) as store:
-        fact = store.measurement("filter_rules")
+        fact = store.measurement("filter_report")
     report = json.loads((finished / "data/filtered/filter_report.json").read_text())
     rows = json.loads((finished / "data/filtered/instructions_filtered.json").read_text())
-    assert report["rules_hash"] == fact["hash"] and report["rules"] == fact["rules"] and "refusal" in fact["rules"]
-    assert rows and {row["provenance"]["filter_rules"] for row in rows} == {fact["hash"]}
+    rules_hash = fact["rules_hash"]
+    assert report["rules_hash"] == rules_hash and report["rules"] == fact["rules"] and "refusal" in fact["rules"]
+    assert rows and {row["provenance"]["filter_rules"] for row in rows} == {rules_hash}
     card, page = (finished / "data/README.md").read_text(), (finished / "docs/report.md").read_text()
-    assert fact["hash"] in card and fact["hash"] in page and "| max_words | 500 |" in card
+    assert rules_hash in card and rules_hash in page and "| max_words | 500 |" in card
+    assert "version and settings" in card
     assert [b["name"] for b in report["benchmarks"]] == ["nano_ifeval", "nano_mmlu", "nano_mt"]
 
 
@@ -324,8 +327,13 @@ def test_the_comparison(sit: Sit, finished: Path) -> None:
     code, out, _ = sit("compare", "-d", finished)
     assert code == 0 and all(word in out for word in (*STUDENTS, "base", "sft", "prompt_tuning", "dpo"))
     code, out, _ = sit("compare", "-d", finished, "--json")
-    variants = {(row["model"], row["variant"]) for row in json.loads(out)}
-    assert code == 0 and len(variants) == 7
+    rows = json.loads(out)
+    assert code == 0 and len({(row["model"], row["variant"]) for row in rows}) == 7
+    assert list(dict.fromkeys(row["variant"] for row in rows)) == ["base", "sft", "prompt_tuning", "dpo"]
+    assert all(type(row["value"]) is float and type(row["n"]) is int and type(row["headline"]) is bool for row in rows)
+    with (finished / "evaluation/metrics/comparison_summary.csv").open(newline="") as stream:
+        exported = list(csv.DictReader(stream))
+    assert [row["value"] for row in exported] == [f"{row['value']:.6g}" for row in rows]
 
 
 def test_the_result_as_json(run: Sit, finished: Path) -> None:

@@ -61,7 +61,7 @@ def test_more_work_takes_longer() -> None:
         "generate.count=3000",
         "prefer.pairs=1000",
         "train.sft.num_train_epochs=6",
-        "evaluate.mmlu_items=2000",
+        "evaluate.nano_mmlu.items=2000",
         "train.prompt_tuning.students=all",
         "generate.response.max_new_tokens=1000",
     ):

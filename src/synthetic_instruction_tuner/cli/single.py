@@ -131,15 +131,15 @@ def train(
 
 def compare(run_dir: RunDir = None, as_json: Json = False) -> None:
     """Prints the comparison."""
-    from synthetic_instruction_tuner.cli.summary import comparison_rows, print_comparison
+    from synthetic_instruction_tuner.cli.summary import print_comparison, stored_comparison
 
     _, folder = existing_run(run_dir)
-    rows = comparison_rows(folder)
+    rows = stored_comparison(folder)
     if not rows:
         raise UserError(
-            "Nothing has been evaluated yet.", f"{folder.comparison} is not there.", "Run 'sit evaluate' first."
+            "Nothing has been evaluated yet.", f"{folder.root} holds no comparison.", "Run 'sit evaluate' first."
         )
     if as_json:
-        typer.echo(json.dumps(rows))
+        typer.echo(json.dumps([row.to_json() for row in rows]))
     else:
         print_comparison(rows, everything=True)

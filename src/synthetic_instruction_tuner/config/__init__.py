@@ -11,7 +11,7 @@ from synthetic_instruction_tuner.config.loading import (
     user_settings,
 )
 from synthetic_instruction_tuner.config.sections.engine import EngineConfig
-from synthetic_instruction_tuner.config.sections.evaluate import EvaluateConfig
+from synthetic_instruction_tuner.config.sections.evaluate import BENCHMARKS, BenchmarkConfig, EvaluateConfig
 from synthetic_instruction_tuner.config.sections.filter import Benchmark, ContaminationConfig, FilterConfig, TagsConfig
 from synthetic_instruction_tuner.config.sections.generate import (
     DomainConfig,
@@ -33,7 +33,9 @@ from synthetic_instruction_tuner.config.sections.train import (
 )
 
 __all__ = [
+    "BENCHMARKS",
     "Benchmark",
+    "BenchmarkConfig",
     "Config",
     "ContaminationConfig",
     "DomainConfig",

@@ -51,7 +51,6 @@ class Config(Section):
         if self.limit is None:
             return self
         n = self.limit
-        ev = self.evaluate
         return self.model_copy(
             update={
                 "generate": self.generate.model_copy(
@@ -62,9 +61,7 @@ class Config(Section):
                 ),
                 "filter": self.filter.model_copy(update={"keep": min(n, self.filter.keep or n)}),
                 "prefer": self.prefer.model_copy(update={"pairs": min(n, self.prefer.pairs)}),
-                "evaluate": ev.model_copy(
-                    update={k: min(n, getattr(ev, k)) for k in ("ifeval_items", "mmlu_items", "mt_items")}
-                ),
+                "evaluate": self.evaluate.limited(n),
             }
         )
 

@@ -32,6 +32,15 @@ FORMER_NAMES = {
 }
 """What settings were called before they took the names of Transformers, PEFT, TRL and vLLM."""
 
+FORMER_KEYS = {
+    "evaluate.ifeval_items": "evaluate.nano_ifeval.items",
+    "evaluate.mmlu_items": "evaluate.nano_mmlu.items",
+    "evaluate.mt_items": "evaluate.nano_mt.items",
+    "evaluate.mt_temperature": "evaluate.nano_mt.temperature",
+    "evaluate.max_new_tokens": "evaluate.nano_ifeval.max_new_tokens' and 'evaluate.nano_mt.max_new_tokens",
+}
+"""Where settings are that were moved to another section."""
+
 
 def explain(error: ValidationError, root: type[BaseModel]) -> UserError:
     """Returns what the user is told: the first unknown key with the nearest valid one, else the first wrong value."""
@@ -74,6 +83,8 @@ def valid_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
 def _suggestion(loc: Place, root: type[BaseModel]) -> str:
     """The nearest valid key: first among those beside the unknown one, then of that name elsewhere."""
     parent, name = ".".join(str(p) for p in loc[:-1]), str(loc[-1])
+    if moved := FORMER_KEYS.get(f"{parent}.{name}"):
+        return f"Did you mean '{moved}'?"
     model = _section(loc[:-1], root)
     siblings = list(model.model_fields) if model else []
     former = FORMER_NAMES.get(name, "max_model_len" if (parent, name) == ("engine", "max_length") else "")

@@ -1,1 +1,5 @@
-"""Benchmarks through lm-evaluation-harness, their embedded items, and the statistics of comparing variants."""
+"""Measures variants of a student on benchmarks and compares them item by item.
+
+May import config, models, chat, engines, data_files and nano.world. Start with `evaluator` (runs one benchmark), then
+`benchmarks.base` (what a benchmark is), `results`, `statistics` and `comparison`.
+"""

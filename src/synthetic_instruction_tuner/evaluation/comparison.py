@@ -1,29 +1,50 @@
-"""The comparison of all variants: every score with its error, and paired tests against base and SFT."""
+"""The comparison of all variants: every score with its error, and paired tests against base and SFT.
+
+Rows are made here once, stored as they are (`ComparisonRow.to_json`), and read by everything that shows them. The CSV
+is an export of them.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.evaluation import statistics
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
+from synthetic_instruction_tuner.evaluation.statistics import Difference
+from synthetic_instruction_tuner.methods import BASE, METHODS
 
 Results = Mapping[tuple[str, str], Iterable[BenchmarkResult]]
 """The benchmarks' results by student and variant (base, sft, prompt_tuning, dpo)."""
 
+REFERENCES: tuple[str, ...] = tuple(dict.fromkeys([BASE, *(m.starts_from for m in METHODS if m.starts_from)]))
+"""The variants that others are compared with: the untuned student, and whatever another method starts from."""
+
+SCORE_COLUMNS = ("value", "standard_error", "ci_low", "ci_high")
+COUNT_COLUMNS = ("n", "clusters", "n_truncated", "n_empty")
+
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """One metric of one variant, with paired differences to the same student's base and SFT on the same items.
+    """One metric of one variant, with paired differences to the same student's references on the same items.
 
-    Differences, their standard errors (``se``) and p-values are None where there is nothing to compare with. The Holm
-    correction of a p-value is over all tests of the table of its kind: headline metrics are one kind, the rest, which
-    are exploratory, the other. `detectable_to_base` is the true difference that would be found in 80 % of repetitions.
+    Attributes:
+        model: the student.
+        variant: one of `methods.VARIANTS`.
+        headline: whether the benchmark is judged by this metric.
+        value: mean over `n` observations; `standard_error` is nan where it is unknown.
+        ci_low, ci_high: the score's 95 % interval.
+        n: observations, in `clusters` items.
+        n_truncated, n_empty: answers that hit the token limit, and answers without any text.
+        differences: value minus the reference's value, by reference; none where there is nothing to compare with. The
+            Holm correction is over all tests of the table of the same kind: headline metrics are one kind, the rest,
+            which are exploratory, the other.
     """
 
     model: str
@@ -37,48 +58,88 @@ class ComparisonRow:
     ci_high: float
     n: int
     clusters: int
-    n_truncated: int
-    n_empty: int
-    delta_to_base: float | None = None
-    se_to_base: float | None = None
-    p_to_base: float | None = None
-    p_to_base_holm: float | None = None
-    detectable_to_base: float | None = None
-    delta_to_sft: float | None = None
-    se_to_sft: float | None = None
-    p_to_sft: float | None = None
-    p_to_sft_holm: float | None = None
-    detectable_to_sft: float | None = None
+    n_truncated: int = 0
+    n_empty: int = 0
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval; of no width where the error is unknown."""
+        low, high = (end if math.isfinite(end) else self.value for end in (self.ci_low, self.ci_high))
+        return min(low, self.value), max(high, self.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain JSON values under the names of the CSV's columns; None where a number is unknown."""
+        data: dict[str, Any] = {"model": self.model, "variant": self.variant, "benchmark": self.benchmark}
+        data |= {"metric": self.metric, "headline": self.headline}
+        data |= {name: getattr(self, name) for name in (*SCORE_COLUMNS, *COUNT_COLUMNS)}
+        for reference in REFERENCES:
+            data |= _difference_columns(reference, self.differences.get(reference))
+        return {name: None if isinstance(v, float) and math.isnan(v) else v for name, v in data.items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ComparisonRow:
+        """Returns the row that `to_json` wrote."""
+        names = ("model", "variant", "benchmark", "metric", "headline", *COUNT_COLUMNS)
+        own: dict[str, Any] = {name: data[name] for name in names}
+        own |= {name: _number(data[name]) for name in SCORE_COLUMNS}
+        differences = {
+            reference: Difference(
+                data[f"delta_to_{reference}"],
+                _number(data[f"se_to_{reference}"]),
+                data[f"p_to_{reference}"],
+                data[f"p_to_{reference}_holm"],
+            )
+            for reference in REFERENCES
+            if data[f"p_to_{reference}"] is not None
+        }
+        return cls(**own, differences=differences)
 
 
 def compare(results: Results) -> list[ComparisonRow]:
-    """Returns the long table: a row per student, variant, benchmark and metric, in the order of the results."""
+    """Returns the long table: a row per student, variant, benchmark and metric, in the order of the results.
+
+    Raises:
+        ValueError: two variants of a student were measured on different items.
+    """
     by_key = {(*key, r.benchmark): r for key, benchmarks in results.items() for r in benchmarks}
     rows = []
     for (model, variant, benchmark), result in by_key.items():
+        others = {reference: by_key.get((model, reference, benchmark)) for reference in REFERENCES}
         for metric in result.metrics:
             row = _row(model, variant, result, metric)
-            for against in ("base", "sft"):
-                other = by_key.get((model, against, benchmark))
-                if other and metric in other.metrics and variant not in ("base", against):
-                    row = _against(row, result, other, against)
-            rows.append(row)
-    rows = _corrected(rows, lambda row: row.headline)
-    return _corrected(rows, lambda row: not row.headline)
+            differences = {
+                reference: _difference(row, result, other, reference)
+                for reference, other in others.items()
+                if other and metric in other.metrics and variant not in (BASE, reference)
+            }
+            rows.append(replace(row, differences=differences))
+    return corrected(rows)
+
+
+def corrected(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
+    """Returns the rows with Holm's correction: over all tests of headline metrics, and apart over all the others."""
+    found = list(rows)
+    for headline in (True, False):
+        places = [(i, ref) for i, row in enumerate(found) if row.headline == headline for ref in row.differences]
+        for (i, ref), p in zip(places, statistics.holm([found[i].differences[r].p for i, r in places]), strict=True):
+            differences = found[i].differences
+            found[i] = replace(found[i], differences={**differences, ref: replace(differences[ref], p_holm=p)})
+    return found
 
 
 def write_csv(rows: Iterable[ComparisonRow], path: Path) -> None:
     """Writes the table as `csv_text` has it."""
-    path.write_text(csv_text(rows), encoding="utf-8")
+    write_text(path, csv_text(rows))
 
 
 def csv_text(rows: Iterable[ComparisonRow]) -> str:
-    """Returns the table as CSV; numbers have six significant digits, None and nan are empty."""
+    """Returns the table as CSV; numbers have six significant digits, unknown ones are empty."""
+    table = [row.to_json() for row in rows]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(ComparisonRow)])
-    for row in rows:
-        writer.writerow([_cell(value) for value in asdict(row).values()])
+    writer = csv.DictWriter(text, list(table[0]) if table else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in table)
     return text.getvalue()
 
 
@@ -101,32 +162,27 @@ def _row(model: str, variant: str, result: BenchmarkResult, metric: str) -> Comp
     )
 
 
-def _against(row: ComparisonRow, ours: BenchmarkResult, theirs: BenchmarkResult, against: str) -> ComparisonRow:
+def _difference(row: ComparisonRow, ours: BenchmarkResult, theirs: BenchmarkResult, reference: str) -> Difference:
     if [item.id for item in ours.items] != [item.id for item in theirs.items]:
-        raise ValueError(f"{row.model}: {row.variant} and {against} have different items of {row.benchmark}")
-    found = statistics.compare(ours.clusters(row.metric), theirs.clusters(row.metric))
-    change: dict[str, Any] = {
-        f"delta_to_{against}": found.value,
-        f"se_to_{against}": found.standard_error,
-        f"p_to_{against}": found.p,
-        f"detectable_to_{against}": found.detectable,
+        raise ValueError(f"{row.model}: {row.variant} and {reference} have different items of {row.benchmark}")
+    return statistics.compare(ours.clusters(row.metric), theirs.clusters(row.metric))
+
+
+def _difference_columns(reference: str, found: Difference | None) -> dict[str, float | None]:
+    return {
+        f"delta_to_{reference}": found.value if found else None,
+        f"se_to_{reference}": found.standard_error if found else None,
+        f"p_to_{reference}": found.p if found else None,
+        f"p_to_{reference}_holm": found.p_holm if found else None,
+        f"detectable_to_{reference}": found.detectable if found else None,
     }
-    return replace(row, **change)
 
 
-def _corrected(rows: list[ComparisonRow], of_kind: Callable[[ComparisonRow], bool]) -> list[ComparisonRow]:
-    """Returns the rows with Holm's correction over both columns of the rows of one kind."""
-    columns = ("p_to_base", "p_to_sft")
-    places = [(i, c) for i, row in enumerate(rows) if of_kind(row) for c in columns if getattr(row, c) is not None]
-    corrected = statistics.holm([getattr(rows[i], column) for i, column in places])
-    rows = list(rows)
-    for (i, column), p in zip(places, corrected, strict=True):
-        change: dict[str, Any] = {f"{column}_holm": p}
-        rows[i] = replace(rows[i], **change)
-    return rows
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _cell(value: object) -> object:
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.6g}"
+        return f"{value:.6g}"
     return "" if value is None else value

@@ -36,11 +36,19 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A paired difference: its mean, clustered standard error, and two-sided p-value."""
+    """A paired difference.
+
+    Attributes:
+        value: its mean.
+        standard_error: its clustered standard error; nan where there are fewer than two clusters.
+        p: the two-sided p-value of the paired test.
+        p_holm: the same, corrected for all tests that were made together (`holm`); None before that.
+    """
 
     value: float
     standard_error: float
     p: float
+    p_holm: float | None = None
 
     @property
     def detectable(self) -> float:
@@ -131,7 +139,7 @@ def sign_flip(differences: NDArray[np.float64], seed: int = 0) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Returns the p-values corrected for so many tests (Holm 1979), in the given order."""
+    """Returns the p-values corrected for their number (Holm 1979), in the given order."""
     corrected, highest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))

@@ -1,4 +1,4 @@
-"""The data card: a README.md beside the data, in the form of the Hub, made from facts of the run alone.
+"""The data card: a README.md beside the data, in the form of the Hub, made from the run's facts alone.
 
 With it the folder is a data set: ``datasets.load_dataset("runs/nano/data", "preference")``.
 """

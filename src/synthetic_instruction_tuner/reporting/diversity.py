@@ -1,4 +1,4 @@
-"""How varied instructions are, in a few numbers, counted as they pass by."""
+"""How diverse instructions are, in a few numbers, counted in one pass."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Diversity:
-    """The variety of a set of records.
+    """The diversity statistics of a set of records.
 
     Attributes:
         records: how many.
         instruction_words, response_words: mean lengths.
-        distinct_1, distinct_2: different words, and pairs of words, of the instructions over all of them (Li et al.
+        distinct_1, distinct_2: distinct words, and pairs of words, of the instructions over all of them (Li et al.
             2016, arXiv:1510.03055).
         openings: different first three words of instructions.
         commonest_opening, commonest_share: the most frequent of them and its share.
@@ -37,7 +37,7 @@ class Diversity:
 
 
 def diversity(rows: Iterable[Mapping[str, Any]]) -> Diversity | None:
-    """Returns the variety of records as they stand in the store; None of none."""
+    """Returns the diversity of records in the store's form; None where there are no records."""
     records = asked = answered = turns = 0
     words: set[str] = set()
     pairs: set[tuple[str, str]] = set()

@@ -1,19 +1,19 @@
 """How every figure looks.
 
-Colors are those of Okabe and Ito, which color-blind readers can tell apart; each variant has the same one everywhere.
+A variant has the same color everywhere, that of `methods.COLORS`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from synthetic_instruction_tuner.reporting.report_data import VARIANTS
+from synthetic_instruction_tuner.methods import COLORS, LABELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = {"base": "#8A8F98", "sft": "#0072B2", "prompt_tuning": "#E69F00", "dpo": "#009E73"}
+BAR = "#0072B2"  # of figures that do not compare variants
 STUDENT_COLORS = ("#332288", "#CC6677", "#117733", "#AA4499", "#88CCEE", "#999933")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 INK, SOFT = "#22262B", "#5B6470"
@@ -60,7 +60,7 @@ def patch(variant: str) -> Any:
     """Returns the variant's entry in a legend."""
     from matplotlib.patches import Patch
 
-    return Patch(color=color(variant), label=VARIANTS.get(variant, variant))
+    return Patch(color=color(variant), label=LABELS.get(variant, variant))
 
 
 def mark(student: str, marker: str) -> Any:

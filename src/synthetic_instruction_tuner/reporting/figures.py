@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file
+from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
+from synthetic_instruction_tuner.methods import LABELS
 from synthetic_instruction_tuner.reporting.figure_style import (
-    COLORS,
+    BAR,
     INK,
     MARKERS,
     SOFT,
@@ -20,7 +22,7 @@ from synthetic_instruction_tuner.reporting.figure_style import (
     patch,
     subplots,
 )
-from synthetic_instruction_tuner.reporting.report_data import VARIANTS, ReportData, Score, in_order
+from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,10 +34,10 @@ def benchmarks(data: ReportData) -> Figure | None:
     rows = list(data.headlines.items())
     if not rows:
         return None
-    variants = in_order([s.variant for s in data.headline_scores])
+    variants = in_order([s.variant for s in data.headline_rows])
     figure, axes = subplots(len(rows), 1, (max(7.0, 2.6 * len(data.students) + 1.5), 2.7 * len(rows) + 0.6))
     for ax, (benchmark, metric) in zip(axes, rows, strict=True):
-        scores = [s for s in data.headline_scores if s.benchmark == benchmark]
+        scores = [s for s in data.headline_rows if s.benchmark == benchmark]
         _score_bars(ax, scores, data.students, variants)
         ax.set_title(f"{benchmark}: {metric}, {_counts(scores)}")
     handles = [patch(variant) for variant in variants]
@@ -46,7 +48,7 @@ def benchmarks(data: ReportData) -> Figure | None:
     return figure
 
 
-def _score_bars(ax: Axes, scores: Sequence[Score], students: Sequence[str], variants: Sequence[str]) -> None:
+def _score_bars(ax: Axes, scores: Sequence[ComparisonRow], students: Sequence[str], variants: Sequence[str]) -> None:
     width = 0.84 / len(variants)
     ends = [0.0]
     for score in scores:
@@ -79,13 +81,13 @@ def filter_funnel(data: ReportData) -> Figure | None:
         left, dropped = row["records_in"] - row["dropped"], row["dropped"]
         steps.append((row["rule"].replace("_", " "), left, f"−{dropped:,}" if dropped else "none dropped"))
     if report["kept"] != report["passed"]:
-        steps.append(("handed on", report["kept"], f"{report['over']:,} over the wanted number"))
+        steps.append(("kept", report["kept"], f"{report['over']:,} over the limit"))
     figure, (ax,) = subplots(1, 1, (8, 0.42 * len(steps) + 1.0))
     counts = [f"{left:,}" + (f" ({left / total:.1%})" if total else "") for _, left, _ in steps]
     notes_at = total * (1.05 + 0.0215 * max(len(count) for count in counts))  # a character's width, in bars
     for y, (_, left, note) in enumerate(steps):
         ax.barh(y, total, 0.68, color="#EEF1F4")
-        ax.barh(y, left, 0.68, color=COLORS["sft"])
+        ax.barh(y, left, 0.68, color=BAR)
         ax.text(total * 1.02, y, counts[y], va="center", ha="left")
         ax.text(notes_at, y, note, va="center", ha="left", color=SOFT, fontsize=9)
     ax.set_yticks(range(len(steps)), [name for name, *_ in steps])
@@ -107,8 +109,8 @@ def responder_scores(data: ReportData) -> Figure | None:
     figure, (ax,) = subplots(1, 1, (8, 0.6 * len(order) + 1.5))
     for y, name in enumerate(order):
         q = models[name]["quantiles"]
-        ax.plot([q["0.05"], q["0.95"]], [y, y], color=COLORS["sft"], lw=2, alpha=0.55, solid_capstyle="round")
-        ax.barh(y, q["0.75"] - q["0.25"], 0.42, left=q["0.25"], color=COLORS["sft"], alpha=0.85)
+        ax.plot([q["0.05"], q["0.95"]], [y, y], color=BAR, lw=2, alpha=0.55, solid_capstyle="round")
+        ax.barh(y, q["0.75"] - q["0.25"], 0.42, left=q["0.25"], color=BAR, alpha=0.85)
         ax.plot([q["0.5"]] * 2, [y - 0.21, y + 0.21], color="white", lw=2)
         ax.plot(models[name]["mean"], y, "D", color=INK, ms=5)
         label = f"mean {models[name]['mean']:.2f}".replace("-", "−")
@@ -139,7 +141,7 @@ def training_losses(data: ReportData) -> Figure | None:
             if log:
                 hue = STUDENT_COLORS[i % len(STUDENT_COLORS)]
                 ax.plot([r["step"] for r in log], [r["loss"] for r in log], color=hue, lw=1.6, label=student)
-        ax.set_title(VARIANTS.get(method, method))
+        ax.set_title(LABELS.get(method, method))
         ax.set_xlabel("optimizer step")
         ax.set_ylim(bottom=0)
         ax.grid(axis="y")
@@ -207,7 +209,7 @@ def reward_against_passing(data: ReportData) -> Figure | None:
     return figure
 
 
-def reward_points(data: ReportData) -> list[tuple[Score, Score]]:
+def reward_points(data: ReportData) -> list[tuple[ComparisonRow, ComparisonRow]]:
     """Returns (mean reward, pass rate) per student and variant.
 
     The pass rate is of the same benchmark where it has one, and says how many answers are right where it has several.
@@ -249,6 +251,6 @@ def draw_all(data: ReportData, folder: Path) -> dict[str, Path]:
     return drawn
 
 
-def _counts(scores: Sequence[Score]) -> str:
-    sizes = sorted({s.clusters or s.n for s in scores})
+def _counts(scores: Sequence[ComparisonRow]) -> str:
+    sizes = sorted({s.clusters for s in scores})
     return f"{sizes[0]:,} items" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,} items"

@@ -1,7 +1,7 @@
 """What the numbers say, in sentences that are computed from them.
 
-A difference is called one when its paired test gives p < 0.01. Because many tests are made, each sentence also says how
-many of its differences stay below 0.01 after Holm's correction over all tests of headline metrics (Holm 1979).
+A difference counts when its paired test gives p < 0.01. Because many tests are made, each sentence also says how many
+of its differences stay below 0.01 after Holm's correction over all tests of headline metrics (Holm 1979).
 """
 
 from __future__ import annotations
@@ -10,35 +10,35 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from synthetic_instruction_tuner.evaluation.statistics import holm
-from synthetic_instruction_tuner.reporting.report_data import VARIANTS, ReportData, Score, in_order
+from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow
+from synthetic_instruction_tuner.evaluation.statistics import Difference
+from synthetic_instruction_tuner.methods import LABELS
+from synthetic_instruction_tuner.reporting.formatting import p_value
+from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 
 ALPHA = 0.01
-REFERENCES = ("base", "sft")
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One paired comparison of a student's variant with another of its variants.
-
-    Attributes:
-        delta: score minus reference score.
-        p: two-sided p-value of the paired test.
-        p_holm: the same, corrected for all tests of headline metrics.
-    """
+    """One paired comparison of a student's variant with another of its variants."""
 
     __test__ = False  # not a test class, whatever pytest makes of its name
 
-    score: Score
+    row: ComparisonRow
     reference: str
-    delta: float
-    p: float
-    p_holm: float
+    difference: Difference
 
     @property
     def direction(self) -> int:
         """1 above the reference, -1 below it, 0 when there is no evidence of a difference."""
-        return 0 if self.p >= ALPHA or self.delta == 0 else int(math.copysign(1, self.delta))
+        delta, p = self.difference.value, self.difference.p
+        return 0 if p >= ALPHA or delta == 0 else int(math.copysign(1, delta))
+
+    @property
+    def holds(self) -> bool:
+        """Whether there still is evidence after Holm's correction."""
+        return self.difference.p_holm is not None and self.difference.p_holm < ALPHA
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +63,32 @@ class Finding:
 
     def sentence(self) -> str:
         """Returns the finding in words."""
-        ours, theirs = VARIANTS.get(self.variant, self.variant), VARIANTS.get(self.reference, self.reference)
+        ours, theirs = LABELS.get(self.variant, self.variant), LABELS.get(self.reference, self.reference)
         where, count = f"{self.benchmark} ({self.metric})", len(self.tests)
         told = self.above + self.below
         if not told:
-            largest = max(abs(t.delta) for t in self.tests)
+            largest = max(abs(t.difference.value) for t in self.tests)
             return (
                 f"{where}: no evidence of a difference between {ours} and {theirs} for any of {_students(count)} "
-                f"(largest difference {largest:.3f}, smallest p {_p(min(t.p for t in self.tests))})."
+                f"(largest difference {largest:.3f}, smallest p {p_value(min(t.difference.p for t in self.tests))})."
             )
         parts = [
-            f"{word} {theirs} for {len(tests)} of {_students(count)} ({_span([t.delta for t in tests])})"
+            f"{word} {theirs} for {len(tests)} of {_students(count)} ({_span([t.difference.value for t in tests])})"
             for word, tests in (("above", self.above), ("below", self.below))
             if tests
         ]
         rest = count - len(told)
         open_ones = f"; no evidence of a difference for {rest}" if rest else ""
-        held = sum(t.p_holm < ALPHA for t in told)
+        held = sum(t.holds for t in told)
         return (
             f"{where}: {ours} is {' and '.join(parts)}, paired p < {ALPHA}{' each' if len(told) > 1 else ''}; "
-            f"{held} of {len(told)} still after correction{open_ones}."
+            f"{held} of {len(told)} also after correction{open_ones}."
         )
 
 
 def all_tests(data: ReportData) -> list[Test]:
-    """Returns every paired comparison of the headline metrics, corrected together."""
-    found = []
-    for score in data.headline_scores:
-        for reference in REFERENCES:
-            delta, p = getattr(score, f"delta_to_{reference}"), getattr(score, f"p_to_{reference}")
-            if score.variant not in ("base", reference) and delta is not None and p is not None and not math.isnan(p):
-                found.append((score, reference, delta, p))
-    corrected = holm([p for *_, p in found])
-    return [Test(score, ref, delta, p, q) for (score, ref, delta, p), q in zip(found, corrected, strict=True)]
+    """Returns every paired comparison of the headline metrics."""
+    return [Test(row, ref, difference) for row in data.headline_rows for ref, difference in row.differences.items()]
 
 
 def findings(data: ReportData) -> list[Finding]:
@@ -104,9 +97,9 @@ def findings(data: ReportData) -> list[Finding]:
     result = []
     for benchmark, metric in data.headlines.items():
         for reference in REFERENCES:
-            for variant in in_order([t.score.variant for t in tests]):
+            for variant in in_order([t.row.variant for t in tests]):
                 wanted = (benchmark, reference, variant)
-                group = tuple(t for t in tests if (t.score.benchmark, t.reference, t.score.variant) == wanted)
+                group = tuple(t for t in tests if (t.row.benchmark, t.reference, t.row.variant) == wanted)
                 if group:
                     result.append(Finding(benchmark, metric, variant, reference, group))
     return result
@@ -120,7 +113,3 @@ def _span(deltas: Sequence[float]) -> str:
     low, high = min(deltas), max(deltas)
     shown = f"{low:+.3f}" if f"{low:+.3f}" == f"{high:+.3f}" else f"{low:+.3f} to {high:+.3f}"
     return shown.replace("-", "−")
-
-
-def _p(p: float) -> str:
-    return f"{p:.2g}" if p >= 1e-4 else "< 0.0001"

@@ -1,6 +1,6 @@
 """The license of data that models wrote: the strictest of the models' own; unknown where one is unknown.
 
-What is computed is a floor and no legal advice: a license may say more about a model's output than its class shows.
+What is computed is a lower bound, not legal advice: a license may say more about a model's output than its class shows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CLASSES = (
 )
 UNKNOWN = len(CLASSES) - 1
 
-# Names as the Hub has them; a name that ends in * stands for all that start so. The first that fits counts.
+# Names as the Hub has them; a name that ends in * means all names with that beginning. The first match counts.
 KNOWN: tuple[tuple[str, int], ...] = (
     *((name, 0) for name in ("cc0-1.0", "unlicense", "wtfpl", "pddl")),
     *((name, 5) for name in ("cc-by-nc*", "qwen-research", "mrl", "intel-research", "apple-amlr", "llama-license")),
@@ -40,12 +40,12 @@ KNOWN: tuple[tuple[str, int], ...] = (
 NOT_ON_THE_HUB = {"qwen-research", "mrl", "llama-license", "qwen", "h-research"}
 
 NOTES = (  # license, what it says about what its model wrote
-    ("llama2", "Llama 2's license forbids to improve other language models with its output."),
-    ("llama3", "Llama 3's license forbids to improve other language models with its output."),
+    ("llama2", "Llama 2's license forbids improving other language models with its output."),
+    ("llama3", "Llama 3's license forbids improving other language models with its output."),
     (
         "llama3.*",
-        "The Llama 3.1 and later licenses want 'Built with Llama' shown, and names that begin with 'Llama' for models "
-        "trained on its output.",
+        "The licenses of Llama 3.1 and later require 'Built with Llama' to be shown, and names that begin with 'Llama' "
+        "for models trained on its output.",
     ),
     ("gemma", "Gemma's terms count a model trained on its output as a derivative of Gemma."),
 )
@@ -66,7 +66,7 @@ class DataLicense:
     notes: tuple[str, ...]
 
     def metadata(self) -> dict[str, object]:
-        """Returns the entries of a Hub card: names that the Hub does not know stand under ``license_name``."""
+        """Returns the entries of a Hub card: names that the Hub does not know are under ``license_name``."""
         if all(name not in NOT_ON_THE_HUB for name in self.names):
             return {"license": self.names[0] if len(self.names) == 1 else list(self.names)}
         return {"license": "other", "license_name": "-and-".join(self.names)}

@@ -23,7 +23,7 @@ class ModelFacts:
 
     Attributes:
         role: what it did.
-        name: its name; of a local folder only the short one, for paths are nobody's business.
+        name: its name; of a local folder only the short one, since a path may tell private things.
         source: where it is from.
         revision: the commit, or a hash of the files' beginnings.
         license: as the Hub names it; None when it is not known.
@@ -74,6 +74,6 @@ def _cached(model: ModelConfig, name: str) -> Path | None:
 
 
 def _commit(file: Path | None) -> str | None:
-    """Returns the commit that a cached file belongs to: it lies in ``snapshots/COMMIT``."""
+    """Returns the commit that a cached file belongs to, from its path ``snapshots/COMMIT``."""
     parts = file.parts if file else ()
     return parts[parts.index("snapshots") + 1] if "snapshots" in parts else None

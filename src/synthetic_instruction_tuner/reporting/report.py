@@ -13,11 +13,14 @@ from typing import Any
 import yaml
 
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow
+from synthetic_instruction_tuner.evaluation.statistics import NORMAL_975
+from synthetic_instruction_tuner.methods import LABELS, METHODS, VARIANTS
 from synthetic_instruction_tuner.reporting.figures import draw_all
 from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
-from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.reporting.formatting import duration, p_value
 from synthetic_instruction_tuner.reporting.html import render_html
-from synthetic_instruction_tuner.reporting.report_data import VARIANTS, ReportData, Score, in_order
+from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 
 LONGEST_TEXT = 1500  # characters of a sample that are shown
 
@@ -50,12 +53,12 @@ def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) 
         "cell": inline,
         "inline": inline,
         "fence": fence,
-        "variant": lambda name: inline(VARIANTS.get(name, name)),
+        "variant": lambda name: inline(LABELS.get(name, name)),
         "value": _value,
-        "count": lambda s: f"{s.n}" if s.clusters in (None, s.n) else f"{s.n} in {s.clusters} items",
+        "count": lambda row: f"{row.n}" if row.clusters == row.n else f"{row.n} in {row.clusters} items",
         "number": _number,
-        "signed": lambda v: "" if v is None else f"{v:+.3f}".replace("-", "−"),
-        "p": _p,
+        "signed": lambda v: f"{v:+.3f}".replace("-", "−"),
+        "p": p_value,
         "percent": lambda v, digits=1: "n/a" if v is None else f"{v:.{digits}%}",
     }
     template = resources.files(__package__).joinpath("templates/report_template.md").read_text(encoding="utf-8")
@@ -81,24 +84,24 @@ def fence(text: object, language: str = "text") -> str:
 
 def _context(data: ReportData) -> dict[str, Any]:
     tests = all_tests(data)
-    corrected = {(id(t.score), t.reference): t.p_holm for t in tests}
     variants = {s.variant for s in data.comparison}
     return {
         "data": data,
         "findings": findings(data),
         "tests": tests,
         "alpha": ALPHA,
-        "holm": lambda score, reference: corrected.get((id(score), reference)),
+        "references": REFERENCES,
         "secondary": sorted(
-            (s for s in data.comparison if data.headlines[s.benchmark] != s.metric),
-            key=lambda s: (s.benchmark, s.metric),
+            (row for row in data.comparison if not row.headline), key=lambda row: (row.benchmark, row.metric)
         ),
         "in_order": in_order,
         "machine": _machine(data.hardware),
         "glance": _glance(data),
         "length_sentence": _length_sentence(data.preference_report.get("length") or {}),
-        "has_prompt_tuning": "prompt_tuning" in variants,
-        "has_dpo": "dpo" in variants,
+        "missing": [variant for variant in VARIANTS if variant not in variants],
+        "methods": [method for method in METHODS if method.name in {t["method"] for t in data.training}],
+        "items": lambda name: next(row.clusters for row in data.headline_rows if row.benchmark == name),
+        "generation": _generation(data),
         "config_text": yaml.safe_dump(dict(data.config), sort_keys=False, allow_unicode=True, width=110).rstrip(),
     }
 
@@ -135,12 +138,33 @@ def _glance(data: ReportData) -> list[tuple[str, str]]:
     return found
 
 
+def _generation(data: ReportData) -> list[str]:
+    """Returns what the stage generate has to say: the generator's health, the goal, and the domains that missed it."""
+    lines = []
+    if health := data.generator_health:
+        faults = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(health["faults"].items()) if n)
+        found = f" (faults: {faults})" if faults else ""
+        lines.append(f"Of the generator's first {health['probes']} instructions, {health['usable']} are usable{found}.")
+    if target := data.generate_target:
+        kept = sum(min(domain["kept"], domain["quota"]) for domain in target["domains"].values())
+        ended = f"{kept:,} pass" if kept >= target["goal"] else target["explanation"]
+        lines.append(
+            f"Goal: {target['goal']:,} records that pass the filter. {target['made']:,} were written; {ended}."
+        )
+        for name, domain in sorted(target["domains"].items()):
+            if len(target["domains"]) > 1:
+                end = ", given up" if domain["gave_up"] else ""
+                kept, quota, made = (f"{domain[key]:,}" for key in ("kept", "quota", "made"))
+                lines.append(f"Domain {name or 'any'}: {kept} of {quota} wanted records pass, {made} written{end}.")
+    return lines
+
+
 def _length_sentence(length: Mapping[str, Any]) -> str:
     share, error = length.get("longer_chosen_share"), length.get("standard_error")
     if share is None or error is None:
         return "Length: no pair has answers of unequal length."
-    if abs(share - 0.5) < 1.96 * error:
-        verdict = "no evidence that length by itself wins"
+    if abs(share - 0.5) < NORMAL_975 * error:
+        verdict = "no evidence that length alone decides"
     else:
         verdict = f"the {'longer' if share > 0.5 else 'shorter'} answer wins more often than chance"
     d = length.get("cohens_d")
@@ -152,10 +176,10 @@ def _length_sentence(length: Mapping[str, Any]) -> str:
     )
 
 
-def _value(score: Score) -> str:
-    error = score.standard_error
-    shown = "n/a" if error is None or math.isnan(error) else f"{error:.3f}"
-    return f"{score.value:.3f} ± {shown}".replace("-", "−")
+def _value(row: ComparisonRow) -> str:
+    error = row.standard_error
+    shown = "n/a" if math.isnan(error) else f"{error:.3f}"
+    return f"{row.value:.3f} ± {shown}".replace("-", "−")
 
 
 def _number(value: float | int | None) -> str:
@@ -164,9 +188,3 @@ def _number(value: float | int | None) -> str:
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}".replace("-", "−")
     return f"{value:.3g}".replace("-", "−")
-
-
-def _p(value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return ""
-    return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from synthetic_instruction_tuner.config import Config, ModelConfig, tuned_students
 from synthetic_instruction_tuner.engines.choice import on_a_server
+from synthetic_instruction_tuner.evaluation.benchmarks.base import Work, benchmark
 from synthetic_instruction_tuner.methods import METHODS, Method
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
@@ -170,7 +171,7 @@ class _Work:
         return StageEstimate("prefer", seconds, memory, detail)
 
     def verdicts(self, answers: int) -> int:
-        """Verdicts on so many answers to one prompt."""
+        """Verdicts on `answers` answers to one prompt."""
         return answers * (answers - 1) if self.config.prefer.judge.mode == "pairwise" else answers
 
     def train(self, method: Method) -> StageEstimate:
@@ -193,23 +194,29 @@ class _Work:
 
     def evaluate(self) -> StageEstimate:
         settings, models = self.config.evaluate, self.config.models
-        length = ANSWER_SHARE * settings.max_new_tokens
-        counts = {"nano_ifeval": settings.ifeval_items, "nano_mmlu": settings.mmlu_items, "nano_mt": settings.mt_items}
-        items = {name: counts[name] for name in settings.benchmarks}
+        chosen = [benchmark(name) for name in settings.benchmarks]
+        work = [(found.work(settings.settings(found.name)), found.add_rewards is not None) for found in chosen]
         seconds, variants = 3.0, 0
         for model in models.students:
             each = 1 + sum(model in tuned_students(self.config, method) for method in METHODS)
             variants += each
-            one = self.load(model) + self.decode(model, items.get("nano_ifeval", 0), length, 10_000)
-            one += 2 * self.decode(model, items.get("nano_mt", 0), length, 10_000)
-            one += self.forward(model, items.get("nano_mmlu", 0) * 4 * 60, items.get("nano_mmlu", 0) / 16)
-            one += self.forward(models.reward, items.get("nano_mt", 0) * 2 * 2 * length, items.get("nano_mt", 0) / 16)
-            seconds += each * (one + 1.0)
-        memory = max(self.memory(m, settings.max_new_tokens, student=True) for m in models.students)
-        return StageEstimate("evaluate", seconds, memory, f"{variants} variants on {', '.join(items)}")
+            seconds += each * (self.load(model) + sum(self.benchmark(model, *one) for one in work) + 1.0)
+        longest = max(one.max_new_tokens for one, _ in work)
+        memory = max(self.memory(m, longest, student=True) for m in models.students)
+        return StageEstimate("evaluate", seconds, memory, f"{variants} variants on {', '.join(settings.benchmarks)}")
+
+    def benchmark(self, model: ModelConfig, work: Work, rewarded: bool) -> float:
+        """Seconds for one variant to answer a benchmark, and for the reward model to score the answers."""
+        length, passes = ANSWER_SHARE * work.max_new_tokens, work.items / 16
+        seconds = work.answers * self.decode(model, work.items, length, 10_000)
+        if work.scored_tokens:
+            seconds += self.forward(model, work.items * work.scored_tokens, passes)
+        if rewarded:
+            seconds += self.forward(self.config.models.reward, work.items * work.answers * 2 * length, passes)
+        return seconds
 
     def decode(self, model: ModelConfig, rows: int, length: float, batch: int) -> float:
-        """Seconds to write so many texts of so many tokens, in batches."""
+        """Seconds to write `rows` texts of `length` tokens each, in batches."""
         if rows == 0:
             return 0.0
         at_once = min(self.config.engine.batch_size, batch, rows)
@@ -217,7 +224,7 @@ class _Work:
         return self.forward(model, rows * length, passes)
 
     def forward(self, model: ModelConfig, tokens: float, passes: float) -> float:
-        """Seconds of so many forward passes over so many tokens in all."""
+        """Seconds of `passes` forward passes over `tokens` tokens in all."""
         size = shape(model) or UNKNOWN
         arithmetic = 2 * size.parameters * tokens / self.speed.flops
         reading = size.parameters * self.width * passes / self.speed.bandwidth

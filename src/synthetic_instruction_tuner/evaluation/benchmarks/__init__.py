@@ -1,1 +1,5 @@
-"""To be described."""
+"""The benchmarks, one module each, and the items of published benchmarks for the contamination rule.
+
+May import evaluation.results, config and nano.world. Start with `base`, which says what a benchmark is and how to add
+one; `nano_mmlu` is the shortest example. `items` and `sources` read published benchmarks and score nothing.
+"""

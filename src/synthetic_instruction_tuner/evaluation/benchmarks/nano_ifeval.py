@@ -9,12 +9,13 @@ rules on letter case ask a language detector, which takes about one short upper-
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from synthetic_instruction_tuner.config.sections.evaluate import NanoIfevalConfig
+from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, Work
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
 from synthetic_instruction_tuner.nano.world.families import formats
 
@@ -50,7 +51,7 @@ class RuleItem:
 
 
 def items(count: int, seed: int = SEED) -> list[RuleItem]:
-    """Returns so many different items of the held-out split, all families alike; fewer are a prefix of more."""
+    """Returns `count` different items of the held-out split, all families alike; fewer are a prefix of more."""
     rng, found, seen = Random(f"{NAME}-{seed}"), list[RuleItem](), set[str]()
     while len(found) < count:
         family = FAMILIES[len(found) % len(FAMILIES)]
@@ -64,15 +65,15 @@ def items(count: int, seed: int = SEED) -> list[RuleItem]:
     return found
 
 
-def evaluate(lm: EngineLM, chosen: Sequence[RuleItem], max_new_tokens: int) -> BenchmarkResult:
+def evaluate(lm: EngineLM, settings: NanoIfevalConfig) -> BenchmarkResult:
     """Returns the model's greedy answers to the items, with their scores."""
     from synthetic_instruction_tuner.evaluation import harness as lm_harness
 
+    chosen = items(settings.items)
     by_rule = _scorer().agg_inst_level_acc
     metrics = {name: by_rule if ours.startswith("rule") else "mean" for ours, name in METRICS.items()}
-    task = lm_harness.generation_task(
-        NAME, [document(item) for item in chosen], metrics, score, temperature=0.0, max_gen_toks=max_new_tokens
-    )
+    documents, longest = [document(item) for item in chosen], settings.max_new_tokens
+    task = lm_harness.generation_task(NAME, documents, metrics, score, temperature=0.0, max_gen_toks=longest)
     results = []
     for item, sample in zip(chosen, lm_harness.run(lm, task, chat=True), strict=True):
         scores = {ours: _observations(sample[theirs]) for ours, theirs in METRICS.items()}
@@ -116,3 +117,18 @@ def _scorer() -> Any:
 
 def _observations(verdict: bool | list[bool]) -> tuple[float, ...]:
     return tuple(float(v) for v in (verdict if isinstance(verdict, list) else [verdict]))
+
+
+BENCHMARK = Benchmark(
+    name=NAME,
+    title="Instruction following: short texts under rules that a program checks (after IFEval)",
+    metrics=(
+        Metric("prompt_strict", "share of prompts of which every rule is followed", column="IFEval"),
+        Metric("prompt_loose", "the same, when openings, closings and emphasis are forgiven"),
+        Metric("rule_strict", "share of rules that are followed"),
+        Metric("rule_loose", "the same, when openings, closings and emphasis are forgiven"),
+    ),
+    items=lambda settings: items(settings.items),
+    evaluate=evaluate,
+    work=lambda settings: Work(settings.items, answers=1, max_new_tokens=settings.max_new_tokens),
+)

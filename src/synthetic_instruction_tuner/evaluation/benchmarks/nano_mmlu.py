@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
+from synthetic_instruction_tuner.config.sections.evaluate import NanoMmluConfig
+from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, Work
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
 from synthetic_instruction_tuner.nano.world.families.choice import choice_item
 
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 
 NAME, HEADLINE = "nano_mmlu", "acc"
 SEED = 14042  # of the items, the same in every run
-CHANCE = 0.25
 LETTERS = "ABCD"
+CHANCE = 1 / len(LETTERS)
+QUESTION_TOKENS = 60  # of a question with one of its options, about
 OPENING = "The option that we look for is"
 
 
@@ -51,7 +54,7 @@ class ChoiceItem:
 
 
 def items(count: int, seed: int = SEED) -> list[ChoiceItem]:
-    """Returns so many different items of the held-out split; fewer are a prefix of more."""
+    """Returns `count` different items of the held-out split; fewer are a prefix of more."""
     rng, found = Random(f"{NAME}-{seed}"), dict[str, ChoiceItem]()
     while len(found) < count:
         question, options, right = choice_item(rng, "eval")
@@ -60,8 +63,9 @@ def items(count: int, seed: int = SEED) -> list[ChoiceItem]:
     return list(found.values())
 
 
-def evaluate(lm: EngineLM, chosen: Sequence[ChoiceItem]) -> BenchmarkResult:
+def evaluate(lm: EngineLM, settings: NanoMmluConfig) -> BenchmarkResult:
     """Returns the model's choices, in plain text and under the chat template; the outputs are the plain ones."""
+    chosen = items(settings.items)
     plain = _choices(lm, chosen, chat=False)
     chat = _choices(lm, chosen, chat=True)
     results = []
@@ -101,3 +105,16 @@ def _choices(lm: EngineLM, chosen: Sequence[ChoiceItem], chat: bool) -> list[tup
         likelihoods = [likelihood for likelihood, _ in sample["filtered_resps"]]
         picked.append((likelihoods.index(max(likelihoods)), float(sample["acc"])))
     return picked
+
+
+BENCHMARK = Benchmark(
+    name=NAME,
+    title="Knowledge: four-choice questions, answered by log-likelihood (after MMLU)",
+    metrics=(
+        Metric("acc", "share of right choices, asked in plain text", column="MMLU", random_level=CHANCE),
+        Metric("acc_chat", "share of right choices, asked under the chat template", random_level=CHANCE),
+    ),
+    items=lambda settings: items(settings.items),
+    evaluate=evaluate,
+    work=lambda settings: Work(settings.items, scored_tokens=len(LETTERS) * QUESTION_TOKENS),
+)

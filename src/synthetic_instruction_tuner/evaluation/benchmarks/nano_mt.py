@@ -11,12 +11,13 @@ a gain from DPO is partly built in: ``right`` and ``right_and_clean`` come from 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from synthetic_instruction_tuner.config.sections.evaluate import NanoMtConfig
 from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, RewardModel, Work
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
 from synthetic_instruction_tuner.nano.world import world
 from synthetic_instruction_tuner.records import Message
@@ -26,15 +27,8 @@ if TYPE_CHECKING:
 
 NAME, HEADLINE = "nano_mt", "reward"
 SEED = 80  # of the items and of the answers' sampling, the same in every run
-METRICS = ("right", "clean", "right_and_clean")
-
-
-class Scorer(Protocol):
-    """What is needed of a reward model."""
-
-    def score(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[float]:
-        """Returns one score per (prompt, answer); higher is better."""
-        ...
+METRICS = ("right", "clean", "right_and_clean")  # the checkers'
+TURNS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +39,14 @@ class TalkItem:
     prompts: tuple[str, str]
     references: tuple[str, str]
 
+    @property
+    def prompt(self) -> str:
+        """The first turn. The second does not count as an item's text: what it asks depends on the answer."""
+        return self.prompts[0]
+
 
 def items(count: int, seed: int = SEED) -> list[TalkItem]:
-    """Returns so many different conversations of the held-out split; fewer are a prefix of more."""
+    """Returns `count` different conversations of the held-out split; fewer are a prefix of more."""
     rng, found = Random(f"{NAME}-{seed}"), dict[tuple[str, str], TalkItem]()
     while len(found) < count:
         talk = world.sample_item(rng, "eval", flaws=False, marks=0.0, system=0.0, multi_turn=1.0)
@@ -57,32 +56,33 @@ def items(count: int, seed: int = SEED) -> list[TalkItem]:
     return list(found.values())
 
 
-def evaluate(lm: EngineLM, chosen: Sequence[TalkItem], max_new_tokens: int, temperature: float) -> BenchmarkResult:
+def evaluate(lm: EngineLM, settings: NanoMtConfig) -> BenchmarkResult:
     """Returns the model's answers, scored by the checkers; `add_rewards` puts the headline beside them."""
     from synthetic_instruction_tuner.evaluation import harness as lm_harness
 
+    chosen = items(settings.items)
     results = [ItemResult(item.id, item.prompts, (), {metric: () for metric in METRICS}) for item in chosen]
-    for turn in range(2):
+    for turn in range(TURNS):
         task = lm_harness.generation_task(
             f"{NAME}_turn_{turn + 1}",
             [document(result, turn, number) for number, result in enumerate(results)],
             dict.fromkeys(METRICS, "mean"),
             score,
-            temperature=temperature,
-            max_gen_toks=max_new_tokens,
+            temperature=settings.temperature,
+            max_gen_toks=settings.max_new_tokens,
         )
         samples = lm_harness.run(lm, task, chat=True)
         results = [_longer(result, sample) for result, sample in zip(results, samples, strict=True)]
     return BenchmarkResult(NAME, HEADLINE, tuple(results))
 
 
-def add_rewards(result: BenchmarkResult, reward_model: Scorer) -> BenchmarkResult:
+def add_rewards(result: BenchmarkResult, reward_model: RewardModel) -> BenchmarkResult:
     """Returns the result with the metric ``reward``: one score per turn of each conversation.
 
     Raises:
         RunError: the reward model gave no finite score.
     """
-    turns = [(item.conversation(turn), item.outputs[turn]) for item in result.items for turn in range(2)]
+    turns = [(item.conversation(turn), item.outputs[turn]) for item in result.items for turn in range(TURNS)]
     scores = reward_model.score(turns)
     if not all(map(math.isfinite, scores)):
         lost = sum(not math.isfinite(score) for score in scores)
@@ -91,7 +91,7 @@ def add_rewards(result: BenchmarkResult, reward_model: Scorer) -> BenchmarkResul
             "its logits overflow, most likely because of half precision",
             "set engine.dtype to float32 or bfloat16 and run again",
         )
-    return result.with_scores(HEADLINE, [scores[i : i + 2] for i in range(0, len(scores), 2)])
+    return result.with_scores(HEADLINE, [scores[i : i + TURNS] for i in range(0, len(scores), TURNS)])
 
 
 def document(result: ItemResult, turn: int, number: int) -> Document:
@@ -116,3 +116,19 @@ def score(document: Document, answers: list[str]) -> dict[str, float]:
 def _longer(result: ItemResult, sample: Document) -> ItemResult:
     scores = {metric: (*seen, float(sample[metric])) for metric, seen in result.scores.items()}
     return ItemResult(result.id, result.prompts, (*result.outputs, sample["filtered_resps"][0]), scores)
+
+
+BENCHMARK = Benchmark(
+    name=NAME,
+    title="Conversation: two turns, the second about the model's own answer (after MT-Bench)",
+    metrics=(
+        Metric("reward", "mean score of the reward model over both turns, a logit", column="MT reward"),
+        Metric("right", "share of answers that the checkers find right", column="MT right", random_level=0.0),
+        Metric("clean", "share of answers without flaws in style; nonsense is clean too", random_level=1.0),
+        Metric("right_and_clean", "share of answers that are both", random_level=0.0),
+    ),
+    items=lambda settings: items(settings.items),
+    evaluate=evaluate,
+    work=lambda settings: Work(settings.items, answers=TURNS, max_new_tokens=settings.max_new_tokens),
+    add_rewards=add_rewards,
+)

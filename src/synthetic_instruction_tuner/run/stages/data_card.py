@@ -1,4 +1,7 @@
-"""Writes the data card of a run from what the store holds; the stages prefer and report do, so that it is never old."""
+"""Writes the data card of a run from what the store holds.
+
+The stages prefer and report do, so that the card is always up to date.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, ModelConfig, fingerprint, tuned_students
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.files import identity
@@ -20,11 +21,13 @@ from synthetic_instruction_tuner.preference.reward.input import reward_settings
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages import training
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
+from synthetic_instruction_tuner.run.store import Store
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
-NEEDS_REWARD = "nano_mt"
+COMPARISON = "comparison"  # the unit that holds the comparison's rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 
 
 def variants(config: Config, folder: RunFolder) -> list[Variant]:
-    """Returns everything that is measured, student by student."""
+    """Returns everything that is measured, student by student, in the order of `methods.VARIANTS`."""
     found = []
     for student in config.models.students:
         found.append(Variant(student, BASE, None))
@@ -65,6 +68,15 @@ def variants(config: Config, folder: RunFolder) -> list[Variant]:
             if student in tuned_students(config, method):
                 found.append(Variant(student, method.name, folder.adapter(method.name, student.name)))
     return found
+
+
+def comparison_rows(store: Store) -> list[ComparisonRow]:
+    """Returns the rows of the latest comparison; none where nothing has been compared yet."""
+    from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
+
+    state = store.stage(STAGE.name)
+    unit = f"{STAGE.name}:{state.key}:{COMPARISON}" if state else ""
+    return [ComparisonRow.from_json(row) for row in store.rows(unit)]
 
 
 def run(ctx: Context) -> Outcome:
@@ -82,10 +94,13 @@ def run(ctx: Context) -> Outcome:
     for variant in chosen:
         _write(ctx, variant, results[variant.student.name, variant.name])
     rows = comparison.compare(results)
+    unit = ctx.unit(COMPARISON)
+    if not ctx.store.batch_numbers(unit):
+        ctx.commit(unit, 0, [row.to_json() for row in rows])
     comparison.write_csv(rows, ctx.folder.comparison)
     instructions = [record.instruction for record in training.filtered_records(ctx)]
     ctx.store.measure("contamination", Evaluator(ctx.config.evaluate).contamination(instructions))
-    items = sum(len(result.items) for result in results[chosen[0].student.name, "base"])
+    items = sum(len(result.items) for result in results[chosen[0].student.name, BASE])
     return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} comparisons")
 
 
@@ -106,30 +121,30 @@ def _answer(ctx: Context, variant: Variant, advance: Any) -> None:
 
 
 def _reward(ctx: Context, chosen: list[Variant]) -> None:
-    """Lets the reward model score the conversations of all variants that have none yet."""
-    if NEEDS_REWARD not in ctx.config.evaluate.benchmarks:
-        return
-    missing = [v for v in chosen if not ctx.store.batch_numbers(_rewarded_unit(ctx, v))]
+    """Lets the reward model score the answers of all variants that it has not scored yet."""
+    rewarded = [found for name in ctx.config.evaluate.benchmarks if (found := benchmark(name)).add_rewards]
+    missing = [(v, b) for v in chosen for b in rewarded if not ctx.store.batch_numbers(_rewarded_unit(ctx, v, b.name))]
     if not missing:
         return
-    from synthetic_instruction_tuner.evaluation.benchmarks import nano_mt
     from synthetic_instruction_tuner.preference.reward.model import open_reward_model
 
     config = ctx.config
     with (
         open_reward_model(config.models.reward, config.prefer, config.engine, ctx.hardware) as reward,
-        ctx.display.task("scoring the conversations", len(missing), "variants") as advance,
+        ctx.display.task("scoring the answers", len(missing), "variants") as advance,
     ):
-        for variant in missing:
-            answered = _read(ctx, _unit(ctx, variant, NEEDS_REWARD))
-            result = nano_mt.add_rewards(answered, reward)
-            ctx.commit(_rewarded_unit(ctx, variant), 0, [result.to_json() | {"seconds": answered.seconds}])
+        for variant, found in missing:
+            assert found.add_rewards
+            answered = _read(ctx, _unit(ctx, variant, found.name))
+            result = found.add_rewards(answered, reward)
+            unit = _rewarded_unit(ctx, variant, found.name)
+            ctx.commit(unit, 0, [result.to_json() | {"seconds": answered.seconds}])
             advance(1)
 
 
-def _result(ctx: Context, variant: Variant, benchmark: str) -> BenchmarkResult:
-    unit = _rewarded_unit(ctx, variant) if benchmark == NEEDS_REWARD else _unit(ctx, variant, benchmark)
-    return _read(ctx, unit)
+def _result(ctx: Context, variant: Variant, name: str) -> BenchmarkResult:
+    rewarded = benchmark(name).add_rewards is not None
+    return _read(ctx, (_rewarded_unit if rewarded else _unit)(ctx, variant, name))
 
 
 def _read(ctx: Context, unit: str) -> BenchmarkResult:
@@ -139,25 +154,23 @@ def _read(ctx: Context, unit: str) -> BenchmarkResult:
     return BenchmarkResult.from_json(row, seconds=row.pop("seconds"))
 
 
-def _unit(ctx: Context, variant: Variant, benchmark: str) -> str:
-    settings = ctx.config.evaluate.model_dump(mode="json")
-    relevant = {"max_new_tokens": settings["max_new_tokens"]}
-    relevant |= {k: v for k, v in settings.items() if k.startswith(benchmark.removeprefix("nano_") + "_")}
+def _unit(ctx: Context, variant: Variant, name: str) -> str:
+    """Names a variant's answers to a benchmark by all that they depend on, the benchmark's own settings among it."""
     adapter = adapter_digest(variant.adapter) if variant.adapter else None
     key = fingerprint(
         STAGE.version,
-        benchmark,
-        relevant,
+        name,
+        ctx.config.evaluate.settings(name),
         identity(variant.student),
         adapter,
         ctx.config.engine.key_part(),
     )
-    return f"evaluate:{variant.label}:{benchmark}:{key}"
+    return f"evaluate:{variant.label}:{name}:{key}"
 
 
-def _rewarded_unit(ctx: Context, variant: Variant) -> str:
+def _rewarded_unit(ctx: Context, variant: Variant, name: str) -> str:
     reward = fingerprint(identity(ctx.config.models.reward), reward_settings(ctx.config.prefer))
-    return f"{_unit(ctx, variant, NEEDS_REWARD)}:rewarded:{reward}"
+    return f"{_unit(ctx, variant, name)}:rewarded:{reward}"
 
 
 def _write(ctx: Context, variant: Variant, results: list[BenchmarkResult]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.config import BENCHMARKS, Config
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import NANO, content_key, load_benchmarks
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
@@ -70,20 +70,16 @@ def reward_scorer(config: Config) -> RewardScorer:
 
 
 def _nano_counts(config: Config) -> dict[str, int]:
-    return {name: getattr(config.evaluate, name) for name in ("ifeval_items", "mmlu_items", "mt_items")}
+    return {name: config.evaluate.settings(name).items for name in BENCHMARKS}
 
 
 def _nano_sets(config: Config) -> list[BenchmarkSet]:
-    """The embedded models' benchmarks. Follow-up questions do not count: what they ask depends on the answer."""
-    from synthetic_instruction_tuner.evaluation.benchmarks import nano_ifeval, nano_mmlu, nano_mt
+    """The benchmarks that the run evaluates on."""
+    from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 
-    counts = _nano_counts(config)
-    prompts = {
-        nano_ifeval.NAME: [(item.id, item.prompt) for item in nano_ifeval.items(counts["ifeval_items"])],
-        nano_mmlu.NAME: [(item.id, item.prompt) for item in nano_mmlu.items(counts["mmlu_items"])],
-        nano_mt.NAME: [(item.id, item.prompts[0]) for item in nano_mt.items(counts["mt_items"])],
-    }
-    return [
-        BenchmarkSet(name, tuple(BenchmarkItem(f"{name}/{key}", text) for key, text in items), "generated", len(items))
-        for name, items in prompts.items()
-    ]
+    sets = []
+    for name in BENCHMARKS:
+        items = benchmark(name).items(config.evaluate.settings(name))
+        known = tuple(BenchmarkItem(f"{name}/{item.id}", item.prompt) for item in items)
+        sets.append(BenchmarkSet(name, known, "generated", len(known)))
+    return sets

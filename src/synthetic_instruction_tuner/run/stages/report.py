@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, fingerprint
-from synthetic_instruction_tuner.methods import METHODS
+from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
+from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages.data_card import write_data_card
-from synthetic_instruction_tuner.run.stages.evaluate import variants
+from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows, variants
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def run(ctx: Context) -> Outcome:
     from synthetic_instruction_tuner.reporting.report_data import ReportData
 
     methods = [method.name for method in METHODS if ctx.store.measurement(f"training:{method.name}")]
+    goal = ctx.config.generate.until_kept  # an earlier run in this folder may have had one
     data = ReportData(
         run_name=ctx.folder.root.resolve().name,
         profile=ctx.config.profile,
@@ -44,8 +46,12 @@ def run(ctx: Context) -> Outcome:
         preference_report=ctx.store.measurement("preference_report"),
         training=[metrics for method in methods for metrics in ctx.store.measurement(f"training:{method}")],
         training_logs=_logs(ctx, methods),
-        comparison=_comparison(ctx),
+        comparison=comparison_rows(ctx.store),
+        benchmarks={name: benchmark(name) for name in ctx.config.evaluate.benchmarks},
         samples=_samples(ctx),
+        contamination=ctx.store.measurement("contamination") or {},
+        generator_health=ctx.store.measurement("generator_health") or {},
+        generate_target=(ctx.store.measurement("generate_target") or {}) if goal is not None else {},
     )
     with ctx.display.task("drawing and writing", 1, "report") as advance:
         files = write_report(data, ctx.folder.report, ctx.folder.figures)
@@ -85,43 +91,25 @@ def _logs(ctx: Context, methods: list[str]) -> dict[tuple[str, str], list[dict[s
     return logs
 
 
-def _comparison(ctx: Context) -> list[dict[str, Any]]:
-    import csv
-
-    with ctx.folder.comparison.open(encoding="utf-8", newline="") as stream:
-        return [{name: _value(text) for name, text in row.items()} for row in csv.DictReader(stream)]
-
-
-def _value(text: str) -> Any:
-    """Reads a CSV cell: a number, a truth value, nothing, or text."""
-    if text in ("True", "False", "true", "false"):
-        return text.lower() == "true"
-    if text == "":
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return int(number) if number.is_integer() and "." not in text and "e" not in text.lower() else number
-
-
 def _samples(ctx: Context) -> list[Sample]:
-    """Returns the first student's answers, by variant, to a few conversations of the last benchmark."""
+    """Returns the first student's answers, by variant, to a few items of the last benchmark that asks for texts."""
     from synthetic_instruction_tuner.reporting.report_data import Sample
 
-    first = ctx.config.models.students[0].name
+    config, first = ctx.config, ctx.config.models.students[0].name
+    texts = [n for n in config.evaluate.benchmarks if benchmark(n).work(config.evaluate.settings(n)).answers]
+    if not texts:
+        return []
     answers: dict[str, dict[str, Any]] = {}
-    for variant in variants(ctx.config, ctx.folder):
+    for variant in variants(config, ctx.folder):
         if variant.student.name == first:
             data = json.loads((ctx.folder.results / f"{variant.label}.json").read_text(encoding="utf-8"))
-            chatted = [b for b in data["benchmarks"] if b["items"] and b["items"][0]["outputs"]]
-            answers[variant.name] = {i["id"]: i for b in chatted for i in b["items"] if b["benchmark"] != "nano_mmlu"}
-    shown = list(answers["base"])[:: max(1, len(answers["base"]) // max(1, ctx.config.report.samples))]
+            results = {result["benchmark"]: result["items"] for result in data["benchmarks"]}
+            answers[variant.name] = {item["id"]: item for item in results[texts[-1]]}
+    items = answers[BASE]
+    shown = list(items)[:: max(1, len(items) // max(1, config.report.samples))][: config.report.samples]
     return [
-        Sample(
-            first, answers["base"][i]["prompts"][0], {name: items[i]["outputs"][0] for name, items in answers.items()}
-        )
-        for i in shown[: ctx.config.report.samples]
+        Sample(first, items[i]["prompts"][0], {name: own[i]["outputs"][0] for name, own in answers.items()})
+        for i in shown
     ]
 
 

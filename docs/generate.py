@@ -1,12 +1,14 @@
-"""Writes the tables of configuration.md from the settings themselves: ``python docs/make_configuration.py``.
+"""Writes what the documents take from the package: ``python docs/generate.py``.
 
-Everything outside of the two marked parts of that file is written by hand and stays as it is.
+That is the tables of configuration.md, made from the settings themselves, and report_template.md, a copy of the
+report's template. Everything outside of the two marked parts of configuration.md is written by hand and stays as it is.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,6 +19,7 @@ from pydantic_core import PydanticUndefined
 from synthetic_instruction_tuner.config import Config, DomainConfig, ModelConfig, load_config, profile_names
 
 PAGE = Path(__file__).parent / "configuration.md"
+TEMPLATE = Path(__file__).parent / "report_template.md"
 MODEL_LISTS = ("models.responders", "models.students")
 TITLES = {
     "": "The run",
@@ -34,8 +37,15 @@ TITLES = {
 
 
 def main() -> None:
-    """Writes the page anew."""
+    """Writes both files anew."""
     PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    TEMPLATE.write_text(report_template(), encoding="utf-8")
+
+
+def report_template() -> str:
+    """Returns the report's template as the package has it."""
+    folder = resources.files("synthetic_instruction_tuner.reporting") / "templates"
+    return (folder / "report_template.md").read_text(encoding="utf-8")
 
 
 def updated(page: str) -> str:

@@ -1,0 +1,121 @@
+"""What a benchmark is: one module of this package that exports ``BENCHMARK``.
+
+To add one, write ``evaluation/benchmarks/NAME.py`` and give it settings, a field and its name in
+``config/sections/evaluate.py``. Evaluation, planning, the contamination check, tables and the report read the rest
+from the `Benchmark`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from synthetic_instruction_tuner.config import BENCHMARKS
+from synthetic_instruction_tuner.records import Message
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.harness import EngineLM
+    from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
+
+
+class Item(Protocol):
+    """One task of a benchmark."""
+
+    @property
+    def id(self) -> str:
+        """Its name, the same in every run."""
+        ...
+
+    @property
+    def prompt(self) -> str:
+        """The first thing that the model is asked. The contamination check looks for it in training data."""
+        ...
+
+
+class RewardModel(Protocol):
+    """What a benchmark needs of a reward model."""
+
+    def score(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[float]:
+        """Returns one score per (prompt, answer); higher is better."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number that a benchmark gives; higher is better.
+
+    Attributes:
+        name: as in results and tables.
+        title: what it is, for people.
+        column: its heading in the table at the end of a run; empty: it is not in that table.
+        random_level: the score that needs no skill; None where no such level is known, as for rewards.
+    """
+
+    name: str
+    title: str
+    column: str = ""
+    random_level: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one variant costs on a benchmark, for planning.
+
+    Attributes:
+        items: how many items there are.
+        answers: texts that are generated per item; 0 where answers are chosen by log-likelihood.
+        max_new_tokens: the longest of these texts.
+        scored_tokens: tokens per item that are read to compute log-likelihoods.
+    """
+
+    items: int
+    answers: int = 0
+    max_new_tokens: int = 0
+    scored_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A benchmark. ``settings`` is always its own section of the configuration, ``evaluate.NAME``.
+
+    Attributes:
+        name: as in settings, results and tables.
+        title: what it measures, for people.
+        metrics: what it gives; the first is the headline, by which variants are compared.
+        items: returns the items for the settings; fewer are the first of more.
+        evaluate: runs a model on the items and returns scored results.
+        work: returns what that costs.
+        add_rewards: adds the metrics that need a reward model, which is opened after the students are closed; None
+            where no metric does.
+    """
+
+    name: str
+    title: str
+    metrics: tuple[Metric, ...]
+    items: Callable[[Any], Sequence[Item]]
+    evaluate: Callable[[EngineLM, Any], BenchmarkResult]
+    work: Callable[[Any], Work]
+    add_rewards: Callable[[BenchmarkResult, RewardModel], BenchmarkResult] | None = None
+
+    @property
+    def headline(self) -> str:
+        """The metric by which variants are compared."""
+        return self.metrics[0].name
+
+    def metric(self, name: str) -> Metric:
+        """Returns the metric of this name; one that the benchmark does not describe has its name as its title."""
+        return next((metric for metric in self.metrics if metric.name == name), Metric(name, name))
+
+
+def benchmark(name: str) -> Benchmark:
+    """Returns the benchmark of this name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    if name not in BENCHMARKS:
+        raise KeyError(name)
+    found: Benchmark = import_module(f"{__package__}.{name}").BENCHMARK
+    return found
