@@ -145,7 +145,7 @@ def test_a_request_that_the_engine_gave_up_says_why(random_llama: Path) -> None:
     tagger = Tagger(ChatTemplate.from_tokenizer(tokenizer), Broken(tokenizer, "quality: 3"))
     nothing = {"quality": None, "difficulty": None, "category": None}
     tags = tagger.tag([Record(name, "Hi", "Ho") for name in "abc"])
-    assert tags == [nothing | {"error": "503"}, nothing | {"error": "unknown reason"}, nothing | {"quality": 3}]
+    assert tags == [nothing | {"error": "503"}, nothing | {"error": "no reason is known"}, nothing | {"quality": 3}]
     rule = Tags(TagsConfig(model=MODEL))
     assert rule.columns(tags[0]) == nothing and rule.decide(tags[0]).passed
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from synthetic_instruction_tuner.config import EngineConfig, TagsConfig
 from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
+from synthetic_instruction_tuner.engines.failed_requests import failure_reason
 from synthetic_instruction_tuner.filtering.rule import Ask, ModelRule, Verdict, model_identity
 from synthetic_instruction_tuner.records import Message, Record
 
@@ -142,8 +143,8 @@ class Tagger:
 
     def _tags(self, completion: Completion) -> dict[str, Any]:
         tags = parse_tags(self.template.decode(completion.token_ids))
-        failed = completion.finish_reason == "error"
-        return tags | ({"error": completion.error or "unknown reason"} if failed else {})
+        reason = failure_reason(completion)
+        return tags | ({"error": reason} if reason else {})
 
     def _shown(self, text: str) -> str:
         """The text's start as valid UTF-8, with a space inside every special token."""
