@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint types check nano wheel clean help
+.PHONY: run test test-processors lint types check nano wheel clean help
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once; about two minutes and 2 GB)"
@@ -22,6 +22,9 @@ run: $(STAMP)  ## the whole job with the embedded models, in runs/nano
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+test-processors: $(STAMP)  ## the numerical tests again, as on other processors and with one and two threads
+	$(BIN)/python tests/processors.py
+
 lint: $(STAMP)  ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -29,7 +32,7 @@ lint: $(STAMP)  ## ruff: rules and format
 types: $(STAMP)  ## mypy, strict
 	$(BIN)/mypy
 
-check: lint types test  ## everything that CI runs
+check: lint types test test-processors  ## everything that CI runs
 
 nano: $(STAMP)  ## train the embedded models again (half an hour on a GPU, a week on a CPU)
 	$(BIN)/python -m synthetic_instruction_tuner.nano.training.train --out build/nano

@@ -23,15 +23,13 @@ def parts(random_llama: Path) -> tuple[Any, Any, torch.Tensor]:
     """A random model that does not just repeat its last token, its tokenizer and a random soft prompt."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    # In double precision, so that on no processor a near tie is decided by rounding.
-    model = AutoModelForCausalLM.from_pretrained(random_llama, dtype=torch.float64)
-    tokenizer = AutoTokenizer.from_pretrained(random_llama)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(random_llama), AutoTokenizer.from_pretrained(random_llama)
     torch.manual_seed(1)
     with torch.no_grad():
         for name, weights in model.named_parameters():
             if "proj" in name:
                 weights.mul_(16)
-    return model, tokenizer, torch.randn(VIRTUAL, model.config.hidden_size, dtype=torch.float64)
+    return model, tokenizer, torch.randn(VIRTUAL, model.config.hidden_size)
 
 
 def language_model(parts: tuple[Any, Any, Any], soft: bool, batch_size: int) -> lm_harness.EngineLM:
