@@ -123,7 +123,7 @@ def _unit(ctx: Context, this: Round) -> str:
 
 
 def _steps_of(row: dict[str, Any]) -> int:
-    """Returns how many units of progress a stored row stands for."""
+    """Returns how many units of progress a stored row is."""
     return len(row["judgments"] if "judgments" in row else row["scores"])
 
 
