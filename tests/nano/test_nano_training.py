@@ -135,7 +135,7 @@ def test_reward_tokenizer_makes_pairs(tmp_path: Path, tokenizer: Tokenizer) -> N
 def test_written_out_deberta_equals_the_library() -> None:
     torch.manual_seed(0)
     config = reward_config()
-    model = AutoModelForSequenceClassification.from_config(config).double().eval()
+    model = AutoModelForSequenceClassification.from_config(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)
@@ -143,9 +143,9 @@ def test_written_out_deberta_equals_the_library() -> None:
     ids[1, 50:] = tok.PAD_ID
     expected = model(input_ids=ids, attention_mask=(ids != tok.PAD_ID).long()).logits.squeeze(-1)
     rows = deberta.places(config, 90, ids.device)
-    for where in (rows, torch.nn.functional.one_hot(rows, 2 * config.position_buckets).double()):
+    for where in (rows, torch.nn.functional.one_hot(rows, 2 * config.position_buckets).float()):
         states = deberta.hidden_states(model, ids, where)[-1]
-        torch.testing.assert_close(deberta.logits(model, states), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(deberta.logits(model, states), expected, atol=1e-4, rtol=1e-4)
     assert expected.std() > 0.01
 
 
