@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from synthetic_instruction_tuner.config import Config, parse_config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import Method
-from synthetic_instruction_tuner.run.store import RUN_STORE, require_current_format
+from synthetic_instruction_tuner.run.store_file import RUN_STORE, require_current_format
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
-from synthetic_instruction_tuner.run.store import StageState, Stopwatch, Store, set_aside
+from synthetic_instruction_tuner.run.store import StageState, Stopwatch, Store
+from synthetic_instruction_tuner.run.store_file import set_aside
 
 STAGES: tuple[Stage, ...] = (
     generate.STAGE,

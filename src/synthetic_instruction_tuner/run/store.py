@@ -1,9 +1,9 @@
 """The run's memory: one SQLite file in which every batch of work is committed whole.
 
-The only module with SQL. A *unit* is a resumable piece of work (one stage, or one model's part of it) named by a text
-that includes its key; a unit consists of numbered batches, a batch of rows. A batch that was committed once is never
-made again; its digest shows whether somebody edited it. Work under an old key stays where it is, so that going back to
-an earlier setting finds it.
+A *unit* is a resumable piece of work (one stage, or one model's part of it), named by a text that includes its key. It
+consists of numbered batches, a batch of rows. A committed batch is never made again; its digest shows whether somebody
+edited it. Work under an old key is kept, so that going back to an earlier setting finds it. Together with `store_file`
+this is the only module with SQL.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -20,26 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from synthetic_instruction_tuner.data_files.atomic_writing import sync_folder
-from synthetic_instruction_tuner.errors import RunError, SitError, UserError, disk_full
-
-SCHEMA_VERSION = 2
-RUN_STORE = "run.sqlite"  # a store of another name belongs to no run folder
-SIDE_FILES = ("-wal", "-shm", "-journal")
-
-SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE stages (
-    name TEXT PRIMARY KEY, key TEXT NOT NULL, status TEXT NOT NULL, seconds REAL NOT NULL, peak_memory_gb REAL,
-    rows_in INTEGER, rows_out INTEGER, digest TEXT, note TEXT NOT NULL DEFAULT '', part TEXT NOT NULL DEFAULT '{}');
-CREATE TABLE batches (
-    unit TEXT NOT NULL, number INTEGER NOT NULL, rows INTEGER NOT NULL, digest TEXT NOT NULL, seconds REAL NOT NULL,
-    PRIMARY KEY (unit, number)) WITHOUT ROWID;
-CREATE TABLE rows (
-    unit TEXT NOT NULL, batch INTEGER NOT NULL, position INTEGER NOT NULL, payload TEXT NOT NULL,
-    PRIMARY KEY (unit, batch, position)) WITHOUT ROWID;
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
+from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.run.store_file import SCHEMA_VERSION, create_store, damaged, explained, other_format
 
 Row = dict[str, Any]
 Status = Literal["running", "done", "failed"]
@@ -101,7 +82,7 @@ class Store:
         db = None
         try:
             if not path.exists():
-                _create(path)
+                create_store(path)
             if path.is_file() and path.stat().st_size == 0:
                 raise sqlite3.DatabaseError("the file is empty")
             mode = "ro" if readonly else "rw"
@@ -115,7 +96,7 @@ class Store:
             if db:
                 db.close()
             if isinstance(error, sqlite3.Error):
-                raise _explain(path, error) from None
+                raise explained(path, error) from None
             raise
         return store
 
@@ -130,7 +111,7 @@ class Store:
         if found is None:
             raise sqlite3.DatabaseError("its format is not named in it")
         if found[0] != str(SCHEMA_VERSION):
-            raise _other_format(self.path, found[0])
+            raise other_format(self.path, found[0])
 
     def close(self) -> None:
         """Closes the file."""
@@ -240,7 +221,7 @@ class Store:
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise _explain(self.path, error) from None
+            raise explained(self.path, error) from None
 
     # Stages
 
@@ -316,7 +297,7 @@ class Store:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._undo()
-            raise _explain(self.path, error) from None
+            raise explained(self.path, error) from None
         except BaseException:
             self._undo()
             raise
@@ -337,93 +318,6 @@ class Stopwatch:
         now = time.monotonic()
         seconds, self._start = now - self._start, now
         return seconds
-
-
-def require_current_format(path: Path) -> None:
-    """Stops where another version of sit wrote the store; a missing or damaged one is for `Store.open` to judge.
-
-    Nothing is written, not even the files that SQLite keeps beside a store that is open.
-
-    Raises:
-        UserError: the store has another format.
-    """
-    if not path.is_file():
-        return
-    with contextlib.suppress(sqlite3.Error):
-        # The format is in the file itself since its creation, never only in the log beside it.
-        target = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-        with contextlib.closing(sqlite3.connect(target, uri=True)) as db:
-            found = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-        if found is not None and found[0] != str(SCHEMA_VERSION):
-            raise _other_format(path, found[0])
-
-
-def _other_format(path: Path, found: str) -> UserError:
-    age = "a later" if found.isdecimal() and int(found) > SCHEMA_VERSION else "an earlier"
-    cause = f"Its store has format {found}; this version reads format {SCHEMA_VERSION}."
-    if path.name != RUN_STORE:
-        return UserError(f"{path} was made by {age} version of sit.", cause, "Delete it, then run the same command.")
-    data = path.parent / "data"
-    return UserError(
-        f"The run in {path.parent} was made by {age} version of sit.",
-        cause,
-        f"Use another --run-dir, or the version that made it. The data files in {data} can still be read: "
-        "sit filter FILES -o DIR.",
-    )
-
-
-def set_aside(path: Path) -> Path | None:
-    """Renames a damaged store so that the run can start anew; returns the new name, or None when there was none."""
-    if not path.exists():
-        return None
-    number = 1
-    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    # The log first: beside a new store it would be read as that store's own.
-    for tail in ("-wal", "-shm", ""):
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(path.with_name(path.name + tail), target.with_name(target.name + tail))
-    return target
-
-
-def _create(path: Path) -> None:
-    """Makes an empty store under another name and renames it, so that a crash never leaves half of one."""
-    new = path.with_name(f".{path.name}.new")
-    for stale in (new, *(path.with_name(f"{name}{tail}") for name in (path.name, new.name) for tail in SIDE_FILES)):
-        stale.unlink(missing_ok=True)
-    with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
-        db.executescript(f"PRAGMA synchronous=FULL; BEGIN; {SCHEMA} COMMIT;")
-        db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
-    os.replace(new, path)
-    sync_folder(path.parent)
-
-
-def damaged(path: Path, cause: str) -> RunError:
-    """Returns the error for a store that is not what was written."""
-    return RunError(
-        f"The store {path} is damaged.",
-        cause,
-        "Run again with --repair: damaged batches are made again, the rest is kept; an unreadable store is set aside.",
-    )
-
-
-def _explain(path: Path, error: sqlite3.Error) -> SitError:
-    text = str(error)
-    if "disk is full" in text or ("disk I/O" in text and _is_full(path.parent)):
-        return disk_full(path)
-    if "locked" in text:
-        fix = "Wait for it, or use another --run-dir."
-        return UserError(f"The run in {path.parent} is in use.", "Another process is writing to it.", fix)
-    if "readonly" in text or "unable to open" in text:
-        return UserError(f"{path} cannot be opened.", text, "Check the folder and its permissions.")
-    if "disk I/O" in text:
-        return RunError(f"The store {path} cannot be reached.", text, "Check the disk, then run it again.")
-    return damaged(path, text)
-
-
-def _is_full(folder: Path) -> bool:
-    # SQLite reports a log that cannot grow as an input/output error.
-    return shutil.disk_usage(folder).free < 1 << 20
 
 
 def _canonical(value: object) -> str:
