@@ -1,9 +1,9 @@
-"""Follows records through a run: which files of the package have a function that a record, or what becomes of it, reaches.
+"""Follows records through a run: which files of the package have a function that is handed a record.
 
     python tests/record_path.py OUTPUT.json ARGUMENTS OF sit ...
 
-What becomes of a record: its answers, the preference pair, the training examples, the row in the store and in the data
-files, the filter's result. Functions are watched as Python calls them, so a function counts only when it really ran.
+What becomes of a record counts too: its answers, the preference pair, the training examples, the filter's result, the
+row in the store and in the data files. Functions are watched as Python calls them, so a function counts only when it ran.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import synthetic_instruction_tuner
 
 PACKAGE = f"{Path(synthetic_instruction_tuner.__file__).parent}/"
-KINDS = {"Record", "Answer", "PreferencePair", "SkippedRecord", "SelectedPair", "FilterResult", "Example", "PairExample"}
-FIELDS = ({"instruction", "response"}, {"chosen", "rejected"}, {"record_id", "text"})  # of rows, as plain values
+KINDS = {"Record", "Answer", "PreferencePair", "SkippedRecord", "FilterResult", "Example", "PairExample"}
+FIELDS = (("instruction", "response"), ("chosen", "rejected"), ("record_id", "text"))  # of rows, as plain values
 
 
 def is_record(value: Any, depth: int = 2) -> bool:
@@ -26,7 +26,7 @@ def is_record(value: Any, depth: int = 2) -> bool:
     if type(value).__name__ in KINDS:
         return True
     if isinstance(value, dict):
-        return any(fields <= value.keys() for fields in FIELDS)
+        return any(all(isinstance(value.get(field), (str, list)) for field in fields) for fields in FIELDS)
     return bool(depth and isinstance(value, (list, tuple)) and value and is_record(value[0], depth - 1))
 
 

@@ -144,3 +144,11 @@ class PreferencePair:
 def read_messages(turns: Iterable[dict[str, Any]]) -> tuple[Message, ...]:
     """Returns the turns as messages."""
     return tuple(Message(turn["role"], turn["content"]) for turn in turns)
+
+
+def question_text(messages: Iterable[Message]) -> str:
+    """Returns a prompt as the one text that reward models of text pairs read.
+
+    That is all turns, the system prompt included, joined by newlines and without role names.
+    """
+    return "\n".join(message.content for message in messages)

@@ -15,9 +15,8 @@ from packaged_templates import TEMPLATES, tokenizer_with
 from random_models import byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import DomainConfig, GenerateConfig, ModelConfig, SamplingConfig
-from synthetic_instruction_tuner.data_generation.magpie_generator import MagpieGenerator
+from synthetic_instruction_tuner.data_generation.magpie_generator import MagpieGenerator, engine_facts, failures
 from synthetic_instruction_tuner.data_generation.plan import Plan, batches, derived_seed
-from synthetic_instruction_tuner.data_generation.provenance import engine_facts, failures
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 from synthetic_instruction_tuner.errors import UserError

@@ -29,7 +29,7 @@ from synthetic_instruction_tuner.nano.training.reward.guard import LOOKS, Guard
 from synthetic_instruction_tuner.nano.training.reward.muon import Muon
 from synthetic_instruction_tuner.nano.training.reward.trainer import Hidden, Trainer, all_layers, last_layer
 from synthetic_instruction_tuner.nano.training.sampling import sample
-from synthetic_instruction_tuner.records import Message
+from synthetic_instruction_tuner.records import Message, question_text
 
 TOTAL_BYTES, MODEL_BYTES = 24_000_000, 5_000_000
 
@@ -407,7 +407,7 @@ def test_groups_are_labelled_by_the_checkers() -> None:
                 by_checkers = reward_groups.worth(question, answer.text)
                 assert answer.worth == by_checkers or (answer.worth, by_checkers) == (Worth.POOR, Worth.WRONG)
             assert all(a.worth is Worth.POOR for a in group.answers if a.text == "I cannot help.")
-    assert reward_groups.question_text([Message("system", "S"), Message("user", "Q")]) == "S\nQ"
+    assert question_text([Message("system", "S"), Message("user", "Q")]) == "S\nQ"
 
 
 def test_worth_orders_answers() -> None:

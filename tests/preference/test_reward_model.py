@@ -16,9 +16,9 @@ from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, Prefer
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.loading import load_reward_model
-from synthetic_instruction_tuner.preference.reward.input import FIXED_DATE, RewardInput, question_text
+from synthetic_instruction_tuner.preference.reward.input import FIXED_DATE, RewardInput
 from synthetic_instruction_tuner.preference.reward.model import RewardModel, open_reward_model
-from synthetic_instruction_tuner.records import Message
+from synthetic_instruction_tuner.records import Message, question_text
 
 Loaded = tuple[Any, Any]
 ITEMS = [([Message("user", "Why is the sky blue? " * (i % 4 + 1))], "Because " + "of light " * i) for i in range(11)]

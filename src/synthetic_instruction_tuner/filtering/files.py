@@ -13,9 +13,8 @@ from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import fetch, load_benchmarks
 from synthetic_instruction_tuner.filtering.output_folder import OutputFolder
-from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
+from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter, dropped_rows, kept_rows
 from synthetic_instruction_tuner.filtering.report import FilterReport
-from synthetic_instruction_tuner.filtering.rows import dropped_rows, kept_rows
 from synthetic_instruction_tuner.filtering.rules.reward import RewardScorer
 from synthetic_instruction_tuner.filtering.signals import (
     Progress,

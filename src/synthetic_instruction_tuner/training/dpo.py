@@ -32,10 +32,11 @@ from synthetic_instruction_tuner.models.loading import load_causal_lm, load_toke
 from synthetic_instruction_tuner.records import PreferencePair
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
 from synthetic_instruction_tuner.training.examples import PairExample, dpo_batch, tokenize_pairs
-from synthetic_instruction_tuner.training.job import Job, job_fingerprint
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.run_training import (
+    Job,
     collator,
+    job_fingerprint,
     one_gpu,
     out_of_memory,
     prepare,

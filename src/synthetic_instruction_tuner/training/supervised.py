@@ -17,10 +17,11 @@ from synthetic_instruction_tuner.models.loading import load_causal_lm, load_toke
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
 from synthetic_instruction_tuner.training.examples import sft_batch, tokenize_records
-from synthetic_instruction_tuner.training.job import Job, job_fingerprint
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.run_training import (
+    Job,
     collator,
+    job_fingerprint,
     one_gpu,
     prepare,
     quiet,

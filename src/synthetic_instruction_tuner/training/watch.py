@@ -6,14 +6,16 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.peak_memory import begin_inner_peak, inner_peak_memory_gb
-from synthetic_instruction_tuner.training.job import Job
 from synthetic_instruction_tuner.training.workspace import checkpoint_facts
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.training.run_training import Job
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 """Called after each step with the step, the number of steps, and the step's loss and other figures."""

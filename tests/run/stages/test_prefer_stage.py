@@ -21,7 +21,7 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import ordered, preview, run_pipeline, stage_index, stage_names
 from synthetic_instruction_tuner.run.planning import estimate
 from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.stages import prefer, prefer_scores
+from synthetic_instruction_tuner.run.stages import prefer, prefer_answers
 from synthetic_instruction_tuner.run.store import Store
 
 pytestmark = pytest.mark.xdist_group("prefer")
@@ -195,7 +195,7 @@ def test_a_judge_scores_in_place_of_the_reward_model(
     def never(*_: Any) -> None:
         raise AssertionError("the reward model is not needed")
 
-    monkeypatch.setattr(prefer_scores._RewardScoring, "open", never)
+    monkeypatch.setattr(prefer_answers._RewardScoring, "open", never)
     run(start, config(*JUDGED, f"prefer.judge.mode={mode}"))
     found = report(start)
     assert found["judge"]["mode"] == mode and found["judge"]["judgments"] > 0

@@ -284,7 +284,7 @@ def markdown(result: dict[str, Any]) -> str:
             "",
             "The reward model reads `tokenizer(question, answer)`; the question is the whole prompt, its turns ",
         ]
-        lines[-1] += "(system prompt included) joined by newlines: `nano.reward_groups.question_text`."
+        lines[-1] += "(system prompt included) joined by newlines: `records.question_text`."
     return "\n".join(lines) + "\n"
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import PreferConfig
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.records import Message
+from synthetic_instruction_tuner.records import Message, question_text
 
 QUESTION_SHARE = 4  # a question that is cut keeps at least one in four tokens
 FIXED_DATE = "26 Jul 2024"  # so that a conversation's score does not change with the date
@@ -120,11 +120,6 @@ class RewardInput:
 def reward_settings(config: PreferConfig) -> dict[str, Any]:
     """Returns the settings that a reward model's scores depend on, as plain JSON values."""
     return config.model_dump(mode="json", include={"reward_max_tokens", "reward_input", "reward_label"})
-
-
-def question_text(messages: Sequence[Message]) -> str:
-    """Returns the prompt as the one text that pair models read: its turns, a line each."""
-    return "\n".join(message.content for message in messages)
 
 
 def _special_tokens(tokenizer: Any) -> re.Pattern[str]:

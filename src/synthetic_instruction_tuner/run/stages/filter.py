@@ -10,9 +10,8 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.data_files.exports import export_rows
-from synthetic_instruction_tuner.filtering.quality_filter import select
+from synthetic_instruction_tuner.filtering.quality_filter import kept_rows, select
 from synthetic_instruction_tuner.filtering.report import FilterReport
-from synthetic_instruction_tuner.filtering.rows import kept_rows
 from synthetic_instruction_tuner.filtering.signals import compute_signals, failed_requests
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.folder import RunFolder

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.data_files.exports import export_rows
 from synthetic_instruction_tuner.data_generation.faults import ENOUGH_PROBES, PROBES, examine
+from synthetic_instruction_tuner.data_generation.magpie_generator import engine_facts, failures, model_revision
 from synthetic_instruction_tuner.data_generation.plan import Place, batches
-from synthetic_instruction_tuner.data_generation.provenance import engine_facts, failures, model_revision
 from synthetic_instruction_tuner.data_generation.target import Target
 from synthetic_instruction_tuner.engines.choice import choose_engine
 from synthetic_instruction_tuner.engines.failed_requests import failure_note, most_frequent

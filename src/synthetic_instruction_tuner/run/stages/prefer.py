@@ -20,8 +20,14 @@ from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages.data_card import write_data_card
-from synthetic_instruction_tuner.run.stages.prefer_answers import Group, Round, groups, write_answers
-from synthetic_instruction_tuner.run.stages.prefer_scores import read_scored_answers, score_answers
+from synthetic_instruction_tuner.run.stages.prefer_answers import (
+    Group,
+    Round,
+    groups,
+    read_scored_answers,
+    score_answers,
+    write_answers,
+)
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from torch import Tensor
 from synthetic_instruction_tuner.nano.training import corpus
 from synthetic_instruction_tuner.nano.training import tokenizer as tok
 from synthetic_instruction_tuner.nano.training.reward import ranking
-from synthetic_instruction_tuner.nano.training.reward.groups import question_text
+from synthetic_instruction_tuner.records import question_text
 
 SHARD = 2000  # exchanges per job
 MARKS = 0.3  # share of sloppy remarks: they are neither right nor wrong here

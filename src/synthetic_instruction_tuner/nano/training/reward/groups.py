@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from random import Random
-from typing import Any
 
 from synthetic_instruction_tuner.nano.training import corpus
 from synthetic_instruction_tuner.nano.world import checking
 from synthetic_instruction_tuner.nano.world.families.flaws import add_mark
 from synthetic_instruction_tuner.nano.world.family import Split
-from synthetic_instruction_tuner.records import Message
+from synthetic_instruction_tuner.records import Message, question_text
 
 Spoil = Callable[[Random, str], str]
 
@@ -81,14 +80,6 @@ class Group:
     family: str
     question: str
     answers: tuple[Labelled, ...]
-
-
-def question_text(messages: Sequence[Any]) -> str:
-    """Returns the text that stands for a prompt in the reward model's input: all its turns, one after the other.
-
-    This is the only place that says how: turns (system prompt included) joined by newlines, without role names.
-    """
-    return "\n".join(message.content for message in messages)
 
 
 def questions(seed: str, split: Split, count: int) -> list[Question]:
