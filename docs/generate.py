@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from synthetic_instruction_tuner.config import Config, DomainConfig, ModelConfig, load_config, profile_names
+from synthetic_instruction_tuner.methods import METHODS
 
 PAGE = Path(__file__).parent / "configuration.md"
 TEMPLATE = Path(__file__).parent / "report_template.md"
@@ -28,9 +29,7 @@ TITLES = {
     "generate": "Generate",
     "filter": "Filter",
     "prefer": "Prefer",
-    "train.sft": "Train: SFT",
-    "train.prompt_tuning": "Train: prompt tuning",
-    "train.dpo": "Train: DPO",
+    **{f"train.{method.name}": f"Train: {method.label}" for method in METHODS},
     "evaluate": "Evaluate",
     "report": "Report",
 }

@@ -3,7 +3,7 @@
     python tests/record_path.py OUTPUT.json ARGUMENTS OF sit ...
 
 What becomes of a record counts too: its answers, the preference pair, the training examples, the filter's result, the
-row in the store and in the data files. Functions are watched as Python calls them, so a function counts only when it ran.
+row in the store and in the data files. Functions are watched as Python calls them, so one counts only when it ran.
 """
 
 from __future__ import annotations

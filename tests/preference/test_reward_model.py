@@ -189,7 +189,7 @@ def test_of_several_outputs_the_user_names_one() -> None:
 
 
 def test_a_model_that_was_never_trained_to_score_is_refused(random_llama: Path) -> None:
-    with pytest.raises(UserError, match="no reward model") as caught:
+    with pytest.raises(UserError, match="not a reward model") as caught:
         load_reward_model(ModelConfig(path=str(random_llama)), "float32", "cpu")
     assert "score.weight" in caught.value.cause
 
