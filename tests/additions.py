@@ -69,7 +69,8 @@ def copied_package(place: Path, *additions: Addition) -> Path:
 def run_from(source: Path, *arguments: object, code: str = "", timeout: int = 600) -> subprocess.CompletedProcess[str]:
     """Runs `sit`, or Python code, from a copied package."""
     start = ["-c", code] if code else ["-m", PACKAGE.name]
-    environment = os.environ | {"PYTHONPATH": str(source), "COLUMNS": "200"}
+    paths = os.pathsep.join(filter(None, (str(source), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"PYTHONPATH": paths, "COLUMNS": "200"}
     command = [sys.executable, *start, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment)
 

@@ -46,7 +46,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(settings: Path) -> Path:
     """A finished run, made in a process of its own; tests that change it work on copies."""
     folder = settings.parent / "finished"
-    done = subprocess.run(command(settings, folder), capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command(settings, folder), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return folder
 

@@ -374,8 +374,8 @@ def test_a_request_that_always_fails_is_recorded_and_skipped(
 
 def test_a_hanging_request_is_given_up(template: ChatTemplate) -> None:
     with FakeServer("vllm", template.tokenizer) as server:
-        found = subject(server, template, timeout=0.2, max_retries=1)
-        server.script = counting(lambda text, count: time.sleep(0.5) if text == "xa" else None, template.tokenizer)
+        found = subject(server, template, timeout=1.0, max_retries=1)
+        server.script = counting(lambda text, count: time.sleep(2.5) if text == "xa" else None, template.tokenizer)
         got = found.ask(*letters(found, 6))
         assert [c.finish_reason for c in got] == ["length", "error", *["length"] * 4]
         assert "no answer within" in got[1].error
