@@ -26,7 +26,7 @@ from synthetic_instruction_tuner.training.answer_only_head import use_answer_onl
 from synthetic_instruction_tuner.training.exact_resume import trainable
 from synthetic_instruction_tuner.training.examples import Example, PairExample, Row, Tokenized, training_order
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics, device_name
-from synthetic_instruction_tuner.training.watch import Clock, OnStep, Watch, figures, log_rows, mean
+from synthetic_instruction_tuner.training.watch import Clock, OnStep, Watch, figures, mean
 from synthetic_instruction_tuner.training.workspace import KEPT, Workspace
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def run_training(job: Job, trainer: Any, checkpoint: Path | None, on_step: OnSte
     metrics = _metrics(job, trainer, steps)
     order = job.order
     write_jsonl(job.workspace.output / "data_order.jsonl", [{"id": row.id} for row in order])
-    write_jsonl(job.workspace.output / "training_log.jsonl", log_rows(steps, job))
+    write_jsonl(job.workspace.output / "training_log.jsonl", _log_rows(steps, job))
     job.workspace.finish(lambda folder: save_adapter(trainer.model, job.model, folder), metrics)
     return metrics
 
@@ -237,6 +237,19 @@ def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMet
         device=device_name(job.device),
         dtype=job.dtype,
     )
+
+
+def _log_rows(steps: list[dict[str, Any]], job: Job) -> list[dict[str, Any]]:
+    """Returns one row per `logging_steps` steps, with means over them and the last learning rate."""
+    size, examples = job.config.logging_steps, len(job.data.rows)
+    shown = [{"step": entry["step"], **figures(entry)} for entry in steps]
+    rows = []
+    for window in (shown[i : i + size] for i in range(0, len(steps), size)):
+        step = window[-1]["step"]
+        means = {name: mean(window, name) for name in window[-1] if name != "step"}
+        epoch = min(step * job.batch_size / examples, job.config.num_train_epochs)
+        rows.append({"step": step, "epoch": epoch, **means, "learning_rate": window[-1]["learning_rate"]})
+    return rows
 
 
 def save_adapter(model: PeftModel, base: ModelConfig, folder: Path) -> None:

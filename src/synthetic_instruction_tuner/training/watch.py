@@ -6,16 +6,13 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transformers import TrainerCallback
 
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.peak_memory import begin_inner_peak, inner_peak_memory_gb
 from synthetic_instruction_tuner.training.workspace import checkpoint_facts
-
-if TYPE_CHECKING:
-    from synthetic_instruction_tuner.training.run_training import Job
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 """Called after each step with the step, the number of steps, and the step's loss and other figures."""
@@ -74,19 +71,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 def figures(entry: dict[str, Any]) -> dict[str, float]:
     """Returns the figures of a trainer's log entry, under the names of the log file."""
     return {new: entry[old] for old, new in LOGGED.items() if old in entry}
-
-
-def log_rows(steps: list[dict[str, Any]], job: Job) -> list[dict[str, Any]]:
-    """Returns one row per `logging_steps` steps, with means over them and the last learning rate."""
-    size, examples = job.config.logging_steps, len(job.data.rows)
-    shown = [{"step": entry["step"], **figures(entry)} for entry in steps]
-    rows = []
-    for window in (shown[i : i + size] for i in range(0, len(steps), size)):
-        step = window[-1]["step"]
-        means = {name: mean(window, name) for name in window[-1] if name != "step"}
-        epoch = min(step * job.batch_size / examples, job.config.num_train_epochs)
-        rows.append({"step": step, "epoch": epoch, **means, "learning_rate": window[-1]["learning_rate"]})
-    return rows
 
 
 def mean(window: list[dict[str, Any]], key: str) -> float:
