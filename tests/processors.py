@@ -28,6 +28,7 @@ TESTS = (
     "tests/evaluation/test_lm_harness.py",
 )
 THREADS = (1, 2)
+LONGEST = 1200  # seconds of one run; it takes two to four minutes on two cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,10 @@ def run(kind: Kind, threads: int) -> str:
         return f"{kind.name:8} {threads} FAILED: PyTorch plays {played}"
     workers = max(1, (os.cpu_count() or 1) // threads)
     command = [sys.executable, "-m", "pytest", "-n", str(min(workers, 2)), "--dist", "loadgroup", *TESTS]
-    code = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    try:
+        code = subprocess.run(command, cwd=ROOT, env=environment, timeout=LONGEST).returncode
+    except subprocess.TimeoutExpired:
+        return f"{kind.name:8} {threads} FAILED: not finished after {LONGEST} s"
     return f"{kind.name:8} {threads} {'FAILED' if code else 'passed'} in {time.monotonic() - start:.0f} s"
 
 

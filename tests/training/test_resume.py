@@ -6,10 +6,12 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig
 from synthetic_instruction_tuner.records import PreferencePair, Record
@@ -85,16 +87,23 @@ def test_resumed_equals_uninterrupted(tmp_path: Path, train: Train) -> None:
     assert not (tmp_path / "broken/checkpoints").exists()
 
 
+def train_and_die(student: ModelConfig, records: list[Record], output: Path, threads: int) -> None:
+    """Trains as far as step 5, where the process gets a real kill -9."""
+    torch.set_num_threads(threads)
+    LoraSft(SftConfig(**FAST)).train(
+        student, records, output, lambda step, *_: step == 5 and os.kill(os.getpid(), signal.SIGKILL)
+    )
+
+
 def test_a_killed_process_leaves_a_training_that_goes_on(
     tmp_path: Path, sft: Path, student: ModelConfig, records: list[Record]
 ) -> None:
     output = tmp_path / "sft"
-    if (child := os.fork()) == 0:  # a real kill -9, without paying for the imports again
-        LoraSft(SftConfig(**FAST)).train(
-            student, records, output, lambda step, *_: step == 5 and os.kill(os.getpid(), signal.SIGKILL)
-        )
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    # A fresh process: the threads of a forked one are gone, and it would wait for them for ever.
+    child = get_context("spawn").Process(target=train_and_die, args=(student, records, output, torch.get_num_threads()))
+    child.start()
+    child.join(timeout=300)
+    assert child.exitcode == -signal.SIGKILL
     LoraSft(SftConfig(**FAST)).train(student, records, output)
     assert same(output, sft)
 
