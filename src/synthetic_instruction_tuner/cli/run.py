@@ -20,7 +20,6 @@ from synthetic_instruction_tuner.cli.options import (
 )
 from synthetic_instruction_tuner.cli.summary import print_summary
 from synthetic_instruction_tuner.config import Config
-from synthetic_instruction_tuner.run.execution import execute
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
 
@@ -58,6 +57,9 @@ def run_and_print(
     quiet: bool = False,
 ) -> None:
     """Runs the pipeline and prints the outcome; shared by ``run`` and the single-stage verbs."""
+    # Imported here: a mistake in the options is reported before the stages, and numpy with them, are loaded.
+    from synthetic_instruction_tuner.run.execution import execute
+
     states = execute(config, folder, Display(quiet=quiet or as_json), start=start, until=until, repair=repair)
     if as_json:
         typer.echo(json.dumps({"run_dir": str(folder.root), "stages": [state.to_json() for state in states]}))
