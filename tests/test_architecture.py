@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,29 @@ def room(file: Path) -> str:
 def packages() -> Iterator[Path]:
     for file in sorted(SOURCE.rglob("__init__.py")):
         yield file.parent
+
+
+@pytest.mark.parametrize(
+    ("package", "classes"),
+    [
+        ("data_generation", {"MagpieGenerator"}),
+        ("filtering", {"QualityFilter", "FilterReport"}),
+        ("preference", {"PreferenceBuilder", "PreferenceReport", "RewardModel", "Judge"}),
+        ("training", {"LoraSft", "PromptTuning", "Dpo"}),
+        ("evaluation", {"Evaluator"}),
+        ("engines", {"open_engine"}),
+        ("chat", {"ChatTemplate"}),
+    ],
+)
+def test_a_library_offers_its_main_classes_and_loads_nothing_heavy(package: str, classes: set[str]) -> None:
+    code = f"import sys, {NAME}.{package}; print({{'torch', 'transformers'}} & {{*sys.modules}})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+    library = import_module(f"{NAME}.{package}")
+    assert classes <= set(library.__all__)
+    for name in library.__all__:
+        assert getattr(library, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        library.nothing  # noqa: B018
 
 
 def test_every_arrow_is_allowed() -> None:

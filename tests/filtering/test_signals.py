@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from synthetic_instruction_tuner.cli.single import filter_own_files
-from synthetic_instruction_tuner.config import FilterConfig, load_config
+from synthetic_instruction_tuner.config import FilterConfig, ModelConfig, load_config
 from synthetic_instruction_tuner.filtering import QualityFilter, signals
 from synthetic_instruction_tuner.filtering.rule import TextRule
+from synthetic_instruction_tuner.filtering.rules.reward import MinReward, RewardScorer
 from synthetic_instruction_tuner.filtering.rules.tags import Tagger
 from synthetic_instruction_tuner.filtering.signals import SignalFolder, compute_signals
 from synthetic_instruction_tuner.preference.reward import model as reward_model
@@ -101,6 +102,18 @@ def test_settings_of_the_scoring_score_again(change: str, tmp_path: Path, monkey
     for rule in (rules[0], rules[0], rules[1]):
         assert compute_signals(rule, RECORDS, store, "d") == {"reward": [0.0] * len(RECORDS)}
     assert len(store.names) == len(set(store.names)) == 2
+
+
+@pytest.mark.parametrize("sizes", [(2, 5), (5, 2), (20, 3), (3, 20)])
+def test_batches_of_another_size_are_not_mixed_up(sizes: tuple[int, int], tmp_path: Path) -> None:
+    class Numbers:
+        def score(self, items: Sequence[Any], done: Any = None) -> list[float]:
+            return [float(len(response)) for _, response in items]
+
+    store, expected = SignalFolder(tmp_path), [float(len(record.response)) for record in RECORDS]
+    for size in sizes:
+        scorer = RewardScorer(ModelConfig(path="nano:reward"), {}, size, lambda: nullcontext(Numbers()))
+        assert compute_signals([MinReward(0.0, scorer)], RECORDS, store, "d") == {"reward": expected}
 
 
 def test_every_rules_signal_is_plain_json() -> None:

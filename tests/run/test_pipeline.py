@@ -383,6 +383,24 @@ def test_an_edited_store_is_noticed_and_mended(run: Sit, copy: Path) -> None:
     } == set()
 
 
+def test_the_stored_comparison_is_that_of_the_results(run: Sit, sit: Sit, copy: Path) -> None:
+    """Also where answers were asked for again under the same settings, and came out differently."""
+    from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows
+
+    with closing(Store.open(copy / "run.sqlite")) as store:
+        key = store.stage("evaluate").key  # type: ignore[union-attr]
+        stale = [row.to_json() | {"value": -1.0} for row in comparison_rows(store)]
+        store.drop_unit(f"evaluate:{key}:comparison")
+        store.commit_batch(f"evaluate:{key}:comparison", 0, stale)
+    (copy / "evaluation/metrics/comparison_summary.csv").unlink()
+    assert run(copy, "--until", "evaluate")[0] == 0
+    code, out, _ = sit("compare", "-d", copy, "--json")
+    values = [row["value"] for row in json.loads(out)]
+    with (copy / "evaluation/metrics/comparison_summary.csv").open() as table:
+        assert values == pytest.approx([float(row["value"]) for row in csv.DictReader(table)], rel=1e-5)
+    assert code == 0 and -1.0 not in values
+
+
 def test_an_unreadable_store_is_set_aside_only_when_asked(run: Sit, copy: Path) -> None:
     (copy / "run.sqlite").write_bytes(b"no database" * 1000)
     code, _, err = run(copy)

@@ -105,10 +105,12 @@ class QualityFilter:
     @property
     def rule_set_hash(self) -> str:
         """The hash of `rule_set`, the same on every machine; records carry it as ``filter_rules``."""
-        # The hash is in published files. So every rule keeps the key that it has always been hashed under, also the
-        # near-duplicate rule, whose name was "diversity".
+        # The hash is in published files. So everything keeps the key that it has always been hashed under, also what
+        # was called diversity.similarity and reward.reward_floor.
         hashed = self.rule_set
         near_duplicates = hashed.pop(NearDuplicates.name)
+        if reward := hashed.get(MinReward.name):
+            reward["reward_floor"] = reward.pop("min_reward")
         return fingerprint(hashed | {"diversity": {"similarity": near_duplicates["near_duplicate_threshold"]}})
 
     def check(self, records: Iterable[Record], signals: Signals | None = None) -> Iterator[FilterResult]:

@@ -1,8 +1,9 @@
 """Computes the signals that rules decide on, and keeps them, so that no model is asked twice.
 
 The signals of a rule are stored in batches under a name made from what they depend on: the rule's version and settings,
-and the records. After a changed limit all are found again; after a changed rule only that rule's are computed. An
-interruption costs one batch. A batch with a failed request is not stored: the next call asks again.
+the records, and the size of the batches. After a changed limit all are found again; after a changed rule only that
+rule's are computed. An interruption costs one batch. A batch with a failed request is not stored: the next call asks
+again.
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ def compute_signals(
     """
     signals = {}
     for rule in rules:
-        name = f"{rule.name}-{fingerprint(rule.name, rule.version, rule.basis(), digest)}"
         size = rule.batch if isinstance(rule, ModelRule) else BATCH
+        name = f"{rule.name}-{fingerprint(rule.name, rule.version, rule.basis(), digest, size)}"
         batches = list(enumerate(records[i : i + size] for i in range(0, len(records), size)))
         found = store.load(name) if store else {}
         missing = [(number, batch) for number, batch in batches if number not in found]

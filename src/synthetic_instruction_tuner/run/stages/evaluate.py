@@ -7,6 +7,7 @@ answer for the base model again. Rewards come last: the reward model is loaded o
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,14 +95,20 @@ def run(ctx: Context) -> Outcome:
     for variant in chosen:
         _write(ctx, variant, results[variant.student.name, variant.name])
     rows = comparison.compare(results)
-    unit = ctx.unit(COMPARISON)
-    if not ctx.store.batch_numbers(unit):
-        ctx.commit(unit, 0, [row.to_json() for row in rows])
+    _store(ctx, rows)
     comparison.write_csv(rows, ctx.folder.comparison)
     instructions = [record.instruction for record in training.filtered_records(ctx)]
     ctx.store.set_fact("contamination", Evaluator(ctx.config.evaluate).contamination(instructions))
     items = sum(len(result.items) for result in results[chosen[0].student.name, BASE])
     return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} comparisons")
+
+
+def _store(ctx: Context, rows: Sequence[ComparisonRow]) -> None:
+    """Commits the comparison in place of another one under this key: damaged answers may have been given anew."""
+    unit, payload = ctx.unit(COMPARISON), [row.to_json() for row in rows]
+    if list(ctx.store.rows(unit)) != payload:
+        ctx.store.drop_unit(unit)
+        ctx.commit(unit, 0, payload)
 
 
 def _answer(ctx: Context, variant: Variant, advance: Any) -> None:
