@@ -337,7 +337,7 @@ class ToyEcho:
             ),
         ),
         "engines/opening.py": (
-            ('"server": _open_server}', '"server": _open_server, "toy": _open_toy}'),
+            ('"server": _open_server,\n', '"server": _open_server,\n        "toy": _open_toy,\n'),
             (
                 "@contextmanager\ndef _open_vllm(",
                 """@contextmanager

@@ -40,6 +40,15 @@ def test_the_list_is_short_and_its_files_exist() -> None:
     assert [file for file in files if not (SOURCE / file).is_file()] == []
 
 
+def test_what_the_list_says_to_look_for_is_in_the_file() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\|[a-z ]*\| `([\w/]+\.py)` \| (.+) \|$", page, re.MULTILINE)
+    named = [(file, name) for file, text in rows for name in re.findall(r"`(\w+)`", text)]
+    assert len(named) > 30
+    sources = {file: (SOURCE / file).read_text(encoding="utf-8") for file, _ in named}
+    assert [(f, n) for f, n in named if not re.search(rf"^(class|def) {n}\b", sources[f], re.MULTILINE)] == []
+
+
 def test_every_file_that_is_handed_a_record_is_listed(tmp_path: Path) -> None:
     settings, seen = tmp_path / "tiny.yaml", tmp_path / "seen.json"
     settings.write_text(SETTINGS)

@@ -181,7 +181,7 @@ def test_limit_cuts_every_count(profile: str) -> None:
     evaluate = config.evaluate
     counts = [config.generate.count, config.filter.keep, config.prefer.pairs]
     assert counts == [9, 9, 9]
-    assert [evaluate.settings(name).items for name in BENCHMARKS] == [9, 9, 9]
+    assert all(evaluate.settings(name).items <= 9 for name in BENCHMARKS)
     assert config.limit == 9
 
 

@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.evaluation.comparison import corrected
 from synthetic_instruction_tuner.evaluation.statistics import Difference
-from synthetic_instruction_tuner.methods import LABELS, VARIANTS
+from synthetic_instruction_tuner.methods import BASE, LABELS, VARIANTS
 from synthetic_instruction_tuner.reporting.figures import STYLE, filter_funnel, reward_points
 from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
 from synthetic_instruction_tuner.reporting.html import render_html
@@ -116,10 +116,11 @@ def test_one_student_one_item_and_unknown_errors(tmp_path: Path) -> None:
     assert "0.000 ± n/a" in text and "no evidence of a difference" in text
 
 
+TRAININGS = [(student, variant) for student in STUDENTS for variant in VARIANTS if variant != BASE]
 CELLS = st.lists(
     st.tuples(st.sampled_from([-0.2, -0.01, 0.0, 0.03, 0.4]), st.sampled_from([0.0001, 0.0099, 0.01, 0.02, 0.9])),
-    min_size=9,
-    max_size=9,
+    min_size=len(TRAININGS),
+    max_size=len(TRAININGS),
 )
 
 
@@ -147,7 +148,8 @@ def test_claims_are_exactly_the_rows_with_a_small_p(to_base: list[Any], to_sft: 
     assert [t.difference for t in all_tests(data)] == cells
     held = sum(int(n) for n in re.findall(r"; (\d+) of \d+ also", told))
     assert held == sum(d.p < ALPHA and d.p_holm < ALPHA and d.value != 0 for d in cells)
-    assert len(made) == 5 and all(len(f.tests) == len(STUDENTS) for f in made)
+    against_base, against_sft = len(VARIANTS) - 1, len(VARIANTS) - 2
+    assert len(made) == against_base + against_sft and all(len(f.tests) == len(STUDENTS) for f in made)
 
 
 @settings(max_examples=200, deadline=None)

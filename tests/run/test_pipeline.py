@@ -21,6 +21,8 @@ from pathlib import Path
 import pytest
 
 from synthetic_instruction_tuner.cli import app
+from synthetic_instruction_tuner.config import BENCHMARKS
+from synthetic_instruction_tuner.methods import VARIANTS
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import stage_names
 from synthetic_instruction_tuner.run.store import Store
@@ -149,7 +151,7 @@ def test_the_rules_and_their_hash_are_in_data_reports_card_and_store(finished: P
     card, page = (finished / "data/README.md").read_text(), (finished / "docs/report.md").read_text()
     assert rules_hash in card and rules_hash in page and "| max_words | 500 |" in card
     assert "version and settings" in card
-    assert [b["name"] for b in report["benchmarks"]] == ["nano_ifeval", "nano_mmlu", "nano_mt"]
+    assert [b["name"] for b in report["benchmarks"]] == list(BENCHMARKS)
 
 
 def test_from_evaluate_repeats_evaluation_and_report_only(run: Sit, copy: Path) -> None:
@@ -327,11 +329,12 @@ def test_the_status_of_a_finished_run(sit: Sit, finished: Path) -> None:
 
 def test_the_comparison(sit: Sit, finished: Path) -> None:
     code, out, _ = sit("compare", "-d", finished)
-    assert code == 0 and all(word in out for word in (*STUDENTS, "base", "sft", "prompt_tuning", "dpo"))
+    assert code == 0 and all(word in out for word in (*STUDENTS, *VARIANTS))
     code, out, _ = sit("compare", "-d", finished, "--json")
     rows = json.loads(out)
-    assert code == 0 and len({(row["model"], row["variant"]) for row in rows}) == 7
-    assert list(dict.fromkeys(row["variant"] for row in rows)) == ["base", "sft", "prompt_tuning", "dpo"]
+    # Only the first of the two students is prompt-tuned.
+    assert code == 0 and len({(row["model"], row["variant"]) for row in rows}) == 2 * len(VARIANTS) - 1
+    assert list(dict.fromkeys(row["variant"] for row in rows)) == list(VARIANTS)
     assert all(type(row["value"]) is float and type(row["n"]) is int and type(row["headline"]) is bool for row in rows)
     with (finished / "evaluation/metrics/comparison_summary.csv").open(newline="") as stream:
         exported = list(csv.DictReader(stream))

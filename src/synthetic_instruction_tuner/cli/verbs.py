@@ -71,7 +71,8 @@ VERBS = {
     "train": Verb(
         "single",
         "train",
-        f"Tune the students with one method: {', '.join(METHOD_VERBS)}.\n\nThe run as far as that method's stage.",
+        "Tune the students with one method.\n\n"
+        f"The run as far as that method's stage. Methods: {', '.join(METHOD_VERBS)}.",
     ),
     "evaluate": Verb("single", "evaluate", "Measure base and tuned models on the benchmarks."),
     "compare": Verb("single", "compare", "Print the comparison table of a run that has been evaluated."),
@@ -79,7 +80,8 @@ VERBS = {
     "chat": Verb(
         "chat",
         "chat",
-        f"Talk to a variant of a student: {', '.join(VARIANTS)}.\n\n"
-        "Lines from a pipe are answered one by one. /new starts a new conversation, /quit or Ctrl-D ends.",
+        "Talk to a student, untuned or tuned by one of the methods.\n\n"
+        f"Variants: {', '.join(VARIANTS)}. Lines from a pipe are answered one by one. /new starts a new conversation, "
+        "/quit or Ctrl-D ends.",
     ),
 }

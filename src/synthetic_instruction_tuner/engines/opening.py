@@ -44,8 +44,12 @@ def open_engine(
         RunError: the model's memory was not freed, or a server does not answer.
     """
     choice = choose_engine(model, config, hardware, student=student or adapter is not None)
-    opener = {"transformers": _open_transformers, "vllm": _open_vllm, "server": _open_server}[choice.kind]
-    with opener(model, config, hardware, adapter) as opened:
+    openers = {
+        "transformers": _open_transformers,
+        "vllm": _open_vllm,
+        "server": _open_server,
+    }
+    with openers[choice.kind](model, config, hardware, adapter) as opened:
         yield opened
 
 

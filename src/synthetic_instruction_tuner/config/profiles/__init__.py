@@ -1,1 +1,4 @@
-"""Named configurations, one YAML file each."""
+"""Named configurations, one YAML file each, for ``sit run --profile NAME``.
+
+Imports nothing. Start with ``nano.yaml``; a file holds what differs from the defaults in `config.sections`.
+"""

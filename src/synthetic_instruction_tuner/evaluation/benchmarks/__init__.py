@@ -1,5 +1,6 @@
 """The benchmarks, one module each, and the items of published benchmarks for the contamination rule.
 
 May import evaluation.results, config and nano.world. Start with `base`, which says what a benchmark is and how to add
-one; `nano_mmlu` is the shortest example. `items` and `sources` read published benchmarks and score nothing.
+one. `nano_mmlu` chooses among options, `nano_ifeval` scores one answer, `nano_mt` holds a conversation. `items`
+and `sources` read published benchmarks and score nothing.
 """
