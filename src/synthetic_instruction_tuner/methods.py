@@ -76,7 +76,7 @@ METHODS: tuple[Method, ...] = (
 
 BASE = "base"
 VARIANTS: tuple[str, ...] = (BASE, *(method.name for method in METHODS))
-"""What a student is measured as: untuned, and after each method."""
+"""The variants of a student that are evaluated: untuned, and after each method."""
 LABELS: dict[str, str] = {BASE: BASE} | {method.name: method.label for method in METHODS}
 COLORS: dict[str, str] = {BASE: "#8A8F98"} | {method.name: method.color for method in METHODS}
 

@@ -60,8 +60,8 @@ def started(root: str = "runs/nano") -> RunFolder:
         ("", "is damaged"),
         ("{", "is damaged"),
         ('{"profile": "nano"}', "'models' is missing"),
-        ("[]", "wrong value"),
-        ("null", "wrong value"),
+        ("[]", "invalid value"),
+        ("null", "invalid value"),
         ('{"profile": "nano", "models": {}, "old_setting": 1}', "There is no setting 'old_setting'"),
     ],
 )

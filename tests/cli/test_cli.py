@@ -111,7 +111,7 @@ def test_a_plan_takes_less_than_two_seconds_and_no_torch(profile: str) -> None:
     code, out, error, seconds, modules = fresh("plan", "--profile", profile)
     assert (code, error) == (0, "")
     assert all(stage in out for stage in stage_names())
-    assert "in all" in out and "GB" in out
+    assert "in total" in out and "GB" in out
     assert HEAVY & modules == set()
     assert min(seconds, fresh("plan", "--profile", profile)[3]) < max(2, 8 * bare())
 
@@ -187,8 +187,8 @@ def test_wrong_usage_is_exit_code_2_and_on_standard_error(sit: Sit, arguments: t
         (("plan", "-p", "t5"), "There is no profile 't5'"),
         (("plan", "-c", "none.yaml"), "none.yaml cannot be read"),
         (("plan", "--set", "filter.min_wrods=3"), "There is no setting 'filter.min_wrods'"),
-        (("plan", "--set", "filter.min_words=x"), "The setting 'filter.min_words' has a wrong value"),
-        (("doctor", "--set", "x"), "not understood"),
+        (("plan", "--set", "filter.min_words=x"), "The setting 'filter.min_words' has an invalid value"),
+        (("doctor", "--set", "x"), "cannot be parsed"),
         (("status",), "There is no run in runs/nano"),
         (("status", "-d", "nowhere"), "There is no run in nowhere"),
         (("compare", "-d", "nowhere"), "There is no run in nowhere"),

@@ -254,7 +254,8 @@ def test_settings_that_moved_to_a_benchmark_are_found(former: str, now: str) -> 
 @pytest.mark.parametrize(
     ("override", "parts"),
     [
-        ("filter.min_words=abc", ("filter.min_words", "'abc'", "Shortest response")),
+        ("filter.min_words=abc", ("filter.min_words", "'abc'", "Minimum length")),
+        ("train.sft.lr_scheduler_type=constant", ("'constant'", "Did you mean 'constant_with_warmup'?")),
         ("filter.min_words=2.5", ("filter.min_words", "2.5")),
         ("filter.min_words=-1", ("filter.min_words", "-1")),
         ("filter.near_duplicate_threshold=1.5", ("filter.near_duplicate_threshold", "1.5")),
@@ -299,9 +300,9 @@ def test_quotes_make_text_of_a_number() -> None:
 @pytest.mark.parametrize(
     ("override", "part"),
     [
-        ("filter.min_words", "not understood"),
-        ("=3", "not understood"),
-        ("", "not understood"),
+        ("filter.min_words", "cannot be parsed"),
+        ("=3", "cannot be parsed"),
+        ("", "cannot be parsed"),
         ("models.students.3.path=/x", "list of 3"),
         ("models.students.x.path=/x", "no 'x'"),
         ("models.students.-1=/x", "no '-1'"),
@@ -329,10 +330,10 @@ def test_a_set_that_cannot_be_followed(override: str, part: str) -> None:
         ("- 1\n- 2\n", "must hold keys and values"),
         ("just text", "must hold keys and values"),
         ("5", "must hold keys and values"),
-        ("1: 2\n", "wrong value"),
+        ("1: 2\n", "invalid value"),
         ("profile: t5\n", "There is no profile 't5'"),
         ("profile: [nano]\n", "There is no profile"),
-        ("filter: 3\n", "The setting 'filter' has a wrong value"),
+        ("filter: 3\n", "The setting 'filter' has an invalid value"),
         ("models: {students: {path: /x}}\n", "models.students"),
     ],
 )

@@ -51,7 +51,7 @@ def test_ready_made_domains_are_selected_by_name() -> None:
     assert own == load_config(
         overrides=[f"generate.domains={own.generate.model_dump_json(include={'domains'})[11:-1]}"]
     )
-    for text, part in (("[codin]", "no ready-made domain"), ("{law: {share: 2}}", "system"), ("7", "domains")):
+    for text, part in (("[codin]", "not a ready-made domain"), ("{law: {share: 2}}", "system"), ("7", "domains")):
         with pytest.raises(UserError, match=part):
             load_config(overrides=[f"generate.domains={text}"])
 

@@ -294,7 +294,7 @@ def test_a_request_that_cannot_be_sent_does_not_show_its_headers(monkeypatch: py
 def test_a_key_in_place_of_its_variable_s_name_is_refused_unseen(key: str) -> None:
     for place in ("engine.api_key_env", "models.generator"):
         value = key if place.startswith("engine") else f"{{path: x, api_key_env: '{key}'}}"
-        with pytest.raises(UserError, match="api_key_env' has a wrong value") as caught:
+        with pytest.raises(UserError, match="api_key_env' has an invalid value") as caught:
             load_config(overrides=[f"{place}={value}"])
         assert key not in str(caught.value) and "sk-live" not in str(caught.value)
     with pytest.raises(ValidationError) as direct:

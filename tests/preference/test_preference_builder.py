@@ -183,7 +183,7 @@ def test_a_cut_off_answer_is_marked() -> None:
     assert made[0].truncated
 
 
-def test_an_answer_that_the_engine_gave_up_says_why() -> None:
+def test_an_answer_that_the_engine_failed_on_says_why() -> None:
     refusing = SimpleNamespace(generate=lambda requests, done: [Completion((), "error", "status 400")])
     (answer,) = builder().answer([RECORD], "m", TEMPLATE, refusing)  # type: ignore[arg-type]
     assert answer.error == "status 400" and not answer.truncated

@@ -135,7 +135,7 @@ def test_every_number_of_the_diversity_is_right() -> None:
     assert found is not None
     assert (found.records, found.instruction_words, found.response_words, found.turns) == (2, 4.0, 1.5, 1.0)
     assert (found.distinct_1, found.distinct_2) == (5 / 8, 4 / 6)
-    assert (found.openings, found.commonest_opening, found.commonest_share) == (1, "why is it", 1.0)
+    assert (found.openings, found.most_common_opening, found.most_common_share) == (1, "why is it", 1.0)
     assert found.domains == {"d": 1} and diversity([]) is None
 
 

@@ -210,13 +210,13 @@ def test_reward_is_set_against_the_share_of_right_answers() -> None:
 
 def test_a_benchmark_is_introduced_by_its_own_words() -> None:
     data = full()
-    assert "Without any skill" not in render_markdown(data)
+    assert "Chance level" not in render_markdown(data)
     known = {name: benchmark(name) for name in ("nano_ifeval", "nano_mmlu")}
     rows = [replace(r, metric="acc" if r.metric == "accuracy" else r.metric) for r in data.comparison]
     text = render_markdown(replace(data, comparison=rows, benchmarks=known))
     for name in known:
         assert known[name].title in text
-    assert text.count("Without any skill: 0.25.") == 1
+    assert text.count("Chance level: 0.25.") == 1
 
 
 def test_contamination_is_beside_the_scores() -> None:
@@ -229,15 +229,15 @@ def test_contamination_is_beside_the_scores() -> None:
 def test_the_generator_and_its_goal_are_reported() -> None:
     assert "first 16 instructions" not in render_markdown(full())
     health = {"probes": 16, "usable": 14, "share": 0.875, "faults": {"role_leak": 2, "empty": 0}, "examples": {}}
-    law = {"quota": 60, "made": 80, "kept": 66, "gave_up": False}
+    law = {"quota": 60, "made": 80, "kept": 66, "stopped_early": False}
     why = "33 of the 100 wanted records pass: why"
     target = {"goal": 100, "made": 180, "domains": {"law": law}, "explanation": why}
     text = render_markdown(replace(full(), generator_health=health, generate_target=target))
     assert "Of the generator's first 16 instructions, 14 are usable (faults: 2 role leak)." in text
-    assert "Goal: 100 records that pass the filter. 180 were written; " + why in text
+    assert "Goal: 100 records that pass the filter. 180 were generated; " + why in text
     assert "Domain law" not in text
-    math_ = {"quota": 40, "made": 100, "kept": 40, "gave_up": True}
+    math_ = {"quota": 40, "made": 100, "kept": 40, "stopped_early": True}
     done = target | {"domains": {"law": law, "math": math_}, "explanation": ""}
     text = render_markdown(ReportData("r", "p", generate_target=done))
-    assert "180 were written; 100 pass." in text and "## Data: generation and filter" in text
-    assert "Domain math: 40 of 40 wanted records pass, 100 written, given up." in text
+    assert "180 were generated; 100 pass." in text and "## Data: generation and filter" in text
+    assert "Domain math: 40 of 40 wanted records pass, 100 written, stopped early." in text

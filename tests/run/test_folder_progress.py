@@ -144,9 +144,9 @@ def test_what_is_left_is_the_stages_to_come_and_the_rest_of_this_one() -> None:
     display.enter_stage("dpo", "Align")
     lines = stream.getvalue().splitlines()
     assert [line.split("(")[1] for line in lines] == [
-        "about 3 min 20 s left in all)",
-        "about 1 min 40 s left in all)",
-        "about 40 s left in all)",
+        "about 3 min 20 s left in total)",
+        "about 1 min 40 s left in total)",
+        "about 40 s left in total)",
     ]
 
 

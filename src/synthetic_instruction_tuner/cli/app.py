@@ -24,7 +24,7 @@ GOES_ON = "Interrupted. Finished work is kept; run the same command again to con
 
 
 class _Verbs(TyperGroup):
-    """Imports a verb's module when the verb is called; until then, its help text is all that is known of it."""
+    """Imports a verb's module when the verb is called; until then, only its help text is known."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
@@ -42,14 +42,14 @@ app = typer.Typer(
     name="sit",
     cls=_Verbs,
     help="From no data at all to a tuned and evaluated small language model.\n\n"
-    "'sit run' does the whole job: with no options offline, on a CPU, in minutes. Running it again continues.",
+    "'sit run' runs the whole pipeline: without options offline, on a CPU, in minutes. Run it again to resume.",
     no_args_is_help=True,
     **OPTIONS,
 )
 
 
 def _not_loaded() -> None:
-    """Stands for a verb until it is called."""
+    """Placeholder for a verb until it is called."""
 
 
 for _name, _verb in VERBS.items():
@@ -112,7 +112,7 @@ def _exit_code(arguments: list[str]) -> int:
     except OSError as error:
         return _show(disk_full(error.filename) if is_disk_full(error) else _unexpected(error))
     except Exception as error:
-        if show := getattr(error, "show", None):  # a usage error, of whichever click typer brings along
+        if show := getattr(error, "show", None):  # a usage error, from typer's own copy of click
             show()
             return 2
         # Libraries in other languages (safetensors, Arrow) have errors of their own for it.

@@ -27,14 +27,14 @@ else:
 
 def chat(
     student: Annotated[str | None, typer.Argument(help="A student of the run (the first when not given).")] = None,
-    variant: Annotated[Variant, typer.Option("--variant", "-v", help="What to talk to.")] = VARIANTS[-1],
+    variant: Annotated[Variant, typer.Option("--variant", "-v", help="Variant to talk to.")] = VARIANTS[-1],
     run_dir: RunDir = None,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.7,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Maximum length of an answer, in tokens.")] = 256,
     system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
-    seed: Annotated[int, typer.Option(help="Fixes the answers.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same answers.")] = 0,
 ) -> None:
-    """Loads the variant and answers what is typed."""
+    """Loads the variant and answers the user's messages."""
     from synthetic_instruction_tuner.engines.opening import open_engine
 
     config, folder = existing_run(run_dir)
@@ -43,7 +43,7 @@ def chat(
     hardware = detect(config.engine.device)
     with open_engine(model, config.engine, hardware, adapter, student=True) as (engine, template):
         if sys.stdin.isatty():
-            typer.echo(f"{model.name}, {variant}. /new starts anew, /quit ends.", err=True)
+            typer.echo(f"{model.name}, {variant}. /new starts a new conversation, /quit ends the chat.", err=True)
         _converse(engine, template, system, temperature, max_new_tokens, seed)
 
 
@@ -64,7 +64,7 @@ def _adapter(folder: RunFolder, model: ModelConfig, variant: str) -> Path | None
         done = [method.name for method in METHODS if folder.adapter(method.name, model.name).is_dir()]
         raise UserError(
             f"{model.name} has no variant {variant} yet.",
-            f"Variants here: {', '.join([BASE, *done])}.",
+            f"Variants: {', '.join([BASE, *done])}.",
             "Train it with 'sit run'.",
         )
     return path

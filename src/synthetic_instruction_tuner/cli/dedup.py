@@ -12,24 +12,32 @@ from synthetic_instruction_tuner.cli.options import Json, Quiet
 
 def dedup(
     files: Annotated[list[Path], typer.Argument(help="Your own JSON, JSONL or Parquet files.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the results go.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")],
     threshold: Annotated[
-        float, typer.Option(help="Drop from this Jaccard similarity of word sets on; above 0, at most 1.")
+        float,
+        typer.Option(
+            help="Drop records whose word-set Jaccard similarity to a kept one is at least this; above 0, at most 1."
+        ),
     ] = 0.8,
     against: Annotated[
         list[Path] | None,
-        typer.Option(help="A file whose records count as earlier and are not written out. Repeatable."),
+        typer.Option(help="A file whose records count as already kept; they are not written out. Repeatable."),
     ] = None,
     field: Annotated[
         Literal["instruction", "response", "both"],
         typer.Option(help="What is compared: instruction, response or both."),
     ] = "instruction",
     force: Annotated[
-        bool, typer.Option("--force", help="Replace files of the same names in a folder with other things in it.")
+        bool,
+        typer.Option(
+            "--force", help="Write into a folder that holds other files; files of the same names are replaced."
+        ),
     ] = False,
     neighbors: Annotated[
         bool,
-        typer.Option("--neighbors", help="Add each kept row's distance from the nearest one; slow above 20,000 rows."),
+        typer.Option(
+            "--neighbors", help="Add to each kept row its distance from its nearest neighbor; slow above 20,000 rows."
+        ),
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,

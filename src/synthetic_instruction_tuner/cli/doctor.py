@@ -24,13 +24,13 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
 
 
 def doctor(
-    model: Annotated[str | None, typer.Argument(help="A model to try as the generator.")] = None,
+    model: Annotated[str | None, typer.Argument(help="A model to test as the generator.")] = None,
     profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
     run_dir: RunDir = None,
     as_json: Json = False,
-    probes: Annotated[int, typer.Option("--probes", min=1, help="How many instructions MODEL writes.")] = 16,
+    probes: Annotated[int, typer.Option("--probes", min=1, help="How many instructions to sample from MODEL.")] = 16,
 ) -> None:
     """Prints the findings."""
     if model is not None:
@@ -73,8 +73,8 @@ def _precision(config: Config, hardware: Hardware) -> Check:
         device = choose_device(hardware, config.engine.device)
         dtype, reason = choose_dtype(hardware, config.engine.dtype)
     except UserError as error:
-        return Check("number format", False, f"{error.problem} {error.cause}", error.fix)
-    return Check("number format", True, f"{dtype} on {device} ({reason})")
+        return Check("precision", False, f"{error.problem} {error.cause}", error.fix)
+    return Check("precision", True, f"{dtype} on {device} ({reason})")
 
 
 def _engines(config: Config, hardware: Hardware) -> Check:
@@ -95,7 +95,9 @@ def _run_folder(folder: RunFolder) -> Check:
         folder.require_current_format()
     except UserError as error:
         return Check("run folder", False, f"{error.problem} {error.cause}", error.fix)
-    return Check("run folder", True, f"{folder.root} {'is continued' if folder.store.exists() else 'will be made'}")
+    return Check(
+        "run folder", True, f"{folder.root} {'will be resumed' if folder.store.exists() else 'will be created'}"
+    )
 
 
 def _versions() -> Check:

@@ -99,7 +99,7 @@ def probe(config: Config, hardware: Hardware, display: Display, probes: int = PR
             )
             records = generator.ask(range(probes), done=advance)
         leaked = listener.leaked
-        # Not to outlive the engine: what it holds keeps the model in memory.
+        # It must not outlive the engine: its references keep the model in memory.
         del generator, listener, engine, template
     cut = [record.provenance["instruction_finish"] == "length" for record in records]
     health = examine_texts([record.instruction for record in records], cut, leaked)
@@ -107,7 +107,7 @@ def probe(config: Config, hardware: Hardware, display: Display, probes: int = PR
 
 
 class _Listener:
-    """Lets an engine write on where a special token begins another turn, and notes which texts went there.
+    """Lets an engine continue where a special token begins another turn, and notes which texts did so.
 
     A run stops such a text there, so that it never sees how often that happens.
     """

@@ -12,18 +12,18 @@ from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.run.folder import RunFolder
 
 Profile = Annotated[
-    str | None, typer.Option("--profile", "-p", help="Where settings start from: nano (the default), t4, a100 or h200.")
+    str | None, typer.Option("--profile", "-p", help="Profile to start from: nano (the default), t4, a100 or h200.")
 ]
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Your own YAML, on top of the profile.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Your own YAML file, applied on top of the profile.")
+]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", help="One setting, such as filter.min_words=10. Repeatable.", metavar="KEY=VALUE"),
+    typer.Option("--set", help="Override one setting, such as filter.min_words=10. Repeatable.", metavar="KEY=VALUE"),
 ]
-Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Cut every count to at most this, to try things out.")
-]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Cap every count at this number, for a trial run.")]
 RunDir = Annotated[Path | None, typer.Option("--run-dir", "-d", help="The run's folder; runs/PROFILE when not given.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
 
 

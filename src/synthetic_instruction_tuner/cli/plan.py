@@ -1,4 +1,4 @@
-"""``sit plan``: what a run would do, take and need, before anything is loaded."""
+"""``sit plan``: what a run would do, and its time and memory, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _print(config: Config, estimates: list[StageEstimate], hardware: Hardware) -
         stages.add_row(e.stage, e.detail or titles[e.stage], duration(e.seconds), f"{e.memory_gb:.1f} GB")
     console.print("", stages)
     total, peak = sum(e.seconds for e in estimates), largest(estimates).memory_gb
-    console.print(f"\nAbout {duration(total)} in all, at most about {peak:.1f} GB at once (estimates).", markup=False)
+    console.print(f"\nEstimated: about {duration(total)} in total, peak memory about {peak:.1f} GB.", markup=False)
     if warning := does_not_fit(estimates, hardware):
         console.print(warning, markup=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""``sit run``: the whole job, or what is left of it."""
+"""``sit run``: the whole pipeline, or what is left of it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
 
-From = Annotated[str | None, typer.Option("--from", help="Do this stage and the later ones again.", metavar="STAGE")]
+From = Annotated[str | None, typer.Option("--from", help="Run this stage and all later ones again.", metavar="STAGE")]
 Until = Annotated[str | None, typer.Option("--until", help="Stop after this stage.", metavar="STAGE")]
-Repair = Annotated[bool, typer.Option("--repair", help="Drop what is damaged in the store and make it again.")]
+Repair = Annotated[bool, typer.Option("--repair", help="Drop damaged parts of the store and rebuild them.")]
 
 
 def run(

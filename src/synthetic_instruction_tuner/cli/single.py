@@ -59,7 +59,7 @@ generate, prefer, evaluate, report = map(_as_far_as, ("generate", "prefer", "eva
 def filter_(
     files: Annotated[list[Path] | None, typer.Argument(help="Your own JSON, JSONL or Parquet files.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where the results of your own files go.")
+        Path | None, typer.Option("--output", "-o", help="Folder for the results of your own files.")
     ] = None,
     profile: Profile = None,
     config: ConfigFile = None,
@@ -77,7 +77,9 @@ def filter_(
         run_and_print(resolved, run_folder(resolved, run_dir), until="filter", as_json=as_json, quiet=quiet)
         return
     if output is None:
-        raise UserError("Where should the results go?", "Files were given without --output.", "Add for example: -o out")
+        raise UserError(
+            "No output folder was given.", "Your own files need one for the results.", "Add one, for example: -o out"
+        )
     if "keep" not in (user_settings(config, set_ or ()).get("filter") or {}):  # the profile's is meant for its own data
         own = resolved.filter.model_copy(update={"keep": resolved.limit})
         resolved = resolved.model_copy(update={"filter": own})

@@ -1,4 +1,4 @@
-"""``sit status``: what of a run is done, and what comes next."""
+"""``sit status``: which stages of a run are done, and what comes next."""
 
 from __future__ import annotations
 

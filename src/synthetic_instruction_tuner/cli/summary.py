@@ -1,9 +1,9 @@
-"""The end of a run: the comparison's main numbers, and where everything is."""
+"""The end of a run: the comparison's main numbers, and where the files are."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ ALPHA = 0.01
 
 
 def print_summary(folder: RunFolder, states: Sequence[StageState], quiet: bool = False) -> None:
-    """Prints the comparison, the time, and the places."""
+    """Prints the comparison, the time, and the paths."""
     console = Console(highlight=False)
     rows = stored_comparison(folder) if states and states[-1].name == "report" else []
     if rows:
@@ -49,21 +49,36 @@ def stored_comparison(folder: RunFolder) -> list[ComparisonRow]:
 
 
 def print_comparison(rows: Sequence[ComparisonRow], everything: bool = False) -> None:
-    """Prints one line per student and variant; marks show paired differences to base."""
-    wanted = {(r.benchmark, r.metric): f"{r.benchmark} {r.metric}" for r in rows} if everything else _columns(rows)
-    cells = {(r.model, r.variant, r.benchmark, r.metric): r for r in rows}
-    table = Table(box=None, pad_edge=False)
-    for head in ("student", "variant", *wanted.values()):
-        table.add_column(head, no_wrap=not everything)
-    for model in dict.fromkeys(r.model for r in rows):
-        for variant in VARIANTS:
-            found = [cells.get((model, variant, *metric)) for metric in wanted]
-            if any(found):
-                table.add_row(model, variant, *(_cell(row) for row in found))
+    """Prints one line per student and variant; marks show paired differences to base.
+
+    Args:
+        rows: the comparison.
+        everything: print all metrics, a table per benchmark, instead of one table with the main metrics.
+    """
     console = Console(highlight=False)
-    console.print("", table)
+    if everything:
+        for name in dict.fromkeys(row.benchmark for row in rows):
+            own = [row for row in rows if row.benchmark == name]
+            console.print(f"\n{name}", style="bold", markup=False)
+            console.print(_table(own, {(name, row.metric): row.metric for row in own}))
+    else:
+        console.print("", _table(rows, _columns(rows)))
     legend = f"value ± standard error; * above, - below the base model (paired test, p < {ALPHA})"
     console.print(legend, style="dim", markup=False)
+
+
+def _table(rows: Sequence[ComparisonRow], headings: Mapping[tuple[str, str], str]) -> Table:
+    """The rows' values, in one column per metric."""
+    cells = {(r.model, r.variant, r.benchmark, r.metric): r for r in rows}
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("student", "variant", *headings.values()):
+        table.add_column(heading, no_wrap=True)
+    for model in dict.fromkeys(r.model for r in rows):
+        for variant in VARIANTS:
+            found = [cells.get((model, variant, *metric)) for metric in headings]
+            if any(found):
+                table.add_row(model, variant, *(_cell(row) for row in found))
+    return table
 
 
 def _columns(rows: Sequence[ComparisonRow]) -> dict[tuple[str, str], str]:
@@ -77,8 +92,8 @@ def _cell(row: ComparisonRow | None) -> str:
         return ""
     error = "" if math.isnan(row.standard_error) else f"±{row.standard_error:.2f}"
     difference = row.differences.get(BASE)
-    told = difference is not None and difference.p < ALPHA
-    mark = ("*" if difference.value > 0 else "-") if difference and told else " "
+    significant = difference is not None and difference.p < ALPHA
+    mark = ("*" if difference.value > 0 else "-") if difference and significant else " "
     return f"{row.value:.2f}{error}{mark}"
 
 

@@ -29,59 +29,59 @@ VERBS = {
     "run": Verb(
         "run",
         "run",
-        "Do the whole job, or resume it.\n\n"
-        "With no options: profile nano, offline, on a CPU. The run's folder holds everything. The same command resumes "
-        "an interrupted run, and does nothing when all is done. Changed settings redo only the stages that depend on "
-        "them.",
+        "Run the whole pipeline, or resume it.\n\n"
+        "Without options it uses profile nano: offline, on a CPU. All results are in the run's folder. The same "
+        "command resumes an interrupted run and does nothing when everything is done. After a change of settings, "
+        "only the stages that depend on them run again.",
     ),
     "plan": Verb(
         "plan",
         "plan",
-        "Show what a run would do, and how much time and memory it takes.\n\n"
+        "Show what a run would do, with estimates of time and memory.\n\n"
         "Nothing is loaded or downloaded. Times and memory are estimates from model sizes and this machine's hardware.",
     ),
-    "status": Verb("status", "status", "Show a run's stages: rows, time, peak memory, what is next."),
+    "status": Verb("status", "status", "Show a run's stages: rows, time, peak memory, what comes next."),
     "doctor": Verb(
         "doctor",
         "doctor",
         "Check whether a run can start on this machine.\n\n"
-        "Looks at hardware, number format, engines, memory, versions, disk and each model of the profile.\n\n"
-        "With MODEL (nano:NAME, a folder or a Hub id): load that model, show what its chat template says, let it write "
-        "16 instructions, and say how many are usable.\n\n"
+        "Checks hardware, precision, engines, memory, versions, disk space and each model of the profile.\n\n"
+        "With MODEL (nano:NAME, a folder or a Hub id): loads that model, shows what its chat template contains, "
+        "samples 16 instructions from it, and reports how many are usable.\n\n"
         "Exit code 0 when a run can start, 1 when not. Without MODEL nothing is downloaded and no weights are loaded.",
     ),
-    "generate": Verb("single", "generate", "Write instruction-response pairs (runs as far as generate)."),
+    "generate": Verb("single", "generate", "Generate instruction-response pairs.\n\nRuns the pipeline up to generate."),
     "filter": Verb(
         "single",
         "filter_",
         "Apply the quality rules to the run's pairs or your own files.\n\n"
-        "Without files: the run as far as stage filter. 'sit filter mine.jsonl -o out' writes out/kept.jsonl (input "
-        "order), out/dropped.jsonl (rule, measured value, kept partner) and out/filter_report.md. JSON, JSONL and "
-        "Parquet in the usual shapes.",
+        "Without files, runs the pipeline up to filter. 'sit filter mine.jsonl -o out' writes out/kept.jsonl (in input "
+        "order), out/dropped.jsonl (with the rule, its value and the matching record) and out/filter_report.md. Reads "
+        "JSON, JSONL and Parquet in the usual shapes.",
     ),
     "dedup": Verb(
         "dedup",
         "dedup",
-        "Remove near duplicates from your own files, exactly.\n\n"
-        "Of two similar records the first stays. 'sit dedup mine.jsonl -o out' writes out/kept.jsonl (input order), "
-        "out/dropped.jsonl (similarity and the kept partner of each) and out/malformed.jsonl. JSON, JSONL and Parquet "
-        "in the usual shapes.",
+        "Remove near duplicates from your own files (exact search).\n\n"
+        "The first of two similar records is kept. 'sit dedup mine.jsonl -o out' writes out/kept.jsonl (in input "
+        "order), out/dropped.jsonl (with the similarity and the matching record) and out/malformed.jsonl. Reads JSON, "
+        "JSONL and Parquet in the usual shapes.",
     ),
-    "prefer": Verb("single", "prefer", "Build preference pairs (runs as far as prefer)."),
+    "prefer": Verb("single", "prefer", "Build preference pairs.\n\nRuns the pipeline up to prefer."),
     "train": Verb(
         "single",
         "train",
         "Tune the students with one method.\n\n"
-        f"The run as far as that method's stage. Methods: {', '.join(METHOD_VERBS)}.",
+        f"Runs the pipeline up to that method's stage. Methods: {', '.join(METHOD_VERBS)}.",
     ),
-    "evaluate": Verb("single", "evaluate", "Measure base and tuned models on the benchmarks."),
-    "compare": Verb("single", "compare", "Print the comparison table of a run that has been evaluated."),
-    "report": Verb("single", "report", "Write report, tables and figures (the whole run)."),
+    "evaluate": Verb("single", "evaluate", "Evaluate base and tuned models.\n\nRuns the pipeline up to evaluate."),
+    "compare": Verb("single", "compare", "Print the full comparison of an evaluated run."),
+    "report": Verb("single", "report", "Write the report, tables and figures.\n\nRuns the whole pipeline."),
     "chat": Verb(
         "chat",
         "chat",
         "Talk to a student, untuned or tuned by one of the methods.\n\n"
         f"Variants: {', '.join(VARIANTS)}. Lines from a pipe are answered one by one. /new starts a new conversation, "
-        "/quit or Ctrl-D ends.",
+        "/quit or Ctrl-D ends the chat.",
     ),
 }

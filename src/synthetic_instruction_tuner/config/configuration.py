@@ -21,10 +21,10 @@ from synthetic_instruction_tuner.methods import Method, method
 class Config(Section):
     """The whole, resolved configuration of a run."""
 
-    profile: str = Field(description="Name of the profile that it starts from.")
+    profile: str = Field(description="Profile that the configuration starts from.")
     description: str = Field("", description="What the profile is for, in one line.")
     seed: int = Field(17, ge=0, description="Fixes every random choice of the run.")
-    limit: int | None = Field(None, ge=1, description="Cut every count to at most this; for trying things out.")
+    limit: int | None = Field(None, ge=1, description="Cap every count at this number, for a trial run.")
     models: ModelsConfig = Field(description="The models.")
     engine: EngineConfig = Field(EngineConfig(), description="What runs models for text.")
     generate: GenerateConfig = Field(GenerateConfig(), description="Stage generate.")

@@ -1,4 +1,4 @@
-"""Names of languages, for prompts that ask for one."""
+"""Names of languages, for prompts that request one."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _merge(base: dict[str, Any], extra: Mapping[str, Any]) -> None:
             continue  # a section whose lines are all commented out
         if isinstance(value, Mapping) and isinstance(old, dict) and key != "domains" and "path" not in value:
             _merge(old, value)
-        else:  # also another model: nothing of the earlier one, such as its number of weights, holds for it
+        else:  # also for another model, to which nothing of the earlier one applies, such as its size
             base[key] = value
 
 
@@ -118,7 +118,7 @@ def _override(data: dict[str, Any], text: str) -> None:
     path, equals, raw = text.partition("=")
     if not equals or not path.strip():
         example = "Write for example --set filter.min_words=10"
-        raise UserError(f"--set {text} is not understood.", "It must be a key, '=' and a value.", example)
+        raise UserError(f"--set {text} cannot be parsed.", "It must be a key, '=' and a value.", example)
     keys = path.strip().split(".")
     place: Any = data
     for depth, key in enumerate(keys[:-1]):
@@ -127,7 +127,7 @@ def _override(data: dict[str, Any], text: str) -> None:
         place[_position(place, keys[-1], text, keys[:-1])] = _value(raw)
         return
     if keys[-1] == "path" and "path" in place:
-        for fact in ("parameters", "license"):  # those of the model that stood there
+        for fact in ("parameters", "license"):  # they belong to the previous model
             place.pop(fact, None)
     place[keys[-1]] = _value(raw)
 
@@ -155,7 +155,7 @@ def _position(place: list[Any], key: str, text: str, above: list[str]) -> int:
         last = f"{where}.{len(place) - 1}"
         raise UserError(
             f"--set {text}: there is no '{key}' in {where}.",
-            f"It is a list of {len(place)}; they count from 0.",
+            f"It is a list of {len(place)} entries, numbered from 0.",
             f"The last is {last}." if place else f"Set {where} as a whole, as a YAML list.",
         )
     return int(key)
@@ -166,7 +166,7 @@ def _value(raw: str) -> Any:
         value = yaml.safe_load(raw)
     except (yaml.YAMLError, ValueError, RecursionError):
         return raw
-    return _number(value) if value == raw.strip() else value  # not what stood in quotes
+    return _number(value) if value == raw.strip() else value  # quoted values stay text
 
 
 def _number(text: str) -> str | float:

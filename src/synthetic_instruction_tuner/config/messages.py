@@ -1,4 +1,4 @@
-"""What is said about a wrong configuration: which key, why, and what was probably meant."""
+"""Error messages for an invalid configuration: which key, why, and what was probably meant."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORMER_NAMES = {
     "refusals": "refusal_phrases",
     "reward_floor": "min_reward",
 }
-"""What settings were called before they took the names of Transformers, PEFT, TRL and vLLM."""
+"""Former names of settings, before they took the names of Transformers, PEFT, TRL and vLLM."""
 
 FORMER_KEYS = {
     "evaluate.ifeval_items": "evaluate.nano_ifeval.items",
@@ -39,11 +39,15 @@ FORMER_KEYS = {
     "evaluate.mt_temperature": "evaluate.nano_mt.temperature",
     "evaluate.max_new_tokens": "evaluate.nano_ifeval.max_new_tokens' and 'evaluate.nano_mt.max_new_tokens",
 }
-"""Where settings are that were moved to another section."""
+"""Settings that have moved to another section."""
+
+
+FORMER_VALUES = {("lr_scheduler_type", "constant"): "constant_with_warmup"}
+"""Former values of settings, by the setting's present name."""
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> UserError:
-    """Returns what the user is told: the first unknown key with the nearest valid one, else the first wrong value."""
+    """Returns the error to show: the first unknown key with the nearest valid one, else the first invalid value."""
     found = error.errors(include_url=False)
     first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
     where = ".".join(str(p) for p in first["loc"]) or "the configuration"
@@ -54,14 +58,17 @@ def explain(error: ValidationError, root: type[BaseModel]) -> UserError:
     if first["type"] == "missing":
         fix = "Name it in your file, or start from a profile."
         return UserError(f"The setting '{where}' is missing.{more}", "It has no default.", fix)
-    secret = first["loc"][-1:] == ("api_key_env",)  # a key may stand where its variable's name belongs
+    secret = first["loc"][-1:] == ("api_key_env",)  # the user may have put the key where its variable's name belongs
     shown = "" if secret or isinstance(first["input"], (dict, BaseModel)) else f", got {_short(first['input'])}"
     cause = f"{first['msg'].removeprefix('Value error, ')}{shown}."
     meaning = _meaning(first["loc"], root)
+    former = FORMER_VALUES.get((str(first["loc"][-1]), str(first["input"]))) if first["loc"] else None
+    if former:
+        return UserError(f"The setting '{where}' has an invalid value.{more}", cause, f"Did you mean '{former}'?")
     fix = f"{where}: {meaning}" if meaning else "See 'sit plan --settings' for the whole configuration."
     if first["type"] == "string_type" and isinstance(first["input"], (int, float)) and not secret:
-        fix = f"Put a text that looks like a number in two pairs of quotes: --set '{where}=\"{first['input']}\"'"
-    return UserError(f"The setting '{where}' has a wrong value.{more}", cause, fix)
+        fix = f"A text that looks like a number needs two pairs of quotes: --set '{where}=\"{first['input']}\"'"
+    return UserError(f"The setting '{where}' has an invalid value.{more}", cause, fix)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -81,7 +88,7 @@ def valid_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 def _suggestion(loc: Place, root: type[BaseModel]) -> str:
-    """The nearest valid key: first among those beside the unknown one, then of that name elsewhere."""
+    """The nearest valid key: first among the siblings of the unknown one, then keys of that name elsewhere."""
     parent, name = ".".join(str(p) for p in loc[:-1]), str(loc[-1])
     if moved := FORMER_KEYS.get(f"{parent}.{name}"):
         return f"Did you mean '{moved}'?"
@@ -93,7 +100,7 @@ def _suggestion(loc: Place, root: type[BaseModel]) -> str:
     same = [key for key in valid_keys(root) if key.rpartition(".")[2] == name]
     if found := nearest(f"{parent}.{name}", same) or next(iter(same), None):
         return f"Did you mean '{found}'?"
-    return f"Keys there: {', '.join(siblings) or 'none'}."
+    return f"Valid keys: {', '.join(siblings) or 'none'}."
 
 
 def _section(loc: Place, root: type[BaseModel]) -> type[BaseModel] | None:

@@ -28,7 +28,7 @@ Examine = Callable[[Sequence[Record]], None]
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A conversation in the making: its record, and the system prompt that steers it."""
+    """An unfinished conversation: its record, and the system prompt that steers it."""
 
     number: int
     record: Record
@@ -45,10 +45,10 @@ class MagpieGenerator:
         seed: the run's seed.
         model_name: goes into the records' provenance.
         revision: what tells the model's weights from others of that name; for the provenance too.
-        engine_facts: what the provenance says of the engine; see `provenance`.
+        engine_facts: what the provenance says about the engine; see `provenance`.
 
     Raises:
-        UserError: thoughts are wanted of a model that has none.
+        UserError: thinking is on, and the model does not think.
     """
 
     def __init__(
@@ -250,7 +250,7 @@ def _so_far(record: Record) -> tuple[Message, ...]:
 
 
 def _goes_on(record: Record, turn: int) -> bool:
-    """Whether a conversation has all its turns so far, the last one whole."""
+    """Whether a conversation has all its turns so far, and the last one is complete."""
     whole = record.provenance["instruction_finish"] == "stop" and record.provenance["response_finish"] == "stop"
     return bool(record.response) and whole and len(record.history) == 2 * (turn - 2)
 
@@ -274,8 +274,8 @@ def engine_facts(kind: str, model: ModelConfig) -> dict[str, str]:
 
 def failure(step: str, completion: Completion) -> dict[str, str]:
     """Returns why the engine failed on a step's request; nothing where it did not fail."""
-    given_up = completion.finish_reason == "error"
-    return {f"{step}_error": completion.error or "no reason is known"} if given_up else {}
+    failed = completion.finish_reason == "error"
+    return {f"{step}_error": completion.error or "no reason is known"} if failed else {}
 
 
 def failures(provenance: dict[str, Any]) -> list[str]:

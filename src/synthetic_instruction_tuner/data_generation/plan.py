@@ -22,14 +22,14 @@ _GOLDEN = 0.6180339887498949  # its multiples spread evenly
 
 
 class Place(NamedTuple):
-    """A record's domain, None for the model's own mix, and how many records of that domain stand before it."""
+    """A record's domain, None for the model's own mix, and how many records of that domain come before it."""
 
     domain: str | None
     rank: int
 
 
 def places(domains: Iterable[str | None], before: Mapping[str | None, int] | None = None) -> list[Place]:
-    """Returns the places of records in a row; `before` says how many of each domain stand before the first."""
+    """Returns the places of records in a row; `before` says how many of each domain come before the first."""
     counts = Counter(before or {})
     found = []
     for domain in domains:
@@ -102,7 +102,7 @@ def domain_shares(config: GenerateConfig) -> dict[str | None, float]:
 def system_prompt(domain: str | None, topic: str | None, language: str) -> str | None:
     """Returns the system prompt that steers towards a domain (its own prompt), a topic and a language, or None.
 
-    A wish that is about the user's message is put as a description of the user: the prompt is an assistant's.
+    A wish about the user's message is worded as a description of the user, because the prompt is the assistant's.
     """
     parts = [domain.strip()] if domain and domain.strip() else []
     if topic:
@@ -129,7 +129,7 @@ def apportion(total: int, shares: Mapping[Name, float]) -> dict[Name, int]:
 
     By largest remainder (Hamilton's method): everyone gets the whole part of the exact quota; what is left goes one by
     one to the largest remainders, of equal ones to the first. No number is off its quota by one or more. Exact
-    arithmetic on the shares' decimals, so that 0.1 and 0.2 tie where people expect it.
+    arithmetic on the shares' decimals, so that 0.1 and 0.2 tie where one expects them to.
     """
     exact = {name: Fraction(repr(float(share))) for name, share in shares.items()}
     whole = sum(exact.values())

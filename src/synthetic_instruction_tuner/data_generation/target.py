@@ -1,4 +1,4 @@
-"""Writing until enough records pass the filter: what the next batch is, when to stop, and why.
+"""Generating until enough records pass the filter: what the next batch is, when to stop, and why.
 
 What comes next depends only on the records before it and which of them passed, never on time or on interruptions.
 """
@@ -35,22 +35,22 @@ class RecordCheck(Protocol):
 
 @dataclass(slots=True)
 class _DomainProgress:
-    """One domain's numbers: how many are wanted, written, kept, and what became of the latest ones."""
+    """One domain's numbers: how many are wanted, written, kept, and the outcome of the latest ones."""
 
     quota: int
     latest: deque[str]
     made: int = 0
     kept: int = 0
-    gave_up: bool = False
+    stopped_early: bool = False
     failures: Counter[str] = field(default_factory=Counter)
 
     @property
     def missing(self) -> int:
-        return 0 if self.gave_up else max(0, self.quota - self.kept)
+        return 0 if self.stopped_early else max(0, self.quota - self.kept)
 
     @property
     def expected(self) -> float:
-        """The share that will pass; one half before anything is known."""
+        """The expected pass rate; one half before anything is known."""
         return (self.kept + 1) / (self.made + 2)
 
 
@@ -58,7 +58,7 @@ class Target:
     """Decides what to write until `until_kept` records pass the filter, each domain with its quota of them.
 
     Args:
-        config: the goal, the domains, and when to give up.
+        config: the goal, the domains, and when to stop early.
         check: decides which records pass.
     """
 
@@ -75,11 +75,11 @@ class Target:
 
     @property
     def kept(self) -> int:
-        """Records that passed, those beyond a domain's quota not counted."""
+        """Records that passed, without those beyond a domain's quota."""
         return sum(min(domain.kept, domain.quota) for domain in self.domains.values())
 
     def next_batch(self) -> list[Place]:
-        """Returns the places of the next batch's records; an empty list when it is over."""
+        """Returns the places of the next batch's records; an empty list at the end."""
         needed = {name: t.missing / t.expected for name, t in self.domains.items() if t.missing}
         size = min(self.config.batch, self.config.count - self.made, math.ceil(SPARE * sum(needed.values())))
         if not needed or size <= 0:
@@ -99,11 +99,11 @@ class Target:
         for domain in self.domains.values():
             window = len(domain.latest)
             if window == self.config.patience and domain.latest.count("") < self.config.exhausted_below * window:
-                domain.gave_up = domain.missing > 0 or domain.gave_up
+                domain.stopped_early = domain.missing > 0 or domain.stopped_early
         return self.kept - before
 
     def yield_note(self) -> str:
-        """Returns the share that passes, in words."""
+        """Returns the pass rate, in words."""
         passed = sum(domain.kept for domain in self.domains.values())
         return f"{self.made:,} written, {passed / self.made:.0%} pass" if self.made else ""
 
@@ -111,12 +111,12 @@ class Target:
         """Returns why it ended before the goal; empty when the goal is reached."""
         if self.kept >= self.goal:
             return ""
-        given_up = [(name, domain) for name, domain in self.domains.items() if domain.gave_up]
-        reasons = [self._why_given_up(name, domain) for name, domain in given_up]
+        stopped = [(name, domain) for name, domain in self.domains.items() if domain.stopped_early]
+        reasons = [self._why_stopped(name, domain) for name, domain in stopped]
         if self.made >= self.config.count:
             failures: Counter[str] = sum((domain.failures for domain in self.domains.values()), Counter())
             worst = f"; most fail for {failures.most_common(1)[0][0]}" if failures else ""
-            reasons.append(f"generate.count ({self.config.count:,}) are written{worst}; raise it to go on")
+            reasons.append(f"generate.count ({self.config.count:,}) has been reached{worst}; raise it to continue")
         return f"{self.kept:,} of the {self.goal:,} wanted records pass: " + "; ".join(reasons)
 
     def summary(self) -> str:
@@ -128,14 +128,14 @@ class Target:
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values for the store."""
         domains = {
-            name or "": {"quota": t.quota, "made": t.made, "kept": t.kept, "gave_up": t.gave_up}
+            name or "": {"quota": t.quota, "made": t.made, "kept": t.kept, "stopped_early": t.stopped_early}
             for name, t in self.domains.items()
         }
         return {"goal": self.goal, "made": self.made, "domains": domains, "explanation": self.explanation()}
 
-    def _why_given_up(self, name: str | None, domain: _DomainProgress) -> str:
+    def _why_stopped(self, name: str | None, domain: _DomainProgress) -> str:
         who = f"domain {name}" if name else "the model's own mix"
-        lead = f"{who} is given up: " if len(self.domains) > 1 else ""
+        lead = f"{who} stopped early: " if len(self.domains) > 1 else ""
         window = len(domain.latest)
         rule, count = Counter(rule for rule in domain.latest if rule).most_common(1)[0]
         found = f"{lead}only {domain.latest.count('') / window:.1%} of the latest {window:,} pass"

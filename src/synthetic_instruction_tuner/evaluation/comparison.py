@@ -37,7 +37,7 @@ class ComparisonRow:
     Attributes:
         model: the student.
         variant: one of `methods.VARIANTS`.
-        headline: whether the benchmark is judged by this metric.
+        headline: whether this is the benchmark's headline metric.
         value: mean over `n` observations; `standard_error` is nan where it is unknown.
         ci_low, ci_high: the score's 95 % interval.
         n: observations, in `clusters` items.
@@ -100,7 +100,7 @@ def compare(results: Results) -> list[ComparisonRow]:
     """Returns the long table: a row per student, variant, benchmark and metric, in the order of the results.
 
     Raises:
-        ValueError: two variants of a student were measured on different items.
+        ValueError: two variants of a student were evaluated on different items.
     """
     by_key = {(*key, r.benchmark): r for key, benchmarks in results.items() for r in benchmarks}
     rows = []

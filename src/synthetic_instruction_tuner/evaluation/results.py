@@ -41,7 +41,7 @@ class BenchmarkResult:
 
     Attributes:
         benchmark: the benchmark's name.
-        headline: the metric that the benchmark is judged by.
+        headline: the metric by which variants are compared.
         items: the items, in the benchmark's order.
         n_truncated: answers that hit the token limit.
         n_empty: answers without any text.

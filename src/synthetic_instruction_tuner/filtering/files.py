@@ -52,7 +52,7 @@ def filter_files(
         generated: benchmarks whose items are generated, not read: those of the embedded models.
         reward: scores the records, for `min_reward`.
         engine: the settings of the engine that runs the tagging model.
-        progress: shows what is going on.
+        progress: shows progress.
 
     Raises:
         UserError: unreadable inputs, wrong settings, or an output folder with other files in it.

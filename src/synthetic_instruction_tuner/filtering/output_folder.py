@@ -1,4 +1,4 @@
-"""The folder that `sit filter` or `sit dedup` writes: never the user's own files, always complete or told apart."""
+"""The folder that `sit filter` or `sit dedup` writes: never the user's own files; an incomplete one is recognizable."""
 
 from __future__ import annotations
 

@@ -99,8 +99,8 @@ class FilterReport:
     Attributes:
         records: records checked.
         passed: records that passed every rule.
-        kept: records kept, at most the wanted number.
-        over: records that passed but exceed the wanted number.
+        kept: records kept, at most `filter.keep`.
+        over: records that passed but are over `filter.keep`.
         malformed: input lines that are not records.
         malformed_first: where the first of them are, ``file:line``.
         funnel: one row per rule, in order.
@@ -183,7 +183,7 @@ class FilterReport:
     def main_reason(self) -> str:
         """Returns the rule that dropped the most records, and how many; empty when nothing was dropped."""
         most = max(self.funnel, key=lambda row: row.dropped, default=None)
-        return f"most were dropped for {most.rule} ({most.dropped:,})" if most and most.dropped else ""
+        return f"most frequent reason: {most.rule} ({most.dropped:,})" if most and most.dropped else ""
 
     def unchecked(self) -> str:
         """Returns the benchmarks that were not checked, or not in full; empty when all were."""
@@ -202,7 +202,7 @@ class FilterReport:
         lines = [f"Of {self.records:,} records, {self.kept:,} were kept{share} and {dropped:,} dropped."]
         if self.over:
             wanted = self.settings["keep"]
-            lines.append(f"{self.over:,} more passed every rule but exceed the wanted number ({wanted:,}).")
+            lines.append(f"{self.over:,} more passed every rule but are over the limit of {wanted:,} (filter.keep).")
         if self.malformed:
             lines.append(said_malformed(self.malformed, self.malformed_first))
         lines += [

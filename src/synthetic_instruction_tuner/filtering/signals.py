@@ -1,4 +1,4 @@
-"""Computes the signals that rules decide on, and keeps them, so that no model is asked twice.
+"""Computes and stores the signals that rules decide on, so that no model is asked twice.
 
 The signals of a rule are stored in batches under a name made from what they depend on: the rule's version and settings,
 the records, and the size of the batches. After a changed limit all are found again; after a changed rule only that
@@ -28,7 +28,7 @@ Signals = Mapping[str, Sequence[Any]]
 
 
 class SignalStore(Protocol):
-    """Where signals are kept."""
+    """Where signals are stored."""
 
     def load(self, name: str) -> dict[int, list[Any]]:
         """Returns the batches stored under a name, by number."""
@@ -38,7 +38,7 @@ class SignalStore(Protocol):
 
 
 class Progress(Protocol):
-    """Shows what is going on; a run's display is one."""
+    """Shows progress; a run's display implements it."""
 
     def say(self, text: str) -> None:
         """Prints a line."""
@@ -90,7 +90,7 @@ def compute_signals(
     Args:
         rules: the rules.
         records: the records.
-        store: where signals are kept; nowhere when None.
+        store: where signals are stored; they are not stored when None.
         digest: a hash of the records, for the names in the store.
         progress: shows a task per rule.
     """

@@ -1,4 +1,4 @@
-"""Keeps the libraries in use quiet: no telemetry, no progress bars, no advice."""
+"""Silences the libraries in use: no telemetry, no progress bars, no advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running statistics of preference data: numbers and a few samples are held, not the data."""
+"""Running statistics of preference data; only numbers and a few samples are held in memory."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class PairStatistics:
         self._longest_by_chance = 0.0
 
     def add_answers(self, answers: Sequence[Answer], judgments: Sequence[Judgment] | None = None) -> None:
-        """Counts all answers to one record, whether they become part of a pair or not, and the judgments on them.
+        """Counts all answers to one record, whether or not they become part of a pair, and the judgments on them.
 
-        A failed request is counted as such; it is no answer of a model.
+        A failed request is counted as such, not as an answer.
         """
         self.records += 1
         self.failed.update(answer.error for answer in answers if answer.error)

@@ -63,7 +63,7 @@ class PreferenceReport:
 
     @classmethod
     def from_statistics(cls, statistics: PairStatistics) -> PreferenceReport:
-        """Returns the report of what was counted, with the settings that were in force."""
+        """Returns the report of these counts, with the settings in force."""
         config = statistics.config
         rules = {name: value for name, value in config.model_dump(mode="json").items() if name in RULES}
         if config.scorer == "judge":

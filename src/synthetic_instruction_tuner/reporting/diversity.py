@@ -19,7 +19,7 @@ class Diversity:
         distinct_1, distinct_2: distinct words, and pairs of words, of the instructions over all of them (Li et al.
             2016, arXiv:1510.03055).
         openings: different first three words of instructions.
-        commonest_opening, commonest_share: the most frequent of them and its share.
+        most_common_opening, most_common_share: the most frequent of them and its share.
         domains: records by domain.
         turns: mean number of user turns.
     """
@@ -30,8 +30,8 @@ class Diversity:
     distinct_1: float
     distinct_2: float
     openings: int
-    commonest_opening: str
-    commonest_share: float
+    most_common_opening: str
+    most_common_share: float
     domains: dict[str, int]
     turns: float
 
@@ -66,8 +66,8 @@ def diversity(rows: Iterable[Mapping[str, Any]]) -> Diversity | None:
         distinct_1=len(words) / asked if asked else 0.0,
         distinct_2=len(pairs) / pair_count if pair_count else 0.0,
         openings=len(openings),
-        commonest_opening=first,
-        commonest_share=count / records,
+        most_common_opening=first,
+        most_common_share=count / records,
         domains=dict(sorted(domains.items())),
         turns=turns / records,
     )

@@ -152,7 +152,7 @@ def training_losses(data: ReportData) -> Figure | None:
 
 
 def efficiency(data: ReportData) -> Figure | None:
-    """What each training took: time, memory, trained parameters."""
+    """What each training cost: time, memory, trained parameters."""
     if not data.training:
         return None
     methods = in_order([t["method"] for t in data.training])
@@ -180,7 +180,7 @@ def efficiency(data: ReportData) -> Figure | None:
 
 
 def reward_against_passing(data: ReportData) -> Figure | None:
-    """Whether what the reward model likes is also what passes the checks: a point per student and variant."""
+    """Mean reward against pass rate: a point per student and variant."""
     pairs = reward_points(data)
     if not pairs:
         return None

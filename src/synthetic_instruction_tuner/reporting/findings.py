@@ -1,7 +1,7 @@
-"""What the numbers say, in sentences that are computed from them.
+"""The findings: sentences computed from the numbers.
 
 A difference counts when its paired test gives p < 0.01. Because many tests are made, each sentence also says how many
-of its differences stay below 0.01 after Holm's correction over all tests of headline metrics (Holm 1979).
+of its differences remain below 0.01 after Holm's correction over all tests of headline metrics (Holm 1979).
 """
 
 from __future__ import annotations
@@ -53,23 +53,24 @@ class Finding:
 
     @property
     def above(self) -> list[Test]:
-        """The tests with a difference upwards."""
+        """The tests in which the variant is better."""
         return [t for t in self.tests if t.direction > 0]
 
     @property
     def below(self) -> list[Test]:
-        """The tests with a difference downwards."""
+        """The tests in which the variant is worse."""
         return [t for t in self.tests if t.direction < 0]
 
     def sentence(self) -> str:
         """Returns the finding in words."""
         ours, theirs = LABELS.get(self.variant, self.variant), LABELS.get(self.reference, self.reference)
         where, count = f"{self.benchmark} ({self.metric})", len(self.tests)
-        told = self.above + self.below
-        if not told:
+        differing = self.above + self.below
+        if not differing:
             largest = max(abs(t.difference.value) for t in self.tests)
+            whom = "the one student" if count == 1 else f"any of {_students(count)}"
             return (
-                f"{where}: no evidence of a difference between {ours} and {theirs} for any of {_students(count)} "
+                f"{where}: no evidence of a difference between {ours} and {theirs} for {whom} "
                 f"(largest difference {largest:.3f}, smallest p {p_value(min(t.difference.p for t in self.tests))})."
             )
         parts = [
@@ -77,12 +78,12 @@ class Finding:
             for word, tests in (("above", self.above), ("below", self.below))
             if tests
         ]
-        rest = count - len(told)
+        rest = count - len(differing)
         open_ones = f"; no evidence of a difference for {rest}" if rest else ""
-        held = sum(t.holds for t in told)
+        held = sum(t.holds for t in differing)
         return (
-            f"{where}: {ours} is {' and '.join(parts)}, paired p < {ALPHA}{' each' if len(told) > 1 else ''}; "
-            f"{held} of {len(told)} also after correction{open_ones}."
+            f"{where}: {ours} is {' and '.join(parts)}, paired p < {ALPHA}{' each' if len(differing) > 1 else ''}; "
+            f"{held} of {len(differing)} also after correction{open_ones}."
         )
 
 

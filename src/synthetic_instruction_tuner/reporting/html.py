@@ -1,4 +1,4 @@
-"""One HTML file that needs nothing else: figures inside, no scripts, no fonts or styles from elsewhere."""
+"""A self-contained HTML file: figures embedded, no scripts, no external fonts or styles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 def render_html(text: str, title: str, images: Mapping[str, Path]) -> str:
     """Returns the Markdown text as a page.
 
-    HTML inside the text is shown, not obeyed.
+    HTML inside the text is shown as text, not interpreted.
 
     Args:
         text: Markdown with tables.

@@ -67,13 +67,13 @@ def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) 
 
 
 def inline(value: object) -> str:
-    """Returns a text in which no Markdown or HTML counts, on one line, so that it fits a table's cell."""
+    """Returns the text on one line with Markdown and HTML escaped, so that it fits a table cell."""
     line = " ".join(str(value).split())
     return re.sub(r"([\\`*\[\]<>|]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;))", r"\\\1", line)
 
 
 def fence(text: object, language: str = "text") -> str:
-    """Returns the text as a fenced block, in which no mark-up counts; the fence is longer than any in the text."""
+    """Returns the text as a fenced block, without markup; the fence is longer than any in the text."""
     shown = str(text).replace("\r\n", "\n").replace("\r", "\n")
     if len(shown) > LONGEST_TEXT and language == "text":
         shown = shown[:LONGEST_TEXT] + " […]"
@@ -139,7 +139,7 @@ def _glance(data: ReportData) -> list[tuple[str, str]]:
 
 
 def _generation(data: ReportData) -> list[str]:
-    """Returns what the stage generate has to say: the generator's health, the goal, and the domains that missed it."""
+    """Returns sentences on stage generate: the generator's health, the goal, and the domains that missed it."""
     lines = []
     if health := data.generator_health:
         faults = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(health["faults"].items()) if n)
@@ -149,11 +149,11 @@ def _generation(data: ReportData) -> list[str]:
         kept = sum(min(domain["kept"], domain["quota"]) for domain in target["domains"].values())
         ended = f"{kept:,} pass" if kept >= target["goal"] else target["explanation"]
         lines.append(
-            f"Goal: {target['goal']:,} records that pass the filter. {target['made']:,} were written; {ended}."
+            f"Goal: {target['goal']:,} records that pass the filter. {target['made']:,} were generated; {ended}."
         )
         for name, domain in sorted(target["domains"].items()):
             if len(target["domains"]) > 1:
-                end = ", given up" if domain["gave_up"] else ""
+                end = ", stopped early" if domain["stopped_early"] else ""
                 kept, quota, made = (f"{domain[key]:,}" for key in ("kept", "quota", "made"))
                 lines.append(f"Domain {name or 'any'}: {kept} of {quota} wanted records pass, {made} written{end}.")
     return lines

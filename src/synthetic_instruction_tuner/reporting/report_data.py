@@ -41,7 +41,7 @@ class ReportData:
     Attributes:
         run_name, profile, title: for the heading.
         config: the resolved configuration.
-        hardware: what the run was measured on.
+        hardware: the machine that the run was measured on.
         stages: `StageLine` or mappings with its fields.
         filter_report, preference_report: the JSON of the two reports, parsed or as text.
         training: one mapping per training: method, student, seconds, tokens_per_second, peak_memory_gb,
@@ -74,7 +74,7 @@ class ReportData:
     generate_target: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Brings every form that a part may come in to the one that the report works with."""
+        """Converts each part to the form that the report works with."""
         self.stages = [s if isinstance(s, StageLine) else StageLine(**s) for s in self.stages]
         self.samples = [s if isinstance(s, Sample) else Sample(**s) for s in self.samples]
         self.filter_report = _parsed(self.filter_report)

@@ -1,4 +1,4 @@
-"""What must hold before any long work starts: the models exist, the device exists, the disk has room."""
+"""Checks before any long work starts: the models exist, the device exists, the disk has room."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Check:
         ok: whether a run can start.
         found: what was found.
         fix: what to do when it is not ok.
-        awaited: whether a run starts even so, and waits for it.
+        awaited: whether a run starts anyway and waits for it.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """A run from its checks to its end, as `sit run` and a notebook start it.
 
-`execute` says what will be done, stops before anything is loaded where the run cannot succeed, brings the benchmarks
-that the filter looks for, and runs the pipeline. Results are in the folder and in the returned stage states.
+`execute` says what will be done, stops before anything is loaded where the run cannot succeed, downloads the
+benchmarks that the filter looks for, and runs the pipeline. Results are in the folder and in the returned stage states.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ def _steps(config: Config, folder: RunFolder, start: str | None, until: str | No
 
 
 def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bool:
-    """Brings the benchmarks that the filter looks for to this machine before it needs them; returns whether it tried.
+    """Downloads the benchmarks that the filter looks for, if this machine lacks them; returns whether it tried.
 
-    What the filter finds changes with them, so the steps have to be looked at again.
+    What the filter finds changes with them, so the steps have to be computed again.
     """
     wanted = config.filter.contamination
     filtering = {"filter"} if config.generate.until_kept is None else {"generate", "filter"}
@@ -102,7 +102,7 @@ def _announce(
         display.say(line[0].upper() + line[1:])
     for step in todo:
         display.say(f"  {_line(step, estimates[step.stage.name])}")
-    about = f"About {duration(sum(seconds.values()))} in all"
+    about = f"About {duration(sum(seconds.values()))} in total"
     display.say(f"{about}; {done} of {len(steps)} stages are already done" if done else about)
     if warning := does_not_fit((estimates[step.stage.name] for step in todo), hardware):
         display.say(warning)

@@ -1,4 +1,4 @@
-"""A run's folder: where everything lies, and the lock that lets one process at a time work in it."""
+"""A run's folder: its paths, and the lock that lets only one process at a time work in it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RunFolder:
 
     @property
     def raw(self) -> Path:
-        """Generated pairs; a Parquet file of the same name lies beside it."""
+        """Generated pairs; a Parquet file of the same name is beside it."""
         return self.root / "data/raw/instructions_raw.json"
 
     @property
@@ -44,7 +44,7 @@ class RunFolder:
 
     @property
     def filter_report(self) -> Path:
-        """The filter's report; a Markdown file of the same name lies beside it."""
+        """The filter's report; a Markdown file of the same name is beside it."""
         return self.root / "data/filtered/filter_report.json"
 
     @property
@@ -75,7 +75,7 @@ class RunFolder:
         return self.model(method, student) / "training_log.jsonl"
 
     def training_metrics(self, method: Method) -> Path:
-        """What training took and gave with one method, for all its students."""
+        """Cost and outcome of training with one method, for all its students."""
         return self.metrics / method.metrics_file
 
     @property
@@ -100,7 +100,7 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """The report; an HTML file of the same name lies beside it."""
+        """The report; an HTML file of the same name is beside it."""
         return self.root / "docs/report.md"
 
     def require_current_format(self) -> None:
@@ -133,7 +133,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Holds the folder while the block runs; the lock ends with the process, however it ends.
+        """Holds the folder while the block runs; the lock is released when the process ends, however it ends.
 
         Raises:
             UserError: another process holds it, or it cannot be written.

@@ -1,6 +1,6 @@
 """The stages in their order, and the runner that skips, resumes or redoes each of them.
 
-A stage's key is a hash of its settings, its code version and what the stages before it handed on. Same key and done:
+A stage's key is a hash of its settings, its code version and the outputs of the stages before it. Same key and done:
 skipped. Same key and partly done: resumed. Another key: the stage runs again, and the reason is shown.
 """
 
@@ -50,11 +50,11 @@ def ordered(config: Config) -> tuple[Stage, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What would happen to a stage now.
+    """What a run would do to a stage now.
 
     Attributes:
         action: ``skip`` (done), ``resume`` (partly done), ``start`` (never run), ``redo`` (something changed).
-        why: one line for the user when it is done again.
+        why: why it runs again, in one line for the user.
     """
 
     stage: Stage
@@ -232,10 +232,10 @@ def _open_store(folder: RunFolder, display: Display, repair: bool) -> Store:
         raise
     except SitError as error:
         aside = set_aside(folder.store)
-        display.say(f"The store could not be read ({error.cause}); it is now {aside}, and the run starts anew.")
+        display.say(f"The store could not be read ({error.cause}); it was moved to {aside}, and the run starts over.")
         return Store.open(folder.store)
     for name in store.drop_damaged():
-        display.say(f"Damaged, and made again: {name}.")
+        display.say(f"Damaged, will be rebuilt: {name}.")
     for stage in STAGES:
         if state := store.stage(stage.name):
             store.begin_stage(stage.name, state.key, state.part)

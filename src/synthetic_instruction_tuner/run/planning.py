@@ -1,4 +1,4 @@
-"""What a run will take: seconds and memory per stage, from model sizes, token counts and the hardware's speed.
+"""What a run will cost: seconds and memory per stage, from model sizes, token counts and the hardware's speed.
 
 The model is a roofline per forward pass: the larger of arithmetic, reading the weights, and a fixed time per layer for
 launching its kernels. Token counts assume that texts reach a fixed share of their limit. The shares and the speeds were
@@ -93,11 +93,13 @@ def does_not_fit(estimates: Iterable[StageEstimate], hardware: Hardware) -> str 
     large = [f"{e.stage} (about {e.memory_gb:.1f} GB)" for e in estimates if e.memory_gb > have]
     if not large:
         return None
-    return f"More than the {have:.1f} GB of memory here is needed for {', '.join(large)}: they may fail. {LESS_MEMORY}"
+    return (
+        f"These stages need more than the {have:.1f} GB of memory here and may fail: {', '.join(large)}. {LESS_MEMORY}"
+    )
 
 
 def planned_pairs(config: Config) -> int:
-    """Returns how many pairs will be written, as far as it can be known before."""
+    """Returns how many pairs will be written, as far as that is known before the run."""
     goal, count = config.generate.until_kept, config.generate.count
     return count if goal is None else min(count, round(goal / KEPT_SHARE))
 
@@ -157,11 +159,11 @@ class _Work:
         memory = max(self.memory(m, settings.sampling.max_new_tokens) for m in answering)
         each = settings.samples * (1 if own else len(answering))  # answers to a record that are compared
         if settings.scorer == "judge" and models.judge:
-            verdicts = asked * (len(answering) if own else 1) * self.verdicts(each)
+            judgments = asked * (len(answering) if own else 1) * self.judgments(each)
             written = ANSWER_SHARE * settings.judge.sampling.max_new_tokens
-            seconds += self.load(models.judge) + self.decode(models.judge, verdicts, written + 0.2 * length, batch)
+            seconds += self.load(models.judge) + self.decode(models.judge, judgments, written + 0.2 * length, batch)
             memory = max(memory, self.memory(models.judge, 3 * length + written))
-            how = f"{verdicts:,} verdicts"
+            how = f"{judgments:,} judgments"
         else:
             tokens = rows * len(answering) * 1.6 * length
             seconds += self.load(models.reward) + self.forward(models.reward, tokens, 3 * tokens / 8e3)
@@ -170,8 +172,8 @@ class _Work:
         detail = f"{asked:,} x {len(answering) * settings.samples} answers, {how}, {pairs:,} pairs"
         return StageEstimate("prefer", seconds, memory, detail)
 
-    def verdicts(self, answers: int) -> int:
-        """Verdicts that the judge gives on this many answers to one prompt."""
+    def judgments(self, answers: int) -> int:
+        """Judgments that the judge makes on this many answers to one prompt."""
         return answers * (answers - 1) if self.config.prefer.judge.mode == "pairwise" else answers
 
     def train(self, method: Method) -> StageEstimate:
@@ -220,7 +222,7 @@ class _Work:
         if rows == 0:
             return 0.0
         at_once = min(self.config.engine.batch_size, batch, rows)
-        passes = rows / at_once * length * 1.35  # the longest text keeps a batch going
+        passes = rows / at_once * length * 1.35  # a batch lasts as long as its longest text
         return self.forward(model, rows * length, passes)
 
     def forward(self, model: ModelConfig, tokens: float, passes: float) -> float:

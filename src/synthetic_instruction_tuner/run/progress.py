@@ -1,4 +1,4 @@
-"""What a user sees while a run works: a bar with an ETA on a terminal, a line now and then elsewhere."""
+"""Progress display: a bar with an ETA on a terminal, an occasional line elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINE_EVERY = 10.0  # seconds between lines where there is no terminal
 class Display:
     """Shows stages, tasks and notes on standard error; standard output stays for results.
 
-    The overall ETA is the sum of the estimates of the stages to come and what is left of the current one.
+    The overall ETA is the sum of the remaining stages' estimates and what is left of the current one.
     """
 
     def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
@@ -58,21 +58,21 @@ class Display:
             self.console.print(text, style=style, markup=False, soft_wrap=True)
 
     def plan(self, seconds: dict[str, float]) -> None:
-        """Takes the expected seconds of each stage to come."""
+        """Sets the expected seconds of each remaining stage."""
         self._left = dict(seconds)
 
     def enter_stage(self, name: str, title: str) -> None:
         """Announces a stage, with the time that is left for the whole run."""
         self._stage, self._stage_start = name, time.monotonic()
         left = sum(self._left.values())
-        self.say(f"▸ {title}" + (f"  (about {duration(left)} left in all)" if left >= 1 else ""), style="bold")
+        self.say(f"▸ {title}" + (f"  (about {duration(left)} left in total)" if left >= 1 else ""), style="bold")
 
     def leave_stage(self, name: str) -> None:
-        """Takes the stage out of the overall estimate."""
+        """Removes the stage from the overall estimate."""
         self._left.pop(name, None)
 
     def remaining(self, share_done: float) -> float:
-        """Returns the seconds left in all when this share of the current stage is done."""
+        """Returns the seconds left in total when this share of the current stage is done."""
         others = sum(s for name, s in self._left.items() if name != self._stage)
         return others + self._left.get(self._stage, 0.0) * max(0.0, 1 - share_done)
 

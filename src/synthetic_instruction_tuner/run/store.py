@@ -1,9 +1,9 @@
 """The run's memory: one SQLite file in which every batch of work is committed whole.
 
 A *unit* is a resumable piece of work (one stage, or one model's part of it), named by a text that includes its key. It
-consists of numbered batches, a batch of rows. A committed batch is never made again; its digest shows whether somebody
-edited it. Work under an old key is kept, so that going back to an earlier setting finds it. Together with `store_file`
-this is the only module with SQL.
+consists of numbered batches, a batch of rows. A committed batch is never computed again; its digest shows whether it
+has been altered. Work under an old key is kept, so that going back to an earlier setting finds it. Together with
+`store_file` this is the only module with SQL.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class StageState:
     Attributes:
         key: hash of settings, code version and inputs that the work belongs to.
         seconds: time spent over all attempts under this key.
-        digest: hash of what the stage handed on; None until it is done.
+        digest: hash of the stage's output; None until it is done.
         part: the settings that the key was made from, to say what changed.
     """
 
@@ -49,7 +49,7 @@ class StageState:
     part: dict[str, Any]
 
     def to_json(self) -> dict[str, object]:
-        """Returns what is worth telling, as plain JSON values."""
+        """Returns what `sit status --json` shows, as plain JSON values."""
         return {
             "stage": self.name,
             "status": self.status,
@@ -195,7 +195,7 @@ class Store:
             for unit, number, digest in self._read("SELECT unit, number, digest FROM batches")
             if not self._is_whole(unit, number, digest)
         ]
-        # Rows whose batch is not listed would stand in the way when the batch is made again.
+        # Rows whose batch is not listed would collide with the batch when it is computed again.
         loose = "SELECT unit, batch FROM rows EXCEPT SELECT unit, number FROM batches"
         bad += self._read(loose)
         for unit, number in bad:

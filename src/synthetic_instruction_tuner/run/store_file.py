@@ -34,7 +34,7 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 
 def require_current_format(path: Path) -> None:
-    """Stops where another version of sit wrote the store; a missing or damaged one is for `Store.open` to judge.
+    """Stops where another version of sit wrote the store; a missing or damaged one is left to `Store.open`.
 
     Nothing is written, not even the files that SQLite keeps beside a store that is open.
 
@@ -74,7 +74,7 @@ def set_aside(path: Path) -> Path | None:
     number = 1
     while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
-    # The log first: beside a new store it would be read as that store's own.
+    # The log first: it would be read as the new store's log.
     for tail in ("-wal", "-shm", ""):
         with contextlib.suppress(FileNotFoundError):
             os.rename(path.with_name(path.name + tail), target.with_name(target.name + tail))
@@ -98,7 +98,7 @@ def damaged(path: Path, cause: str) -> RunError:
     return RunError(
         f"The store {path} is damaged.",
         cause,
-        "Run again with --repair: damaged batches are made again, the rest is kept; an unreadable store is set aside.",
+        "Run again with --repair: damaged batches are rebuilt, the rest is kept; an unreadable store is set aside.",
     )
 
 

@@ -45,7 +45,7 @@ class Example:
 
     @property
     def tokens(self) -> int:
-        """How many tokens a pass over it reads."""
+        """How many tokens one pass over it reads."""
         return len(self.ids)
 
     @property
@@ -133,7 +133,7 @@ def tokenize_pairs(pairs: Iterable[PreferencePair], template: Template, max_leng
 def training_order(lengths: Sequence[int], epochs: float, batch_size: int, seed: int) -> list[int]:
     """Returns the row numbers in the order in which they are trained on; a pure function of its arguments.
 
-    Every epoch is a new permutation, a broken last epoch the beginning of one. Within windows of a few batches rows
+    Every epoch is a new permutation; a partial last epoch is the beginning of one. Within windows of a few batches rows
     of like length share a batch, which saves padding; the batches of a window come in random order.
 
     Args:
@@ -211,6 +211,6 @@ def _sorted_window(rows: list[int], lengths: Sequence[int], batch_size: int, rng
     # Python's sort is stable, so rows of equal length stay in their random order.
     ordered = sorted(rows, key=lambda row: lengths[row])
     batches = [ordered[i : i + batch_size] for i in range(0, len(ordered), batch_size)]
-    short = [batches.pop()] if len(batches[-1]) < batch_size else []  # a broken batch can only be the very last
+    short = [batches.pop()] if len(batches[-1]) < batch_size else []  # only the very last batch can be smaller
     rng.shuffle(batches)
     return [row for batch in [*batches, *short] for row in batch]

@@ -1,4 +1,4 @@
-"""What training one adapter took and gave."""
+"""Cost and outcome of training one adapter."""
 
 from __future__ import annotations
 

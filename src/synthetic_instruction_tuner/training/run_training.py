@@ -39,7 +39,7 @@ WITHOUT_EFFECT = {
     "per_device_train_batch_size",
     "gradient_accumulation_steps",
 }
-"""Settings that do not change what a training comes to; of the last two only the product counts."""
+"""Settings that do not change a training's result; of the last two only the product matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def trainer_arguments(job: Job) -> dict[str, Any]:
 
 
 def one_gpu(arguments: Any) -> Any:
-    """Returns the arguments, with the first of several visible GPUs: Transformers would spread over all, TRL refuse."""
+    """Returns the arguments, with the first of several visible GPUs: Transformers would use all, which TRL rejects."""
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
 
@@ -168,14 +168,14 @@ def collator(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hides the libraries' notes to each other about names that will change."""
+    """Hides the libraries' deprecation warnings to each other."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield
 
 
 def prepare(job: Job, trainer: Any) -> Any:
-    """Returns the trainer, quiet, and on a CPU with an output layer made for it."""
+    """Returns the trainer, silenced, and on a CPU with the output layer of `answer_only_head`."""
     trainer.processing_class = None  # or every checkpoint would hold a copy of the tokenizer
     trainer.remove_callback(PrinterCallback)
     if job.device == "cpu" and trainer.model.config.model_type in PLAIN_HEADS:
@@ -193,7 +193,7 @@ def run_training(job: Job, trainer: Any, checkpoint: Path | None, on_step: OnSte
         on_step: called after each step.
 
     Raises:
-        RunError: out of GPU memory, or the loss is not finite any more.
+        RunError: out of GPU memory, or the loss is no longer finite.
     """
     trainer.clock = Clock(job.device, checkpoint)
     trainer.add_callback(Watch(on_step, scaled=job.dtype == "float16"))
@@ -253,17 +253,17 @@ def _log_rows(steps: list[dict[str, Any]], job: Job) -> list[dict[str, Any]]:
 
 
 def save_adapter(model: PeftModel, base: ModelConfig, folder: Path) -> None:
-    """Writes the adapter, naming its base as the user does, without any path that loading resolved."""
+    """Writes the adapter, with its base model named as the user named it, not by a resolved path."""
     config = model.peft_config["default"]
     config.base_model_name_or_path, config.revision = base.path, base.revision
     if isinstance(modules := getattr(config, "target_modules", None), set):
-        config.target_modules = sorted(modules)  # a set is written in another order by every process
+        config.target_modules = sorted(modules)  # the order of a set differs between processes
     model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"])
     (folder / "README.md").unlink(missing_ok=True)  # an empty form
 
 
 def out_of_memory(job: Job) -> RunError:
-    """Returns the error that tells how to train the same with less memory."""
+    """Returns an error that says how to run the same training with less memory."""
     config = job.config
     halved = max(1, config.per_device_train_batch_size // 2)
     split = math.ceil(job.batch_size / halved)

@@ -1,4 +1,4 @@
-"""What LoRA and prompt tuning have in common: both learn the answers of records by next-token prediction."""
+"""What LoRA SFT and prompt tuning have in common: both learn the responses of records by next-token prediction."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SupervisedTrainer(ExactResume, SFTTrainer):  # type: ignore[misc]
 
 
 class Supervised(ABC):
-    """Tunes a base model on records; what is trained is up to the subclass."""
+    """Tunes a base model on records; the subclass decides what is trained."""
 
     method: ClassVar[str]
 
@@ -67,7 +67,7 @@ class Supervised(ABC):
 
         Args:
             model: the base model.
-            records: what to learn; answers are learnt, prompts are only read.
+            records: the training data; responses are learned, prompts are only read.
             output: the folder for the adapter, the log, the metrics and the order of the data.
             on_step: called after each step.
 

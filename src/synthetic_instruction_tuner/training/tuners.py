@@ -44,8 +44,8 @@ def train_student(
 
     Raises:
         UserError: there is nothing to train on.
-        RunError: out of GPU memory, the training diverged, or the method found its own conditions broken.
-        ValueError: nothing trains by this method.
+        RunError: out of GPU memory, the training diverged, or one of the method's own conditions does not hold.
+        ValueError: no code trains this method.
     """
     settings, place = config.train, (config.seed, device, dtype)
     match method.name:

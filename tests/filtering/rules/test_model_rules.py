@@ -134,7 +134,7 @@ class Recorder:
         pass
 
 
-def test_a_request_that_the_engine_gave_up_says_why(random_llama: Path) -> None:
+def test_a_request_that_the_engine_failed_on_says_why(random_llama: Path) -> None:
     from transformers import AutoTokenizer
 
     class Broken(Recorder):

@@ -240,8 +240,11 @@ def test_only_the_exhausted_domain_is_given_up(run: Run, engine: FakeEngine) -> 
     options = ("generate.domains=[coding, math]", "generate.undirected_share=0", "generate.patience=32")
     found = run("generate.count=2000", "generate.until_kept=60", *options)
     assert passing(found["rows"])["coding"] >= 30
-    assert "domain math is given up" in found["note"] and "coding" not in found["note"]
-    assert found["target"]["domains"]["math"]["gave_up"] and not found["target"]["domains"]["coding"]["gave_up"]
+    assert "domain math stopped early" in found["note"] and "coding" not in found["note"]
+    assert (
+        found["target"]["domains"]["math"]["stopped_early"]
+        and not found["target"]["domains"]["coding"]["stopped_early"]
+    )
 
 
 def test_other_reasons_to_stop(run: Run, engine: FakeEngine) -> None:

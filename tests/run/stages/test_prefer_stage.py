@@ -149,7 +149,7 @@ def test_several_samples_of_each_model(start: Path) -> None:
     assert all(row["chosen_score"] > row["rejected_score"] and row["student"] is None for row in rows)
 
 
-def test_an_answer_that_the_engine_gave_up_is_no_models_answer(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_the_engine_failed_on_is_no_models_answer(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generate, failed = TransformersEngine.generate, 0
 
     def gives_up(engine: TransformersEngine, requests: Any, done: Any = None) -> list[Completion]:

@@ -14,24 +14,26 @@ class EngineConfig(Section):
 
     kind: Literal["auto", "transformers", "vllm", "server"] = Field(
         "auto",
-        description="What runs models; auto: a server where one is named, vLLM on a GPU where it is installed, "
-        "transformers otherwise.",
+        description="Engine that runs the models; auto: a server if a url is set, vLLM on a GPU if it is installed, "
+        "else transformers.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where models run; auto takes a GPU if there is one."
+        "auto", description="Where models run; auto uses a GPU if there is one."
     )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto",
-        description="Weights' type; auto: bfloat16 from compute capability 8.0, float16 below, float32 on a CPU.",
+        description="Data type of the weights; auto: bfloat16 from compute capability 8.0, float16 below, "
+        "float32 on a CPU.",
     )
     batch_size: int = Field(64, ge=1, description="Sequences decoded at once.")
     threads: int | None = Field(None, ge=1, description="CPU threads; all cores when not set.")
     max_model_len: int | None = Field(
-        None, ge=16, description="vLLM: longest prompt and answer together, in tokens; what fits when not set."
+        None, ge=16, description="vLLM: maximum length of prompt plus answer, in tokens; as much as fits when not set."
     )
-    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="vLLM: share of the GPU's memory that it takes.")
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="vLLM: fraction of the GPU's memory to use.")
     url: str | None = Field(
-        None, description="OpenAI-compatible server for the generator and the responders, http://127.0.0.1:8000/v1."
+        None,
+        description="OpenAI-compatible server for the generator and the responders, such as http://127.0.0.1:8000/v1.",
     )
     api_key_env: str = Field(
         "", description="Environment variable that holds the key of engine.url; the key itself is never stored."

@@ -18,13 +18,13 @@ BENCHMARKS: tuple[str, ...] = ("nano_ifeval", "nano_mmlu", "nano_mt")
 class BenchmarkConfig(Section):
     """What every benchmark's settings have."""
 
-    items: int = Field(240, ge=1, description="Items to evaluate on; fewer are the first of more.")
+    items: int = Field(240, ge=1, description="Number of items to evaluate on; a smaller number takes the first ones.")
 
 
 class NanoIfevalConfig(BenchmarkConfig):
     """Instruction following in the nano models' world."""
 
-    max_new_tokens: int = Field(160, ge=1, description="Longest answer, in tokens.")
+    max_new_tokens: int = Field(160, ge=1, description="Maximum length of an answer, in tokens.")
 
 
 class NanoMmluConfig(BenchmarkConfig):
@@ -35,7 +35,7 @@ class NanoMtConfig(BenchmarkConfig):
     """Two-turn conversations in the nano models' world."""
 
     temperature: float = Field(0.7, ge=0, description="Sampling temperature of the answers.")
-    max_new_tokens: int = Field(160, ge=1, description="Longest answer, in tokens.")
+    max_new_tokens: int = Field(160, ge=1, description="Maximum length of an answer, in tokens.")
 
 
 class EvaluateConfig(Section):

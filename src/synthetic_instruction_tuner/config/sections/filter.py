@@ -25,7 +25,9 @@ class ContaminationConfig(Section):
         description="Folder with a subfolder per benchmark (ifeval, mmlu, mt_bench, agentbench); missing ones are "
         "looked for in the Hugging Face cache and on the Hub.",
     )
-    files: tuple[str, ...] = Field((), description="Your own files of items: JSON, JSONL, CSV, Parquet or text.")
+    files: tuple[str, ...] = Field(
+        (), description="Your own files of benchmark items: JSON, JSONL, CSV, Parquet or text."
+    )
     match: Literal["exact", "overlap"] = Field(
         "overlap",
         description="exact: instructions that equal an item, word for word; overlap: also 13 words in a row, half an "
@@ -36,12 +38,14 @@ class ContaminationConfig(Section):
 class TagsConfig(Section):
     """Tags that a chat model gives to records, as columns and as a rule; off without a model."""
 
-    model: ModelConfig | None = Field(None, description="The chat model that tags; off when not set.")
-    min_quality: int = Field(1, ge=1, le=5, description="Lowest quality that stays, 1 (very poor) to 5 (excellent).")
-    min_difficulty: int = Field(1, ge=1, le=5, description="Lowest difficulty that stays, 1 (very easy) to 5.")
-    max_difficulty: int = Field(5, ge=1, le=5, description="Highest difficulty that stays.")
-    categories: tuple[str, ...] = Field((), description="Categories that stay; all when empty.")
-    max_new_tokens: int = Field(96, ge=16, description="Longest answer of the tagging model, in tokens.")
+    model: ModelConfig | None = Field(None, description="Chat model that tags the records; off when not set.")
+    min_quality: int = Field(1, ge=1, le=5, description="Minimum quality to keep, from 1 (very poor) to 5 (excellent).")
+    min_difficulty: int = Field(
+        1, ge=1, le=5, description="Minimum difficulty to keep, from 1 (very easy) to 5 (very hard)."
+    )
+    max_difficulty: int = Field(5, ge=1, le=5, description="Maximum difficulty to keep.")
+    categories: tuple[str, ...] = Field((), description="Categories to keep; all when empty.")
+    max_new_tokens: int = Field(96, ge=16, description="Maximum length of the tagging model's answer, in tokens.")
     batch: int = Field(128, ge=1, description="Records whose tags are stored at once.")
 
     @model_validator(mode="after")
@@ -55,25 +59,27 @@ class TagsConfig(Section):
 class FilterConfig(Section):
     """The plan's five quality rules, and the further ones that real data needs."""
 
-    min_words: int = Field(20, ge=0, description="Shortest response, in words.")
-    max_words: int = Field(500, ge=1, description="Longest response, in words.")
-    max_word_repeats: int = Field(3, ge=1, description="Most times that a word may occur in a row.")
-    max_line_repeats: int = Field(3, ge=1, description="Most times that a line may occur in a row.")
-    max_phrase_repeats: int = Field(5, ge=1, description="Most times that a phrase (2 to 40 words) may occur in a row.")
+    min_words: int = Field(20, ge=0, description="Minimum length of a response, in words.")
+    max_words: int = Field(500, ge=1, description="Maximum length of a response, in words.")
+    max_word_repeats: int = Field(3, ge=1, description="How many times in a row a word may occur.")
+    max_line_repeats: int = Field(3, ge=1, description="How many times in a row a line may occur.")
+    max_phrase_repeats: int = Field(5, ge=1, description="How many times in a row a phrase (2 to 40 words) may occur.")
     max_repeated_share: float = Field(
-        0.8, ge=0, le=1, description="Largest share of a response's words in 8-grams that occurred earlier in it."
+        0.8, ge=0, le=1, description="Maximum share of a response's words in 8-grams that occurred earlier in it."
     )
     drop_truncated: bool = Field(
         True, description="Drop texts that hit their token limit or, if that is not known, stop in mid-sentence."
     )
     tokenizer: str = Field("", description="Model whose tokenizer counts tokens; no tokens are counted when empty.")
-    min_tokens: int = Field(0, ge=0, description="Shortest response, in tokens; needs a tokenizer.")
-    max_tokens: int | None = Field(None, ge=1, description="Longest response, in tokens; needs a tokenizer.")
+    min_tokens: int = Field(0, ge=0, description="Minimum length of a response, in tokens; needs a tokenizer.")
+    max_tokens: int | None = Field(
+        None, ge=1, description="Maximum length of a response, in tokens; needs a tokenizer."
+    )
     near_duplicate_threshold: float = Field(
         0.8,
         gt=0,
         le=1,
-        description="Instructions whose word-set Jaccard similarity to a kept one is at least this are dropped.",
+        description="Drop instructions whose word-set Jaccard similarity to a kept one is at least this.",
     )
     neighbors: bool = Field(
         False,
@@ -81,13 +87,15 @@ class FilterConfig(Section):
     )
     refusal_rule: Literal["form", "keywords"] = Field(
         "form",
-        description="form: drop responses that refuse, by place and form; keywords: drop every response with a phrase.",
+        description="form: drop responses that refuse, by position and wording; keywords: drop every response with "
+        "a phrase.",
     )
     refusal_phrases: tuple[str, ...] = Field(
         ("I'm an AI", "I cannot", "I don't have", "As an AI", "I'm not able"),
-        description="Phrases that count as refusals; straight and curly apostrophes are equal. With none: off.",
+        description="Phrases that count as refusals; straight and curly apostrophes are equivalent. "
+        "Empty: the rule is off.",
     )
-    language: str = Field("en", description="Wanted language, as an ISO 639-1 code; the rule is off when empty.")
+    language: str = Field("en", description="Expected language, as an ISO 639-1 code; the rule is off when empty.")
     language_confidence: float = Field(
         0.7,
         ge=0,
@@ -99,7 +107,9 @@ class FilterConfig(Section):
     min_reward: float | None = Field(
         None, description="Drop records that models.reward scores below this; off when not set."
     )
-    keep: int | None = Field(1000, ge=1, description="Most records to keep, in order; all that pass when null.")
+    keep: int | None = Field(
+        1000, ge=1, description="Maximum number of records to keep, in order; all that pass when null."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> FilterConfig:

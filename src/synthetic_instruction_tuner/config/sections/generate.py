@@ -16,7 +16,7 @@ class SamplingConfig(Section):
 
     temperature: float = Field(1.0, ge=0, description="0 is greedy.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 samples from the whole distribution.")
-    max_new_tokens: int = Field(512, ge=1, description="Longest text, in tokens.")
+    max_new_tokens: int = Field(512, ge=1, description="Maximum length, in tokens.")
 
 
 class SamplingChange(Section):
@@ -24,7 +24,7 @@ class SamplingChange(Section):
 
     temperature: float | None = Field(None, ge=0, description="0 is greedy.")
     top_p: float | None = Field(None, gt=0, le=1, description="Nucleus sampling.")
-    max_new_tokens: int | None = Field(None, ge=1, description="Longest text, in tokens.")
+    max_new_tokens: int | None = Field(None, ge=1, description="Maximum length, in tokens.")
 
 
 class DomainConfig(Section):
@@ -44,29 +44,34 @@ class DomainConfig(Section):
 class GenerateConfig(Section):
     """Magpie: a chat model writes instructions, then answers them."""
 
-    count: int = Field(1500, ge=1, description="Pairs to write; with until_kept, at most this many.")
+    count: int = Field(1500, ge=1, description="Pairs to generate; with until_kept, at most this many.")
     until_kept: int | None = Field(
-        None, ge=1, description="Write until this many records pass the filter, in the domains' shares."
+        None, ge=1, description="Generate until this many records pass the filter; domains keep their shares."
     )
     exhausted_below: float = Field(
-        0.05, ge=0, lt=1, description="until_kept stops early when a smaller share of the latest records passes."
+        0.05,
+        ge=0,
+        lt=1,
+        description="With until_kept: stop early when the pass rate of the latest records falls below this.",
     )
-    patience: int = Field(256, ge=1, description="Latest records (of each domain) that this share is taken over.")
+    patience: int = Field(
+        256, ge=1, description="Number of latest records (per domain) that this pass rate is computed over."
+    )
     instruction: SamplingConfig = Field(SamplingConfig(), description="Sampling of instructions.")
     response: SamplingConfig = Field(SamplingConfig(temperature=0.7), description="Sampling of responses.")
     batch: int = Field(
         128, ge=1, description="Pairs committed to the store at once; at most one batch is lost on a crash."
     )
-    turns: int = Field(1, ge=1, description="Questions in a conversation; the last is the record's instruction.")
+    turns: int = Field(1, ge=1, description="User turns per conversation; the last one is the record's instruction.")
     language: str = Field("", description="Language to write in: ISO 639-1 code or English name; empty: any.")
-    topics: tuple[str, ...] = Field((), description="Your seed topics, used in turn; a list, or a text file's name.")
-    thinking: bool = Field(False, description="Let a thinking model think first; thoughts are stored apart.")
+    topics: tuple[str, ...] = Field((), description="Seed topics, used in turn: a list, or the path of a text file.")
+    thinking: bool = Field(False, description="Let a thinking model think first; its thoughts are stored separately.")
     keep_system: bool = Field(
         True,
-        description="Keep the steering system prompt for the answer and the record; otherwise it only steers.",
+        description="Keep the steering system prompt for the response and in the record; otherwise it only steers.",
     )
     min_healthy: float = Field(
-        0.5, ge=0, le=1, description="Stop at once when a smaller share of the first 16 instructions is usable."
+        0.5, ge=0, le=1, description="Stop the run if less than this share of the first 16 instructions is usable."
     )
     domains: dict[str, DomainConfig] = Field(
         default_factory=dict,
@@ -95,7 +100,9 @@ class GenerateConfig(Section):
     @model_validator(mode="after")
     def _reachable(self) -> GenerateConfig:
         if self.until_kept is not None and self.until_kept > self.count:
-            raise ValueError(f"until_kept ({self.until_kept}) is larger than count ({self.count}), the most to write")
+            raise ValueError(
+                f"until_kept ({self.until_kept}) is larger than count ({self.count}), the maximum to generate"
+            )
         return self
 
 
@@ -107,7 +114,7 @@ def _with_ready_made(name: object, domain: object, known: Mapping[str, dict[str,
     if name in known:
         return known[str(name)] | (domain or {})
     if domain is None:
-        raise ValueError(f"{name!r} is no ready-made domain ({', '.join(known)}) and has no system prompt")
+        raise ValueError(f"{name!r} is not a ready-made domain ({', '.join(known)}) and has no system prompt")
     return domain
 
 

@@ -22,13 +22,14 @@ class ModelConfig(Section):
         None, gt=0, description="Number of weights, for planning when the model's files are not on this machine."
     )
     license: str | None = Field(
-        None, description="License, as the Hub names it, for the data card; the model's own card names it otherwise."
+        None,
+        description="License id, as used on the Hub, for the data card; read from the model's own card when not set.",
     )
     url: str | None = Field(
         None,
         description="Server that runs this model, such as http://127.0.0.1:8000/v1; path still names its tokenizer.",
     )
-    served_as: str | None = Field(None, description="The model's name on its server, where that differs.")
+    served_as: str | None = Field(None, description="The model's name on its server, if that differs from its path.")
     api_key_env: str = Field("", description="Environment variable that holds the key of this model's own server.")
 
     @model_validator(mode="before")
@@ -41,7 +42,7 @@ class ModelConfig(Section):
         if not self.name:
             object.__setattr__(self, "name", self.path.rstrip("/").split("/")[-1].removeprefix("nano:"))
         if self.name in (".", "..") or set(self.name) & set("/\\:\0") or not self.name:
-            raise ValueError(f"the name {self.name!r} cannot be a folder's name")
+            raise ValueError(f"the name {self.name!r} cannot be used as a folder name")
         return self
 
     _plain_url = field_validator("url")(checked_url)

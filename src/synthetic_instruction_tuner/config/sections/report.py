@@ -11,4 +11,4 @@ class ReportConfig(Section):
     """The report."""
 
     title: str = Field("Synthetic instruction tuning", description="Title of the report.")
-    samples: int = Field(3, ge=0, description="Sample records, dropped records and answers shown.")
+    samples: int = Field(3, ge=0, description="Number of sample records, dropped records and answers to show.")

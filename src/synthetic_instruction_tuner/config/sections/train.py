@@ -14,18 +14,24 @@ class TrainerConfig(Section):
     """What all training methods share."""
 
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate.")
-    num_train_epochs: float = Field(3.0, gt=0, description="Passes over the data.")
-    per_device_train_batch_size: int = Field(4, ge=1, description="Examples per device and step.")
+    num_train_epochs: float = Field(3.0, gt=0, description="Number of passes over the data.")
+    per_device_train_batch_size: int = Field(4, ge=1, description="Examples per device and forward pass.")
     gradient_accumulation_steps: int = Field(
-        4, ge=1, description="Batches per step; times per_device_train_batch_size, the global batch."
+        4,
+        ge=1,
+        description="Forward passes per optimizer step; times per_device_train_batch_size, the global batch size.",
     )
-    warmup_ratio: float = Field(0.05, ge=0, lt=1, description="Share of the steps with rising learning rate.")
+    warmup_ratio: float = Field(
+        0.05, ge=0, lt=1, description="Fraction of the steps over which the learning rate warms up."
+    )
     lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field(
         "cosine", description="Learning-rate schedule after warm-up."
     )
     weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
-    max_length: int = Field(1024, ge=16, description="Longest example, in tokens; longer ones are cut at the end.")
+    max_length: int = Field(
+        1024, ge=16, description="Maximum length of an example, in tokens; longer ones are truncated at the end."
+    )
     save_steps: int = Field(25, ge=1, description="Steps between checkpoints; a crash loses at most this many.")
     gradient_checkpointing: bool = Field(False, description="Recompute activations to save memory.")
     logging_steps: int = Field(5, ge=1, description="Steps between logged losses.")
@@ -39,7 +45,7 @@ class LoraShape(Section):
     lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapter.")
     target_modules: tuple[str, ...] = Field(
         ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-        description="Linear modules adapted.",
+        description="Linear modules to adapt.",
     )
 
 
@@ -54,7 +60,7 @@ class PromptTuningConfig(TrainerConfig):
 
     num_virtual_tokens: int = Field(20, ge=1, description="Length of the soft prompt.")
     prompt_tuning_init_text: str = Field(
-        "", description="Text whose embeddings start the soft prompt; random vocabulary rows when empty."
+        "", description="Text whose embeddings initialize the soft prompt; random rows of the vocabulary when empty."
     )
     students: Literal["first", "all", "none"] = Field("first", description="Which students are prompt-tuned.")
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
@@ -63,11 +69,13 @@ class PromptTuningConfig(TrainerConfig):
 class DpoConfig(TrainerConfig):
     """Direct preference optimization from each SFT adapter; the reference is the SFT policy."""
 
-    beta: float = Field(0.1, gt=0, description="Strength of the pull to the reference.")
+    beta: float = Field(0.1, gt=0, description="Strength of the penalty for moving away from the reference policy.")
     learning_rate: float = Field(5e-6, gt=0, description="Peak learning rate.")
-    num_train_epochs: float = Field(1.0, gt=0, description="Passes over the pairs.")
+    num_train_epochs: float = Field(1.0, gt=0, description="Number of passes over the pairs.")
     sft_weight: float = Field(
-        0.0, ge=0, description="Weight of the chosen answers' SFT loss, which is added to DPO's; 0: plain DPO."
+        0.0,
+        ge=0,
+        description="Weight of the SFT loss on the chosen answers, which is added to the DPO loss; 0: plain DPO.",
     )
 
 

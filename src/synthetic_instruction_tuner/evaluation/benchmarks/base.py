@@ -35,7 +35,7 @@ class Item(Protocol):
 
 
 class RewardModel(Protocol):
-    """What a benchmark needs of a reward model."""
+    """The reward model that a benchmark needs."""
 
     def score(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[float]:
         """Returns one score per (prompt, answer); higher is better."""

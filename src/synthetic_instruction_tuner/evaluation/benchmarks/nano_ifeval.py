@@ -2,7 +2,7 @@
 
 After IFEval (Zhou et al. 2023, arXiv:2311.07911), in the nano models' world and from its held-out split. The rules are
 IFEval's; "at least N sentences" is left out because its check needs data that NLTK would download. The headline is
-the prompt-level strict accuracy: the share of prompts of which every rule is followed. A right text can fail: the
+the prompt-level strict accuracy: the share of prompts with every rule followed. A right text can fail: the
 rules on letter case ask a language detector, which takes about one short upper-case text in fifty for another language.
 """
 
@@ -123,10 +123,10 @@ BENCHMARK = Benchmark(
     name=NAME,
     title="Instruction following: short texts under rules that a program checks (after IFEval)",
     metrics=(
-        Metric("prompt_strict", "share of prompts of which every rule is followed", column="IFEval"),
-        Metric("prompt_loose", "the same, when openings, closings and emphasis are forgiven"),
+        Metric("prompt_strict", "share of prompts with every rule followed", column="IFEval"),
+        Metric("prompt_loose", "the same, ignoring openings, closings and emphasis"),
         Metric("rule_strict", "share of rules that are followed"),
-        Metric("rule_loose", "the same, when openings, closings and emphasis are forgiven"),
+        Metric("rule_loose", "the same, ignoring openings, closings and emphasis"),
     ),
     items=lambda settings: items(settings.items),
     evaluate=evaluate,

@@ -111,8 +111,8 @@ BENCHMARK = Benchmark(
     name=NAME,
     title="Knowledge: four-choice questions, answered by log-likelihood (after MMLU)",
     metrics=(
-        Metric("acc", "share of right choices, asked in plain text", column="MMLU", random_level=CHANCE),
-        Metric("acc_chat", "share of right choices, asked under the chat template", random_level=CHANCE),
+        Metric("acc", "share of correct choices, asked in plain text", column="MMLU", random_level=CHANCE),
+        Metric("acc_chat", "share of correct choices, asked with the chat template", random_level=CHANCE),
     ),
     items=lambda settings: items(settings.items),
     evaluate=evaluate,

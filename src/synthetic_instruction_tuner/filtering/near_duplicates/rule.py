@@ -60,5 +60,5 @@ def compared_text(record: Record, field: Field = "instruction") -> str:
 
 
 def exact_fraction(value: float) -> Fraction:
-    """Returns what the number says in decimals: 4/5 for 0.8, not the binary number next to it."""
+    """Returns the number's decimal value: 4/5 for 0.8, not the nearest binary number."""
     return Fraction(repr(value))

@@ -91,7 +91,7 @@ SPEAKS_AS_AI = re.compile(
     rf"machine|bot)\b|"
     rf"(?:since|because|given that|being)(?: i(?:'m| am))? (?:only |just )?{_AI}{_NO_PERSON}"
 )
-# Each repetition can match a text in one way only: with two, a long row of adverbs takes for ever.
+# Each repetition can match a text in one way only: with two, a long row of adverbs takes forever.
 ADVERBS = (
     r"(?:(?:simply|just|really|also|personally|currently|unfortunately|regrettably|sadly|still|therefore|honestly|"
     r"actually|directly|physically|in good conscience|ethically|legally|knowingly|respectfully|politely|accurately|"

@@ -1,6 +1,6 @@
 """Rules on loops: a word, line or phrase that is repeated too often in a row, and texts made of repetitions.
 
-Words are compared case-folded and without surrounding punctuation. Something without a letter or digit (a table's bar,
+Words are compared case-folded and without surrounding punctuation. A token without a letter or digit (a table's bar,
 a dash, a bullet) is not a word: it does not count as repeated, and it ends a run, so that
 ``| yes | yes | yes | yes |`` stays.
 
@@ -137,7 +137,7 @@ def longest_run(items: list[str]) -> tuple[int, str]:
 def longest_phrase_run(words: list[str]) -> tuple[int, str]:
     """Returns how often the most repeated phrase of 2 to 40 words occurs in a row, and the phrase.
 
-    One word over and over is not a phrase. ``(1, "")`` where no phrase occurs three times in a row.
+    A single repeated word is not a phrase. ``(1, "")`` where no phrase occurs three times in a row.
     """
     best, phrase = 1, ""
     if not any(_seen_before(words, 4)):  # three times two words hold one four-gram twice

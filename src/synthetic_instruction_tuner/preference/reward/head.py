@@ -22,7 +22,7 @@ class RewardHead:
         label: the output to use, by name or number; empty: their number and names decide.
 
     Raises:
-        UserError: the score's output cannot be told, or there is no output of that name.
+        UserError: it is unclear which output is the score, or there is no output of that name.
     """
 
     def __init__(self, width: int, config: Any, label: str = "") -> None:

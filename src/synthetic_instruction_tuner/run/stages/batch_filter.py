@@ -14,7 +14,7 @@ from synthetic_instruction_tuner.records import Record
 
 
 class BatchFilter:
-    """Checks records as they come; the outcome for a record depends on those before it, however they are cut.
+    """Checks records as they come; a result depends on the records before it, not on how they are batched.
 
     Rules that need a model of their own are left to the stage filter.
 

@@ -1,7 +1,7 @@
 """Stage evaluate: every variant of every student on the same items, then the comparison table.
 
 A variant's answers to a benchmark are a unit of their own, named by what they depend on, so that a new DPO run does not
-answer for the base model again. Rewards come last: the reward model is loaded once, after the students are gone.
+answer for the base model again. Rewards come last: the reward model is loaded once, after the students are closed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COMPARISON = "comparison"  # the unit that holds the comparison's rows
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One thing that is measured: a student with or without an adapter."""
+    """What is evaluated: a student with or without an adapter."""
 
     student: ModelConfig
     name: str
@@ -61,7 +61,7 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 
 
 def variants(config: Config, folder: RunFolder) -> list[Variant]:
-    """Returns everything that is measured, student by student, in the order of `methods.VARIANTS`."""
+    """Returns everything that is evaluated, student by student, in the order of `methods.VARIANTS`."""
     found = []
     for student in config.models.students:
         found.append(Variant(student, BASE, None))
@@ -81,7 +81,7 @@ def comparison_rows(store: Store) -> list[ComparisonRow]:
 
 
 def run(ctx: Context) -> Outcome:
-    """Measures the variants and compares them."""
+    """Evaluates the variants and compares them."""
     from synthetic_instruction_tuner.evaluation import comparison
     from synthetic_instruction_tuner.evaluation.evaluator import Evaluator
 

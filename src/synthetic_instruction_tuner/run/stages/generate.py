@@ -32,7 +32,7 @@ from synthetic_instruction_tuner.run.store import Row
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.data_generation.magpie_generator import Examine, MagpieGenerator
 
-_Batch = tuple[int, range, list[Place] | None]  # number, record numbers, their places if they were chosen
+_Batch = tuple[int, range, list[Place] | None]  # batch number, record numbers, and their places if a target chose them
 _GOAL = {"count", "until_kept", "exhausted_below", "patience", "min_healthy"}  # when to stop, not what to write
 
 
@@ -70,7 +70,7 @@ def run(ctx: Context) -> Outcome:
 
 
 class _Rows(Sequence[Row]):
-    """A unit's rows, read from the store anew each time: never all in memory."""
+    """A unit's rows, read from the store each time, so that they are never all in memory."""
 
     def __init__(self, ctx: Context, unit: str) -> None:
         self._store, self._unit = ctx.store, unit
@@ -86,7 +86,7 @@ class _Rows(Sequence[Row]):
 
 
 def _batches(config: Config, target: Target | None) -> Iterator[_Batch]:
-    """Yields the batches; with a target, each must have been taken in before the next is asked for."""
+    """Yields the batches; with a target, each must be checked before the next is requested."""
     if target is None:
         for number, numbers in enumerate(batches(config.generate)):
             yield number, numbers, None
@@ -98,7 +98,7 @@ def _batches(config: Config, target: Target | None) -> Iterator[_Batch]:
 
 
 class _Writer:
-    """Brings batches into the store: reuses those of this key or an earlier one, and writes the others.
+    """Puts batches into the store: reuses those of this key or an earlier one, and generates the others.
 
     The generator is loaded when the first batch has to be written.
     """
@@ -213,7 +213,7 @@ def _shortcomings(rows: Iterable[Row]) -> list[str]:
 
 
 def _donors(ctx: Context) -> list[str]:
-    """Returns the units of earlier keys whose batches hold what this key's would, and enters this key among them."""
+    """Returns the units of earlier keys whose batches equal those of this key, and adds this key to them."""
     name = f"generate_units:{_writing_key(ctx.config)}"
     known: list[str] = ctx.store.fact(name) or []
     if ctx.unit() not in known:
@@ -222,7 +222,7 @@ def _donors(ctx: Context) -> list[str]:
 
 
 def _record_numbers(sizes: dict[int, int]) -> dict[int, range]:
-    """Returns which records each batch holds. With a goal batches differ in size, so their numbers do not say it."""
+    """Returns which records each batch holds. With a goal, batches differ in size and must be read."""
     found: dict[int, range] = {}
     start = 0
     while (size := sizes.get(len(found))) is not None:  # after a gap it is not known
@@ -249,7 +249,7 @@ def _source(config: Config) -> dict[str, Any]:
 
 
 def _rules(config: Config) -> dict[str, Any]:
-    """What decides which records pass, where that decides how many are written; rules with a model come later."""
+    """The filter that decides how many records to generate, if there is a goal; rules with a model come later."""
     if config.generate.until_kept is None:
         return {}
     depends = filter_inputs.part(config)

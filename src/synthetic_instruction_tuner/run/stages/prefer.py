@@ -1,6 +1,6 @@
 """Stage prefer: models answer one after the other, the answers are scored, and preference pairs are built from them.
 
-It works in rounds, so that few answers are written for nothing: the first round covers a few more records than pairs
+It works in rounds, so that few answers are wasted: the first round covers a few more records than pairs
 are wanted, each further one as many as the missing pairs need. What a round covers depends only on the rounds before
 it. On-policy, each student has its own rounds and its own pairs.
 """

@@ -1,6 +1,6 @@
-"""Stage prefer, its long part: models answer a round's records, and a reward model or a judge scores the answers.
+"""The long part of stage prefer: models answer a round's records, and a reward model or a judge scores the answers.
 
-Both are committed batch by batch; what is in the store is not made again.
+Both are committed batch by batch; what is in the store is not computed again.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class _RewardScoring:
         self._ctx, self._round = ctx, this
 
     def items(self) -> Iterator[Answered]:
-        """Yields what is scored, a record and its answer at a time."""
+        """Yields what is scored: a record with one answer at a time."""
         return ((record, [answer]) for record, answers in read_answers(self._ctx, self._round) for answer in answers)
 
     def steps(self) -> int:
@@ -145,7 +145,7 @@ class _JudgeScoring:
         self._ctx, self._round = ctx, this
 
     def items(self) -> Iterator[Answered]:
-        """Yields what is scored, a record and all its answers at a time."""
+        """Yields what is scored: a record with all its answers at a time."""
         return read_answers(self._ctx, self._round)
 
     def steps(self) -> int:

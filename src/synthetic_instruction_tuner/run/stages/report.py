@@ -1,4 +1,4 @@
-"""Stage report: everything that was measured, as tables, figures, report.md and report.html."""
+"""Stage report: all results of the run, as tables, figures, report.md and report.html."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run(ctx: Context) -> Outcome:
     )
     with ctx.display.task("drawing and writing", 1, "report") as advance:
         files = write_report(data, ctx.folder.report, ctx.folder.figures)
-        write_data_card(ctx)  # anew: a setting of the filter may have changed that keeps the same records
+        write_data_card(ctx)  # again, because a changed filter setting may keep the same records
         advance(1)
     return Outcome(fingerprint(len(files)), None, len(files), "files written")
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a finished stage hands on.
+    """The outcome of a finished stage.
 
     Attributes:
         digest: hash of the output; the keys of later stages are made from it.
         rows_in, rows_out: counts for the stage table.
-        note: what is worth a line in the stage table.
+        note: a short remark for the stage table.
     """
 
     digest: str

@@ -20,7 +20,7 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
 
 SOURCES = {"records": "filter", "pairs": "prefer"}
-"""The stage that a method's data come from."""
+"""The stage that produces each method's data."""
 
 
 def inputs(method: Method) -> tuple[str, ...]:
@@ -49,7 +49,9 @@ def outputs(method: Method, config: Config, folder: RunFolder) -> list[Path]:
 
 def run(method: Method, ctx: Context) -> Outcome:
     """Trains each student that is not yet trained under this key; writes the method's efficiency metrics."""
-    set_threads(ctx.config.engine.threads)  # as when the stages before ran in this process: sums depend on it
+    set_threads(
+        ctx.config.engine.threads
+    )  # as if earlier stages had run in this process: sums depend on the number of threads
     data: Sequence[Any] = filtered_records(ctx) if method.trains_on == "records" else _pairs(ctx)
     students = tuned_students(ctx.config, method)
     metrics = [_train_student(ctx, method, student, data) for student in students]
@@ -106,7 +108,7 @@ def _train_student(ctx: Context, method: Method, student: ModelConfig, data: Seq
 
 
 def _in_percent(advance: Callable[[int, str | None], None]) -> Callable[[int, int, dict[str, float]], None]:
-    """Returns what a training calls after each step, so that a display of 100 percent advances."""
+    """Returns the callback for each training step; it advances a display that counts to 100 percent."""
     shown = 0
 
     def on_step(step: int, steps: int, values: dict[str, float]) -> None:
