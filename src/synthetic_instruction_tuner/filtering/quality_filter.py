@@ -105,7 +105,7 @@ class QualityFilter:
     @property
     def rule_set_hash(self) -> str:
         """The hash of `rule_set`, the same on every machine; records carry it as ``filter_rules``."""
-        # The hash is in published files. So every rule keeps the key that it has always been hashed under, also the
+        # The hash is in published files, so every rule keeps the key that it has always been hashed under, even the
         # near-duplicate rule, whose name was "diversity".
         hashed = self.rule_set
         near_duplicates = hashed.pop(NearDuplicates.name)
