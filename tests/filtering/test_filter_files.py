@@ -67,7 +67,7 @@ def test_what_is_written(mine: Path, tmp_path: Path) -> None:
     assert {p.name for p in out.iterdir()} == OURS
     assert seen.tasks == {"checking": (6, 6)} and seen.lines == [f"Checking {mine}"]
     assert [r["id"] for r in lines(out / "kept.jsonl")] == ["a", "d"]
-    dropped = [(r["record"]["id"], r["rule"], r["partner"], r["value"]) for r in lines(out / "dropped.jsonl")]
+    dropped = [(r["record"]["id"], r["rule"], r["matched"], r["value"]) for r in lines(out / "dropped.jsonl")]
     assert dropped == [
         ("b", "near_duplicates", "a", 1.0),
         ("c", "refusal", None, "I cannot @ 0"),
@@ -77,7 +77,7 @@ def test_what_is_written(mine: Path, tmp_path: Path) -> None:
     assert [(r["file"], r["number"]) for r in lines(out / "malformed.jsonl")] == [("mine.jsonl", 7)]
     assert json.loads((out / "filter_report.json").read_text()) == json.loads(report.to_json())
     assert (report.records, report.kept, report.over, report.malformed) == (6, 2, 1, 1)
-    assert "Lines of the input that are no record: 1 (mine.jsonl:7)." in report.summary()
+    assert "Input lines that are not records: 1 (mine.jsonl:7)." in report.summary()
 
 
 def test_kept_records_can_be_read_again(mine: Path, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_only_kept_records_have_duplicates() -> None:
     judged = {j.record_id: j for j in QUALITY.check([refused, first, copy, later, second])}
     assert select(judged.values(), None) == ["r1", "r2"]
     assert judged["refused"].verdicts[-1].passed  # nothing was kept before it
-    assert judged["copy"].verdicts[-1].partner == judged["later"].verdicts[-1].partner == "r1"
+    assert judged["copy"].verdicts[-1].matched == judged["later"].verdicts[-1].matched == "r1"
 
 
 def test_judging_goes_record_by_record_and_keeps_no_state() -> None:
@@ -108,7 +108,7 @@ def test_report_counts() -> None:
     lines = [Malformed("mine.jsonl", n, "no record", "") for n in range(1, 8)]
     report = FilterReport.build(records, results, config, malformed=lines)
     places = "mine.jsonl:1, mine.jsonl:2, mine.jsonl:3, mine.jsonl:4, mine.jsonl:5 and more"
-    assert f"Lines of the input that are no record: 7 ({places})." in report.summary()
+    assert f"Input lines that are not records: 7 ({places})." in report.summary()
     rows = {row.rule: row for row in report.funnel}
     assert (report.records, report.passed, report.kept, report.over, report.malformed) == (4, 3, 2, 1, 7)
     assert (rows["length"].records_in, rows["length"].dropped, rows["length"].alone) == (4, 1, 1)

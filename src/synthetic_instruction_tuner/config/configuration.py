@@ -1,4 +1,4 @@
-"""The whole configuration of a run: its sections, and what must hold between them."""
+"""The whole configuration of a run: its sections, and the constraints between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One hash for everything that is compared: settings, inputs, results."""
+"""The hash used for everything that is compared: settings, inputs, results."""
 
 from __future__ import annotations
 

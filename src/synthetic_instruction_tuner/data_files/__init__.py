@@ -1,5 +1,5 @@
-"""Data files: reading records of any usual shape, and writing files that are complete or not there.
+"""Data files: reading records of any usual shape, and writing files completely or not at all.
 
 Imports records and errors; pyarrow only inside functions.
-Start with `reading` (`read_records`) and `exports` (`export_rows`); `atomic_writing` is under all that writes.
+Start with `reading` (`read_records`) and `exports` (`export_rows`); everything that writes uses `atomic_writing`.
 """

@@ -1,4 +1,4 @@
-"""Atomic writing: a file is complete or not there. It is written under a temporary name, synced and renamed."""
+"""Atomic writing: a file is complete or absent. It is written under a temporary name, synced and renamed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = Record | PreferencePair | Mapping[str, Any]
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a binary file that takes the path's place when the block ends without an error.
+    """Opens a temporary binary file that replaces the path when the block ends without an error.
 
     Until then, and after a crash at any instant, the path holds what it held before. The folder is made if needed.
     One process may write a path at a time.

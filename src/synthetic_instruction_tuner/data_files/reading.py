@@ -59,9 +59,9 @@ class Malformed:
 
 
 def said_malformed(count: int, first: Sequence[str]) -> str:
-    """Returns a sentence about the lines that are not records, with the places of the first."""
+    """Returns a sentence about the lines that are not records, with the locations of the first ones."""
     more = " and more" if count > len(first) else ""
-    return f"Lines of the input that are no record: {count:,} ({', '.join(first)}{more})."
+    return f"Input lines that are not records: {count:,} ({', '.join(first)}{more})."
 
 
 def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[Record]:

@@ -1,4 +1,4 @@
-"""What can be wrong with an instruction that a model wrote, as its text alone shows."""
+"""Faults of a generated instruction that its text alone shows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a generator's probes were like.
+    """Summary of a generator's probes.
 
     Attributes:
         probes: how many there are.
@@ -76,9 +76,9 @@ class Health:
         worst = max(self.faults, key=lambda name: self.faults[name])
         return UserError(
             "The generator does not write usable instructions.",
-            f"{self.usable} of its first {self.probes} are usable, {least:.0%} must be: {found}. For example: "
+            f"{self.usable} of its first {self.probes} are usable, the minimum is {least:.0%}: {found}. For example: "
             f"{self.examples.get(worst, '')!r}",
-            "Look at it with 'sit doctor MODEL'; use a chat model, longer instruction.max_new_tokens if they are "
+            "Inspect it with 'sit doctor MODEL'; use a chat model, longer instruction.max_new_tokens if they are "
             "truncated, or start anyway with --set generate.min_healthy=0",
         )
 
@@ -106,7 +106,7 @@ def faults(text: str, truncated: bool = False, earlier: Iterable[str] = ()) -> l
 
 
 def examine(texts: Sequence[str], truncated: Sequence[bool], leaked: Sequence[bool] = ()) -> Health:
-    """Returns what a generator's instructions are like; those after the first of equal ones are duplicates.
+    """Returns the health of a generator's instructions; repeats of an instruction are duplicates.
 
     Args:
         texts: the instructions.

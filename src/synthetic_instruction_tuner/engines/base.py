@@ -33,7 +33,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model wrote for one request.
+    """The output for one request.
 
     Attributes:
         token_ids: the sampled tokens, without the stop token.

@@ -1,4 +1,4 @@
-"""Why requests failed, in words: used by all stages that ask an engine for text."""
+"""Describes why requests failed; used by all stages that ask an engine for text."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Verdict:
         value: what the rule found, in brief; None where it found nothing.
         limit: what the value was compared with.
         reason: why the record must go, for people; empty when it passed.
-        partner: the kept record that it duplicates, or the benchmark item that it contains, if that is the reason.
+        matched: the kept record that it duplicates, or the benchmark item that it contains, if that is the reason.
         details: all findings, where there are more than the verdict shows, as plain JSON values.
     """
 
@@ -36,7 +36,7 @@ class Verdict:
     value: float | str | None
     limit: float | str | None
     reason: str = ""
-    partner: str | None = None
+    matched: str | None = None
     details: list[Any] | None = None
 
     def to_json(self) -> dict[str, Any]:

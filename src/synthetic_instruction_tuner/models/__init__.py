@@ -1,5 +1,5 @@
-"""Models: where they are, what their files say, how to load them, and what they need of this machine.
+"""Models: where they are, what their files say, how to load them, and what they require of this machine.
 
 Imports config and errors; torch, transformers and peft only inside functions.
-Start with `loading`; `files` reads a model's files without loading it, `hardware` chooses the device and number format.
+Start with `loading`; `files` reads a model's files without loading it, `hardware` chooses the device and precision.
 """

@@ -1,4 +1,4 @@
-"""This machine, and the device and number format that a model gets on it.
+"""This machine, and the device and precision that a model gets on it.
 
 torch is imported inside the functions: `sit plan` and `sit --help` must start fast.
 """

@@ -1,4 +1,4 @@
-"""Checks that a model's memory is freed: measured before it is loaded and after its release."""
+"""Checks that a model's memory is freed, by comparing memory use before loading and after release."""
 
 from __future__ import annotations
 

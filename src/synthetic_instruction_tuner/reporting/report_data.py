@@ -1,4 +1,4 @@
-"""What a report is made from: one object, filled from a run's store (or by hand)."""
+"""The data of a report: one object, filled from a run's store (or by hand)."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_every_text_of_a_record_is_looked_at() -> None:
 def test_the_verdict_names_the_item() -> None:
     verdict = RULE.check(Record("r", f"{LONG} What is a parapraxis?", ""))
     assert (
-        not verdict.passed and verdict.partner == "b/1" and "b/1" in verdict.reason and "and 1 more" in verdict.reason
+        not verdict.passed and verdict.matched == "b/1" and "b/1" in verdict.reason and "and 1 more" in verdict.reason
     )
     assert [hit[0] for hit in verdict.details or ()] == ["b/1", "b/2"]
     assert RULE.check(Record("r", "Describe the sea.", "It is large.")).details is None

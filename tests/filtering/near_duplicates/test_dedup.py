@@ -72,7 +72,7 @@ def test_what_is_written(mine: Path, tmp_path: Path) -> None:
     assert lines(out / "kept.jsonl") == [rows[0], rows[3]]
     dropped = lines(out / "dropped.jsonl")
     assert [row["record"] for row in dropped] == [rows[1], rows[2], rows[4], rows[5]]
-    assert [(r["number"], r["rule"], r["value"], r["partner"], r.get("partner_number")) for r in dropped] == [
+    assert [(r["number"], r["rule"], r["value"], r["matched"], r.get("matched_number")) for r in dropped] == [
         (4, "length", 0, None, None),
         (5, "near_duplicates", 0.833333, "a", 3),
         (7, "near_duplicates", 1.0, "a", 3),
@@ -86,7 +86,7 @@ def test_what_is_written(mine: Path, tmp_path: Path) -> None:
     ]
     assert json.loads((out / "dedup_report.json").read_text()) == json.loads(report.to_json())
     assert (report.records, report.kept, report.duplicates, report.without_words, report.malformed) == (6, 2, 3, 1, 2)
-    assert "Lines of the input that are no record: 2 (mine.jsonl:1, mine.jsonl:9)." in report.summary()
+    assert "Input lines that are not records: 2 (mine.jsonl:1, mine.jsonl:9)." in report.summary()
     assert sum(seen) == 6
 
 
@@ -99,7 +99,7 @@ def test_against_files_count_as_earlier(mine: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "other.jsonl", [*chain, 5, chain[1]])
     report = dedup_files([mine], tmp_path / "out", against=[other])
     dropped = lines(tmp_path / "out" / "dropped.jsonl")
-    partners = [(r["number"], r["partner"], r["partner_file"], r["partner_number"]) for r in dropped if r["partner"]]
+    partners = [(r["number"], r["matched"], r["matched_file"], r["matched_number"]) for r in dropped if r["matched"]]
     assert partners == [
         (3, "x", "other.jsonl", 2),
         (5, "other-000003", "other.jsonl", 3),  # the others are compared with, also where they resemble each other
@@ -145,7 +145,7 @@ def test_json_and_parquet_give_the_same(mine: Path, tmp_path: Path) -> None:
     for kind in ("json", "parquet", "jsonl", "jsonl.gz"):
         dedup_files([tmp_path / f"m.{kind}"], tmp_path / kind)
         dropped = lines(tmp_path / kind / "dropped.jsonl")
-        assert [(r["number"], r["partner"], r["partner_number"]) for r in dropped] == [(2, "m-000001", 1)]
+        assert [(r["number"], r["matched"], r["matched_number"]) for r in dropped] == [(2, "m-000001", 1)]
         kept = [{k: v for k, v in row.items() if v is not None} for row in lines(tmp_path / kind / "kept.jsonl")]
         assert kept == [rows[0], rows[2]]
 
@@ -156,7 +156,7 @@ def test_files_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
         write(tmp_path / name / "x.jsonl", [{"instruction": FIVE}])
     dedup_files([tmp_path / "a" / "x.jsonl", tmp_path / "b" / "x.jsonl"], tmp_path / "out")
     (row,) = lines(tmp_path / "out" / "dropped.jsonl")
-    assert (row["file"], row["partner_file"]) == (str(tmp_path / "b" / "x.jsonl"), str(tmp_path / "a" / "x.jsonl"))
+    assert (row["file"], row["matched_file"]) == (str(tmp_path / "b" / "x.jsonl"), str(tmp_path / "a" / "x.jsonl"))
 
 
 @settings(max_examples=25, deadline=None)
@@ -179,9 +179,9 @@ def test_equals_brute_force_and_two_steps_equal_one(
     expected = brute(texts, Fraction(str(threshold)))
     assert [int(row["id"]) for row in both] == [i for i, d in enumerate(expected) if d is None and texts[i]]
     partners = {
-        int(r["record"]["id"]): (int(r["partner"]), r["value"])
+        int(r["record"]["id"]): (int(r["matched"]), r["value"])
         for r in lines(tmp / "both" / "dropped.jsonl")
-        if r["partner"] is not None
+        if r["matched"] is not None
     }
     assert partners == {i: (d[0], round(float(d[1]), 6)) for i, d in enumerate(expected) if d}
 
@@ -201,13 +201,13 @@ def test_the_same_as_the_filter_drops(tmp_path: Path) -> None:
     )
     judged = list(QualityFilter(easy).check(read_records([file], [])))
     theirs = [
-        (j.record_id, v.partner, v.value)
+        (j.record_id, v.matched, v.value)
         for j in judged
         for v in j.verdicts
-        if v.rule == "near_duplicates" and v.partner
+        if v.rule == "near_duplicates" and v.matched
     ]
     ours = [
-        (f"codegen-instruct-{r['number']:06d}", r["partner"], r["value"])
+        (f"codegen-instruct-{r['number']:06d}", r["matched"], r["value"])
         for r in lines(tmp_path / "out" / "dropped.jsonl")
     ]
     assert len(ours) > 100 and ours == [t for t in theirs if t[0] in {o[0] for o in ours}]

@@ -192,7 +192,7 @@ def test_exactly_the_threshold_is_a_duplicate() -> None:
     records = [Record("first", "one two three four"), Record("second", "Five, four: three TWO one!")]  # 4 of 5 words
     kept, verdict = rule.check(records, [True, True])
     assert kept.passed
-    assert (verdict.passed, verdict.value, verdict.limit, verdict.partner) == (False, 0.8, 0.8, "first")
+    assert (verdict.passed, verdict.value, verdict.limit, verdict.matched) == (False, 0.8, 0.8, "first")
     assert "first" in verdict.reason
 
 
@@ -243,7 +243,7 @@ def test_the_filter_decides_the_same_in_any_batches(monkeypatch: pytest.MonkeyPa
     records = [Record(str(i), t, answer if rng.random() < 0.8 else "") for i, t in enumerate(texts)]
     quality = QualityFilter(FilterConfig(language=""))
     expected = list(quality.check(records))
-    assert [j.verdicts[-1].partner for j in expected] == [
+    assert [j.verdicts[-1].matched for j in expected] == [
         None if d is None else str(d[0]) for d in brute(texts, Fraction(4, 5), [bool(r.response) for r in records])
     ]
     monkeypatch.setattr(quality_filter, "BATCH", batch)

@@ -228,7 +228,7 @@ def test_rules_that_need_a_model_come_after_the_goal(run: Run) -> None:
 def test_giving_up_can_be_switched_off(run: Run, engine: FakeEngine) -> None:
     engine.write = lambda request: sentence(request.seed % 20 if is_question(request) else request.seed)
     found = run("generate.count=200", "generate.until_kept=100", "generate.patience=16", "generate.exhausted_below=0")
-    assert len(found["rows"]) == 200 and "are written" in found["note"] and "exhausted" not in found["note"]
+    assert len(found["rows"]) == 200 and "has been reached" in found["note"] and "exhausted" not in found["note"]
 
 
 def test_only_the_exhausted_domain_is_given_up(run: Run, engine: FakeEngine) -> None:
@@ -249,7 +249,7 @@ def test_only_the_exhausted_domain_is_given_up(run: Run, engine: FakeEngine) -> 
 
 def test_other_reasons_to_stop(run: Run, engine: FakeEngine) -> None:
     few = run("generate.count=40", "generate.until_kept=40")
-    assert len(few["rows"]) == 40 and "generate.count (40) are written" in few["note"] and "length" in few["note"]
+    assert len(few["rows"]) == 40 and "generate.count (40) has been reached" in few["note"] and "length" in few["note"]
     engine.write = lambda request: sentence(request.seed) if is_question(request) else "No."
     none = run("generate.count=400", "generate.until_kept=40", "generate.patience=48", folder="none")
     assert len(none["rows"]) < 80 and "fail for length" in none["note"]

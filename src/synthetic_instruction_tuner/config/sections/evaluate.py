@@ -16,7 +16,7 @@ BENCHMARKS: tuple[str, ...] = ("nano_ifeval", "nano_mmlu", "nano_mt")
 
 
 class BenchmarkConfig(Section):
-    """What every benchmark's settings have."""
+    """Settings that every benchmark has."""
 
     items: int = Field(240, ge=1, description="Number of items to evaluate on; a smaller number takes the first ones.")
 

@@ -20,7 +20,7 @@ class SamplingConfig(Section):
 
 
 class SamplingChange(Section):
-    """What a domain samples differently; values that are not set are the general ones."""
+    """A domain's own sampling; values that are not set are the general ones."""
 
     temperature: float | None = Field(None, ge=0, description="0 is greedy.")
     top_p: float | None = Field(None, gt=0, le=1, description="Nucleus sampling.")

@@ -1,4 +1,4 @@
-"""What all sections of the configuration share."""
+"""The base class of all sections of the configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Section(BaseModel):
 
 
 def checked_url(value: str | None) -> str | None:
-    """Rejects what is not a server's address, and addresses that hold a password: settings are written to files."""
+    """Rejects invalid server addresses, and addresses with a password: settings are written to files."""
     if value is None:
         return None
     parts = urlsplit(value)
@@ -27,7 +27,7 @@ def checked_url(value: str | None) -> str | None:
 
 
 def checked_variable(value: str) -> str:
-    """Rejects what cannot be an environment variable's name: it may be the key itself, by mistake."""
+    """Rejects an invalid name of an environment variable: it may be the key itself, by mistake."""
     if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
         raise ValueError("it must be the name of an environment variable, not the key itself, such as MY_SERVER_KEY")
     return value

@@ -11,7 +11,7 @@ from synthetic_instruction_tuner.methods import Method
 
 
 class TrainerConfig(Section):
-    """What all training methods share."""
+    """Settings that all training methods share."""
 
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate.")
     num_train_epochs: float = Field(3.0, gt=0, description="Number of passes over the data.")

@@ -254,12 +254,12 @@ class _Job:
             return Verdict(NO_WORDS, False, 0, 1, f"the {what} contains no words").to_json()
         self.report.duplicates += 1
         self.report.against_duplicates += number < self._against
-        file, line, partner = self._file_of[number], self._number_of[number], self._name(number)
+        file, line, matched = self._file_of[number], self._number_of[number], self._name(number)
         similarity = round(shared / union, 6)
-        at = f"'{partner}' ({self.names[file]}, {line})"
+        at = f"'{matched}' ({self.names[file]}, {line})"
         reason = f"the {what} shares {shared} of {union} words with {at} (similarity {similarity:.3f})"
-        verdict = Verdict(NearDuplicates.name, False, similarity, self.report.threshold, reason, partner)
-        return verdict.to_json() | {"partner_file": self.names[file], "partner_number": line}
+        verdict = Verdict(NearDuplicates.name, False, similarity, self.report.threshold, reason, matched)
+        return verdict.to_json() | {"matched_file": self.names[file], "matched_number": line}
 
     def _where(self, row: _Row) -> dict[str, Any]:
         return {"file": self.names[row.file], "number": row.number}

@@ -85,8 +85,8 @@ class KeepFirst:
         batch = _Batch(self.index, sets, may_stay)
         batch.settle(0, len(sets))
         numbers = len(self.index) + np.cumsum(batch.stays) - 1
-        for row, partner in batch.partners.items():
-            batch.found.numbers[row] = numbers[partner]
+        for row, earlier in batch.earlier_in_batch.items():
+            batch.found.numbers[row] = numbers[earlier]
         self.index.add(sets.take(np.flatnonzero(batch.stays)))
         return batch.found, batch.stays
 
@@ -95,15 +95,15 @@ class _Batch:
     """Sets that are compared with each other, in order.
 
     Attributes:
-        found: the most similar earlier set of each; the number is not valid where the set has a partner in the batch.
+        found: the most similar earlier set of each; the number is not valid where the set has one in the batch.
         stays: which of them stay, as far as is decided.
-        partners: for sets whose most similar earlier one is in the batch, where it is.
+        earlier_in_batch: for sets whose most similar earlier one is in the batch, where it is.
     """
 
     def __init__(self, index: NearDuplicateIndex, sets: WordSets, may_stay: Mask) -> None:
         self.found = index.most_similar(sets)
         self.stays = may_stay & (self.found.numbers < 0)
-        self.partners: dict[int, int] = {}
+        self.earlier_in_batch: dict[int, int] = {}
         self._index, self._sets = index, sets
         self._bytes = sets.split()
         self._prefixes, self._folded = index.prefixes(sets), fold(sketch(sets))
@@ -158,7 +158,7 @@ class _Batch:
         if self._index.similar(shared, union):
             self.stays[row] = False
             if self.found.improve(row, 0, shared, union):
-                self.partners[row] = other
+                self.earlier_in_batch[row] = other
 
     def _words(self, row: int) -> frozenset[int]:
         if row not in self._frozen:

@@ -47,9 +47,9 @@ class NearDuplicates:
     def _verdict(self, number: int, shared: int, union: int) -> Verdict:
         if number < 0:
             return Verdict(self.name, True, None, self.threshold)
-        partner, similarity = self._ids[number], round(shared / union, 6)
-        reason = f"the instruction shares {shared} of {union} words with '{partner}' (similarity {similarity:.3f})"
-        return Verdict(self.name, False, similarity, self.threshold, reason, partner)
+        matched, similarity = self._ids[number], round(shared / union, 6)
+        reason = f"the instruction shares {shared} of {union} words with '{matched}' (similarity {similarity:.3f})"
+        return Verdict(self.name, False, similarity, self.threshold, reason, matched)
 
 
 def compared_text(record: Record, field: Field = "instruction") -> str:
