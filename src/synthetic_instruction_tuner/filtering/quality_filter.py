@@ -105,8 +105,8 @@ class QualityFilter:
     @property
     def rule_set_hash(self) -> str:
         """The hash of `rule_set`, the same on every machine; records carry it as ``filter_rules``."""
-        # The hash is in published files, so everything keeps the key that it has always been hashed under, even what was
-        # called diversity.similarity and reward.reward_floor.
+        # The hash is in published files, so everything keeps the key that it has always been hashed under, even what
+        # was called diversity.similarity and reward.reward_floor.
         hashed = self.rule_set
         near_duplicates = hashed.pop(NearDuplicates.name)
         if reward := hashed.get(MinReward.name):
