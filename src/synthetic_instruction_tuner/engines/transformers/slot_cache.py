@@ -70,11 +70,6 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers ships no types for
         """Positions before the new token."""
         return self._length - 1
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        return sum(b.numel() * b.element_size() for buffers in self._buffers for b in buffers)
-
     def _reserve(self, length: int, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
         if length > self._capacity:
             self._capacity = max(length, _FIRST_LENGTH, min(2 * self._capacity, self._capacity + 1024))
