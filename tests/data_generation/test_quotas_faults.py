@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.config import load_config
-from synthetic_instruction_tuner.config.domains import ready_made
 from synthetic_instruction_tuner.config.languages import NAMES, language_code, language_name
+from synthetic_instruction_tuner.config.sections.generate import ready_made
 from synthetic_instruction_tuner.data_generation.faults import FAULTS, examine, faults
 from synthetic_instruction_tuner.data_generation.plan import apportion, interleave, system_prompt
 from synthetic_instruction_tuner.errors import UserError

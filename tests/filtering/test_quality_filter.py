@@ -44,7 +44,7 @@ def test_all_rules_judge_all_records() -> None:
     (result,) = QUALITY.check([bad])
     assert [v.rule for v in result.verdicts] == QUALITY.rule_names
     assert {v.rule for v in result.verdicts if not v.passed} == {"empty", "length", "word_repetition", "refusal"}
-    assert not result.kept
+    assert not result.passed
     assert result.first_reason == "no words in the instruction"
 
 
@@ -61,13 +61,13 @@ def test_only_kept_records_have_duplicates() -> None:
 
 def test_judging_goes_record_by_record_and_keeps_no_state() -> None:
     stream = QUALITY.check(repeat(good(1)))
-    assert [j.kept for j in islice(stream, 3)] == [True, False, False]
-    assert next(QUALITY.check([good(1)])).kept
+    assert [j.passed for j in islice(stream, 3)] == [True, False, False]
+    assert next(QUALITY.check([good(1)])).passed
 
 
 def test_select_cuts_in_order() -> None:
     results = list(QUALITY.check(good(i) for i in range(6)))
-    kept = [j.record_id for j in results if j.kept]
+    kept = [j.record_id for j in results if j.passed]
     assert select(results, None) == kept and len(kept) > 3
     assert select(results, 2) == kept[:2]
     assert select(results, 99) == kept
@@ -156,7 +156,7 @@ def test_every_setting_is_read(change: dict[str, object], rule: str | None) -> N
     text = "What a fine day\nWhat a fine day\n it is is " + prose(random.Random(5), 50)
     records = [good(1), Record("r", "Please explain the weather of one day to people", text)]
     base = FilterConfig(max_word_repeats=9)
-    assert all(j.kept for j in QualityFilter(base).check(records))
+    assert all(j.passed for j in QualityFilter(base).check(records))
     changed = base.model_copy(update=change)
     failed = {v.rule for j in QualityFilter(changed).check(records) for v in j.verdicts if not v.passed}
     assert failed == ({rule} if rule else set())
@@ -191,7 +191,7 @@ def test_settings_of_loops_and_cuts_are_read(response: str, rule: str, loosened:
     base = FilterConfig(min_words=0, language="", max_phrase_repeats=6 if rule == "phrase_repetition" else 99)
     failed = [v.rule for v in next(QualityFilter(base).check([record])).verdicts if not v.passed]
     assert failed == [rule]
-    assert next(QualityFilter(base.model_copy(update=loosened)).check([record])).kept
+    assert next(QualityFilter(base.model_copy(update=loosened)).check([record])).passed
 
 
 def test_tokens_are_counted_where_a_tokenizer_is_named() -> None:
@@ -200,7 +200,7 @@ def test_tokens_are_counted_where_a_tokenizer_is_named() -> None:
     for limits, kept in (({"max_tokens": 3}, False), ({"min_tokens": 4}, True), ({"min_tokens": 99}, False)):
         quality = QualityFilter(FilterConfig(tokenizer="nano:generator", min_words=0, language="", **limits))
         (result,) = quality.check([record])
-        assert result.kept is kept, limits
+        assert result.passed is kept, limits
         assert quality.rule_set["tokens"]["tokenizer"]["content"]
 
 

@@ -226,17 +226,17 @@ def test_contamination_is_beside_the_scores() -> None:
     assert "7 of the 240 items" in part and text.count("Contamination") == 2
 
 
-def test_the_generator_and_its_goal_are_reported() -> None:
+def test_the_generator_and_its_target_are_reported() -> None:
     assert "first 16 instructions" not in render_markdown(full())
     health = {"probes": 16, "usable": 14, "share": 0.875, "faults": {"role_leak": 2, "empty": 0}, "examples": {}}
-    law = {"quota": 60, "made": 80, "kept": 66, "stopped_early": False}
+    law = {"quota": 60, "made": 80, "passed": 66, "stopped_early": False}
     why = "33 of the 100 wanted records pass: why"
-    target = {"goal": 100, "made": 180, "domains": {"law": law}, "explanation": why}
+    target = {"wanted": 100, "made": 180, "domains": {"law": law}, "explanation": why}
     text = render_markdown(replace(full(), generator_health=health, generate_target=target))
     assert "Of the generator's first 16 instructions, 14 are usable (faults: 2 role leak)." in text
-    assert "Goal: 100 records that pass the filter. 180 were generated; " + why in text
+    assert "Target: 100 records that pass the filter. 180 were generated; " + why in text
     assert "Domain law" not in text
-    math_ = {"quota": 40, "made": 100, "kept": 40, "stopped_early": True}
+    math_ = {"quota": 40, "made": 100, "passed": 40, "stopped_early": True}
     done = target | {"domains": {"law": law, "math": math_}, "explanation": ""}
     text = render_markdown(ReportData("r", "p", generate_target=done))
     assert "180 were generated; 100 pass." in text and "## Data: generation and filter" in text

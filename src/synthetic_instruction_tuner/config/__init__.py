@@ -4,8 +4,7 @@ It may import methods, words and errors. Start reading in `configuration` and th
 `loading` puts the layers together.
 """
 
-from synthetic_instruction_tuner.config.configuration import Config, tuned_students
-from synthetic_instruction_tuner.config.fingerprint import fingerprint
+from synthetic_instruction_tuner.config.configuration import Config, fingerprint, tuned_students
 from synthetic_instruction_tuner.config.loading import (
     load_config,
     parse_config,

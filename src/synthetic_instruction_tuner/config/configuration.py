@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from synthetic_instruction_tuner.config.sections.engine import EngineConfig
 from synthetic_instruction_tuner.config.sections.evaluate import EvaluateConfig
@@ -75,3 +76,10 @@ def tuned_students(config: Config, by: Method) -> tuple[ModelConfig, ...]:
     students = tuned_students(config, method(by.starts_from)) if by.starts_from else config.models.students
     which = config.train.of(by).model_dump()["students"] if by.chooses_students else "all"
     return students[: {"first": 1, "all": len(students), "none": 0}[which]]
+
+
+def fingerprint(*parts: object) -> str:
+    """Returns a short hash of JSON-able values and pydantic models, the same on every machine."""
+    plain = [p.model_dump(mode="json") if isinstance(p, BaseModel) else p for p in parts]
+    text = json.dumps(plain, sort_keys=True, default=lambda m: m.model_dump(mode="json"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

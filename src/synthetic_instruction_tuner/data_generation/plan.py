@@ -1,6 +1,6 @@
 """What each record is asked for: its domain, topic, system prompt and seeds, and the domains' exact quotas.
 
-All are functions of the settings, the run's seed and the record's number. With a goal, a record's domain depends on
+All are functions of the settings, the run's seed and the record's number. With a target, a record's domain depends on
 which records before it passed the filter; its `Place` then comes from the `Target`.
 """
 

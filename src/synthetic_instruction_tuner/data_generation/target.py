@@ -35,37 +35,37 @@ class RecordCheck(Protocol):
 
 @dataclass(slots=True)
 class _DomainProgress:
-    """One domain's numbers: how many are wanted, written, kept, and the outcome of the latest ones."""
+    """One domain's numbers: how many are wanted, written, passed, and the outcome of the latest ones."""
 
     quota: int
     latest: deque[str]
     made: int = 0
-    kept: int = 0
+    passed: int = 0
     stopped_early: bool = False
     failures: Counter[str] = field(default_factory=Counter)
 
     @property
     def missing(self) -> int:
-        return 0 if self.stopped_early else max(0, self.quota - self.kept)
+        return 0 if self.stopped_early else max(0, self.quota - self.passed)
 
     @property
     def expected(self) -> float:
         """The expected pass rate; one half before anything is known."""
-        return (self.kept + 1) / (self.made + 2)
+        return (self.passed + 1) / (self.made + 2)
 
 
 class Target:
     """Decides what to write until `until_kept` records pass the filter, each domain with its quota of them.
 
     Args:
-        config: the goal, the domains, and when to stop early.
+        config: how many records, the domains, and when to stop early.
         check: decides which records pass.
     """
 
     def __init__(self, config: GenerateConfig, check: RecordCheck) -> None:
         self.config, self._check = config, check
-        self.goal = config.until_kept or 0
-        quotas = apportion(self.goal, domain_shares(config))
+        self.wanted = config.until_kept or 0
+        quotas = apportion(self.wanted, domain_shares(config))
         self.domains = {name: _DomainProgress(n, deque(maxlen=config.patience)) for name, n in quotas.items()}
 
     @property
@@ -74,9 +74,9 @@ class Target:
         return sum(domain.made for domain in self.domains.values())
 
     @property
-    def kept(self) -> int:
+    def passed(self) -> int:
         """Records that passed, without those beyond a domain's quota."""
-        return sum(min(domain.kept, domain.quota) for domain in self.domains.values())
+        return sum(min(domain.passed, domain.quota) for domain in self.domains.values())
 
     def next_batch(self) -> list[Place]:
         """Returns the places of the next batch's records; an empty list at the end."""
@@ -87,12 +87,12 @@ class Target:
         return places(interleave(apportion(size, needed)), {name: t.made for name, t in self.domains.items()})
 
     def take(self, records: Sequence[Record]) -> int:
-        """Checks a batch; returns how many of its records count towards the goal."""
-        before = self.kept
+        """Checks a batch; returns how many of its records count towards the target."""
+        before = self.passed
         for record, failed in zip(records, self._check.failed_rules(records), strict=True):
             domain = self.domains[record.domain]
             domain.made += 1
-            domain.kept += failed is None
+            domain.passed += failed is None
             if failed is not None:
                 domain.failures[failed] += 1
             domain.latest.append(failed or "")
@@ -100,16 +100,16 @@ class Target:
             window = len(domain.latest)
             if window == self.config.patience and domain.latest.count("") < self.config.exhausted_below * window:
                 domain.stopped_early = domain.missing > 0 or domain.stopped_early
-        return self.kept - before
+        return self.passed - before
 
     def yield_note(self) -> str:
         """Returns the pass rate, in words."""
-        passed = sum(domain.kept for domain in self.domains.values())
+        passed = sum(domain.passed for domain in self.domains.values())
         return f"{self.made:,} written, {passed / self.made:.0%} pass" if self.made else ""
 
     def explanation(self) -> str:
-        """Returns why it ended before the goal; empty when the goal is reached."""
-        if self.kept >= self.goal:
+        """Returns why it ended early; empty when enough records passed."""
+        if self.passed >= self.wanted:
             return ""
         stopped = [(name, domain) for name, domain in self.domains.items() if domain.stopped_early]
         reasons = [self._why_stopped(name, domain) for name, domain in stopped]
@@ -117,21 +117,21 @@ class Target:
             failures: Counter[str] = sum((domain.failures for domain in self.domains.values()), Counter())
             worst = f"; most fail for {failures.most_common(1)[0][0]}" if failures else ""
             reasons.append(f"generate.count ({self.config.count:,}) has been reached{worst}; raise it to continue")
-        return f"{self.kept:,} of the {self.goal:,} wanted records pass: " + "; ".join(reasons)
+        return f"{self.passed:,} of the {self.wanted:,} wanted records pass: " + "; ".join(reasons)
 
     def summary(self) -> str:
         """Returns how it ended, and which of the filter's rules may still drop what passes here."""
-        ended = self.explanation() or f"{self.kept:,} pass the filter"
+        ended = self.explanation() or f"{self.passed:,} pass the filter"
         later = " and ".join(self._check.later)
         return f"{ended} (not yet checked: {later})" if later else ended
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values for the store."""
         domains = {
-            name or "": {"quota": t.quota, "made": t.made, "kept": t.kept, "stopped_early": t.stopped_early}
+            name or "": {"quota": t.quota, "made": t.made, "passed": t.passed, "stopped_early": t.stopped_early}
             for name, t in self.domains.items()
         }
-        return {"goal": self.goal, "made": self.made, "domains": domains, "explanation": self.explanation()}
+        return {"wanted": self.wanted, "made": self.made, "domains": domains, "explanation": self.explanation()}
 
     def _why_stopped(self, name: str | None, domain: _DomainProgress) -> str:
         who = f"domain {name}" if name else "the model's own mix"

@@ -132,7 +132,7 @@ class QualityFilter:
         stream = enumerate(records)
         while batch := list(islice(stream, BATCH)):
             own = [self._check(record, {name: values[n] for name, values in known.items()}) for n, record in batch]
-            may_stay = [result.kept for result in own]
+            may_stay = [result.passed for result in own]
             last = near_duplicates.check([record for _, record in batch], may_stay)
             for result, verdict in zip(own, last, strict=True):
                 yield FilterResult(result.record_id, (*result.verdicts, verdict), result.columns)
@@ -164,7 +164,7 @@ def _token_rules(config: FilterConfig) -> list[Rule]:
 
 def select(results: Iterable[FilterResult], keep: int | None) -> list[str]:
     """Returns the ids of the records to keep: the first `keep` that passed, in order, or all where it is None."""
-    ids = [j.record_id for j in results if j.kept]
+    ids = [j.record_id for j in results if j.passed]
     return ids if keep is None else ids[:keep]
 
 

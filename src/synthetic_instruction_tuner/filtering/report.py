@@ -150,7 +150,7 @@ class FilterReport:
             quality: the filter, for its rules and benchmarks.
         """
         checked = list(zip(records, results, strict=True))
-        passed = sum(result.kept for _, result in checked)
+        passed = sum(result.passed for _, result in checked)
         kept = passed if config.keep is None else min(passed, config.keep)
         hits = _hits(checked)
         return cls(

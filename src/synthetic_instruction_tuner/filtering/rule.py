@@ -59,7 +59,7 @@ class FilterResult:
     columns: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def kept(self) -> bool:
+    def passed(self) -> bool:
         """Whether the record passed every rule."""
         return all(v.passed for v in self.verdicts)
 

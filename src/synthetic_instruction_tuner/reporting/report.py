@@ -139,23 +139,25 @@ def _glance(data: ReportData) -> list[tuple[str, str]]:
 
 
 def _generation(data: ReportData) -> list[str]:
-    """Returns sentences on stage generate: the generator's health, the goal, and the domains that missed it."""
+    """Returns sentences on stage generate: the generator's health, the target, and the domains that missed theirs."""
     lines = []
     if health := data.generator_health:
         faults = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(health["faults"].items()) if n)
         found = f" (faults: {faults})" if faults else ""
         lines.append(f"Of the generator's first {health['probes']} instructions, {health['usable']} are usable{found}.")
     if target := data.generate_target:
-        kept = sum(min(domain["kept"], domain["quota"]) for domain in target["domains"].values())
-        ended = f"{kept:,} pass" if kept >= target["goal"] else target["explanation"]
+        passed = sum(min(domain["passed"], domain["quota"]) for domain in target["domains"].values())
+        ended = f"{passed:,} pass" if passed >= target["wanted"] else target["explanation"]
         lines.append(
-            f"Goal: {target['goal']:,} records that pass the filter. {target['made']:,} were generated; {ended}."
+            f"Target: {target['wanted']:,} records that pass the filter. {target['made']:,} were generated; {ended}."
         )
         for name, domain in sorted(target["domains"].items()):
             if len(target["domains"]) > 1:
                 end = ", stopped early" if domain["stopped_early"] else ""
-                kept, quota, made = (f"{domain[key]:,}" for key in ("kept", "quota", "made"))
-                lines.append(f"Domain {name or 'any'}: {kept} of {quota} wanted records pass, {made} written{end}.")
+                passed_here, quota, made = (f"{domain[key]:,}" for key in ("passed", "quota", "made"))
+                lines.append(
+                    f"Domain {name or 'any'}: {passed_here} of {quota} wanted records pass, {made} written{end}."
+                )
     return lines
 
 

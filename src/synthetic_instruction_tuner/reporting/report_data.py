@@ -52,7 +52,7 @@ class ReportData:
         samples: `Sample` or mappings with its fields.
         contamination: by benchmark, how many of its items are, word for word, an instruction of the training data.
         generator_health: what the generator's first instructions were like; see `data_generation.faults.Health`.
-        generate_target: where records were written until enough passed the filter, the goal and how it was reached; see
+        generate_target: where records were written until enough passed the filter, how many and how it ended; see
             `data_generation.target.Target`.
     """
 

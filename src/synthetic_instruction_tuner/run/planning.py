@@ -100,8 +100,8 @@ def does_not_fit(estimates: Iterable[StageEstimate], hardware: Hardware) -> str 
 
 def planned_pairs(config: Config) -> int:
     """Returns how many pairs will be written, as far as that is known before the run."""
-    goal, count = config.generate.until_kept, config.generate.count
-    return count if goal is None else min(count, round(goal / KEPT_SHARE))
+    wanted, count = config.generate.until_kept, config.generate.count
+    return count if wanted is None else min(count, round(wanted / KEPT_SHARE))
 
 
 class _Work:

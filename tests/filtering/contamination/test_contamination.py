@@ -285,7 +285,7 @@ def test_the_filter_reports_every_hit() -> None:
         Record("three", "Hm?", "x"),
     ]
     judged = list(quality.check(records))
-    assert [j.kept for j in judged] == [False, False, True]
+    assert [j.passed for j in judged] == [False, False, True]
     report = FilterReport.build(records, judged, config, quality=quality)
     assert [(h.record, h.item) for h in report.hits] == [("one", "b/1"), ("two", "b/1"), ("two", "b/2")]
     first, second = report.benchmarks

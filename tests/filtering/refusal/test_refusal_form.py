@@ -77,7 +77,7 @@ def test_the_setting_chooses_the_rule() -> None:
     )
     for rule, kept in (("form", True), ("keywords", False)):
         (result,) = QualityFilter(FilterConfig(refusal_rule=rule, language="")).check([story])
-        assert result.kept is kept
+        assert result.passed is kept
     assert FilterConfig().refusal_rule == "form"
     assert STAGE.version >= 2
 

@@ -112,7 +112,7 @@ def test_a_model_is_needed() -> None:
         list(quality.check([record]))
     tags = {"quality": 5, "difficulty": 1, "category": "math"}
     (result,) = quality.check([record], {"tags": [tags], "reward": [1.5]})
-    assert result.kept and result.columns == tags | {"reward": 1.5}
+    assert result.passed and result.columns == tags | {"reward": 1.5}
     assert not {"tags", "reward"} & set(QualityFilter().rule_names)
 
 

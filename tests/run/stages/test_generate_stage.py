@@ -86,7 +86,7 @@ def passing(rows: list[dict[str, Any]]) -> Counter[Any]:
     own = {field.name for field in fields(Record)}  # data files may hold more columns
     records = [Record.from_json({name: value for name, value in row.items() if name in own}) for row in rows]
     judged = QualityFilter(rules).check(records)
-    return Counter(row["domain"] for row, judgement in zip(rows, judged, strict=True) if judgement.kept)
+    return Counter(row["domain"] for row, judgement in zip(rows, judged, strict=True) if judgement.passed)
 
 
 def files(folder: RunFolder) -> dict[str, bytes]:
@@ -99,7 +99,7 @@ def test_until_enough_pass(run: Run) -> None:
     assert 70 <= kept < 86 and len(found["rows"]) < 250
     assert [row["id"] for row in found["rows"]] == [f"raw-{n:06d}" for n in range(len(found["rows"]))]
     assert found["target"]["explanation"] == "" and "70 pass" in found["note"]
-    fixed = run(f"generate.count={len(found['rows'])}", folder="fixed")  # the goal says how many, not what
+    fixed = run(f"generate.count={len(found['rows'])}", folder="fixed")  # the target says how many, not what
     assert [(r["instruction"], r["response"]) for r in fixed["rows"]] == [
         (r["instruction"], r["response"]) for r in found["rows"]
     ]
@@ -159,7 +159,7 @@ def test_what_is_written_is_taken_over_when_only_the_goal_changes(run: Run, engi
 
 @pytest.mark.parametrize("seed", [1, 5])
 def test_what_is_taken_over_begins_where_the_batch_does(run: Run, seed: int) -> None:
-    """With a goal, batches of the same number and size can hold other records."""
+    """With a target, batches of the same number and size can hold other records."""
     goals = [("generate.count=300", f"generate.until_kept={goal}") for goal in (20, 21, 22, 24)]
     rules = [(*goals[-1], f"filter.min_words={words}") for words in (8, 12, 18)]
     for place, options in enumerate([*goals, *rules]):
@@ -197,7 +197,7 @@ def test_the_goal_counts_what_the_filter_keeps(run: Run, engine: FakeEngine, tmp
     engine.write = write
     options = ("generate.count=600", "generate.until_kept=40", f"filter.contamination.files=[{exam}]")
     found = run(*options, until="filter")
-    assert len(json.loads(found["folder"].filtered.read_text(encoding="utf-8"))) >= 40 == found["target"]["goal"]
+    assert len(json.loads(found["folder"].filtered.read_text(encoding="utf-8"))) >= 40 == found["target"]["wanted"]
     exam.write_text(sentence(4), encoding="utf-8")
     assert len(run(*options)["rows"]) < len(found["rows"])  # one of the repeated instructions passes now
 
@@ -333,7 +333,7 @@ def test_a_target_is_a_function_of_what_was_written() -> None:
         records = [Record(f"r{number + i}", sentence(number + i), "Yes, it is." * (i % 2)) for i in range(len(batch))]
         assert one.take(records) == other.take(records)
         number += len(batch)
-    assert one.kept == 100 and number < 260 and one.explanation() == ""
+    assert one.passed == 100 and number < 260 and one.explanation() == ""
 
 
 def test_memory_does_not_grow_with_the_records(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import Field, field_validator, model_validator
 
 from synthetic_instruction_tuner.config.sections.section import Section
+
+
+@cache
+def ready_made() -> Mapping[str, dict[str, Any]]:
+    """Returns the packaged domains' settings by name."""
+    text = (resources.files(__package__) / "domains.yaml").read_text(encoding="utf-8")
+    return {name: dict(values) for name, values in yaml.safe_load(text).items()}
 
 
 class SamplingConfig(Section):
@@ -87,8 +97,6 @@ class GenerateConfig(Section):
     @field_validator("domains", mode="before")
     @classmethod
     def _named_domains(cls, value: object) -> object:
-        from synthetic_instruction_tuner.config.domains import ready_made
-
         if isinstance(value, str):
             value = [name.strip() for name in value.split(",") if name.strip()]
         if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):

@@ -1,4 +1,4 @@
-"""The quality filter, batch by batch, for the stage generate: with a goal, it writes until enough records pass."""
+"""The quality filter, batch by batch, for the stage generate: with a target, it writes until enough records pass."""
 
 from __future__ import annotations
 

@@ -127,9 +127,9 @@ class _Writer:
             self.have[number] = len(numbers)
         if self.target is not None:
             rows = self.ctx.store.batch_rows(self.unit, number)
-            kept = self.target.take([Record.from_json(row) for row in rows])
+            passed = self.target.take([Record.from_json(row) for row in rows])
             if self.generator is not None:
-                self.advance(kept, self.target.yield_note())
+                self.advance(passed, self.target.yield_note())
 
     def _write(self, number: int, numbers: range, places: list[Place] | None) -> None:
         generator = self.generator = self.generator or self._open()
@@ -160,7 +160,7 @@ class _Writer:
             texts = 2 * settings.turns
             task = self.ctx.display.task(label, texts * settings.count, "texts", texts * sum(self.have.values()))
         else:
-            task = self.ctx.display.task(label, self.target.goal, "that pass", self.target.kept)
+            task = self.ctx.display.task(label, self.target.wanted, "that pass", self.target.passed)
         self.advance = self.stack.enter_context(task)
         return MagpieGenerator(
             settings,
@@ -222,7 +222,7 @@ def _donors(ctx: Context) -> list[str]:
 
 
 def _record_numbers(sizes: dict[int, int]) -> dict[int, range]:
-    """Returns which records each batch holds. With a goal, batches differ in size and must be read."""
+    """Returns which records each batch holds. With a target, batches differ in size and must be read."""
     found: dict[int, range] = {}
     start = 0
     while (size := sizes.get(len(found))) is not None:  # after a gap it is not known
@@ -235,7 +235,7 @@ def _writing_key(config: Config) -> str:
     """Returns a hash of what a batch's texts depend on, given its number and how many records it has."""
     generate = config.generate.model_dump(mode="json", exclude=_GOAL)
     key: list[Any] = [STAGE.version, _source(config), generate]
-    if config.generate.domains:  # which record belongs to which domain depends on the goal
+    if config.generate.domains:  # which record belongs to which domain depends on the target
         key += [config.generate.count, config.generate.until_kept, _rules(config)]
     return fingerprint(*key)
 
@@ -249,7 +249,7 @@ def _source(config: Config) -> dict[str, Any]:
 
 
 def _rules(config: Config) -> dict[str, Any]:
-    """The filter that decides how many records to generate, if there is a goal; rules with a model come later."""
+    """The filter that decides how many records to generate, if there is a target; rules with a model come later."""
     if config.generate.until_kept is None:
         return {}
     depends = filter_inputs.part(config)

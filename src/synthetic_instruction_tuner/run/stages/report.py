@@ -34,7 +34,7 @@ def run(ctx: Context) -> Outcome:
     from synthetic_instruction_tuner.reporting.report_data import ReportData
 
     methods = [method.name for method in METHODS if ctx.store.fact(f"training:{method.name}")]
-    goal = ctx.config.generate.until_kept  # an earlier run in this folder may have had one
+    wanted = ctx.config.generate.until_kept  # an earlier run in this folder may have had one
     data = ReportData(
         run_name=ctx.folder.root.resolve().name,
         profile=ctx.config.profile,
@@ -51,7 +51,7 @@ def run(ctx: Context) -> Outcome:
         samples=_samples(ctx),
         contamination=ctx.store.fact("contamination") or {},
         generator_health=ctx.store.fact("generator_health") or {},
-        generate_target=(ctx.store.fact("generate_target") or {}) if goal is not None else {},
+        generate_target=(ctx.store.fact("generate_target") or {}) if wanted is not None else {},
     )
     with ctx.display.task("drawing and writing", 1, "report") as advance:
         files = write_report(data, ctx.folder.report, ctx.folder.figures)
