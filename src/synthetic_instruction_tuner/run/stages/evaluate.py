@@ -196,4 +196,6 @@ STAGE = Stage(
     part,
     outputs,
     run,
+    units=("items", "variants"),
+    joint="x",
 )

@@ -126,7 +126,13 @@ def _weights(adapter: Path) -> Path:
 
 STAGES = tuple(
     Stage(
-        method.name, method.title, inputs(method), partial(part, method), partial(outputs, method), partial(run, method)
+        method.name,
+        method.title,
+        inputs(method),
+        partial(part, method),
+        partial(outputs, method),
+        partial(run, method),
+        units=(method.trains_on, "adapters"),
     )
     for method in METHODS
 )
