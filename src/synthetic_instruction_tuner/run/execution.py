@@ -12,6 +12,7 @@ from dataclasses import replace
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.run.checks import check_before_start, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.forecast import Forecast
@@ -20,6 +21,7 @@ from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.store import StageState, Store
 
+HOW = {"start": "", "resume": " (resumed)", "redo": " (again)"}
 LEAST_LEFT = 0.1  # of the plan: what a stage that was begun is expected to take at least
 LOADS_NOTHING = ("filter", "report")  # stages that, as a rule, load no model
 
@@ -107,11 +109,14 @@ def _announce(
     display.say(f"On {hardware.describe()}")
     for line in engine_lines(config, hardware, until):
         display.say(line[0].upper() + line[1:])
+    table = Table(Column("stage", key=True), Column("time", "whole"), Column("what"), headings=False)
     for step in todo:
         name = step.stage.name
-        display.say(f"  {_line(step, estimates[name], display.forecast.scaled(name, seconds[name]))}")
-    about = f"About {duration(display.remaining())} in total"
-    display.say(f"{about}; {done} of {len(steps)} stages are already done" if done else about)
+        about = f"about {duration(display.forecast.scaled(name, seconds[name]))}"
+        table.add(f"  {name}", about, estimates[name].detail + HOW[step.action])
+    display.table(table)
+    total = f"About {duration(display.remaining())} in total"
+    display.say(f"{total}; {done} of {len(steps)} stages are already done" if done else total)
     if warning := does_not_fit((estimates[step.stage.name] for step in todo), hardware):
         display.say(warning)
 
@@ -144,8 +149,3 @@ def _expected(
     if (first := next((name for name in names if name not in LOADS_NOTHING), "generate")) != "generate" and names:
         seconds[first] = with_start(replace(estimates[first], seconds=seconds[first])).seconds
     return seconds
-
-
-def _line(step: Step, about: StageEstimate, seconds: float) -> str:
-    word = {"start": "", "resume": " (resumed)", "redo": " (again)"}[step.action]
-    return f"{step.stage.name:<14} {about.detail}{word}, about {duration(seconds)}"

@@ -54,14 +54,14 @@ class Left:
         if self.seconds is None:
             return "time left not known yet"
         if self.late:
-            return f"longer than expected, about {duration(self.seconds)} left"
-        return f"about {duration(self.seconds)} left" + ("" if self.measured else " by the plan")
+            return f"longer than expected, about {duration(max(self.seconds, 1.0))} left"
+        return f"about {duration(max(self.seconds, 1.0))} left" + ("" if self.measured else " by the plan")
 
     def short(self) -> str:
         """Returns the estimate in few words, for narrow screens."""
         if self.seconds is None:
             return "? left"
-        return f"{'late, ' if self.late else ''}{'' if self.measured else '~'}{duration(self.seconds)} left"
+        return f"{'late, ' if self.late else ''}{'' if self.measured else '~'}{duration(max(self.seconds, 1.0))} left"
 
 
 class TaskForecast:
@@ -91,6 +91,10 @@ class TaskForecast:
         self.done += n
         self._advances += 1
         self._last = now
+
+    def measured(self) -> tuple[float, float]:
+        """Returns the seconds that the finished units took, and those that were planned for them."""
+        return (self._last - self._start, 0.0 if self._planned is None else self._cost(self._first, self.done))
 
     def left(self, now: float) -> Left:
         """Returns the time that is left."""
@@ -142,6 +146,7 @@ class Forecast:
         self._stage, self._start = "", 0.0
         self._begun: set[str] = set()
         self._task: TaskForecast | None = None
+        self._task_scale = 1.0
 
     def plan(self, seconds: Mapping[str, float], parts: Mapping[str, Sequence[Part]] | None = None) -> None:
         """Sets what the remaining stages take by the plan.
@@ -162,6 +167,9 @@ class Forecast:
     def scaled(self, stage: str, seconds: float) -> float:
         """Returns what the stage is expected to take, after what is known of this machine."""
         measured, planned = self._took.get(_kind(stage), (0.0, 0.0))
+        if self._task is not None and stage != self._stage and _kind(stage) == _kind(self._stage):
+            took, scaled = self._task.measured()
+            measured, planned = measured + took, planned + scaled / self._task_scale
         scale = (measured + PRIOR_SECONDS) / (planned + PRIOR_SECONDS)
         return seconds * min(max(scale, SCALES[0]), SCALES[1])
 
@@ -191,6 +199,7 @@ class Forecast:
             elif total:
                 planned *= max(total - done, 0) / total
         self._begun.add(label)
+        self._task_scale = self.scaled(self._stage, 1.0)
         self._task = TaskForecast(now, total, done, planned or None, costs)
         return self._task
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.reporting.screen.table import Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen, new_console
 from synthetic_instruction_tuner.run.forecast import Forecast, Part, TaskForecast
 from synthetic_instruction_tuner.run.live_line import LiveLine
@@ -55,6 +56,11 @@ class Display:
         """Prints a line; on a terminal it is broken between words."""
         if not self.quiet:
             self._screen.say(text, style)
+
+    def table(self, table: Table) -> None:
+        """Prints a table."""
+        if not self.quiet:
+            self._screen.table(table)
 
     def plan(self, seconds: Mapping[str, float], parts: Mapping[str, Sequence[Part]] | None = None) -> None:
         """Sets the expected seconds of each remaining stage, and of its tasks."""
@@ -121,14 +127,15 @@ class Display:
 
     @contextmanager
     def _line_task(self, label: str, unit: str, forecast: TaskForecast, steps: Sequence[str]) -> Iterator[Advance]:
-        last, total = time.monotonic(), forecast.total
+        start = last = time.monotonic()
+        total = forecast.total
 
         def advance(n: int = 1, note: str | None = None) -> None:
             nonlocal last
             now = time.monotonic()
             forecast.advance(n, now)
             left = forecast.left(now)
-            every = min(max(LINE_EVERY, ((left.seconds or 0.0) + now - last) / LINES), LINE_AT_MOST_EVERY)
+            every = min(max(LINE_EVERY, ((left.seconds or 0.0) + now - start) / LINES), LINE_AT_MOST_EVERY)
             if now - last < every or 0 < total <= forecast.done:
                 return
             last = now

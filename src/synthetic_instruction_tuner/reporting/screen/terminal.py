@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -59,10 +60,9 @@ def paragraph(text: str, width: int | None) -> list[str]:
     """Returns a line of text in lines of this width, all indented like the first."""
     body = text.lstrip(" ")
     indent = len(text) - len(body)
-    if width is None or indent >= width:
-        return [visible(text)]
-    lines = wrap(visible(body), width - indent) if len(text) > width // 2 else [visible(body)]
-    return [(" " * indent + line).rstrip() for line in lines]
+    if width is None or indent >= width or cell_len(visible(text)) <= width:
+        return [visible(text).rstrip()]
+    return [" " * indent + line for line in wrap(visible(body), width - indent)]
 
 
 def _columns() -> int:
