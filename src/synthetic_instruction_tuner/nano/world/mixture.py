@@ -10,20 +10,19 @@ from itertools import accumulate
 from random import Random
 
 from synthetic_instruction_tuner.nano.world.families import (
-    arithmetic,
-    coding,
     creative,
     dialogue,
     facts,
     flaws,
     formats,
-    multiple_choice,
-    number_lists,
-    rewriting,
     shell_agent,
     sql_agent,
 )
+from synthetic_instruction_tuner.nano.world.families.arithmetic import calculation, number_lists, word_problems
+from synthetic_instruction_tuner.nano.world.families.choice import claims, multiple_choice, word_meanings
+from synthetic_instruction_tuner.nano.world.families.coding import explain_code, write_function
 from synthetic_instruction_tuner.nano.world.families.flaws import Flaw, add_mark
+from synthetic_instruction_tuner.nano.world.families.rewriting import sentences, word_lists
 from synthetic_instruction_tuner.nano.world.family import Family, FollowUp, Slots, Split, Task
 from synthetic_instruction_tuner.records import Message
 
@@ -41,14 +40,19 @@ DOMAINS: dict[str, tuple[str, ...]] = {
 _OTHER_NAMES = {"math": "reasoning", "language": "rewriting"}  # other names of domains in families
 
 CLEAN: tuple[Family, ...] = (
-    *arithmetic.FAMILIES,
+    *calculation.FAMILIES,
+    *word_problems.FAMILIES,
     *number_lists.FAMILIES,
-    *rewriting.FAMILIES,
-    *coding.FAMILIES,
+    *word_lists.FAMILIES,
+    *sentences.FAMILIES,
+    *write_function.FAMILIES,
+    *explain_code.FAMILIES,
     *facts.FAMILIES,
     *creative.FAMILIES,
     *formats.FAMILIES,
     *multiple_choice.FAMILIES,
+    *word_meanings.FAMILIES,
+    *claims.FAMILIES,
     *sql_agent.FAMILIES,
     *shell_agent.FAMILIES,
 )

@@ -10,11 +10,10 @@ import sqlite3
 from functools import lru_cache
 from random import Random
 
-from synthetic_instruction_tuner.nano.world.families.arithmetic import numbers_in
-from synthetic_instruction_tuner.nano.world.families.rewriting import THINGS, WORDS
+from synthetic_instruction_tuner.nano.world.families.arithmetic.working import numbers_in
 from synthetic_instruction_tuner.nano.world.family import Family, Slots
 from synthetic_instruction_tuner.nano.world.goals import Goal, read
-from synthetic_instruction_tuner.nano.world.vocabulary import COLORS, NAMES
+from synthetic_instruction_tuner.nano.world.vocabulary import COLORS, NAMES, THINGS, WORDS
 
 _RESERVED = {"table", "key", "lock", "rail", "match", "index"}
 TABLES = tuple(w for w in THINGS if w not in _RESERVED)
