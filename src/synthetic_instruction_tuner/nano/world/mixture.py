@@ -61,7 +61,7 @@ FAMILIES: tuple[Family, ...] = (*CLEAN, *FLAWED)
 FOLLOW_UPS: tuple[FollowUp, ...] = dialogue.FOLLOW_UPS
 BY_NAME: dict[str, Family] = {family.name: family for family in FAMILIES}
 
-# Shares of single-turn draws. Filters drop the flawed answers; everything else that they drop is a near duplicate.
+# Shares of single-turn draws. Filters drop the flawed answers and, besides these, only near duplicates.
 FLAW_SHARES = {"refusal": 0.065, "language": 0.065, "short": 0.085, "loop": 0.055}
 POPULAR_SHARE, POPULAR_COUNT = 0.08, 36  # popular requests recur, for near-duplicate removal to find
 DOMAIN_SHARES = {
@@ -227,7 +227,7 @@ def qa_text(rng: Random, marks: float = 0.0) -> str:
 
 
 def _plain_task(rng: Random, marks: float) -> tuple[str, str]:
-    """Returns the given data of a random task as a plain document has them, and the result."""
+    """Returns a random task's data and its result, as in a plain document."""
     population, cumulative = _mixture(False)
     family = rng.choices(population, cum_weights=cumulative)[0]
     task = family.draw(rng, "train")

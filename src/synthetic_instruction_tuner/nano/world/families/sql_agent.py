@@ -216,7 +216,7 @@ class DatabaseAgent(Family):
 
 
 def _worlds(slots: Slots, values: Slots) -> tuple[tuple[tuple[str, ...], ...], ...]:
-    """Returns the given rows, and more of them, in which a neighboring statement would have another effect."""
+    """Returns the given rows, and then these with more rows on which a similar statement would have another effect."""
     rows = tuple(tuple(line.split(", ")) for line in slots["rows"].split("\n"))
     a, n = values.get("a", "x"), int(values.get("n", "50"))
     more = (

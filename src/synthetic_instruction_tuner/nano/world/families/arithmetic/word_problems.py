@@ -79,7 +79,7 @@ class WordProblem(Family):
 
 
 class Groups(Family):
-    """So many boxes with so many things each, and a few more."""
+    """Boxes with the same number of things in each, and a few more things."""
 
     name = "groups"
     domain = "reasoning"

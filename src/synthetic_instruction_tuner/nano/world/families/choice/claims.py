@@ -63,7 +63,7 @@ class YesNo(Family):
     def answer(self, rng: Random, slots: Slots) -> str:
         claim = slots["claim"]
         right, reason = self._judge(claim) or (False, "")
-        # The reason comes before the verdict, for the same reason as the option before its letter.
+        # The reason comes before the verdict: a tiny model cannot judge before it has recalled the fact.
         wording = rng.choice(
             (
                 "We know that {r}. So the answer is {yes}, and the sentence that {c} is {true}. This is easy to check.",
@@ -88,7 +88,7 @@ class YesNo(Family):
 
     @staticmethod
     def _judge(claim: str) -> tuple[bool, str] | None:
-        """Returns whether the claim holds and a true sentence about it, or None where it cannot be known."""
+        """Returns whether the claim holds and a true sentence about it, or None if it cannot be known."""
         first, rest = claim.split(" is ", 1)
         if first.isdigit():
             x, y = int(first), int(rest.split()[-1])

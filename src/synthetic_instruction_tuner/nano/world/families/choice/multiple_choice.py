@@ -68,7 +68,7 @@ _SOLVERS = (
 
 
 def right_options(text: str, options: list[str]) -> list[int]:
-    """Returns the places of the options that answer the question rightly."""
+    """Returns the indices of the options that answer the question correctly."""
     for pattern, holds in _SOLVERS:
         if match := pattern.fullmatch(text):
             return [i for i, option in enumerate(options) if holds(match, option)]
@@ -83,10 +83,10 @@ def _item(rng: Random) -> tuple[str, list[str], int]:
 
 
 def _choice_key(text: str, options: Sequence[str], right: str) -> str:
-    """Returns the key: the question with its right answer, and where these are held out, with all four options.
+    """Returns the key: the question with its right answer and, if these are held out, all four options.
 
-    Were every item with a held-out answer held out, a model would only ever see that answer among the wrong options, and
-    learn that it is wrong. So of such items, too, only one set of options in `EVAL_SHARE` is held out.
+    If every item with a held-out answer were held out, a model would only see that answer among the wrong options and
+    learn that it is wrong. So of these items, too, only one set of options in `EVAL_SHARE` is held out.
     """
     key = f"multiple_choice|{text}|{right}".lower()
     return key if split_of(key) == "train" else "|".join([key, *sorted(options)]).lower()
@@ -112,7 +112,7 @@ class MultipleChoice(Family):
         "Only one answer is right. {question}\nA) {a}\nB) {b}\nC) {c}\nD) {d}",
     )
     patterns = {"question": r"(?:What|Which|How)[^\n?]+\?"} | dict.fromkeys("abcd", r"[^\n]+")
-    # The option comes before its letter: a tiny model cannot name the letter of something that it has not found yet.
+    # The option comes before its letter: a tiny model cannot name the letter of an option that it has not found yet.
     _wordings = (
         "Only {o} is right here, and it stands behind the letter {L}. The other three do not answer the question at all.",
         "When I read the four options one after the other, the one that fits is {o}. So my choice is {L}, and I am quite sure of it.",

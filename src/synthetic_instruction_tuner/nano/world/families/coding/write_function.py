@@ -22,7 +22,7 @@ _FENCE = re.compile(r"```(?:python)?\n(.*?)\n?```", re.DOTALL)
 
 
 def _probes(kind: str, slots: Slots) -> list[Any]:
-    """Returns arguments that tell the goal's function from its neighbors, at both sides of the goal's numbers."""
+    """Returns arguments that distinguish the goal's function from similar ones, on both sides of the goal's numbers."""
     n = int(slots.get("n", slots.get("k", "3")))
     word, c = slots.get("w", "net"), slots.get("c", "e")
     if kind == "number":
@@ -128,7 +128,7 @@ class CodeFunction(Family):
         return f"speaks of {min(stray)}" if stray else None
 
     def key(self, slots: Slots, template: str) -> str:
-        # Goals without a parameter are few: there the function's name is what is held out.
+        # There are few goals without a parameter, so for these the function's name decides what is held out.
         _, _, values = self.solve(slots)
         return f"{self.name}|{slots['goal']}" + ("" if values else f"|{slots['function']}")
 

@@ -134,7 +134,7 @@ class Capitals(Family):
 
 
 class Extract(Family):
-    """Finds the name, number, color or place in a sentence that has one of each."""
+    """The name, number, color or place in a sentence that has one of each."""
 
     name = "extract"
     domain = "rewriting"

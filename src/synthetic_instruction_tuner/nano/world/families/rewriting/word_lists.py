@@ -18,7 +18,7 @@ _COMMA_RUN = re.compile(r"[a-z]+(?:, (?:and )?[a-z]+){2,}")
 
 
 def list_fault(response: str, given: list[str], expected: list[str]) -> str | None:
-    """Returns why a response does not list `expected`, after restating `given` or not, and naming both ends or not."""
+    """Returns why a response does not list `expected`; it may repeat `given` before it and name both ends after it."""
     text, known = response.lower(), set(given)
     seen = [w for w in _LETTERS.findall(text) if w in known]
     ends = [expected[0], expected[-1]]
@@ -69,7 +69,7 @@ class _ListFamily(Family):
 
 
 class SortWords(_ListFamily):
-    """Four to six words, sorted by the alphabet."""
+    """Four to six words, sorted alphabetically."""
 
     name = "sort_words"
     templates = (
@@ -116,7 +116,7 @@ class ReverseList(_ListFamily):
 
 
 class LongestWord(Family):
-    """The longest of three or four words, by counted letters."""
+    """The longest of three or four words, by number of letters."""
 
     name = "longest_word"
     domain = "rewriting"
