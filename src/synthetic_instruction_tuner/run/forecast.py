@@ -100,21 +100,27 @@ class TaskForecast:
         """Returns the time that is left."""
         if not self.total or (self._planned is None and not self._advances):
             return Left(None)
-        pace, waited = self._pace(), now - self._last
-        rest = pace * self._cost(self.done, self.total)
-        step = max(pace * self._cost(self.done, self.done + self._usual_step()), self._longest_gap, SHORTEST_WAIT)
-        now_doing = min(step, rest)
-        slower = max(1.0, waited / step)
-        seconds = (rest - now_doing) * slower + max(now_doing - waited, OVERDUE * waited if rest else 0.0)
-        return Left(seconds, self._advances > 0, waited > 2 * step)
+        waited, end = now - self._last, self.done + self._usual_step()
+        pace, step, after = self._pace(), self._cost(self.done, end), self._cost(end, self.total)
+        expected = max(pace * step, self._longest_gap, SHORTEST_WAIT)
+        if waited > expected:  # then what is being done now tells of the pace, too
+            pace = max(pace, self._pace(waited, step))
+        overdue = OVERDUE * waited if step else 0.0
+        seconds = pace * after + max(pace * step - waited if waited <= expected else 0.0, overdue)
+        return Left(seconds, self._advances > 0, waited > 2 * expected)
 
-    def _pace(self) -> float:
-        """Seconds that a planned second takes; without a plan, seconds per unit."""
-        measured, done = self._last - self._start, self._cost(self._first, self.done)
+    def _pace(self, waited: float = 0.0, step: float = 0.0) -> float:
+        """Seconds that a planned second takes; without a plan, seconds per unit.
+
+        Args:
+            waited: seconds since the last unit was done.
+            step: planned seconds, or number, of the units that were to be done in this time.
+        """
+        measured, done = self._last - self._start + waited, self._cost(self._first, self.done) + step
         if self._planned is None:
             return measured / done
         prior = PRIOR * self._planned
-        return (measured + prior) / (done + prior) if prior else 1.0
+        return (measured + prior) / (done + prior)
 
     def _usual_step(self) -> int:
         """Units that are done at once; before the first are done, a quarter of all."""
