@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
@@ -19,6 +18,7 @@ from synthetic_instruction_tuner.models.hardware import Hardware, choose_device,
 from synthetic_instruction_tuner.run.checks import Check, check_disk, check_languages, check_models, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
+from synthetic_instruction_tuner.run.terminal import Console
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from synthetic_instruction_tuner.config import Config, SamplingConfig
@@ -18,6 +17,7 @@ from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.terminal import Console
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request

@@ -7,7 +7,6 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Limit, Profile, Set, configuration
@@ -18,6 +17,7 @@ from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.pipeline import ordered, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
 from synthetic_instruction_tuner.run.roles import used_models
+from synthetic_instruction_tuner.run.terminal import Console, echo_json
 
 
 def plan(
@@ -33,7 +33,7 @@ def plan(
     """Prints the plan."""
     resolved = configuration(profile, config, set_, limit)
     if settings:
-        typer.echo(resolved.as_json(), nl=False)
+        echo_json(resolved.as_json())
         return
     hardware = detect(resolved.engine.device)
     estimates = sorted(estimate(resolved, hardware), key=lambda e: stage_names(resolved).index(e.stage))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from synthetic_instruction_tuner.cli.options import Json, RunDir, existing_run
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.pipeline import Step, preview
 from synthetic_instruction_tuner.run.store import StageState, Store
+from synthetic_instruction_tuner.run.terminal import Console
 
 
 def status(run_dir: RunDir = None, as_json: Json = False) -> None:

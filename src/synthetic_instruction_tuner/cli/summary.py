@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
@@ -15,6 +14,7 @@ from synthetic_instruction_tuner.methods import BASE, VARIANTS
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.store import StageState, Store
+from synthetic_instruction_tuner.run.terminal import Console
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow

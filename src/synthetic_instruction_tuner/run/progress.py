@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.run.terminal import Console
 
 LINE_EVERY = 10.0  # seconds between lines where there is no terminal
 
@@ -33,12 +33,12 @@ class Display:
         if not self.quiet and self.console.is_terminal:
             self._live = Progress(
                 SpinnerColumn(),
-                TextColumn("{task.description:<38}"),
+                TextColumn("{task.description:<38}", markup=False),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[unit]}"),
+                TextColumn("{task.fields[unit]}", markup=False),
                 TimeRemainingColumn(compact=True),
-                TextColumn("{task.fields[note]}", style="dim"),
+                TextColumn("{task.fields[note]}", style="dim", markup=False),
                 console=self.console,
                 transient=True,
             )
