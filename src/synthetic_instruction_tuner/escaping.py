@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import html as html_library
 import re
+from typing import Any
 
 # Control characters, lone surrogates, separators of lines, and what reorders or hides the text around it. The joiners
 # U+200C and U+200D stay: Persian, Hindi and emojis need them.
@@ -88,9 +89,13 @@ def csv_cell(value: str) -> str:
     return f"'{text}" if text.lstrip()[:1] in tuple(FORMULA) and not NUMBER.fullmatch(text) else text
 
 
-def metadata(value: str) -> str:
-    """Returns the text as a value of the metadata at the head of a Markdown file: one line for the YAML writer."""
-    return one_line(value)
+def metadata(value: Any) -> Any:
+    """Returns plain values for a YAML writer, every text on one line: the head of a Markdown file ends at a line."""
+    if isinstance(value, dict):
+        return {metadata(key): metadata(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [metadata(part) for part in value]
+    return one_line(value) if isinstance(value, str) else value
 
 
 def figure_text(value: object) -> str:
