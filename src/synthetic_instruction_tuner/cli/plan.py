@@ -14,7 +14,7 @@ from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
-from synthetic_instruction_tuner.reporting.screen.terminal import Screen
+from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
 from synthetic_instruction_tuner.run.pipeline import ordered, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
 from synthetic_instruction_tuner.run.roles import used_models
@@ -34,7 +34,7 @@ def plan(
     """Prints the plan."""
     resolved = configuration(profile, config, set_, limit)
     if settings:
-        typer.echo(resolved.as_json(), nl=False)
+        echo_json(resolved.as_json())
         return
     hardware = detect(resolved.engine.device)
     estimates = sorted(estimate(resolved, hardware), key=lambda e: stage_names(resolved).index(e.stage))
