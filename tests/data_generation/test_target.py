@@ -61,18 +61,19 @@ def test_all_that_is_said_counts_the_same(
     assert target.summary().startswith(f"{passed:,} of the {wanted:,} wanted records pass")
     assert (f"{beyond} pass beyond" in target.summary()) == (beyond > 0)
     said = target.explanation()
-    assert bool(said) == (passed < wanted) and said == facts["explanation"]
+    assert bool(said) == (passed < wanted) and said.replace("\n", " ").rstrip(".") == facts["explanation"]
     for name, domain in facts["domains"].items():
         if domain["passed"] == domain["quota"]:
             assert f"Domain {name}:" not in said
             continue
-        line = said.splitlines()[-1] if not domains else next(s for s in said.splitlines() if f"Domain {name}:" in s)
-        for rule, number in domain["failures"].items():
-            assert f"{rule} ({number:,})" in line
+        line = next(s for s in said.splitlines()[1:] if not domains or f"Domain {name}:" in s)
+        assert all(f"{rule} ({number:,})" in line for rule, number in domain["failures"].items())
         if domain["failures"] and not domain["stopped_early"]:
             most = max(domain["failures"].values())
-            assert any(f"What helps for {r}: mend {r}" in line for r, n in domain["failures"].items() if n == most)
-        assert ("generate.count" in line) == (not domain["stopped_early"])
+            assert any(f"What helps for {r}: mend {r}." in said for r, n in domain["failures"].items() if n == most)
+    if said:
+        assert said.count("What helps") <= len(facts["domains"])
+        assert passed or failed == 0 or "raise generate.count" not in said
 
 
 def test_the_rule_that_stands_in_the_way_is_named_with_advice_that_fits_it() -> None:
@@ -83,14 +84,14 @@ def test_the_rule_that_stands_in_the_way_is_named_with_advice_that_fits_it() -> 
         numbers = range(target.made, target.made + len(places))
         short = {n: "No." for n in numbers if n % 15 == 0}
         target.take([Record(f"r{n}", german.format(n), short.get(n, german.format(n))) for n in numbers])
-    outcome, obstacle = target.explanation().splitlines()
+    outcome, obstacle, helps = target.explanation().splitlines()
     assert outcome == "0 of the 30 wanted records pass: generate.count (60) has been reached."
     assert "of 60 written, 60 fail: language (56), length (4)".casefold() in obstacle.casefold()
-    assert "generate.language=en" in obstacle and "filter.language=de" in obstacle and "min_words" not in obstacle
+    assert "generate.language=en" in helps and "filter.language=de" in helps and "min_words" not in helps
     assert "most fail for language (56 of 60)" in target.summary()
 
 
 def test_a_target_that_is_missed_by_a_little_says_how_many_to_write() -> None:
     target = Target(GenerateConfig(count=40, until_kept=30, batch=8), Scripted())
     written(target, ["", "length"])
-    assert "Or raise generate.count to about 62." in target.explanation()
+    assert "raise generate.count to about 62." in target.explanation()

@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.data_generation.plan import Place, apportion, d
 from synthetic_instruction_tuner.records import Record
 
 SPARE = 1.1  # records written per record that the yield says is needed
+SHOWN = 3  # rules that are named of those that a domain's records fail
 
 
 class Failure(NamedTuple):
@@ -113,12 +114,14 @@ class Target:
     def explanation(self) -> str:
         """Returns why it ended early, which rules stand in the way, and what helps; empty when enough records passed.
 
-        One sentence says how it ended, then there is one paragraph, on a line of its own, per domain that is short.
+        One line says how it ended, one per domain that is short what its records fail, and the last ones what helps.
         """
         if self.passed >= self.wanted:
             return ""
-        short = {name: domain for name, domain in self.domains.items() if domain.passed < domain.quota}
-        return "\n".join([f"{self._outcome()}.", *(self._obstacles(*item) for item in short.items())])
+        short = [(name, domain) for name, domain in self.domains.items() if domain.passed < domain.quota]
+        helps = [self._more_needed(), *(_what_helps(domain) for _, domain in short)]
+        obstacles = [self._obstacles(name, domain) for name, domain in short]
+        return "\n".join([f"{self._outcome()}.", *obstacles, *dict.fromkeys(filter(None, reversed(helps)))])
 
     def summary(self) -> str:
         """Returns how it ended in a few words, and which of the filter's rules may still drop what passes here."""
@@ -144,7 +147,8 @@ class Target:
             }
             for name, t in self.domains.items()
         }
-        return {"wanted": self.wanted, "made": self.made, "domains": domains, "explanation": self.explanation()}
+        said = " ".join(self.explanation().splitlines()).rstrip(".")  # part of a sentence of the report
+        return {"wanted": self.wanted, "made": self.made, "domains": domains, "explanation": said}
 
     def _count(self) -> str:
         return f"{self.passed:,} of the {self.wanted:,} wanted records"
@@ -160,25 +164,25 @@ class Target:
         return f"{self._count()} pass: {', '.join(ends)}"
 
     def _obstacles(self, name: str | None, domain: _DomainProgress) -> str:
-        """What stands in the way of one domain, and what helps."""
-        lead = f"{_sentence(_who(name))}: " if len(self.domains) > 1 else ""
-        found = [f"{domain.passed:,} of {domain.quota:,} pass"] if lead else []
+        """What a domain's records fail."""
+        found = [f"{domain.passed:,} of {domain.quota:,} pass"] if len(self.domains) > 1 else []
         if domain.stopped_early:
             window = len(domain.latest)
             found.append(f"only {domain.latest.count(None):,} of the latest {window:,} pass")
-        failures = Counter(failure for failure in domain.latest if failure) if domain.stopped_early else domain.failures
-        rules = ", ".join(f"{rule} ({n:,})" for rule, n in _by_rule(domain.failures).most_common(3))
-        found += [f"of {domain.made:,} written, {domain.failures.total():,} fail: {rules}"] if rules else []
-        return f"{lead}{_sentence('; '.join(found))}. {_what_helps(failures, self._more_needed(domain))}"
+        rules = _by_rule(domain.failures).most_common()
+        others = sum(count for _, count in rules[SHOWN:])
+        shown = ", ".join(f"{rule} ({n:,})" for rule, n in rules[:SHOWN]) + (f", others ({others:,})" if others else "")
+        found += [f"of {domain.made:,} written, {domain.failures.total():,} fail: {shown}"] if rules else []
+        lead = f"{_sentence(_who(name))}: " if len(self.domains) > 1 else ""
+        return f"{lead}{_sentence('; '.join(found))}."
 
-    def _more_needed(self, domain: _DomainProgress) -> str:
-        """The advice to write more, where that was the limit."""
-        if domain.stopped_early:
+    def _more_needed(self) -> str:
+        """The advice to write more, where that was the limit and it would help."""
+        going = [domain for domain in self.domains.values() if domain.missing]
+        if not any(domain.passed or not domain.failures for domain in going):
             return ""
-        if not domain.passed:
-            return "raise generate.count"
-        enough = sum(d.made + math.ceil(SPARE * max(0, d.quota - d.passed) / d.expected) for d in self.domains.values())
-        return f"raise generate.count to about {max(enough, self.config.count + 1):,}"
+        more = sum(math.ceil(SPARE * domain.missing / domain.expected) for domain in going)
+        return f"To write more, raise generate.count to about {self.made + more:,}."
 
 
 def _who(name: str | None) -> str:
@@ -196,11 +200,10 @@ def _by_rule(failures: Counter[Failure]) -> Counter[str]:
     return counts
 
 
-def _what_helps(failures: Counter[Failure], more: str) -> str:
-    """The advice for the rule that most fail, as it applies to most of them, and the one to write more."""
-    most = _by_rule(failures).most_common(1)
-    if not most:
-        return f"{_sentence(more)}." if more else ""
-    rule = most[0][0]
-    chosen = max((f for f in failures if f.rule == rule), key=lambda failure: failures[failure]).advice
-    return f"What helps for {rule}: {chosen}." + (f" Or {more}." if more else "")
+def _what_helps(domain: _DomainProgress) -> str:
+    """The advice for the rule that most of a domain's records fail, as it applies to most of those."""
+    found = Counter(failure for failure in domain.latest if failure) if domain.stopped_early else domain.failures
+    for rule, _ in _by_rule(found).most_common(1):
+        advice = max((f for f in found if f.rule == rule), key=lambda failure: found[failure]).advice
+        return f"What helps for {rule}: {advice}."
+    return ""

@@ -11,15 +11,19 @@ from collections.abc import Callable, Mapping
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.config.languages import NAMES
 from synthetic_instruction_tuner.filtering.rule import Verdict
+from synthetic_instruction_tuner.records import Record
 
 
-def advice(failure: Verdict, config: FilterConfig) -> str:
+def advice(failure: Verdict, config: FilterConfig, record: Record) -> str:
     """Returns what to change so that fewer records fail like this one, without a final stop.
 
     Args:
         failure: a verdict against a record.
         config: the filter's settings.
+        record: the record; its provenance tells which language was asked for.
     """
+    if failure.rule == "language" and record.provenance.get("language") == config.language:
+        return _cannot_write(failure, config)
     known = ADVICE.get(failure.rule)
     return known(failure, config) if known else f"loosen the rule {failure.rule} in the filter's settings"
 
@@ -69,12 +73,25 @@ def _refusal(_: Verdict, config: FilterConfig) -> str:
 
 
 def _language(failure: Verdict, config: FilterConfig) -> str:
-    found = str(failure.value or "").partition(" ")[0]
-    name, wanted = (NAMES.get(code, code) for code in (found, config.language))
+    found, name, wanted = _languages(failure, config)
     return (
         f"the texts are in {name}: ask for {wanted} with generate.language={config.language} if the generator can "
         f"write it, or keep {name} with filter.language={found}"
     )
+
+
+def _cannot_write(failure: Verdict, config: FilterConfig) -> str:
+    found, name, wanted = _languages(failure, config)
+    return (
+        f"the generator was asked for {wanted} and writes {name}: use a generator that can write {wanted}, or keep "
+        f"{name} with filter.language={found}"
+    )
+
+
+def _languages(failure: Verdict, config: FilterConfig) -> tuple[str, str, str]:
+    """Returns the code and the name of the language found, and the name of the wanted one."""
+    found = str(failure.value or "").partition(" ")[0]
+    return found, NAMES.get(found, found), NAMES.get(config.language, config.language)
 
 
 def _contamination(_: Verdict, config: FilterConfig) -> str:

@@ -42,8 +42,8 @@ class BatchFilter:
 
     def failures(self, records: Sequence[Record]) -> list[Failure | None]:
         """Returns for each of the next records the first rule that it fails, or None where it passes."""
-        found = [result.first_failure for result in self.check(records)]
-        return [Failure(verdict.rule, advice(verdict, self._config)) if verdict else None for verdict in found]
+        failed = [(result.first_failure, record) for result, record in zip(self.check(records), records, strict=True)]
+        return [Failure(v.rule, advice(v, self._config, record)) if v else None for v, record in failed]
 
 
 class _Queue(deque[Record]):

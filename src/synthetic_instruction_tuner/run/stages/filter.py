@@ -61,7 +61,9 @@ def run(ctx: Context) -> Outcome:
     rows = [record.to_json() for record in records if record.id in kept]
     _store(ctx, rows, [result.to_json() for result in results])
     ctx.store.set_fact("filter_report", json.loads(report.to_json()))
-    failures = [failure for result in results if (failure := result.first_failure)]
+    failures = [
+        (found, record) for result, record in zip(results, records, strict=True) if (found := result.first_failure)
+    ]
     ctx.require_rows(
         len(rows),
         "records left after filtering",
@@ -73,7 +75,7 @@ def run(ctx: Context) -> Outcome:
     export_rows(kept_rows(records, results, quality, chosen), ctx.folder.filtered)
     later = [rule.name for rule in quality.rules if isinstance(rule, ModelRule)]
     if short := _shortfall(report, later):
-        helps = _what_helps([failure for failure in failures if failure.rule in later], settings)
+        helps = _what_helps([failure for failure in failures if failure[0].rule in later], settings)
         ctx.display.say(f"  {short}. {helps}".rstrip(), style="bold")
     note = "; ".join(filter(None, (short, report.main_reason(), report.unchecked(), failed_requests(signals))))
     return Outcome(ctx.store.unit_digest(ctx.unit()), len(records), len(rows), note)
@@ -96,13 +98,12 @@ def _shortfall(report: FilterReport, later: Sequence[str]) -> str:
     return f"{report.kept:,} of the {report.target:,} wanted records are kept{because}"
 
 
-def _what_helps(failures: Sequence[Verdict], settings: FilterConfig) -> str:
-    """Returns advice on the rule that drops most of these; empty where none does."""
-    most = Counter(failure.rule for failure in failures).most_common(1)
-    if not most:
-        return ""
-    found = Counter(advice(failure, settings) for failure in failures if failure.rule == most[0][0])
-    return f"What helps for {most[0][0]}: {found.most_common(1)[0][0]}."
+def _what_helps(failures: Sequence[tuple[Verdict, Record]], settings: FilterConfig) -> str:
+    """Returns advice on the rule that drops most of these records; empty where there are none."""
+    for rule, _ in Counter(failure.rule for failure, _ in failures).most_common(1):
+        found = Counter(advice(failure, settings, record) for failure, record in failures if failure.rule == rule)
+        return f"What helps for {rule}: {found.most_common(1)[0][0]}."
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,8 @@ class _Writer:
                 self.advance(n)
             else:
                 whole = 2 * len(numbers) * self.ctx.config.generate.turns
-                self.advance(0, f"{self.target.yield_note()}; {texts / whole:.0%} of the next {len(numbers)}")
+                batch = f"{texts / whole:.0%} of the next {len(numbers)}"
+                self.advance(0, "; ".join(filter(None, (self.target.yield_note(), batch))))
 
         look = self._probe(generator, len(numbers)) if number == 0 else None
         records = generator.generate(numbers, done, places=places, examine=look)
