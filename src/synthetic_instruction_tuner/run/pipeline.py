@@ -22,8 +22,8 @@ from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
-from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
-from synthetic_instruction_tuner.run.store import StageState, Stopwatch, Store
+from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage, Stopwatch
+from synthetic_instruction_tuner.run.store import StageState, Store
 from synthetic_instruction_tuner.run.store_file import set_aside
 from synthetic_instruction_tuner.run.written_files import (
     Damage,

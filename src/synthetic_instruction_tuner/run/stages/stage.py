@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from synthetic_instruction_tuner.models.hardware import Hardware, choose_device,
 from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.store import Row, Stopwatch, Store
+from synthetic_instruction_tuner.run.store import Row, Store
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
@@ -62,6 +63,19 @@ class Stage:
     run: Callable[[Context], Outcome]
     version: int = 1
     output_digest: Callable[[Config, RunFolder], str] | None = None
+
+
+class Stopwatch:
+    """Seconds since the last lap."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def lap(self) -> float:
+        """Returns the seconds since the last call, or since construction."""
+        now = time.monotonic()
+        seconds, self._start = now - self._start, now
+        return seconds
 
 
 @dataclass(slots=True)
