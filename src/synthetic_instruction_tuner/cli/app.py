@@ -139,9 +139,9 @@ def _show(error: SitError) -> int:
 
 
 def _say(line: str) -> None:
-    from rich.console import Console
+    from synthetic_instruction_tuner.reporting.screen.terminal import Screen
 
-    Console(stderr=True, highlight=False).print(line, markup=False, soft_wrap=True)
+    Screen(stderr=True).say(line)
 
 
 if __name__ == "__main__":

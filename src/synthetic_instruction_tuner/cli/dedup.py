@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from synthetic_instruction_tuner.cli.options import Json, Quiet
+from synthetic_instruction_tuner.reporting.screen.terminal import Screen
 
 
 def dedup(
@@ -55,4 +56,6 @@ def dedup(
     if as_json:
         typer.echo(report.to_json(), nl=False)
     else:
-        typer.echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, dedup_report.json")
+        screen = Screen()
+        screen.say(report.summary())
+        screen.say(f"See {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, dedup_report.json")

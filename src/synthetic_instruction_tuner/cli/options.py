@@ -24,6 +24,7 @@ Set = Annotated[
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Cap every count at this number, for a trial run.")]
 RunDir = Annotated[Path | None, typer.Option("--run-dir", "-d", help="The run's folder; runs/PROFILE when not given.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Do not fit tables to the screen: a row is a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
 
 

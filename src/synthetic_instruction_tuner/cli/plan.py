@@ -7,14 +7,14 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Limit, Profile, Set, configuration
+from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Limit, Profile, Set, Wide, configuration
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
-from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
+from synthetic_instruction_tuner.reporting.screen.table import Column, Table
+from synthetic_instruction_tuner.reporting.screen.terminal import Screen
 from synthetic_instruction_tuner.run.pipeline import ordered, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
 from synthetic_instruction_tuner.run.roles import used_models
@@ -25,6 +25,7 @@ def plan(
     config: ConfigFile = None,
     set_: Set = None,
     limit: Limit = None,
+    wide: Wide = False,
     as_json: Json = False,
     settings: Annotated[
         bool, typer.Option("--settings", help="Print the whole resolved configuration instead.")
@@ -48,25 +49,27 @@ def plan(
             )
         )
         return
-    _print(resolved, estimates, hardware)
+    _print(resolved, estimates, hardware, Screen(wide=wide))
 
 
-def _print(config: Config, estimates: list[StageEstimate], hardware: Hardware) -> None:
-    console = Console(highlight=False)
-    console.print(f"Profile {config.profile}: {config.description}\nOn {hardware.describe()}\n", markup=False)
-    models = Table("role", "model", "parameters", "from", box=None, pad_edge=False)
+def _print(config: Config, estimates: list[StageEstimate], hardware: Hardware, screen: Screen) -> None:
+    screen.say(f"Profile {config.profile}: {config.description}\nOn {hardware.describe()}\n")
+    models = Table(Column("role", key=True), Column("model", "name"), Column("parameters", "whole"), Column("from"))
     for role, model in used_models(config):
-        models.add_row(role, model.path, _size(model), "local folder" if local_folder(model) else "Hugging Face Hub")
-    console.print(models)
-    stages = Table("stage", "what", "time", "memory", box=None, pad_edge=False, title_justify="left")
+        models.add(role, model.path, _size(model), "local folder" if local_folder(model) else "Hugging Face Hub")
+    screen.table(models)
+    stages = Table(
+        Column("stage", "name", key=True), Column("time", "whole"), Column("memory", "whole"), Column("what")
+    )
     titles = {stage.name: stage.title for stage in ordered(config)}
     for e in estimates:
-        stages.add_row(e.stage, e.detail or titles[e.stage], duration(e.seconds), f"{e.memory_gb:.1f} GB")
-    console.print("", stages)
+        stages.add(e.stage, duration(e.seconds), gigabytes(e.memory_gb), e.detail or titles[e.stage])
+    screen.say()
+    screen.table(stages)
     total, peak = sum(e.seconds for e in estimates), largest(estimates).memory_gb
-    console.print(f"\nEstimated: about {duration(total)} in total, peak memory about {peak:.1f} GB.", markup=False)
+    screen.say(f"\nEstimated: about {duration(total)} in total, peak memory about {gigabytes(peak)}.")
     if warning := does_not_fit(estimates, hardware):
-        console.print(warning, markup=False, soft_wrap=True)
+        screen.say(warning)
 
 
 def _size(model: ModelConfig) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,7 +17,6 @@ from synthetic_instruction_tuner.cli.options import (
     RunDir,
     Set,
     configuration,
-    existing_run,
     run_folder,
 )
 from synthetic_instruction_tuner.cli.run import run_and_print
@@ -121,19 +119,3 @@ def train(
     """Runs the pipeline as far as the method's stage."""
     resolved = configuration(profile, config, set_, limit, run_dir)
     run_and_print(resolved, run_folder(resolved, run_dir), until=METHOD_OF[method].name, as_json=as_json, quiet=quiet)
-
-
-def compare(run_dir: RunDir = None, as_json: Json = False) -> None:
-    """Prints the comparison."""
-    from synthetic_instruction_tuner.cli.summary import print_comparison, stored_comparison
-
-    _, folder = existing_run(run_dir)
-    rows = stored_comparison(folder)
-    if not rows:
-        raise UserError(
-            "Nothing has been evaluated yet.", f"{folder.root} holds no comparison.", "Run 'sit evaluate' first."
-        )
-    if as_json:
-        typer.echo(json.dumps([row.to_json() for row in rows]))
-    else:
-        print_comparison(rows, everything=True)

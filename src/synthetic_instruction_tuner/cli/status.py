@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from synthetic_instruction_tuner.cli.options import Json, RunDir, existing_run
-from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.cli.options import Json, RunDir, Wide, existing_run
+from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
+from synthetic_instruction_tuner.reporting.screen.table import Column, Table
+from synthetic_instruction_tuner.reporting.screen.terminal import Screen
 from synthetic_instruction_tuner.run.pipeline import Step, preview
 from synthetic_instruction_tuner.run.store import StageState, Store
 
 
-def status(run_dir: RunDir = None, as_json: Json = False) -> None:
+def status(run_dir: RunDir = None, wide: Wide = False, as_json: Json = False) -> None:
     """Prints the stage table."""
     config, folder = existing_run(run_dir)
     store = Store.open(folder.store, readonly=True)
@@ -26,29 +26,34 @@ def status(run_dir: RunDir = None, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([_as_json(step, states[step.stage.name]) for step in steps]))
         return
-    console = Console(highlight=False)
-    console.print(f"{folder.root}: profile {config.profile}, seed {config.seed}", markup=False)
-    console.print(_table(steps, states))
+    screen = Screen(wide=wide)
+    screen.say(f"{folder.root}: profile {config.profile}, seed {config.seed}")
+    screen.table(_table(steps, states))
     following = next((step for step in steps if step.action != "skip"), None)
     if following is None:
-        console.print(f"Everything is done. The report: {folder.report.with_suffix('.html')}", markup=False)
+        screen.say(f"Everything is done. The report: {folder.report.with_suffix('.html')}")
     else:
         reason = f" ({following.why})" if following.why else ""
-        console.print(
-            f"Next: {following.stage.name}{reason}. Continue with 'sit run --run-dir {folder.root}'.", markup=False
-        )
+        screen.say(f"Next: {following.stage.name}{reason}. Continue with 'sit run --run-dir {folder.root}'.")
 
 
 def _table(steps: list[Step], states: dict[str, StageState | None]) -> Table:
-    table = Table("stage", "state", "rows", "time", "peak memory", "note", box=None, pad_edge=False)
+    table = Table(
+        Column("stage", "name", key=True),
+        Column("state", "whole"),
+        Column("output"),
+        Column("time", "whole"),
+        Column("peak memory", "whole"),
+        Column("note"),
+    )
     for step in steps:
         state = states[step.stage.name]
         if state is None:
-            table.add_row(step.stage.name, "to do", "", "", "", "")
+            table.add(step.stage.name, "to do", "", "", "", "")
             continue
-        rows = " -> ".join(f"{n:,}" for n in (state.rows_in, state.rows_out) if n is not None)
-        memory = f"{state.peak_memory_gb:.1f} GB" if state.peak_memory_gb else ""
-        table.add_row(step.stage.name, _word(step, state), rows, duration(state.seconds), memory, state.note)
+        memory = gigabytes(state.peak_memory_gb) if state.peak_memory_gb else ""
+        flow = step.stage.flow(state.rows_in, state.rows_out)
+        table.add(step.stage.name, _word(step, state), flow, duration(state.seconds), memory, state.note)
     return table
 
 

@@ -75,7 +75,12 @@ VERBS = {
         f"Runs the pipeline up to that method's stage. Methods: {', '.join(METHOD_VERBS)}.",
     ),
     "evaluate": Verb("single", "evaluate", "Evaluate base and tuned models.\n\nRuns the pipeline up to evaluate."),
-    "compare": Verb("single", "compare", "Print the full comparison of an evaluated run."),
+    "compare": Verb(
+        "compare",
+        "compare",
+        "Print the full comparison of an evaluated run.\n\n"
+        "A table per benchmark. --format csv and json have every column: intervals, counts, differences, p-values.",
+    ),
     "report": Verb("single", "report", "Write the report, tables and figures.\n\nRuns the whole pipeline."),
     "chat": Verb(
         "chat",

@@ -109,9 +109,9 @@ def _context(data: ReportData) -> dict[str, Any]:
 def _machine(hardware: Mapping[str, Any]) -> str:
     parts = [str(hardware.get("device_name") or hardware.get("device") or "an unnamed machine")]
     for name, form in (
-        ("gpu_memory_gb", "{} GiB GPU memory"),
+        ("gpu_memory_gb", "{} GB GPU memory"),
         ("cores", "{} CPU cores"),
-        ("memory_gb", "{} GiB memory"),
+        ("memory_gb", "{} GB memory"),
         ("torch_version", "torch {}"),
         ("transformers_version", "transformers {}"),
     ):

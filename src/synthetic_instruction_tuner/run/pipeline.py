@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.data_files.file_hashes import clear_way
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb, reset_peak_memory
-from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
@@ -206,8 +206,8 @@ def _run_stage(ctx: Context, stage: Stage, files: WrittenFiles) -> None:
 def _say_done(ctx: Context, stage: Stage, outcome: Outcome) -> None:
     state = ctx.store.stage(stage.name)
     assert state
-    flow = " -> ".join(f"{n:,}" for n in (outcome.rows_in, outcome.rows_out) if n is not None)
-    memory = f"{state.peak_memory_gb:.1f} GB" if state.peak_memory_gb else ""
+    flow = stage.flow(outcome.rows_in, outcome.rows_out)
+    memory = gigabytes(state.peak_memory_gb) if state.peak_memory_gb else ""
     facts = "; ".join(fact for fact in (flow, outcome.note, duration(state.seconds), memory) if fact)
     ctx.display.say(f"  done: {facts}")
 

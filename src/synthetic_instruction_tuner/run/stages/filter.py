@@ -83,4 +83,13 @@ def _store(ctx: Context, rows: Sequence[dict[str, Any]], verdicts: Sequence[dict
         ctx.commit(unit, 0, content)
 
 
-STAGE = Stage("filter", "Filter: every rule checks every record", ("generate",), part, outputs, run, version=3)
+STAGE = Stage(
+    "filter",
+    "Filter: every rule checks every record",
+    ("generate",),
+    part,
+    outputs,
+    run,
+    version=3,
+    units=("records", "kept"),
+)

@@ -118,5 +118,14 @@ def _commit_pairs(ctx: Context, pairs: Sequence[PreferencePair]) -> None:
         ctx.commit(ctx.unit(), number, [pair.to_json() for pair in pairs[start : start + PORTION]])
 
 
-STAGE = Stage("prefer", "Prefer: models answer, the best answer is chosen", ("filter",), part, outputs, run, 2)
+STAGE = Stage(
+    "prefer",
+    "Prefer: models answer, the best answer is chosen",
+    ("filter",),
+    part,
+    outputs,
+    run,
+    version=2,
+    units=("records", "pairs"),
+)
 """The stage as it runs on the responders' answers; see `pipeline.ordered` for on-policy answers after SFT."""

@@ -13,6 +13,7 @@ from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb
+from synthetic_instruction_tuner.reporting.formatting import counted
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.store import Row, Store
@@ -53,6 +54,8 @@ class Stage:
         run: does the work, resuming what the store already has.
         version: raised when the code changes what comes out.
         output_digest: computes the outcome's digest from the files that are there, where it is a digest of files.
+        units: what `Outcome.rows_in` and `Outcome.rows_out` count, in the plural.
+        joint: what stands between the two.
     """
 
     name: str
@@ -63,6 +66,13 @@ class Stage:
     run: Callable[[Context], Outcome]
     version: int = 1
     output_digest: Callable[[Config, RunFolder], str] | None = None
+    units: tuple[str, str] = ("records", "records")
+    joint: str = "->"
+
+    def flow(self, rows_in: int | None, rows_out: int | None) -> str:
+        """Returns what went in and what came out: 958 records -> 1 adapter."""
+        counts = zip((rows_in, rows_out), self.units, strict=True)
+        return f" {self.joint} ".join(counted(n, unit) for n, unit in counts if n is not None)
 
 
 class Stopwatch:

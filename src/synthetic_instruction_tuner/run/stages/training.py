@@ -163,6 +163,7 @@ STAGES = tuple(
         partial(outputs, method),
         partial(run, method),
         output_digest=partial(output_digest, method),
+        units=(method.trains_on, "adapters"),
     )
     for method in METHODS
 )
