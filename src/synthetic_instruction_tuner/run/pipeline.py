@@ -21,14 +21,13 @@ from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb, reset
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.repair import forget, keep_aside, open_store
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage, Stopwatch
 from synthetic_instruction_tuner.run.store import StageState, Store
-from synthetic_instruction_tuner.run.store_file import set_aside
 from synthetic_instruction_tuner.run.written_files import (
     Damage,
     WrittenFiles,
-    keep_damaged,
     one_line,
     unrecorded_damage,
 )
@@ -115,14 +114,14 @@ def run_pipeline(
     wanted = stages[: stage_index(until, config) + 1] if until else stages
     files = files or WrittenFiles(folder)
     with folder.hold():
-        store = _open_store(folder, display, repair, files)
+        store, earlier = open_store(folder, display, files, [stage.name for stage in stages], repair)
         try:
             _keep_config(folder, config.as_json())
             if first is not None:
-                _forget(config, folder, store, stages[first:], files)
+                forget(config, folder, store, stages[first:], files)
             if any(step.action != "skip" for step in preview(config, folder, store, files)[: len(wanted)]):
                 files.read_all()
-            return _run_stages(config, folder, store, display, hardware, wanted, files)
+            return _run_stages(config, folder, store, display, hardware, wanted, files, earlier)
         finally:
             store.close()
 
@@ -154,12 +153,14 @@ def _run_stages(
     hardware: Hardware,
     stages: Sequence[Stage],
     files: WrittenFiles,
+    earlier: dict[str, StageState],
 ) -> list[StageState]:
     digests: dict[str, str] = {}
     keys: dict[str, str] = {}
     for stage in stages:
         key = keys[stage.name] = _key(stage, config, digests)
-        step = _step(stage, config, folder, store.stage(stage.name), key, store, files)
+        before = store.stage(stage.name)
+        step = _step(stage, config, folder, before, key, store, files)
         if step.action == "skip":
             if not files.is_recorded(store, stage.name):
                 files.record(store, stage.name, stage.outputs(config, folder))
@@ -167,21 +168,17 @@ def _run_stages(
         else:
             if step.why:
                 display.say(f"  {stage.name} runs again: {step.why}")
-            _keep_damaged(step.damage, folder, display)
-            _run_stage(Context(config, folder, store, display, hardware, stage.name, key, keys), stage, files)
+            keep_aside(step.damage, folder, display)
+            done = before if step.damage else earlier.get(stage.name)
+            _run_stage(Context(config, folder, store, display, hardware, stage.name, key, keys), stage, files, done)
         state = store.stage(stage.name)
         assert state and state.digest
         digests[stage.name] = state.digest
     return [state for stage in stages if (state := store.stage(stage.name))]
 
 
-def _keep_damaged(damage: Sequence[Damage], folder: RunFolder, display: Display) -> None:
-    for one in damage:
-        if kept := keep_damaged(one):
-            display.say(f"  what it was is kept as {kept.relative_to(folder.root)}")
-
-
-def _run_stage(ctx: Context, stage: Stage, files: WrittenFiles) -> None:
+def _run_stage(ctx: Context, stage: Stage, files: WrittenFiles, done: StageState | None) -> None:
+    """Runs a stage; where it only makes damaged files of a stage again that was done, the stage keeps its time."""
     part = stage.part(ctx.config)
     for path in stage.outputs(ctx.config, ctx.folder):
         if moved := clear_way(path, ctx.folder.root):
@@ -199,6 +196,8 @@ def _run_stage(ctx: Context, stage: Stage, files: WrittenFiles) -> None:
     ctx.store.add_time(stage.name, ctx.watch.lap(), peak_memory_gb())
     files.record(ctx.store, stage.name, [*stage.outputs(ctx.config, ctx.folder), *outcome.files])
     ctx.store.finish_stage(stage.name, outcome.digest, outcome.rows_in, outcome.rows_out, outcome.note)
+    if done and (done.key, done.digest) == (ctx.key, outcome.digest):
+        ctx.store.set_time(stage.name, done.seconds, done.peak_memory_gb)
     ctx.display.leave_stage(stage.name)
     _say_done(ctx, stage, outcome)
 
@@ -257,35 +256,3 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
 def _keep_config(folder: RunFolder, text: str) -> None:
     if not folder.config.is_file() or folder.config.read_bytes() != text.encode():
         write_text(folder.config, text)
-
-
-def _forget(config: Config, folder: RunFolder, store: Store, stages: Sequence[Stage], files: WrittenFiles) -> None:
-    for stage in stages:
-        store.forget_stage(stage.name)
-        store.drop_units(f"{stage.name}:")
-        for path in {*stage.outputs(config, folder), *files.forget(store, stage.name)}:
-            if path.is_file() or path.is_symlink():
-                path.unlink()
-
-
-def _open_store(folder: RunFolder, display: Display, repair: bool, files: WrittenFiles) -> Store:
-    if not repair:
-        return Store.open(folder.store)
-    try:
-        store = Store.open(folder.store)
-    except UserError:
-        raise
-    except SitError as error:
-        aside = set_aside(folder.store)
-        display.say(f"The store could not be read ({error.cause}); it was moved to {aside}, and the run starts over.")
-        return Store.open(folder.store)
-    for name in store.drop_damaged():
-        display.say(f"Damaged, will be rebuilt: {name}.")
-    files.read_all()
-    for stage in STAGES:
-        if state := store.stage(stage.name):
-            for damage in files.damage(store, stage.name) if state.status == "done" else ():
-                display.say(f"Damaged, will be made again: {damage}.")
-                _keep_damaged([damage], folder, display)
-            store.begin_stage(stage.name, state.key, state.part)
-    return store
