@@ -20,6 +20,7 @@ from synthetic_instruction_tuner.run.pipeline import Step, ordered, preview, run
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, with_start
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.store import StageState, Store
+from synthetic_instruction_tuner.run.written_files import WrittenFiles
 
 HOW = {"start": "", "resume": " (resumed)", "redo": " (again)"}
 LEAST_LEFT = 0.1  # of the plan: what a stage that was begun is expected to take at least
@@ -56,23 +57,24 @@ def execute(
         stage_index(name)
     folder.require_current_format()
     hardware = detect(config.engine.device)
+    files = WrittenFiles(folder)
     with display or Display(quiet=True) as shown:
-        steps = [] if repair else _steps(config, folder, start, until)
+        steps = [] if repair else _steps(config, folder, files, start, until)
         if _fetch_benchmarks(config, steps, shown):
-            steps = _steps(config, folder, start, until)
+            steps = _steps(config, folder, files, start, until)
         if steps and all(step.action == "skip" for step in steps):
             shown.say(f"Nothing to do: everything in {folder.root} is done with these settings.")
         else:
             check_before_start(config, folder, hardware, until)
             _announce(config, folder, hardware, steps, shown, until)
-        return run_pipeline(config, folder, shown, hardware, start=start, until=until, repair=repair)
+        return run_pipeline(config, folder, shown, hardware, start=start, until=until, repair=repair, files=files)
 
 
-def _steps(config: Config, folder: RunFolder, start: str | None, until: str | None) -> list[Step]:
+def _steps(config: Config, folder: RunFolder, files: WrittenFiles, start: str | None, until: str | None) -> list[Step]:
     """Returns what will be done to each stage up to `until`."""
     store = Store.open(folder.store, readonly=True) if folder.store.exists() else None
     try:
-        steps = preview(config, folder, store)
+        steps = preview(config, folder, store, files)
     finally:
         if store:
             store.close()

@@ -210,6 +210,12 @@ class Store:
                 (name, seconds, peak_memory_gb),
             )
 
+    def set_time(self, name: str, seconds: float, peak_memory_gb: float | None) -> None:
+        """Replaces the stage's time and memory."""
+        with self._db.transaction():
+            query = "UPDATE stages SET seconds = ?2, peak_memory_gb = ?3 WHERE name = ?1"
+            self._db.execute(query, (name, seconds, peak_memory_gb))
+
     def finish_stage(self, name: str, digest: str, rows_in: int | None, rows_out: int | None, note: str) -> None:
         """Marks the stage as done."""
         with self._db.transaction():

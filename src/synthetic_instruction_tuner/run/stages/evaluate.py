@@ -165,7 +165,7 @@ def _read(ctx: Context, unit: str) -> BenchmarkResult:
 
 def _unit(ctx: Context, variant: Variant, name: str) -> str:
     """Names a variant's answers to a benchmark by all that they depend on, the benchmark's own settings among it."""
-    adapter = adapter_digest(variant.adapter) if variant.adapter else None
+    adapter = adapter_digest(variant.adapter, variant.student) if variant.adapter else None
     key = fingerprint(
         STAGE.version,
         name,

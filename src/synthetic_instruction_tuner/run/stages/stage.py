@@ -33,12 +33,14 @@ class Outcome:
         digest: hash of the output; the keys of later stages are made from it.
         rows_in, rows_out: counts for the stage table.
         note: a short remark for the stage table.
+        files: what it has written besides its `outputs`.
     """
 
     digest: str
     rows_in: int | None = None
     rows_out: int | None = None
     note: str = ""
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,10 @@ class Stage:
         title: what it does, for people.
         inputs: the stages whose output it reads.
         part: the settings (and models) that its result depends on.
-        outputs: the files that it leaves; missing ones make it run again.
+        outputs: the files that it leaves; missing and damaged ones make it run again.
         run: does the work, resuming what the store already has.
         version: raised when the code changes what comes out.
+        output_digest: computes the outcome's digest from the files that are there, where it is a digest of files.
         units: what `Outcome.rows_in` and `Outcome.rows_out` count, in the plural.
         joint: what stands between the two.
     """
@@ -64,6 +67,7 @@ class Stage:
     outputs: Callable[[Config, RunFolder], list[Path]]
     run: Callable[[Context], Outcome]
     version: int = 1
+    output_digest: Callable[[Config, RunFolder], str] | None = None
     units: tuple[str, str] = ("records", "records")
     joint: str = "->"
 
