@@ -135,7 +135,7 @@ class RunFolder:
         """What to do where no run is here: names like this one, or the runs nearby."""
         runs = self.runs_nearby()
         by_name = {path.name: path for path in runs}
-        if meant := [by_name[name] for name in difflib.get_close_matches(self.root.name, by_name, n=2, cutoff=0.6)]:
+        if meant := [by_name[name] for name in difflib.get_close_matches(self.root.name, by_name, n=2, cutoff=0.7)]:
             return f"Did you mean {' or '.join(map(shown, meant))}? 'sit run' starts a new run."
         start = "Start one with 'sit run', or name its folder with --run-dir"
         more = f" and {len(runs) - MOST_SHOWN} more" if len(runs) > MOST_SHOWN else ""
