@@ -26,6 +26,7 @@ from trl import DPOTrainer
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import DpoConfig, ModelConfig
+from synthetic_instruction_tuner.data_files.atomic_writing import apply_umask
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
@@ -171,6 +172,7 @@ def _add_reference(job: Job, trainer: PreferenceTrainer) -> None:
     if not kept.is_file():
         table = _reference(job, trainer)
         save_file(table, str(kept.with_suffix(".tmp")))
+        apply_umask(kept.parent)
         kept.with_suffix(".tmp").replace(kept)
     table = load_file(str(kept))
     row_of = {pair.id: row for row, pair in enumerate(job.data.rows)}

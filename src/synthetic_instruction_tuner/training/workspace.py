@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.data_files.atomic_writing import apply_umask, write_text
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 
 MARKER = "complete.json"
@@ -86,6 +86,7 @@ class Workspace:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
         save(beside)
+        apply_umask(beside)
         sync_files(beside)
         shutil.rmtree(self.final, ignore_errors=True)
         beside.rename(self.final)
@@ -95,6 +96,7 @@ class Workspace:
 
 def complete_checkpoint(folder: Path, facts: dict[str, Any]) -> None:
     """Marks a checkpoint as complete, once all its files are on disk; `facts` are kept in the marker."""
+    apply_umask(folder)
     sync_files(folder)
     write_text(folder / MARKER, _json(facts))
 
