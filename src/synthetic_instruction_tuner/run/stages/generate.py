@@ -26,8 +26,8 @@ from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages import filter_inputs
-from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
-from synthetic_instruction_tuner.run.store import Row
+from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
+from synthetic_instruction_tuner.run.store import Row, Store
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.data_generation.magpie_generator import Examine, MagpieGenerator
@@ -258,4 +258,19 @@ def _rules(config: Config) -> dict[str, Any]:
     return {name: depends[name] for name in ("filter", "benchmarks", "nano_items") if name in depends}
 
 
-STAGE = Stage("generate", "Generate: a chat model writes instructions and answers", (), part, outputs, run, version=3)
+def so_far(config: Config, folder: RunFolder, store: Store, key: str) -> Amount:
+    """Returns how many records are written."""
+    wanted = config.generate.count if config.generate.until_kept is None else None
+    return Amount(store.row_count(f"generate:{key}"), wanted, "records")
+
+
+STAGE = Stage(
+    "generate",
+    "Generate: a chat model writes instructions and answers",
+    (),
+    part,
+    outputs,
+    run,
+    version=3,
+    so_far=so_far,
+)

@@ -40,6 +40,19 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Amount:
+    """How much of a stage is done: ``n`` of ``of`` units; ``of`` is None where the end is not known before."""
+
+    n: int
+    of: int | None
+    unit: str
+
+    def describe(self) -> str:
+        """Returns it in words: 12 of 40 records."""
+        return counted(self.n, self.unit) if self.of is None else f"{self.n:,} of {counted(self.of, self.unit)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One entry of the pipeline.
 
@@ -53,6 +66,7 @@ class Stage:
         version: raised when the code changes what comes out.
         units: what `Outcome.rows_in` and `Outcome.rows_out` count, in the plural.
         joint: what stands between the two.
+        so_far: how much the store has under a key; None where a stage is done in one piece.
     """
 
     name: str
@@ -64,6 +78,7 @@ class Stage:
     version: int = 1
     units: tuple[str, str] = ("records", "records")
     joint: str = "->"
+    so_far: Callable[[Config, RunFolder, Store, str], Amount] | None = None
 
     def flow(self, rows_in: int | None, rows_out: int | None) -> str:
         """Returns what went in and what came out: 958 records -> 1 adapter."""
