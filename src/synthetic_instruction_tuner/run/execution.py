@@ -130,9 +130,15 @@ def _announce(
     for step in todo:
         name = step.stage.name
         about = f"about {duration(display.forecast.scaled(name, seconds[name]))}"
-        table.add(f"  {name}", about, estimates[name].detail + HOW[step.action])
+        how = " (only if its input changes)" if step.in_doubt else HOW[step.action]
+        table.add(f"  {name}", about, estimates[name].detail + how)
     display.table(table)
-    total = f"About {duration(display.remaining())} in total"
+    most = display.remaining()
+    doubtful = (s.stage.name for s in todo if s.in_doubt)
+    least = most - sum(display.forecast.scaled(name, seconds[name]) for name in doubtful)
+    total = f"About {duration(least)} in total"
+    if round(most - least):
+        total += f", or {duration(most)} with the stages whose input may change"
     display.say(f"{total}; {done} of {len(steps)} stages are already done" if done else total)
     if warning := does_not_fit((estimates[step.stage.name] for step in todo), hardware):
         display.say(warning)
