@@ -122,7 +122,8 @@ def _announce(
     seconds = _expected(estimates, [step.stage.name for step in todo], stages)
     display.plan(seconds, {name: estimates[name].parts for name in seconds})
     done = len(steps) - len(todo) if steps else 0
-    display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, in {folder.root}")
+    place = "in" if folder.holds_run() else "a new run in"
+    display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, {place} {folder.root}")
     display.say(f"On {hardware.describe()}")
     for line in engine_lines(config, hardware, until):
         display.say(line[0].upper() + line[1:])
