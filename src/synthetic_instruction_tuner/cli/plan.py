@@ -17,6 +17,7 @@ from synthetic_instruction_tuner.cli.options import (
     Set,
     Wide,
     configuration,
+    opened,
     run_folder,
 )
 from synthetic_instruction_tuner.cli.run import From, Until
@@ -52,17 +53,14 @@ def plan(
     if settings:
         echo_json(resolved.as_json())
         return
-    folder = run_folder(resolved, run_dir)
-    if run_dir is None or not folder.holds_run():
-        if from_:
-            folder.require_run()
-        _plan_new(resolved, folder, until, Screen(wide=wide), as_json)
-        if not as_json and run_dir is None and folder.holds_run():
-            again = f"'sit plan -d {shown(folder.root)}' with the same options shows what would run again there."
-            Screen(wide=wide).say(f"{shown(folder.root)} holds a run: {again}")
-        return
     for name in filter(None, (from_, until)):
         stage_index(name)
+    folder = run_folder(resolved, run_dir)
+    if from_:
+        resolved, folder = opened(profile, config, set_, limit, folder.root, new=False)
+    elif run_dir is None or not folder.holds_run():
+        _plan_new(resolved, folder, until, Screen(wide=wide), as_json)
+        return
     folder.require_current_format()
     hardware = detect(resolved.engine.device)
     ahead = look_ahead(resolved, folder, hardware, from_, until)
@@ -89,6 +87,11 @@ def _plan_new(config: Config, folder: RunFolder, until: str | None, screen: Scre
         )
     else:
         _print(config, estimates, hardware, screen)
+        name = shown(folder.root)
+        if folder.holds_run():
+            screen.say(f"{name} holds a run: 'sit plan -d {name}' with the same options shows what runs again there.")
+        else:
+            screen.say(f"{name} holds no run yet: all of this would be done.")
 
 
 def _ahead_as_json(config: Config, folder: RunFolder, ahead: Ahead, hardware: Hardware) -> dict[str, object]:

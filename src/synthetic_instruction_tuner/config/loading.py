@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from synthetic_instruction_tuner.config.configuration import Config
 from synthetic_instruction_tuner.config.messages import explain, nearest
+from synthetic_instruction_tuner.config.sections.models import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
 
 
@@ -65,12 +66,21 @@ def change_config(config: Config, overrides: Iterable[str] = (), limit: int | No
             "Name the settings anew with --profile or --config and this limit, or set a count with --set.",
         )
     data = config.model_dump(mode="json")
+    _forget_derived_names(data["models"])
     for text in overrides:
         _override(data, text)
     if limit is None:
         return parse_config(data)
     data["limit"] = limit
     return parse_config(data).limited()
+
+
+def _forget_derived_names(models: dict[str, Any]) -> None:
+    """Drops the names that come from the models' paths: another path brings another name."""
+    for found in models.values():
+        for model in found if isinstance(found, list) else [found]:
+            if model and model["name"] == ModelConfig(path=model["path"]).name:
+                del model["name"]
 
 
 def user_settings(file: Path | None, overrides: Iterable[str]) -> dict[str, Any]:
