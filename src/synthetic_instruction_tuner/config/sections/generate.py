@@ -58,7 +58,7 @@ class GenerateConfig(Section):
     until_kept: int | None = Field(
         None,
         ge=1,
-        description="Generate until this many records pass the filter, and keep exactly these; domains keep their shares.",
+        description="Generate until this many records pass the filter, and keep as many; domains keep their shares.",
     )
     exhausted_below: float = Field(
         0.05,
