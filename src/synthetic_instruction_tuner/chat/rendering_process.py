@@ -15,7 +15,7 @@ import signal
 import sys
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 import jinja2
 import jinja2.ext
@@ -25,7 +25,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 class _Generation(jinja2.ext.Extension):
     """The block `generation`, which Transformers adds to Jinja: here it is its content."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    tags = {"generation"}  # noqa: RUF012  (as Jinja declares it)
 
     def parse(self, parser: Any) -> Any:
         """Returns a block that calls its own content."""

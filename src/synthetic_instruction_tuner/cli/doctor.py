@@ -5,18 +5,28 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, detect
-from synthetic_instruction_tuner.run.checks import Check, check_disk, check_languages, check_models, engine_lines
+from synthetic_instruction_tuner.run.checks import (
+    Check,
+    check_disk,
+    check_languages,
+    check_models,
+    engine_lines,
+    gigabytes,
+    with_fixes,
+)
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
 
@@ -110,13 +120,30 @@ def _versions() -> Check:
     return Check("versions", not missing, ", ".join(found), f"Install {', '.join(missing)}.")
 
 
+def _downloads(checks: Sequence[Check]) -> str:
+    """Returns how much a run would download, in a sentence; nothing if that is nothing."""
+    sizes = {check.name.split()[-1]: check.download_gb for check in checks if check.download_gb != 0}
+    known = [size for size in sizes.values() if size is not None]
+    if not sizes:
+        return ""
+    number = f"{len(sizes)} model" + "s" * (len(sizes) > 1)
+    unknown = f"; the size of {len(sizes) - len(known)} of them is not known" if len(known) < len(sizes) else ""
+    return f"To download for {number}: {gigabytes(sum(known) if known else None)}{unknown if known else ''}."
+
+
 def _print(config: Config, checks: list[Check], ready: bool) -> None:
     console = Console(highlight=False)
     console.print(f"Profile {config.profile}: {config.description}", markup=False)
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for check in checks:
-        table.add_row("ok" if check.ok else "no", check.name, check.found, style=None if check.ok else "bold red")
-        if not check.ok and check.fix:
-            table.add_row("", "", f"fix: {check.fix}")
+    table = Table(box=None, show_header=False, pad_edge=False, expand=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", ratio=2)
+    table.add_column(overflow="fold", ratio=3)
+    for check, fix in with_fixes(checks):
+        style = None if check.ok else "bold red"
+        table.add_row("ok" if check.ok else "no", Text(check.name), Text(check.found), style=style)
+        if fix:
+            table.add_row("", "", Text(f"fix: {fix}"))
     console.print(table)
+    if downloads := _downloads(checks):
+        console.print(downloads, markup=False)
     console.print("Ready: 'sit run' can start." if ready else "Not ready: see the lines marked 'no'.")

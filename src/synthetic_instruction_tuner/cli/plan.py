@@ -15,6 +15,7 @@ from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.run.checks import check_local_models
 from synthetic_instruction_tuner.run.pipeline import ordered, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
 from synthetic_instruction_tuner.run.roles import used_models
@@ -35,6 +36,7 @@ def plan(
     if settings:
         typer.echo(resolved.as_json(), nl=False)
         return
+    check_local_models(resolved)
     hardware = detect(resolved.engine.device)
     estimates = sorted(estimate(resolved, hardware), key=lambda e: stage_names(resolved).index(e.stage))
     if as_json:
