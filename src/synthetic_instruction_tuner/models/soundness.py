@@ -30,7 +30,6 @@ _OBJECTS = (
     "added_tokens.json",
     _INDEX,
 )
-_TEXTS = ("chat_template.jinja",)
 # The largest number that a configuration may hold, some hundred times what the models in use have.
 _NUMBERS = {
     "vocab_size": 10**8,
@@ -84,9 +83,8 @@ def folder_fault(folder: Path, weights: bool = True, reward: bool | None = None)
     try:
         _require_folder(folder)
         documents = {name: read_object(folder / name) for name in _OBJECTS if _exists(folder / name)}
-        for name in _TEXTS:
-            if _exists(folder / name):
-                read_text(folder / name)
+        if _exists(folder / "chat_template.jinja"):
+            read_text(folder / "chat_template.jinja")
         _check_tokenizer(folder, documents)
         if weights:
             _check_model(folder, documents, reward)
