@@ -147,8 +147,10 @@ def _print(findings: Findings) -> None:
     console.print(facts)
     console.print(f"\n{health.probes} instructions from the template alone", style="bold")
     shares = Table(box=None, show_header=False, pad_edge=False)
-    for options in ({}, {"justify": "right"}, {"justify": "right"}, {"no_wrap": True, "overflow": "ellipsis"}):
-        shares.add_column(**options)
+    shares.add_column(no_wrap=True)
+    shares.add_column(no_wrap=True, justify="right")
+    shares.add_column(no_wrap=True, justify="right")
+    shares.add_column(overflow="fold")  # only the example is broken into lines
     for name, count in (*health.faults.items(), ("usable", health.usable)):
         share = count / health.probes if health.probes else 0.0
         label = {"answering": "answering instead of asking"}.get(name, name.replace("_", "-"))
