@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from synthetic_instruction_tuner.engines.choice import choose_engine, on_a_serve
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
+from synthetic_instruction_tuner.records import Message
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import stage_index, stage_names
 from synthetic_instruction_tuner.run.roles import used_models
@@ -179,6 +181,7 @@ def _served(role: str, model: ModelConfig, config: Config) -> Check:
 
 def _tokenizer_fault(model: ModelConfig, chats: bool) -> UserError | None:
     """Returns why a model's tokenizer, which is on this machine, cannot be used for what it is for."""
+    from synthetic_instruction_tuner.chat.rendering import Renderer, TurnsRejected
     from synthetic_instruction_tuner.chat.template import ChatTemplate
     from synthetic_instruction_tuner.models.loading import load_tokenizer
 
@@ -186,6 +189,9 @@ def _tokenizer_fault(model: ModelConfig, chats: bool) -> UserError | None:
         tokenizer = load_tokenizer(model)
         if chats:
             ChatTemplate.from_tokenizer(tokenizer)
+        elif tokenizer.chat_template:  # a reward model may read conversations; what it rejects, it reads another way
+            with contextlib.suppress(TurnsRejected):
+                Renderer(tokenizer).render([Message("user", "Why?"), Message("assistant", "Because.")])
     except UserError as error:
         return error
     return None
