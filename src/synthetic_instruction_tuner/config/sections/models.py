@@ -7,6 +7,8 @@ from pydantic import Field, field_validator, model_validator
 from synthetic_instruction_tuner.config.sections.section import Section, checked_url, checked_variable
 from synthetic_instruction_tuner.escaping import visible
 
+LONGEST_NAME = 200  # bytes; the name is part of names of files, which may have 255
+
 
 class ModelConfig(Section):
     """One model: a local folder, a Hub id, or ``nano:NAME`` for an embedded model."""
@@ -44,6 +46,8 @@ class ModelConfig(Section):
             object.__setattr__(self, "name", self.path.rstrip("/").split("/")[-1].removeprefix("nano:"))
         if self.name in (".", "..") or set(self.name) & set("/\\:") or not self.name or visible(self.name) != self.name:
             raise ValueError(f"the name {self.name!r} cannot be used as a folder name")
+        if len(self.name.encode("utf-8", "replace")) > LONGEST_NAME:
+            raise ValueError(f"the name has more than {LONGEST_NAME} bytes; give the model a short name of its own")
         return self
 
     _plain_url = field_validator("url")(checked_url)
@@ -63,12 +67,26 @@ class ModelsConfig(Section):
     )
     students: tuple[ModelConfig, ...] = Field(description="Base models to tune.", min_length=1)
 
+    @field_validator("responders", "students", mode="before")
+    @classmethod
+    def _one_without_brackets(cls, value: object) -> object:
+        if isinstance(value, str) and "," in value:
+            parts = ", ".join(part.strip() for part in value.strip("()").split(","))
+            raise ValueError(f"several models are written in brackets: [{parts}]")
+        return [value] if isinstance(value, (str, dict, ModelConfig)) else value
+
     @model_validator(mode="after")
     def _distinct(self) -> ModelsConfig:
+        faults = []
         for role in ("responders", "students"):
-            names = [m.name for m in getattr(self, role)]
-            if len(set(names)) < len(names):
-                raise ValueError(f"{role} must have distinct names, got {', '.join(names)}")
+            models = getattr(self, role)
+            names = [m.name for m in models]
+            for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+                paths = {m.path for m in models if m.name == name}
+                fix = f"name {name} once" if len(paths) == 1 else "give one a name of its own: {path: ..., name: ...}"
+                faults.append(f"{role} must have distinct names, got {', '.join(names)}: {fix}")
+        if faults:
+            raise ValueError("; ".join(faults))
         if any(m.url for m in (self.reward, *self.students)):
             raise ValueError("a student is trained here and the reward model runs here: they have no url")
         return self
