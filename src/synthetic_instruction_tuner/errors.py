@@ -7,6 +7,7 @@ cannot continue raises `RunError`, and its finished work is kept in the store.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 
 class SitError(Exception):
@@ -36,6 +37,27 @@ class UserError(SitError):
     """The user's mistake: a wrong setting, file or argument. Exit code 2."""
 
     exit_code = 2
+
+
+class UserErrors(UserError):
+    """Several mistakes in one input, shown together.
+
+    Attributes:
+        errors: the mistakes.
+    """
+
+    def __init__(self, errors: Sequence[SitError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(f"There are {len(errors)} mistakes.", "; ".join(error.problem for error in errors))
+
+    def lines(self) -> list[str]:
+        """Returns their number, then the lines of each."""
+        return [self.problem, *(line for error in self.errors for line in error.lines())]
+
+
+def together(errors: Sequence[SitError]) -> SitError:
+    """Returns one error for one or several mistakes."""
+    return errors[0] if len(errors) == 1 else UserErrors(errors)
 
 
 class RunError(SitError):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator, model_validator
 
-from synthetic_instruction_tuner.config.sections.section import Section, checked_url, checked_variable
+from synthetic_instruction_tuner.config.sections.section import (
+    Section,
+    checked_path,
+    checked_url,
+    checked_variable,
+    refuse,
+)
+
+LONGEST_NAME = 200  # bytes; the names of some files are longer
 
 
 class ModelConfig(Section):
@@ -41,9 +49,14 @@ class ModelConfig(Section):
     def _named(self) -> ModelConfig:
         if not self.name:
             object.__setattr__(self, "name", self.path.rstrip("/").split("/")[-1].removeprefix("nano:"))
-        if self.name in (".", "..") or set(self.name) & set("/\\:\0") or not self.name:
-            raise ValueError(f"the name {self.name!r} cannot be used as a folder name")
+        name = self.name
+        odd = name in (".", "..") or set(name) & set("/\\:\0") or not name.isprintable() or name != name.strip()
+        if odd or not name or len(name.encode(errors="replace")) > LONGEST_NAME:
+            shown = repr(name) if len(name) <= 60 else f"{name[:57]!r}..."
+            raise ValueError(f"the name {shown} cannot be used as a folder name; give another one with 'name'")
         return self
+
+    _short_enough = field_validator("path", "chat_template")(checked_path)
 
     _plain_url = field_validator("url")(checked_url)
     _variable = field_validator("api_key_env")(checked_variable)
@@ -64,10 +77,12 @@ class ModelsConfig(Section):
 
     @model_validator(mode="after")
     def _distinct(self) -> ModelsConfig:
+        faults = []
         for role in ("responders", "students"):
             names = [m.name for m in getattr(self, role)]
             if len(set(names)) < len(names):
-                raise ValueError(f"{role} must have distinct names, got {', '.join(names)}")
+                faults.append(f"{role} must have distinct names, got {', '.join(names)}")
         if any(m.url for m in (self.reward, *self.students)):
-            raise ValueError("a student is trained here and the reward model runs here: they have no url")
+            faults.append("a student is trained here and the reward model runs here: they have no url")
+        refuse(*faults)
         return self
