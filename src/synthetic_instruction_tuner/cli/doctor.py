@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
+from synthetic_instruction_tuner.cli.values import whole_number
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, detect
 from synthetic_instruction_tuner.run.checks import Check, check_disk, check_languages, check_models, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder
@@ -30,7 +32,15 @@ def doctor(
     set_: Set = None,
     run_dir: RunDir = None,
     as_json: Json = False,
-    probes: Annotated[int, typer.Option("--probes", min=1, help="How many instructions to sample from MODEL.")] = 16,
+    probes: Annotated[
+        int,
+        typer.Option(
+            "--probes",
+            help="How many instructions to sample from MODEL.",
+            parser=whole_number("--probes", 1, 100_000),
+            metavar="NUMBER",
+        ),
+    ] = 16,
 ) -> None:
     """Prints the findings."""
     if model is not None:
@@ -54,7 +64,7 @@ def doctor(
 
 def examine(config: Config, folder: RunFolder) -> list[Check]:
     """Returns every finding."""
-    hardware = detect(config.engine.device)
+    hardware, wanted = detect(config.engine.device), config.filter.contamination
     return [
         Check("machine", True, hardware.describe()),
         _precision(config, hardware),
@@ -64,6 +74,7 @@ def examine(config: Config, folder: RunFolder) -> list[Check]:
         _run_folder(folder),
         check_disk(config, folder),
         check_languages(config),
+        *(Check("files", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in source_faults(wanted)),
         *check_models(config),
     ]
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from synthetic_instruction_tuner.cli.values import existing_path, run_path, whole_number
 from synthetic_instruction_tuner.config import Config, load_config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.run.folder import RunFolder
@@ -15,14 +16,38 @@ Profile = Annotated[
     str | None, typer.Option("--profile", "-p", help="Profile to start from: nano (the default), t4, a100 or h200.")
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Your own YAML file, applied on top of the profile.")
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Your own YAML file, applied on top of the profile.",
+        parser=existing_path,
+        metavar="FILE",
+    ),
 ]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override one setting, such as filter.min_words=10. Repeatable.", metavar="KEY=VALUE"),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Cap every count at this number, for a trial run.")]
-RunDir = Annotated[Path | None, typer.Option("--run-dir", "-d", help="The run's folder; runs/PROFILE when not given.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        help="Cap every count at this number, for a trial run.",
+        parser=whole_number("--limit", 1),
+        metavar="NUMBER",
+    ),
+]
+RunDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--run-dir",
+        "-d",
+        help="The run's folder; runs/PROFILE when not given.",
+        parser=run_path,
+        metavar="FOLDER",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
 

@@ -18,6 +18,7 @@ from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.pipeline import ordered, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
 from synthetic_instruction_tuner.run.roles import used_models
+from synthetic_instruction_tuner.run.settings_check import check_settings
 
 
 def plan(
@@ -36,6 +37,7 @@ def plan(
         typer.echo(resolved.as_json(), nl=False)
         return
     hardware = detect(resolved.engine.device)
+    check_settings(resolved, hardware)
     estimates = sorted(estimate(resolved, hardware), key=lambda e: stage_names(resolved).index(e.stage))
     if as_json:
         typer.echo(

@@ -1,9 +1,9 @@
 """Settings that name files: a relative path in a YAML file is one from the folder of that file.
 
-On the command line it is one from the working directory. What must be found again from anywhere is made absolute: topics
-are read at once, and contamination files are stored in a run with their whole path. A model may also be a Hub id, so its
-path is taken from the YAML file's folder only where something is there; where that folder is the working directory it
-stays as it is written, and with it the keys of the stages.
+On the command line it is one from the working directory. What must be found again from anywhere is made absolute:
+topics are read at once, and contamination files are stored in a run with their whole path. A model may also be a Hub
+id, so its path is taken from the YAML file's folder only where something is there; where that folder is the working
+directory it stays as it is written, and with it the keys of the stages.
 """
 
 from __future__ import annotations

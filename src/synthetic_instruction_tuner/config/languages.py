@@ -32,71 +32,23 @@ FURTHER = {
 }  # fmt: skip
 """The further languages with an ISO 639-1 code that the detector knows."""
 
-OTHER_CODES = tuple(
-    [
-        "als",
-        "arz",
-        "ast",
-        "azb",
-        "bar",
-        "bcl",
-        "bh",
-        "bpy",
-        "bxr",
-        "ceb",
-        "ckb",
-        "diq",
-        "dsb",
-        "dty",
-        "eml",
-        "frr",
-        "gom",
-        "hif",
-        "hsb",
-        "ilo",
-        "krc",
-        "lez",
-        "lmo",
-        "lrc",
-        "mai",
-        "mhr",
-        "min",
-        "mwl",
-        "myv",
-        "mzn",
-        "nah",
-        "nap",
-        "nds",
-        "new",
-        "pam",
-        "pfl",
-        "pms",
-        "pnb",
-        "rue",
-        "sah",
-        "scn",
-        "sco",
-        "sh",
-        "tyv",
-        "vec",
-        "vep",
-        "vls",
-        "war",
-        "wuu",
-        "xmf",
-    ]
-)
+OTHER_CODES = (
+    "als", "arz", "ast", "azb", "bar", "bcl", "bh", "bpy", "bxr", "ceb", "ckb", "diq", "dsb", "dty", "eml", "frr",
+    "gom", "hif", "hsb", "ilo", "krc", "lez", "lmo", "lrc", "mai", "mhr", "min", "mwl", "myv", "mzn", "nah", "nap",
+    "nds", "new", "pam", "pfl", "pms", "pnb", "rue", "sah", "scn", "sco", "sh", "tyv", "vec", "vep", "vls", "war",
+    "wuu", "xmf",
+)  # fmt: skip
 """The detector's further codes."""
 
 UNDETECTED = {
-    "gn": "Guarani", "ha": "Hausa", "ig": "Igbo", "kw": "Cornish", "mi": "Maori", "rw": "Kinyarwanda", "sm": "Samoan", "sn": "Shona",
-    "st": "Sotho", "ti": "Tigrinya", "to": "Tongan", "tn": "Tswana", "ug": "Uyghur", "wo": "Wolof", "xh": "Xhosa", "zu": "Zulu",
+    "gn": "Guarani", "ha": "Hausa", "ig": "Igbo", "kw": "Cornish", "mi": "Maori", "rw": "Kinyarwanda", "sm": "Samoan",
+    "sn": "Shona", "st": "Sotho", "ti": "Tigrinya", "to": "Tongan", "tn": "Tswana", "ug": "Uyghur", "wo": "Wolof",
+    "xh": "Xhosa", "zu": "Zulu",
 }  # fmt: skip
 """Languages that a prompt can ask for, and that the filter's detector does not know."""
 
 _NAMED = NAMES | FURTHER | UNDETECTED
 _CODES = {name.lower(): code for code, name in _NAMED.items()}
-_AMONG = "ISO 639-1 codes such as en, de or zh"
 
 
 def language_name(language: str) -> str:
@@ -113,8 +65,8 @@ def language_name(language: str) -> str:
         return language
     near = _nearest(language, [*_CODES, *_NAMED])
     names = ", ".join(sorted(NAMES.values()))
-    meant = f"did you mean {near!r}? " if near else ""
-    raise ValueError(f"there is no language {language!r}; {meant}It is an ISO 639-1 code or an English name: {names}")
+    meant = f" (did you mean {near}?)" if near else ""
+    raise ValueError(f"{language!r} is no language{meant}: write an ISO 639-1 code or an English name, such as {names}")
 
 
 def language_code(language: str) -> str | None:
@@ -138,8 +90,10 @@ def detected_language(language: str) -> str:
         return code
     named = language_code(language)
     near = named if named in known else _nearest(code.replace("_", "-").partition("-")[0], sorted(known))
-    meant = f"did you mean {near!r}? " if near else ""
-    raise ValueError(f"the filter knows no language {language!r}; {meant}It takes {_AMONG}")
+    meant = f" (did you mean {near}?)" if near else ""
+    raise ValueError(
+        f"the filter's detector knows no language {language!r}{meant}: write an ISO 639-1 code, among {', '.join(sorted(NAMES))}"
+    )
 
 
 def detectable() -> frozenset[str]:

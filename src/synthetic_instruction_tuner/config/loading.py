@@ -11,7 +11,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from synthetic_instruction_tuner.config import overrides as command_line
@@ -121,7 +120,8 @@ def profile_data(name: str) -> dict[str, Any]:
         near = nearest(name, names) or "nano"
         raise UserError(f"There is no profile '{name}'.", f"Profiles: {', '.join(names)}.", f"Use --profile {near}.")
     text = (resources.files(__package__) / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
-    return {"profile": name} | (yaml.safe_load(text) or {})
+    values: dict[str, Any] = yaml_text.read(text).value or {}
+    return {"profile": name} | values
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

@@ -60,7 +60,10 @@ def explain(
         root: the class of the whole configuration.
         places: where the user has written a setting, such as ``my.yaml, line 3``.
     """
-    return [_mistake(found, root, _where(found["loc"], places or {})) for found in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    inner = {one["loc"][:end] for one in found for end in range(len(one["loc"]))}
+    own = [one for one in found if one["type"] != "too_short" or one["loc"] not in inner]  # short for lack of those
+    return [_mistake(one, root, _where(one["loc"], places or {})) for one in own]
 
 
 def _mistake(found: ErrorDetails, root: type[BaseModel], place: str) -> UserError:
@@ -74,9 +77,12 @@ def _mistake(found: ErrorDetails, root: type[BaseModel], place: str) -> UserErro
     problem = f"The setting '{where}' has an invalid value{place}."
     secret = loc[-1:] == ("api_key_env",)  # the user may have put the key where its variable's name belongs
     value = found["input"]
-    shown = "" if secret or isinstance(value, (dict, BaseModel)) else f", got {_short(value)}"
     cause = found["msg"].removeprefix("Value error, ")
-    return UserError(problem, f"{cause[:1].upper()}{cause[1:].rstrip('.')}{shown}.", _fix(found, where, root, secret))
+    plain = not secret and not isinstance(value, (dict, BaseModel)) and repr(value) not in cause
+    shown = f", got {_short(value)}" if plain else ""
+    if not set(cause.partition(" ")[0]) & set("_."):  # the name of a setting stays as it is
+        cause = cause[:1].upper() + cause[1:]
+    return UserError(problem, f"{cause.rstrip('.')}{shown}.", _fix(found, where, root, secret))
 
 
 def _fix(found: ErrorDetails, where: str, root: type[BaseModel], secret: bool) -> str:
@@ -91,6 +97,8 @@ def _fix(found: ErrorDetails, where: str, root: type[BaseModel], secret: bool) -
         return f"Write a list: --set '{where}=[{_short(value)[1:-1]}]'"
     if found["type"] == "string_type" and isinstance(value, (int, float)) and not secret:
         return f"A text that looks like a number needs two pairs of quotes: --set '{where}=\"{value}\"'"
+    if _section(loc, root) and found["type"] == "value_error" and isinstance(value, (dict, BaseModel)):
+        return "Change one of these settings."
     meaning = _meaning(loc, root)
     return f"{where}: {meaning}" if meaning else "See 'sit plan --settings' for the whole configuration."
 

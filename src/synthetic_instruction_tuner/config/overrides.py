@@ -83,7 +83,7 @@ def conflicts(texts: list[str]) -> list[UserError]:
         except UserError:
             continue  # reported where it is followed
         before = seen.setdefault(tuple(keys), (chosen, raw))
-        if before[0] != chosen or type(before[0]) is not type(chosen):
+        if repr(before[0]) != repr(chosen):
             name = ".".join(keys)
             faults.append(
                 UserError(

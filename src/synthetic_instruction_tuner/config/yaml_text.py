@@ -127,7 +127,7 @@ class _Reader:
         if getattr(event, "tag", None) and event.tag != "!":
             raise BadYaml(f"the tag {_short(event.tag)} in line {line} is not read; write plain values")
         if isinstance(event, yaml.AliasEvent):
-            self._alias(event.anchor, line)
+            self._alias(str(event.anchor), line)
         elif isinstance(event, yaml.ScalarEvent):
             self._scalar(event, line)
         elif isinstance(event, yaml.CollectionStartEvent):

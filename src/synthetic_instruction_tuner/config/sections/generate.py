@@ -8,9 +8,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 
+from synthetic_instruction_tuner.config import yaml_text
 from synthetic_instruction_tuner.config.languages import language_name
 from synthetic_instruction_tuner.config.sections.section import Section
 from synthetic_instruction_tuner.config.text_files import read_text
@@ -20,7 +20,7 @@ from synthetic_instruction_tuner.config.text_files import read_text
 def ready_made() -> Mapping[str, dict[str, Any]]:
     """Returns the packaged domains' settings by name."""
     text = (resources.files(__package__) / "domains.yaml").read_text(encoding="utf-8")
-    return {name: dict(values) for name, values in yaml.safe_load(text).items()}
+    return {name: dict(values) for name, values in yaml_text.read(text).value.items()}
 
 
 class SamplingConfig(Section):
@@ -78,9 +78,7 @@ class GenerateConfig(Section):
         1, ge=1, le=100, description="User turns per conversation; the last one is the record's instruction."
     )
     language: str = Field("", description="Language to write in: ISO 639-1 code or English name; empty: any.")
-    topics: tuple[str, ...] = Field(
-        (), description="Seed topics, used in turn: a list, or a text file with one per line."
-    )
+    topics: tuple[str, ...] = Field((), description="Seed topics, used in turn: a list, or a file with one per line.")
     thinking: bool = Field(False, description="Let a thinking model think first; its thoughts are stored separately.")
     keep_system: bool = Field(
         True,

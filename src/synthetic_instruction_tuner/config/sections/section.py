@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Le, Lt
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 LARGEST = 1_000_000_000  # of a whole number that has no limit of its own
@@ -30,16 +30,13 @@ class Section(BaseModel):
             raise ValueError(fault)
         if type(value) in (int, float) and not any(isinstance(limit, (Le, Lt)) for limit in field.metadata):
             largest = LARGEST if float not in kinds else LARGEST_FRACTION
-            if value > largest:
-                raise ValueError(f"it must be at most {largest:,.0f}")
-        if type(value) is int and not any(isinstance(limit, (Ge, Gt)) for limit in field.metadata):
-            if value < -LARGEST:
-                raise ValueError(f"it must be at least -{LARGEST:,}")
+            if abs(value) > largest:
+                raise ValueError(f"it must be between -{largest:,.0f} and {largest:,.0f}")
         return value
 
 
 def _fault(value: object, kinds: set[Any]) -> str:
-    """Returns why a value is not of one of these kinds, or an empty text; other kinds than those here are let through."""
+    """Returns why a value is not of one of these kinds, or an empty text; of other kinds is everything."""
     if isinstance(value, str):
         if "\0" in value:
             return "it must not hold a NUL character"
