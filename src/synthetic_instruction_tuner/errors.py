@@ -48,11 +48,12 @@ class UserErrors(UserError):
 
     def __init__(self, errors: Sequence[SitError]) -> None:
         self.errors = tuple(errors)
-        super().__init__(f"There are {len(errors)} mistakes.", "; ".join(error.problem for error in errors))
+        first = errors[0]
+        super().__init__(f"{first.problem} (1 of {len(errors)} mistakes)", first.cause, first.fix)
 
     def lines(self) -> list[str]:
         """Returns their number, then the lines of each."""
-        return [self.problem, *(line for error in self.errors for line in error.lines())]
+        return [f"There are {len(self.errors)} mistakes.", *(line for one in self.errors for line in one.lines())]
 
 
 def together(errors: Sequence[SitError]) -> SitError:

@@ -91,9 +91,8 @@ def detected_language(language: str) -> str:
     named = language_code(language)
     near = named if named in known else _nearest(code.replace("_", "-").partition("-")[0], sorted(known))
     meant = f" (did you mean {near}?)" if near else ""
-    raise ValueError(
-        f"the filter's detector knows no language {language!r}{meant}: write an ISO 639-1 code, among {', '.join(sorted(NAMES))}"
-    )
+    codes = ", ".join(sorted(NAMES))
+    raise ValueError(f"the filter knows no language {language!r}{meant}: write an ISO 639-1 code, such as {codes}")
 
 
 def detectable() -> frozenset[str]:

@@ -53,14 +53,14 @@ FORMER_VALUES = {("lr_scheduler_type", "constant"): "constant_with_warmup"}
 def explain(
     error: ValidationError, root: type[BaseModel], places: Mapping[Place, str] | None = None
 ) -> list[UserError]:
-    """Returns the mistakes to show, in the order of the settings.
+    """Returns the mistakes to show: first the unknown keys, then the others in the order of the settings.
 
     Args:
         error: what pydantic has found.
         root: the class of the whole configuration.
         places: where the user has written a setting, such as ``my.yaml, line 3``.
     """
-    found = error.errors(include_url=False)
+    found = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     inner = {one["loc"][:end] for one in found for end in range(len(one["loc"]))}
     own = [one for one in found if one["type"] != "too_short" or one["loc"] not in inner]  # short for lack of those
     return [_mistake(one, root, _where(one["loc"], places or {})) for one in own]
