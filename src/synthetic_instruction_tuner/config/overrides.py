@@ -34,6 +34,8 @@ def merge(base: dict[str, Any], extra: Mapping[str, Any]) -> None:
         old = base.get(key)
         if value is None and isinstance(old, dict):
             continue  # a section whose lines are all commented out
+        if isinstance(value, Mapping) and isinstance(old, str):
+            old = base[key] = {"path": old}  # a model that is written as its path alone
         if isinstance(value, Mapping) and isinstance(old, dict) and key != "domains" and "path" not in value:
             merge(old, value)
         else:  # also for another model, to which nothing of the earlier one applies, such as its size
