@@ -212,6 +212,31 @@ def test_yaml_and_set_give_the_same(folder: Path, chosen: tuple[str, Any]) -> No
         assert found == value
 
 
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(["~a/b", "n" * 5000]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["path", "system", "topics", "files", "a", "", "coding"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+PARTS = sorted({key.rpartition(".")[0] for key in FIELDS if ".0." not in key} - {""} | set(FIELDS))
+
+
+@sizes(max_examples=400, deadline=None)
+@given(st.sampled_from(PARTS), anything)
+def test_whatever_is_in_a_file_is_taken_or_refused(folder: Path, key: str, value: object) -> None:
+    try:
+        load_config(file=file_of(key, json.dumps(value, ensure_ascii=False), folder))
+    except UserError as error:
+        assert all(line and "\n" not in line for line in error.lines())
+
+
 @sizes(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from([*WHOLE, *SWITCHES]), min_size=2, max_size=6, unique=True))
 def test_all_mistakes_are_in_one_message(folder: Path, keys: list[str]) -> None:

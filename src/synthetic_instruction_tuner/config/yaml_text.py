@@ -179,7 +179,7 @@ class _Reader:
         holder = self._open[-1]
         holder.size += size
         if holder.size > MOST_VALUES:
-            raise BadYaml(f"aliases make more than {MOST_VALUES:,} values of it, in line {line}")
+            raise BadYaml(f"it holds more than {MOST_VALUES:,} values, with those that aliases repeat (line {line})")
         if isinstance(holder.value, list):
             self.found.lines[*holder.place, len(holder.value)] = line
             holder.value.append(value)
