@@ -166,8 +166,6 @@ def test_main_ends_with_the_exit_code() -> None:
     [
         ("nosuchverb",),
         ("plan", "--nosuchoption"),
-        ("plan", "--limit", "0"),
-        ("plan", "--limit", "many"),
         ("plan", "--set"),
         ("plan", "surplus"),
         ("train",),

@@ -12,8 +12,10 @@ from typing import Annotated
 import typer
 
 from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
+from synthetic_instruction_tuner.cli.values import whole_number
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, detect
 from synthetic_instruction_tuner.reporting.formatting import gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
@@ -40,7 +42,15 @@ def doctor(
     set_: Set = None,
     run_dir: RunDir = None,
     as_json: Json = False,
-    probes: Annotated[int, typer.Option("--probes", min=1, help="How many instructions to sample from MODEL.")] = 16,
+    probes: Annotated[
+        int,
+        typer.Option(
+            "--probes",
+            help="How many instructions to sample from MODEL.",
+            parser=whole_number("--probes", 1, 100_000),
+            metavar="NUMBER",
+        ),
+    ] = 16,
 ) -> None:
     """Prints the findings."""
     if model is not None:
@@ -64,7 +74,7 @@ def doctor(
 
 def examine(config: Config, folder: RunFolder) -> list[Check]:
     """Returns every finding."""
-    hardware = detect(config.engine.device)
+    hardware, wanted = detect(config.engine.device), config.filter.contamination
     return [
         Check("machine", True, hardware.describe()),
         _precision(config, hardware),
@@ -74,6 +84,7 @@ def examine(config: Config, folder: RunFolder) -> list[Check]:
         _run_folder(folder),
         check_disk(config, folder),
         check_languages(config),
+        *(Check("files", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in source_faults(wanted)),
         *check_models(config),
     ]
 

@@ -33,6 +33,7 @@ from synthetic_instruction_tuner.run.pipeline import ordered, stage_index, stage
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
 from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, look_ahead
 from synthetic_instruction_tuner.run.roles import used_models
+from synthetic_instruction_tuner.run.settings_check import check_settings
 
 
 def plan(
@@ -65,6 +66,7 @@ def plan(
         return
     folder.require_current_format()
     hardware = detect(resolved.engine.device)
+    check_settings(resolved, hardware)
     ahead = look_ahead(resolved, folder, hardware, from_, until)
     if as_json:
         echo_json(json.dumps(_ahead_as_json(resolved, folder, ahead, hardware)))
@@ -74,6 +76,7 @@ def plan(
 
 def _plan_new(config: Config, folder: RunFolder, until: str | None, screen: Screen, as_json: bool) -> None:
     hardware = detect(config.engine.device)
+    check_settings(config, hardware, until)
     last = stage_index(until, config) if until else None
     names = stage_names(config)[: last + 1 if last is not None else None]
     estimates = sorted((e for e in estimate(config, hardware) if e.stage in names), key=lambda e: names.index(e.stage))

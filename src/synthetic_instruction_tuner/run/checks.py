@@ -199,19 +199,19 @@ def _tokenizer_fault(model: ModelConfig, chats: bool) -> UserError | None:
 
 def check_languages(config: Config) -> Check:
     """Returns whether the generated languages pass the filter."""
-    from synthetic_instruction_tuner.config.languages import language_code
+    from synthetic_instruction_tuner.config.languages import detectable, language_code
 
     generate, wanted = config.generate, config.filter.language
     asked = {d.language or generate.language for d in generate.domains.values()} or {generate.language}
     other = sorted(language for language in asked if language and language_code(language) not in (wanted, None))
-    only = language_code(other[0]) if len(other) == 1 and len(asked) == 1 else "''"
+    only = language_code(other[0]) if len(other) == 1 and len(asked) == 1 else None
     return Check(
         "languages",
         not wanted or not other,
         f"generate asks for {', '.join(other)}, filter.language is {wanted}: those records would be dropped"
         if wanted and other
         else "the generated languages pass filter.language",
-        f"Add --set filter.language={only}",
+        f"Add --set filter.language={only if only in detectable() else ''}",
     )
 
 

@@ -8,34 +8,36 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 
+from synthetic_instruction_tuner.config import yaml_text
+from synthetic_instruction_tuner.config.languages import language_name
 from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.config.sections.section import Section
+from synthetic_instruction_tuner.config.text_files import read_text
 
 
 @cache
 def ready_made() -> Mapping[str, dict[str, Any]]:
     """Returns the packaged domains' settings by name."""
     text = (resources.files(__package__) / "domains.yaml").read_text(encoding="utf-8")
-    return {name: dict(values) for name, values in yaml.safe_load(text).items()}
+    return {name: dict(values) for name, values in yaml_text.read(text).value.items()}
 
 
 class SamplingConfig(Section):
     """How tokens are drawn."""
 
-    temperature: float = Field(1.0, ge=0, description="0 is greedy.")
+    temperature: float = Field(1.0, ge=0, le=100, description="0 is greedy.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 samples from the whole distribution.")
-    max_new_tokens: int = Field(512, ge=1, description="Maximum length, in tokens.")
+    max_new_tokens: int = Field(512, ge=1, le=1_000_000, description="Maximum length, in tokens.")
 
 
 class SamplingChange(Section):
     """A domain's own sampling; values that are not set are the general ones."""
 
-    temperature: float | None = Field(None, ge=0, description="0 is greedy.")
+    temperature: float | None = Field(None, ge=0, le=100, description="0 is greedy.")
     top_p: float | None = Field(None, gt=0, le=1, description="Nucleus sampling.")
-    max_new_tokens: int | None = Field(None, ge=1, description="Maximum length, in tokens.")
+    max_new_tokens: int | None = Field(None, ge=1, le=1_000_000, description="Maximum length, in tokens.")
 
 
 class DomainConfig(Section):
@@ -75,9 +77,11 @@ class GenerateConfig(Section):
     batch: int = Field(
         128, ge=1, description="Pairs committed to the store at once; at most one batch is lost on a crash."
     )
-    turns: int = Field(1, ge=1, description="User turns per conversation; the last one is the record's instruction.")
+    turns: int = Field(
+        1, ge=1, le=100, description="User turns per conversation; the last one is the record's instruction."
+    )
     language: str = Field("", description="Language to write in: ISO 639-1 code or English name; empty: any.")
-    topics: tuple[str, ...] = Field((), description="Seed topics, used in turn: a list, or the path of a text file.")
+    topics: tuple[str, ...] = Field((), description="Seed topics, used in turn: a list, or a file with one per line.")
     thinking: bool = Field(False, description="Let a thinking model think first; its thoughts are stored separately.")
     keep_system: bool = Field(
         True,
@@ -148,15 +152,17 @@ def _lines(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        text = Path(value).expanduser().read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise ValueError(f"the file of topics {value!r} cannot be read ({error})") from None
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+        text = read_text(Path(value).expanduser())
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ValueError(f"the file of topics {value!r} cannot be read: {reason}") from None
+    topics = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not topics:
+        raise ValueError(f"the file of topics {value!r} holds no topic; write one per line")
+    return topics
 
 
 def _known_language(value: str) -> str:
     if value:
-        from synthetic_instruction_tuner.config.languages import language_name
-
         language_name(value)
     return value

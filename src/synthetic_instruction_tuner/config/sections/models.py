@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator, model_validator
 
-from synthetic_instruction_tuner.config.sections.section import Section, checked_url, checked_variable
+from synthetic_instruction_tuner.config.sections.section import (
+    Section,
+    checked_path,
+    checked_url,
+    checked_variable,
+    refuse,
+)
 from synthetic_instruction_tuner.escaping import visible
 
 LONGEST_NAME = 200  # bytes; the name is part of names of files, which may have 255
@@ -44,11 +50,14 @@ class ModelConfig(Section):
     def _named(self) -> ModelConfig:
         if not self.name:
             object.__setattr__(self, "name", self.path.rstrip("/").split("/")[-1].removeprefix("nano:"))
-        if self.name in (".", "..") or set(self.name) & set("/\\:") or not self.name or visible(self.name) != self.name:
-            raise ValueError(f"the name {self.name!r} cannot be used as a folder name")
-        if len(self.name.encode("utf-8", "replace")) > LONGEST_NAME:
-            raise ValueError(f"the name has more than {LONGEST_NAME} bytes; give the model a short name of its own")
+        name = self.name
+        odd = name in (".", "..") or set(name) & set("/\\:\0") or visible(name) != name or name != name.strip()
+        if odd or not name or len(name.encode(errors="replace")) > LONGEST_NAME:
+            shown = repr(name) if len(name) <= 60 else f"{name[:57]!r}..."
+            raise ValueError(f"the name {shown} cannot be used as a folder name; give another one with 'name'")
         return self
+
+    _short_enough = field_validator("path", "chat_template")(checked_path)
 
     _plain_url = field_validator("url")(checked_url)
     _variable = field_validator("api_key_env")(checked_variable)
@@ -85,8 +94,7 @@ class ModelsConfig(Section):
                 paths = {m.path for m in models if m.name == name}
                 fix = f"name {name} once" if len(paths) == 1 else "give one a name of its own: {path: ..., name: ...}"
                 faults.append(f"{role} must have distinct names, got {', '.join(names)}: {fix}")
-        if faults:
-            raise ValueError("; ".join(faults))
         if any(m.url for m in (self.reward, *self.students)):
-            raise ValueError("a student is trained here and the reward model runs here: they have no url")
+            faults.append("a student is trained here and the reward model runs here: they have no url")
+        refuse(*faults)
         return self
