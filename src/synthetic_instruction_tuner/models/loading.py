@@ -103,7 +103,7 @@ def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
 
     with _explained(model):
         loaded, found = AutoModelForSequenceClassification.from_pretrained(
-            resolve(model, reward=True),
+            resolve(model),
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             output_loading_info=True,
