@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from synthetic_instruction_tuner.cli.options import Json, Quiet
-from synthetic_instruction_tuner.cli.values import output_path, share
+from synthetic_instruction_tuner.cli.options import Json, Quiet, output_path, share
+from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
 
 
 def dedup(
@@ -58,6 +58,8 @@ def dedup(
         with display.task("comparing", rows, "rows") as advance:
             report = dedup_files(files, output, threshold, against or (), field, force, neighbors, advance)
     if as_json:
-        typer.echo(report.to_json(), nl=False)
+        echo_json(report.to_json())
     else:
-        typer.echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, dedup_report.json")
+        screen = Screen()
+        screen.say(report.summary())
+        screen.say(f"See {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, dedup_report.json")

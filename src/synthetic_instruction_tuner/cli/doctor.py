@@ -9,15 +9,24 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
-from synthetic_instruction_tuner.cli.values import whole_number
+from synthetic_instruction_tuner.cli.options import (
+    ConfigFile,
+    Json,
+    Profile,
+    RunDir,
+    Set,
+    configuration,
+    run_folder,
+    whole_number,
+)
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, detect
+from synthetic_instruction_tuner.reporting.formatting import gigabytes
+from synthetic_instruction_tuner.reporting.screen.table import Column, Table
+from synthetic_instruction_tuner.reporting.screen.terminal import Screen
 from synthetic_instruction_tuner.run.checks import Check, check_disk, check_languages, check_models, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
@@ -97,7 +106,7 @@ def _engines(config: Config, hardware: Hardware) -> Check:
 
 def _memory(config: Config, hardware: Hardware) -> Check:
     peak, have = largest(estimate(config, hardware)), hardware.memory_for_models_gb
-    found = f"{have:.1f} GB; stage {peak.stage} needs about {peak.memory_gb:.1f} GB"
+    found = f"{gigabytes(have)}; stage {peak.stage} needs about {gigabytes(peak.memory_gb)}"
     return Check("memory", peak.memory_gb <= have, found, LESS_MEMORY)
 
 
@@ -122,12 +131,12 @@ def _versions() -> Check:
 
 
 def _print(config: Config, checks: list[Check], ready: bool) -> None:
-    console = Console(highlight=False)
-    console.print(f"Profile {config.profile}: {config.description}", markup=False)
-    table = Table(box=None, show_header=False, pad_edge=False)
+    screen = Screen()
+    screen.say(f"Profile {config.profile}: {config.description}")
+    table = Table(Column("", key=True), Column("", "name", key=True), Column(""), headings=False)
     for check in checks:
-        table.add_row("ok" if check.ok else "no", check.name, check.found, style=None if check.ok else "bold red")
+        table.add("ok" if check.ok else "no", check.name, check.found, style="" if check.ok else "bold red")
         if not check.ok and check.fix:
-            table.add_row("", "", f"fix: {check.fix}")
-    console.print(table)
-    console.print("Ready: 'sit run' can start." if ready else "Not ready: see the lines marked 'no'.")
+            table.add("", "", f"fix: {check.fix}")
+    screen.table(table)
+    screen.say("Ready: 'sit run' can start." if ready else "Not ready: see the lines marked 'no'.")

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from synthetic_instruction_tuner.config import Config, SamplingConfig
 from synthetic_instruction_tuner.data_generation.faults import ENOUGH_PROBES, PROBES, Health
@@ -17,6 +15,8 @@ from synthetic_instruction_tuner.data_generation.faults import examine as examin
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.reporting.screen.table import Column, Table
+from synthetic_instruction_tuner.reporting.screen.terminal import Screen
 from synthetic_instruction_tuner.run.progress import Display
 
 if TYPE_CHECKING:
@@ -134,32 +134,25 @@ def for_model(config: Config, sampling_chosen: bool) -> Config:
 
 
 def _print(findings: Findings) -> None:
-    console, health = Console(highlight=False), findings.health
-    console.print(f"Chat template of {findings.model}", markup=False, style="bold")
-    facts = Table(box=None, show_header=False, pad_edge=False)
-    facts.add_column(no_wrap=True)
-    facts.add_column(overflow="fold")
+    screen, health = Screen(), findings.health
+    screen.say(f"Chat template of {findings.model}", style="bold")
+    facts = Table(Column("", key=True), Column(""), headings=False)
     for name, value in findings.template.items():
-        facts.add_row(f"  {name}", _escaped(value))
-    console.print(facts)
-    console.print(f"\n{health.probes} instructions from the template alone", style="bold")
-    shares = Table(box=None, show_header=False, pad_edge=False)
-    for options in ({}, {"justify": "right"}, {"justify": "right"}, {"no_wrap": True, "overflow": "ellipsis"}):
-        shares.add_column(**options)
+        facts.add(f"  {name}", value)
+    screen.table(facts)
+    screen.say(f"\n{health.probes} instructions from the template alone", style="bold")
+    number = Column("", "whole", right=True)
+    shares = Table(Column("", key=True), number, number, Column(""), headings=False)
     for name, count in (*health.faults.items(), ("usable", health.usable)):
         share = count / health.probes if health.probes else 0.0
         label = {"answering": "answering instead of asking"}.get(name, name.replace("_", "-"))
-        shares.add_row(f"  {label}", f"{count}", f"{share:.0%}", _escaped(health.examples.get(name, "")))
-    console.print(shares)
+        shares.add(f"  {label}", f"{count}", f"{share:.0%}", health.examples.get(name, ""))
+    screen.table(shares)
     problem = health.problem(findings.least)
     if not health.conclusive:
         found = f"{health.usable} of {health.probes} are usable"
-        console.print(f"\nToo few probes to decide: {found}; a decision needs {ENOUGH_PROBES} probes.")
+        screen.say(f"\nToo few probes to decide: {found}; a decision needs {ENOUGH_PROBES} probes.")
     elif problem is None:
-        console.print(f"\nUsable as a generator: {health.share:.0%} are usable, a run needs {findings.least:.0%}.")
+        screen.say(f"\nUsable as a generator: {health.share:.0%} are usable, a run needs {findings.least:.0%}.")
     else:
-        console.print("", *problem.lines(), sep="\n", markup=False, soft_wrap=True)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
+        screen.say("\n".join(["", *problem.lines()]))

@@ -1,107 +1,155 @@
-"""The end of a run: the comparison's main numbers, and where the files are."""
+"""The end of a run or of a stage: its main numbers, and where the files are."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from textwrap import shorten
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
-from synthetic_instruction_tuner.methods import BASE, VARIANTS
-from synthetic_instruction_tuner.reporting.formatting import duration
-from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.cli.compare import print_comparison, stored_comparison
+from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.methods import METHODS
+from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
+from synthetic_instruction_tuner.reporting.screen.table import Column, Table
+from synthetic_instruction_tuner.reporting.screen.terminal import Screen
+from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.store import StageState, Store
 
-if TYPE_CHECKING:
-    from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
-
-ALPHA = 0.01
+EXAMPLES, EXAMPLE_LENGTH = 3, 160
 
 
-def print_summary(folder: RunFolder, states: Sequence[StageState], quiet: bool = False) -> None:
-    """Prints the comparison, the time, and the paths."""
-    console = Console(highlight=False)
-    rows = stored_comparison(folder) if states and states[-1].name == "report" else []
-    if rows:
-        print_comparison(rows)
+def print_summary(config: Config, folder: RunFolder, states: Sequence[StageState], quiet: bool = False) -> None:
+    """Prints what the last stage has found, the time, and the paths of what is up to date."""
+    from synthetic_instruction_tuner.run.remaining import current_outputs, outdated
+
+    screen = Screen()
+    if states:
+        _print_results(folder, states[-1], screen)
     if quiet:
         return
     total, peak = sum(s.seconds for s in states), max((s.peak_memory_gb or 0 for s in states), default=0)
-    console.print(f"\n{len(states)} stages, {duration(total)} of work, peak memory {peak:.1f} GB.", markup=False)
-    for label, path in _places(folder):
+    count = f"{len(states)} stages" if len(states) != 1 else "1 stage"
+    screen.say(f"\n{count}, {duration(total)} of work, peak memory {gigabytes(peak)}.")
+    current = current_outputs(config, folder)
+    print_places(folder, current, screen)
+    if old := outdated(folder, current):
+        verb, them = ("is", "it") if len(old) == 1 else ("are", "them")
+        command = f"'sit run -d {shown(folder.root)}'"
+        screen.say(f"{', '.join(old)} {verb} out of date; {command} brings {them} up to date.")
+
+
+def print_places(folder: RunFolder, current: Mapping[str, Sequence[Path]], screen: Screen) -> None:
+    """Prints where the outputs of the stages that are up to date are."""
+    places = Table(Column("label", key=True), Column("path", "name"), headings=False)
+    for label, path in _places(folder, current):
         if path.exists():
-            console.print(f"  {label:<12} {path}", markup=False, soft_wrap=True)
+            places.add(f"  {label}", str(path))
+    screen.table(places)
 
 
-def stored_comparison(folder: RunFolder) -> list[ComparisonRow]:
-    """Returns the rows of a run's comparison; none where nothing has been compared yet."""
-    from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows
+def states_as_json(config: Config, folder: RunFolder, states: Sequence[StageState]) -> list[dict[str, object]]:
+    """Returns the stages' states with the paths of their outputs, as plain JSON values."""
+    from synthetic_instruction_tuner.run.remaining import current_outputs
 
-    store = Store.open(folder.store, readonly=True)
-    try:
-        return comparison_rows(store)
-    finally:
-        store.close()
+    current = current_outputs(config, folder)
+    return [state.to_json() | {"outputs": [str(path) for path in current.get(state.name, ())]} for state in states]
 
 
-def print_comparison(rows: Sequence[ComparisonRow], everything: bool = False) -> None:
-    """Prints one line per student and variant; marks show paired differences to base.
-
-    Args:
-        rows: the comparison.
-        everything: print all metrics, a table per benchmark, instead of one table with the main metrics.
-    """
-    console = Console(highlight=False)
-    if everything:
-        for name in dict.fromkeys(row.benchmark for row in rows):
-            own = [row for row in rows if row.benchmark == name]
-            console.print(f"\n{name}", style="bold", markup=False)
-            console.print(_table(own, {(name, row.metric): row.metric for row in own}))
-    else:
-        console.print("", _table(rows, _columns(rows)))
-    legend = f"value ± standard error; * above, - below the base model (paired test, p < {ALPHA})"
-    console.print(legend, style="dim", markup=False)
+def _places(folder: RunFolder, current: Mapping[str, object]) -> Iterator[tuple[str, Path]]:
+    """Yields labels and paths: a folder where all that is in it is up to date, otherwise the parts that are."""
+    if "report" in current:
+        yield "report", folder.report.with_suffix(".html")
+    if "evaluate" in current:
+        yield "comparison", folder.comparison
+    data = {"generate": folder.raw.parent, "filter": folder.filtered.parent, "prefer": folder.pairs.parent}
+    models = {method.name: folder.root / "models" / method.name for method in METHODS}
+    for label, parts in (("data", data), ("models", models)):
+        there = [path for stage, path in parts.items() if stage in current]
+        whole = len(there) == len(parts)
+        for path in [folder.root / label] if whole else there:
+            yield label, path
+    if "report" in current:
+        yield "figures", folder.figures
 
 
-def _table(rows: Sequence[ComparisonRow], headings: Mapping[tuple[str, str], str]) -> Table:
-    """The rows' values, in one column per metric."""
-    cells = {(r.model, r.variant, r.benchmark, r.metric): r for r in rows}
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("student", "variant", *headings.values()):
-        table.add_column(heading, no_wrap=True)
-    for model in dict.fromkeys(r.model for r in rows):
-        for variant in VARIANTS:
-            found = [cells.get((model, variant, *metric)) for metric in headings]
-            if any(found):
-                table.add_row(model, variant, *(_cell(row) for row in found))
-    return table
+def _print_results(folder: RunFolder, last: StageState, screen: Screen) -> None:
+    if last.name in ("evaluate", "report"):
+        if rows := stored_comparison(folder):
+            print_comparison(rows)
+        return
+    with closing(Store.open(folder.store, readonly=True)) as store:
+        match last.name:
+            case "generate":
+                tables = list(_generated(store, last))
+            case "filter":
+                tables = list(_filtered(store.fact("filter_report") or {}))
+            case "prefer":
+                tables = list(_preferred(store.fact("preference_report") or {}))
+            case method:
+                tables = list(_trained(store.fact(f"training:{method}") or []))
+    for heading, table in tables:
+        screen.say(f"\n{heading}")
+        screen.table(table)
 
 
-def _columns(rows: Sequence[ComparisonRow]) -> dict[tuple[str, str], str]:
-    """The metrics that the benchmarks want in the short table, with their headings."""
-    names = dict.fromkeys(row.benchmark for row in rows)
-    return {(name, metric.name): metric.column for name in names for metric in benchmark(name).metrics if metric.column}
+def _generated(store: Store, state: StageState) -> Iterator[tuple[str, Table]]:
+    """Yields the records by domain, and the first instructions."""
+    unit = f"{state.name}:{state.key}"
+    domains = Counter(row["domain"] or "(none)" for row in store.rows(unit))
+    table = Table(Column("domain", "name", key=True), _number("records"))
+    for name, n in domains.most_common():
+        table.add(name, f"{n:,}")
+    yield f"{sum(domains.values()):,} records are written.", table
+    examples = Table(Column("id", "whole", key=True), Column("instruction"), headings=False)
+    for row in islice(store.rows(unit), EXAMPLES):
+        examples.add(f"  {row['id']}", shorten(row["instruction"], EXAMPLE_LENGTH, placeholder=" …"))
+    yield "The first instructions:", examples
 
 
-def _cell(row: ComparisonRow | None) -> str:
-    if row is None:
-        return ""
-    error = "" if math.isnan(row.standard_error) else f"±{row.standard_error:.2f}"
-    difference = row.differences.get(BASE)
-    significant = difference is not None and difference.p < ALPHA
-    mark = ("*" if difference.value > 0 else "-") if difference and significant else " "
-    return f"{row.value:.2f}{error}{mark}"
+def _filtered(report: Mapping[str, Any]) -> Iterator[tuple[str, Table]]:
+    """Yields the rules in the order in which they are applied."""
+    table = Table(Column("rule", "name", key=True), *map(_number, ("checked", "dropped", "alone")))
+    for row in report.get("funnel", ()):
+        table.add(row["rule"], *(f"{row[name]:,}" for name in ("records_in", "dropped", "alone")))
+    over = f", {report['over']:,} of them over filter.keep" if report.get("over") else ""
+    passed = f"{report.get('passed', 0):,} of {report.get('records', 0):,} records pass every rule{over}"
+    heading = f"{passed}; {report.get('kept', 0):,} are kept."
+    yield f"{heading} 'alone': dropped by this rule, whether or not an earlier one drops it.", table
 
 
-def _places(folder: RunFolder) -> list[tuple[str, Path]]:
-    return [
-        ("report", folder.report.with_suffix(".html")),
-        ("comparison", folder.comparison),
-        ("data", folder.root / "data"),
-        ("models", folder.root / "models"),
-        ("figures", folder.figures),
-    ]
+def _preferred(report: Mapping[str, Any]) -> Iterator[tuple[str, Table]]:
+    """Yields how often each model was chosen, and why records gave no pair."""
+    headings = ("answers", "chosen", "rejected", "mean score")
+    table = Table(Column("model", "name", key=True), *map(_number, headings))
+    for name, model in report.get("models", {}).items():
+        mean = (model.get("score") or {}).get("mean")
+        counts = (f"{model[key]:,}" for key in ("answers", "chosen", "rejected"))
+        table.add(name, *counts, "" if mean is None else f"{mean:.2f}")
+    margin = (report.get("margin") or {}).get("mean")
+    yield f"{report.get('pairs', 0):,} pairs" + (f", mean margin {margin:.2f}." if margin is not None else "."), table
+    skipped = [(row["guard"], row["skipped"]) for row in report.get("guards", ()) if row["skipped"]]
+    if skipped:
+        reasons = Table(Column("reason", "name", key=True), _number("records"))
+        for reason, n in skipped:
+            reasons.add(reason, f"{n:,}")
+        yield "Records without a pair:", reasons
+
+
+def _trained(metrics: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Table]]:
+    """Yields the losses and costs of the trainings."""
+    headings = ("examples", "steps", "first loss", "final loss", "time", "memory")
+    table = Table(Column("student", "name", key=True), *map(_number, headings))
+    for m in metrics:
+        losses = (f"{m[key]:.3f}" for key in ("first_loss", "final_loss"))
+        memory = gigabytes(m["peak_memory_gb"]) if m.get("peak_memory_gb") else ""
+        table.add(m["student"], f"{m['examples']:,}", f"{m['steps']:,}", *losses, duration(m["seconds"]), memory)
+    if metrics:
+        yield f"{len(metrics)} trained:" if len(metrics) > 1 else "Trained:", table
+
+
+def _number(heading: str) -> Column:
+    return Column(heading, "whole", right=True)

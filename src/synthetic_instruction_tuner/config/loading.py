@@ -19,6 +19,7 @@ from synthetic_instruction_tuner.config.configuration import Config
 from synthetic_instruction_tuner.config.file_settings import with_paths
 from synthetic_instruction_tuner.config.messages import explain, nearest
 from synthetic_instruction_tuner.config.overrides import merge
+from synthetic_instruction_tuner.config.sections.models import ModelConfig
 from synthetic_instruction_tuner.config.text_files import read_text
 from synthetic_instruction_tuner.errors import SitError, UserError, together
 
@@ -89,6 +90,37 @@ def _with_overrides(
 
 def _number(key: str) -> str | int:
     return int(key) if key.isascii() and key.isdecimal() else key
+
+
+def change_config(config: Config, overrides: Iterable[str] = (), limit: int | None = None) -> Config:
+    """Returns a run's stored configuration with some settings changed; all others stay as they are.
+
+    Args:
+        config: the stored configuration, whose counts are those of an earlier ``limit``, if there was one.
+        overrides: as for `load_config`; they may raise a count above that limit.
+        limit: cuts every count.
+
+    Raises:
+        UserError: unknown key or wrong value, or a limit above the stored one: what was cut is not known any more.
+    """
+    if limit is not None and config.limit is not None and limit > config.limit:
+        raise UserError(
+            f"--limit {limit} cannot raise the limit of {config.limit} that this run was started with.",
+            "The counts were cut then; what they were is not stored.",
+            "Name the settings anew with --profile or --config and this limit, or set a count with --set.",
+        )
+    data = config.model_dump(mode="json")
+    _forget_derived_names(data["models"])
+    changed = _with_overrides(data, overrides, limit)
+    return changed if limit is None else changed.limited()
+
+
+def _forget_derived_names(models: dict[str, Any]) -> None:
+    """Drops the names that come from the models' paths: another path brings another name."""
+    for found in models.values():
+        for model in found if isinstance(found, list) else [found]:
+            if model and model["name"] == ModelConfig(path=model["path"]).name:
+                del model["name"]
 
 
 def user_settings(file: Path | None, overrides: Iterable[str]) -> dict[str, Any]:

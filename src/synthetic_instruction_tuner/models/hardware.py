@@ -14,7 +14,7 @@ from pathlib import Path
 
 from synthetic_instruction_tuner.errors import UserError
 
-_GB = 1024**3
+_GB = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Hardware:
         device: ``cuda`` or ``cpu``.
         device_name: the GPU's name, or the processor's architecture.
         cores: CPU cores that this process may use.
-        memory_gb: main memory, in GiB.
-        gpu_memory_gb: the GPU's memory, in GiB; None without a GPU.
+        memory_gb: main memory, in GB of 1e9 bytes.
+        gpu_memory_gb: the GPU's memory, in GB of 1e9 bytes; None without a GPU.
         capability: the GPU's CUDA compute capability; None without a GPU.
         torch_version, transformers_version: installed versions.
     """
@@ -43,12 +43,12 @@ class Hardware:
     @property
     def memory_for_models_gb(self) -> float:
         """The memory that models must fit into, in GB of 1e9 bytes: the GPU's where there is one."""
-        return (self.gpu_memory_gb or self.memory_gb) * _GB / 1e9
+        return self.gpu_memory_gb or self.memory_gb
 
     def describe(self) -> str:
         """Returns the machine in a few words."""
-        gpu = f"{self.device_name} ({self.gpu_memory_gb} GiB), " if self.gpu_memory_gb else ""
-        return f"{gpu}{self.cores} CPU cores, {self.memory_gb} GiB of memory"
+        gpu = f"{self.device_name} ({self.gpu_memory_gb:.1f} GB), " if self.gpu_memory_gb else ""
+        return f"{gpu}{self.cores} CPU cores, {self.memory_gb:.1f} GB of memory"
 
 
 def detect(wanted: str = "auto") -> Hardware:

@@ -13,6 +13,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def gigabytes(gb: float) -> str:
+    """Returns an amount of memory, given in GB of 1e9 bytes: 25.2 GB; below 0.1 GB with two digits more."""
+    return f"{gb:.1f} GB" if gb >= 0.1 else f"{gb:.3f} GB"
+
+
+def counted(n: int, unit: str) -> str:
+    """Returns a number with its unit, which is given in the plural: 1 adapter, 1,500 records."""
+    return f"{n:,} {unit.removesuffix('s') if n == 1 else unit}"
+
+
 def p_value(p: float) -> str:
     """Returns a p-value with two significant digits; small ones are given as a bound."""
     return f"{p:.2g}" if p >= 1e-4 else "< 0.0001"

@@ -8,16 +8,18 @@ fitted to measured runs (see docs/planning.md); expect a factor of two either wa
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synthetic_instruction_tuner.config import Config, ModelConfig, tuned_students
 from synthetic_instruction_tuner.engines.choice import on_a_server
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Work, benchmark
-from synthetic_instruction_tuner.methods import METHODS, Method
+from synthetic_instruction_tuner.methods import BASE, METHODS, Method
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.run.forecast import Part
 
-INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens
+INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens, where that leaves room
+SHORT_INSTRUCTION, SHORT_ANSWER = 25, 45  # tokens that a text reaches all the same, if it may
 TAG_QUESTION, TAG_ANSWER = 250, 30  # tokens around a record, and of the tags
 KEPT_SHARE = 0.68  # records that pass the filter
 ASKED, ASKED_FOR_MARGIN = 1.12, 1.5  # records that are answered for one pair, without and with a smallest margin
@@ -60,19 +62,20 @@ CORE = Speed(2.2e10, 6e9, 1.1e-3)  # one CPU core
 
 @dataclass(frozen=True, slots=True)
 class StageEstimate:
-    """One stage's estimate: seconds, memory at its peak, and what it does in a few words."""
+    """One stage's estimate: seconds, memory at its peak, what it does in a few words, and its longest tasks."""
 
     stage: str
     seconds: float
     memory_gb: float
     detail: str
+    parts: tuple[Part, ...] = ()
 
 
 def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
     """Returns the estimates of all stages, in order."""
     speed = _speed(hardware)
     work = _Work(config, speed, 2 if hardware.device == "cuda" else 4)
-    return [
+    found = [
         work.generate(),
         work.filter(),
         work.prefer(),
@@ -80,6 +83,12 @@ def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
         work.evaluate(),
         StageEstimate("report", 6.0, 0.5, "tables, figures, report.md and report.html"),
     ]
+    return [with_start(found[0]), *found[1:]]
+
+
+def with_start(first: StageEstimate) -> StageEstimate:
+    """Returns the estimate of a stage that is the first one of a process to load a model: it imports the libraries."""
+    return replace(first, seconds=first.seconds + IMPORT_SECONDS)
 
 
 def largest(estimates: Iterable[StageEstimate]) -> StageEstimate:
@@ -98,10 +107,15 @@ def does_not_fit(estimates: Iterable[StageEstimate], hardware: Hardware) -> str 
     )
 
 
-def planned_pairs(config: Config) -> int:
-    """Returns how many pairs will be written, as far as that is known before the run."""
+def planned_records(config: Config) -> int:
+    """Returns how many records will be written, as far as that is known before the run."""
     wanted, count = config.generate.until_kept, config.generate.count
     return count if wanted is None else min(count, round(wanted / KEPT_SHARE))
+
+
+def evaluation_step(student: str, variant: str, benchmark: str) -> str:
+    """Returns the name of a step of stage evaluate: one variant of a student answers one benchmark."""
+    return f"{student}-{variant} {benchmark}"
 
 
 class _Work:
@@ -109,39 +123,34 @@ class _Work:
 
     def __init__(self, config: Config, speed: Speed, width: int) -> None:
         self.config, self.speed, self.width = config, speed, width
-        passed = round(planned_pairs(config) * KEPT_SHARE)
+        passed = round(planned_records(config) * KEPT_SHARE)
         self.kept = min(passed, config.filter.keep or passed)
         self.base_gb = 0.6  # the interpreter and its libraries
 
     def generate(self) -> StageEstimate:
         settings, model = self.config.generate, self.config.models.generator
-        seconds = IMPORT_SECONDS + self.load(model)
-        asked = INSTRUCTION_SHARE * settings.instruction.max_new_tokens
-        answered = ANSWER_SHARE * settings.response.max_new_tokens
-        pairs = planned_pairs(self.config)
-        texts = pairs * settings.turns
-        seconds += self.decode(model, texts, asked, settings.batch)
-        seconds += self.decode(model, texts, answered, settings.batch)
+        records = planned_records(self.config)
+        lengths = _asked(settings.instruction.max_new_tokens), _answered(settings.response.max_new_tokens)
+        writing = sum(self.decode(model, records * settings.turns, length, settings.batch) for length in lengths)
         limit = settings.turns * (settings.instruction.max_new_tokens + settings.response.max_new_tokens)
-        detail = f"{pairs:,} pairs with {model.name}"
-        return StageEstimate("generate", seconds, self.memory(model, limit), detail)
+        seconds, parts = self.load(model) + writing, (Part(f"writing with {model.name}", writing),)
+        detail = f"{records:,} records with {model.name}"
+        return StageEstimate("generate", seconds, self.memory(model, limit), detail, parts)
 
     def filter(self) -> StageEstimate:
-        settings, pairs = self.config.filter, planned_pairs(self.config)
-        seconds, memory, detail = 0.3 + pairs / 1500, 0.3, f"{pairs:,} pairs, every rule"
-        asked = INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens
-        length = asked + ANSWER_SHARE * self.config.generate.response.max_new_tokens
+        settings, records = self.config.filter, planned_records(self.config)
+        seconds, memory, detail = 0.3 + records / 1500, 0.3, f"{records:,} records, every rule"
+        asked = _asked(self.config.generate.instruction.max_new_tokens)
+        length = asked + _answered(self.config.generate.response.max_new_tokens)
         if model := settings.tags.model:
-            seconds += (
-                IMPORT_SECONDS + self.load(model) + self.forward(model, pairs * (length + TAG_QUESTION), pairs / 64)
-            )
-            seconds += self.decode(model, pairs, TAG_ANSWER, settings.tags.batch)
+            seconds += self.load(model) + self.forward(model, records * (length + TAG_QUESTION), records / 64)
+            seconds += self.decode(model, records, TAG_ANSWER, settings.tags.batch)
             memory = max(memory, self.memory(model, length + TAG_QUESTION + settings.tags.max_new_tokens))
             detail += f", tags by {model.name}"
         if settings.min_reward is not None:
             model = self.config.models.reward
             seconds += self.load(model) + self.forward(
-                model, pairs * length, pairs / self.config.prefer.reward_batch_size
+                model, records * length, records / self.config.prefer.reward_batch_size
             )
             memory = max(memory, self.memory(model, 1))
             detail += f", scores by {model.name}"
@@ -151,26 +160,30 @@ class _Work:
         settings, models = self.config.prefer, self.config.models
         own = settings.on_policy != "off"
         asked = min(self.kept, round((ASKED_FOR_MARGIN if settings.min_margin else ASKED) * settings.pairs))
-        length = ANSWER_SHARE * settings.sampling.max_new_tokens
+        length = _answered(settings.sampling.max_new_tokens)
         batch = max(settings.samples, settings.batch)
         answering = models.students if own else models.responders
         rows = asked * settings.samples
-        seconds = sum(self.load(m) + self.decode(m, rows, length, batch) for m in answering)
+        parts = [
+            Part(f"answering with {m.name}", self.load(m) + self.decode(m, rows, length, batch)) for m in answering
+        ]
         memory = max(self.memory(m, settings.sampling.max_new_tokens) for m in answering)
         each = settings.samples * (1 if own else len(answering))  # answers to a record that are compared
         if settings.scorer == "judge" and models.judge:
             judgments = asked * (len(answering) if own else 1) * self.judgments(each)
-            written = ANSWER_SHARE * settings.judge.sampling.max_new_tokens
-            seconds += self.load(models.judge) + self.decode(models.judge, judgments, written + 0.2 * length, batch)
+            written = _answered(settings.judge.sampling.max_new_tokens)
+            scoring = self.load(models.judge) + self.decode(models.judge, judgments, written + 0.2 * length, batch)
+            parts.append(Part(f"scoring with {models.judge.name}", scoring))
             memory = max(memory, self.memory(models.judge, 3 * length + written))
             how = f"{judgments:,} judgments"
         else:
             tokens = rows * len(answering) * 1.6 * length
-            seconds += self.load(models.reward) + self.forward(models.reward, tokens, 3 * tokens / 8e3)
+            scoring = self.load(models.reward) + self.forward(models.reward, tokens, 3 * tokens / 8e3)
+            parts.append(Part(f"scoring with {models.reward.name}", scoring))
             how = "scored"
         pairs = min(settings.pairs, asked) * (len(answering) if own else 1)
         detail = f"{asked:,} x {len(answering) * settings.samples} answers, {how}, {pairs:,} pairs"
-        return StageEstimate("prefer", seconds, memory, detail)
+        return StageEstimate("prefer", sum(part.seconds for part in parts), memory, detail, tuple(parts))
 
     def judgments(self, answers: int) -> int:
         """Judgments that the judge makes on this many answers to one prompt."""
@@ -181,41 +194,56 @@ class _Work:
         pairs = method.trains_on == "pairs"
         n = self.config.prefer.pairs if pairs else self.kept
         response = self.config.prefer.sampling if pairs else self.config.generate.response
-        asked = INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens
-        length = min(asked + ANSWER_SHARE * response.max_new_tokens, settings.max_length)
+        asked = _asked(self.config.generate.instruction.max_new_tokens)
+        length = min(asked + _answered(response.max_new_tokens), settings.max_length)
         # A pair has two answers, and the reference reads both once.
         passes = (2 + 2 / 3 / settings.num_train_epochs) if pairs else 1.0
         tokens = n * settings.num_train_epochs * length * passes * (4 / 3 if settings.gradient_checkpointing else 1)
         steps = n * settings.num_train_epochs / settings.per_device_train_batch_size
-        seconds = sum(self.load(m) + 2 + 2 * self.forward(m, tokens, 1.6 * steps) for m in students)
+        parts = tuple(
+            Part(f"training {m.name}", self.load(m) + 2 + 2 * self.forward(m, tokens, 1.6 * steps)) for m in students
+        )
         rows = settings.per_device_train_batch_size * (2 if pairs else 1)
         again = settings.gradient_checkpointing
         memory = max((self.train_memory(m, rows * length * 1.5, again) for m in students), default=0.0)
         tuned = ", ".join(m.name for m in students) or "no student"
-        return StageEstimate(method.name, seconds, memory, f"{method.label} on {tuned}")
+        seconds = sum(part.seconds for part in parts)
+        return StageEstimate(method.name, seconds, memory, f"{method.label} on {tuned}", parts)
 
     def evaluate(self) -> StageEstimate:
         settings, models = self.config.evaluate, self.config.models
-        chosen = [benchmark(name) for name in settings.benchmarks]
-        work = [(found.work(settings.settings(found.name)), found.add_rewards is not None) for found in chosen]
-        seconds, variants = 3.0, 0
+        work = {name: benchmark(name).work(settings.settings(name)) for name in settings.benchmarks}
+        rewarded = [name for name in settings.benchmarks if benchmark(name).add_rewards is not None]
+        steps: dict[str, float] = {}
         for model in models.students:
-            each = 1 + sum(model in tuned_students(self.config, method) for method in METHODS)
-            variants += each
-            seconds += each * (self.load(model) + sum(self.benchmark(model, *one) for one in work) + 1.0)
-        longest = max(one.max_new_tokens for one, _ in work)
-        memory = max(self.memory(m, longest, student=True) for m in models.students)
-        return StageEstimate("evaluate", seconds, memory, f"{variants} variants on {', '.join(settings.benchmarks)}")
-
-    def benchmark(self, model: ModelConfig, work: Work, rewarded: bool) -> float:
-        """Seconds for one variant to answer a benchmark, and for the reward model to score the answers."""
-        length, passes = ANSWER_SHARE * work.max_new_tokens, work.items / 16
-        seconds = work.answers * self.decode(model, work.items, length, 10_000)
-        if work.scored_tokens:
-            seconds += self.forward(model, work.items * work.scored_tokens, passes)
+            tuned = [method.name for method in METHODS if model in tuned_students(self.config, method)]
+            for variant in (BASE, *tuned):
+                opening = self.load(model) + 1.0
+                for name, one in work.items():
+                    steps[evaluation_step(model.name, variant, name)] = opening + self.answers(model, one)
+                    opening = 0.0
+        variants = len(steps) // len(work)
+        scoring = variants * sum(self.rewards(work[name]) for name in rewarded)
+        parts = [Part("evaluating", sum(steps.values()), steps)]
         if rewarded:
-            seconds += self.forward(self.config.models.reward, work.items * work.answers * 2 * length, passes)
+            parts.append(Part("scoring the answers", self.load(models.reward) + scoring))
+        longest = max(one.max_new_tokens for one in work.values())
+        memory = max(self.memory(m, longest, student=True) for m in models.students)
+        seconds = 3.0 + sum(part.seconds for part in parts)
+        detail = f"{variants} variants on {', '.join(settings.benchmarks)}"
+        return StageEstimate("evaluate", seconds, memory, detail, tuple(parts))
+
+    def answers(self, model: ModelConfig, work: Work) -> float:
+        """Seconds for one variant to answer a benchmark."""
+        seconds = work.answers * self.decode(model, work.items, _answered(work.max_new_tokens), 10_000)
+        if work.scored_tokens:
+            seconds += self.forward(model, work.items * work.scored_tokens, work.items / 16)
         return seconds
+
+    def rewards(self, work: Work) -> float:
+        """Seconds for the reward model to score one variant's answers to a benchmark."""
+        tokens = work.items * work.answers * 2 * _answered(work.max_new_tokens)
+        return self.forward(self.config.models.reward, tokens, work.items / 16)
 
     def decode(self, model: ModelConfig, rows: int, length: float, batch: int) -> float:
         """Seconds to write `rows` texts of `length` tokens each, in batches."""
@@ -254,6 +282,14 @@ class _Work:
         each = 2 * size.layers + 34 if checkpointing else 34 * size.layers
         activations = tokens * size.hidden * each * self.width / 2
         return self.base_gb + 0.4 + (size.parameters * self.width + activations + tokens * size.vocabulary * 10) / GB
+
+
+def _asked(limit: int) -> float:
+    return min(limit, max(INSTRUCTION_SHARE * limit, SHORT_INSTRUCTION))
+
+
+def _answered(limit: int) -> float:
+    return min(limit, max(ANSWER_SHARE * limit, SHORT_ANSWER))
 
 
 def _speed(hardware: Hardware) -> Speed:

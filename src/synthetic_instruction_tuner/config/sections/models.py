@@ -11,6 +11,7 @@ from synthetic_instruction_tuner.config.sections.section import (
     checked_variable,
     refuse,
 )
+from synthetic_instruction_tuner.escaping import visible
 
 LONGEST_NAME = 200  # bytes; the names of some files are longer
 
@@ -50,7 +51,7 @@ class ModelConfig(Section):
         if not self.name:
             object.__setattr__(self, "name", self.path.rstrip("/").split("/")[-1].removeprefix("nano:"))
         name = self.name
-        odd = name in (".", "..") or set(name) & set("/\\:\0") or not name.isprintable() or name != name.strip()
+        odd = name in (".", "..") or set(name) & set("/\\:") or visible(name) != name or name != name.strip()
         if odd or not name or len(name.encode(errors="replace")) > LONGEST_NAME:
             shown = repr(name) if len(name) <= 60 else f"{name[:57]!r}..."
             raise ValueError(f"the name {shown} cannot be used as a folder name; give another one with 'name'")
