@@ -1,4 +1,4 @@
-"""The options that most verbs share, how their values are read, and how they become a configuration and a run folder."""
+"""The options that most verbs share, how their values are read, and how they become a configuration and a folder."""
 
 from __future__ import annotations
 
