@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
@@ -27,7 +28,15 @@ from synthetic_instruction_tuner.models.hardware import Hardware, choose_device,
 from synthetic_instruction_tuner.reporting.formatting import gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
-from synthetic_instruction_tuner.run.checks import Check, check_disk, check_languages, check_models, engine_lines
+from synthetic_instruction_tuner.run.checks import (
+    Check,
+    check_disk,
+    check_languages,
+    check_models,
+    download_size,
+    engine_lines,
+    with_fixes,
+)
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
 
@@ -130,13 +139,26 @@ def _versions() -> Check:
     return Check("versions", not missing, ", ".join(found), f"Install {', '.join(missing)}.")
 
 
+def _downloads(checks: Sequence[Check]) -> str:
+    """Returns how much a run would download, in a sentence; nothing if that is nothing."""
+    sizes = {check.name.split()[-1]: check.download_gb for check in checks if check.download_gb != 0}
+    known = [size for size in sizes.values() if size is not None]
+    if not sizes:
+        return ""
+    number = f"{len(sizes)} model" + "s" * (len(sizes) > 1)
+    unknown = f"; the size of {len(sizes) - len(known)} of them is not known" if len(known) < len(sizes) else ""
+    return f"To download for {number}: {download_size(sum(known) if known else None)}{unknown if known else ''}."
+
+
 def _print(config: Config, checks: list[Check], ready: bool) -> None:
     screen = Screen()
     screen.say(f"Profile {config.profile}: {config.description}")
     table = Table(Column("", key=True), Column("", "name", key=True), Column(""), headings=False)
-    for check in checks:
+    for check, fix in with_fixes(checks):
         table.add("ok" if check.ok else "no", check.name, check.found, style="" if check.ok else "bold red")
-        if not check.ok and check.fix:
-            table.add("", "", f"fix: {check.fix}")
+        if fix:
+            table.add("", "", f"fix: {fix}")
     screen.table(table)
+    if downloads := _downloads(checks):
+        screen.say(downloads)
     screen.say("Ready: 'sit run' can start." if ready else "Not ready: see the lines marked 'no'.")

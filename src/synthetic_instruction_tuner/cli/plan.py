@@ -27,6 +27,7 @@ from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
+from synthetic_instruction_tuner.run.checks import check_local_models
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.pipeline import ordered, stage_index, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
@@ -55,6 +56,7 @@ def plan(
         echo_json(resolved.as_json())
         return
     check_stages(resolved, from_, until)
+    check_local_models(resolved)
     folder = run_folder(resolved, run_dir)
     if from_:
         resolved, folder = opened(profile, config, set_, limit, folder.root, new=False)

@@ -120,7 +120,9 @@ VERBS = {
         "chat",
         "chat",
         "Talk to a student, untuned or tuned by one of the methods.\n\n"
-        f"Variants: {', '.join(VARIANTS)}. Lines from a pipe are answered one by one. /new starts a new conversation, "
-        "/quit or Ctrl-D ends the chat.",
+        f"Variants: {', '.join(VARIANTS)}. 'sit chat student-llama sft' talks to one, 'sit chat sft' to that of the "
+        "first student. /help lists the commands, Ctrl-C stops an answer, Ctrl-D ends the chat.\n\n"
+        "Each line from a pipe gives one line: the answer, with line breaks as \\n and backslashes doubled, or with "
+        "--json as JSON.",
     ),
 }

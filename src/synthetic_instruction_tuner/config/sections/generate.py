@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from synthetic_instruction_tuner.config import yaml_text
 from synthetic_instruction_tuner.config.languages import language_name
+from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.config.sections.section import Section
 from synthetic_instruction_tuner.config.text_files import read_text
 
@@ -109,6 +110,9 @@ class GenerateConfig(Section):
             value = dict.fromkeys(value)
         if not isinstance(value, dict):
             return value
+        unknown = [name for name, domain in value.items() if name not in ready_made() and _is_ready_made(name, domain)]
+        if unknown:
+            raise ValueError("; ".join(_no_domain(str(name)) for name in unknown))
         return {name: _with_ready_made(name, domain, ready_made()) for name, domain in value.items()}
 
     @model_validator(mode="after")
@@ -127,9 +131,21 @@ def _with_ready_made(name: object, domain: object, known: Mapping[str, dict[str,
         return domain
     if name in known:
         return known[str(name)] | (domain or {})
-    if domain is None:
-        raise ValueError(f"{name!r} is not a ready-made domain ({', '.join(known)}) and has no system prompt")
     return domain
+
+
+def _is_ready_made(name: object, domain: object) -> bool:
+    """Returns whether this is meant as a ready-made domain: it has no system prompt, and maybe a similar name."""
+    if isinstance(domain, bool) or not isinstance(domain, (int, float, dict, type(None))):
+        return False
+    lacks = not isinstance(domain, dict) or "system" not in domain
+    return lacks and (domain is None or nearest(str(name), ready_made()) is not None)
+
+
+def _no_domain(name: str) -> str:
+    near = nearest(name, ready_made())
+    meant = f"did you mean {near}?" if near else ", ".join(ready_made())
+    return f"{name!r} is not a ready-made domain ({meant}) and has no system prompt"
 
 
 def _lines(value: object) -> object:

@@ -13,7 +13,7 @@ from synthetic_instruction_tuner.config.sections.section import (
 )
 from synthetic_instruction_tuner.escaping import visible
 
-LONGEST_NAME = 200  # bytes; the names of some files are longer
+LONGEST_NAME = 200  # bytes; the name is part of names of files, which may have 255
 
 
 class ModelConfig(Section):
@@ -51,10 +51,10 @@ class ModelConfig(Section):
         if not self.name:
             object.__setattr__(self, "name", self.path.rstrip("/").split("/")[-1].removeprefix("nano:"))
         name = self.name
-        odd = name in (".", "..") or set(name) & set("/\\:") or visible(name) != name or name != name.strip()
-        if odd or not name or len(name.encode(errors="replace")) > LONGEST_NAME:
-            shown = repr(name) if len(name) <= 60 else f"{name[:57]!r}..."
-            raise ValueError(f"the name {shown} cannot be used as a folder name; give another one with 'name'")
+        if name in (".", "..") or set(name) & set("/\\:") or visible(name) != name or not name or name != name.strip():
+            raise ValueError(f"the name {name[:60]!r} cannot be used as a folder name; give another one with 'name'")
+        if len(name.encode("utf-8", "replace")) > LONGEST_NAME:
+            raise ValueError(f"the name has more than {LONGEST_NAME} bytes; give the model a short name of its own")
         return self
 
     _short_enough = field_validator("path", "chat_template")(checked_path)
@@ -76,13 +76,24 @@ class ModelsConfig(Section):
     )
     students: tuple[ModelConfig, ...] = Field(description="Base models to tune.", min_length=1)
 
+    @field_validator("responders", "students", mode="before")
+    @classmethod
+    def _one_without_brackets(cls, value: object) -> object:
+        if isinstance(value, str) and "," in value:
+            parts = ", ".join(part.strip() for part in value.strip("()").split(","))
+            raise ValueError(f"several models are written in brackets: [{parts}]")
+        return [value] if isinstance(value, (str, dict, ModelConfig)) else value
+
     @model_validator(mode="after")
     def _distinct(self) -> ModelsConfig:
         faults = []
         for role in ("responders", "students"):
-            names = [m.name for m in getattr(self, role)]
-            if len(set(names)) < len(names):
-                faults.append(f"{role} must have distinct names, got {', '.join(names)}")
+            models = getattr(self, role)
+            names = [m.name for m in models]
+            for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+                paths = {m.path for m in models if m.name == name}
+                fix = f"name {name} once" if len(paths) == 1 else "give one a name of its own: {path: ..., name: ...}"
+                faults.append(f"{role} must have distinct names, got {', '.join(names)}: {fix}")
         if any(m.url for m in (self.reward, *self.students)):
             faults.append("a student is trained here and the reward model runs here: they have no url")
         refuse(*faults)
