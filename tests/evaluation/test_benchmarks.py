@@ -16,8 +16,8 @@ from synthetic_instruction_tuner.evaluation.benchmarks import base, nano_ifeval,
 from synthetic_instruction_tuner.evaluation.evaluator import Evaluator
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.nano.world import checking
+from synthetic_instruction_tuner.nano.world.families.choice.multiple_choice import MultipleChoice
 from synthetic_instruction_tuner.nano.world.families.dialogue import FirstSentence
-from synthetic_instruction_tuner.nano.world.families.multiple_choice import MultipleChoice
 from synthetic_instruction_tuner.nano.world.family import split_of
 from synthetic_instruction_tuner.records import Message
 

@@ -9,22 +9,21 @@ from random import Random
 import pytest
 
 from synthetic_instruction_tuner.nano.world import vocabulary
-from synthetic_instruction_tuner.nano.world.families import (
-    arithmetic,
-    coding,
-    number_lists,
-    rewriting,
-    shell_agent,
-    sql_agent,
-)
+from synthetic_instruction_tuner.nano.world.families import shell_agent, sql_agent
+from synthetic_instruction_tuner.nano.world.families.arithmetic import calculation, number_lists, word_problems
+from synthetic_instruction_tuner.nano.world.families.coding import explain_code, write_function
+from synthetic_instruction_tuner.nano.world.families.rewriting import sentences, word_lists
 from synthetic_instruction_tuner.nano.world.family import Family, undress
 from synthetic_instruction_tuner.nano.world.tiny_python import ProgramError, call
 
 FAMILIES = (
-    *arithmetic.FAMILIES,
+    *calculation.FAMILIES,
+    *word_problems.FAMILIES,
     *number_lists.FAMILIES,
-    *rewriting.FAMILIES,
-    *coding.FAMILIES,
+    *word_lists.FAMILIES,
+    *sentences.FAMILIES,
+    *write_function.FAMILIES,
+    *explain_code.FAMILIES,
     *sql_agent.FAMILIES,
     *shell_agent.FAMILIES,
 )
@@ -102,7 +101,7 @@ def _break_shell(rng: Random, text: str) -> str:
 
 
 CORRUPTIONS: dict[str, tuple[Callable[[Random, str], str], ...]] = {
-    **{f.name: (_change_number,) for f in (*arithmetic.FAMILIES, *number_lists.FAMILIES)},
+    **{f.name: (_change_number,) for f in (*calculation.FAMILIES, *word_problems.FAMILIES, *number_lists.FAMILIES)},
     "order_numbers": (_change_number, _swap_items),
     "sort_words": (_swap_items,),
     "reverse_list": (_swap_items,),
@@ -193,7 +192,7 @@ def test_instructions_are_seldom_near_duplicates() -> None:
 
 
 def test_code_that_only_pretends_to_explain_is_what_python_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    rng, family = Random(9), coding.CodeExplain()
+    rng, family = Random(9), explain_code.CodeExplain()
     for _ in range(100):
         slots = family.fill(rng)
         exec(slots["code"], {})  # written by the family itself, not by a model
@@ -202,7 +201,7 @@ def test_code_that_only_pretends_to_explain_is_what_python_prints(capsys: pytest
 
 
 def test_functions_written_in_another_way_are_accepted() -> None:
-    family = coding.CodeFunction()
+    family = write_function.CodeFunction()
     slots = {"function": "add_net", "goal": "adds 7 to a number"}
     body = "def add_net(a):\n    b = 7\n    b += a\n    if b > 3:\n        return b\n    return a + 7"
     assert family.fault(slots, f"```python\n{body}\n```") is None

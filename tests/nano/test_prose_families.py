@@ -6,10 +6,18 @@ from random import Random
 
 import pytest
 
-from synthetic_instruction_tuner.nano.world.families import creative, dialogue, facts, flaws, formats, multiple_choice
+from synthetic_instruction_tuner.nano.world.families import creative, dialogue, facts, flaws, formats
+from synthetic_instruction_tuner.nano.world.families.choice import claims, multiple_choice, word_meanings
 from synthetic_instruction_tuner.nano.world.family import Family, FollowUp, Split, split_of
 
-CLEAN: tuple[Family, ...] = (*facts.FAMILIES, *creative.FAMILIES, *formats.FAMILIES, *multiple_choice.FAMILIES)
+CLEAN: tuple[Family, ...] = (
+    *facts.FAMILIES,
+    *creative.FAMILIES,
+    *formats.FAMILIES,
+    *multiple_choice.FAMILIES,
+    *word_meanings.FAMILIES,
+    *claims.FAMILIES,
+)
 DRAWS = 250  # of each split and family
 
 

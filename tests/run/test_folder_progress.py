@@ -128,17 +128,13 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_what_is_left_is_the_stages_to_come_and_the_rest_of_this_one() -> None:
+def test_what_is_left_is_the_stages_to_come_and_the_rest_of_this_one(clock: Clock) -> None:
     display, stream = shown()
     display.plan({"generate": 100.0, "sft": 60.0, "dpo": 40.0})
-    display.enter_stage("generate", "Generate")
-    assert display.remaining(0) == 200
-    assert display.remaining(0.25) == 175
-    assert display.remaining(1) == display.remaining(1.5) == 100
-    display.leave_stage("generate")
-    display.enter_stage("sft", "Tune")
-    assert display.remaining(0.5) == 70
-    display.leave_stage("sft")
+    for stage, seconds in (("generate", 100), ("sft", 60)):
+        display.enter_stage(stage, stage)
+        clock.now += seconds  # as planned
+        display.leave_stage(stage)
     display.leave_stage("sft")
     display.leave_stage("unknown")
     display.enter_stage("dpo", "Align")
@@ -170,6 +166,26 @@ def test_the_eta_counts_only_this_attempt_s_pace(clock: Clock) -> None:
     assert stream.getvalue() == "  writing: 950 of 1,000 texts, about 20 s left\n"
 
 
+def test_a_long_task_prints_a_few_lines_not_thousands(clock: Clock) -> None:
+    display, stream = shown()
+    with display.task("writing", 36_000, "texts") as advance:
+        for _ in range(36_000):
+            clock.now += 1
+            advance(1)
+    lines = stream.getvalue().splitlines()
+    assert 10 <= len(lines) <= 80  # in ten hours
+    assert lines[0].endswith("left")
+
+
+def test_a_dumb_terminal_is_given_lines(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    display, stream = shown(terminal=True)
+    with display, display.task("writing", 100, "texts") as advance:
+        clock.now += 50
+        advance(50)
+    assert stream.getvalue() == "  writing: 50 of 100 texts, about 50 s left\n"
+
+
 def test_a_task_of_unknown_size_still_says_something(clock: Clock) -> None:
     display, stream = shown()
     with display.task("judging", 0, "records") as advance:
@@ -196,7 +212,7 @@ def test_names_in_brackets_are_not_markup() -> None:
 
 
 @pytest.mark.parametrize("total", (10, 0))
-def test_on_a_terminal_there_is_a_bar_that_goes_away(total: int) -> None:
+def test_on_a_terminal_there_is_a_bar_that_goes_away(clock: Clock, total: int) -> None:
     display, stream = shown(terminal=True)
     with display:
         with display.task("writing [x]", total, "texts", done=2) as advance:
@@ -205,6 +221,8 @@ def test_on_a_terminal_there_is_a_bar_that_goes_away(total: int) -> None:
             assert display._live
             assert [t.completed for t in display._live.tasks] == [6]
             assert display._live.tasks[0].fields["note"] == "loss 0.5"
+            clock.now += 1
+            display._live.refresh()
         assert display._live.tasks == []
         display.say("after")
     assert display._live is None

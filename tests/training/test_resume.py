@@ -20,7 +20,7 @@ from synthetic_instruction_tuner.training import run_training as shared
 from synthetic_instruction_tuner.training.dpo import Dpo
 from synthetic_instruction_tuner.training.lora_sft import LoraSft
 from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
-from synthetic_instruction_tuner.training.workspace import MARKER
+from synthetic_instruction_tuner.training.sealed_folder import SEAL
 
 Report = Callable[..., None]
 Train = Callable[..., Any]
@@ -112,19 +112,19 @@ def test_a_checkpoint_that_was_not_finished_is_ignored(
     tmp_path: Path, sft: Path, student: ModelConfig, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[Path] = []
-    real = exact_resume.complete_checkpoint
+    real = exact_resume.seal
 
-    def dies(folder: Path, facts: dict[str, float]) -> None:
+    def dies(folder: Path, owner: str, facts: dict[str, float]) -> None:
         calls.append(folder)
         if len(calls) == 2:
             (folder / "optimizer.pt").write_bytes(b"half")
             raise Killed
-        real(folder, facts)
+        real(folder, owner, facts)
 
-    monkeypatch.setattr(exact_resume, "complete_checkpoint", dies)
+    monkeypatch.setattr(exact_resume, "seal", dies)
     with pytest.raises(Killed):
         LoraSft(SftConfig(**FAST)).train(student, records, tmp_path)
-    assert not (calls[1] / MARKER).exists()
+    assert not (calls[1] / SEAL).exists()
     seen: list[int] = []
     LoraSft(SftConfig(**FAST)).train(student, records, tmp_path, kill_at(0, seen))
     assert seen[0] == 3

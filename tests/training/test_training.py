@@ -49,7 +49,7 @@ def test_sft_learns_and_leaves_what_it_promises(sft: Path, student: ModelConfig,
     metrics = json.loads((sft / "metrics.json").read_text())
     assert metrics["final_loss"] < metrics["first_loss"] - 1.0
     assert {path.name for path in sft.iterdir()} == {"final", "metrics.json", "training_log.jsonl", "data_order.jsonl"}
-    assert {path.name for path in (sft / "final").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    assert {path.name for path in (sft / "final").iterdir()} >= {"adapter_config.json", "adapter_model.safetensors"}
     assert json.loads((sft / "final/adapter_config.json").read_text())["base_model_name_or_path"] == student.path
     order = [json.loads(line)["id"] for line in (sft / "data_order.jsonl").read_text().splitlines()]
     assert sorted(order[:42]) == sorted(3 * [record.id for record in records])

@@ -26,7 +26,7 @@ from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
-from synthetic_instruction_tuner.reporting.screen.terminal import Screen
+from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.pipeline import ordered, stage_index, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
@@ -51,7 +51,7 @@ def plan(
     """Prints the plan."""
     resolved = configuration(profile, config, set_, limit, run_dir)
     if settings:
-        typer.echo(resolved.as_json(), nl=False)
+        echo_json(resolved.as_json())
         return
     for name in filter(None, (from_, until)):
         stage_index(name)

@@ -25,6 +25,7 @@ from synthetic_instruction_tuner.cli.run import run_and_print
 from synthetic_instruction_tuner.config import Config, user_settings
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import METHODS
+from synthetic_instruction_tuner.reporting.screen.terminal import echo, echo_json
 
 METHOD_OF = {method.verb: method for method in METHODS}
 if TYPE_CHECKING:
@@ -95,9 +96,9 @@ def filter_(
         resolved = resolved.model_copy(update={"filter": own})
     report = filter_own_files(resolved, files, output, quiet=quiet or as_json)
     if as_json:
-        typer.echo(report.to_json(), nl=False)
+        echo_json(report.to_json())
     else:
-        typer.echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, filter_report.md")
+        echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, filter_report.md")
 
 
 def filter_own_files(config: Config, files: Sequence[Path], output: Path, *, quiet: bool) -> FilterReport:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,11 +23,20 @@ def is_soft_prompt(adapter: Path) -> bool:
     return bool(adapter_config(adapter).get("peft_type") == "PROMPT_TUNING")
 
 
-def adapter_digest(folder: Path) -> str:
-    """Returns a hash of an adapter's configuration and weights."""
+def adapter_digest(folder: Path, base: ModelConfig) -> str:
+    """Returns a hash of an adapter's configuration and weights, which does not depend on where its base model is.
+
+    Args:
+        folder: the adapter.
+        base: its base model; the hash has its path as the user gave it, in place of this machine's.
+    """
+    config = (folder / _ADAPTER).read_bytes()
+    with contextlib.suppress(ValueError, TypeError, RecursionError):
+        named = dict(json.loads(config)) | {"base_model_name_or_path": base.path}
+        config = json.dumps(named, indent=2, sort_keys=True).encode()
     digest = hashlib.sha256()
-    for file in (folder / _ADAPTER, folder / _WEIGHTS):
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for content in (config, (folder / _WEIGHTS).read_bytes()):
+        digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()
 
 

@@ -6,19 +6,27 @@ benchmarks that the filter looks for, and runs the pipeline. Results are in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.run.checks import check_before_start, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.pipeline import Step, ordered, run_pipeline, stage_index
-from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate
+from synthetic_instruction_tuner.run.forecast import Forecast
+from synthetic_instruction_tuner.run.pipeline import Step, ordered, run_pipeline, stage_index, stage_names
+from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, with_start
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.remaining import Ahead, look_ahead, remember_agreement
-from synthetic_instruction_tuner.run.store import StageState
+from synthetic_instruction_tuner.run.store import StageState, Store
+from synthetic_instruction_tuner.run.written_files import WrittenFiles
+
+HOW = {"start": "", "resume": " (resumed)", "redo": " (again)"}
+LEAST_LEFT = 0.1  # of the plan: what a stage that was begun is expected to take at least
+LOADS_NOTHING = ("filter", "report")  # stages that, as a rule, load no model
 
 
 def execute(
@@ -54,14 +62,15 @@ def execute(
     folder.require_current_format()
     hardware = detect(config.engine.device)
     shown = display or Display(quiet=True)
-    ahead = _look_ahead(config, folder, hardware, start, until, repair)
+    files = WrittenFiles(folder)
+    ahead = _look_ahead(config, folder, hardware, files, start, until, repair)
     for line in ahead.lines():
         shown.say(line)
     if agree:
         agree(ahead)
     with shown:
         if not repair and _fetch_benchmarks(config, ahead.steps, shown):
-            ahead = _look_ahead(config, folder, hardware, start, until, repair)
+            ahead = _look_ahead(config, folder, hardware, files, start, until, repair)
         if ahead.stages and not ahead.todo and not repair:
             shown.say(f"Nothing to do: everything in {folder.root} is done with these settings.")
         else:
@@ -70,14 +79,21 @@ def execute(
         if any(stage.replaced for stage in ahead.stages):
             with folder.hold():
                 remember_agreement(config, folder, ahead)
-        return run_pipeline(config, folder, shown, hardware, start=start, until=until, repair=repair)
+        known = None if repair else files
+        return run_pipeline(config, folder, shown, hardware, start=start, until=until, repair=repair, files=known)
 
 
 def _look_ahead(
-    config: Config, folder: RunFolder, hardware: Hardware, start: str | None, until: str | None, repair: bool
+    config: Config,
+    folder: RunFolder,
+    hardware: Hardware,
+    files: WrittenFiles,
+    start: str | None,
+    until: str | None,
+    repair: bool,
 ) -> Ahead:
     try:
-        return look_ahead(config, folder, hardware, start, until)
+        return look_ahead(config, folder, hardware, start, until, files)
     except RunError:
         if repair:
             return Ahead(None, ())
@@ -105,22 +121,51 @@ def _announce(
 ) -> None:
     estimates = {e.stage: e for e in estimate(config, hardware)}
     todo = [step for step in steps if step.action != "skip"] or [Step(stage, "start") for stage in ordered(config)]
-    seconds = {step.stage.name: estimates[step.stage.name].seconds for step in todo}
-    display.plan(seconds)
+    seconds = _expected(estimates, todo, _states(folder) if steps else {}, display.forecast)
+    display.plan(seconds, {name: estimates[name].parts for name in seconds})
     done = len(steps) - len(todo) if steps else 0
     place = "in" if folder.holds_run() else "a new run in"
     display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, {place} {folder.root}")
     display.say(f"On {hardware.describe()}")
     for line in engine_lines(config, hardware, until):
         display.say(line[0].upper() + line[1:])
+    table = Table(Column("stage", key=True), Column("time", "whole"), Column("what"), headings=False)
     for step in todo:
-        display.say(f"  {_line(step, estimates[step.stage.name])}")
-    about = f"About {duration(sum(seconds.values()))} in total"
-    display.say(f"{about}; {done} of {len(steps)} stages are already done" if done else about)
+        name = step.stage.name
+        about = f"about {duration(display.forecast.scaled(name, seconds[name]))}"
+        table.add(f"  {name}", about, estimates[name].detail + HOW[step.action])
+    display.table(table)
+    total = f"About {duration(display.remaining())} in total"
+    display.say(f"{total}; {done} of {len(steps)} stages are already done" if done else total)
     if warning := does_not_fit((estimates[step.stage.name] for step in todo), hardware):
         display.say(warning)
 
 
-def _line(step: Step, about: StageEstimate) -> str:
-    word = {"start": "", "resume": " (resumed)", "redo": " (again)"}[step.action]
-    return f"{step.stage.name:<14} {about.detail}{word}, about {duration(about.seconds)}"
+def _states(folder: RunFolder) -> dict[str, StageState]:
+    """The states of the stages that have begun in this folder."""
+    if not folder.store.exists():
+        return {}
+    store = Store.open(folder.store, readonly=True)
+    try:
+        return {name: state for name in stage_names() if (state := store.stage(name))}
+    finally:
+        store.close()
+
+
+def _expected(
+    estimates: Mapping[str, StageEstimate], todo: Sequence[Step], states: Mapping[str, StageState], forecast: Forecast
+) -> dict[str, float]:
+    """The planned seconds of each stage that is to be done; the stages that are done tell how far plans are off."""
+    names = [step.stage.name for step in todo]
+    for name, state in states.items():
+        if name not in names and state.status == "done":
+            forecast.learn(name, state.seconds, estimates[name].seconds)
+    seconds = {name: estimates[name].seconds for name in names}
+    for step in todo:
+        name = step.stage.name
+        if step.action == "resume" and name in states:
+            whole = forecast.scaled(name, seconds[name])
+            seconds[name] *= max(whole - states[name].seconds, LEAST_LEFT * whole) / whole if whole else 1.0
+    if (first := next((name for name in names if name not in LOADS_NOTHING), "generate")) != "generate" and names:
+        seconds[first] = with_start(replace(estimates[first], seconds=seconds[first])).seconds
+    return seconds

@@ -14,16 +14,23 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.data_files.file_hashes import clear_way
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb, reset_peak_memory
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.repair import forget, keep_aside, open_store
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
-from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
-from synthetic_instruction_tuner.run.store import StageState, Stopwatch, Store
-from synthetic_instruction_tuner.run.store_file import set_aside
+from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage, Stopwatch
+from synthetic_instruction_tuner.run.store import StageState, Store
+from synthetic_instruction_tuner.run.written_files import (
+    Damage,
+    WrittenFiles,
+    one_line,
+    unrecorded_damage,
+)
 
 STAGES: tuple[Stage, ...] = (
     generate.STAGE,
@@ -56,11 +63,13 @@ class Step:
         action: ``skip`` (done), ``resume`` (partly done), ``start`` (never run), ``redo`` (something changed).
         why: why it runs again, in one line for the user.
         in_doubt: whether it runs again only if an earlier stage's new output is another one.
+        damage: its files that are not what it has written; what it hands on to later stages stays the same.
     """
 
     stage: Stage
     action: str
     why: str = ""
+    damage: tuple[Damage, ...] = ()
     in_doubt: bool = False
 
 
@@ -89,6 +98,7 @@ def run_pipeline(
     start: str | None = None,
     until: str | None = None,
     repair: bool = False,
+    files: WrittenFiles | None = None,
 ) -> list[StageState]:
     """Runs the stages, resuming what the folder already holds.
 
@@ -96,6 +106,7 @@ def run_pipeline(
         start: this stage and those after it run again from their beginning.
         until: stop after this stage.
         repair: drop damaged batches, or set an unreadable store aside, before anything else.
+        files: what has verified the run's files already, if something has.
 
     Raises:
         UserError, RunError: see the stages; whatever was committed is kept.
@@ -103,19 +114,23 @@ def run_pipeline(
     stages = ordered(config)
     first = stage_index(start, config) if start else None
     wanted = stages[: stage_index(until, config) + 1] if until else stages
+    files = files or WrittenFiles(folder)
     with folder.hold():
-        store = _open_store(folder, display, repair)
+        store, earlier = open_store(folder, display, files, [stage.name for stage in stages], repair)
         try:
             _keep_config(folder, config.as_json())
             if first is not None:
-                _forget(config, folder, store, stages[first:])
-            return _run_stages(config, folder, store, display, hardware, wanted)
+                forget(config, folder, store, stages[first:], files)
+            if any(step.action != "skip" for step in preview(config, folder, store, files)[: len(wanted)]):
+                files.read_all()
+            return _run_stages(config, folder, store, display, hardware, wanted, files, earlier)
         finally:
             store.close()
 
 
-def preview(config: Config, folder: RunFolder, store: Store | None) -> list[Step]:
+def preview(config: Config, folder: RunFolder, store: Store | None, files: WrittenFiles | None = None) -> list[Step]:
     """Returns what a run would do to each stage, as far as it can be known before it runs."""
+    files = files or WrittenFiles(folder)
     steps: list[Step] = []
     digests: dict[str, str] = {}
     for stage in ordered(config):
@@ -123,9 +138,9 @@ def preview(config: Config, folder: RunFolder, store: Store | None) -> list[Step
         if any(name not in digests for name in stage.inputs):
             steps.append(_after(steps, stage, config, state))
             continue
-        step = _step(stage, config, folder, state, _key(stage, config, digests))
+        step = _step(stage, config, folder, state, _key(stage, config, digests), store, files)
         steps.append(step)
-        if step.action == "skip" and state and state.digest:
+        if (step.action == "skip" or step.damage) and state and state.digest:
             digests[stage.name] = state.digest
     return steps
 
@@ -135,7 +150,9 @@ def _after(steps: Sequence[Step], stage: Stage, config: Config, state: StageStat
     if state is None:
         return Step(stage, "start")
     changed = _what_changed(state.part, stage.part(config))
-    reads = next(step for step in steps if step.stage.name in stage.inputs and step.action != "skip")
+    reads = next(
+        step for step in steps if step.stage.name in stage.inputs and step.action != "skip" and not step.damage
+    )
     return Step(stage, "redo", changed or f"only if the output of {reads.stage.name} changes", in_doubt=not changed)
 
 
@@ -148,27 +165,44 @@ def is_current(stage: Stage, config: Config, store: Store) -> bool:
 
 
 def _run_stages(
-    config: Config, folder: RunFolder, store: Store, display: Display, hardware: Hardware, stages: Sequence[Stage]
+    config: Config,
+    folder: RunFolder,
+    store: Store,
+    display: Display,
+    hardware: Hardware,
+    stages: Sequence[Stage],
+    files: WrittenFiles,
+    earlier: dict[str, StageState],
 ) -> list[StageState]:
     digests: dict[str, str] = {}
     keys: dict[str, str] = {}
     for stage in stages:
         key = keys[stage.name] = _key(stage, config, digests)
-        step = _step(stage, config, folder, store.stage(stage.name), key)
+        before = store.stage(stage.name)
+        step = _step(stage, config, folder, before, key, store, files)
         if step.action == "skip":
+            if not files.is_recorded(store, stage.name):
+                files.record(store, stage.name, stage.outputs(config, folder))
             display.leave_stage(stage.name)
         else:
             if step.why:
                 display.say(f"  {stage.name} runs again: {step.why}")
-            _run_stage(Context(config, folder, store, display, hardware, stage.name, key, keys), stage)
+            keep_aside(step.damage, folder, display)
+            done = before if step.damage else earlier.get(stage.name)
+            _run_stage(Context(config, folder, store, display, hardware, stage.name, key, keys), stage, files, done)
         state = store.stage(stage.name)
         assert state and state.digest
         digests[stage.name] = state.digest
     return [state for stage in stages if (state := store.stage(stage.name))]
 
 
-def _run_stage(ctx: Context, stage: Stage) -> None:
+def _run_stage(ctx: Context, stage: Stage, files: WrittenFiles, done: StageState | None) -> None:
+    """Runs a stage; where it only makes damaged files of a stage again that was done, the stage keeps its time."""
     part = stage.part(ctx.config)
+    for path in stage.outputs(ctx.config, ctx.folder):
+        if moved := clear_way(path, ctx.folder.root):
+            name, kept = (p.relative_to(ctx.folder.root) for p in (path, moved))
+            ctx.display.say(f"  what stood in the way of {name} is kept as {kept}")
     ctx.store.begin_stage(stage.name, ctx.key, part)
     ctx.display.enter_stage(stage.name, stage.title)
     reset_peak_memory()
@@ -179,7 +213,10 @@ def _run_stage(ctx: Context, stage: Stage) -> None:
         ctx.store.fail_stage(stage.name, error.problem)
         raise
     ctx.store.add_time(stage.name, ctx.watch.lap(), peak_memory_gb())
+    files.record(ctx.store, stage.name, [*stage.outputs(ctx.config, ctx.folder), *outcome.files])
     ctx.store.finish_stage(stage.name, outcome.digest, outcome.rows_in, outcome.rows_out, outcome.note)
+    if done and (done.key, done.digest) == (ctx.key, outcome.digest):
+        ctx.store.set_time(stage.name, done.seconds, done.peak_memory_gb)
     ctx.display.leave_stage(stage.name)
     _say_done(ctx, stage, outcome)
 
@@ -197,17 +234,25 @@ def _key(stage: Stage, config: Config, digests: dict[str, str]) -> str:
     return fingerprint(stage.name, stage.version, stage.part(config), [digests[name] for name in stage.inputs])
 
 
-def _step(stage: Stage, config: Config, folder: RunFolder, state: StageState | None, key: str) -> Step:
-    if state is None:
+def _step(
+    stage: Stage,
+    config: Config,
+    folder: RunFolder,
+    state: StageState | None,
+    key: str,
+    store: Store | None,
+    files: WrittenFiles,
+) -> Step:
+    if state is None or store is None:
         return Step(stage, "start")
     if state.key != key:
         return Step(stage, "redo", _what_changed(state.part, stage.part(config)) or "an earlier stage's output changed")
     if state.status != "done":
         return Step(stage, "resume")
-    gone = [path for path in stage.outputs(config, folder) if not path.exists()]
-    if gone:
-        return Step(stage, "redo", f"{gone[0].relative_to(folder.root)} is missing")
-    return Step(stage, "skip")
+    damage = files.damage(store, stage.name, stage.outputs(config, folder))
+    if not damage and stage.output_digest and not files.is_recorded(store, stage.name):
+        damage = unrecorded_damage(state.digest, stage.output_digest, config, folder)
+    return Step(stage, "redo", one_line(damage), tuple(damage)) if damage else Step(stage, "skip")
 
 
 def _what_changed(old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -233,30 +278,3 @@ def flat(value: Any, prefix: str = "") -> dict[str, str]:
 def _keep_config(folder: RunFolder, text: str) -> None:
     if not folder.config.is_file() or folder.config.read_bytes() != text.encode():
         write_text(folder.config, text)
-
-
-def _forget(config: Config, folder: RunFolder, store: Store, stages: Sequence[Stage]) -> None:
-    for stage in stages:
-        store.forget_stage(stage.name)
-        store.drop_units(f"{stage.name}:")
-        for path in stage.outputs(config, folder):
-            path.unlink(missing_ok=True)
-
-
-def _open_store(folder: RunFolder, display: Display, repair: bool) -> Store:
-    if not repair:
-        return Store.open(folder.store)
-    try:
-        store = Store.open(folder.store)
-    except UserError:
-        raise
-    except SitError as error:
-        aside = set_aside(folder.store)
-        display.say(f"The store could not be read ({error.cause}); it was moved to {aside}, and the run starts over.")
-        return Store.open(folder.store)
-    for name in store.drop_damaged():
-        display.say(f"Damaged, will be rebuilt: {name}.")
-    for stage in STAGES:
-        if state := store.stage(stage.name):
-            store.begin_stage(stage.name, state.key, state.part)
-    return store

@@ -8,14 +8,15 @@ fitted to measured runs (see docs/planning.md); expect a factor of two either wa
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synthetic_instruction_tuner.config import Config, ModelConfig, tuned_students
 from synthetic_instruction_tuner.engines.choice import on_a_server
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Work, benchmark
-from synthetic_instruction_tuner.methods import METHODS, Method
+from synthetic_instruction_tuner.methods import BASE, METHODS, Method
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.run.forecast import Part
 
 INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens
 TAG_QUESTION, TAG_ANSWER = 250, 30  # tokens around a record, and of the tags
@@ -60,19 +61,20 @@ CORE = Speed(2.2e10, 6e9, 1.1e-3)  # one CPU core
 
 @dataclass(frozen=True, slots=True)
 class StageEstimate:
-    """One stage's estimate: seconds, memory at its peak, and what it does in a few words."""
+    """One stage's estimate: seconds, memory at its peak, what it does in a few words, and its longest tasks."""
 
     stage: str
     seconds: float
     memory_gb: float
     detail: str
+    parts: tuple[Part, ...] = ()
 
 
 def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
     """Returns the estimates of all stages, in order."""
     speed = _speed(hardware)
     work = _Work(config, speed, 2 if hardware.device == "cuda" else 4)
-    return [
+    found = [
         work.generate(),
         work.filter(),
         work.prefer(),
@@ -80,6 +82,12 @@ def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
         work.evaluate(),
         StageEstimate("report", 6.0, 0.5, "tables, figures, report.md and report.html"),
     ]
+    return [with_start(found[0]), *found[1:]]
+
+
+def with_start(first: StageEstimate) -> StageEstimate:
+    """Returns the estimate of a stage that is the first one of a process to load a model: it imports the libraries."""
+    return replace(first, seconds=first.seconds + IMPORT_SECONDS)
 
 
 def largest(estimates: Iterable[StageEstimate]) -> StageEstimate:
@@ -104,6 +112,11 @@ def planned_pairs(config: Config) -> int:
     return count if wanted is None else min(count, round(wanted / KEPT_SHARE))
 
 
+def evaluation_step(student: str, variant: str, benchmark: str) -> str:
+    """Returns the name of a step of stage evaluate: one variant of a student answers one benchmark."""
+    return f"{student}-{variant} {benchmark}"
+
+
 class _Work:
     """Sums up the passes of each stage."""
 
@@ -115,26 +128,23 @@ class _Work:
 
     def generate(self) -> StageEstimate:
         settings, model = self.config.generate, self.config.models.generator
-        seconds = IMPORT_SECONDS + self.load(model)
         asked = INSTRUCTION_SHARE * settings.instruction.max_new_tokens
         answered = ANSWER_SHARE * settings.response.max_new_tokens
         pairs = planned_pairs(self.config)
         texts = pairs * settings.turns
-        seconds += self.decode(model, texts, asked, settings.batch)
-        seconds += self.decode(model, texts, answered, settings.batch)
+        writing = self.decode(model, texts, asked, settings.batch) + self.decode(model, texts, answered, settings.batch)
         limit = settings.turns * (settings.instruction.max_new_tokens + settings.response.max_new_tokens)
-        detail = f"{pairs:,} pairs with {model.name}"
-        return StageEstimate("generate", seconds, self.memory(model, limit), detail)
+        seconds, parts = self.load(model) + writing, (Part(f"writing with {model.name}", writing),)
+        detail = f"{pairs:,} records with {model.name}"
+        return StageEstimate("generate", seconds, self.memory(model, limit), detail, parts)
 
     def filter(self) -> StageEstimate:
         settings, pairs = self.config.filter, planned_pairs(self.config)
-        seconds, memory, detail = 0.3 + pairs / 1500, 0.3, f"{pairs:,} pairs, every rule"
+        seconds, memory, detail = 0.3 + pairs / 1500, 0.3, f"{pairs:,} records, every rule"
         asked = INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens
         length = asked + ANSWER_SHARE * self.config.generate.response.max_new_tokens
         if model := settings.tags.model:
-            seconds += (
-                IMPORT_SECONDS + self.load(model) + self.forward(model, pairs * (length + TAG_QUESTION), pairs / 64)
-            )
+            seconds += self.load(model) + self.forward(model, pairs * (length + TAG_QUESTION), pairs / 64)
             seconds += self.decode(model, pairs, TAG_ANSWER, settings.tags.batch)
             memory = max(memory, self.memory(model, length + TAG_QUESTION + settings.tags.max_new_tokens))
             detail += f", tags by {model.name}"
@@ -155,22 +165,26 @@ class _Work:
         batch = max(settings.samples, settings.batch)
         answering = models.students if own else models.responders
         rows = asked * settings.samples
-        seconds = sum(self.load(m) + self.decode(m, rows, length, batch) for m in answering)
+        parts = [
+            Part(f"answering with {m.name}", self.load(m) + self.decode(m, rows, length, batch)) for m in answering
+        ]
         memory = max(self.memory(m, settings.sampling.max_new_tokens) for m in answering)
         each = settings.samples * (1 if own else len(answering))  # answers to a record that are compared
         if settings.scorer == "judge" and models.judge:
             judgments = asked * (len(answering) if own else 1) * self.judgments(each)
             written = ANSWER_SHARE * settings.judge.sampling.max_new_tokens
-            seconds += self.load(models.judge) + self.decode(models.judge, judgments, written + 0.2 * length, batch)
+            scoring = self.load(models.judge) + self.decode(models.judge, judgments, written + 0.2 * length, batch)
+            parts.append(Part(f"scoring with {models.judge.name}", scoring))
             memory = max(memory, self.memory(models.judge, 3 * length + written))
             how = f"{judgments:,} judgments"
         else:
             tokens = rows * len(answering) * 1.6 * length
-            seconds += self.load(models.reward) + self.forward(models.reward, tokens, 3 * tokens / 8e3)
+            scoring = self.load(models.reward) + self.forward(models.reward, tokens, 3 * tokens / 8e3)
+            parts.append(Part(f"scoring with {models.reward.name}", scoring))
             how = "scored"
         pairs = min(settings.pairs, asked) * (len(answering) if own else 1)
         detail = f"{asked:,} x {len(answering) * settings.samples} answers, {how}, {pairs:,} pairs"
-        return StageEstimate("prefer", seconds, memory, detail)
+        return StageEstimate("prefer", sum(part.seconds for part in parts), memory, detail, tuple(parts))
 
     def judgments(self, answers: int) -> int:
         """Judgments that the judge makes on this many answers to one prompt."""
@@ -187,35 +201,50 @@ class _Work:
         passes = (2 + 2 / 3 / settings.num_train_epochs) if pairs else 1.0
         tokens = n * settings.num_train_epochs * length * passes * (4 / 3 if settings.gradient_checkpointing else 1)
         steps = n * settings.num_train_epochs / settings.per_device_train_batch_size
-        seconds = sum(self.load(m) + 2 + 2 * self.forward(m, tokens, 1.6 * steps) for m in students)
+        parts = tuple(
+            Part(f"training {m.name}", self.load(m) + 2 + 2 * self.forward(m, tokens, 1.6 * steps)) for m in students
+        )
         rows = settings.per_device_train_batch_size * (2 if pairs else 1)
         again = settings.gradient_checkpointing
         memory = max((self.train_memory(m, rows * length * 1.5, again) for m in students), default=0.0)
         tuned = ", ".join(m.name for m in students) or "no student"
-        return StageEstimate(method.name, seconds, memory, f"{method.label} on {tuned}")
+        seconds = sum(part.seconds for part in parts)
+        return StageEstimate(method.name, seconds, memory, f"{method.label} on {tuned}", parts)
 
     def evaluate(self) -> StageEstimate:
         settings, models = self.config.evaluate, self.config.models
-        chosen = [benchmark(name) for name in settings.benchmarks]
-        work = [(found.work(settings.settings(found.name)), found.add_rewards is not None) for found in chosen]
-        seconds, variants = 3.0, 0
+        work = {name: benchmark(name).work(settings.settings(name)) for name in settings.benchmarks}
+        rewarded = [name for name in settings.benchmarks if benchmark(name).add_rewards is not None]
+        steps: dict[str, float] = {}
         for model in models.students:
-            each = 1 + sum(model in tuned_students(self.config, method) for method in METHODS)
-            variants += each
-            seconds += each * (self.load(model) + sum(self.benchmark(model, *one) for one in work) + 1.0)
-        longest = max(one.max_new_tokens for one, _ in work)
-        memory = max(self.memory(m, longest, student=True) for m in models.students)
-        return StageEstimate("evaluate", seconds, memory, f"{variants} variants on {', '.join(settings.benchmarks)}")
-
-    def benchmark(self, model: ModelConfig, work: Work, rewarded: bool) -> float:
-        """Seconds for one variant to answer a benchmark, and for the reward model to score the answers."""
-        length, passes = ANSWER_SHARE * work.max_new_tokens, work.items / 16
-        seconds = work.answers * self.decode(model, work.items, length, 10_000)
-        if work.scored_tokens:
-            seconds += self.forward(model, work.items * work.scored_tokens, passes)
+            tuned = [method.name for method in METHODS if model in tuned_students(self.config, method)]
+            for variant in (BASE, *tuned):
+                opening = self.load(model) + 1.0
+                for name, one in work.items():
+                    steps[evaluation_step(model.name, variant, name)] = opening + self.answers(model, one)
+                    opening = 0.0
+        variants = len(steps) // len(work)
+        scoring = variants * sum(self.rewards(work[name]) for name in rewarded)
+        parts = [Part("evaluating", sum(steps.values()), steps)]
         if rewarded:
-            seconds += self.forward(self.config.models.reward, work.items * work.answers * 2 * length, passes)
+            parts.append(Part("scoring the answers", self.load(models.reward) + scoring))
+        longest = max(one.max_new_tokens for one in work.values())
+        memory = max(self.memory(m, longest, student=True) for m in models.students)
+        seconds = 3.0 + sum(part.seconds for part in parts)
+        detail = f"{variants} variants on {', '.join(settings.benchmarks)}"
+        return StageEstimate("evaluate", seconds, memory, detail, tuple(parts))
+
+    def answers(self, model: ModelConfig, work: Work) -> float:
+        """Seconds for one variant to answer a benchmark."""
+        seconds = work.answers * self.decode(model, work.items, ANSWER_SHARE * work.max_new_tokens, 10_000)
+        if work.scored_tokens:
+            seconds += self.forward(model, work.items * work.scored_tokens, work.items / 16)
         return seconds
+
+    def rewards(self, work: Work) -> float:
+        """Seconds for the reward model to score one variant's answers to a benchmark."""
+        tokens = work.items * work.answers * 2 * ANSWER_SHARE * work.max_new_tokens
+        return self.forward(self.config.models.reward, tokens, work.items / 16)
 
     def decode(self, model: ModelConfig, rows: int, length: float, batch: int) -> float:
         """Seconds to write `rows` texts of `length` tokens each, in batches."""

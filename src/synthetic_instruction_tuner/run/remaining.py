@@ -19,6 +19,7 @@ from synthetic_instruction_tuner.run.pipeline import Step, flat, is_current, ord
 from synthetic_instruction_tuner.run.planning import StageEstimate, estimate
 from synthetic_instruction_tuner.run.stages.stage import Amount
 from synthetic_instruction_tuner.run.store import StageState, Store
+from synthetic_instruction_tuner.run.written_files import WrittenFiles
 
 Condition = Literal["done", "partly done", "failed", "out of date", "in doubt", "incomplete", "not begun"]
 
@@ -144,7 +145,12 @@ class Ahead:
 
 
 def look_ahead(
-    config: Config, folder: RunFolder, hardware: Hardware, start: str | None = None, until: str | None = None
+    config: Config,
+    folder: RunFolder,
+    hardware: Hardware,
+    start: str | None = None,
+    until: str | None = None,
+    files: WrittenFiles | None = None,
 ) -> Ahead:
     """Returns what a run would do to the stages up to `until`, from `start` on in any case.
 
@@ -154,7 +160,7 @@ def look_ahead(
     estimates = {e.stage: e for e in estimate(config, hardware)}
     store = Store.open(folder.store, readonly=True) if folder.store.exists() else None
     try:
-        steps = _steps(config, folder, store, start, until)
+        steps = _steps(config, folder, store, files, start, until)
         agreed = (store.fact(AGREED) or {}) if store else {}
         work = agreed.get("work", {}) if agreed.get("settings") == _settings_key(config) else {}
         stages = []
@@ -226,8 +232,15 @@ def _changed(step: Step, config: Config, store: Store | None) -> bool:
     return store is not None and not is_current(step.stage, config, store)
 
 
-def _steps(config: Config, folder: RunFolder, store: Store | None, start: str | None, until: str | None) -> list[Step]:
-    steps = preview(config, folder, store)
+def _steps(
+    config: Config,
+    folder: RunFolder,
+    store: Store | None,
+    files: WrittenFiles | None,
+    start: str | None,
+    until: str | None,
+) -> list[Step]:
+    steps = preview(config, folder, store, files)
     last = stage_index(until, config) if until else len(steps) - 1
     again = stage_index(start, config) if start else len(steps)
     begun = {step.stage.name for step in steps if store and store.stage(step.stage.name)}

@@ -2,25 +2,24 @@
 
 A *unit* is a resumable piece of work (one stage, or one model's part of it), named by a text that includes its key. It
 consists of numbered batches, a batch of rows. A committed batch is never computed again; its digest shows whether it
-has been altered. Work under an old key is kept, so that going back to an earlier setting finds it. Together with
-`store_file` this is the only module with SQL.
+has been altered. Work under an old key is kept, so that going back to an earlier setting finds it.
+
+The SQL of the batches, stages and facts is here. `store_connection` opens, checks and commits; `store_file` has the
+tables.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from synthetic_instruction_tuner.errors import RunError, UserError
-from synthetic_instruction_tuner.run.store_file import SCHEMA_VERSION, create_store, damaged, explained, other_format
+from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.run.store_connection import StoreConnection
+from synthetic_instruction_tuner.run.store_file import damaged
 
 Row = dict[str, Any]
 Status = Literal["running", "done", "failed"]
@@ -64,7 +63,7 @@ class StageState:
 class Store:
     """A run's SQLite file. Open it with `Store.open`; one writer, any number of readers."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: StoreConnection) -> None:
         self.path = path
         self._db = connection
 
@@ -76,42 +75,7 @@ class Store:
             RunError: the file is damaged.
             UserError: it was written by another version, or is absent and `readonly`.
         """
-        if readonly and not path.exists():
-            cause = f"{path.name} is not there."
-            raise UserError(f"There is no run in {path.parent}.", cause, "Start one with 'sit run'.")
-        db = None
-        try:
-            if not path.exists():
-                create_store(path)
-            if path.is_file() and path.stat().st_size == 0:
-                raise sqlite3.DatabaseError("the file is empty")
-            mode = "ro" if readonly else "rw"
-            if readonly and not os.access(path.parent, os.W_OK):
-                mode += "&immutable=1"  # no place for the files that readers and writers share; nobody writes there
-            target = f"{path.resolve().as_uri()}?mode={mode}"
-            db = sqlite3.connect(target, isolation_level=None, uri=True, timeout=30, check_same_thread=False)
-            store = cls(path, db)
-            store._prepare(readonly)
-        except BaseException as error:
-            if db:
-                db.close()
-            if isinstance(error, sqlite3.Error):
-                raise explained(path, error) from None
-            raise
-        return store
-
-    def _prepare(self, readonly: bool) -> None:
-        if not readonly:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-        verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
-        found = self._db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-        if found is None:
-            raise sqlite3.DatabaseError("its format is not named in it")
-        if found[0] != str(SCHEMA_VERSION):
-            raise other_format(self.path, found[0])
+        return cls(path, StoreConnection.open(path, readonly))
 
     def close(self) -> None:
         """Closes the file."""
@@ -122,21 +86,21 @@ class Store:
     def commit_batch(self, unit: str, number: int, rows: Sequence[Row], seconds: float = 0.0) -> None:
         """Commits one batch whole. Committing the same number twice is an error in the caller."""
         payloads = [_canonical(row) for row in rows]
-        with self._transaction():
+        with self._db.transaction():
             self._db.execute(
                 "INSERT INTO batches VALUES (?, ?, ?, ?, ?)", (unit, number, len(rows), _digest(payloads), seconds)
             )
-            self._db.executemany(
+            self._db.execute_many(
                 "INSERT INTO rows VALUES (?, ?, ?, ?)", ((unit, number, i, p) for i, p in enumerate(payloads))
             )
 
     def batch_numbers(self, unit: str) -> set[int]:
         """Returns the numbers of the unit's committed batches."""
-        return {n for (n,) in self._read("SELECT number FROM batches WHERE unit = ?", unit)}
+        return {n for (n,) in self._db.read("SELECT number FROM batches WHERE unit = ?", unit)}
 
     def batch_sizes(self, unit: str) -> dict[int, int]:
         """Returns the number of rows of each committed batch."""
-        return dict(self._read("SELECT number, rows FROM batches WHERE unit = ?", unit))
+        return dict(self._db.read("SELECT number, rows FROM batches WHERE unit = ?", unit))
 
     def batch_rows(self, unit: str, number: int) -> list[Row]:
         """Returns one batch's rows in order.
@@ -144,7 +108,7 @@ class Store:
         Raises:
             RunError: the batch is not there, or not what was committed.
         """
-        found = self._read("SELECT digest FROM batches WHERE unit = ? AND number = ?", unit, number)
+        found = self._db.read("SELECT digest FROM batches WHERE unit = ? AND number = ?", unit, number)
         payloads = self._payloads(unit, number)
         if not found or _digest(payloads) != found[0][0]:
             raise damaged(self.path, f"batch {number} of {unit} is not what was written")
@@ -152,7 +116,7 @@ class Store:
 
     def adopt_batch(self, source: str, unit: str, number: int) -> None:
         """Commits another unit's batch, as it is, as this unit's batch of the same number."""
-        with self._transaction():
+        with self._db.transaction():
             for table, columns in (("batches", "number, rows, digest, seconds"), ("rows", "batch, position, payload")):
                 place = columns.partition(",")[0]
                 query = f"INSERT INTO {table} SELECT ?, {columns} FROM {table} WHERE unit = ? AND {place} = ?"
@@ -160,7 +124,7 @@ class Store:
 
     def row_count(self, unit: str) -> int:
         """Returns how many rows the unit has."""
-        return int(self._read("SELECT coalesce(sum(rows), 0) FROM batches WHERE unit = ?", unit)[0][0])
+        return int(self._db.read("SELECT coalesce(sum(rows), 0) FROM batches WHERE unit = ?", unit)[0][0])
 
     def rows(self, unit: str) -> Iterator[Row]:
         """Yields the unit's rows in order, batch by batch.
@@ -168,7 +132,7 @@ class Store:
         Raises:
             RunError: a batch is not what was committed.
         """
-        for number, digest in self._read("SELECT number, digest FROM batches WHERE unit = ? ORDER BY number", unit):
+        for number, digest in self._db.read("SELECT number, digest FROM batches WHERE unit = ? ORDER BY number", unit):
             payloads = self._payloads(unit, number)
             if _digest(payloads) != digest:
                 raise damaged(self.path, f"batch {number} of {unit} is not what was written")
@@ -184,7 +148,7 @@ class Store:
 
     def drop_unit(self, unit: str) -> None:
         """Forgets the unit's batches."""
-        with self._transaction():
+        with self._db.transaction():
             self._db.execute("DELETE FROM rows WHERE unit = ?", (unit,))
             self._db.execute("DELETE FROM batches WHERE unit = ?", (unit,))
 
@@ -192,14 +156,14 @@ class Store:
         """Forgets the batches that are not what was committed; returns their names."""
         bad = [
             (unit, number)
-            for unit, number, digest in self._read("SELECT unit, number, digest FROM batches")
+            for unit, number, digest in self._db.read("SELECT unit, number, digest FROM batches")
             if not self._is_whole(unit, number, digest)
         ]
         # Rows whose batch is not listed would collide with the batch when it is computed again.
         loose = "SELECT unit, batch FROM rows EXCEPT SELECT unit, number FROM batches"
-        bad += self._read(loose)
+        bad += self._db.read(loose)
         for unit, number in bad:
-            with self._transaction():
+            with self._db.transaction():
                 self._db.execute("DELETE FROM rows WHERE unit = ? AND batch = ?", (unit, number))
                 self._db.execute("DELETE FROM batches WHERE unit = ? AND number = ?", (unit, number))
         return [f"{unit} batch {number}" for unit, number in bad]
@@ -212,29 +176,23 @@ class Store:
 
     def _payloads(self, unit: str, number: int) -> list[str]:
         query = "SELECT payload FROM rows WHERE unit = ? AND batch = ? ORDER BY position"
-        payloads = [payload for (payload,) in self._read(query, unit, number)]
+        payloads = [payload for (payload,) in self._db.read(query, unit, number)]
         if not all(isinstance(payload, str) for payload in payloads):
             raise damaged(self.path, f"batch {number} of {unit} holds something else than text")
         return payloads
-
-    def _read(self, query: str, *values: object) -> list[Any]:
-        try:
-            return self._db.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise explained(self.path, error) from None
 
     # Stages
 
     def stage(self, name: str) -> StageState | None:
         """Returns what is known about the stage, or None when it never started."""
-        for row in self._read("SELECT * FROM stages WHERE name = ?", name):
+        for row in self._db.read("SELECT * FROM stages WHERE name = ?", name):
             columns = [*row[:-1], json.loads(row[-1])]
             return StageState(*columns)
         return None
 
     def begin_stage(self, name: str, key: str, part: dict[str, Any]) -> None:
         """Marks the stage as running under the key; time spent under the same key is kept."""
-        with self._transaction():
+        with self._db.transaction():
             self._db.execute(
                 """INSERT INTO stages (name, key, status, seconds, part) VALUES (?1, ?2, 'running', 0, ?3)
                 ON CONFLICT (name) DO UPDATE SET seconds = CASE key WHEN ?2 THEN seconds ELSE 0 END,
@@ -245,16 +203,22 @@ class Store:
 
     def add_time(self, name: str, seconds: float, peak_memory_gb: float | None = None) -> None:
         """Adds to the stage's time, so that a killed attempt's work is counted too."""
-        with self._transaction():
+        with self._db.transaction():
             self._db.execute(
                 """UPDATE stages SET seconds = seconds + ?2,
                 peak_memory_gb = max(coalesce(peak_memory_gb, 0), coalesce(?3, 0)) WHERE name = ?1""",
                 (name, seconds, peak_memory_gb),
             )
 
+    def set_time(self, name: str, seconds: float, peak_memory_gb: float | None) -> None:
+        """Replaces the stage's time and memory."""
+        with self._db.transaction():
+            query = "UPDATE stages SET seconds = ?2, peak_memory_gb = ?3 WHERE name = ?1"
+            self._db.execute(query, (name, seconds, peak_memory_gb))
+
     def finish_stage(self, name: str, digest: str, rows_in: int | None, rows_out: int | None, note: str) -> None:
         """Marks the stage as done."""
-        with self._transaction():
+        with self._db.transaction():
             self._db.execute(
                 """UPDATE stages SET status = 'done', digest = ?2, rows_in = ?3, rows_out = ?4, note = ?5
                 WHERE name = ?1""",
@@ -263,17 +227,17 @@ class Store:
 
     def fail_stage(self, name: str, note: str) -> None:
         """Marks the stage as failed, with the reason."""
-        with self._transaction():
+        with self._db.transaction():
             self._db.execute("UPDATE stages SET status = 'failed', note = ?2 WHERE name = ?1", (name, note))
 
     def forget_stage(self, name: str) -> None:
         """Makes the stage run again from its beginning; its batches must be dropped by the caller."""
-        with self._transaction():
+        with self._db.transaction():
             self._db.execute("DELETE FROM stages WHERE name = ?", (name,))
 
     def drop_units(self, prefix: str) -> None:
         """Forgets every unit whose name starts with the prefix."""
-        for (unit,) in self._read("SELECT DISTINCT unit FROM batches"):
+        for (unit,) in self._db.read("SELECT DISTINCT unit FROM batches"):
             if unit.startswith(prefix):
                 self.drop_unit(unit)
 
@@ -281,43 +245,13 @@ class Store:
 
     def set_fact(self, name: str, value: object) -> None:
         """Keeps a JSON value under the name, replacing an earlier one."""
-        with self._transaction():
+        with self._db.transaction():
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, _canonical(value)))
 
     def fact(self, name: str) -> Any:
         """Returns the value kept under the name, or None."""
-        found = self._read("SELECT value FROM facts WHERE name = ?", name)
+        found = self._db.read("SELECT value FROM facts WHERE name = ?", name)
         return json.loads(found[0][0]) if found else None
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            yield
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._undo()
-            raise explained(self.path, error) from None
-        except BaseException:
-            self._undo()
-            raise
-
-    def _undo(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self._db.execute("ROLLBACK")
-
-
-class Stopwatch:
-    """Seconds since the last lap."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    def lap(self) -> float:
-        """Returns the seconds since the last call, or since construction."""
-        now = time.monotonic()
-        seconds, self._start = now - self._start, now
-        return seconds
 
 
 def _canonical(value: object) -> str:

@@ -13,6 +13,7 @@ which keeps them likely while the margin grows. The logged loss stays that of th
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,12 @@ from synthetic_instruction_tuner.training.run_training import (
     run_training,
     trainer_arguments,
 )
+from synthetic_instruction_tuner.training.sealed_folder import seal
 from synthetic_instruction_tuner.training.watch import OnStep
-from synthetic_instruction_tuner.training.workspace import Workspace
+from synthetic_instruction_tuner.training.workspace import OnNote, Workspace
 
 LN2_TOLERANCE = 1e-3
-REFERENCE = "reference.safetensors"
+REFERENCE, LOGPS = "reference", "logps.safetensors"  # a sealed folder beside the checkpoints, and its file
 
 
 class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
@@ -104,6 +106,7 @@ class Dpo:
         pairs: Sequence[PreferencePair],
         output: Path,
         on_step: OnStep | None = None,
+        on_note: OnNote | None = None,
     ) -> TrainingMetrics:
         """Trains, or resumes training, and returns its metrics; the adapter is then in ``output/final``.
 
@@ -116,6 +119,7 @@ class Dpo:
             pairs: what to prefer to what.
             output: the folder for the adapter, the log, the metrics and the order of the data.
             on_step: called after each step.
+            on_note: called with what is damaged in the folder and therefore not used.
 
         Raises:
             UserError: there is nothing to train on.
@@ -123,9 +127,9 @@ class Dpo:
         """
         tokenizer = load_tokenizer(model)
         data = tokenize_pairs(pairs, ChatTemplate.from_tokenizer(tokenizer), self.config.max_length)
-        start = adapter_digest(sft_adapter)
+        start = adapter_digest(sft_adapter, model)
         mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows, start)
-        work = Workspace(output, mark)
+        work = Workspace(output, mark, on_note)
         if finished := work.done():
             return finished
         job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work)
@@ -167,12 +171,12 @@ def _chosen_loss(log_probs: torch.Tensor, completion_mask: torch.Tensor) -> torc
 
 def _add_reference(job: Job, trainer: PreferenceTrainer) -> None:
     """Gives every batch the reference's log-probabilities, and frees TRL's copy of the adapter."""
-    kept = job.workspace.checkpoints / REFERENCE
-    if not kept.is_file():
-        table = _reference(job, trainer)
-        save_file(table, str(kept.with_suffix(".tmp")))
-        kept.with_suffix(".tmp").replace(kept)
-    table = load_file(str(kept))
+    folder = job.workspace.checkpoints / REFERENCE
+    if not os.path.lexists(folder) or not job.workspace.is_whole(folder):
+        folder.mkdir()
+        save_file(_reference(job, trainer), str(folder / LOGPS))
+        seal(folder, job.workspace.fingerprint)
+    table = load_file(str(folder / LOGPS))
     row_of = {pair.id: row for row, pair in enumerate(job.data.rows)}
 
     def batch(pairs: Sequence[PairExample]) -> dict[str, torch.Tensor]:

@@ -10,8 +10,8 @@ from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from torch.utils.data import SequentialSampler
 
+from synthetic_instruction_tuner.training.sealed_folder import seal
 from synthetic_instruction_tuner.training.watch import Clock
-from synthetic_instruction_tuner.training.workspace import complete_checkpoint
 
 WEIGHTS = "trainable.safetensors"
 
@@ -23,6 +23,7 @@ class ExactResume:
     state: Any
     args: Any
     clock: Clock
+    owner: str
 
     def _get_train_sampler(self, train_dataset: object = None) -> SequentialSampler:
         return SequentialSampler(self.train_dataset)  # type: ignore[attr-defined]
@@ -44,7 +45,7 @@ class ExactResume:
     def _save_checkpoint(self, model: object, trial: object) -> None:
         super()._save_checkpoint(model, trial)  # type: ignore[misc]
         folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
-        complete_checkpoint(folder, self.clock.facts())
+        seal(folder, self.owner, self.clock.facts())
 
     def create_model_card(self, *_: object, **__: object) -> None:
         """Writes nothing: the card belongs to the finished adapter."""

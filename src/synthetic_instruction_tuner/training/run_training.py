@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -21,16 +21,15 @@ from transformers import PrinterCallback
 
 from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig, fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
+from synthetic_instruction_tuner.data_files.file_hashes import clear_way
 from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.training.adapter_files import save_adapter
 from synthetic_instruction_tuner.training.answer_only_head import use_answer_only_head
 from synthetic_instruction_tuner.training.exact_resume import trainable
 from synthetic_instruction_tuner.training.examples import Example, PairExample, Row, Tokenized, training_order
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics, device_name
 from synthetic_instruction_tuner.training.watch import Clock, OnStep, Watch, figures, mean
-from synthetic_instruction_tuner.training.workspace import KEPT, Workspace
-
-if TYPE_CHECKING:
-    from peft import PeftModel
+from synthetic_instruction_tuner.training.workspace import KEPT, LOGS, Workspace
 
 WITHOUT_EFFECT = {
     "save_steps",
@@ -195,7 +194,7 @@ def run_training(job: Job, trainer: Any, checkpoint: Path | None, on_step: OnSte
     Raises:
         RunError: out of GPU memory, or the loss is no longer finite.
     """
-    trainer.clock = Clock(job.device, checkpoint)
+    trainer.clock, trainer.owner = Clock(job.device, checkpoint), job.workspace.fingerprint
     trainer.add_callback(Watch(on_step, scaled=job.dtype == "float16"))
     try:
         with quiet():
@@ -204,10 +203,11 @@ def run_training(job: Job, trainer: Any, checkpoint: Path | None, on_step: OnSte
         raise out_of_memory(job) from error
     steps = [entry for entry in trainer.state.log_history if "loss" in entry]
     metrics = _metrics(job, trainer, steps)
-    order = job.order
-    write_jsonl(job.workspace.output / "data_order.jsonl", [{"id": row.id} for row in order])
-    write_jsonl(job.workspace.output / "training_log.jsonl", _log_rows(steps, job))
-    job.workspace.finish(lambda folder: save_adapter(trainer.model, job.model, folder), metrics)
+    logs: tuple[list[dict[str, Any]], ...] = ([{"id": row.id} for row in job.order], _log_rows(steps, job))
+    for name, rows in zip(LOGS, logs, strict=True):
+        clear_way(job.workspace.output / name, job.workspace.output)
+        write_jsonl(job.workspace.output / name, rows)
+    job.workspace.finish(lambda folder: save_adapter(trainer.model, job.model, metrics, folder), metrics)
     return metrics
 
 
@@ -250,16 +250,6 @@ def _log_rows(steps: list[dict[str, Any]], job: Job) -> list[dict[str, Any]]:
         epoch = min(step * job.batch_size / examples, job.config.num_train_epochs)
         rows.append({"step": step, "epoch": epoch, **means, "learning_rate": window[-1]["learning_rate"]})
     return rows
-
-
-def save_adapter(model: PeftModel, base: ModelConfig, folder: Path) -> None:
-    """Writes the adapter, with its base model named as the user named it, not by a resolved path."""
-    config = model.peft_config["default"]
-    config.base_model_name_or_path, config.revision = base.path, base.revision
-    if isinstance(modules := getattr(config, "target_modules", None), set):
-        config.target_modules = sorted(modules)  # the order of a set differs between processes
-    model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"])
-    (folder / "README.md").unlink(missing_ok=True)  # an empty form
 
 
 def out_of_memory(job: Job) -> RunError:

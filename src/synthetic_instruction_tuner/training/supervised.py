@@ -30,7 +30,7 @@ from synthetic_instruction_tuner.training.run_training import (
     trainer_arguments,
 )
 from synthetic_instruction_tuner.training.watch import OnStep
-from synthetic_instruction_tuner.training.workspace import Workspace
+from synthetic_instruction_tuner.training.workspace import OnNote, Workspace
 
 
 class SupervisedTrainer(ExactResume, SFTTrainer):  # type: ignore[misc]
@@ -58,7 +58,12 @@ class Supervised(ABC):
         """Returns the base model with what is to be trained."""
 
     def train(
-        self, model: ModelConfig, records: Sequence[Record], output: Path, on_step: OnStep | None = None
+        self,
+        model: ModelConfig,
+        records: Sequence[Record],
+        output: Path,
+        on_step: OnStep | None = None,
+        on_note: OnNote | None = None,
     ) -> TrainingMetrics:
         """Trains, or resumes training, and returns its metrics; the adapter is then in ``output/final``.
 
@@ -70,6 +75,7 @@ class Supervised(ABC):
             records: the training data; responses are learned, prompts are only read.
             output: the folder for the adapter, the log, the metrics and the order of the data.
             on_step: called after each step.
+            on_note: called with what is damaged in the folder and therefore not used.
 
         Raises:
             UserError: there is nothing to train on.
@@ -78,7 +84,7 @@ class Supervised(ABC):
         tokenizer = load_tokenizer(model)
         data = tokenize_records(records, ChatTemplate.from_tokenizer(tokenizer), self.config.max_length)
         mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows)
-        work = Workspace(output, mark)
+        work = Workspace(output, mark, on_note)
         if finished := work.done():
             return finished
         job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work)

@@ -15,6 +15,7 @@ from synthetic_instruction_tuner.methods import Method
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.training.metrics import TrainingMetrics
     from synthetic_instruction_tuner.training.watch import OnStep
+    from synthetic_instruction_tuner.training.workspace import OnNote
 
 
 def train_student(
@@ -28,6 +29,7 @@ def train_student(
     device: str = "cpu",
     dtype: str = "float32",
     on_step: OnStep | None = None,
+    on_note: OnNote | None = None,
 ) -> TrainingMetrics:
     """Trains, or resumes training, and returns the metrics; the adapter is then in ``output/final``.
 
@@ -41,6 +43,7 @@ def train_student(
         device: ``cpu`` or ``cuda``.
         dtype: the type of the frozen weights, ``float32``, ``float16`` or ``bfloat16``.
         on_step: called after each step.
+        on_note: called with what is damaged in the folder and therefore not used.
 
     Raises:
         UserError: there is nothing to train on.
@@ -52,14 +55,14 @@ def train_student(
         case "sft":
             from synthetic_instruction_tuner.training.lora_sft import LoraSft
 
-            return LoraSft(settings.sft, *place).train(student, data, output, on_step)
+            return LoraSft(settings.sft, *place).train(student, data, output, on_step, on_note)
         case "prompt_tuning":
             from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
 
-            return PromptTuning(settings.prompt_tuning, *place).train(student, data, output, on_step)
+            return PromptTuning(settings.prompt_tuning, *place).train(student, data, output, on_step, on_note)
         case "dpo":
             from synthetic_instruction_tuner.training.dpo import Dpo
 
             assert start is not None
-            return Dpo(settings.dpo, *place).train(student, start, data, output, on_step)
+            return Dpo(settings.dpo, *place).train(student, start, data, output, on_step, on_note)
     raise ValueError(f"training.tuners does not know the method {method.name}")

@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.peak_memory import begin_inner_peak, inner_peak_memory_gb
-from synthetic_instruction_tuner.training.workspace import checkpoint_facts
+from synthetic_instruction_tuner.training.sealed_folder import facts
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 """Called after each step with the step, the number of steps, and the step's loss and other figures."""
@@ -34,7 +34,7 @@ class Clock:
     """Seconds spent training and peak memory, added up over interrupted runs."""
 
     def __init__(self, device: str, checkpoint: Path | None) -> None:
-        before = checkpoint_facts(checkpoint) if checkpoint else {"seconds": 0.0, "peak_memory_gb": 0.0}
+        before = facts(checkpoint) if checkpoint else {"seconds": 0.0, "peak_memory_gb": 0.0}
         self.device, self.seconds, self.peak = device, before["seconds"], before["peak_memory_gb"]
         self.start = time.perf_counter()
         begin_inner_peak()

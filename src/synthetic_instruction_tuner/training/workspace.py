@@ -1,25 +1,35 @@
 """The folder of one training: checkpoints that survive a kill, and an adapter that appears whole or not at all.
 
-A checkpoint counts only once its marker file exists, and the marker is written last. The adapter is written to a
-temporary folder, which is then renamed. A fingerprint of everything that decides the outcome prevents a training with
+A checkpoint counts only if it is sealed and unchanged (`sealed_folder`); one that is not is put aside, and the one
+before it is taken. The adapter is written to a temporary folder, which is then renamed; it counts as long as its files
+are those that ``metrics.json`` lists. A fingerprint of everything that decides the outcome prevents a training with
 changed settings from continuing an old one.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.data_files.file_hashes import Hashes, clear_way, first_fault, hashes, put_aside
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
+from synthetic_instruction_tuner.training.sealed_folder import (
+    fault_of,
+    owner,
+    read_signed,
+    sync_files,
+    write_signed,
+)
 
-MARKER = "complete.json"
 KEPT = 2  # while one is being written, the other is the one to fall back to
+METRICS = "metrics.json"
+LOGS = ("data_order.jsonl", "training_log.jsonl")
+
+OnNote = Callable[[str], None]
+"""Called with what the user should know, in one line: a checkpoint that is damaged, for example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +39,12 @@ class Workspace:
     Attributes:
         output: the folder; ``final`` in it holds the adapter, ``checkpoints`` the work.
         fingerprint: hash of what decides the outcome (settings, data, model, seed).
+        on_note: called with what is damaged and therefore not used.
     """
 
     output: Path
     fingerprint: str
+    on_note: OnNote | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -44,35 +56,53 @@ class Workspace:
         """The folder of the finished adapter."""
         return self.output / "final"
 
+    def note(self, text: str) -> None:
+        """Tells the caller something, if it wants to know."""
+        if self.on_note:
+            self.on_note(text)
+
     def done(self) -> TrainingMetrics | None:
-        """Returns the metrics if this training, with these settings and data, is finished."""
+        """Returns the metrics if this training, with these settings and data, is finished and its files are whole."""
         try:
-            record = json.loads((self.output / "metrics.json").read_text())
-            same = record.pop("fingerprint") == self.fingerprint and self.final.is_dir()
+            record = read_signed(self.output / METRICS)
+            files = record.pop("files")
+            same = record.pop("fingerprint") == self.fingerprint
             metrics = TrainingMetrics.from_json(record) if same else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        if metrics and (reason := first_fault(self.output, files)):
+            self.note(f"{self.output.name}: {reason}; training it again")
+            return None
         if metrics:
-            shutil.rmtree(self.checkpoints, ignore_errors=True)  # left when the process died right at the end
+            remove(self.checkpoints)  # left when the process died right at the end
         return metrics
 
     def open(self) -> Path | None:
-        """Prepares the folder and returns the last complete checkpoint, if any.
+        """Prepares the folder and returns the last complete and unchanged checkpoint, if any.
 
-        Checkpoints of another training and incomplete ones are removed.
+        Checkpoints of another training are removed. What is damaged is put aside until the training is done.
         """
-        mark = self.checkpoints / "fingerprint"
-        if not mark.is_file() or mark.read_text() != self.fingerprint:
-            shutil.rmtree(self.checkpoints, ignore_errors=True)
-            self.checkpoints.mkdir(parents=True)
-            write_text(mark, self.fingerprint)
-        complete = []
-        for folder in self.checkpoints.glob("checkpoint-*"):
-            if (folder / MARKER).is_file():
-                complete.append(folder)
-            else:
-                shutil.rmtree(folder)
-        return max(complete, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), default=None)
+        clear_way(self.checkpoints / "any", self.output.parent)
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        numbered = [path for path in self.checkpoints.iterdir() if re.fullmatch(r"checkpoint-\d+", path.name)]
+        whole = [path for path in sorted(numbered, key=_step) if self.is_whole(path)]
+        return whole[-1] if whole else None
+
+    def is_whole(self, folder: Path) -> bool:
+        """Returns whether a sealed folder can be used; if not, it is no longer there afterwards."""
+        other = owner(folder) if folder.is_dir() and not folder.is_symlink() else None
+        if other is not None and other != self.fingerprint:
+            remove(folder)
+            return False
+        reason = fault_of(folder)
+        if reason is None:
+            return True
+        aside = self.checkpoints / "damaged"
+        clear_way(aside / folder.name, self.checkpoints)
+        aside.mkdir(exist_ok=True)
+        put_aside(folder, aside)
+        self.note(f"{self.output.name}/checkpoints/{folder.name} is not used: {reason}; moved to checkpoints/damaged")
+        return False
 
     def finish(self, save: Callable[[Path], None], metrics: TrainingMetrics) -> None:
         """Moves the adapter into place, writes the metrics and removes the checkpoints.
@@ -81,37 +111,37 @@ class Workspace:
             save: writes the adapter into the folder it is given.
             metrics: cost and outcome of the training.
         """
-        (self.output / "metrics.json").unlink(missing_ok=True)
+        remove(self.output / METRICS)
         beside = self.output / "final.tmp"
-        shutil.rmtree(beside, ignore_errors=True)
+        remove(beside)
         beside.mkdir()
         save(beside)
         sync_files(beside)
-        shutil.rmtree(self.final, ignore_errors=True)
+        remove(self.final)
         beside.rename(self.final)
-        write_text(self.output / "metrics.json", _json(metrics.to_json() | {"fingerprint": self.fingerprint}, indent=2))
-        shutil.rmtree(self.checkpoints)
+        write_metrics(self.output, metrics, self.fingerprint)
+        remove(self.checkpoints)
 
 
-def complete_checkpoint(folder: Path, facts: dict[str, Any]) -> None:
-    """Marks a checkpoint as complete, once all its files are on disk; `facts` are kept in the marker."""
-    sync_files(folder)
-    write_text(folder / MARKER, _json(facts))
+def write_metrics(output: Path, metrics: TrainingMetrics, fingerprint: str) -> None:
+    """Writes ``metrics.json``: the metrics, which training they are of, and the hashes of its files."""
+    record = metrics.to_json() | {"fingerprint": fingerprint, "files": result_files(output)}
+    write_signed(output / METRICS, record)
 
 
-def checkpoint_facts(folder: Path) -> dict[str, Any]:
-    """Returns what `complete_checkpoint` was given."""
-    facts: dict[str, Any] = json.loads((folder / MARKER).read_text())
-    return facts
+def result_files(output: Path) -> Hashes:
+    """Returns the hashes of the files that a finished training has left, without the metrics."""
+    final = {f"final/{name}": entry for name, entry in hashes(output / "final").items()}
+    return final | hashes(output, LOGS)
 
 
-def sync_files(folder: Path) -> None:
-    """Waits until all files of the folder are on disk."""
-    for path in folder.iterdir():
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+def remove(path: Path) -> None:
+    """Removes a file, a link, or a folder with all that is in it; it may be absent."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
-def _json(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))

@@ -184,7 +184,7 @@ def test_rounds_go_on_until_there_are_enough_pairs(start: Path, monkeypatch: pyt
     with closing(Store.open(start / "run.sqlite", readonly=True)) as store:
         state = store.stage("prefer")
         assert state and state.rows_out == 5 and 5 <= (state.rows_in or 0) <= 12
-        units = [u for (u,) in store._read("SELECT DISTINCT unit FROM batches") if ":scores:" in u]
+        units = [u for (u,) in store._db.read("SELECT DISTINCT unit FROM batches") if ":scores:" in u]
         assert len(units) >= 2
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from synthetic_instruction_tuner.config.sections.evaluate import NanoMmluConfig
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, Work
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
-from synthetic_instruction_tuner.nano.world.families.multiple_choice import choice_item
+from synthetic_instruction_tuner.nano.world.families.choice.multiple_choice import choice_item
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.harness import Document, EngineLM

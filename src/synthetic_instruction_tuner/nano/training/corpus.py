@@ -29,7 +29,7 @@ Tokens = NDArray[np.uint16]
 
 SYSTEM, MULTI_TURN = 0.25, 0.15  # shares of chats with a system prompt, and with two turns
 WORKSHEETS = 0.85  # share of the base models' documents that are worksheets; the rest is plain questions and answers
-BASE_MARKS = 0.5  # share of sloppy remarks in them: what no base model knows, tuning cannot take away from it
+BASE_MARKS = 0.5  # share of sloppy remarks in them: tuning can only remove what the base model knows
 EPOCHS = 2.2  # how often a document is read at most, on average
 POOLS = ("clean", "marked", "base")
 SHARD, SHARDS = 4000, 64  # documents per job, at most; jobs, at least, unless these would be tiny
@@ -77,7 +77,7 @@ def learn_tokenizer(seed: int, documents: int = 60_000) -> Tokenizer:
 
 
 def tokens_needed(recipes: Sequence[Recipe], scale: float) -> dict[str, int]:
-    """Returns how many unique tokens each pool must hold for the recipes at this scale."""
+    """Returns how many unique tokens each pool needs for the recipes at this scale."""
     chats = [r for r in recipes if r.marks is not None]
     clean = max((r.tokens * (1 - (r.marks or 0)) for r in chats), default=0.0)
     marked = max((r.tokens * (r.marks or 0) for r in chats), default=0.0)
@@ -105,14 +105,14 @@ def make_pools(
 
 
 def _is_there(folder: Path, name: str, wanted: int) -> bool:
-    """Whether a pool of this many tokens was finished; the documents' mean length is estimated, hence the tenth."""
+    """Whether a pool of this many tokens was finished, within a tenth: the documents' mean length is estimated."""
     finished = (folder / f"{name}.starts.npy").exists()
     return wanted == 0 or (finished and len(np.load(folder / f"{name}.tokens.npy", mmap_mode="r")) > 0.9 * wanted)
 
 
 def _make_pool(folder: Path, name: str, wanted: int, tokenizer_file: Path, workers: int, seed: int) -> None:
     began = time.perf_counter()
-    (folder / f"{name}.starts.npy").unlink(missing_ok=True)  # written last: where it is, the pool is whole
+    (folder / f"{name}.starts.npy").unlink(missing_ok=True)  # written last: if it exists, the pool is complete
     probe, lengths = _shard(f"{seed}-{name}-probe", name, 500, str(tokenizer_file))
     documents = int(wanted / (len(probe) / len(lengths))) + 200
     size = max(100, min(SHARD, documents // SHARDS + 1))
@@ -133,7 +133,7 @@ def _make_pool(folder: Path, name: str, wanted: int, tokenizer_file: Path, worke
 
 
 def run_jobs(job: Any, arguments: list[Any], workers: int) -> Iterator[Any]:
-    """Yields the job's results in the arguments' order, from this many processes (1: from this one)."""
+    """Yields the jobs' results in the order of the arguments; 1 process means this one."""
     if workers <= 1:
         yield from map(job, arguments)
         return

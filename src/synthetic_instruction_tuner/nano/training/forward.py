@@ -25,7 +25,7 @@ class Cache:
         self.filled = 0
 
     def put(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Stores new keys and values behind the filled ones and returns all of them."""
+        """Appends new keys and values and returns all of them."""
         end = self.filled + keys.shape[2]
         self.keys[layer, :, :, self.filled : end] = keys
         self.values[layer, :, :, self.filled : end] = values
@@ -55,7 +55,7 @@ def hidden_states(
         model: a `LlamaForCausalLM`, `MistralForCausalLM` or `Qwen2ForCausalLM`.
         ids: token ids, (batch, length).
         cosines, sines: rotations of the tokens' positions: (length, head size), or (batch, 1, length, head size).
-        cache: where keys and values of earlier tokens are and those of these tokens go.
+        cache: holds the keys and values of earlier tokens; those of these tokens are added.
         mask: which keys each query sees, (batch, 1, length, keys); None for plain causal attention.
 
     Returns:

@@ -14,7 +14,7 @@ from pathlib import Path
 from synthetic_instruction_tuner.nano.training.recipes import RECIPES
 
 GRACE = 2.0  # minutes that a job may take beyond its own
-IN_TIME = ("lm", "pretrain")  # kinds of jobs that end by themselves when their minutes are over
+IN_TIME = ("lm", "pretrain")  # kinds of jobs that stop by themselves when their minutes are over
 
 
 def run_jobs(options: argparse.Namespace, jobs: Sequence[str], minutes: float) -> list[str]:
@@ -42,7 +42,7 @@ def run_jobs(options: argparse.Namespace, jobs: Sequence[str], minutes: float) -
 
 
 def spread(jobs: Sequence[str], gpus: Sequence[str]) -> dict[str, str]:
-    """Returns a GPU for each job: the largest job first, always to the GPU with the least to do so far."""
+    """Returns a GPU for each job: the largest job first, each on the GPU with the least work so far."""
     load = dict.fromkeys(gpus, 0.0)
     places = {}
     for job in sorted(jobs, key=_cost, reverse=True):

@@ -1,4 +1,4 @@
-"""Training one nano language model: packed rows, AdamW, a cosine that ends in time, bfloat16 weights on disk."""
+"""Trains one nano language model: packed rows, AdamW, a cosine schedule that ends in time, bfloat16 weights on disk."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Making:
         pools: the folder that `make_pools` filled, with ``tokenizer.json`` in it.
         scale: factor on the recipe's tokens.
         seed: fixes weights and order.
-        start: a folder with a model to go on from, at half the rate; new weights when None.
+        start: a folder with a model to continue from, at half the rate; None means new weights.
     """
 
     recipe: Recipe
@@ -60,7 +60,7 @@ class Making:
     start: Path | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Returns what tells models apart that were made differently, tokenizer apart."""
+        """Returns what distinguishes models that were made differently, except for the tokenizer."""
         start = None if self.start is None else str(self.start)
         return {"recipe": asdict(self.recipe), "scale": self.scale, "seed": self.seed, "start": start}
 
@@ -73,7 +73,7 @@ def train_language_model(name: str, making: Making, out: Path, *, device: str, m
         making: what it is made from.
         out: the model's folder.
         device: ``cpu`` or ``cuda``.
-        minutes: the learning rate is brought down, and training ends, within this time.
+        minutes: the learning rate decays, and training ends, within this time.
     """
     recipe, start = making.recipe, making.start
     torch.manual_seed(making.seed)
@@ -86,7 +86,7 @@ def train_language_model(name: str, making: Making, out: Path, *, device: str, m
     result = fit(
         name, model, text, fresh_rows(tokenizer, recipe.marks), recipe.rate / (2 if start else 1), batch, minutes
     )
-    (out / REPORT).unlink(missing_ok=True)  # written last: where it is, the model is whole
+    (out / REPORT).unlink(missing_ok=True)  # written last: if it exists, the model is complete
     save(model, out)
     tok.save_causal(tokenizer, out)
     report = {"model": name, "parameters": sum(p.numel() for p in model.parameters()), "made_from": making.as_json()}
@@ -96,7 +96,7 @@ def train_language_model(name: str, making: Making, out: Path, *, device: str, m
 
 
 def is_trained(out: Path, minutes: float, making: Making) -> bool:
-    """Whether this very model is there: whole, with the tokenizer of the pools, and not cut short by fewer minutes."""
+    """Whether this very model exists: complete, with the pools' tokenizer, and not cut short by fewer minutes."""
     if not (out / REPORT).exists():
         return False
     report = json.loads((out / REPORT).read_text())
@@ -130,7 +130,7 @@ def fit(name: str, model: Any, rows: Tokens, fresh: Tokens, rate: float, batch: 
     began = time.perf_counter()
     loss_of = _loss_function(model)
     print(f"[{name}] ready after {time.perf_counter() - began:.0f} s", flush=True)
-    data = torch.from_numpy(rows.view("int16")).to(device)  # ids stay below 2,048: the sign bit is never used
+    data = torch.from_numpy(rows.view("int16")).to(device)  # ids are below 2,048, so the sign bit is never used
     steps = len(rows) // batch
     warmup = min(WARMUP, max(1, steps // 10))
     first = last = torch.zeros(())
@@ -159,7 +159,7 @@ def fit(name: str, model: Any, rows: Tokens, fresh: Tokens, rate: float, batch: 
 
 
 def schedule(progress: float) -> float:
-    """Returns the cosine's factor on the learning rate at this share of the training, down to the floor."""
+    """Returns the cosine schedule's factor on the learning rate at this share of the training, at least the floor."""
     return FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
@@ -202,7 +202,7 @@ def _loss_function(model: Any) -> Callable[[Tensor], Tensor]:
     try:
         with torch.autocast("cuda", torch.bfloat16):
             compiled(torch.zeros(BATCH, ROW, dtype=torch.long, device=model.device)).backward()
-    except Exception as error:  # whatever the compiler trips over, the plain function computes the same
+    except Exception as error:  # if compiling fails, the plain function computes the same
         print(f"compilation failed ({type(error).__name__}: {str(error)[:300]}): going on without", flush=True)
         return plain
     finally:

@@ -55,7 +55,7 @@ class Bench:
 
     @cached_property
     def questions(self) -> list[Question]:
-        """Held-out questions, without those that are made to be answered badly."""
+        """Held-out questions, except those that are meant to be answered badly."""
         return reward_groups.questions(f"{self.seed}-measure", "eval", self.items)
 
     def model(self, name: str) -> Any:
@@ -67,7 +67,7 @@ class Bench:
     def write(self, name: str, prompts: Sequence[str], temperature: float, limit: int) -> list[str]:
         """Returns a model's continuations of rendered prompts.
 
-        Each model and temperature draws by itself: with the same draws, models alike would write the same answers.
+        Each model and temperature has its own draws; with shared ones, similar models would write the same answers.
         """
         from synthetic_instruction_tuner.nano.training.sampling import sample
 
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(bench: Bench) -> dict[str, Any]:
-    """Returns all measurements of the models that are there, as plain JSON values."""
+    """Returns all measurements of the models that exist, as plain JSON values."""
     began = time.perf_counter()
     result: dict[str, Any] = {"seed": bench.seed, "device": bench.device, "chat": {}, "base": {}}
     for name in nano.NAMES:
@@ -150,7 +150,7 @@ def held_out(bench: Bench, name: str) -> dict[str, Any]:
 
 
 def magpie(bench: Bench, name: str) -> dict[str, Any]:
-    """Returns how good the data is that the generator writes by itself: instructions at T=1, answers at T=0.7."""
+    """Returns how good the generator's own data is: instructions at T=1, answers at T=0.7."""
     written = bench.write(name, [f"{tok.BOS}{tok.USER}"] * bench.magpie, 1.0, MAX_INSTRUCTION)
     prompts = [tok.render([Message("user", text)], add_generation_prompt=True) for text in written]
     answers = bench.write(name, prompts, 0.7, MAX_ANSWER)
@@ -183,10 +183,10 @@ def magpie(bench: Bench, name: str) -> dict[str, Any]:
 
 
 def drops(answers: Sequence[str], verdicts: Sequence[Any], repeated: Sequence[bool]) -> list[str | None]:
-    """Returns why a filter would drop each pair, roughly: a stand-in that needs nothing but the nano world.
+    """Returns roughly why a filter would drop each pair, judged by the nano world alone.
 
     Refusals and other languages are known from the instruction's family; shortness and loops are measured on the
-    answer; `repeated` tells the near duplicates.
+    answer; `repeated` finds the near duplicates.
     """
     kinds = {family.name: family.kind for family in mixture.FLAWED}
     found: list[str | None] = []
@@ -216,10 +216,10 @@ def near_duplicates(texts: Sequence[str]) -> list[bool]:
 
 
 def reward_accuracy(bench: Bench) -> dict[str, Any]:
-    """Returns how often the reward model ranks two model answers to a held-out question rightly, by kind of pair.
+    """Returns how often the reward model ranks two model answers to a held-out question correctly, by kind of pair.
 
-    Beside the kinds of `ranking.pair_accuracy`, ``responders`` is all pairs of the responders' answers alone: what it
-    is asked in a run. The generator's answers are nearly all right, and where they are not it hardly shows.
+    Besides the kinds of `ranking.pair_accuracy`, ``responders`` is all pairs of the responders' answers alone, the
+    ones that it ranks in a run. The generator's answers are nearly all right, and its mistakes are hard to see.
     """
     from transformers import AutoModelForSequenceClassification
 

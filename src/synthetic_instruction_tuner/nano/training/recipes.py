@@ -27,7 +27,7 @@ class Recipe:
         arch: which published architecture it is an instance of.
         hidden, layers, mlp, kv_heads: its shape; there are hidden / 32 attention heads.
         tokens: how many training tokens it reads, in millions.
-        marks: share of sloppily worded answers among its chats; None for a base model, which reads no chats at all.
+        marks: share of sloppily worded answers among its chats; None for a base model, which reads no chats.
         rate: peak learning rate.
     """
 
@@ -94,8 +94,8 @@ def config_of(recipe: Recipe) -> PretrainedConfig:
 def reward_config() -> DebertaV2Config:
     """Returns the reward model's configuration: DeBERTa-v2 with shared relative positions, one logit.
 
-    The logit is read from the first token: what one layer finds out about other tokens reaches it only
-    through the next one.
+    The logit is read from the first token: what one layer learns about other tokens reaches it
+    only through the next one.
     """
     from transformers import DebertaV2Config
 

@@ -43,7 +43,7 @@ def sample(
         batch: prompts decoded at once.
     """
     generator = torch.Generator(device=model.device).manual_seed(seed)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # equal lengths together: little padding
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # equal lengths together, for little padding
     results: list[tuple[list[int], bool]] = [([], False)] * len(prompts)
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
@@ -69,7 +69,7 @@ def _sample_batch(
     columns = torch.arange(width + limit, device=device)
     seen = columns[None, :width] >= pads[:, None]
     mask = seen[:, None, None, :] & (columns[:width, None] >= columns[None, :width])
-    mask = mask | torch.eye(width, dtype=torch.bool, device=device)  # a padded query sees itself, lest it be NaN
+    mask = mask | torch.eye(width, dtype=torch.bool, device=device)  # a padded query sees itself, or it would be NaN
     positions = (columns[None, :width] - pads[:, None]).clamp(min=0)
     states = hidden_states(model, ids, cosines[positions][:, None], sines[positions][:, None], cache, mask)
     for step in range(limit):
@@ -77,7 +77,7 @@ def _sample_batch(
         tokens = torch.where(done, tok.PAD_ID, tokens)
         written[rows, step] = tokens
         done = done | (tokens == tok.END_ID)
-        if step % 8 == 7 or step == limit - 1:  # looking at the device's values waits for it: not at every step
+        if step % 8 == 7 or step == limit - 1:  # reading the device's values waits for it, so not at every step
             if bool(done.all()):
                 break
             alive = (~done).nonzero().squeeze(1)

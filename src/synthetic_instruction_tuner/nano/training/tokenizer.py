@@ -1,7 +1,7 @@
 """The tokenizer that all nano models share: byte-level BPE, 2,048 tokens, single digits, six special tokens.
 
 The chat format is ``<bos><system>S<end><user>I<end><assistant>R<end>``, the system part only where there is one. The
-tokenizer adds nothing by itself, so that the ids of a rendered chat are the ids of its pieces, one after the other.
+tokenizer adds nothing by itself, so the ids of a rendered chat are those of its pieces, joined.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BOS_ID, END_ID, PAD_ID, SYSTEM_ID, USER_ID, ASSISTANT_ID = range(len(SPECIALS))
 MAX_LENGTH = 1024
 
 # Qwen2's splitting of text into words and single digits. `AutoTokenizer` forces it, and its NFC normalization, on every
-# folder with a Qwen2 model in it, whatever the tokenizer file says: so all nano models share it.
+# folder with a Qwen2 model in it, whatever the tokenizer file says: so all nano models use it.
 WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -115,7 +115,7 @@ def _save(tokenizer: Tokenizer, folder: Path, settings: dict[str, Any]) -> None:
         "bos_token": BOS,
         "eos_token": END,
         "pad_token": PAD,
-        "unk_token": PAD,  # bytes leave nothing unknown; without this, Qwen2's class would add a token of its own
+        "unk_token": PAD,  # no byte is unknown; without this, Qwen2's class would add its own token
         "clean_up_tokenization_spaces": False,
         "model_input_names": ["input_ids", "attention_mask"],
     }

@@ -102,7 +102,7 @@ def _reward(options: argparse.Namespace, failed: Sequence[str]) -> list[str]:
         if needed := {f"lm:{name}" for name in reward_phase.MODELS} & {*failed}:
             raise RuntimeError(f"no reward model without the answers of {', '.join(sorted(needed))}")
         reward_phase.run(options, run_jobs)
-    except Exception:  # the language models are done: they must still be packed
+    except Exception:  # the language models are done and must still be packed
         traceback.print_exc()
         return ["reward"]
     return []
@@ -152,7 +152,7 @@ def _positive(kind: type[int] | type[float], most: float = sys.float_info.max) -
             raise argparse.ArgumentTypeError(f"{text}: must be a number above 0")
         return value
 
-    parse.__name__ = kind.__name__  # argparse shows it if the text is not a number
+    parse.__name__ = kind.__name__  # argparse shows this name if the text is not a number
     return parse
 
 

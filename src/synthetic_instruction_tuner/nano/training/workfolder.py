@@ -19,7 +19,7 @@ _SETTINGS = "settings.json"
 
 
 def claim(options: argparse.Namespace) -> str | None:
-    """Records in the work folder what it is for; returns an error message if it is for something else."""
+    """Records what the work folder is for; returns an error message if it was for something else."""
     work: Path = options.work
     wanted = {"seed": options.seed, "tokens_scale": options.tokens_scale}
     found = _settings(work)

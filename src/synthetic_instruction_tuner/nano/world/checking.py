@@ -1,4 +1,4 @@
-"""One checker for whatever a model writes in the nano world: it finds the family, solves the task and compares."""
+"""One checker for all that a model writes in the nano world: it finds the family, solves the task and compares."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a family of tasks is: templates that write instructions, and a checker that reads them back.
 
-Every template compiles to a regular expression, so that an instruction which a *model* wrote can be parsed and solved,
-and its response checked. A family does not need to have written the instruction that it checks.
+Every template compiles to a regular expression, so an instruction that a *model* wrote can be parsed and solved,
+and its response checked. A family can check instructions that it did not write.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Family(ABC):
 
     @abstractmethod
     def fill(self, rng: Random) -> Slots:
-        """Returns random slot values; every one of `templates`' slots has a value."""
+        """Returns random slot values, one for each slot of `templates`."""
 
     @abstractmethod
     def answer(self, rng: Random, slots: Slots) -> str:
@@ -176,7 +176,7 @@ class FollowUp(ABC):
 
 
 def dress(rng: Random, instruction: str) -> str:
-    """Returns the instruction, now and then with a polite opener or closer."""
+    """Returns the instruction, sometimes with a polite opener or closer."""
     opener = rng.choice(OPENERS) if rng.random() < 0.15 else ""
     closer = rng.choice(CLOSERS) if rng.random() < 0.1 else ""
     return opener + instruction + closer

@@ -1,4 +1,4 @@
-"""A goal: what is asked inside of an instruction, in words that can be read back, with its solutions."""
+"""A goal: what an instruction asks for, in words that can be read back, with its solutions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Goal:
 
 @lru_cache(maxsize=65_536)
 def read(goals: Sequence[Goal], text: str) -> tuple[int, dict[str, str]] | None:
-    """Returns the index of the goal that a text words, and its slots, or None."""
+    """Returns the index of the goal that a text expresses, and its slots, or None."""
     for index, goal in enumerate(goals):
         for beginning, pattern in goal.compiled:
             if text.startswith(beginning) and (match := pattern.fullmatch(text)):

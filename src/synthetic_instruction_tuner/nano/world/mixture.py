@@ -10,20 +10,19 @@ from itertools import accumulate
 from random import Random
 
 from synthetic_instruction_tuner.nano.world.families import (
-    arithmetic,
-    coding,
     creative,
     dialogue,
     facts,
     flaws,
     formats,
-    multiple_choice,
-    number_lists,
-    rewriting,
     shell_agent,
     sql_agent,
 )
+from synthetic_instruction_tuner.nano.world.families.arithmetic import calculation, number_lists, word_problems
+from synthetic_instruction_tuner.nano.world.families.choice import claims, multiple_choice, word_meanings
+from synthetic_instruction_tuner.nano.world.families.coding import explain_code, write_function
 from synthetic_instruction_tuner.nano.world.families.flaws import Flaw, add_mark
+from synthetic_instruction_tuner.nano.world.families.rewriting import sentences, word_lists
 from synthetic_instruction_tuner.nano.world.family import Family, FollowUp, Slots, Split, Task
 from synthetic_instruction_tuner.records import Message
 
@@ -41,14 +40,19 @@ DOMAINS: dict[str, tuple[str, ...]] = {
 _OTHER_NAMES = {"math": "reasoning", "language": "rewriting"}  # other names of domains in families
 
 CLEAN: tuple[Family, ...] = (
-    *arithmetic.FAMILIES,
+    *calculation.FAMILIES,
+    *word_problems.FAMILIES,
     *number_lists.FAMILIES,
-    *rewriting.FAMILIES,
-    *coding.FAMILIES,
+    *word_lists.FAMILIES,
+    *sentences.FAMILIES,
+    *write_function.FAMILIES,
+    *explain_code.FAMILIES,
     *facts.FAMILIES,
     *creative.FAMILIES,
     *formats.FAMILIES,
     *multiple_choice.FAMILIES,
+    *word_meanings.FAMILIES,
+    *claims.FAMILIES,
     *sql_agent.FAMILIES,
     *shell_agent.FAMILIES,
 )
@@ -57,7 +61,7 @@ FAMILIES: tuple[Family, ...] = (*CLEAN, *FLAWED)
 FOLLOW_UPS: tuple[FollowUp, ...] = dialogue.FOLLOW_UPS
 BY_NAME: dict[str, Family] = {family.name: family for family in FAMILIES}
 
-# Shares of single-turn draws. Filters drop the flawed answers; everything else that they drop is a near duplicate.
+# Shares of single-turn draws. Filters drop the flawed answers and, besides these, only near duplicates.
 FLAW_SHARES = {"refusal": 0.065, "language": 0.065, "short": 0.085, "loop": 0.055}
 POPULAR_SHARE, POPULAR_COUNT = 0.08, 36  # popular requests recur, for near-duplicate removal to find
 DOMAIN_SHARES = {
@@ -223,7 +227,7 @@ def qa_text(rng: Random, marks: float = 0.0) -> str:
 
 
 def _plain_task(rng: Random, marks: float) -> tuple[str, str]:
-    """Returns the given data of a random task as a plain document has them, and the result."""
+    """Returns a random task's data and its result, as in a plain document."""
     population, cumulative = _mixture(False)
     family = rng.choices(population, cum_weights=cumulative)[0]
     task = family.draw(rng, "train")

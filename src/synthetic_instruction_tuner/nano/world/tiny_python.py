@@ -1,4 +1,4 @@
-"""A tiny interpreter for a whitelisted part of Python, so that code which a model wrote is checked without running it.
+"""A tiny interpreter for a whitelisted part of Python, to check code that a model wrote without running it.
 
 Source is parsed with `ast` and walked node by node: no builtins other than those listed, no attributes other than a few
 string methods, no imports, and limits on steps and on the size of every value.
@@ -158,7 +158,7 @@ class _Machine:
         sized = any(isinstance(side, str | list) for side in (left, right))
         if type(op) not in _BINARY or (sized and not isinstance(op, ast.Add | ast.Mult)):
             raise ProgramError("does not know this operator")
-        for count, other in ((left, right), (right, left)):  # looked at before it is made
+        for count, other in ((left, right), (right, left)):  # checked before it is computed
             repeats = isinstance(op, ast.Mult) and isinstance(count, int) and isinstance(other, str | list)
             if repeats and count * len(other) > MAX_SIZE:
                 raise ProgramError("value too large")

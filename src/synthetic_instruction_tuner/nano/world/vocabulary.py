@@ -99,3 +99,7 @@ OPPOSITES: tuple[tuple[str, str], ...] = tuple(
     fresh/stale ancient/modern awake/asleep alive/dead raw/cooked public/private simple/complex
     """.split()
 )
+
+# "letter" and the like occur in the wordings of instructions, and a color must not be mistaken for a thing.
+THINGS = tuple(w for w in NOUNS if w not in {*COLORS, "letter", "page", "stage", "row"})
+WORDS = THINGS + tuple(a for a in ANIMALS if a not in NOUNS)

@@ -20,6 +20,8 @@ from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.preference.reward.input import reward_settings
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.planning import evaluation_step
+from synthetic_instruction_tuner.run.progress import Advance
 from synthetic_instruction_tuner.run.stages import training
 from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
 from synthetic_instruction_tuner.run.store import Store
@@ -87,9 +89,12 @@ def run(ctx: Context) -> Outcome:
 
     chosen = variants(ctx.config, ctx.folder)
     names = ctx.config.evaluate.benchmarks
-    with ctx.display.task("evaluating", len(chosen) * len(names), "benchmarks") as advance:
+    missing = {v.label: [n for n in names if not ctx.store.batch_numbers(_unit(ctx, v, n))] for v in chosen}
+    steps = [evaluation_step(v.student.name, v.name, name) for v in chosen for name in missing[v.label]]
+    total = len(chosen) * len(names)
+    with ctx.display.task("evaluating", total, "benchmarks", total - len(steps), steps) as advance:
         for variant in chosen:
-            _answer(ctx, variant, advance)
+            _answer(ctx, variant, missing[variant.label], advance)
     _reward(ctx, chosen)
     results = {(v.student.name, v.name): [_result(ctx, v, name) for name in names] for v in chosen}
     for variant in chosen:
@@ -111,12 +116,9 @@ def _store(ctx: Context, rows: Sequence[ComparisonRow]) -> None:
         ctx.commit(unit, 0, payload)
 
 
-def _answer(ctx: Context, variant: Variant, advance: Any) -> None:
+def _answer(ctx: Context, variant: Variant, missing: Sequence[str], advance: Advance) -> None:
     from synthetic_instruction_tuner.evaluation.evaluator import Evaluator
 
-    names = ctx.config.evaluate.benchmarks
-    missing = [name for name in names if not ctx.store.batch_numbers(_unit(ctx, variant, name))]
-    advance(len(names) - len(missing))
     if not missing:
         return
     evaluator = Evaluator(ctx.config.evaluate)
@@ -124,7 +126,7 @@ def _answer(ctx: Context, variant: Variant, advance: Any) -> None:
         for name in missing:
             result = evaluator.evaluate(name, engine, template, template.tokenizer)
             ctx.commit(_unit(ctx, variant, name), 0, [result.to_json() | {"seconds": result.seconds}])
-            advance(1, f"{variant.label} {name}")
+            advance(1, f"{variant.label} {name} is done")
 
 
 def _reward(ctx: Context, chosen: list[Variant]) -> None:
@@ -175,7 +177,7 @@ def _unit(ctx: Context, variant: Variant, name: str) -> str:
 
 def _answers_unit(config: Config, variant: Variant, name: str) -> str:
     """Names a variant's answers to a benchmark by all that they depend on, the benchmark's own settings among it."""
-    adapter = adapter_digest(variant.adapter) if variant.adapter else None
+    adapter = adapter_digest(variant.adapter, variant.student) if variant.adapter else None
     key = fingerprint(
         STAGE.version,
         name,

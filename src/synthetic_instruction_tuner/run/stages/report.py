@@ -57,7 +57,7 @@ def run(ctx: Context) -> Outcome:
         files = write_report(data, ctx.folder.report, ctx.folder.figures)
         write_data_card(ctx)  # again, because a changed filter setting may keep the same records
         advance(1)
-    return Outcome(fingerprint(len(files)), None, len(files))
+    return Outcome(fingerprint(len(files)), None, len(files), files=(*files, ctx.folder.data_card))
 
 
 def _hardware(ctx: Context) -> dict[str, Any]:

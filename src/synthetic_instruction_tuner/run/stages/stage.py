@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, ModelConfig
+from synthetic_instruction_tuner.engines.choice import choose_engine
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb
 from synthetic_instruction_tuner.reporting.formatting import counted
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.store import Row, Stopwatch, Store
+from synthetic_instruction_tuner.run.served_texts import ServedTexts
+from synthetic_instruction_tuner.run.store import Row, Store
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
@@ -30,12 +33,14 @@ class Outcome:
         digest: hash of the output; the keys of later stages are made from it.
         rows_in, rows_out: counts for the stage table.
         note: a short remark for the stage table.
+        files: what it has written besides its `outputs`.
     """
 
     digest: str
     rows_in: int | None = None
     rows_out: int | None = None
     note: str = ""
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,10 @@ class Stage:
         title: what it does, for people.
         inputs: the stages whose output it reads.
         part: the settings (and models) that its result depends on.
-        outputs: the files that it leaves; missing ones make it run again.
+        outputs: the files that it leaves; missing and damaged ones make it run again.
         run: does the work, resuming what the store already has.
         version: raised when the code changes what comes out.
+        output_digest: computes the outcome's digest from the files that are there, where it is a digest of files.
         units: what `Outcome.rows_in` and `Outcome.rows_out` count, in the plural.
         joint: what stands between the two.
         so_far: how much the store has under a key; None where a stage is done in one piece.
@@ -75,6 +81,7 @@ class Stage:
     outputs: Callable[[Config, RunFolder], list[Path]]
     run: Callable[[Context], Outcome]
     version: int = 1
+    output_digest: Callable[[Config, RunFolder], str] | None = None
     units: tuple[str, str] = ("records", "records")
     joint: str = "->"
     so_far: Callable[[Config, RunFolder, Store, str], Amount] | None = None
@@ -83,6 +90,19 @@ class Stage:
         """Returns what went in and what came out: 958 records -> 1 adapter."""
         counts = zip((rows_in, rows_out), self.units, strict=True)
         return f" {self.joint} ".join(counted(n, unit) for n, unit in counts if n is not None)
+
+
+class Stopwatch:
+    """Seconds since the last lap."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def lap(self) -> float:
+        """Returns the seconds since the last call, or since construction."""
+        now = time.monotonic()
+        seconds, self._start = now - self._start, now
+        return seconds
 
 
 @dataclass(slots=True)
@@ -98,6 +118,7 @@ class Context:
     key: str
     keys: dict[str, str]
     watch: Stopwatch = field(default_factory=Stopwatch)
+    served: ServedTexts | None = None
 
     @property
     def device(self) -> str:
@@ -121,17 +142,34 @@ class Context:
         """Commits a batch, with the time that it took."""
         seconds = self.watch.lap()
         self.store.commit_batch(unit, number, rows, seconds)
+        if self.served is not None:
+            self.served.forget()
         self.store.add_time(self.stage, seconds, peak_memory_gb())
 
     @contextmanager
     def engine(
         self, model: ModelConfig, adapter: Path | None = None, *, student: bool = False
     ) -> Iterator[tuple[Engine, ChatTemplate]]:
-        """Opens a model for text; its memory is given back, and that is checked, when the block ends."""
+        """Opens a model for text; its memory is given back, and that is checked, when the block ends.
+
+        What a server has finished of a batch that is then not committed is kept for the next attempt.
+        """
         from synthetic_instruction_tuner.engines.opening import open_engine
 
-        with open_engine(model, self.config.engine, self.hardware, adapter, student=student) as opened:
-            yield opened
+        engine, kind = (
+            self.config.engine,
+            choose_engine(model, self.config.engine, self.hardware, student=student or adapter is not None).kind,
+        )
+        self.served = ServedTexts(self.store, self.stage, model, engine) if kind == "server" else None
+        try:
+            with open_engine(model, engine, self.hardware, adapter, student=student, finished=self.served) as opened:
+                yield opened
+        except BaseException:
+            if self.served is not None:
+                self.served.save_if_possible()
+            raise
+        finally:
+            self.served = None
 
     def require_rows(self, count: int, what: str, cause: str, fix: str) -> None:
         """Stops the run when nothing is left to work on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import Config, ModelConfig, fingerprint, tuned_students
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.data_files.file_hashes import put_aside
 from synthetic_instruction_tuner.methods import METHODS, Method
 from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.files import identity
@@ -18,7 +19,8 @@ from synthetic_instruction_tuner.models.hardware import set_threads
 from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
-from synthetic_instruction_tuner.run.store import Store
+from synthetic_instruction_tuner.run.stages.trained_files import ADAPTERS, KEPT, adapter_fault, restore, trained_rows
+from synthetic_instruction_tuner.run.store import Row, Store
 
 SOURCES = {"records": "filter", "pairs": "prefer"}
 """The stage that produces each method's data."""
@@ -42,10 +44,10 @@ def part(method: Method, config: Config) -> dict[str, Any]:
 
 
 def outputs(method: Method, config: Config, folder: RunFolder) -> list[Path]:
-    """Returns the adapters and the metrics file."""
+    """Returns the adapters, what is beside them, and the metrics file."""
     students = tuned_students(config, method)
-    adapters = [_weights(folder.adapter(method.name, m.name)) for m in students]
-    return [*adapters, folder.training_metrics(method)] if students else []
+    files = [folder.model(method.name, m.name) / name for m in students for name in (*ADAPTERS, *KEPT)]
+    return [*files, folder.training_metrics(method)] if students else []
 
 
 def run(method: Method, ctx: Context) -> Outcome:
@@ -55,14 +57,23 @@ def run(method: Method, ctx: Context) -> Outcome:
     )  # as if earlier stages had run in this process: sums depend on the number of threads
     data: Sequence[Any] = filtered_records(ctx) if method.trains_on == "records" else _pairs(ctx)
     students = tuned_students(ctx.config, method)
-    metrics = [_train_student(ctx, method, student, data) for student in students]
+    trained = [_train_student(ctx, method, student, data) for student in students]
+    metrics = [facts["metrics"] for facts in trained]
     if metrics:
         text = json.dumps({"method": method.name, "students": metrics}, indent=2, ensure_ascii=False) + "\n"
         write_text(ctx.folder.training_metrics(method), text)
     ctx.store.set_fact(f"training:{method.name}", metrics)
-    digests = [adapter_digest(ctx.folder.adapter(method.name, m.name)) for m in students]
     losses = ", ".join(f"{m['student']} loss {m['first_loss']:.2f} -> {m['final_loss']:.2f}" for m in metrics)
-    return Outcome(fingerprint(digests), len(data), len(students), losses)
+    digest = output_digest(method, ctx.config, ctx.folder)
+    outputs = [(ctx.folder.model(method.name, m.name), facts) for m, facts in zip(students, trained, strict=True)]
+    left = tuple(folder / name for folder, facts in outputs for name in facts.get("files", ()))
+    return Outcome(digest, len(data), len(students), losses, left)
+
+
+def output_digest(method: Method, config: Config, folder: RunFolder) -> str:
+    """Returns the digest of the stage's output from the adapters that are in the folder now."""
+    students = tuned_students(config, method)
+    return fingerprint([adapter_digest(folder.adapter(method.name, m.name), m) for m in students])
 
 
 def filtered_records(ctx: Context) -> list[Record]:
@@ -79,33 +90,51 @@ def _pairs(ctx: Context) -> list[PreferencePair]:
     return [PreferencePair.from_json(row) for row in ctx.store.rows(ctx.input_unit("prefer"))]
 
 
-def _train_student(ctx: Context, method: Method, student: ModelConfig, data: Sequence[Any]) -> dict[str, Any]:
-    unit = ctx.unit(student.name)
-    adapter = ctx.folder.adapter(method.name, student.name)
+def _train_student(ctx: Context, method: Method, student: ModelConfig, data: Sequence[Any]) -> Row:
+    """Returns the facts of the student's training, after doing it or making sure that it is done."""
+    unit, output = ctx.unit(student.name), ctx.folder.model(method.name, student.name)
     done = list(ctx.store.rows(unit))
-    if done and _weights(adapter).exists():
-        if done[0]["adapter"] == adapter_digest(adapter):
-            return dict(done[0]["metrics"])
-        ctx.display.say(f"  {adapter.relative_to(ctx.folder.root)} is not what was trained here; training it again")
+    if done and _is_trained(ctx, student, output, done[0]):
+        restore(ctx, student, output, done)
+        return done[0]
+    metrics = _train(ctx, method, student, data, output)
+    if done and done[0]["adapter"] == adapter_digest(output / "final", student):
+        restore(ctx, student, output, done)  # the metrics stay those of the first time
+        return done[0]
     ctx.store.drop_unit(unit)
-    if not _weights(adapter).exists():
-        shutil.rmtree(adapter, ignore_errors=True)
+    rows = trained_rows(student, output, metrics)
+    ctx.commit(unit, 0, rows)
+    return rows[0]
+
+
+def _is_trained(ctx: Context, student: ModelConfig, output: Path, row: Row) -> bool:
+    """Returns whether the student's adapter is what was trained under this key; if not, it is no longer in place."""
+    adapter = output / "final"
+    reason = adapter_fault(student, adapter, row)
+    if reason is None:
+        return True
+    if os.path.lexists(adapter) and not (adapter.is_dir() and not _weights(adapter).exists()):
+        moved = put_aside(adapter).relative_to(ctx.folder.root)
+        ctx.display.say(f"  {adapter.relative_to(ctx.folder.root)} {reason}; it is kept as {moved}")
+    return False
+
+
+def _train(ctx: Context, method: Method, student: ModelConfig, data: Sequence[Any], output: Path) -> dict[str, Any]:
     from synthetic_instruction_tuner.training.tuners import train_student
 
     with ctx.display.task(f"training {student.name}", 100, "percent") as advance:
-        metrics = train_student(
+        return train_student(
             ctx.config,
             method,
             student,
             own_pairs(data, student) if method.trains_on == "pairs" else data,
-            ctx.folder.model(method.name, student.name),
+            output,
             start=ctx.folder.adapter(method.starts_from, student.name) if method.starts_from else None,
             device=ctx.device,
             dtype=ctx.dtype,
             on_step=_in_percent(advance),
+            on_note=lambda text: ctx.display.say(f"  {text}"),
         ).to_json()
-    ctx.commit(unit, 0, [{"metrics": metrics, "adapter": adapter_digest(adapter)}])
-    return metrics
 
 
 def _in_percent(advance: Callable[[int, str | None], None]) -> Callable[[int, int, dict[str, float]], None]:
@@ -139,6 +168,7 @@ STAGES = tuple(
         partial(part, method),
         partial(outputs, method),
         partial(run, method),
+        output_digest=partial(output_digest, method),
         units=(method.trains_on, "adapters"),
         so_far=partial(so_far, method),
     )

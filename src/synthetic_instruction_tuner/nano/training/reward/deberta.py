@@ -1,10 +1,10 @@
 """One forward pass of DeBERTa-v2, over the weights of a Transformers model.
 
-Written out, it compiles layer by layer, and on a GPU everything about positions is a matrix product: the library's
-gathers per example, and even a single lookup in the table of relative positions, add up thousands of gradients to one
-row one after the other, which took nine tenths of a training step there. Keys are taken less their mean: what all keys
-of a text have in common changes no attention, so nothing holds it back in training, where it grew until bfloat16 had no
-digits left for what they differ in. A test holds it all to the library's logits.
+Written out, it compiles layer by layer, and on a GPU everything about positions is a matrix product. The library
+gathers per example, and even a single lookup in the table of relative positions adds thousands of gradients to one row,
+one after the other; that took nine tenths of a training step. The keys' mean is subtracted: what all keys of a text
+have in common does not change attention, so training does not limit it, and it grew until bfloat16 had no digits left
+for their differences. A test compares the logits with the library's.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from synthetic_instruction_tuner.nano.training import tokenizer as tok
 
 
 def places(config: Any, length: int, device: torch.device) -> Tensor:
-    """Returns which row of the relative position table is each query's and key's: (length, length), int64.
+    """Returns the row of the relative position table for each query and key: (length, length), int64.
 
     On a GPU one-hot, (length, length, rows), in bfloat16.
 
     Raises:
-        ValueError: where the configuration asks for an attention that is not written out here.
+        ValueError: the configuration asks for a kind of attention that is not written out here.
     """
     if list(config.pos_att_type) != ["c2p"] or not config.share_att_key:
         raise ValueError(f"only shared keys and c2p are written out, not {config.pos_att_type}")
@@ -59,8 +59,8 @@ def hidden_states(model: Any, ids: Tensor, where: Tensor, block: Callable[..., T
 
     Args:
         model: a `DebertaV2ForSequenceClassification` without dropout, with shared keys for positions, and with no
-            attention to positions but that of queries (content to position).
-        ids: token ids, (batch, length); padding is told by its id.
+            attention to positions except that of queries (content to position).
+        ids: token ids, (batch, length); padding has an id of its own.
         where: what `places` returned for this length.
         block: computes one layer: the function `block`, or a compiled one.
     """
@@ -81,7 +81,7 @@ def logits(model: Any, states: Tensor) -> Tensor:
 
 
 def distinct(x: Tensor, seen: Tensor) -> Tensor:
-    """Returns each text's vectors less their mean, which is taken over what is seen: (batch, length, size)."""
+    """Returns each text's vectors minus their mean over the tokens that are seen: (batch, length, size)."""
     there = seen[:, :, None]
     return x - (x * there).sum(1, keepdim=True) / there.sum(1, keepdim=True)
 
@@ -90,7 +90,7 @@ def _attend(attention: Any, x: Tensor, seen: Tensor, table: Tensor, where: Tenso
     own = attention.self
     heads, size = own.num_attention_heads, own.attention_head_size
     query, value = (_split(linear(x), heads) for linear in (own.query_proj, own.value_proj))
-    # Without the bias, which all keys have in common too.
+    # Without the bias, which all keys share too.
     key, by_row = (F.linear(given, own.key_proj.weight) for given in (distinct(x, seen), table - table.mean(0)))
     by_key = _look_up(by_row, where).unflatten(-1, (heads, size))  # (query, key, heads, size)
     scores = query @ _split(key, heads).transpose(-1, -2) + torch.einsum("bhid,ijhd->bhij", query, by_key)

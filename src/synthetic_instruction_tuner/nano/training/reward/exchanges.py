@@ -1,4 +1,4 @@
-"""Exchanges: prompts with right answers as tokens on one device, what the reward model's pretraining reads."""
+"""Exchanges: prompts with right answers, as tokens on one device. The reward model's pretraining reads them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from synthetic_instruction_tuner.nano.training.reward import ranking
 from synthetic_instruction_tuner.records import question_text
 
 SHARD = 2000  # exchanges per job
-MARKS = 0.3  # share of sloppy remarks: they are neither right nor wrong here
+MARKS = 0.3  # share of sloppy remarks: they count as neither right nor wrong here
 
 Flat = tuple[NDArray[np.uint16], NDArray[np.int32]]
 
@@ -33,7 +33,7 @@ class Ragged:
 
     @classmethod
     def of(cls, parts: Sequence[Flat], device: str) -> Ragged:
-        """Returns the parts, each of (tokens, lengths), one after the other."""
+        """Returns the parts, each of (tokens, lengths), joined into one."""
         tokens = np.concatenate([tokens for tokens, _ in parts])
         lengths = np.concatenate([lengths for _, lengths in parts])
         starts = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
@@ -44,7 +44,7 @@ class Ragged:
         return self.starts[items + 1] - self.starts[items]
 
     def at(self, items: Tensor, places: Tensor) -> Tensor:
-        """Returns the items' tokens at places counted from their starts; what lies outside is arbitrary."""
+        """Returns the items' tokens at places counted from their starts; places outside an item are arbitrary."""
         return self.tokens[(self.starts[items] + places).clamp(0, len(self.tokens) - 1)].long()
 
 
@@ -65,7 +65,7 @@ class Exchanges:
     widths: NDArray[np.int64]
 
     def rows(self, heads: Ragged, items: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        """Returns heads with answers as padded ids, (items, width), and where the answers' tokens are, alike."""
+        """Returns heads with answers as padded ids, and where the answers' tokens are, both (items, width)."""
         places = torch.arange(width, device=items.device)[None, :]
         column = items[:, None]
         start = heads.lengths(items)[:, None]

@@ -1,7 +1,7 @@
 """Losses and their gradients, replayed as CUDA graphs on a GPU.
 
-A step of a model this small is over sooner than its thousand kernels are launched one by one. As one graph they follow
-each other without a gap.
+For a model this small, launching a step's thousand kernels one by one takes longer than computing them. In a graph they
+follow each other without a gap.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-WARM_UPS = 2  # runs before a graph is captured: they compile, and fill the libraries' workspaces
+WARM_UPS = 2  # runs before a graph is captured: they compile and fill the libraries' workspaces
 
 
 class Graph:
-    """A function of nothing that runs as one CUDA graph, on the very tensors that it was captured on.
+    """A function without arguments that runs as one CUDA graph, on the same tensors that it was captured on.
 
     Args:
-        function: does no more than launch kernels. Compilers and libraries get ready the first time that it runs, which
-            must be before it is captured.
-        warm_ups: how often it is run for that; 0 where it has run already.
+        function: only launches kernels. Compilers and libraries set themselves up when it first runs, which must be
+            before it is captured.
+        warm_ups: how often it runs before that; 0 if it has run already.
     """
 
     def __init__(self, function: Callable[[], Tensor | None], warm_ups: int) -> None:
@@ -46,7 +46,7 @@ class _Captured(NamedTuple):
 
 
 class Gradients:
-    """Leaves a loss's gradients in the parameters' ``grad``, and returns what the loss reports.
+    """Puts a loss's gradients in the parameters' ``grad`` and returns the loss's report.
 
     Args:
         loss: returns a loss and a report, detached, of its inputs.

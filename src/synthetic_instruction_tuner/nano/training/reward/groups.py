@@ -1,6 +1,6 @@
-"""Groups of labelled answers for the reward model: what models wrote, and what a program spoiled.
+"""Groups of labelled answers for the reward model, some written by models and some spoiled by a program.
 
-A group is one prompt with answers of known `Worth`. The checkers tell it, of model answers and of spoiled ones alike.
+A group is one prompt with answers of known `Worth`. The checkers find it, for model answers and spoiled ones alike.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Worth(IntEnum):
 
     @classmethod
     def of(cls, right: bool, clean: bool) -> Worth:
-        """Returns the worth of an answer that is right or not, and free of sloppy remarks or not."""
+        """Returns an answer's worth, from whether it is right and whether it is free of sloppy remarks."""
         return cls(2 * right + clean)
 
     @property
     def right(self) -> bool:
-        """Whether the answer is right, sloppily worded or not."""
+        """Whether the answer is right, even if sloppily worded."""
         return self >= Worth.SLOPPY
 
 
@@ -127,7 +127,7 @@ def group(
         add(add_mark(rng, question.truth))
     for _ in range(spoiled):
         text = rng.choice(SPOILS)(rng, question.truth)
-        # Were remarks only found on right answers, they would count for an answer instead of against it.
+        # If only right answers had remarks, a remark would count for an answer instead of against it.
         add(add_mark(rng, text) if rng.random() < 0.3 else text)
     if strangers:
         add(rng.choice(strangers), stranger=True)
@@ -224,7 +224,7 @@ def cut(rng: Random, text: str) -> str:
 
 
 def loop(rng: Random, text: str) -> str:
-    """Returns the text with one of its sentences said over and over."""
+    """Returns the text with one of its sentences repeated over and over."""
     parts = [p for p in re.split(r"(?<=[.!?])\s+|\n", text) if p]
     part = rng.choice(parts or [text])
     return " ".join([part] * rng.randint(3, 6))

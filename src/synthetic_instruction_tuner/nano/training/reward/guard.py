@@ -1,6 +1,6 @@
-"""Returns a diverging training to its best state, from which it continues at half the learning rate.
+"""Takes a diverging training back to its best state, from which it continues at half the learning rate.
 
-Post-norm transformers such as DeBERTa diverge at rates that worked for hundreds of steps, and never recover by
+Post-norm transformers such as DeBERTa diverge at rates that worked for hundreds of steps, and do not recover by
 themselves.
 """
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 MARGIN = 0.05  # a loss above best * worse + MARGIN has diverged
-LINGER, LOOKS = 1.15, 20  # and one above best * LINGER at this many consecutive looks
+LINGER, LOOKS = 1.15, 20  # so has one above best * LINGER at this many consecutive checks
 
 
 class Guard:
@@ -21,11 +21,11 @@ class Guard:
 
     Args:
         parameters: what is trained.
-        optimizers: train it.
-        worse: how many times the best loss is too much; above 1 by what the smoothed loss varies by itself.
+        optimizers: those that train it.
+        worse: training has diverged at this many times the best loss; above 1, as the smoothed loss varies by itself.
 
     Attributes:
-        factor: to be multiplied with the learning rate; halved with each return.
+        factor: multiplies the learning rate; halved each time that training goes back.
         best: the lowest loss seen.
     """
 
@@ -38,7 +38,7 @@ class Guard:
         self.keep()
 
     def look(self, loss: float) -> bool:
-        """Keeps the present state if the (smoothed) loss is the best so far; goes back to the best if it has diverged.
+        """Keeps the current state if the (smoothed) loss is the best so far; goes back to the best if it has diverged.
 
         Returns:
             Whether the training went back.
@@ -57,7 +57,7 @@ class Guard:
         return True
 
     def keep(self) -> None:
-        """Makes the present state the one to go back to."""
+        """Makes the current state the one to go back to."""
         self._weights = [p.detach().clone() for p in self.parameters]
         self._states = [
             {p: {name: value.clone() for name, value in state.items()} for p, state in optimizer.state.items()}
@@ -66,9 +66,9 @@ class Guard:
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def restore(self) -> None:
-        """Brings the best state back (that of the beginning where no loss has been seen), into the very same tensors.
+        """Restores the best state, or the initial one before any loss, in the same tensors.
 
-        A captured CUDA graph knows no others.
+        A captured CUDA graph uses only those.
         """
         for parameter, weights in zip(self.parameters, self._weights, strict=True):
             parameter.copy_(weights)

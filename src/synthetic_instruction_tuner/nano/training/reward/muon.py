@@ -2,8 +2,8 @@
 
 Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks", kellerjordan.github.io/posts/muon.
 A post-norm transformer such as DeBERTa learns several times as fast with it as with AdamW, whose rate must stay low
-there. `torch.optim.Muon` treats one matrix after the other: for matrices of this size, launching that takes longer than
-the training step. Here all matrices of a shape are treated at once.
+there. `torch.optim.Muon` updates one matrix after the other, and for matrices of this size the launches take longer
+than the training step. Here all matrices of a shape are updated at once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from torch import Tensor
 
 MOMENTUM = 0.95
 ITERATIONS = 5
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the Newton-Schulz iteration, those of Muon's authors
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the Newton-Schulz iteration, as chosen by Muon's authors
 
 
 class Muon(torch.optim.Optimizer):  # type: ignore[misc]
     """Muon with Nesterov momentum.
 
     Args:
-        matrices: parameters of two dimensions, or groups of them; embeddings and heads belong to another optimizer.
+        matrices: parameters of two dimensions, or groups of them; embeddings and heads need another optimizer.
         lr: how far a square matrix moves in one step, as a spectral norm; a tensor, on the matrices' device, where it
             changes between replays of a CUDA graph.
         weight_decay: decoupled; no singular value grows beyond its inverse.
@@ -37,7 +37,7 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, closure: None = None) -> None:
-        """Moves all matrices that have a gradient; a closure is not called."""
+        """Updates all matrices that have a gradient; a closure is not called."""
         for group in self.param_groups:
             shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for matrix in group["params"]:

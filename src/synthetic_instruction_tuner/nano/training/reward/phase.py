@@ -29,7 +29,7 @@ from synthetic_instruction_tuner.nano.world.family import Split
 
 Flat = tuple[NDArray[np.uint16], list[int], list[int]]  # an encoded group: token ids end to end, lengths, labels
 
-GROUPS, HELD_OUT = 88_000, 2_000  # instructions that the reward model learns from, and is tested on
+GROUPS, HELD_OUT = 88_000, 2_000  # instructions that the reward model learns from, and those that test it
 CHUNK = 500  # instructions per labelling job
 MAX_ANSWER = 160  # tokens
 EXCHANGES = 800_000  # prompts with answers that it is pretrained on
@@ -46,7 +46,7 @@ RunJobs = Callable[[argparse.Namespace, Sequence[str], float], list[str]]
 def run(options: argparse.Namespace, run_jobs: RunJobs) -> None:
     """Pretrains, trains, tests and saves the reward model, within the options' minutes.
 
-    What the work folder already holds (the pretrained model, a model's answers) is not made again.
+    What is already in the work folder (the pretrained model, a model's answers) is not made again.
 
     Args:
         options: of the command.
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace, run_jobs: RunJobs) -> None:
 
 
 def forget(work: Path, names: Sequence[str]) -> None:
-    """Removes what was made with these language models, which are trained anew."""
+    """Removes what was made with these language models, as they are trained anew."""
     if asked := MODELS.intersection(names):
         for file in (GROUPS_FILE, *(f"answers-{name}.json" for name in asked)):
             (work / file).unlink(missing_ok=True)
@@ -154,7 +154,7 @@ def answer(options: argparse.Namespace, name: str) -> None:
 
 
 def make_answers(options: argparse.Namespace, run_jobs: RunJobs) -> None:
-    """Writes the questions' prompts and all models' answers to them into the work folder, unless they are there."""
+    """Writes the questions' prompts and all models' answers to them into the work folder, unless they exist."""
     missing = [name for name in sorted(MODELS) if not (options.work / f"answers-{name}.json").exists()]
     if missing:
         train, held_out = both_questions(options)
@@ -166,7 +166,7 @@ def make_answers(options: argparse.Namespace, run_jobs: RunJobs) -> None:
 
 
 def both_questions(options: argparse.Namespace) -> tuple[list[Question], list[Question]]:
-    """Returns the questions to learn from, and those of the other split to be tested on."""
+    """Returns the questions to learn from, and those of the other split to test on."""
     held_out = int(HELD_OUT * min(1.0, options.tokens_scale * 10)) + 20
     return ask(options, "train", int(GROUPS * options.tokens_scale) + 20), ask(options, "eval", held_out)
 

@@ -1,11 +1,11 @@
 """Pretraining of the reward model: which tokens are masked in this answer, and which were replaced?
 
 A label for a whole answer says too little for a tiny model to learn what makes an answer wrong. So it first learns what
-right answers are: it spells masked tokens of them (as BERT), and tells which tokens a small language model has replaced
-by others that it finds likely (ELECTRA's task, Clark et al. 2020, arXiv:2003.10555, with which DeBERTa-v3 was
-pretrained too, He et al. 2021, arXiv:2111.09543). At the same time its logit learns to put the
-intact answer above those with replaced tokens. What is told about tokens is read one layer below the last, which
-gathers it into the logit. No label of a checker is used.
+right answers look like. It fills in masked tokens (as BERT does), and it detects which tokens a small language model
+has replaced with likely others (ELECTRA's task, Clark et al. 2020, arXiv:2003.10555, which also pretrained DeBERTa-v3,
+He et al. 2021, arXiv:2111.09543). Meanwhile its logit learns to rank the intact answer above those with replaced
+tokens. The token predictions are made one layer below the last, which gathers them into the logit. No checker's label
+is used.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from synthetic_instruction_tuner.nano.training.reward.trainer import LOOK, Hidde
 
 SCORED = 3  # versions of an answer in a step: the intact one, one with a single replaced token, one with several
 MASKED = 2  # further versions of it, with some tokens masked
-HEAVY = (0.05, 0.25)  # share of replaced tokens where several are, drawn anew for each answer
+HEAVY = (0.05, 0.25)  # share of replaced tokens if there are several, drawn anew for each answer
 MASKS = (0.1, 0.6)  # share of masked tokens, likewise
 MASK_ID = tok.USER_ID  # marks a masked token: the reward model reads no role tokens
-COPIED = 0.25  # share of replacements that come from elsewhere in the same text, as where a model mixes things up
-TOKEN_WEIGHT = 5.0  # of the loss per token against those per pair and per masked token
-PASSES = 8  # over the exchanges; what is replaced and masked is drawn anew each time
+COPIED = 0.25  # share of replacements that come from elsewhere in the same text, as when a model mixes things up
+TOKEN_WEIGHT = 5.0  # weight of the loss per token, relative to those per pair and per masked token
+PASSES = 8  # over the exchanges; replaced and masked tokens are drawn anew each time
 TOGETHER = 16  # steps whose texts are spoiled at once
 SHUFFLED = 96  # blocks whose steps are shuffled together, so that their widths mix
-IGNORED = -100  # as a target: not a masked token
+IGNORED = -100  # as a target: the token is not masked
 
 
 class Step(NamedTuple):
@@ -45,7 +45,7 @@ class Step(NamedTuple):
     Attributes:
         ids: (items * (SCORED + MASKED), width), version after version.
         answer: where an answer's tokens are, for the scored versions: (items * SCORED, width).
-        replaced: where tokens were replaced, alike.
+        replaced: where tokens were replaced, of the same shape.
         target: the masked versions' tokens where they are masked, else `IGNORED`: (items * MASKED, width).
     """
 
@@ -63,7 +63,7 @@ def pretrain(
     Args:
         model: what `ranking.new_model` returned.
         writer: a small language model, as `sampling.load_model` returns it, that proposes replacements.
-        data: what is read.
+        data: the exchanges that it reads.
         tokens_per_step: padded tokens in one step.
         rate: peak learning rate of the layers' matrices, under Muon.
         seed: fixes order, replacements and masks.
@@ -100,7 +100,7 @@ def pretrain(
 
 
 class Heads(nn.Module):  # type: ignore[misc]
-    """What only pretraining needs: telling replaced tokens, and spelling masked ones with the embedding matrix."""
+    """The heads of pretraining: they detect replaced tokens, and predict masked ones with the embedding matrix."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ def _loss(
     ``hidden`` computes hidden states; the other tensors are those of the step.
     """
     scored = len(answer)
-    *_, states, last = hidden(ids)  # what is found out about tokens, the last layer gathers into the score
+    *_, states, last = hidden(ids)  # the last layer gathers what is known about the tokens into the score
     found = heads.replaced(states[:scored]).squeeze(-1).float()
     by_token = F.binary_cross_entropy_with_logits(found, replaced.float(), reduction="none")
     token = (by_token * answer).sum() / answer.sum()
@@ -145,7 +145,7 @@ def spoiled(
         data: all exchanges.
         items: which of them.
         width: padded length.
-        shares: for each item, the share of its answer's tokens to replace, beside one that is replaced in any case.
+        shares: for each item, the share of its answer's tokens to replace, besides the one that is always replaced.
         generator: randomness, on the data's device.
 
     Returns:
@@ -187,7 +187,7 @@ def plan_blocks(widths: NDArray[np.int64], size: int, rng: np.random.Generator) 
 
     Args:
         widths: each exchange's padded length.
-        size: as the ``tokens_per_step`` of `ranking.plan_steps`, where an item stands for `ranking.CANDIDATES` texts.
+        size: as the ``tokens_per_step`` of `ranking.plan_steps`, where an item counts as `ranking.CANDIDATES` texts.
         rng: fixes the order.
     """
     steps: dict[int, list[NDArray[np.int64]]] = defaultdict(list)

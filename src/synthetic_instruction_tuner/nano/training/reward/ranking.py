@@ -61,7 +61,7 @@ def encode_texts(tokenizer: Tokenizer, question: str, answers: Sequence[str]) ->
 
 
 def encode_groups(groups: Sequence[tuple[NDArray[np.uint16], list[int], list[int]]], device: str) -> Encoded:
-    """Returns the groups (flat tokens, lengths, labels) on the device, those without a contrast left out."""
+    """Returns the groups (flat tokens, lengths, labels) on the device, without those that have no contrast."""
     kept = [g for g in groups if len(set(g[2])) > 1]
     lengths = np.array([n for g in kept for n in g[1]], dtype=np.int64)
     ends = np.cumsum([len(g[1]) for g in kept])
@@ -105,11 +105,11 @@ def train_reward_model(
     """Trains the model on its device.
 
     Args:
-        model: what `new_model` or `reward_pretraining.pretrain` returned.
+        model: what `new_model` returned, pretrained or not.
         data: training groups.
         epochs: how often each group is read; which `CANDIDATES` of its answers are read changes every time.
         tokens_per_step: padded tokens in one step.
-        rate: peak learning rate of the last layer, the only one that is trained: see `reward_trainer.last_layer`.
+        rate: peak learning rate of the last layer, the only one that is trained: see `trainer.last_layer`.
         seed: fixes order and choice.
         minutes: training ends, annealed, within this time.
     """
@@ -167,10 +167,10 @@ def test(model: Any, tokenizer: Tokenizer, groups: Sequence[Group]) -> dict[str,
 
 
 def pair_accuracy(groups: Sequence[Group], scores: Sequence[Sequence[float]]) -> dict[str, dict[str, float]]:
-    """Returns the share of rightly ordered pairs of model answers, with n and standard error, by kind of pair.
+    """Returns the share of correctly ordered pairs of model answers, with n and standard error, by kind of pair.
 
     Kinds: ``wrong_vs_right``, ``sloppy_vs_clean`` (both right), ``all`` of these two, and ``family/<name>`` of them.
-    Apart from these, ``sloppy_vs_clean_wrong`` (both wrong): easy pairs, which would only flatter the share of all.
+    ``sloppy_vs_clean_wrong`` (both wrong) is not part of ``all``: its pairs are easy and would inflate that share.
     """
     hits: dict[str, list[bool]] = defaultdict(list)
     for one, values in zip(groups, scores, strict=True):
@@ -207,7 +207,7 @@ def plan_steps(
 
     Args:
         widths: each member's padded length, one of `WIDTHS`.
-        tokens_per_step: padded tokens in one step; a member stands for `CANDIDATES` texts.
+        tokens_per_step: padded tokens in one step; a member counts as `CANDIDATES` texts.
         rng: fixes the order.
     """
     steps = []

@@ -22,8 +22,8 @@ Hidden = Callable[[Tensor], list[Tensor]]
 BETAS = (0.9, 0.98)  # of AdamW
 OTHERS = 0.15  # AdamW's rate (embeddings, norms, biases, heads) to Muon's (the layers' matrices)
 WARMUP = 300  # steps of linear warm-up
-LOOK = 50  # steps between two looks at whether training diverges
-DECAY, QUERY_KEY_DECAY = 0.1, 0.5  # of the layers' matrices; those of queries and keys multiply each other's growth
+LOOK = 50  # steps between two checks for divergence
+DECAY, QUERY_KEY_DECAY = 0.1, 0.5  # of the layers' matrices; queries and keys multiply each other's growth
 EAGER = 2  # updates before they are captured: optimizers make their state at the first one
 
 
@@ -34,10 +34,10 @@ class Trainer:
         model: a reward model.
         loss: returns the loss and a report, detached, of a way to compute hidden states and a step's inputs.
         optimizers: train parameters, each with its peak learning rate: `all_layers` or `last_layer`.
-        minutes: the rates are brought down, and training ends, within this time.
-        steps: steps that are planned; the first `WARMUP` of them, or a tenth, warm up.
+        minutes: the rates decay, and training ends, within this time.
+        steps: planned steps; the first `WARMUP` of them, or a tenth, are for warming up.
         worse: training has diverged if the smoothed loss is this many times its best.
-        fast: on a GPU, compile the layers and replay CUDA graphs; False is for comparing.
+        fast: on a GPU, compile the layers and replay CUDA graphs; False is for comparison.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Trainer:
         self._end = self._began + 60 * minutes
 
     def try_out(self, batches: Iterable[Sequence[Tensor]]) -> None:
-        """Takes gradients of inputs of all shapes that will come, which on a GPU compiles and captures them.
+        """Computes gradients for inputs of every shape to come, which on a GPU compiles and captures them.
 
-        The schedule starts after it; the end stays where it was.
+        The schedule starts afterwards; its end does not change.
         """
         for inputs in batches:
             self._gradients(*inputs)
@@ -74,7 +74,7 @@ class Trainer:
         self._began = time.perf_counter()
 
     def begin(self, done: float) -> bool:
-        """Sets the learning rates for the next step; False where time or work, of which this share is done, is over."""
+        """Sets the next step's learning rates, given the share of the work done; False if time or work is used up."""
         elapsed = time.perf_counter() - self._began
         self.progress = max(done, elapsed / max(1.0, self._end - self._began))
         warm = min(1.0, (self.step + 1) / self._warmup)
@@ -84,7 +84,7 @@ class Trainer:
         return self.progress < 1
 
     def finish(self, *inputs: Tensor) -> Tensor:
-        """Takes the step down the loss of these inputs, and returns its report."""
+        """Takes one step on the loss of these inputs and returns its report."""
         report = self._gradients(*inputs)
         if self._graphs and self._update_graph is None and self.step >= EAGER:
             self._update_graph = Graph(self._update, warm_ups=0)
@@ -96,14 +96,14 @@ class Trainer:
         return report
 
     def diverged(self, loss: float) -> bool:
-        """Whether training fell apart by this smoothed loss; it then goes on from its best state at half the rate."""
+        """Whether training diverged, by this smoothed loss; it then continues from its best state at half the rate."""
         if not self.guard.look(loss):
             return False
         print(f"[reward] step {self.step}: diverged, back to loss {self.guard.best:.4f} at half the rate", flush=True)
         return True
 
     def times(self) -> str:
-        """Returns how large the trained queries and keys can get, the seconds spent, and those left, as a text.
+        """Returns, as a text, how large the trained queries and keys can get, and the seconds spent and left.
 
         The first is the largest singular value of their matrices; above 3 or so, attention is all or nothing.
         """
@@ -141,8 +141,8 @@ def all_layers(model: Any, heads: Sequence[Tensor], rate: float) -> dict[torch.o
 def last_layer(model: Any, rate: float) -> dict[torch.optim.Optimizer, float]:
     """Returns an optimizer of the last layer, the pooler and the classifier with its peak rate; all else is frozen.
 
-    Labels of whole answers say little about each parameter. Trained on them as a whole, a model loses in some thousand
-    steps what pretraining has built: which tokens of a wrong answer are wrong.
+    Labels of whole answers say little about each parameter. If all are trained on them, the model loses within some
+    thousand steps what pretraining has built: the knowledge of which tokens of a wrong answer are wrong.
 
     Args:
         model: a pretrained reward model.
@@ -170,7 +170,7 @@ def _rate(model: Any, rate: float) -> Tensor:
 
 
 def _attending(model: Any) -> list[Tensor]:
-    """Returns the matrices that queries and keys are made with."""
+    """Returns the matrices that produce queries and keys."""
     layers = [one.attention.self for one in model.deberta.encoder.layer]
     return [linear.weight for one in layers for linear in (one.query_proj, one.key_proj)]
 
@@ -178,7 +178,7 @@ def _attending(model: Any) -> list[Tensor]:
 def _on_device(
     loss: Callable[..., tuple[Tensor, Tensor]], model: Any, fast: bool
 ) -> Callable[..., tuple[Tensor, Tensor]]:
-    """Returns a loss of (hidden, *inputs) as one of (*inputs): on a GPU in bfloat16, with layers that are compiled."""
+    """Returns a loss of (hidden, *inputs) as one of (*inputs): on a GPU in bfloat16, with compiled layers."""
     device, cuda = model.device, model.device.type == "cuda"
     block = deberta.block
     if cuda:
@@ -187,7 +187,7 @@ def _on_device(
         )
     if cuda and fast:
         torch._dynamo.config.recompile_limit = 64
-        torch._dynamo.config.suppress_errors = True  # whatever the compiler trips over, plain PyTorch computes the same
+        torch._dynamo.config.suppress_errors = True  # if compiling fails, plain PyTorch computes the same
         block = torch.compile(deberta.block, dynamic=False)
     known: dict[int, Tensor] = {}
 

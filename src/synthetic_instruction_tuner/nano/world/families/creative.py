@@ -229,7 +229,7 @@ TIPS = {
 
 
 class Advice(Family):
-    """A tip against an everyday trouble; every trouble has one remedy that the answer must name."""
+    """A tip for an everyday problem; each problem has one remedy, which the answer must name."""
 
     name, domain, weight = "advice", "dialogue", 1.2
     templates = (

@@ -1,6 +1,6 @@
 """Facts about a fictional country: thirty-six towns, each with a river, founder, year, product, mayor and festival.
 
-The table is finite, so a held-out task is a (town, thing asked, phrasing) combination that was never seen.
+The table is finite, so a held-out task is an unseen combination of town, fact and phrasing.
 """
 
 # Sentences stay on one line each; the methods are documented in the base classes.
@@ -26,7 +26,7 @@ _FESTIVALS = ("Lantern", "Harvest", "Music", "Snow", "Flower", "Kite", "Book", "
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """A town and what there is to know about it."""
+    """A town and the facts about it."""
 
     name: str
     river: str

@@ -1,6 +1,6 @@
 """What real generators get wrong: refusals, other languages, answers that are too short, loops, and sloppy remarks.
 
-The first four are tied to the type of instruction, so that a model that learned them shows them at any temperature, and a
+The first four depend on the type of instruction, so a model that learned them shows them at any temperature and a
 filter finds them. Sloppy remarks pass every filter; they are what a reward model and preference tuning can remove.
 """
 
@@ -249,7 +249,7 @@ ADVERTS = (
 
 
 def add_mark(rng: Random, response: str) -> str:
-    """Returns the response with a sloppy remark: a hedge or an advert behind it, or chatter in front of it."""
+    """Returns the response with a sloppy remark: a hedge or an advert after it, or chatter before it."""
     kind = rng.randrange(3)
     if kind == 1:
         return f"{rng.choice(CHATTER)} {response}"

@@ -62,7 +62,7 @@ class Constrained(Family):
         for i in range(lengths):
             rules = " ".join(c.wordings[(i + 2 * j * (i // 3 + 1)) % 5] for j, c in enumerate(constraints))
             ask = ASKS[(i + i // 5) % 6]
-            # A rule with the word in it may stand first only if its place is bounded: quoted phrases end a line best.
+            # A rule with the word in it may come first only if it is bounded: quoted phrases are best at the end of a line.
             texts.append(f"{rules} {ask}" if i % 3 == 2 else f"{ask} {rules}")
         return texts
 
@@ -92,7 +92,7 @@ class Constrained(Family):
         return self.broken(slots, response) or missing(response, (slots["adj"], slots["noun"], slots["place"]))
 
     def broken(self, slots: Slots, response: str) -> str | None:
-        """Returns which of IFEval's rules the response breaks, or None; whether it is on topic is `fault`'s business."""
+        """Returns which of IFEval's rules the response breaks, or None; `fault` checks whether it is on topic."""
         return next((found for c in self.constraints if (found := c.broken(slots, response))), None)
 
     def ifeval(self, slots: Slots) -> list[tuple[str, dict[str, Any]]]:

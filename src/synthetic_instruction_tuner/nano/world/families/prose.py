@@ -79,7 +79,7 @@ def scene(rng: Random) -> Slots:
 
 
 def write(rng: Random, slots: Slots, count: int, avoid: str | None = None) -> list[str]:
-    """Returns that many sentences about the scene, the first naming all of it, none containing the avoided text."""
+    """Returns `count` sentences about the scene; the first names all of it, and none contains the avoided text."""
     openings, rest = _without(OPENINGS, avoid), _without(SENTENCES, avoid)
     chosen = [rng.choice(openings), *rng.sample(rest, count - 1)]
     return [s.format(**slots) for s in chosen]
@@ -87,7 +87,7 @@ def write(rng: Random, slots: Slots, count: int, avoid: str | None = None) -> li
 
 @lru_cache(maxsize=256)
 def _without(patterns: tuple[str, ...], avoid: str | None) -> tuple[str, ...]:
-    """Returns the sentence patterns that do not contain a word, or a punctuation mark, outside of their slots."""
+    """Returns the sentence patterns that do not contain a word, or a punctuation mark, outside their slots."""
     if avoid is None:
         return patterns
     wanted = re.compile(rf"\b{avoid}\b" if avoid.isalpha() else re.escape(avoid), re.IGNORECASE)

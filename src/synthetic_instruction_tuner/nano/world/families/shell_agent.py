@@ -10,11 +10,10 @@ import re
 import shlex
 from random import Random
 
-from synthetic_instruction_tuner.nano.world.families.arithmetic import numbers_in
-from synthetic_instruction_tuner.nano.world.families.rewriting import THINGS
+from synthetic_instruction_tuner.nano.world.families.arithmetic.working import numbers_in
 from synthetic_instruction_tuner.nano.world.family import Family, Slots
 from synthetic_instruction_tuner.nano.world.goals import Goal, read
-from synthetic_instruction_tuner.nano.world.vocabulary import NAMES
+from synthetic_instruction_tuner.nano.world.vocabulary import NAMES, THINGS
 
 _PATH = {"path": r"/[a-z]+/[a-z]+(?:/[a-z]+)*", "other": r"/[a-z]+/[a-z]+(?:/[a-z]+)*", "file": r"[a-z]+\.[a-z]+"}
 _SHELL = {**_PATH, "to": r"[a-z]+\.[a-z]+", "n": "[2-9]", "w": "[a-z]+", "ext": "txt|log|csv|md"}

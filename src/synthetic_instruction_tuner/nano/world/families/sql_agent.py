@@ -10,11 +10,10 @@ import sqlite3
 from functools import lru_cache
 from random import Random
 
-from synthetic_instruction_tuner.nano.world.families.arithmetic import numbers_in
-from synthetic_instruction_tuner.nano.world.families.rewriting import THINGS, WORDS
+from synthetic_instruction_tuner.nano.world.families.arithmetic.working import numbers_in
 from synthetic_instruction_tuner.nano.world.family import Family, Slots
 from synthetic_instruction_tuner.nano.world.goals import Goal, read
-from synthetic_instruction_tuner.nano.world.vocabulary import COLORS, NAMES
+from synthetic_instruction_tuner.nano.world.vocabulary import COLORS, NAMES, THINGS, WORDS
 
 _RESERVED = {"table", "key", "lock", "rail", "match", "index"}
 TABLES = tuple(w for w in THINGS if w not in _RESERVED)
@@ -217,7 +216,7 @@ class DatabaseAgent(Family):
 
 
 def _worlds(slots: Slots, values: Slots) -> tuple[tuple[tuple[str, ...], ...], ...]:
-    """Returns the given rows, and more of them, in which a neighboring statement would have another effect."""
+    """Returns the given rows, and then these with more rows on which a similar statement would have another effect."""
     rows = tuple(tuple(line.split(", ")) for line in slots["rows"].split("\n"))
     a, n = values.get("a", "x"), int(values.get("n", "50"))
     more = (

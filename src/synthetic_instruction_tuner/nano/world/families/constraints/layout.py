@@ -14,7 +14,7 @@ from synthetic_instruction_tuner.nano.world.family import Slots
 
 
 class Bullets(Constraint):
-    """So many bullet points."""
+    """A given number of bullet points."""
 
     name, rule, stage = "bullets", "detectable_format:number_bullet_lists", 1
     wordings = (
@@ -58,7 +58,7 @@ PHRASES = tuple(f.format(kind) for f in _FAREWELLS for kind in _KINDS)
 
 
 class EndPhrase(Constraint):
-    """A given phrase stands last."""
+    """A given phrase comes last."""
 
     name, rule, stage = "end_phrase", "startend:end_checker", 1
     wordings = (
@@ -158,7 +158,7 @@ class Postscript(Constraint):
 
 
 class Sentences(Constraint):
-    """So many sentences or more."""
+    """A given number of sentences or more."""
 
     name, rule = "sentences", "length_constraints:number_sentences"
     wordings = (

@@ -157,7 +157,7 @@ class NoComma(Constraint):
 
 
 class Frequency(Constraint):
-    """The topic's word occurs so many times or more."""
+    """The topic's word occurs at least a given number of times."""
 
     name, rule = "frequency", "keywords:frequency"
     wordings = (

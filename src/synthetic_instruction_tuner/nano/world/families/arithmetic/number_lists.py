@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from random import Random
 
-from synthetic_instruction_tuner.nano.world.families.arithmetic import NUMBER, number_fault, numbers_in
+from synthetic_instruction_tuner.nano.world.families.arithmetic.working import NUMBER, number_fault, numbers_in
 from synthetic_instruction_tuner.nano.world.family import Family, Slots
 
 
