@@ -65,7 +65,7 @@ def plan(
     hardware = detect(resolved.engine.device)
     ahead = look_ahead(resolved, folder, hardware, from_, until)
     if as_json:
-        typer.echo(json.dumps(_ahead_as_json(resolved, folder, ahead, hardware)))
+        echo_json(json.dumps(_ahead_as_json(resolved, folder, ahead, hardware)))
     else:
         _print_ahead(resolved, folder, ahead, hardware, Screen(wide=wide))
 

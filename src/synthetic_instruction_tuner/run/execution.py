@@ -16,16 +16,14 @@ from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.run.checks import check_before_start, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.forecast import Forecast
-from synthetic_instruction_tuner.run.pipeline import Step, ordered, run_pipeline, stage_index, stage_names
+from synthetic_instruction_tuner.run.pipeline import Step, ordered, run_pipeline, stage_index
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, with_start
 from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.remaining import Ahead, look_ahead, remember_agreement
-from synthetic_instruction_tuner.run.store import StageState, Store
+from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, look_ahead, remember_agreement
+from synthetic_instruction_tuner.run.store import StageState
 from synthetic_instruction_tuner.run.written_files import WrittenFiles
 
 HOW = {"start": "", "resume": " (resumed)", "redo": " (again)"}
-LEAST_LEFT = 0.1  # of the plan: what a stage that was begun is expected to take at least
 LOADS_NOTHING = ("filter", "report")  # stages that, as a rule, load no model
 
 
@@ -61,8 +59,8 @@ def execute(
         stage_index(name)
     folder.require_current_format()
     hardware = detect(config.engine.device)
-    shown = display or Display(quiet=True)
     files = WrittenFiles(folder)
+    shown = display or Display(quiet=True)
     ahead = _look_ahead(config, folder, hardware, files, start, until, repair)
     for line in ahead.lines():
         shown.say(line)
@@ -75,12 +73,11 @@ def execute(
             shown.say(f"Nothing to do: everything in {folder.root} is done with these settings.")
         else:
             check_before_start(config, folder, hardware, until)
-            _announce(config, folder, hardware, [] if repair else ahead.steps, shown, until)
+            _announce(config, folder, hardware, () if repair else ahead.stages, shown, until)
         if any(stage.replaced for stage in ahead.stages):
             with folder.hold():
                 remember_agreement(config, folder, ahead)
-        known = None if repair else files
-        return run_pipeline(config, folder, shown, hardware, start=start, until=until, repair=repair, files=known)
+        return run_pipeline(config, folder, shown, hardware, start=start, until=until, repair=repair, files=files)
 
 
 def _look_ahead(
@@ -117,11 +114,20 @@ def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bo
 
 
 def _announce(
-    config: Config, folder: RunFolder, hardware: Hardware, steps: list[Step], display: Display, until: str | None
+    config: Config,
+    folder: RunFolder,
+    hardware: Hardware,
+    stages: Sequence[StageAhead],
+    display: Display,
+    until: str | None,
 ) -> None:
     estimates = {e.stage: e for e in estimate(config, hardware)}
+    steps = [stage.step for stage in stages]
     todo = [step for step in steps if step.action != "skip"] or [Step(stage, "start") for stage in ordered(config)]
-    seconds = _expected(estimates, todo, _states(folder) if steps else {}, display.forecast)
+    for stage in stages:  # what is done tells how far the plan is off on this machine
+        if stage.step.action == "skip" and stage.state:
+            display.forecast.learn(stage.estimate.stage, stage.state.seconds, stage.estimate.seconds)
+    seconds = _expected(estimates, [step.stage.name for step in todo], stages)
     display.plan(seconds, {name: estimates[name].parts for name in seconds})
     done = len(steps) - len(todo) if steps else 0
     place = "in" if folder.holds_run() else "a new run in"
@@ -133,39 +139,27 @@ def _announce(
     for step in todo:
         name = step.stage.name
         about = f"about {duration(display.forecast.scaled(name, seconds[name]))}"
-        table.add(f"  {name}", about, estimates[name].detail + HOW[step.action])
+        how = " (only if its input changes)" if step.in_doubt else HOW[step.action]
+        table.add(f"  {name}", about, estimates[name].detail + how)
     display.table(table)
-    total = f"About {duration(display.remaining())} in total"
+    most = display.remaining()
+    doubtful = (s.stage.name for s in todo if s.in_doubt)
+    least = most - sum(display.forecast.scaled(name, seconds[name]) for name in doubtful)
+    total = f"About {duration(least)} in total"
+    if round(most - least):
+        total += f", or {duration(most)} with the stages whose input may change"
     display.say(f"{total}; {done} of {len(steps)} stages are already done" if done else total)
     if warning := does_not_fit((estimates[step.stage.name] for step in todo), hardware):
         display.say(warning)
 
 
-def _states(folder: RunFolder) -> dict[str, StageState]:
-    """The states of the stages that have begun in this folder."""
-    if not folder.store.exists():
-        return {}
-    store = Store.open(folder.store, readonly=True)
-    try:
-        return {name: state for name in stage_names() if (state := store.stage(name))}
-    finally:
-        store.close()
-
-
 def _expected(
-    estimates: Mapping[str, StageEstimate], todo: Sequence[Step], states: Mapping[str, StageState], forecast: Forecast
+    estimates: Mapping[str, StageEstimate], names: Sequence[str], stages: Sequence[StageAhead]
 ) -> dict[str, float]:
-    """The planned seconds of each stage that is to be done; the stages that are done tell how far plans are off."""
-    names = [step.stage.name for step in todo]
-    for name, state in states.items():
-        if name not in names and state.status == "done":
-            forecast.learn(name, state.seconds, estimates[name].seconds)
-    seconds = {name: estimates[name].seconds for name in names}
-    for step in todo:
-        name = step.stage.name
-        if step.action == "resume" and name in states:
-            whole = forecast.scaled(name, seconds[name])
-            seconds[name] *= max(whole - states[name].seconds, LEAST_LEFT * whole) / whole if whole else 1.0
-    if (first := next((name for name in names if name not in LOADS_NOTHING), "generate")) != "generate" and names:
+    """The planned seconds of the stages that are to be done, without what is done of them."""
+    left = {stage.step.stage.name: stage.seconds for stage in stages if stage.step.action == "resume"}
+    seconds = {name: left.get(name, estimates[name].seconds) for name in names}
+    first = next((name for name in names if name not in LOADS_NOTHING), None)
+    if first is not None and first != "generate":
         seconds[first] = with_start(replace(estimates[first], seconds=seconds[first])).seconds
     return seconds

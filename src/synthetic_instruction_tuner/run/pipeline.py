@@ -62,8 +62,8 @@ class Step:
     Attributes:
         action: ``skip`` (done), ``resume`` (partly done), ``start`` (never run), ``redo`` (something changed).
         why: why it runs again, in one line for the user.
-        in_doubt: whether it runs again only if an earlier stage's new output is another one.
         damage: its files that are not what it has written; what it hands on to later stages stays the same.
+        in_doubt: whether it runs again only if an earlier stage's new output is another one.
     """
 
     stage: Stage
@@ -120,7 +120,7 @@ def run_pipeline(
         try:
             _keep_config(folder, config.as_json())
             if first is not None:
-                forget(config, folder, store, stages[first:], files)
+                forget(config, folder, store, stages, first, files)
             if any(step.action != "skip" for step in preview(config, folder, store, files)[: len(wanted)]):
                 files.read_all()
             return _run_stages(config, folder, store, display, hardware, wanted, files, earlier)
@@ -150,9 +150,7 @@ def _after(steps: Sequence[Step], stage: Stage, config: Config, state: StageStat
     if state is None:
         return Step(stage, "start")
     changed = _what_changed(state.part, stage.part(config))
-    reads = next(
-        step for step in steps if step.stage.name in stage.inputs and step.action != "skip" and not step.damage
-    )
+    reads = next(step for step in steps if step.stage.name in stage.inputs and step.action != "skip")
     return Step(stage, "redo", changed or f"only if the output of {reads.stage.name} changes", in_doubt=not changed)
 
 

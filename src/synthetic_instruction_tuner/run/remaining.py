@@ -154,13 +154,18 @@ def look_ahead(
 ) -> Ahead:
     """Returns what a run would do to the stages up to `until`, from `start` on in any case.
 
+    Args:
+        config, folder, hardware: what runs, and where.
+        start, until: see `execution.execute`.
+        files: verifies the run's files, and remembers which it has read.
+
     Raises:
         RunError: the store is damaged.
     """
     estimates = {e.stage: e for e in estimate(config, hardware)}
     store = Store.open(folder.store, readonly=True) if folder.store.exists() else None
     try:
-        steps = _steps(config, folder, store, files, start, until)
+        steps = _steps(config, folder, store, start, until, files)
         agreed = (store.fact(AGREED) or {}) if store else {}
         work = agreed.get("work", {}) if agreed.get("settings") == _settings_key(config) else {}
         stages = []
@@ -236,9 +241,9 @@ def _steps(
     config: Config,
     folder: RunFolder,
     store: Store | None,
-    files: WrittenFiles | None,
     start: str | None,
     until: str | None,
+    files: WrittenFiles | None,
 ) -> list[Step]:
     steps = preview(config, folder, store, files)
     last = stage_index(until, config) if until else len(steps) - 1

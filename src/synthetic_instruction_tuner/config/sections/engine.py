@@ -45,7 +45,7 @@ class EngineConfig(Section):
         ge=0,
         description="Retries of a request that fails at a server; then it is recorded and skipped.",
     )
-    outage: float = Field(900.0, ge=0, description="Seconds to wait for an unreachable server before the run stops.")
+    outage: float = Field(900.0, ge=0, description="Seconds to wait for a server that is away before the run stops.")
 
     _plain_url = field_validator("url")(checked_url)
     _variable = field_validator("api_key_env")(checked_variable)

@@ -56,7 +56,9 @@ class GenerateConfig(Section):
 
     count: int = Field(1500, ge=1, description="Pairs to generate; with until_kept, at most this many.")
     until_kept: int | None = Field(
-        None, ge=1, description="Generate until this many records pass the filter; domains keep their shares."
+        None,
+        ge=1,
+        description="Generate until this many records pass the filter, and keep as many; domains keep their shares.",
     )
     exhausted_below: float = Field(
         0.05,
