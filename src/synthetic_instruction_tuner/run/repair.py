@@ -1,4 +1,4 @@
-"""Before a run: opening its store and mending it, putting damaged files aside, and forgetting what is to be repeated."""
+"""Before a run: opening and mending its store, putting damaged files aside, and forgetting what is to be repeated."""
 
 from __future__ import annotations
 
