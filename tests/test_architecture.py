@@ -19,7 +19,7 @@ NAME = "synthetic_instruction_tuner"
 SOURCE = Path(synthetic_instruction_tuner.__file__).parent
 
 # What a package or a module of the top level may import, besides itself.
-SPOKEN = {"records", "errors", "methods", "words"}  # what everybody speaks of
+SPOKEN = {"records", "errors", "methods", "words", "escaping"}  # what everybody speaks of
 BASE = SPOKEN | {"config", "data_files"}
 MODELS = BASE | {"models"}
 ENGINES = MODELS | {"chat", "engines"}
@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": set(),
     "errors": set(),
     "words": set(),
+    "escaping": set(),
     "methods": set(),
     "config": SPOKEN,
     "data_files": SPOKEN,

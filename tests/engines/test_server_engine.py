@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, load_config
 from synthetic_instruction_tuner.engines.server import client as server_client
-from synthetic_instruction_tuner.engines.server import engine as server_engine
+from synthetic_instruction_tuner.engines.server import watch
 from synthetic_instruction_tuner.engines.server.client import Failed, Rejected, ServerClient
 from synthetic_instruction_tuner.engines.server.dialects import (
     Dialect,
@@ -43,7 +43,7 @@ def template() -> ChatTemplate:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_engine, "_LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(watch, "LONGEST_PAUSE", 0.02)
 
 
 def opened(server: FakeServer, template: ChatTemplate, **settings: Any) -> ServerEngine:
@@ -318,6 +318,8 @@ def counting(script: Callable[[str, int], Reply | None], tokenizer: Any) -> Call
 
     def run(body: dict[str, Any]) -> Reply | None:
         text = tokenizer.decode(body["prompt"], skip_special_tokens=True)
+        if "sea" in text:  # the engine looks whether the server is in order
+            return None
         with lock:
             seen[text] += 1
             count = seen[text]

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 from synthetic_instruction_tuner.cli import app, model_doctor
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.engines.base import Request
-from synthetic_instruction_tuner.engines.server import engine as server_engine
+from synthetic_instruction_tuner.engines.server import watch
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 from synthetic_instruction_tuner.models.files import local_folder
 from synthetic_instruction_tuner.models.loading import load_tokenizer
@@ -56,10 +56,10 @@ def test_texts_from_a_server_are_the_same_and_survive_its_death(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
-    monkeypatch.setattr(server_engine, "_LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(watch, "LONGEST_PAUSE", 0.02)
     assert generate(tmp_path / "local") == 0
     with NanoServer(key=KEY) as server:
-        way = (f"engine.url={server.url}/v1", "engine.api_key_env=MY_KEY", "engine.concurrency=3", "engine.outage=0.2")
+        way = (f"engine.url={server.url}/v1", "engine.api_key_env=MY_KEY", "engine.concurrency=3", "engine.outage=60")
         asked = 0
 
         def dies_once(body: dict[str, Any]) -> Reply | None:

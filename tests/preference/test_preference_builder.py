@@ -236,7 +236,7 @@ def test_the_report_counts_what_is_there() -> None:
     )
     assert report["margin"]["quantiles"]["0"] > 0
     page = made.to_markdown()
-    assert "Wins between models" in page and "    Question" in page and page == made.to_markdown()
+    assert "Wins between models" in page and "```text\nQuestion" in page and page == made.to_markdown()
 
 
 def test_an_empty_report_renders() -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from made_up import STUDENTS, comparison, full, row
 from markdown_it import MarkdownIt
 
+from synthetic_instruction_tuner.escaping import fenced, markdown, one_line
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.evaluation.comparison import corrected
 from synthetic_instruction_tuner.evaluation.statistics import Difference
@@ -26,7 +27,7 @@ from synthetic_instruction_tuner.methods import BASE, LABELS, VARIANTS
 from synthetic_instruction_tuner.reporting.figures import STYLE, filter_funnel, reward_points
 from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
 from synthetic_instruction_tuner.reporting.html import render_html
-from synthetic_instruction_tuner.reporting.report import fence, inline, render_markdown, write_report
+from synthetic_instruction_tuner.reporting.report import render_markdown, write_report
 from synthetic_instruction_tuner.reporting.report_data import ReportData, Sample
 
 
@@ -161,14 +162,14 @@ def test_claims_are_exactly_the_rows_with_a_small_p(to_base: list[Any], to_sft: 
 )
 def test_text_stays_text(text: str) -> None:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    shown = parser.parse(f"x\n\n{fence(text)}\n\ny")
+    shown = parser.parse(f"x\n\n{fenced(text)}\n\ny")
     assert [t.type for t in shown if t.type == "fence"] == ["fence"] and len(shown) == 7
     assert shown[3].content == text.replace("\r", "\n") + "\n"
-    cell = parser.parse(f"| a | b |\n|---|---|\n| x{inline(text)} | y |")
+    cell = parser.parse(f"| a | b |\n|---|---|\n| x{markdown(text)} | y |")
     inlines = [t for t in cell if t.type == "inline"]
     assert len(inlines) == 4
     assert {c.type for c in inlines[2].children or []} <= {"text", "text_special"}
-    assert "".join(c.content for c in inlines[2].children or []) == ("x" + " ".join(text.split())).strip()
+    assert "".join(c.content for c in inlines[2].children or []) == "x" + one_line(text)
 
 
 def test_the_marked_headline_is_used_and_negative_scores_are_drawn(tmp_path: Path) -> None:

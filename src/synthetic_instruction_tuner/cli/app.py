@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -17,6 +19,7 @@ from typer.core import TyperGroup
 from synthetic_instruction_tuner import __version__
 from synthetic_instruction_tuner.cli.verbs import VERBS
 from synthetic_instruction_tuner.errors import RunError, SitError, disk_full, is_disk_full
+from synthetic_instruction_tuner.escaping import SUBSTITUTE
 from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
 
 INTERRUPTED = 130
@@ -84,7 +87,82 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with 0 (done), 1 (failed), 2 (user's mistake) or 130 (interrupted)."""
     quiet_libraries()
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(_exit_code(list(sys.argv[1:] if arguments is None else arguments)))
+    _open_streams()
+    code = _exit_code(list(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(_flushed(code))
+
+
+def _open_streams() -> None:
+    """Lets standard output and error take any text in any encoding, and tells their faults from those of files."""
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # a closed one's number would go to the next file opened
+        pass
+    os.close(spare)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=SUBSTITUTE)
+    if sys.stdout:
+        sys.stdout = cast("TextIO", _Stream(sys.stdout, needed=True))
+    if sys.stderr:
+        sys.stderr = cast("TextIO", _Stream(sys.stderr, needed=False))
+
+
+class _OutputLost(Exception):
+    """Standard output cannot be written; `reason` says why."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class _Stream:
+    """A stream whose faults are its own: without messages a run goes on, without standard output it ends."""
+
+    def __init__(self, stream: TextIO, needed: bool) -> None:
+        self._stream, self._needed = stream, needed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._faults():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._faults():
+            self._stream.flush()
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if self._needed:
+                raise _OutputLost(error) from error
+
+
+def _flushed(code: int) -> int:
+    """Writes what is left of standard output; returns the exit code, which is no success if that fails."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except _OutputLost as lost:
+        return code or _without_output(lost.reason)
+    return code
+
+
+def _without_output(reason: OSError) -> int:
+    """Returns the exit code when standard output is lost: 0 if its reader has seen enough, as with ``| head``."""
+    _drop_output()
+    if isinstance(reason, BrokenPipeError):
+        return 0
+    fix = "Send it somewhere else; what the command has done is kept."
+    return _show(RunError("Standard output cannot be written.", reason.strerror or str(reason), fix))
+
+
+def _drop_output() -> None:
+    """Sends what standard output still holds nowhere: Python would fail with it once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -106,9 +184,8 @@ def _exit_code(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         _say(GOES_ON)
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except _OutputLost as lost:
+        return _without_output(lost.reason)
     except OSError as error:
         return _show(disk_full(error.filename) if is_disk_full(error) else _unexpected(error))
     except Exception as error:

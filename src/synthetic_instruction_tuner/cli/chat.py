@@ -14,6 +14,7 @@ from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import BASE, METHODS, VARIANTS
 from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.records import Message
+from synthetic_instruction_tuner.reporting.screen.terminal import echo
 from synthetic_instruction_tuner.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _converse(
                 tuple(template.prompt_ids(messages)), seed, max_new_tokens, tuple(template.stop_ids), temperature
             )
             answer = template.decode(engine.generate([request])[0].token_ids)
-            typer.echo(answer)
+            echo(answer)
             messages.append(Message("assistant", answer))
             seed += 1
 

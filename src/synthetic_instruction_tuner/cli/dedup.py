@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from synthetic_instruction_tuner.cli.options import Json, Quiet
-from synthetic_instruction_tuner.reporting.screen.terminal import Screen
+from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
 
 
 def dedup(
@@ -54,7 +54,7 @@ def dedup(
         with display.task("comparing", rows, "rows") as advance:
             report = dedup_files(files, output, threshold, against or (), field, force, neighbors, advance)
     if as_json:
-        typer.echo(report.to_json(), nl=False)
+        echo_json(report.to_json())
     else:
         screen = Screen()
         screen.say(report.summary())

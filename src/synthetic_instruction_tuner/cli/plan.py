@@ -1,4 +1,4 @@
-"""``sit plan``: what a run would do, and its time and memory, before anything is loaded."""
+"""``sit plan``: what a run would do, or do again in its folder, before anything is loaded; it writes nothing."""
 
 from __future__ import annotations
 
@@ -8,15 +8,28 @@ from typing import Annotated
 
 import typer
 
-from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Limit, Profile, Set, Wide, configuration
+from synthetic_instruction_tuner.cli.options import (
+    ConfigFile,
+    Json,
+    Limit,
+    Profile,
+    RunDir,
+    Set,
+    Wide,
+    configuration,
+    run_folder,
+)
+from synthetic_instruction_tuner.cli.run import From, Until
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
-from synthetic_instruction_tuner.reporting.screen.terminal import Screen
-from synthetic_instruction_tuner.run.pipeline import ordered, stage_names
+from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
+from synthetic_instruction_tuner.run.folder import RunFolder, shown
+from synthetic_instruction_tuner.run.pipeline import ordered, stage_index, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
+from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, look_ahead
 from synthetic_instruction_tuner.run.roles import used_models
 
 
@@ -25,6 +38,9 @@ def plan(
     config: ConfigFile = None,
     set_: Set = None,
     limit: Limit = None,
+    run_dir: RunDir = None,
+    from_: From = None,
+    until: Until = None,
     wide: Wide = False,
     as_json: Json = False,
     settings: Annotated[
@@ -32,24 +48,105 @@ def plan(
     ] = False,
 ) -> None:
     """Prints the plan."""
-    resolved = configuration(profile, config, set_, limit)
+    resolved = configuration(profile, config, set_, limit, run_dir)
     if settings:
-        typer.echo(resolved.as_json(), nl=False)
+        echo_json(resolved.as_json())
         return
+    folder = run_folder(resolved, run_dir)
+    if run_dir is None or not folder.holds_run():
+        if from_:
+            folder.require_run()
+        _plan_new(resolved, folder, until, Screen(wide=wide), as_json)
+        if not as_json and run_dir is None and folder.holds_run():
+            again = f"'sit plan -d {shown(folder.root)}' with the same options shows what would run again there."
+            Screen(wide=wide).say(f"{shown(folder.root)} holds a run: {again}")
+        return
+    for name in filter(None, (from_, until)):
+        stage_index(name)
+    folder.require_current_format()
     hardware = detect(resolved.engine.device)
-    estimates = sorted(estimate(resolved, hardware), key=lambda e: stage_names(resolved).index(e.stage))
+    ahead = look_ahead(resolved, folder, hardware, from_, until)
+    if as_json:
+        echo_json(json.dumps(_ahead_as_json(resolved, folder, ahead, hardware)))
+    else:
+        _print_ahead(resolved, folder, ahead, hardware, Screen(wide=wide))
+
+
+def _plan_new(config: Config, folder: RunFolder, until: str | None, screen: Screen, as_json: bool) -> None:
+    hardware = detect(config.engine.device)
+    last = stage_index(until, config) if until else None
+    names = stage_names(config)[: last + 1 if last is not None else None]
+    estimates = sorted((e for e in estimate(config, hardware) if e.stage in names), key=lambda e: names.index(e.stage))
     if as_json:
         typer.echo(
             json.dumps(
                 {
-                    "config": resolved.model_dump(mode="json"),
+                    "config": config.model_dump(mode="json"),
                     "stages": [dataclasses.asdict(e) for e in estimates],
                     "warning": does_not_fit(estimates, hardware),
                 }
             )
         )
+    else:
+        _print(config, estimates, hardware, screen)
+
+
+def _ahead_as_json(config: Config, folder: RunFolder, ahead: Ahead, hardware: Hardware) -> dict[str, object]:
+    return {
+        "run_dir": str(folder.root),
+        "config": config.model_dump(mode="json"),
+        "changes": list(ahead.changes or ()),
+        "stages": [
+            dataclasses.asdict(stage.estimate)
+            | {
+                "seconds": stage.seconds,
+                "state": stage.condition,
+                "next": stage.step.action,
+                "why": stage.step.why,
+                "replaces_seconds": stage.state.seconds if stage.replaced and stage.state else 0.0,
+            }
+            for stage in ahead.stages
+        ],
+        "warning": does_not_fit((stage.estimate for stage in ahead.todo), hardware),
+    }
+
+
+def _print_ahead(config: Config, folder: RunFolder, ahead: Ahead, hardware: Hardware, screen: Screen) -> None:
+    screen.say(f"{folder.root}: profile {config.profile}, seed {config.seed}\nOn {hardware.describe()}")
+    if ahead.changes:
+        screen.say("\n".join(["\nSettings that change:", *(f"  {change}" for change in ahead.changes)]))
+    table = Table(
+        Column("stage", "name", key=True),
+        Column("now", "name"),
+        Column("a run", "name"),
+        Column("time", "whole"),
+        Column("why"),
+    )
+    for stage in ahead.stages:
+        now = f"{stage.condition}: {stage.amount.describe()}" if stage.amount else stage.condition
+        time = duration(stage.seconds) if stage.step.action != "skip" else ""
+        table.add(stage.step.stage.name, now, _deed(stage), time, stage.step.why)
+    screen.say()
+    screen.table(table)
+    if not ahead.todo:
+        screen.say("\nEverything is done: a run would do nothing.")
         return
-    _print(resolved, estimates, hardware, Screen(wide=wide))
+    screen.say(f"\nEstimated: about {_span(ahead)}.")
+    if ahead.replaced:
+        screen.say(f"It would replace finished work that took {duration(ahead.lost_seconds)}. {ahead.kept()}")
+    if warning := does_not_fit((stage.estimate for stage in ahead.todo), hardware):
+        screen.say(warning)
+
+
+def _span(ahead: Ahead) -> str:
+    least, most = duration(ahead.certain_seconds), duration(ahead.seconds)
+    return most if least == most else f"{least}, or up to {most} with the stages in doubt"
+
+
+def _deed(stage: StageAhead) -> str:
+    if stage.step.in_doubt:
+        return "may repeat it"
+    return {"skip": "skips it", "resume": "goes on", "start": "does it", "redo": "repeats it"}[stage.step.action]
 
 
 def _print(config: Config, estimates: list[StageEstimate], hardware: Hardware, screen: Screen) -> None:

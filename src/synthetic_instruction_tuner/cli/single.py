@@ -16,13 +16,16 @@ from synthetic_instruction_tuner.cli.options import (
     Quiet,
     RunDir,
     Set,
+    Yes,
     configuration,
+    opened,
     run_folder,
 )
 from synthetic_instruction_tuner.cli.run import run_and_print
 from synthetic_instruction_tuner.config import Config, user_settings
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import METHODS
+from synthetic_instruction_tuner.reporting.screen.terminal import echo, echo_json
 
 METHOD_OF = {method.verb: method for method in METHODS}
 if TYPE_CHECKING:
@@ -33,8 +36,12 @@ else:
     Verb = Literal[tuple(METHOD_OF)]  # Typer reads the choices from it
 
 
-def _as_far_as(stage: str | None) -> Callable[..., None]:
-    """Returns the verb that runs the pipeline as far as this stage; to its end where there is none."""
+def _as_far_as(stage: str | None, *, new: bool) -> Callable[..., None]:
+    """Returns the verb that runs the pipeline as far as this stage; to its end where there is none.
+
+    Args:
+        new: whether it may begin a run: the verbs that make data do, the others need one.
+    """
 
     def verb(
         profile: Profile = None,
@@ -42,16 +49,18 @@ def _as_far_as(stage: str | None) -> Callable[..., None]:
         set_: Set = None,
         limit: Limit = None,
         run_dir: RunDir = None,
+        yes: Yes = False,
         as_json: Json = False,
         quiet: Quiet = False,
     ) -> None:
-        resolved = configuration(profile, config, set_, limit, run_dir)
-        run_and_print(resolved, run_folder(resolved, run_dir), until=stage, as_json=as_json, quiet=quiet)
+        resolved, folder = opened(profile, config, set_, limit, run_dir, new=new)
+        run_and_print(resolved, folder, until=stage, yes=yes, as_json=as_json, quiet=quiet)
 
     return verb
 
 
-generate, prefer, evaluate, report = map(_as_far_as, ("generate", "prefer", "evaluate", None))
+generate, prefer = _as_far_as("generate", new=True), _as_far_as("prefer", new=True)
+evaluate, report = _as_far_as("evaluate", new=False), _as_far_as(None, new=False)
 
 
 def filter_(
@@ -64,16 +73,20 @@ def filter_(
     set_: Set = None,
     limit: Limit = None,
     run_dir: RunDir = None,
+    yes: Yes = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Filters the user's files, or runs the pipeline as far as filter."""
-    resolved = configuration(profile, config, set_, limit, run_dir)
     if not files:
         if output:
             raise UserError("--output needs files to filter.", "", "Write for example: sit filter mine.jsonl -o out")
-        run_and_print(resolved, run_folder(resolved, run_dir), until="filter", as_json=as_json, quiet=quiet)
+        resolved, folder = opened(profile, config, set_, limit, run_dir, new=True)
+        run_and_print(resolved, folder, until="filter", yes=yes, as_json=as_json, quiet=quiet)
         return
+    if run_dir is not None:
+        run_folder(None, run_dir).require_run()
+    resolved = configuration(profile, config, set_, limit, run_dir)
     if output is None:
         raise UserError(
             "No output folder was given.", "Your own files need one for the results.", "Add one, for example: -o out"
@@ -83,9 +96,9 @@ def filter_(
         resolved = resolved.model_copy(update={"filter": own})
     report = filter_own_files(resolved, files, output, quiet=quiet or as_json)
     if as_json:
-        typer.echo(report.to_json(), nl=False)
+        echo_json(report.to_json())
     else:
-        typer.echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, filter_report.md")
+        echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, filter_report.md")
 
 
 def filter_own_files(config: Config, files: Sequence[Path], output: Path, *, quiet: bool) -> FilterReport:
@@ -113,9 +126,10 @@ def train(
     set_: Set = None,
     limit: Limit = None,
     run_dir: RunDir = None,
+    yes: Yes = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Runs the pipeline as far as the method's stage."""
-    resolved = configuration(profile, config, set_, limit, run_dir)
-    run_and_print(resolved, run_folder(resolved, run_dir), until=METHOD_OF[method].name, as_json=as_json, quiet=quiet)
+    resolved, folder = opened(profile, config, set_, limit, run_dir, new=False)
+    run_and_print(resolved, folder, until=METHOD_OF[method].name, yes=yes, as_json=as_json, quiet=quiet)

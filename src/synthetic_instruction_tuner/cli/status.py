@@ -1,4 +1,4 @@
-"""``sit status``: which stages of a run are done, and what comes next."""
+"""``sit status``: which stages of a run are done, what is out of date, and what comes next."""
 
 from __future__ import annotations
 
@@ -7,64 +7,74 @@ import json
 import typer
 
 from synthetic_instruction_tuner.cli.options import Json, RunDir, Wide, existing_run
+from synthetic_instruction_tuner.cli.summary import print_places
+from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
-from synthetic_instruction_tuner.run.pipeline import Step, preview
-from synthetic_instruction_tuner.run.store import StageState, Store
+from synthetic_instruction_tuner.run.folder import shown
+from synthetic_instruction_tuner.run.remaining import StageAhead, current_outputs, look_ahead
+from synthetic_instruction_tuner.run.store import Store
 
 
 def status(run_dir: RunDir = None, wide: Wide = False, as_json: Json = False) -> None:
     """Prints the stage table."""
     config, folder = existing_run(run_dir)
-    store = Store.open(folder.store, readonly=True)
-    try:
-        steps = preview(config, folder, store)
-        states = {s.stage.name: store.stage(s.stage.name) for s in steps}
-    finally:
-        store.close()
+    Store.open(folder.store, readonly=True).close()  # says so where there is none
+    ahead = look_ahead(config, folder, detect(config.engine.device))
+    stages = ahead.stages
+    current = current_outputs(config, folder)
+    done = {stage.step.stage.name for stage in stages if stage.condition == "done"}
+    outputs = {name: paths for name, paths in current.items() if name in done}
     if as_json:
-        typer.echo(json.dumps([_as_json(step, states[step.stage.name]) for step in steps]))
+        found = {name: [str(path) for path in paths] for name, paths in outputs.items()}
+        typer.echo(json.dumps([_as_json(stage, found.get(stage.step.stage.name, [])) for stage in stages]))
         return
     screen = Screen(wide=wide)
     screen.say(f"{folder.root}: profile {config.profile}, seed {config.seed}")
-    screen.table(_table(steps, states))
-    following = next((step for step in steps if step.action != "skip"), None)
-    if following is None:
-        screen.say(f"Everything is done. The report: {folder.report.with_suffix('.html')}")
-    else:
-        reason = f" ({following.why})" if following.why else ""
-        screen.say(f"Next: {following.stage.name}{reason}. Continue with 'sit run --run-dir {folder.root}'.")
+    screen.table(_table(stages))
+    if outputs:
+        screen.say("Up to date:")
+        print_places(folder, outputs, screen)
+    if not ahead.todo:
+        screen.say("Everything is done.")
+        return
+    following = ahead.todo[0].step
+    reason = f" ({following.why})" if following.why else ""
+    left = f"what is left takes about {duration(ahead.seconds)}"
+    screen.say(f"Next: {following.stage.name}{reason}; {left}. Continue with 'sit run -d {shown(folder.root)}'.")
 
 
-def _table(steps: list[Step], states: dict[str, StageState | None]) -> Table:
+def _table(stages: tuple[StageAhead, ...]) -> Table:
     table = Table(
         Column("stage", "name", key=True),
-        Column("state", "whole"),
+        Column("state", "name"),
         Column("output"),
         Column("time", "whole"),
         Column("peak memory", "whole"),
         Column("note"),
     )
-    for step in steps:
-        state = states[step.stage.name]
+    for stage in stages:
+        name, state = stage.step.stage.name, stage.state
         if state is None:
-            table.add(step.stage.name, "to do", "", "", "", "")
+            table.add(name, stage.condition, "", "", "", "")
             continue
         memory = gigabytes(state.peak_memory_gb) if state.peak_memory_gb else ""
-        flow = step.stage.flow(state.rows_in, state.rows_out)
-        table.add(step.stage.name, _word(step, state), flow, duration(state.seconds), memory, state.note)
+        flow = stage.step.stage.flow(state.rows_in, state.rows_out) if stage.condition == "done" else ""
+        note = stage.step.why or state.note
+        table.add(name, _words(stage), flow, duration(state.seconds), memory, note)
     return table
 
 
-def _word(step: Step, state: StageState) -> str:
-    if state.status == "done" and step.action != "skip":
-        return "to redo"
-    return {"running": "begun", "done": "done", "failed": "failed"}[state.status]
+def _words(stage: StageAhead) -> str:
+    return f"{stage.condition}: {stage.amount.describe()}" if stage.amount else stage.condition
 
 
-def _as_json(step: Step, state: StageState | None) -> dict[str, object]:
+def _as_json(stage: StageAhead, outputs: list[str]) -> dict[str, object]:
     nothing_yet = dict.fromkeys(("status", "rows_in", "rows_out", "seconds", "peak_memory_gb", "note"))
-    return {"stage": step.stage.name, "next": step.action, "why": step.why} | (
-        state.to_json() if state else nothing_yet
+    amount = {"n": stage.amount.n, "of": stage.amount.of, "unit": stage.amount.unit} if stage.amount else None
+    return (
+        {"stage": stage.step.stage.name, "state": stage.condition, "next": stage.step.action, "why": stage.step.why}
+        | (stage.state.to_json() if stage.state else nothing_yet)
+        | {"amount": amount, "outputs": outputs}
     )

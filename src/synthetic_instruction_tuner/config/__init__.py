@@ -6,6 +6,7 @@ It may import methods, words and errors. Start reading in `configuration` and th
 
 from synthetic_instruction_tuner.config.configuration import Config, fingerprint, tuned_students
 from synthetic_instruction_tuner.config.loading import (
+    change_config,
     load_config,
     parse_config,
     profile_data,
@@ -61,6 +62,7 @@ __all__ = [
     "TagsConfig",
     "TrainConfig",
     "TrainerConfig",
+    "change_config",
     "fingerprint",
     "load_config",
     "parse_config",

@@ -47,6 +47,32 @@ def load_config(
     return parse_config(data).limited()
 
 
+def change_config(config: Config, overrides: Iterable[str] = (), limit: int | None = None) -> Config:
+    """Returns a run's stored configuration with some settings changed; all others stay as they are.
+
+    Args:
+        config: the stored configuration, whose counts are those of an earlier ``limit``, if there was one.
+        overrides: as for `load_config`; they may raise a count above that limit.
+        limit: cuts every count.
+
+    Raises:
+        UserError: unknown key or wrong value, or a limit above the stored one: what was cut is not known any more.
+    """
+    if limit is not None and config.limit is not None and limit > config.limit:
+        raise UserError(
+            f"--limit {limit} cannot raise the limit of {config.limit} that this run was started with.",
+            "The counts were cut then; what they were is not stored.",
+            "Name the settings anew with --profile or --config and this limit, or set a count with --set.",
+        )
+    data = config.model_dump(mode="json")
+    for text in overrides:
+        _override(data, text)
+    if limit is None:
+        return parse_config(data)
+    data["limit"] = limit
+    return parse_config(data).limited()
+
+
 def user_settings(file: Path | None, overrides: Iterable[str]) -> dict[str, Any]:
     """Returns the values that the user's own layers set, as nested keys, without those of a profile."""
     data = read_yaml(file) if file else {}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
     from synthetic_instruction_tuner.engines.base import Engine
+    from synthetic_instruction_tuner.engines.server.engine import FinishedTexts
 
 
 @contextmanager
@@ -31,6 +33,7 @@ def open_engine(
     adapter: Path | None = None,
     *,
     student: bool = False,
+    finished: FinishedTexts | None = None,
 ) -> Iterator[tuple[Engine, ChatTemplate]]:
     """Opens a model, with an adapter if one is given, and yields its engine and chat template.
 
@@ -38,16 +41,17 @@ def open_engine(
         model, config, hardware: what runs, how, and where.
         adapter: folder of a LoRA or prompt-tuning adapter.
         student: see `choose_engine`.
+        finished: keeps a server's completions until they are stored; see `engines.server.engine`.
 
     Raises:
         UserError: the model cannot be loaded, its chat template cannot be used, or the engine is not available here.
         RunError: the model's memory was not freed, or a server does not answer.
     """
     choice = choose_engine(model, config, hardware, student=student or adapter is not None)
-    openers = {
+    openers: dict[str, Callable[..., AbstractContextManager[tuple[Engine, ChatTemplate]]]] = {
         "transformers": _open_transformers,
         "vllm": _open_vllm,
-        "server": _open_server,
+        "server": partial(_open_server, finished=finished),
     }
     with openers[choice.kind](model, config, hardware, adapter) as opened:
         yield opened
@@ -119,12 +123,17 @@ def _open_vllm(
 
 @contextmanager
 def _open_server(
-    model: ModelConfig, config: EngineConfig, hardware: Hardware, adapter: Path | None
+    model: ModelConfig,
+    config: EngineConfig,
+    hardware: Hardware,
+    adapter: Path | None,
+    *,
+    finished: FinishedTexts | None,
 ) -> Iterator[tuple[Engine, ChatTemplate]]:
     from synthetic_instruction_tuner.engines.server.probe import open_server
 
     template = _template(model)
-    engine = open_server(model, config, template, wait=config.outage)
+    engine = open_server(model, config, template, wait=config.outage, finished=finished)
     try:
         yield engine, template
     finally:

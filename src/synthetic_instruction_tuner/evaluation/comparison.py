@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.escaping import csv_cell
 from synthetic_instruction_tuner.evaluation import statistics
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.evaluation.statistics import Difference
@@ -134,7 +135,7 @@ def write_csv(rows: Iterable[ComparisonRow], path: Path) -> None:
 
 
 def csv_text(rows: Iterable[ComparisonRow]) -> str:
-    """Returns the table as CSV; numbers have six significant digits, unknown ones are empty."""
+    """Returns the table as CSV; numbers have six significant digits, unknown ones are empty. No text is a formula."""
     table = [row.to_json() for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(table[0]) if table else [], lineterminator="\n")
@@ -185,4 +186,6 @@ def _number(value: float | None) -> float:
 def _cell(value: object) -> object:
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, str):
+        return csv_cell(value)
     return "" if value is None else value

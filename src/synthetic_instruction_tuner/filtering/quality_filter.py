@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -168,8 +168,32 @@ def select(results: Iterable[FilterResult], keep: int | None) -> list[str]:
     return ids if keep is None else ids[:keep]
 
 
+def select_by_domain(
+    records: Sequence[Record], results: Sequence[FilterResult], quotas: Mapping[str | None, int]
+) -> list[str]:
+    """Returns the ids of the records to keep: of each domain the first that passed, in order, up to its quota.
+
+    A domain that has too few is not made up for by others, so that no domain gets more than its share.
+
+    Args:
+        records: all records.
+        results: the filter's result on each.
+        quotas: how many records of each domain to keep; of domains that are not named, none.
+    """
+    left = dict(quotas)
+    kept = []
+    for record, result in zip(records, results, strict=True):
+        if result.passed and left.get(record.domain, 0) > 0:
+            left[record.domain] -= 1
+            kept.append(record.id)
+    return kept
+
+
 def kept_rows(
-    records: Sequence[Record], results: Sequence[FilterResult], quality: QualityFilter
+    records: Sequence[Record],
+    results: Sequence[FilterResult],
+    quality: QualityFilter,
+    chosen: Iterable[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yields the kept records, with the hash of the rules and the columns that the rules add.
 
@@ -177,8 +201,9 @@ def kept_rows(
         records: all records.
         results: the filter's result on each.
         quality: the filter; its settings say how many are kept, and whether nearest neighbors are a column.
+        chosen: the ids of those to keep, where something else than `filter.keep` decides.
     """
-    kept = set(select(results, quality.config.keep))
+    kept = set(select(results, quality.config.keep) if chosen is None else chosen)
     stay = [(record, result) for record, result in zip(records, results, strict=True) if record.id in kept]
     neighbors = neighbor_columns([record for record, _ in stay]) if quality.config.neighbors else [{}] * len(stay)
     rules = quality.rule_set_hash

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,8 @@ class FilterReport:
         rules_hash: its hash, which the records carry too.
         benchmarks: the benchmarks that were looked for.
         hits: every benchmark item found in a record.
+        target: how many were wanted (``generate.until_kept``, at most `filter.keep`), each domain with its quota; None
+            without a target. It is then missing in the JSON file, too.
     """
 
     records: int
@@ -127,6 +130,7 @@ class FilterReport:
     rules_hash: str = ""
     benchmarks: tuple[CheckedBenchmark, ...] = ()
     hits: tuple[ItemHit, ...] = ()
+    target: int | None = None
     kind: str = field(default="filter_report", init=False)
 
     @classmethod
@@ -138,6 +142,7 @@ class FilterReport:
         samples: int = 3,
         malformed: Sequence[Malformed] = (),
         quality: QualityFilter | None = None,
+        quotas: Mapping[str | None, int] | None = None,
     ) -> FilterReport:
         """Returns the report.
 
@@ -148,10 +153,14 @@ class FilterReport:
             samples: examples per rule.
             malformed: input lines that are not records.
             quality: the filter, for its rules and benchmarks.
+            quotas: how many records of each domain were kept at most, instead of `filter.keep` in all.
         """
         checked = list(zip(records, results, strict=True))
         passed = sum(result.passed for _, result in checked)
         kept = passed if config.keep is None else min(passed, config.keep)
+        if quotas is not None:
+            found = Counter(record.domain for record, result in checked if result.passed)
+            kept = sum(min(found[domain], quota) for domain, quota in quotas.items())
         hits = _hits(checked)
         return cls(
             records=len(checked),
@@ -168,11 +177,15 @@ class FilterReport:
             rules_hash=quality.rule_set_hash if quality else "",
             benchmarks=tuple(_checked(some, hits) for some in quality.benchmarks) if quality else (),
             hits=hits,
+            target=None if quotas is None else sum(quotas.values()),
         )
 
     def to_json(self) -> str:
         """Returns the report as indented JSON; the same records and settings always give the same text."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        values = asdict(self)
+        if self.target is None:
+            del values["target"]
+        return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
     def to_markdown(self) -> str:
         """Returns the report for people."""
@@ -201,8 +214,7 @@ class FilterReport:
         dropped = self.records - self.passed
         lines = [f"Of {self.records:,} records, {self.kept:,} were kept{share} and {dropped:,} dropped."]
         if self.over:
-            wanted = self.settings["keep"]
-            lines.append(f"{self.over:,} more passed every rule but are over the limit of {wanted:,} (filter.keep).")
+            lines.append(f"{self.over:,} more passed every rule but are over {self._limit()}.")
         if self.malformed:
             lines.append(said_malformed(self.malformed, self.malformed_first))
         lines += [
@@ -211,6 +223,14 @@ class FilterReport:
             if b.problem
         ]
         return "\n".join(lines)
+
+    def _limit(self) -> str:
+        """Returns what limits the number of kept records, in words."""
+        keep = self.settings["keep"]
+        if self.target is None or self.target == keep:
+            return f"the limit of {keep:,} (filter.keep)"
+        share = "their domain's share of " if self.kept < self.target else ""
+        return f"{share}the target of {self.target:,} (generate.until_kept)"
 
 
 def _funnel(results: Sequence[FilterResult]) -> tuple[FunnelRow, ...]:

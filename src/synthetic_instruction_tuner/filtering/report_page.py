@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from synthetic_instruction_tuner.escaping import markdown as cell
 from synthetic_instruction_tuner.filtering.rule import shorten
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ SHOWN_HITS = 20  # benchmark items found; the JSON has all
 
 def markdown(report: FilterReport) -> str:
     """Returns the page."""
-    parts = ["# Filter report", report.summary(), _funnel_table(report.funnel)]
+    parts = ["# Filter report", "\n".join(map(cell, report.summary().splitlines())), _funnel_table(report.funnel)]
     parts += [_contamination_table(report.benchmarks, report.hits)] if report.benchmarks else []
     parts += [_sample_table(rule, samples) for rule, samples in report.samples.items()]
     parts += [_rule_table(report.rules, report.rules_hash)] if report.rules else []
@@ -32,7 +33,7 @@ def markdown(report: FilterReport) -> str:
 
 def _funnel_table(funnel: Sequence[FunnelRow]) -> str:
     head = "| rule | records in | dropped here first | share of all | would drop alone |\n|---|---:|---:|---:|---:|"
-    rows = [f"| {r.rule} | {r.records_in:,} | {r.dropped:,} | {r.share:.1%} | {r.alone:,} |" for r in funnel]
+    rows = [f"| {cell(r.rule)} | {r.records_in:,} | {r.dropped:,} | {r.share:.1%} | {r.alone:,} |" for r in funnel]
     return "\n".join([head, *rows])
 
 
@@ -43,13 +44,14 @@ def _contamination_table(benchmarks: Sequence[CheckedBenchmark], hits: Sequence[
     ]
     rows.append("|---|---:|---|---:|---:|---|")
     rows += [
-        f"| {_cell(b.name)} | {b.items:,} | {_cell(b.origin)} | {b.records:,} | {b.found:,} | {_cell(b.problem)} |"
+        f"| {cell(b.name)} | {b.items:,} | {cell(b.origin)} | {b.records:,} | {b.found:,} | {cell(b.problem)} |"
         for b in benchmarks
     ]
     if hits:
         rows += ["", "| record | item | match | share | found in | start of the item |", "|---|---|---|---:|---|---|"]
         rows += [
-            f"| {_cell(shorten(h.record))} | {_cell(h.item)} | {h.how} | {h.share:.0%} | {h.place} | {_cell(h.text)} |"
+            f"| {cell(shorten(h.record))} | {cell(h.item)} | {cell(h.how)} | {h.share:.0%} "
+            f"| {cell(h.place)} | {cell(h.text)} |"
             for h in hits[:SHOWN_HITS]
         ]
     if len(hits) > SHOWN_HITS:
@@ -58,23 +60,16 @@ def _contamination_table(benchmarks: Sequence[CheckedBenchmark], hits: Sequence[
 
 
 def _sample_table(rule: str, samples: Sequence[DroppedSample]) -> str:
-    rows = [f"| {_cell(s.id)} | {_cell(s.instruction)} | {_cell(s.reason)} |" for s in samples]
-    return "\n".join([f"## Dropped by {rule}: examples\n", "| id | instruction | reason |\n|---|---|---|", *rows])
+    rows = [f"| {cell(s.id)} | {cell(s.instruction)} | {cell(s.reason)} |" for s in samples]
+    return "\n".join([f"## Dropped by {cell(rule)}: examples\n", "| id | instruction | reason |\n|---|---|---|", *rows])
 
 
 def _rule_table(rules: Mapping[str, Mapping[str, Any]], digest: str) -> str:
-    rows = [f"| {rule} | {_cell(json.dumps(settings, ensure_ascii=False))} |" for rule, settings in rules.items()]
+    rows = [f"| {cell(rule)} | {cell(json.dumps(settings, ensure_ascii=False))} |" for rule, settings in rules.items()]
     head = f"## Rules\n\nHash, as in every kept record's `provenance.filter_rules`: `{digest}`\n"
     return "\n".join([head, "| rule | version and settings |\n|---|---|", *rows])
 
 
 def _settings_table(settings: Mapping[str, Any], digest: str) -> str:
-    rows = [f"| {key} | {_cell(json.dumps(value, ensure_ascii=False))} |" for key, value in settings.items()]
+    rows = [f"| {cell(key)} | {cell(json.dumps(value, ensure_ascii=False))} |" for key, value in settings.items()]
     return "\n".join([f"## Settings\n\nHash: `{digest}`\n", "| setting | value |\n|---|---|", *rows])
-
-
-def _cell(text: str) -> str:
-    """Text that cannot break out of a Markdown table's cell."""
-    for mark in "\\`*_[]<|":
-        text = text.replace(mark, "\\" + mark)
-    return text

@@ -10,6 +10,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.escaping import fenced, markdown
 from synthetic_instruction_tuner.preference.pair_statistics import PairStatistics
 from synthetic_instruction_tuner.preference.summary_statistics import share, share_error
 
@@ -194,7 +195,7 @@ def _show(value: float | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> list[str]:
-    body = [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
+    body = [f"| {' | '.join(markdown(cell) for cell in row)} |" for row in rows]
     return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *body, ""] if body else ["None.", ""]
 
 
@@ -214,13 +215,8 @@ def _win_cells(row: Mapping[str, Any]) -> list[Any]:
 def _sample_lines(samples: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = ["## Samples", ""] if samples else []
     for sample in samples:
-        lines += ["Instruction:", "", *_quoted(sample["instruction"])]
+        lines += ["Instruction:", "", fenced(sample["instruction"]), ""]
         for side in ("chosen", "rejected"):
-            lines += [f"{side.capitalize()} ({sample[f'{side}_model']}, {_show(sample[f'{side}_score'])}):", ""]
-            lines += _quoted(sample[side])
+            model, score = markdown(sample[f"{side}_model"]), _show(sample[f"{side}_score"])
+            lines += [f"{side.capitalize()} ({model}, {score}):", "", fenced(sample[side]), ""]
     return lines
-
-
-def _quoted(text: str) -> list[str]:
-    """Returns the text as an indented block, in which Markdown has no effect."""
-    return [*(f"    {line}" for line in text.splitlines()), ""]

@@ -13,10 +13,12 @@ from typing import Any
 
 import yaml
 
+from synthetic_instruction_tuner import escaping
+from synthetic_instruction_tuner.escaping import fenced, markdown
 from synthetic_instruction_tuner.reporting.diversity import Diversity
 from synthetic_instruction_tuner.reporting.licenses import DataLicense, strictest
 from synthetic_instruction_tuner.reporting.model_facts import ModelFacts
-from synthetic_instruction_tuner.reporting.report import fence, inline
+from synthetic_instruction_tuner.reporting.report import shortened
 
 SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
 LARGEST = "10M<n<100M"
@@ -80,9 +82,10 @@ def data_card(facts: CardFacts) -> str:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters |= {
-        "inline": inline,
+        "markdown": markdown,
+        "shortened": shortened,
         "json": lambda value: json.dumps(value, ensure_ascii=False),
-        "fence": fence,
+        "fenced": fenced,
         "count": lambda value: f"{value:,}",
         "percent": lambda value: "n/a" if value is None else f"{value:.1%}",
         "number": lambda value: "n/a" if value is None else f"{value:.3g}",
@@ -90,7 +93,7 @@ def data_card(facts: CardFacts) -> str:
     template = resources.files(__package__).joinpath("templates/data_card.md").read_text(encoding="utf-8")
     unknown = [model.name for model in facts.models if strictest([model.license]).kind == "unknown"]
     body = environment.from_string(template).render(facts=facts, license=facts.license, unknown=unknown)
-    header = yaml.safe_dump(metadata(facts), sort_keys=False, allow_unicode=True)
+    header = yaml.safe_dump(escaping.metadata(metadata(facts)), sort_keys=False, allow_unicode=True)
     return f"---\n{header}---\n\n{body.strip()}\n"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from synthetic_instruction_tuner.escaping import figure_text
 from synthetic_instruction_tuner.methods import COLORS, LABELS
 
 if TYPE_CHECKING:
@@ -60,11 +61,11 @@ def patch(variant: str) -> Any:
     """Returns the variant's entry in a legend."""
     from matplotlib.patches import Patch
 
-    return Patch(color=color(variant), label=LABELS.get(variant, variant))
+    return Patch(color=color(variant), label=figure_text(LABELS.get(variant, variant)))
 
 
 def mark(student: str, marker: str) -> Any:
     """Returns the student's entry in a legend."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], marker=marker, ls="", color=SOFT, label=student)
+    return Line2D([], [], marker=marker, ls="", color=SOFT, label=figure_text(student))

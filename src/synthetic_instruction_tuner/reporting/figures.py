@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file
+from synthetic_instruction_tuner.escaping import figure_text
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 from synthetic_instruction_tuner.methods import LABELS
 from synthetic_instruction_tuner.reporting.figure_style import (
@@ -39,7 +41,7 @@ def benchmarks(data: ReportData) -> Figure | None:
     for ax, (benchmark, metric) in zip(axes, rows, strict=True):
         scores = [s for s in data.headline_rows if s.benchmark == benchmark]
         _score_bars(ax, scores, data.students, variants)
-        ax.set_title(f"{benchmark}: {metric}, {_counts(scores)}")
+        ax.set_title(f"{figure_text(benchmark)}: {figure_text(metric)}, {_counts(scores)}")
     handles = [patch(variant) for variant in variants]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
     figure.supxlabel(
@@ -60,7 +62,7 @@ def _score_bars(ax: Axes, scores: Sequence[ComparisonRow], students: Sequence[st
         text = f"{score.value:.2f}".replace("-", "−")
         ax.annotate(text, (x, max(high, 0)), (0, 3), textcoords="offset points", ha="center", fontsize=8.5)
         ends += [low, high]
-    ax.set_xticks(range(len(students)), students)
+    ax.set_xticks(range(len(students)), [figure_text(name) for name in students])
     ax.set_xlim(-0.55, len(students) - 0.45)
     ax.tick_params(axis="x", length=0, labelcolor=INK)
     ax.grid(axis="y")
@@ -79,7 +81,7 @@ def filter_funnel(data: ReportData) -> Figure | None:
     steps = [("generated", total, "")]
     for row in report["funnel"]:
         left, dropped = row["records_in"] - row["dropped"], row["dropped"]
-        steps.append((row["rule"].replace("_", " "), left, f"−{dropped:,}" if dropped else "none dropped"))
+        steps.append((figure_text(row["rule"].replace("_", " ")), left, f"−{dropped:,}" if dropped else "none dropped"))
     if report["kept"] != report["passed"]:
         steps.append(("kept", report["kept"], f"{report['over']:,} over the limit"))
     figure, (ax,) = subplots(1, 1, (8, 0.42 * len(steps) + 1.0))
@@ -115,7 +117,7 @@ def responder_scores(data: ReportData) -> Figure | None:
         ax.plot(models[name]["mean"], y, "D", color=INK, ms=5)
         label = f"mean {models[name]['mean']:.2f}".replace("-", "−")
         ax.annotate(label, (q["0.95"], y), (7, 0), textcoords="offset points", va="center", fontsize=9)
-    ax.set_yticks(range(len(order)), [f"{name}\nn = {models[name]['n']:,}" for name in order])
+    ax.set_yticks(range(len(order)), [f"{figure_text(name)}\nn = {models[name]['n']:,}" for name in order])
     ax.tick_params(axis="y", length=0, labelcolor=INK)
     ax.set_ylim(len(order) - 0.5, -0.5)
     ax.margins(x=0.2)
@@ -140,8 +142,10 @@ def training_losses(data: ReportData) -> Figure | None:
             log = logs.get((method, student), [])
             if log:
                 hue = STUDENT_COLORS[i % len(STUDENT_COLORS)]
-                ax.plot([r["step"] for r in log], [r["loss"] for r in log], color=hue, lw=1.6, label=student)
-        ax.set_title(LABELS.get(method, method))
+                ax.plot(
+                    [r["step"] for r in log], [r["loss"] for r in log], color=hue, lw=1.6, label=figure_text(student)
+                )
+        ax.set_title(figure_text(LABELS.get(method, method)))
         ax.set_xlabel("optimizer step")
         ax.set_ylim(bottom=0)
         ax.grid(axis="y")
@@ -173,7 +177,7 @@ def efficiency(data: ReportData) -> Figure | None:
         ax.xaxis.set_visible(False)
         ax.spines["bottom"].set_visible(False)
         ax.tick_params(axis="y", length=0, labelcolor=INK)
-    axes[0].set_yticks(range(len(rows)), [str(t["student"]) for t in rows])
+    axes[0].set_yticks(range(len(rows)), [figure_text(t["student"]) for t in rows])
     axes[0].invert_yaxis()
     figure.legend(handles=[patch(method) for method in methods], loc="outside upper left", ncols=len(methods))
     return figure
@@ -200,8 +204,8 @@ def reward_against_passing(data: ReportData) -> Figure | None:
             ms=8,
             mec="white",
         )
-    ax.set_xlabel(f"{pairs[0][0].benchmark}: {pairs[0][0].metric}")
-    ax.set_ylabel(f"{pairs[0][1].benchmark}: {pairs[0][1].metric}")
+    ax.set_xlabel(figure_text(f"{pairs[0][0].benchmark}: {pairs[0][0].metric}"))
+    ax.set_ylabel(figure_text(f"{pairs[0][1].benchmark}: {pairs[0][1].metric}"))
     ax.set_title("Reward against passed checks, with 95 % intervals")
     ax.grid()
     variants = in_order([r.variant for r, _ in pairs])
@@ -239,7 +243,8 @@ def draw_all(data: ReportData, folder: Path) -> dict[str, Path]:
     import matplotlib
 
     drawn = {}
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a script without a font: boxes
         for name, draw in FIGURES.items():
             figure = draw(data)
             if figure is not None:

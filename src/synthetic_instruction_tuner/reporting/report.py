@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import yaml
 
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.escaping import fenced, markdown
 from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow
 from synthetic_instruction_tuner.evaluation.statistics import NORMAL_975
 from synthetic_instruction_tuner.methods import LABELS, METHODS, VARIANTS
@@ -50,10 +50,10 @@ def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) 
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters |= {
-        "cell": inline,
-        "inline": inline,
-        "fence": fence,
-        "variant": lambda name: inline(LABELS.get(name, name)),
+        "markdown": markdown,
+        "fenced": fenced,
+        "shortened": shortened,
+        "variant": _variant,
         "value": _value,
         "count": lambda row: f"{row.n}" if row.clusters == row.n else f"{row.n} in {row.clusters} items",
         "number": _number,
@@ -66,20 +66,14 @@ def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) 
     return text.strip() + "\n"
 
 
-def inline(value: object) -> str:
-    """Returns the text on one line with Markdown and HTML escaped, so that it fits a table cell."""
-    line = " ".join(str(value).split())
-    return re.sub(r"([\\`*\[\]<>|]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;))", r"\\\1", line)
+def _variant(name: str) -> str:
+    return markdown(LABELS.get(name, name))
 
 
-def fence(text: object, language: str = "text") -> str:
-    """Returns the text as a fenced block, without markup; the fence is longer than any in the text."""
-    shown = str(text).replace("\r\n", "\n").replace("\r", "\n")
-    if len(shown) > LONGEST_TEXT and language == "text":
-        shown = shown[:LONGEST_TEXT] + " […]"
-    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
-    mark = "`" * max(3, longest + 1)
-    return f"{mark}{language}\n{shown}\n{mark}"
+def shortened(text: object) -> str:
+    """Returns a sample's text, cut off where it is very long."""
+    whole = str(text)
+    return whole if len(whole) <= LONGEST_TEXT else whole[:LONGEST_TEXT] + " […]"
 
 
 def _context(data: ReportData) -> dict[str, Any]:
@@ -117,7 +111,7 @@ def _machine(hardware: Mapping[str, Any]) -> str:
     ):
         if hardware.get(name):
             parts.append(form.format(hardware[name]))
-    return inline(", ".join(parts))
+    return markdown(", ".join(parts))
 
 
 def _glance(data: ReportData) -> list[tuple[str, str]]:

@@ -6,20 +6,22 @@ benchmarks that the filter looks for, and runs the pipeline. Results are in the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.run.checks import check_before_start, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.forecast import Forecast
-from synthetic_instruction_tuner.run.pipeline import Step, ordered, preview, run_pipeline, stage_index, stage_names
+from synthetic_instruction_tuner.run.pipeline import Step, ordered, run_pipeline, stage_index
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, with_start
 from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.store import StageState, Store
+from synthetic_instruction_tuner.run.remaining import Ahead, look_ahead, remember_agreement
+from synthetic_instruction_tuner.run.store import StageState
 from synthetic_instruction_tuner.run.written_files import WrittenFiles
 
 HOW = {"start": "", "resume": " (resumed)", "redo": " (again)"}
@@ -35,6 +37,7 @@ def execute(
     start: str | None = None,
     until: str | None = None,
     repair: bool = False,
+    agree: Callable[[Ahead], None] | None = None,
 ) -> list[StageState]:
     """Checks, announces and runs the stages; resumes what the folder already holds.
 
@@ -45,6 +48,7 @@ def execute(
         start: this stage and the later ones run again from their beginning.
         until: stop after this stage.
         repair: drop damaged batches, or set an unreadable store aside, before anything else.
+        agree: is shown what will be done, and raises where it should not be; without one, everything is agreed to.
 
     Returns:
         The states of the stages up to `until`, in their order.
@@ -58,29 +62,41 @@ def execute(
     folder.require_current_format()
     hardware = detect(config.engine.device)
     files = WrittenFiles(folder)
-    with display or Display(quiet=True) as shown:
-        steps = [] if repair else _steps(config, folder, files, start, until)
-        if _fetch_benchmarks(config, steps, shown):
-            steps = _steps(config, folder, files, start, until)
-        if steps and all(step.action == "skip" for step in steps):
+    shown = display or Display(quiet=True)
+    ahead = _look_ahead(config, folder, hardware, files, start, until, repair)
+    for line in ahead.lines():
+        shown.say(line)
+    if agree:
+        agree(ahead)
+    with shown:
+        if not repair and _fetch_benchmarks(config, ahead.steps, shown):
+            ahead = _look_ahead(config, folder, hardware, files, start, until, repair)
+        if ahead.stages and not ahead.todo and not repair:
             shown.say(f"Nothing to do: everything in {folder.root} is done with these settings.")
         else:
             check_before_start(config, folder, hardware, until)
-            _announce(config, folder, hardware, steps, shown, until)
+            _announce(config, folder, hardware, Ahead(None, ()) if repair else ahead, shown, until)
+        if any(stage.replaced for stage in ahead.stages):
+            with folder.hold():
+                remember_agreement(config, folder, ahead)
         return run_pipeline(config, folder, shown, hardware, start=start, until=until, repair=repair, files=files)
 
 
-def _steps(config: Config, folder: RunFolder, files: WrittenFiles, start: str | None, until: str | None) -> list[Step]:
-    """Returns what will be done to each stage up to `until`."""
-    store = Store.open(folder.store, readonly=True) if folder.store.exists() else None
+def _look_ahead(
+    config: Config,
+    folder: RunFolder,
+    hardware: Hardware,
+    files: WrittenFiles,
+    start: str | None,
+    until: str | None,
+    repair: bool,
+) -> Ahead:
     try:
-        steps = preview(config, folder, store, files)
-    finally:
-        if store:
-            store.close()
-    last = stage_index(until, config) if until else len(steps) - 1
-    again = stage_index(start, config) if start else len(steps)
-    return [Step(step.stage, "redo") if i >= again else step for i, step in enumerate(steps[: last + 1])]
+        return look_ahead(config, folder, hardware, start, until, files)
+    except RunError:
+        if repair:
+            return Ahead(None, ())
+        raise
 
 
 def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bool:
@@ -100,11 +116,12 @@ def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bo
 
 
 def _announce(
-    config: Config, folder: RunFolder, hardware: Hardware, steps: list[Step], display: Display, until: str | None
+    config: Config, folder: RunFolder, hardware: Hardware, ahead: Ahead, display: Display, until: str | None
 ) -> None:
+    steps = ahead.steps
     estimates = {e.stage: e for e in estimate(config, hardware)}
     todo = [step for step in steps if step.action != "skip"] or [Step(stage, "start") for stage in ordered(config)]
-    seconds = _expected(estimates, todo, _states(folder) if steps else {}, display.forecast)
+    seconds = _expected(estimates, todo, _states(ahead), display.forecast)
     display.plan(seconds, {name: estimates[name].parts for name in seconds})
     done = len(steps) - len(todo) if steps else 0
     display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, in {folder.root}")
@@ -123,15 +140,9 @@ def _announce(
         display.say(warning)
 
 
-def _states(folder: RunFolder) -> dict[str, StageState]:
-    """The states of the stages that have begun in this folder."""
-    if not folder.store.exists():
-        return {}
-    store = Store.open(folder.store, readonly=True)
-    try:
-        return {name: state for name in stage_names() if (state := store.stage(name))}
-    finally:
-        store.close()
+def _states(ahead: Ahead) -> dict[str, StageState]:
+    """The states of the stages that have begun."""
+    return {stage.step.stage.name: stage.state for stage in ahead.stages if stage.state}
 
 
 def _expected(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +13,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from synthetic_instruction_tuner.config import Config, parse_config
-from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.methods import Method
+from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.run.store_file import RUN_STORE, require_current_format
+
+MOST_SHOWN = 5  # runs that a message names
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,49 @@ class RunFolder:
         """The report; an HTML file of the same name is beside it."""
         return self.root / "docs/report.md"
 
+    def holds_run(self) -> bool:
+        """Returns whether a run was started here."""
+        if self.config.exists() or not self.store.exists():
+            return self.config.exists()
+        try:
+            store = Store.open(self.store, readonly=True)
+        except SitError:
+            return True  # damaged: there was something
+        try:
+            return store.stage("generate") is not None  # else the run was killed before it had stored its settings
+        finally:
+            store.close()
+
+    def require_run(self) -> None:
+        """Stops where no run was started; nothing is created.
+
+        Raises:
+            UserError: there is no run, with the runs that may have been meant.
+        """
+        if not self.holds_run():
+            cause = "The folder holds no run." if self.root.is_dir() else "There is no such folder."
+            raise UserError(f"There is no run in {shown(self.root)}.", cause, self._instead())
+
+    def _instead(self) -> str:
+        """What to do where no run is here: names like this one, or the runs nearby."""
+        runs = self.runs_nearby()
+        by_name = {path.name: path for path in runs}
+        if meant := [by_name[name] for name in difflib.get_close_matches(self.root.name, by_name, n=2, cutoff=0.7)]:
+            return f"Did you mean {' or '.join(map(shown, meant))}? 'sit run' starts a new run."
+        start = "Start one with 'sit run', or name its folder with --run-dir"
+        more = f" and {len(runs) - MOST_SHOWN} more" if len(runs) > MOST_SHOWN else ""
+        return f"{start}. Runs nearby: {', '.join(map(shown, runs[:MOST_SHOWN]))}{more}." if runs else f"{start}."
+
+    def runs_nearby(self) -> list[Path]:
+        """Returns the runs beside this folder, in this directory and below ``runs``."""
+        found: dict[Path, Path] = {}
+        for place in (self.root.parent, Path("runs"), Path()):
+            with contextlib.suppress(OSError):
+                for path in sorted(place.iterdir()):
+                    if (path / "config.json").is_file() and (path / RUN_STORE).is_file():
+                        found.setdefault(path.resolve(), path)
+        return [path for path in found.values() if path.resolve() != self.root.resolve()]
+
     def require_current_format(self) -> None:
         """Stops where the run was made by another version of sit; reads only.
 
@@ -118,18 +166,20 @@ class RunFolder:
             UserError: there is no run, another version made it, or its configuration cannot be read.
         """
         self.require_current_format()
+        self.require_run()
+        fix = "Name its settings again: 'sit run' with --run-dir and --profile or --config. What fits them is kept."
         try:
             content = self.config.read_bytes()
-        except OSError:
-            fix = "Start one with 'sit run', or name its folder with --run-dir."
-            raise UserError(f"There is no run in {self.root}.", "config.json is not there.", fix) from None
+        except OSError as error:
+            cause = error.strerror or str(error)
+            raise UserError(f"The settings of the run in {self.root} cannot be read.", cause, fix) from None
         try:
             return parse_config(json.loads(content.decode("utf-8")))
         except ValueError:
             problem, cause = f"{self.config} is damaged.", "It is not valid JSON."
         except UserError as error:
             problem, cause = f"{self.config} does not hold the settings of a run.", error.problem
-        raise UserError(problem, cause, "Run 'sit run' with the same options: the file is written again.")
+        raise UserError(problem, cause, fix)
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
@@ -155,3 +205,9 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+
+def shown(path: Path) -> str:
+    """Returns a path as it is written on a command line; what a terminal would act on is escaped."""
+    text = str(path)
+    return shlex.quote(text) if text.isprintable() else ascii(text)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
 from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.reporting.screen.terminal import Console
 from synthetic_instruction_tuner.reporting.screen.wrapping import shorten, visible
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

@@ -63,12 +63,14 @@ class Step:
         action: ``skip`` (done), ``resume`` (partly done), ``start`` (never run), ``redo`` (something changed).
         why: why it runs again, in one line for the user.
         damage: its files that are not what it has written; what it hands on to later stages stays the same.
+        in_doubt: whether it runs again only if an earlier stage's new output is another one.
     """
 
     stage: Stage
     action: str
     why: str = ""
     damage: tuple[Damage, ...] = ()
+    in_doubt: bool = False
 
 
 def stage_names(config: Config | None = None) -> list[str]:
@@ -118,7 +120,7 @@ def run_pipeline(
         try:
             _keep_config(folder, config.as_json())
             if first is not None:
-                forget(config, folder, store, stages[first:], files)
+                forget(config, folder, store, stages, first, files)
             if any(step.action != "skip" for step in preview(config, folder, store, files)[: len(wanted)]):
                 files.read_all()
             return _run_stages(config, folder, store, display, hardware, wanted, files, earlier)
@@ -134,15 +136,30 @@ def preview(config: Config, folder: RunFolder, store: Store | None, files: Writt
     for stage in ordered(config):
         state = store.stage(stage.name) if store else None
         if any(name not in digests for name in stage.inputs):
-            steps.append(
-                Step(stage, "resume" if state and state.status != "done" else "start" if not state else "redo")
-            )
+            steps.append(_after(steps, stage, config, state))
             continue
         step = _step(stage, config, folder, state, _key(stage, config, digests), store, files)
         steps.append(step)
         if (step.action == "skip" or step.damage) and state and state.digest:
             digests[stage.name] = state.digest
     return steps
+
+
+def _after(steps: Sequence[Step], stage: Stage, config: Config, state: StageState | None) -> Step:
+    """What a run would do to a stage that reads from one that is not done."""
+    if state is None:
+        return Step(stage, "start")
+    changed = _what_changed(state.part, stage.part(config))
+    reads = next(step for step in steps if step.stage.name in stage.inputs and step.action != "skip")
+    return Step(stage, "redo", changed or f"only if the output of {reads.stage.name} changes", in_doubt=not changed)
+
+
+def is_current(stage: Stage, config: Config, store: Store) -> bool:
+    """Returns whether the work on a stage belongs to these settings and to its inputs as they are now."""
+    inputs = {name: store.stage(name) for name in stage.inputs}
+    digests = {name: state.digest for name, state in inputs.items() if state and state.digest}
+    state = store.stage(stage.name)
+    return state is not None and digests.keys() == inputs.keys() and state.key == _key(stage, config, digests)
 
 
 def _run_stages(
@@ -237,7 +254,7 @@ def _step(
 
 
 def _what_changed(old: dict[str, Any], new: dict[str, Any]) -> str:
-    before, after = _flat(old), _flat(new)
+    before, after = flat(old), flat(new)
     changed = [k for k in {**before, **after} if before.get(k) != after.get(k)]
     if not changed:
         return ""
@@ -245,10 +262,13 @@ def _what_changed(old: dict[str, Any], new: dict[str, Any]) -> str:
     return shown + (f" and {len(changed) - 2} more" if len(changed) > 2 else "")
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, str]:
+def flat(value: Any, prefix: str = "") -> dict[str, str]:
+    """Returns the values of nested settings as JSON texts, by their dotted names."""
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        value = {str(i): one for i, one in enumerate(value)}
     if isinstance(value, dict):
         return {
-            k: v for key, part in value.items() for k, v in _flat(part, f"{prefix}.{key}" if prefix else key).items()
+            k: v for key, part in value.items() for k, v in flat(part, f"{prefix}.{key}" if prefix else key).items()
         }
     return {prefix: json.dumps(value, sort_keys=True)}  # a stored part comes back with its keys sorted
 

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol
 
-from rich.console import Console
 from rich.progress import Progress
 
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.reporting.screen.table import Table
-from synthetic_instruction_tuner.reporting.screen.terminal import Screen, new_console
+from synthetic_instruction_tuner.reporting.screen.terminal import Console, Screen, new_console
 from synthetic_instruction_tuner.run.forecast import Forecast, Part, TaskForecast
 from synthetic_instruction_tuner.run.live_line import LiveLine
 

@@ -60,11 +60,17 @@ def keep_aside(damage: Sequence[Damage], folder: RunFolder, display: Display) ->
             display.say(f"  what it was is kept as {kept.relative_to(folder.root)}")
 
 
-def forget(config: Config, folder: RunFolder, store: Store, stages: Sequence[Stage], files: WrittenFiles) -> None:
-    """Removes the stages' work and files, so that they run again from their beginning."""
-    for stage in stages:
+def forget(
+    config: Config, folder: RunFolder, store: Store, every: Sequence[Stage], first: int, files: WrittenFiles
+) -> None:
+    """Removes the work and files of the stages from number `first` on, so that they run again from their beginning.
+
+    A file that an earlier stage has left too, such as the data card, stays.
+    """
+    shared = {path for stage in every[:first] for path in stage.outputs(config, folder)}
+    for stage in every[first:]:
         store.forget_stage(stage.name)
         store.drop_units(f"{stage.name}:")
-        for path in {*stage.outputs(config, folder), *files.forget(store, stage.name)}:
+        for path in {*stage.outputs(config, folder), *files.forget(store, stage.name)} - shared:
             if path.is_file() or path.is_symlink():
                 path.unlink()

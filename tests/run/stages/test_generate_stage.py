@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -20,12 +21,14 @@ from hypothesis import strategies as st
 from fake_engine import FakeEngine, sentence
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import FilterConfig, GenerateConfig, ModelConfig, load_config
+from synthetic_instruction_tuner.data_generation.plan import apportion
 from synthetic_instruction_tuner.data_generation.target import Target
 from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.evaluation.benchmarks import nano_mt
 from synthetic_instruction_tuner.evaluation.benchmarks import sources as benchmark_sources
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
+from synthetic_instruction_tuner.filtering.rules.reward import RewardScorer
 from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.models.loading import load_tokenizer
 from synthetic_instruction_tuner.records import Record
@@ -34,6 +37,7 @@ from synthetic_instruction_tuner.run.execution import execute
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import run_pipeline
 from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.stages import filter_inputs
 from synthetic_instruction_tuner.run.stages.batch_filter import BatchFilter
 from synthetic_instruction_tuner.run.stages.stage import Context
 from synthetic_instruction_tuner.run.store import Store
@@ -75,8 +79,10 @@ def run(engine: FakeEngine, tmp_path: Path) -> Run:
         states = run_pipeline(config, place, Display(quiet=True), detect("cpu"), until=until)
         with closing(Store.open(place.store, readonly=True)) as store:
             target, health = store.fact("generate_target"), store.fact("generator_health")
+            report = store.fact("filter_report")
         rows = json.loads(place.raw.read_text(encoding="utf-8"))
-        return {"rows": rows, "note": states[0].note, "target": target, "health": health, "folder": place}
+        found = {"rows": rows, "note": states[0].note, "target": target, "health": health, "folder": place}
+        return found | {"report": report, "states": {state.name: state for state in states}}
 
     return call
 
@@ -98,7 +104,7 @@ def test_until_enough_pass(run: Run) -> None:
     kept = sum(passing(found["rows"]).values())
     assert 70 <= kept < 86 and len(found["rows"]) < 250
     assert [row["id"] for row in found["rows"]] == [f"raw-{n:06d}" for n in range(len(found["rows"]))]
-    assert found["target"]["explanation"] == "" and "70 pass" in found["note"]
+    assert found["target"]["explanation"] == "" and found["note"].startswith("70 of the 70 wanted records pass")
     fixed = run(f"generate.count={len(found['rows'])}", folder="fixed")  # the target says how many, not what
     assert [(r["instruction"], r["response"]) for r in fixed["rows"]] == [
         (r["instruction"], r["response"]) for r in found["rows"]
@@ -114,6 +120,52 @@ def test_quotas_hold_for_what_passes(run: Run) -> None:
     assert {name or None: d["quota"] for name, d in found["target"]["domains"].items()} == quotas
     plain = run("generate.count=90", domains, "generate.undirected_share=3", folder="plain")
     assert Counter(row["domain"] for row in plain["rows"]) == quotas
+
+
+def kept(folder: RunFolder) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(folder.filtered.read_text(encoding="utf-8"))
+    return found
+
+
+@hypothesis_settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(goal=st.integers(1, 50), shares=st.lists(st.integers(1, 9), min_size=1, max_size=3), keep=st.integers(1, 60))
+def test_exactly_the_wanted_number_goes_on(run: Run, goal: int, shares: list[int], keep: int) -> None:
+    domains = ", ".join(f"d{i}: {{system: Ask about {i}., share: {share}}}" for i, share in enumerate(shares))
+    options = (f"generate.domains={{{domains}}}", "generate.undirected_share=2", f"filter.keep={keep}")
+    place = "-".join(map(str, (goal, *shares, keep)))
+    found = run("generate.count=900", f"generate.until_kept={goal}", *options, until="filter", folder=place)
+    total, rows = min(goal, keep), kept(found["folder"])
+    quotas = apportion(total, {f"d{i}": share for i, share in enumerate(shares)} | {None: 2})
+    assert Counter(row["domain"] for row in rows) == {name: n for name, n in quotas.items() if n}
+    ids = [row["id"] for row in rows]
+    assert ids == sorted(ids) and found["states"]["filter"].rows_out == total == found["report"]["kept"]
+    assert found["note"].startswith(f"{goal} of the {goal} wanted records pass")
+    assert found["report"]["passed"] == total + found["report"]["over"] and found["report"]["target"] == total
+
+
+def test_without_a_target_nothing_is_said_of_one(run: Run) -> None:
+    found = run("generate.count=60", "filter.keep=20", until="filter")
+    assert len(kept(found["folder"])) == 20 and "target" not in found["report"]
+    assert "generate" not in found["states"]["filter"].part
+
+
+def test_what_the_rules_with_a_model_drop_is_missing_and_named(
+    run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def strict() -> Iterator[Any]:
+        yield SimpleNamespace(score=lambda texts, done: [-3.0 if i % 2 else 1.0 for i in range(len(texts))])
+
+    scorer = RewardScorer(ModelConfig(path="nano:reward"), {}, 1000, strict)
+    monkeypatch.setattr(filter_inputs, "reward_scorer", lambda config: scorer)
+    said: list[str] = []
+    monkeypatch.setattr(Display, "say", lambda self, text, style=None: said.append(text))
+    found = run("generate.count=300", "generate.until_kept=40", "filter.min_reward=0", until="filter")
+    rows, note = kept(found["folder"]), found["states"]["filter"].note
+    dropped = sum(row["dropped"] for row in found["report"]["funnel"] if row["rule"] == "reward")
+    assert len(rows) == found["report"]["kept"] < 40 and dropped > 0
+    assert note.startswith(f"{len(rows)} of the 40 wanted records are kept: reward drops {dropped}")
+    assert any("filter.min_reward (0)" in line and f"{len(rows)} of the 40" in line for line in said)
 
 
 def test_a_domains_own_topics_come_equally_often_on_the_way_to_a_goal(run: Run) -> None:
@@ -179,8 +231,8 @@ def test_it_stops_where_nothing_new_comes(run: Run, engine: FakeEngine) -> None:
     engine.write = lambda request: sentence(request.seed % 20 if is_question(request) else request.seed)
     found = run("generate.count=5000", "generate.until_kept=1000", "generate.patience=64")
     assert len(found["rows"]) < 200
-    assert "diversity is exhausted" in found["note"] and "20 of the 1,000" in found["note"]
-    assert "temperature" in found["target"]["explanation"]
+    assert found["note"].startswith("20 of the 1,000 wanted records pass: stopped early")
+    assert "most fail for near_duplicates" in found["note"] and "temperature" in found["target"]["explanation"]
 
 
 def test_the_goal_counts_what_the_filter_keeps(run: Run, engine: FakeEngine, tmp_path: Path) -> None:
@@ -197,7 +249,7 @@ def test_the_goal_counts_what_the_filter_keeps(run: Run, engine: FakeEngine, tmp
     engine.write = write
     options = ("generate.count=600", "generate.until_kept=40", f"filter.contamination.files=[{exam}]")
     found = run(*options, until="filter")
-    assert len(json.loads(found["folder"].filtered.read_text(encoding="utf-8"))) >= 40 == found["target"]["wanted"]
+    assert len(json.loads(found["folder"].filtered.read_text(encoding="utf-8"))) == 40 == found["target"]["wanted"]
     exam.write_text(sentence(4), encoding="utf-8")
     assert len(run(*options)["rows"]) < len(found["rows"])  # one of the repeated instructions passes now
 
@@ -222,13 +274,13 @@ def test_benchmarks_are_fetched_before_anything_is_judged(
 
 def test_rules_that_need_a_model_come_after_the_goal(run: Run) -> None:
     found = run("generate.count=200", "generate.until_kept=20", "filter.min_reward=0")
-    assert "20 pass the filter (not yet checked: reward)" in found["note"]
+    assert "20 of the 20 wanted records pass" in found["note"] and "not yet checked: reward" in found["note"]
 
 
 def test_giving_up_can_be_switched_off(run: Run, engine: FakeEngine) -> None:
     engine.write = lambda request: sentence(request.seed % 20 if is_question(request) else request.seed)
     found = run("generate.count=200", "generate.until_kept=100", "generate.patience=16", "generate.exhausted_below=0")
-    assert len(found["rows"]) == 200 and "has been reached" in found["note"] and "exhausted" not in found["note"]
+    assert len(found["rows"]) == 200 and "has been reached" in found["note"] and "stopped" not in found["note"]
 
 
 def test_only_the_exhausted_domain_is_given_up(run: Run, engine: FakeEngine) -> None:

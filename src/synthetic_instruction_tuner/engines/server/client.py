@@ -31,10 +31,11 @@ class Unavailable(ServerFailure):
 
     Attributes:
         wait: seconds that the server asks the client to wait, if it does.
+        busy: the server is there, and has too much to do.
     """
 
-    def __init__(self, message: str, wait: float | None = None) -> None:
-        self.wait = wait
+    def __init__(self, message: str, wait: float | None = None, *, busy: bool = False) -> None:
+        self.wait, self.busy = wait, busy
         super().__init__(message)
 
 
@@ -48,6 +49,10 @@ class Failed(ServerFailure):
 
 class Rejected(ServerFailure):
     """The server will never serve this request."""
+
+
+class Missing(Rejected):
+    """The server has no such page, or no such model."""
 
 
 class ServerClient:
@@ -123,11 +128,13 @@ class ServerClient:
                 "Store the key in an environment variable, and set engine.api_key_env to the variable's name.",
             )
         if status in (429, 503):
-            raise Unavailable(f"status {status}: {self._message(answer)}", _retry_after(answer))
+            raise Unavailable(f"status {status}: {self._message(answer)}", _retry_after(answer), busy=status == 429)
         if status in (502, 504):  # there is a gateway in front of the server, and the server is gone
             raise Unavailable(f"status {status}: {self._message(answer)}")
         if status >= 500 or status == 408:
             raise Failed(f"status {status}: {self._message(answer)}")
+        if status == 404:
+            raise Missing(f"status {status}: {self._message(answer)}")
         if status != 200:
             raise Rejected(f"status {status}: {self._message(answer)}")
         try:

@@ -44,7 +44,7 @@ class TokenDialect:
     title = "token ids, OpenAI completions"
 
     def __init__(self, client: ServerClient, model: str | None, tokenizer: Any, *, returns_ids: bool = True) -> None:
-        self._client, self._model, self._tokenizer, self._returns_ids = client, model, tokenizer, returns_ids
+        self._client, self.model, self._tokenizer, self._returns_ids = client, model, tokenizer, returns_ids
         self.capabilities = Capabilities(
             seeded=returns_ids, batch_free=False, exact_stops=returns_ids, scores=returns_ids, exact_ids=returns_ids
         )
@@ -80,7 +80,7 @@ class TokenDialect:
         }  # fmt: skip
         if self._returns_ids:
             body["ignore_eos"] = True  # only the request's own stop ids end it
-        return body | ({"model": self._model} if self._model else {})
+        return body | ({"model": self.model} if self.model else {})
 
 
 class LlamaCppDialect:

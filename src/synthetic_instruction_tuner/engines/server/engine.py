@@ -2,27 +2,49 @@
 
 A request that the server can never serve becomes an error completion. One that it fails on is retried a few times, then
 becomes one too. One whose connection broke is retried alone, after the others: if it crashes the server, no other
-request is affected. If the server is gone, the engine waits for it.
+request is affected. If the server is gone, the engine waits for it (`watch`), says so, and goes on where it was.
 """
 
 from __future__ import annotations
 
+import logging
 import queue
-import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request, split_faults
-from synthetic_instruction_tuner.engines.server.client import Dropped, Failed, Rejected, ServerFailure, Unavailable
+from synthetic_instruction_tuner.engines.server.client import (
+    Dropped,
+    Failed,
+    Missing,
+    Rejected,
+    ServerFailure,
+    Unavailable,
+)
 from synthetic_instruction_tuner.engines.server.dialects import Dialect, TokenDialect
+from synthetic_instruction_tuner.engines.server.watch import Watch, pause
 from synthetic_instruction_tuner.errors import RunError, SitError, UserError
 
-_LONGEST_PAUSE = 20.0
 _HOPELESS = 16  # after this many errors and no completion, it is the wrong server
+_log = logging.getLogger(__name__)
 
 Outcome = Completion | BaseException | None
 """A request's completion, the error that ends the run, or None for a request to retry alone."""
+
+
+class FinishedTexts(Protocol):
+    """Keeps completions until the work that they are for is stored; see `run.served_texts`."""
+
+    def find(self, request: Request) -> Completion | None:
+        """Returns the kept completion of a request."""
+
+    def add(self, request: Request, completion: Completion) -> None:
+        """Takes a completion; called in the thread that called `generate`."""
+
+    def save(self) -> None:
+        """Makes sure that what was added outlives this process."""
 
 
 class ServerEngine:
@@ -35,6 +57,8 @@ class ServerEngine:
         concurrency: requests in flight.
         retries: attempts after the first, for a request that the server fails on.
         outage: seconds to wait for a server that is gone before the run stops.
+        check: tells whether the server is there and in order; see `Watch`.
+        finished: keeps completions, so that a run that has lost its server does not ask for them again.
     """
 
     def __init__(
@@ -46,12 +70,16 @@ class ServerEngine:
         concurrency: int = 32,
         retries: int = 4,
         outage: float = 900.0,
+        check: Callable[[], None] = lambda: None,
+        finished: FinishedTexts | None = None,
     ) -> None:
         self._dialect, self._where, self._vocabulary = dialect, where, vocabulary
         self._concurrency, self._retries, self._outage = concurrency, retries, outage
+        self._watch, self._finished = Watch(where, check, outage, self._tell), finished
         self._closed = threading.Event()
+        self._answered: queue.SimpleQueue[tuple[int, Outcome | str]] = queue.SimpleQueue()
+        self._caller = threading.current_thread()
         self._served = self._rejected = 0
-        self._last_answer = time.monotonic()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -65,7 +93,11 @@ class ServerEngine:
             RunError: the server did not come back, or rejects everything.
             UserError: it does not accept the key.
         """
+        self._caller = threading.current_thread()
         order, results = split_faults(requests, self._vocabulary)
+        if self._finished is not None:
+            results |= {i: kept for i in order if (kept := self._finished.find(requests[i]))}
+            order = [i for i in order if i not in results]
         if results and done is not None:
             done(len(results))
         alone: list[int] = []
@@ -73,11 +105,11 @@ class ServerEngine:
             if outcome is None:
                 alone.append(number)
             else:
-                self._settle(results, number, outcome, done)
+                self._settle(results, requests[number], number, outcome, done)
         for number in sorted(alone):
             outcome = self._ask(requests[number], alone=True, stop=self._closed)
             assert outcome is not None
-            self._settle(results, number, outcome, done)
+            self._settle(results, requests[number], number, outcome, done)
         return [results[i] for i in range(len(requests))]
 
     def loglikelihood(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, bool]]:
@@ -108,7 +140,7 @@ class ServerEngine:
     def _side_by_side(self, requests: Sequence[Request], order: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
         """Yields request indices and outcomes as they come."""
         waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-        answered: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
+        answered = self._answered = queue.SimpleQueue()
         stop = threading.Event()
         for number in order:
             waiting.put(number)
@@ -125,44 +157,86 @@ class ServerEngine:
         for _ in range(min(self._concurrency, len(order))):
             threading.Thread(target=work, daemon=True).start()
         try:
-            for _ in order:
-                yield answered.get()
+            left = len(order)
+            while left:
+                number, outcome = answered.get()
+                if isinstance(outcome, str):
+                    self._say(outcome)
+                else:
+                    left -= 1
+                    yield number, outcome
         finally:
             stop.set()
 
     def _ask(self, request: Request, *, alone: bool, stop: threading.Event) -> Outcome:
         """Asks until there is an outcome. Runs in worker threads, so it raises nothing."""
-        attempts, since = 0, time.monotonic()
+        watch, began, attempts, rounds = self._watch, time.monotonic(), 0, 0
+        refused = failed = 0.0  # since when it has been refused or failed
         while True:
+            problem: SitError | None = None
+            attempt = wanted = None
             try:
                 answer = self._dialect.complete(request)
-                self._last_answer = time.monotonic()
-                return answer
+                return watch.accept(stop) or answer
+            except Missing as error:  # it may have come back with another model
+                return watch.wait(str(error), stop) or Completion((), "error", str(error))
             except Rejected as error:
                 return Completion((), "error", str(error))
             except Unavailable as error:
-                attempt, message = None, str(error)
-                if time.monotonic() - max(since, self._last_answer) > self._outage or stop.is_set():
-                    return self._gone(message)
-                pause = error.wait
-            except (Dropped, Failed) as error:
-                if isinstance(error, Dropped) and not alone:
+                message, wanted = str(error), error.wait
+                refused = max(refused or time.monotonic(), watch.returned)
+                silent = time.monotonic() - max(began, watch.answered, watch.returned)
+                if error.busy and silent <= self._outage and not stop.is_set():
+                    watch.say_away(message, silent)
+                else:
+                    problem = watch.wait(message, stop)
+                    longer = time.monotonic() - refused > self._outage and watch.returned <= refused
+                    if problem is None and longer:  # the server is there, and refuses this request
+                        return Completion((), "error", f"given up after {self._outage:.0f} s: {message}")
+            except Dropped as error:
+                message = str(error)
+                problem = watch.wait(message, stop)
+                if problem is None and not alone:
                     return None
                 attempts += 1
-                attempt, message, pause = attempts, str(error), None
-                if attempts > self._retries:
-                    return Completion((), "error", f"given up after {attempts} attempts: {message}")
-                since = time.monotonic()  # it answers, if badly
+                attempt = attempts
+            except Failed as error:
+                message = str(error)
+                attempts += 1
+                attempt, failed = attempts, failed or time.monotonic()
+                if attempts > self._retries and watch.answered < failed and not rounds:
+                    # It has answered nobody since: it may be the server's fault, and then all others fail, too.
+                    asked = time.monotonic()
+                    problem = watch.wait(message, stop)
+                    rounds, attempts = (1, 0) if watch.returned > asked else (0, attempts)
             except SitError as error:
                 return error
             except Exception as error:  # whatever this answer contains, the other requests are unaffected
                 return Completion((), "error", f"the answer cannot be read ({type(error).__name__})")
             except BaseException as error:
                 return error
-            waited = time.monotonic() - max(since, self._last_answer)
-            stop.wait(_pause(waited, attempt) if pause is None else pause)
+            if problem is not None:
+                return problem
+            if attempts > self._retries:
+                return Completion((), "error", f"given up after {attempts} attempts: {message}")
+            waited = time.monotonic() - max(began, watch.answered, watch.returned)
+            stop.wait(pause(waited, attempt) if wanted is None else wanted)
 
-    def _settle(self, results: dict[int, Completion], number: int, outcome: Outcome, done: Done | None) -> None:
+    def _tell(self, text: str) -> None:
+        """Says something, in the thread that called `generate`."""
+        if threading.current_thread() is self._caller:
+            self._say(text)
+        else:
+            self._answered.put((-1, text))
+
+    def _say(self, text: str) -> None:
+        _log.warning("%s", text)
+        if self._finished is not None:
+            self._finished.save()
+
+    def _settle(
+        self, results: dict[int, Completion], request: Request, number: int, outcome: Outcome, done: Done | None
+    ) -> None:
         if isinstance(outcome, BaseException):
             raise outcome
         assert outcome is not None
@@ -171,6 +245,8 @@ class ServerEngine:
             self._rejected += 1
         else:
             self._served += 1
+            if self._finished is not None:
+                self._finished.add(request, outcome)
         if not self._served and self._rejected >= _HOPELESS:
             raise RunError(
                 f"The server {self._where} has not served any of {self._rejected} requests.",
@@ -179,16 +255,3 @@ class ServerEngine:
             )
         if done is not None:
             done(1)
-
-    def _gone(self, message: str) -> RunError:
-        return RunError(
-            f"The server {self._where} has been unavailable for {self._outage:.0f} s.",
-            message,
-            "Start it and run the same command again: finished work is kept.",
-        )
-
-
-def _pause(waited: float, attempt: int | None) -> float:
-    """Returns seconds until the next attempt: exponential backoff with jitter."""
-    longest = min(_LONGEST_PAUSE, 0.25 * 2**attempt if attempt is not None else 0.25 + waited / 2)
-    return longest * random.uniform(0.5, 1.0)

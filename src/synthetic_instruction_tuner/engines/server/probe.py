@@ -31,7 +31,7 @@ from synthetic_instruction_tuner.engines.server.dialects import (
     TokenDialect,
     first_choice,
 )
-from synthetic_instruction_tuner.engines.server.engine import ServerEngine
+from synthetic_instruction_tuner.engines.server.engine import FinishedTexts, ServerEngine
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.records import Message
 
@@ -46,7 +46,14 @@ class Unreachable(RunError):
     """There is no server, or it is still starting."""
 
 
-def open_server(model: ModelConfig, config: EngineConfig, template: ChatTemplate, *, wait: float) -> ServerEngine:
+def open_server(
+    model: ModelConfig,
+    config: EngineConfig,
+    template: ChatTemplate,
+    *,
+    wait: float,
+    finished: FinishedTexts | None = None,
+) -> ServerEngine:
     """Returns the engine for a model on a server.
 
     Args:
@@ -54,6 +61,7 @@ def open_server(model: ModelConfig, config: EngineConfig, template: ChatTemplate
         config: address, key, timeouts.
         template: the chat template of the model's own tokenizer.
         wait: seconds to wait for a server that is not up yet.
+        finished: keeps completions; see `ServerEngine`.
 
     Raises:
         UserError, Unreachable: see `find_dialect`.
@@ -63,14 +71,55 @@ def open_server(model: ModelConfig, config: EngineConfig, template: ChatTemplate
         raise UserError(f"{model.name} has no server.", "engine.kind is server", "Set engine.url or the model's url.")
     variable = model.api_key_env if model.url else config.api_key_env  # a key goes to its own server only
     client = ServerClient(url, api_key_env=variable, timeout=config.timeout)
+    dialect = find_dialect(client, model, template, wait=wait)
     return ServerEngine(
-        find_dialect(client, model, template, wait=wait),
+        dialect,
         where=client.url,
         vocabulary=len(template.tokenizer),
         concurrency=config.concurrency,
         retries=config.max_retries,
         outage=config.outage,
+        check=_same_server(client, model, template, dialect),
+        finished=finished,
     )
+
+
+def _same_server(
+    client: ServerClient, model: ModelConfig, template: ChatTemplate, dialect: Dialect
+) -> Callable[[], None]:
+    """Returns a check that the server is there, with the same model under the same name."""
+    try:
+        name = served_name(client, model)
+    except (ServerFailure, UserError):
+        name = None
+
+    def check() -> None:
+        found = served_name(client, model)
+        if name is not None and found is not None and found != name:
+            raise _changed(client, model, f"it had {name}, and has {found} now")
+        request = _short_request(template)
+        try:
+            if isinstance(dialect, TokenDialect):
+                _token_dialect(client, dialect.model, model, template.tokenizer, request)
+            dialect.complete(request)
+        except Rejected as error:
+            raise _changed(client, model, str(error)) from None
+
+    return check
+
+
+def _changed(client: ServerClient, model: ModelConfig, cause: str) -> UserError:
+    return UserError(
+        f"The server {client.url} does not run the same model as before.",
+        cause,
+        f"Start it with {model.path}, then run the same command again: finished work is kept.",
+    )
+
+
+def _short_request(template: ChatTemplate) -> Request:
+    # A new question each time: a server may not count the tokens of a prompt that it has cached.
+    question = Message("user", f"What is the sea? {time.time_ns()}")
+    return Request(tuple(template.prompt_ids([question])), 1, _PROBE_TOKENS, template.stop_ids, 0.0)
 
 
 def find_dialect(client: ServerClient, model: ModelConfig, template: ChatTemplate, *, wait: float = 0.0) -> Dialect:
@@ -80,9 +129,7 @@ def find_dialect(client: ServerClient, model: ModelConfig, template: ChatTemplat
         UserError: the server reads the intended prompt in no dialect, or does not have the model.
         Unreachable: the server does not answer.
     """
-    # A new question each time: a server may not count the tokens of a prompt that it has cached.
-    question = Message("user", f"What is the sea? {time.time_ns()}")
-    request = Request(tuple(template.prompt_ids([question])), 1, _PROBE_TOKENS, template.stop_ids, 0.0)
+    request = _short_request(template)
     end, logged = time.monotonic() + wait, False
     while True:
         try:

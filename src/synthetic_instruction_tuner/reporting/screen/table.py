@@ -13,6 +13,7 @@ from typing import Literal
 
 from rich.cells import cell_len
 
+from synthetic_instruction_tuner.escaping import markdown
 from synthetic_instruction_tuner.reporting.screen.wrapping import longest_number, longest_piece, visible, wrap
 
 GAP = 2  # cells between columns
@@ -83,7 +84,7 @@ class Table:
         marks = ["---:" if column.right else "---" for column in self.columns]
         rows = [[column.heading for column in self.columns], marks, *(cells for cells, _ in self._rows)]
         marked = {id(marks)}
-        lines = ["| " + " | ".join(row if id(row) in marked else map(_escaped, row)) + " |" for row in rows]
+        lines = ["| " + " | ".join(row if id(row) in marked else map(markdown, row)) + " |" for row in rows]
         return "\n".join(lines) + "\n"
 
     def _cells(self, i: int) -> Iterator[str]:
@@ -169,10 +170,3 @@ def _row(cells: Iterable[str], columns: Sequence[Column], widths: Sequence[int],
             space = " " * (width - cell_len(text))
             parts.append(space + text if column.right else text + space)
         yield (" " * GAP).join(parts).rstrip(), style
-
-
-def _escaped(cell: str) -> str:
-    """Text in a cell of a Markdown table."""
-    for special in "\\`*_{}[]<>|":
-        cell = cell.replace(special, f"\\{special}")
-    return cell

@@ -1,18 +1,48 @@
-"""The screen that output goes to, and its width: none where the output goes into a pipe or a file.
+"""The screen that output goes to: every text is shown as text, in any encoding and at any width.
 
-A valid `COLUMNS` counts, on a terminal and in a pipe; anything else in it is as if it were not set.
+Where the output goes into a pipe or a file, the width has no limit. A valid `COLUMNS` counts, on a terminal and in a
+pipe; anything else in it is as if it were not set.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
 
+import rich.console
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
+from synthetic_instruction_tuner.escaping import terminal
 from synthetic_instruction_tuner.reporting.screen.table import Table
 from synthetic_instruction_tuner.reporting.screen.wrapping import visible, wrap
+
+
+class Console(rich.console.Console):
+    """A console without markup, which shows control sequences and what its encoding lacks instead of writing them.
+
+    Styles are given as styles, not in texts.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Opens it with rich's options."""
+        super().__init__(**{"markup": False, "emoji": False, "highlight": False} | options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yields the segments, with their texts escaped; what rich itself controls is in segments of its own."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else terminal(segment.text, self.encoding)
+            yield segment if text == segment.text else Segment(text, segment.style)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Returns the text as rich's, escaped before its width is measured."""
+        return super().render_str(terminal(text, self.encoding), **options)
 
 
 class Screen:
@@ -24,7 +54,9 @@ class Screen:
         console: another screen, for tests.
     """
 
-    def __init__(self, *, stderr: bool = False, wide: bool = False, console: Console | None = None) -> None:
+    def __init__(
+        self, *, stderr: bool = False, wide: bool = False, console: rich.console.Console | None = None
+    ) -> None:
         self.console = console or new_console(stderr=stderr)
         self.wide = wide
 
@@ -48,10 +80,10 @@ class Screen:
 def new_console(*, stderr: bool = False) -> Console:
     """Returns a console that prints text as it is, and ignores a `COLUMNS` that is not a width."""
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS" or _columns()}
-    return Console(stderr=stderr, highlight=False, emoji=False, markup=False, _environ=environment)
+    return Console(stderr=stderr, _environ=environment)
 
 
-def line_width(console: Console) -> int | None:
+def line_width(console: rich.console.Console) -> int | None:
     """Returns the cells in a line of this console; None where it is not a terminal and no width was asked for."""
     return console.width if console.is_terminal or _columns() else None
 
@@ -63,6 +95,16 @@ def paragraph(text: str, width: int | None) -> list[str]:
     if width is None or indent >= width or cell_len(visible(text)) <= width:
         return [visible(text).rstrip()]
     return [" " * indent + line for line in wrap(visible(body), width - indent)]
+
+
+def echo(text: str) -> None:
+    """Writes a text to standard output, escaped, and a line break."""
+    print(terminal(text, getattr(sys.stdout, "encoding", None) or "utf-8"))
+
+
+def echo_json(text: str) -> None:
+    """Writes JSON to standard output, in ASCII: it means the same in every encoding."""
+    print(re.sub("[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text.rstrip("\n")))
 
 
 def _columns() -> int:

@@ -11,6 +11,8 @@ from itertools import pairwise
 
 from rich.cells import cell_len
 
+from synthetic_instruction_tuner import escaping
+
 _DIGITS = r"\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?%?"
 NUMBER = re.compile(rf"(?:(?<![\w.)\]])[-+])?{_DIGITS}(?:\s?±\s?{_DIGITS})?(?:[*-](?!\w))?")
 SEPARATORS = "-_/.:,@="
@@ -18,11 +20,8 @@ ELLIPSIS = "…"
 
 
 def visible(text: str) -> str:
-    """Returns the text in one line: white space as spaces, and other characters without a shape by their number.
-
-    No two texts become equal by it, unless they differ in white space only.
-    """
-    return "".join(c if c.isprintable() else " " if c.isspace() else _by_number(c) for c in text)
+    """Returns the text in one line: white space as spaces, and hidden characters as escapes."""
+    return escaping.visible("".join(" " if c.isspace() else c for c in text))
 
 
 def wrap(text: str, width: int) -> list[str]:
@@ -66,11 +65,6 @@ def shorten(name: str, width: int) -> str:
         if cell_len(head + grown) > width - 1:
             return f"{head}{ELLIPSIS}{tail}"
         tail = grown
-
-
-def _by_number(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
 
 
 def _broken(word: str, width: int) -> list[str]:

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from synthetic_instruction_tuner.config import FilterConfig
+from synthetic_instruction_tuner.data_generation.target import Failure
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
-from synthetic_instruction_tuner.filtering.near_duplicates.rule import NearDuplicates
+from synthetic_instruction_tuner.filtering.advice import advice
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
 from synthetic_instruction_tuner.filtering.rule import FilterResult, TextRule
 from synthetic_instruction_tuner.records import Record
@@ -20,16 +21,14 @@ class BatchFilter:
 
     Attributes:
         later: the names of those rules.
-        duplicate_rule: the name of the rule that drops near duplicates.
     """
-
-    duplicate_rule = NearDuplicates.name
 
     def __init__(self, config: FilterConfig, benchmarks: Sequence[BenchmarkSet] | None = None) -> None:
         """Takes the filter's settings, and the benchmark items that no record may hold.
 
         Without `benchmarks` they are those that the settings name and this machine has.
         """
+        self._config = config
         rules = QualityFilter(config, benchmarks)
         self.later = tuple(rule.name for rule in rules.rules if not isinstance(rule, TextRule))
         rules.rules = [rule for rule in rules.rules if isinstance(rule, TextRule)]
@@ -41,9 +40,10 @@ class BatchFilter:
         self._queue.extend(records)
         return [next(self._results) for _ in records]
 
-    def failed_rules(self, records: Sequence[Record]) -> list[str | None]:
+    def failures(self, records: Sequence[Record]) -> list[Failure | None]:
         """Returns for each of the next records the first rule that it fails, or None where it passes."""
-        return [failure.rule if (failure := result.first_failure) else None for result in self.check(records)]
+        failed = [(result.first_failure, record) for result, record in zip(self.check(records), records, strict=True)]
+        return [Failure(v.rule, advice(v, self._config, record)) if v else None for v, record in failed]
 
 
 class _Queue(deque[Record]):

@@ -23,7 +23,7 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import evaluation_step
 from synthetic_instruction_tuner.run.progress import Advance
 from synthetic_instruction_tuner.run.stages import training
-from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
+from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
 from synthetic_instruction_tuner.run.store import Store
 
 if TYPE_CHECKING:
@@ -163,16 +163,28 @@ def _read(ctx: Context, unit: str) -> BenchmarkResult:
     return BenchmarkResult.from_json(row, seconds=row.pop("seconds"))
 
 
+def so_far(config: Config, folder: RunFolder, store: Store, key: str) -> Amount:
+    """Returns how many benchmarks are answered, variant by variant."""
+    there = [v for v in variants(config, folder) if v.adapter is None or v.adapter.is_dir()]
+    names = config.evaluate.benchmarks
+    answered = sum(bool(store.batch_numbers(_answers_unit(config, v, name))) for v in there for name in names)
+    return Amount(answered, len(variants(config, folder)) * len(names), "benchmarks")
+
+
 def _unit(ctx: Context, variant: Variant, name: str) -> str:
+    return _answers_unit(ctx.config, variant, name)
+
+
+def _answers_unit(config: Config, variant: Variant, name: str) -> str:
     """Names a variant's answers to a benchmark by all that they depend on, the benchmark's own settings among it."""
     adapter = adapter_digest(variant.adapter, variant.student) if variant.adapter else None
     key = fingerprint(
         STAGE.version,
         name,
-        ctx.config.evaluate.settings(name),
+        config.evaluate.settings(name),
         identity(variant.student),
         adapter,
-        ctx.config.engine.key_part(),
+        config.engine.key_part(),
     )
     return f"evaluate:{variant.label}:{name}:{key}"
 
@@ -200,4 +212,5 @@ STAGE = Stage(
     run,
     units=("items", "variants"),
     joint="x",
+    so_far=so_far,
 )

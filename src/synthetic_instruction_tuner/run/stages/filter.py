@@ -1,22 +1,38 @@
-"""Stage filter: every rule checks every record; signals and verdicts are stored."""
+"""Stage filter: every rule checks every record; signals and verdicts are stored.
+
+With `generate.until_kept` exactly so many records are kept, each domain with its share of them: the first that pass.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.config import Config, FilterConfig
 from synthetic_instruction_tuner.data_files.exports import export_rows
-from synthetic_instruction_tuner.filtering.quality_filter import kept_rows, select
+from synthetic_instruction_tuner.data_generation.plan import apportion, domain_shares
+from synthetic_instruction_tuner.filtering.advice import advice
+from synthetic_instruction_tuner.filtering.quality_filter import kept_rows, select, select_by_domain
 from synthetic_instruction_tuner.filtering.report import FilterReport
+from synthetic_instruction_tuner.filtering.rule import ModelRule, Verdict
 from synthetic_instruction_tuner.filtering.signals import compute_signals, failed_requests
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.stages.filter_inputs import part, quality_filter
+from synthetic_instruction_tuner.run.stages import filter_inputs
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
+
+
+def part(config: Config) -> dict[str, Any]:
+    """Returns what the verdicts depend on, and with a target what decides who is kept."""
+    found = filter_inputs.part(config)
+    if config.generate.until_kept is None:
+        return found
+    shares = {name or "": share for name, share in domain_shares(config.generate).items()}
+    return found | {"generate": {"until_kept": config.generate.until_kept, "shares": shares}}
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
@@ -26,34 +42,68 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 
 
 def run(ctx: Context) -> Outcome:
-    """Checks all records and keeps the first `keep` that pass."""
+    """Checks all records and keeps the first that pass: `keep` of them, or the target's number, domain by domain."""
     settings = ctx.config.filter
     source = ctx.input_unit("generate")
     records = [Record.from_json(row) for row in ctx.store.rows(source)]
-    quality = quality_filter(ctx.config)
+    quality = filter_inputs.quality_filter(ctx.config)
     signals = compute_signals(quality.rules, records, RunSignals(ctx), ctx.store.unit_digest(source), ctx.display)
     results = []
     with ctx.display.task("deciding", len(records), "records") as advance:
         for result in quality.check(records, signals):
             results.append(result)
             advance(1)
-    report = FilterReport.build(records, results, settings, samples=ctx.config.report.samples, quality=quality)
+    quotas, samples = _quotas(ctx.config), ctx.config.report.samples
+    report = FilterReport.build(records, results, settings, samples=samples, quality=quality, quotas=quotas)
     report.write(ctx.folder.filter_report.parent)
-    kept = set(select(results, settings.keep))
+    chosen = select(results, settings.keep) if quotas is None else select_by_domain(records, results, quotas)
+    kept = set(chosen)
     rows = [record.to_json() for record in records if record.id in kept]
     _store(ctx, rows, [result.to_json() for result in results])
     ctx.store.set_fact("filter_report", json.loads(report.to_json()))
+    failures = [
+        (found, record) for result, record in zip(results, records, strict=True) if (found := result.first_failure)
+    ]
     ctx.require_rows(
         len(rows),
         "records left after filtering",
         f"All {len(records)} were dropped; {report.main_reason()}.",
-        f"See {ctx.folder.filter_report.with_suffix('.md')}, then loosen a rule, for example --set filter.min_words=5",
+        f"{_what_helps(failures, settings)} See {ctx.folder.filter_report.with_suffix('.md')}",
     )
     # The rules' hash and the columns are in the files only: a changed rule that drops the same records changes nothing
     # for the stages that come after.
-    export_rows(kept_rows(records, results, quality), ctx.folder.filtered)
-    note = "; ".join(filter(None, (report.main_reason(), report.unchecked(), failed_requests(signals))))
+    export_rows(kept_rows(records, results, quality, chosen), ctx.folder.filtered)
+    later = [rule.name for rule in quality.rules if isinstance(rule, ModelRule)]
+    if short := _shortfall(report, later):
+        helps = _what_helps([failure for failure in failures if failure[0].rule in later], settings)
+        ctx.display.say(f"  {short}. {helps}".rstrip(), style="bold")
+    note = "; ".join(filter(None, (short, report.main_reason(), report.unchecked(), failed_requests(signals))))
     return Outcome(ctx.store.unit_digest(ctx.unit()), len(records), len(rows), note)
+
+
+def _quotas(config: Config) -> dict[str | None, int] | None:
+    """Returns how many records of each domain are kept, where there is a target; never more than `keep` in all."""
+    wanted, keep = config.generate.until_kept, config.filter.keep
+    if wanted is None:
+        return None
+    return apportion(wanted if keep is None else min(wanted, keep), domain_shares(config.generate))
+
+
+def _shortfall(report: FilterReport, later: Sequence[str]) -> str:
+    """Returns how many of the wanted records are there, if not all, and what the rules with a model drop of them."""
+    if report.target is None or report.kept >= report.target:
+        return ""
+    dropped = [f"{row.rule} drops {row.dropped:,}" for row in report.funnel if row.rule in later and row.dropped]
+    because = f": {' and '.join(dropped)}, which stage generate could not check" if dropped else ""
+    return f"{report.kept:,} of the {report.target:,} wanted records are kept{because}"
+
+
+def _what_helps(failures: Sequence[tuple[Verdict, Record]], settings: FilterConfig) -> str:
+    """Returns advice on the rule that drops most of these records; empty where there are none."""
+    for rule, _ in Counter(failure.rule for failure, _ in failures).most_common(1):
+        found = Counter(advice(failure, settings, record) for failure, record in failures if failure.rule == rule)
+        return f"What helps for {rule}: {found.most_common(1)[0][0]}."
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages import filter_inputs
-from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
-from synthetic_instruction_tuner.run.store import Row
+from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
+from synthetic_instruction_tuner.run.store import Row, Store
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.data_generation.magpie_generator import Examine, MagpieGenerator
@@ -52,6 +52,8 @@ def run(ctx: Context) -> Outcome:
     unit, settings = ctx.unit(), ctx.config.generate
     target = None
     if settings.until_kept is not None:
+        if (keep := ctx.config.filter.keep) is not None and keep < settings.until_kept:
+            ctx.display.say(f"  filter.keep={keep} hands on fewer than generate.until_kept={settings.until_kept}")
         from synthetic_instruction_tuner.run.stages.batch_filter import BatchFilter
 
         target = Target(settings, BatchFilter(ctx.config.filter, filter_inputs.benchmark_sets(ctx.config)))
@@ -63,8 +65,8 @@ def run(ctx: Context) -> Outcome:
     notes = _shortcomings(rows)
     if target is not None:
         ctx.store.set_fact("generate_target", target.to_json())
-        if reason := target.explanation():
-            ctx.display.say(f"  stopped early: {reason}", style="bold")
+        for line in target.explanation().splitlines():
+            ctx.display.say(f"  {line}", style="bold")
         notes.append(target.summary())
     return Outcome(ctx.store.unit_digest(unit), None, len(rows), "; ".join(notes))
 
@@ -142,7 +144,8 @@ class _Writer:
                 self.advance(n)
             else:
                 whole = 2 * len(numbers) * self.ctx.config.generate.turns
-                self.advance(0, f"{self.target.yield_note()}; {texts / whole:.0%} of the next {len(numbers)}")
+                batch = f"{texts / whole:.0%} of the next {len(numbers)}"
+                self.advance(0, "; ".join(filter(None, (self.target.yield_note(), batch))))
 
         look = self._probe(generator, len(numbers)) if number == 0 else None
         records = generator.generate(numbers, done, places=places, examine=look)
@@ -258,4 +261,19 @@ def _rules(config: Config) -> dict[str, Any]:
     return {name: depends[name] for name in ("filter", "benchmarks", "nano_items") if name in depends}
 
 
-STAGE = Stage("generate", "Generate: a chat model writes instructions and answers", (), part, outputs, run, version=3)
+def so_far(config: Config, folder: RunFolder, store: Store, key: str) -> Amount:
+    """Returns how many records are written."""
+    wanted = config.generate.count if config.generate.until_kept is None else None
+    return Amount(store.row_count(f"generate:{key}"), wanted, "records")
+
+
+STAGE = Stage(
+    "generate",
+    "Generate: a chat model writes instructions and answers",
+    (),
+    part,
+    outputs,
+    run,
+    version=3,
+    so_far=so_far,
+)

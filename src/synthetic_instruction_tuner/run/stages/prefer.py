@@ -28,7 +28,8 @@ from synthetic_instruction_tuner.run.stages.prefer_answers import (
     score_answers,
     write_answers,
 )
-from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
+from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
+from synthetic_instruction_tuner.run.store import Store
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.preference.preference_builder import PreferenceBuilder
@@ -118,6 +119,18 @@ def _commit_pairs(ctx: Context, pairs: Sequence[PreferencePair]) -> None:
         ctx.commit(ctx.unit(), number, [pair.to_json() for pair in pairs[start : start + PORTION]])
 
 
+def so_far(config: Config, folder: RunFolder, store: Store, key: str) -> Amount:
+    """Returns how many answers are written; how many it takes depends on how many give a pair."""
+    models = [model.name for group in groups(config, folder) for model, _ in group.models]
+    answers = 0
+    for number in count():
+        found = sum(store.row_count(f"prefer:{key}:answers:{number}:{name}") for name in models)
+        if not found:
+            return Amount(answers, None, "answers")
+        answers += found
+    raise AssertionError
+
+
 STAGE = Stage(
     "prefer",
     "Prefer: models answer, the best answer is chosen",
@@ -127,5 +140,6 @@ STAGE = Stage(
     run,
     version=2,
     units=("records", "pairs"),
+    so_far=so_far,
 )
 """The stage as it runs on the responders' answers; see `pipeline.ordered` for on-policy answers after SFT."""

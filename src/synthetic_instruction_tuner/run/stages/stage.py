@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, ModelConfig
+from synthetic_instruction_tuner.engines.choice import choose_engine
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb
 from synthetic_instruction_tuner.reporting.formatting import counted
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.served_texts import ServedTexts
 from synthetic_instruction_tuner.run.store import Row, Store
 
 if TYPE_CHECKING:
@@ -42,6 +44,19 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Amount:
+    """How much of a stage is done: ``n`` of ``of`` units; ``of`` is None where the end is not known before."""
+
+    n: int
+    of: int | None
+    unit: str
+
+    def describe(self) -> str:
+        """Returns it in words: 12 of 40 records."""
+        return counted(self.n, self.unit) if self.of is None else f"{self.n:,} of {counted(self.of, self.unit)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One entry of the pipeline.
 
@@ -56,6 +71,7 @@ class Stage:
         output_digest: computes the outcome's digest from the files that are there, where it is a digest of files.
         units: what `Outcome.rows_in` and `Outcome.rows_out` count, in the plural.
         joint: what stands between the two.
+        so_far: how much the store has under a key; None where a stage is done in one piece.
     """
 
     name: str
@@ -68,6 +84,7 @@ class Stage:
     output_digest: Callable[[Config, RunFolder], str] | None = None
     units: tuple[str, str] = ("records", "records")
     joint: str = "->"
+    so_far: Callable[[Config, RunFolder, Store, str], Amount] | None = None
 
     def flow(self, rows_in: int | None, rows_out: int | None) -> str:
         """Returns what went in and what came out: 958 records -> 1 adapter."""
@@ -101,6 +118,7 @@ class Context:
     key: str
     keys: dict[str, str]
     watch: Stopwatch = field(default_factory=Stopwatch)
+    served: ServedTexts | None = None
 
     @property
     def device(self) -> str:
@@ -124,17 +142,34 @@ class Context:
         """Commits a batch, with the time that it took."""
         seconds = self.watch.lap()
         self.store.commit_batch(unit, number, rows, seconds)
+        if self.served is not None:
+            self.served.forget()
         self.store.add_time(self.stage, seconds, peak_memory_gb())
 
     @contextmanager
     def engine(
         self, model: ModelConfig, adapter: Path | None = None, *, student: bool = False
     ) -> Iterator[tuple[Engine, ChatTemplate]]:
-        """Opens a model for text; its memory is given back, and that is checked, when the block ends."""
+        """Opens a model for text; its memory is given back, and that is checked, when the block ends.
+
+        What a server has finished of a batch that is then not committed is kept for the next attempt.
+        """
         from synthetic_instruction_tuner.engines.opening import open_engine
 
-        with open_engine(model, self.config.engine, self.hardware, adapter, student=student) as opened:
-            yield opened
+        engine, kind = (
+            self.config.engine,
+            choose_engine(model, self.config.engine, self.hardware, student=student or adapter is not None).kind,
+        )
+        self.served = ServedTexts(self.store, self.stage, model, engine) if kind == "server" else None
+        try:
+            with open_engine(model, engine, self.hardware, adapter, student=student, finished=self.served) as opened:
+                yield opened
+        except BaseException:
+            if self.served is not None:
+                self.served.save_if_possible()
+            raise
+        finally:
+            self.served = None
 
     def require_rows(self, count: int, what: str, cause: str, fix: str) -> None:
         """Stops the run when nothing is left to work on."""

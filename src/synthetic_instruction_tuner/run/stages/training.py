@@ -18,9 +18,9 @@ from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.models.hardware import set_threads
 from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
+from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
 from synthetic_instruction_tuner.run.stages.trained_files import ADAPTERS, KEPT, adapter_fault, restore, trained_rows
-from synthetic_instruction_tuner.run.store import Row
+from synthetic_instruction_tuner.run.store import Row, Store
 
 SOURCES = {"records": "filter", "pairs": "prefer"}
 """The stage that produces each method's data."""
@@ -154,6 +154,12 @@ def _weights(adapter: Path) -> Path:
     return adapter / "adapter_model.safetensors"
 
 
+def so_far(method: Method, config: Config, folder: RunFolder, store: Store, key: str) -> Amount:
+    """Returns how many students are trained."""
+    units = [f"{method.name}:{key}:{student.name}" for student in tuned_students(config, method)]
+    return Amount(sum(bool(store.batch_numbers(unit)) for unit in units), len(units), "students")
+
+
 STAGES = tuple(
     Stage(
         method.name,
@@ -164,6 +170,7 @@ STAGES = tuple(
         partial(run, method),
         output_digest=partial(output_digest, method),
         units=(method.trains_on, "adapters"),
+        so_far=partial(so_far, method),
     )
     for method in METHODS
 )
