@@ -179,9 +179,7 @@ def test_missing_files_are_made_again_and_nothing_else(run: Sit, copy: Path) -> 
     now = batches(copy)
     redone = {unit for unit, number in made if now[unit, number] != made[unit, number]}
     assert not any(unit.startswith(("generate", "evaluate", "dpo")) or "answers" in unit for unit in redone)
-    assert not any(
-        unit.startswith("sft") for unit in redone
-    )  # the same adapter: its metrics stay those of the first time
+    assert not any(unit.startswith("sft") for unit in redone)  # its metrics stay those of the first time
 
 
 def test_an_added_student_is_the_only_one_trained(run: Sit, copy: Path) -> None:
