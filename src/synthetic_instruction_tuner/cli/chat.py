@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.records import Message
 from synthetic_instruction_tuner.reporting.screen.terminal import echo
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.written_files import require_whole
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
@@ -68,6 +69,7 @@ def _adapter(folder: RunFolder, model: ModelConfig, variant: str) -> Path | None
             f"Variants: {', '.join([BASE, *done])}.",
             "Train it with 'sit run'.",
         )
+    require_whole(folder, variant, path)
     return path
 
 
