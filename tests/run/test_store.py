@@ -206,8 +206,8 @@ def _kill_while_committing(path: Path, after: float) -> set[int]:
 
 
 def test_a_crash_while_the_store_is_made_leaves_no_half_store(path: Path) -> None:
-    path.with_name(".run.sqlite.new").write_bytes(b"half a header")
-    path.with_name(".run.sqlite.new-journal").write_bytes(b"rest")
+    path.with_name(".run.sqlite.0123456789abcdef.tmp").write_bytes(b"half a header")
+    path.with_name(".run.sqlite.0123456789abcdef.tmp-journal").write_bytes(b"rest")
     filled(path, 1).close()
     assert [p.name for p in path.parent.iterdir()] == ["run.sqlite"]
 

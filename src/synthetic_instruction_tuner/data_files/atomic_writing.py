@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import secrets
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +15,12 @@ from typing import IO, Any
 
 from synthetic_instruction_tuner.errors import RunError, UserError, disk_full, is_disk_full
 from synthetic_instruction_tuner.records import PreferencePair, Record
+
+REPEATED = 40  # characters of a file's name that are in its temporary file's name, which has 255 bytes at most
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp(-journal|-wal|-shm)?", re.DOTALL)
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+BINARY = getattr(os, "O_BINARY", 0)  # Windows
+_cleaned: set[Path] = set()  # the folders without leftovers
 
 Row = Record | PreferencePair | Mapping[str, Any]
 
@@ -21,18 +30,21 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Opens a temporary binary file that replaces the path when the block ends without an error.
 
     Until then, and after a crash at any instant, the path holds what it held before. The folder is made if needed.
-    One process may write a path at a time.
+    The temporary file is a new one, never one that somebody else has put there, nor what a link leads to. A path that
+    is a link is replaced itself; what it leads to stays. The file has the user's umask. One process may write a path
+    at a time.
 
     Raises:
         RunError: the disk is full.
         UserError: the path cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent)
+        temporary, handle = new_file(path)
         try:
-            with temporary.open("wb") as stream:
+            with os.fdopen(handle, "wb") as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -44,6 +56,71 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         sync_folder(path.parent)
     except OSError as error:
         raise write_error(path, error) from error
+
+
+def new_file(path: Path) -> tuple[Path, int]:
+    """Makes a temporary file beside the path, under a name that nobody can know before; returns it, open and locked.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    while True:
+        temporary = path.with_name(f".{path.name[:REPEATED]}.{secrets.token_hex(8)}.tmp")
+        with suppress(FileExistsError):
+            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK | BINARY, 0o666)
+            lock(handle, wait=True)
+            if temporary.exists():
+                return temporary, handle
+            os.close(handle)  # another process took it for a leftover before it was locked
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes temporary files of processes that were killed; a process does so once per folder, before it writes."""
+    if folder in _cleaned:
+        return
+    _cleaned.add(folder)
+    names: list[str] = []
+    with suppress(OSError):  # writing there says what is wrong
+        names = os.listdir(folder)
+    for name in names:
+        if TEMPORARY.fullmatch(name):
+            with suppress(OSError):  # it is a link or in use, or has just gone
+                handle = os.open(folder / name, os.O_RDWR | NO_LINK)
+                try:
+                    if lock(handle):
+                        os.unlink(folder / name)
+                finally:
+                    os.close(handle)
+
+
+def lock(handle: int, wait: bool = False) -> bool:
+    """Locks an open file or folder until it is closed or the process ends; returns whether nobody else has it.
+
+    Where the system has no such locks, everybody has them.
+    """
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            return True
+    return True
+
+
+def apply_umask(folder: Path) -> None:
+    """Gives the files in a folder the permissions that the user's umask allows, where a library gave them fewer."""
+    probe, handle = new_file(folder / "umask")
+    try:
+        allowed = os.fstat(handle).st_mode & 0o777
+    finally:
+        os.close(handle)
+        probe.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o777 | allowed)
 
 
 def sync_folder(folder: Path) -> None:

@@ -55,7 +55,7 @@ def filter_files(
         progress: shows progress.
 
     Raises:
-        UserError: unreadable inputs, wrong settings, or an output folder with other files in it.
+        UserError: unreadable inputs, wrong settings, or an output folder with other files in it or in use.
         RunError: the disk is full.
     """
     inputs, folder = [Path(i) for i in inputs], OutputFolder(Path(output), "filter")
@@ -69,20 +69,20 @@ def filter_files(
     progress.say(f"Checking {', '.join(map(str, inputs))}")
     malformed: list[Malformed] = []
     records = list(read_records(inputs, malformed))
-    folder.claim(REPORT)
-    signals = compute_signals(
-        quality.model_rules, records, SignalFolder(folder.path / SIGNALS), records_digest(records), progress
-    )
-    if failed := failed_requests(signals):
-        progress.say(f"Some records have no tags: {failed}. The same command asks for them again.")
-    results = []
-    with progress.task("checking", len(records), "records") as advance:
-        for result in quality.check(records, signals):
-            results.append(result)
-            advance(1)
-    report = FilterReport.build(records, results, config, malformed=malformed, quality=quality)
-    write_jsonl(folder.path / "kept.jsonl", map(trainer_row, kept_rows(records, results, quality)))
-    write_jsonl(folder.path / "dropped.jsonl", dropped_rows(records, results, config.keep))
-    write_jsonl(folder.path / "malformed.jsonl", (m.to_json() for m in malformed))
-    report.write(folder.path)
+    with folder.claimed(REPORT):
+        signals = compute_signals(
+            quality.model_rules, records, SignalFolder(folder.path / SIGNALS), records_digest(records), progress
+        )
+        if failed := failed_requests(signals):
+            progress.say(f"Some records have no tags: {failed}. The same command asks for them again.")
+        results = []
+        with progress.task("checking", len(records), "records") as advance:
+            for result in quality.check(records, signals):
+                results.append(result)
+                advance(1)
+        report = FilterReport.build(records, results, config, malformed=malformed, quality=quality)
+        write_jsonl(folder.path / "kept.jsonl", map(trainer_row, kept_rows(records, results, quality)))
+        write_jsonl(folder.path / "dropped.jsonl", dropped_rows(records, results, config.keep))
+        write_jsonl(folder.path / "malformed.jsonl", (m.to_json() for m in malformed))
+        report.write(folder.path)
     return report

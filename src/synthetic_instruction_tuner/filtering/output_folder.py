@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthetic_instruction_tuner.data_files.atomic_writing import write_error, write_text
+from synthetic_instruction_tuner.data_files.atomic_writing import TEMPORARY, lock, write_error, write_text
 from synthetic_instruction_tuner.errors import UserError
 
 
@@ -42,7 +45,8 @@ class OutputFolder:
                 cause = "It is not a file." if file.exists() else "It does not exist."
                 raise UserError(f"The file {file} cannot be read.", cause)
         try:
-            there = sorted(p.name for p in self.path.iterdir()) if self.path.exists() else []
+            names = [p.name for p in self.path.iterdir()] if self.path.exists() else []
+            there = sorted(name for name in names if not TEMPORARY.fullmatch(name))
         except OSError as error:
             cause = error.strerror or str(error)
             raise UserError(f"The output {self.path} cannot be used as a folder.", cause) from None
@@ -59,20 +63,46 @@ class OutputFolder:
                 problem = f"The input {file} is in the output folder."
                 raise UserError(problem, "It could be overwritten.", "Name another folder with -o.")
 
-    def claim(self, report: str) -> None:
-        """Marks the folder, so that an interrupted call can be repeated, and removes the old report.
+    @contextmanager
+    def claimed(self, report: str) -> Iterator[None]:
+        """Marks the folder, so that an interrupted call can be repeated, and holds it while the block runs.
 
-        The report is written last: where it exists, the output is complete.
+        The old report is removed. The new one is written last: where it exists, the output is complete.
 
         Args:
             report: the report's file name.
 
         Raises:
+            UserError: another process is writing into the folder, or it cannot be written.
             RunError: the disk is full.
         """
-        text = f"Written by 'sit {self.verb}', which may replace the files of this folder while this file exists.\n"
-        write_text(self.path / self.mark, text)
+        with self._held():
+            text = f"Written by 'sit {self.verb}', which may replace the files of this folder while this file exists.\n"
+            write_text(self.path / self.mark, text)
+            try:
+                (self.path / report).unlink(missing_ok=True)
+            except OSError as error:
+                raise write_error(self.path / report, error) from error
+            yield
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Locks the folder itself; that leaves nothing behind, however the process ends."""
+        if sys.platform == "win32":  # where folders cannot be opened
+            yield
+            return
         try:
-            (self.path / report).unlink(missing_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path, os.O_RDONLY)
         except OSError as error:
-            raise write_error(self.path / report, error) from error
+            raise write_error(self.path, error) from error
+        try:
+            if not lock(handle):
+                raise UserError(
+                    f"The output folder {self.path} is in use.",
+                    "Another process is writing into it.",
+                    "Wait for it to end, or name another folder with -o.",
+                )
+            yield
+        finally:
+            os.close(handle)

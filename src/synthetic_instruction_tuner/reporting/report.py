@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) 
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "markdown": markdown,
         "fenced": fenced,
         "shortened": shortened,
@@ -61,6 +61,7 @@ def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) 
         "p": p_value,
         "percent": lambda v, digits=1: "n/a" if v is None else f"{v:.{digits}%}",
     }
+    environment.filters |= filters
     template = resources.files(__package__).joinpath("templates/report_template.md").read_text(encoding="utf-8")
     text = environment.from_string(template).render(**_context(data), figures=figures or {})
     return text.strip() + "\n"

@@ -11,8 +11,8 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from synthetic_instruction_tuner.data_files.atomic_writing import sync_folder
-from synthetic_instruction_tuner.errors import RunError, SitError, UserError, disk_full
+from synthetic_instruction_tuner.data_files.atomic_writing import new_file, remove_leftovers, sync_folder
+from synthetic_instruction_tuner.errors import RunError, SitError, UserError, disk_full, is_disk_full
 
 SCHEMA_VERSION = 2
 RUN_STORE = "run.sqlite"  # a store of another name belongs to no run folder
@@ -83,9 +83,16 @@ def set_aside(path: Path) -> Path | None:
 
 def create_store(path: Path) -> None:
     """Makes an empty store under another name and renames it, so that a crash never leaves half of one."""
-    new = path.with_name(f".{path.name}.new")
-    for stale in (new, *(path.with_name(f"{name}{tail}") for name in (path.name, new.name) for tail in SIDE_FILES)):
-        stale.unlink(missing_ok=True)
+    remove_leftovers(path.parent)
+    for tail in SIDE_FILES:
+        path.with_name(f"{path.name}{tail}").unlink(missing_ok=True)
+    try:
+        new, handle = new_file(path)
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full(path) from error
+        raise sqlite3.OperationalError(f"unable to open database file: {error.strerror}") from error
+    os.close(handle)
     with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
         db.executescript(f"PRAGMA synchronous=FULL; BEGIN; {SCHEMA} COMMIT;")
         db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.config import fingerprint
-from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.data_files.atomic_writing import apply_umask, write_text
 from synthetic_instruction_tuner.data_files.file_hashes import first_fault, hashes
 
 SEAL = "complete.json"
@@ -26,6 +26,7 @@ def seal(folder: Path, owner: str, facts: dict[str, Any] | None = None) -> None:
         owner: the fingerprint of the training that it belongs to.
         facts: plain JSON values to keep with it.
     """
+    apply_umask(folder)
     sync_files(folder)
     (folder / SEAL).unlink(missing_ok=True)
     write_signed(folder / SEAL, {"owner": owner, "facts": facts or {}, "files": hashes(folder)})

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from synthetic_instruction_tuner.data_files.atomic_writing import apply_umask
 from synthetic_instruction_tuner.data_files.file_hashes import Hashes, clear_way, first_fault, hashes, put_aside
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.sealed_folder import (
@@ -116,6 +117,7 @@ class Workspace:
         remove(beside)
         beside.mkdir()
         save(beside)
+        apply_umask(beside)
         sync_files(beside)
         remove(self.final)
         beside.rename(self.final)

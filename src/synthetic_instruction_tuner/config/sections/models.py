@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator, model_validator
 
 from synthetic_instruction_tuner.config.sections.section import Section, checked_url, checked_variable
+from synthetic_instruction_tuner.escaping import visible
 
 
 class ModelConfig(Section):
@@ -41,7 +42,7 @@ class ModelConfig(Section):
     def _named(self) -> ModelConfig:
         if not self.name:
             object.__setattr__(self, "name", self.path.rstrip("/").split("/")[-1].removeprefix("nano:"))
-        if self.name in (".", "..") or set(self.name) & set("/\\:\0") or not self.name:
+        if self.name in (".", "..") or set(self.name) & set("/\\:") or not self.name or visible(self.name) != self.name:
             raise ValueError(f"the name {self.name!r} cannot be used as a folder name")
         return self
 

@@ -123,7 +123,7 @@ def dedup_files(
             row.
 
     Raises:
-        UserError: unreadable inputs, a wrong threshold, or an output folder with other things in it.
+        UserError: unreadable inputs, a wrong threshold, or an output folder with other things in it or in use.
         RunError: the disk is full.
     """
     inputs, against, output = [Path(i) for i in inputs], [Path(a) for a in against], Path(output)
@@ -133,9 +133,9 @@ def dedup_files(
         raise UserError(f"The similarity threshold {threshold:g} is not possible.", "It must be above 0 and at most 1.")
     folder = OutputFolder(output, "dedup")
     folder.check([*inputs, *against], force)
-    folder.claim(REPORT)
-    report = _compared(inputs, against, output, threshold, field, neighbors, progress)
-    write_text(output / REPORT, report.to_json())
+    with folder.claimed(REPORT):
+        report = _compared(inputs, against, output, threshold, field, neighbors, progress)
+        write_text(output / REPORT, report.to_json())
     return report
 
 
