@@ -179,7 +179,45 @@ def test_missing_files_are_made_again_and_nothing_else(run: Sit, copy: Path) -> 
     now = batches(copy)
     redone = {unit for unit, number in made if now[unit, number] != made[unit, number]}
     assert not any(unit.startswith(("generate", "evaluate", "dpo")) or "answers" in unit for unit in redone)
-    assert sorted(unit.split(":")[2] for unit in redone if unit.startswith("sft")) == ["student-qwen2"]
+    assert not any(unit.startswith("sft") for unit in redone)  # its metrics stay those of the first time
+
+
+def test_damaged_files_are_named_and_made_again_as_they_were(run: Sit, sit: Sit, copy: Path) -> None:
+    assert run(copy)[0] == 0  # the page names the folder
+    (copy / "docs/report.md").unlink()
+    assert run(copy)[0] == 0
+    before, made = contents(copy), batches(copy)
+    damaged = [
+        "data/raw/instructions_raw.parquet",
+        "data/filtered/filter_report.md",
+        "data/preference/preference_pairs.json",
+        "models/sft/student-qwen2/final/adapter_model.safetensors",
+        "models/sft/student-llama/final/README.md",
+        "models/sft/student-llama/metrics.json",
+        "models/prompt_tuning/student-llama/final/tokenizer.json",
+        "models/dpo/student-llama/training_log.jsonl",
+        "evaluation/metrics/dpo.json",
+        "evaluation/results/student-llama-base.json",
+        "evaluation/metrics/comparison_summary.csv",
+        "evaluation/figures/benchmarks.png",
+        "docs/report.html",
+    ]
+    for name in damaged:
+        path = copy / name
+        times, content = path.stat(), bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    code, _, err = sit("chat", "student-qwen2", "-d", copy, "-v", "sft")
+    assert code == 1 and "adapter_model.safetensors was changed" in err
+    code, _, err = run(copy)
+    assert code == 0 and [name for name in damaged if f"{name} was changed" not in err] == []
+    now = contents(copy)
+    assert [name for name in before if now.get(name) != before[name]] == []
+    assert {name.split(".damaged-1")[0] for name in now.keys() - before.keys()} >= set(damaged[:3])
+    assert batches(copy) == made  # nothing but the one adapter was computed again
+    code, _, err = run(copy)
+    assert code == 0 and "Nothing to do" in err
 
 
 def test_an_added_student_is_the_only_one_trained(run: Sit, copy: Path) -> None:
@@ -310,11 +348,13 @@ def test_outputs_name_no_path_and_no_time(finished: Path) -> None:
     home = str(Path(app.__file__).parents[2]).encode()
     day = time.strftime("%Y-%m-%d").encode()
     for name, content in contents(finished).items():
-        assert str(finished.parent).encode() not in content and home not in content, name
+        if not name.endswith("adapter_config.json"):  # it names the base model's folder, where PEFT finds it
+            assert str(finished.parent).encode() not in content and home not in content, name
         if name.startswith(("data/", "models/", "evaluation/results")) and not name.endswith(".safetensors"):
             assert day not in content, name
     for file in finished.glob("models/*/*/final/adapter_config.json"):
-        assert json.loads(file.read_text())["base_model_name_or_path"].startswith("nano:student-")
+        base = Path(json.loads(file.read_text())["base_model_name_or_path"])
+        assert base.is_absolute() and base.name.startswith("student-") and (base / "config.json").is_file()
 
 
 def test_the_status_of_a_finished_run(sit: Sit, finished: Path) -> None:

@@ -20,7 +20,8 @@ from synthetic_instruction_tuner.training import run_training as shared
 from synthetic_instruction_tuner.training.dpo import Dpo
 from synthetic_instruction_tuner.training.lora_sft import LoraSft
 from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
-from synthetic_instruction_tuner.training.sealed_folder import SEAL
+from synthetic_instruction_tuner.training.sealed_folder import SEAL, owner
+from synthetic_instruction_tuner.training.workspace import Workspace
 
 Report = Callable[..., None]
 Train = Callable[..., Any]
@@ -191,3 +192,72 @@ def test_the_trained_rows_are_those_in_the_order_file(
     order = [json.loads(line)["id"] for line in (tmp_path / "data_order.jsonl").read_text().splitlines()]
     assert trained == [ids[id] for id in order]
     shutil.rmtree(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory, student: ModelConfig, records: list[Record]) -> Path:
+    """A LoRA training that was killed with checkpoints of steps 2 and 4."""
+    output = tmp_path_factory.mktemp("killed") / "sft"
+    with pytest.raises(Killed):
+        LoraSft(SftConfig(**FAST)).train(student, records, output, kill_at(5, []))
+    return output
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def to_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "changed": flip,
+    "empty": lambda path: path.write_bytes(b""),
+    "missing": Path.unlink,
+    "folder": to_folder,
+    "other JSON": lambda path: path.write_text("[" * 5000),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_checkpoint_damaged_in_any_file_is_put_aside_and_named(
+    tmp_path: Path, interrupted: Path, damage: str
+) -> None:
+    owned = Workspace(interrupted, owner(interrupted / "checkpoints/checkpoint-4") or "")
+    assert owned.open() == interrupted / "checkpoints/checkpoint-4"
+    files = sorted(path.name for path in (interrupted / "checkpoints/checkpoint-4").iterdir())
+    assert len(files) > 5 and SEAL in files
+    for name in files:
+        copy, notes = Path(shutil.copytree(interrupted, tmp_path / name)), list[str]()
+        DAMAGE[damage](copy / "checkpoints/checkpoint-4" / name)
+        work = Workspace(copy, owned.fingerprint, notes.append)
+        assert work.open() == copy / "checkpoints/checkpoint-2"
+        assert len(notes) == 1 and "checkpoint-4" in notes[0] and name in notes[0]
+        assert [path.name for path in (copy / "checkpoints/damaged").iterdir()] == ["checkpoint-4.damaged-1"]
+
+
+@pytest.mark.parametrize("damaged", [["checkpoint-4"], ["checkpoint-4", "checkpoint-2"]])
+def test_after_damaged_checkpoints_the_adapter_is_the_same(
+    tmp_path: Path, interrupted: Path, sft: Path, student: ModelConfig, records: list[Record], damaged: list[str]
+) -> None:
+    output, seen = Path(shutil.copytree(interrupted, tmp_path / "sft")), list[int]()
+    for name in damaged:
+        flip(output / "checkpoints" / name / "trainable.safetensors")
+    LoraSft(SftConfig(**FAST)).train(student, records, output, kill_at(0, seen))
+    assert seen[0] == {1: 3, 2: 1}[len(damaged)]
+    assert same(output, sft) and not (output / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("name", ["final/adapter_model.safetensors", "final/README.md", "metrics.json"])
+def test_a_damaged_result_is_not_believed(
+    tmp_path: Path, sft: Path, student: ModelConfig, records: list[Record], name: str
+) -> None:
+    output, seen = Path(shutil.copytree(sft, tmp_path / "sft")), list[int]()
+    flip(output / name)
+    LoraSft(SftConfig(**FAST)).train(student, records, output, kill_at(0, seen))
+    assert seen[0] == 1 and same(output, sft)
+    assert (output / name).read_bytes() == (sft / name).read_bytes() or name == "metrics.json"

@@ -67,7 +67,8 @@ def test_the_adapter_is_float32_lora_on_seven_linear_layers(sft: Path) -> None:
 
 def test_metrics_go_through_json(sft: Path) -> None:
     data = json.loads((sft / "metrics.json").read_text())
-    del data["fingerprint"]
+    for name in ("fingerprint", "files", "digest"):
+        del data[name]
     metrics = TrainingMetrics.from_json(data)
     assert metrics.to_json() == data
     assert (metrics.steps, metrics.examples, metrics.device, metrics.dtype) == (11, 14, "cpu", "float32")
@@ -307,3 +308,35 @@ def test_an_adapter_of_another_shape_is_refused_in_plain_words(sft: Path) -> Non
     other = ModelConfig(path="nano:responder-llama")
     with pytest.raises(UserError, match="does not fit its base model"):
         load_causal_lm(other, "float32", "cpu", adapter=sft / "final")
+
+
+@pytest.mark.parametrize("method", ["sft", "prompt_tuning"])
+def test_peft_loads_a_copied_adapter_with_its_base_and_its_tokenizer(
+    tmp_path: Path, student: ModelConfig, records: list[Record], method: str
+) -> None:
+    from peft import AutoPeftModelForCausalLM
+    from transformers import AutoTokenizer
+
+    settings = FAST | {"num_train_epochs": 1.0}
+    trainer = LoraSft(SftConfig(**settings)) if method == "sft" else PromptTuning(PromptTuningConfig(**settings))
+    trainer.train(student, records, tmp_path / "trained")
+    copy = (tmp_path / "trained/final").rename(tmp_path / "elsewhere")
+    model, tokenizer = AutoPeftModelForCausalLM.from_pretrained(str(copy)), AutoTokenizer.from_pretrained(str(copy))
+    own = load_tokenizer(student)
+    assert tokenizer.get_vocab() == own.get_vocab() and tokenizer.chat_template == own.chat_template
+    ids = torch.tensor([own.encode("red cat")])
+    assert torch.isfinite(model(input_ids=ids).logits).all()
+    card = (copy / "README.md").read_text()
+    assert "library_name: peft" in card and str(Path(student.path).parent) not in card and "base_model:" not in card
+
+
+def test_a_base_model_of_the_hub_keeps_its_id() -> None:
+    from synthetic_instruction_tuner.training.adapter_files import base_name, card
+
+    base = ModelConfig(path="org/model", name="![x](http:) <script> # a")
+    figures = {name: 1 for name in TrainingMetrics.__dataclass_fields__}
+    text = card(base, TrainingMetrics(**figures | {"method": "dpo"}))  # type: ignore[arg-type]
+    assert base_name(base) == "org/model" and "base_model: org/model" in text and "On another machine" not in text
+    local = card(base.model_copy(update={"path": "/some/model"}), TrainingMetrics(**figures | {"method": "dpo"}))  # type: ignore[arg-type]
+    assert "/some/model" not in local and "<script>" not in local and "![x](" not in local
+    assert base_name(ModelConfig(path="./models/x")) == str(Path.cwd() / "models/x")

@@ -17,6 +17,7 @@ from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import BASE, METHODS, VARIANTS
 from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.written_files import require_whole
 
 if TYPE_CHECKING:
     Variant = str
@@ -109,4 +110,6 @@ def _adapter(folder: RunFolder, model: ModelConfig, variant: str) -> Path | None
             f"Variants: {', '.join(_trained(folder, model))}.",
             f"Name one of them, or train it: sit run -d {folder.root}",
         )
-    return folder.adapter(variant, model.name)
+    path = folder.adapter(variant, model.name)
+    require_whole(folder, variant, path)
+    return path
