@@ -15,7 +15,7 @@ from synthetic_instruction_tuner.config.sections.section import LARGEST, checked
 from synthetic_instruction_tuner.config.yaml_text import plain_value
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.store_file import RUN_STORE
+from synthetic_instruction_tuner.run.store.file import RUN_STORE
 
 ANOTHER = "Choose another --run-dir."
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from synthetic_instruction_tuner.cli.chat_session import Answering, Input, converse
+from synthetic_instruction_tuner.cli.chat.session import Answering, Input, converse
 from synthetic_instruction_tuner.cli.options import RunDir, existing_run
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.config.messages import nearest
