@@ -28,7 +28,7 @@ LONGEST = 1_000_000  # characters beyond twenty times those of the messages
 _SCRIPT = Path(__file__).with_name("rendering_process.py")
 _WHY = {
     "time": f"it takes more than {SECONDS:g} second of processor time",
-    "memory": f"it takes more than {MEMORY >> 20} MiB of memory",
+    "memory": f"it takes more than {MEMORY / 1e9:.1f} GB of memory",
     "length": f"it makes a text of more than {LONGEST:,} characters",
     "crash": "it ends the process that renders it",
 }

@@ -173,7 +173,7 @@ def read_text(file: Path) -> str:
         Unsound: it is not there, no regular file, empty, too long or not UTF-8.
     """
     if _regular(file).st_size > _LONGEST_JSON:
-        raise Unsound(file, f"has more than {_LONGEST_JSON >> 20} MiB")
+        raise Unsound(file, f"has more than {_LONGEST_JSON / 1e6:.0f} MB")
     try:
         return file.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
