@@ -16,8 +16,12 @@ if threads := os.environ.get("SIT_TEST_THREADS"):
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
+from hypothesis import settings
 
 from random_models import write_model
+
+settings.register_profile("any_machine", deadline=None)  # no test depends on how fast the machine is
+settings.load_profile("any_machine")
 
 pytest_plugins = ["whole_runs"]
 

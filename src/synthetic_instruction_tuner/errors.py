@@ -7,6 +7,7 @@ cannot continue raises `RunError`, and its finished work is kept in the store.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 
 class SitError(Exception):
@@ -36,6 +37,28 @@ class UserError(SitError):
     """The user's mistake: a wrong setting, file or argument. Exit code 2."""
 
     exit_code = 2
+
+
+class UserErrors(UserError):
+    """Several mistakes in one input, shown together.
+
+    Attributes:
+        errors: the mistakes.
+    """
+
+    def __init__(self, errors: Sequence[SitError]) -> None:
+        self.errors = tuple(errors)
+        first = errors[0]
+        super().__init__(f"{first.problem} (1 of {len(errors)} mistakes)", first.cause, first.fix)
+
+    def lines(self) -> list[str]:
+        """Returns their number, then the lines of each."""
+        return [f"There are {len(self.errors)} mistakes.", *(line for one in self.errors for line in one.lines())]
+
+
+def together(errors: Sequence[SitError]) -> SitError:
+    """Returns one error for one or several mistakes."""
+    return errors[0] if len(errors) == 1 else UserErrors(errors)
 
 
 class RunError(SitError):

@@ -166,8 +166,6 @@ def test_main_ends_with_the_exit_code() -> None:
     [
         ("nosuchverb",),
         ("plan", "--nosuchoption"),
-        ("plan", "--limit", "0"),
-        ("plan", "--limit", "many"),
         ("plan", "--set"),
         ("plan", "surplus"),
         ("train",),
@@ -331,3 +329,21 @@ def test_where_a_run_goes() -> None:
     assert run_folder(load_config("t4"), None).root == Path("runs/t4")
     assert run_folder(load_config("t4", limit=3), None).root == Path("runs/t4-limit3")
     assert run_folder(load_config("t4"), Path("x")).root == Path("x")
+
+
+def test_the_doctor_says_a_fix_once_and_how_much_is_downloaded(sit: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    code, out, _ = sit("doctor", "--profile", "a100")
+    words = " ".join(out.split())
+    assert code == 1 and words.count("Connect to the Hub") == 1
+    assert "To download for 8 models: about 67.2 GB" in words
+    sizes = "models.students=[Qwen/Qwen2.5-0.5B]"
+    _, out, _ = sit("doctor", "--set", sizes, "--set", "models.reward={path: a/b, parameters: 1e9}")
+    assert "To download for 2 models: about 2.0 GB; the size of 1 of them is not known" in " ".join(out.split())
+
+
+def test_a_model_s_table_fits_a_narrow_terminal(sit: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = sit("doctor", "nano:generator", "--probes", "2")
+    shares = [line.split()[:3] for line in out.splitlines() if "%" in line]
+    assert ["role-leak", "0", "0%"] in shares and ["usable", "2", "100%"] in shares

@@ -122,6 +122,14 @@ def test_a_setting_changes_and_all_others_stay(names: dict[str, None], data: st.
     assert change_config(stored) == stored and changed_settings(stored, stored) == ()
 
 
+def test_another_path_of_a_stored_model_brings_another_name() -> None:
+    stored = load_config(overrides=["models.reward={path: nano:reward, name: mine}"])
+    changed = change_config(
+        stored, ["models.students.0.path=nano:student-mamba", "models.reward.path=nano:other", "models.generator=a/b"]
+    ).models
+    assert [changed.students[0].name, changed.reward.name, changed.generator.name] == ["student-mamba", "mine", "b"]
+
+
 def test_a_limit_on_a_run_cuts_its_counts_and_cannot_raise_them() -> None:
     stored = load_config(overrides=STORED)
     small = change_config(stored, limit=10)

@@ -19,7 +19,7 @@ from synthetic_instruction_tuner.engines import opening as loading
 from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.run.checks import check_languages
-from synthetic_instruction_tuner.run.planning import estimate, planned_pairs
+from synthetic_instruction_tuner.run.planning import estimate, planned_records
 
 Sit = Callable[..., tuple[int, str, str]]
 
@@ -117,11 +117,13 @@ def test_a_served_model_s_weights_need_not_be_here(sit: Sit, random_qwen2: Path,
 def test_languages_that_the_filter_would_drop_stop_the_run(sit: Sit, tmp_path: Path) -> None:
     code, _, err = sit("generate", "--set", "generate.language=de", "-d", tmp_path / "r")
     assert code == 2 and "filter.language is en" in err and "filter.language=de" in err
+    assert check_languages(load_config(overrides=["generate.language=Zulu"])).fix == "Add --set filter.language="
     for options, ok in (
         (["generate.language=de", "filter.language=de"], True),
         (["generate.language=German", "filter.language=de"], True),
         (["generate.language=de", "filter.language=''"], True),
-        (["generate.language=Klingon"], True),  # nobody can say
+        (["generate.language=Zulu"], False),  # which the filter takes for another language
+        (["generate.language=Zulu", "filter.language="], True),
         (["generate.domains={coding: {language: fr}}"], False),
         (["generate.domains={coding: {language: en}}", "generate.language=fr"], True),
     ):
@@ -131,8 +133,8 @@ def test_languages_that_the_filter_would_drop_stop_the_run(sit: Sit, tmp_path: P
 def test_the_plan_knows_goals_and_turns() -> None:
     hardware = replace(detect("cpu"), cores=2)  # with more, the generator's loading is a larger part of the estimate
     plain, goal = load_config(), load_config(overrides=["generate.until_kept=100"])
-    assert planned_pairs(plain) == 1500 and planned_pairs(goal) == 147
-    assert planned_pairs(load_config(overrides=["generate.until_kept=1500"])) == 1500
+    assert planned_records(plain) == 1500 and planned_records(goal) == 147
+    assert planned_records(load_config(overrides=["generate.until_kept=1500"])) == 1500
     turns = load_config(overrides=["generate.turns=3"])
     assert estimate(goal, hardware)[0].seconds < estimate(plain, hardware)[0].seconds
     assert estimate(turns, hardware)[0].seconds > 2 * estimate(plain, hardware)[0].seconds

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 import synthetic_instruction_tuner
-from synthetic_instruction_tuner.cli import app, compare, doctor, model_doctor
+from synthetic_instruction_tuner.cli import app, compare, doctor, model_doctor, status
 from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.config.sections.evaluate import BENCHMARKS
 from synthetic_instruction_tuner.data_generation.faults import examine
@@ -26,7 +27,9 @@ from synthetic_instruction_tuner.methods import BASE, VARIANTS
 from synthetic_instruction_tuner.reporting.screen.wrapping import longest_number
 from synthetic_instruction_tuner.run.checks import Check
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.pipeline import STAGES
+from synthetic_instruction_tuner.run.pipeline import STAGES, Step
+from synthetic_instruction_tuner.run.planning import StageEstimate
+from synthetic_instruction_tuner.run.remaining import StageAhead
 from synthetic_instruction_tuner.run.store import Store
 
 Sit = Callable[..., tuple[int, str, str]]
@@ -139,13 +142,26 @@ def test_the_comparison_in_other_formats(sit: Sit, run: Path, monkeypatch: pytes
     assert sit("compare", "--run-dir", str(run), "--format", "pdf")[0] == 2
 
 
+@pytest.mark.parametrize("width", (*WIDTHS, None))
+def test_the_status_fits(run: Path, width: str | None) -> None:
+    with closing(Store.open(RunFolder(run).store, readonly=True)) as store:
+        states = [store.stage(stage.name) for stage in STAGES]
+    stages = [
+        StageAhead(Step(stage, "skip"), state, StageEstimate(stage.name, 1.0, 1.0, ""))
+        for stage, state in zip(STAGES, states, strict=True)
+    ]
+    out = "\n".join(line for line, _ in status._table(tuple(stages)).lines(int(width) if width else None))
+    if width:
+        require_fit(out, int(width))
+    assert "1,000,002" in out and "1.2345e-08" in out and "16 min 40 s" in out and "8.5 GB" in out
+
+
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_status_fits(sit: Sit, run: Path, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+def test_the_status_of_a_run_to_redo_fits(sit: Sit, run: Path, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
     monkeypatch.setenv("COLUMNS", width)
-    out = sit("status", "--run-dir", str(run))[1]
-    table = out[: out.index("Next:")]
-    require_fit(table[table.index("\n") :], int(width))
-    assert "1,000,001" in out and "1.2345e-08" in out and "16 min 40 s" in out
+    code, out, _ = sit("status", "--run-dir", str(run))
+    assert code == 0 and "16 min 40 s" in out
+    require_fit(out, int(width))
 
 
 @pytest.mark.parametrize("width", WIDTHS)

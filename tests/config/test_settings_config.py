@@ -275,7 +275,11 @@ def test_settings_that_moved_to_a_benchmark_are_found(former: str, now: str) -> 
         ("evaluate.benchmarks=[mmlu]", ("evaluate.benchmarks.0", "'mmlu'")),
         ("evaluate.benchmarks=[]", ("evaluate.benchmarks",)),
         ("models.students=[]", ("models.students",)),
-        ("models.students=nano:student-llama", ("models.students",)),
+        ("models.students=a,b", ("models.students", "in brackets: [a, b]")),
+        ("models.students=[a, a]", ("models", "distinct", "name a once")),
+        ("models.students.0=" + "x" * 300, ("models.students.0", "200 bytes")),
+        ("generate.domains=codign", ("generate.domains", "did you mean coding?")),
+        ("generate.domains={codign: 2, mth: {share: 1}}", ("did you mean coding?", "did you mean math?")),
         ("models.students=[/a/x, /b/x]", ("models", "distinct", "x, x")),
         ("models.students.0={name: x}", ("models.students.0.path", "missing")),
         ("models.generator=7", ("models.generator",)),
@@ -322,19 +326,19 @@ def test_a_set_that_cannot_be_followed(override: str, part: str) -> None:
         ("filter: {min_words: 3", "not valid YAML"),
         ("filter:\n\tmin_words: 3\n", "not valid YAML"),
         ("a: b: c", "not valid YAML"),
-        (b"seed: \xff\xfe", "not valid YAML"),
-        (b"seed: \x00", "not valid YAML"),
-        ("seed: 2024-13-45", "not valid YAML"),
+        (b"seed: \xff\xfe", "cannot be read"),
+        (b"seed: \x00", "cannot be read"),
+        ("seed: 2024-13-45", "The setting 'seed' has an invalid value"),
         ("[" * 1200, "not valid YAML"),
         ("!!python/object/apply:os.system ['true']", "not valid YAML"),
         ("- 1\n- 2\n", "must hold keys and values"),
         ("just text", "must hold keys and values"),
         ("5", "must hold keys and values"),
-        ("1: 2\n", "invalid value"),
+        ("1: 2\n", "There is no setting '1'"),
         ("profile: t5\n", "There is no profile 't5'"),
         ("profile: [nano]\n", "There is no profile"),
         ("filter: 3\n", "The setting 'filter' has an invalid value"),
-        ("models: {students: {path: /x}}\n", "models.students"),
+        ("models: {students: 5}\n", "models.students"),
     ],
 )
 def test_a_broken_file_is_explained(text: str | bytes, part: str, tmp_path: Path) -> None:
@@ -417,3 +421,12 @@ def test_settings_cannot_be_changed_in_place() -> None:
     with pytest.raises(ValueError):
         config.seed = 3
     assert not math.isnan(config.train.sft.learning_rate)
+
+
+def test_one_student_needs_no_brackets() -> None:
+    for text in ("nano:student-llama", "{path: nano:student-llama}"):
+        models = load_config(
+            overrides=[f"models.students={text}", "models.responders=nano:generator", "prefer.samples=2"]
+        ).models
+        assert [m.path for m in models.students] == ["nano:student-llama"]
+        assert [m.path for m in models.responders] == ["nano:generator"]

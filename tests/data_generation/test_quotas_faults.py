@@ -66,10 +66,11 @@ def test_topics_come_from_a_list_or_a_file(tmp_path: Path) -> None:
 
 
 def test_languages_have_names() -> None:
-    assert (language_name("de"), language_name("Klingon"), language_code("german")) == ("German", "Klingon", "de")
+    assert (language_name("de"), language_name("Basque"), language_code("german")) == ("German", "Basque", "de")
     assert language_code("Klingon") is None and all(len(code) == 2 for code in NAMES)
-    with pytest.raises(UserError, match="no language code 'xx'"):
-        load_config(overrides=["generate.language=xx"])
+    for unknown in ("xx", "Klingon"):
+        with pytest.raises(UserError, match=f"'{unknown}' is no language"):
+            load_config(overrides=[f"generate.language={unknown}"])
     assert system_prompt(None, None, "") is None
     french = "The user writes in French, and the assistant answers in French."
     assert system_prompt("A.", "owls", "fr") == f"A. The user's message is about this topic: owls. {french}"

@@ -20,6 +20,10 @@ class Die(Exception):
     """Raised by a script to break the connection without an answer."""
 
 
+class Cut(Die):
+    """Raised by a script to break the connection in the middle of an answer."""
+
+
 class FakeServer:
     """A server on loopback. `script` is asked first for each completion and may answer in the server's place.
 
@@ -70,7 +74,12 @@ class FakeServer:
                     return self.send((401, {"error": {"message": f"wrong key {self.headers.get('Authorization')}"}}))
                 try:
                     self.send((server.script and server.script(body)) or server.post(self.path, body))
-                except Die:
+                except Die as death:
+                    if isinstance(death, Cut):
+                        self.send_response(200)
+                        self.send_header("Content-Length", "1000")
+                        self.end_headers()
+                        self.wfile.write(b'{"choices": [{"text": "b')
                     self.close_connection = True
                     self.connection.close()
 

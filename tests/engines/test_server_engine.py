@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -13,11 +14,12 @@ from typing import Any
 import pytest
 from chain_model import TEXT, chain_tokenizer
 from conformance import CHECKS, Subject, letters_after
-from fake_server import Die, FakeServer, Reply
+from fake_server import Cut, Die, FakeServer, Reply
 from pydantic import ValidationError
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, load_config
+from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.server import client as server_client
 from synthetic_instruction_tuner.engines.server import watch
 from synthetic_instruction_tuner.engines.server.client import Failed, Rejected, ServerClient
@@ -341,8 +343,8 @@ ABORTED = (200, {"choices": [{"text": "x", "token_ids": [], "finish_reason": "ab
     [
         (lambda text, count: (500, "broken") if count < 3 else None, 3),
         (lambda text, count: (429, "slow down", {"Retry-After": "0"}) if count < 9 else None, 9),
-        (lambda text, count: (503, {"error": {"message": "Loading model"}}) if count < 9 else None, 9),
-        (lambda text, count: (502, "gateway") if count < 9 else None, 9),
+        (lambda text, count: (503, {"error": {"message": "Loading model"}}) if count < 4 else None, 4),
+        (lambda text, count: (502, "gateway") if count < 4 else None, 4),
         (lambda text, count: (200, "no choices") if count < 3 else None, 3),
         (lambda text, count: ABORTED if count < 3 else None, 3),
     ],
@@ -557,3 +559,118 @@ def test_answers_are_cut_at_stop_ids_and_limits(template: ChatTemplate) -> None:
     assert (cut.token_ids, cut.finish_reason) == ((5, 6, 7), "length")
     assert (stopped.token_ids, stopped.finish_reason) == ((5, 6), "stop")
     assert letters_after("y", 2) == "za"
+
+
+# A server that is away
+
+
+class Kept:
+    """Finished texts in memory; see `FinishedTexts`."""
+
+    def __init__(self) -> None:
+        self.texts: dict[Request, Completion] = {}
+        self.saved = 0
+
+    def find(self, request: Request) -> Completion | None:
+        return self.texts.get(request)
+
+    def add(self, request: Request, completion: Completion) -> None:
+        self.texts[request] = completion
+
+    def save(self) -> None:
+        self.saved += 1
+
+
+def away_after(answers: int, reply: Callable[[], Reply], *, until: int) -> Callable[[dict[str, Any]], Reply | None]:
+    """A script that serves some requests, and then for some time none, whatever is asked."""
+    asked = itertools.count()
+
+    def run(body: dict[str, Any]) -> Reply | None:
+        return reply() if answers <= next(asked) < until else None
+
+    return run
+
+
+def die() -> Reply:
+    raise Die
+
+
+def cut() -> Reply:
+    raise Cut
+
+
+REPLIES: dict[str, Callable[[], Reply]] = {
+    "closes": die,
+    "cuts": cut,
+    "500": lambda: (500, "EngineDeadError"),
+    "503": lambda: (503, "loading"),
+    "502": lambda: (502, "bad gateway"),
+    "no choices": lambda: (200, {"choices": []}),
+}
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_a_server_that_is_away_for_a_while_costs_no_text(
+    reply: str, template: ChatTemplate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watch, "GRACE", 0.0)
+    with FakeServer("vllm", template.tokenizer) as server:
+        found = subject(server, template, max_retries=1, concurrency=4, outage=60.0)
+        server.script = away_after(10, REPLIES[reply], until=60)
+        assert [found.text(c) for c in found.ask(*letters(found))] == ["bcd"] * 40
+    first, *_, last = caplog.messages
+    assert "has been away for" in first and "waits for it, up to 60 s" in first
+    assert f"The server {server.url} is back after" in last and len(caplog.messages) == len(set(caplog.messages))
+
+
+def test_what_is_finished_is_kept_and_not_asked_again(template: ChatTemplate) -> None:
+    kept = Kept()
+    requests = [Subject(None, template.tokenizer).request(f"{'x' * k}a", max_new_tokens=3) for k in range(40)]  # type: ignore[arg-type]
+    with FakeServer("vllm", template.tokenizer) as server:
+        config = EngineConfig(url=server.url, concurrency=4, max_retries=1, outage=0.1)
+        server.script = away_after(20, die, until=10**6)
+        with pytest.raises(RunError, match="has been unavailable"):
+            open_server(MODEL, config, template, wait=0, finished=kept).generate(requests)
+        finished = set(kept.texts)
+        assert 5 <= len(finished) < 40
+        server.script = None
+        engine = open_server(MODEL, config, template, wait=0, finished=kept)
+        server.bodies.clear()
+        seen: list[int] = []
+        again = engine.generate(requests, seen.append)
+        whole = open_server(MODEL, config, template, wait=0).generate(requests)
+        asked = {tuple(body["prompt"]) for body in server.bodies[: 40 - len(finished)]}
+    assert again == whole and sum(seen) == 40
+    assert asked == {request.prompt_ids for request in requests if request not in finished}
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["after an outage", "in between"])
+def test_another_model_in_the_server_s_place_ends_the_run(gone: bool, template: ChatTemplate) -> None:
+    kept = Kept()
+    with FakeServer("vllm", template.tokenizer, names=("chain",)) as server:
+        config = EngineConfig(url=server.url, concurrency=4, outage=60.0)
+        engine = open_server(MODEL, config, template, wait=0, finished=kept)
+        found = Subject(engine, template.tokenizer)
+        asked = itertools.count()
+
+        def script(body: dict[str, Any]) -> Reply | None:
+            number = next(asked)
+            if number == 10:
+                server.names = ("other",)
+                if gone:
+                    raise Die
+            return (404, {"error": "no such model"}) if number > 10 else None
+
+        server.script = script
+        with pytest.raises(UserError, match="has no model called chain") as caught:
+            found.ask(*letters(found))
+    assert "it has other" in caught.value.cause and 5 <= len(kept.texts) <= 12
+
+
+def test_a_request_that_the_server_always_refuses_is_skipped(template: ChatTemplate) -> None:
+    with FakeServer("vllm", template.tokenizer) as server:
+        found = subject(server, template, outage=0.2)
+        server.script = counting(lambda text, count: (503, "no") if text == "xxxa" else None, template.tokenizer)
+        got = found.ask(*letters(found, 10))
+    assert [c.finish_reason for c in got] == ["length"] * 3 + ["error"] + ["length"] * 6
+    assert "status 503" in got[3].error

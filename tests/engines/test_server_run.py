@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from synthetic_instruction_tuner.engines.server import watch
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 from synthetic_instruction_tuner.models.files import local_folder
 from synthetic_instruction_tuner.models.loading import load_tokenizer
+from synthetic_instruction_tuner.run.store import Store
 
 MODEL = ModelConfig(path="nano:generator")
 KEY = "sk-very-secret"
@@ -83,6 +85,38 @@ def test_texts_from_a_server_are_the_same_and_survive_its_death(
         assert "generator runs on server" in shown.replace("generator and responders run", "generator runs")
         written = b"".join(file.read_bytes() for file in (tmp_path / "remote").rglob("*") if file.is_file())
         assert KEY.encode() not in written and KEY not in shown
+
+
+def test_a_run_that_lost_its_server_asks_for_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(watch, "LONGEST_PAUSE", 0.02)
+    raw = "data/raw/instructions_raw.json"
+    with NanoServer() as server:
+        way = (f"engine.url={server.url}/v1", "engine.concurrency=1", "engine.outage=0.1", "engine.max_retries=1")
+        way += ("generate.instruction.max_new_tokens=9", "generate.response.max_new_tokens=9")
+        assert generate(tmp_path / "whole", *way) == 0
+        answered: list[tuple[int, ...]] = []
+
+        def dies(body: dict[str, Any]) -> Reply | None:
+            if len(answered) >= limits[0]:
+                raise Die
+            if body["max_tokens"] == 9:
+                answered.append((body["seed"], *body["prompt"]))
+            return None
+
+        server.script = dies
+        limits = [4, 20, 1000]
+        while len(limits) > 1:
+            assert generate(tmp_path / "broken", *way) == 1
+            assert "has been unavailable" in capsys.readouterr().err
+            limits.pop(0)
+        assert generate(tmp_path / "broken", *way) == 0
+    assert (tmp_path / "broken" / raw).read_bytes() == (tmp_path / "whole" / raw).read_bytes()
+    assert len(answered) == len(set(answered)) + 12 - 5  # probes of records that are not in the first batch
+    with closing(Store.open(tmp_path / "broken" / "run.sqlite", readonly=True)) as store:
+        units = {unit for (unit,) in store._read("SELECT unit FROM batches")}
+    assert not any("served" in unit for unit in units)
 
 
 def test_a_run_waits_for_its_server_and_the_doctor_does_not(

@@ -11,10 +11,8 @@ from synthetic_instruction_tuner.config import Config, FilterConfig, load_config
 from synthetic_instruction_tuner.filtering.advice import ADVICE, advice
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
 from synthetic_instruction_tuner.filtering.rule import Verdict
-from synthetic_instruction_tuner.records import Record
 
 SETTING = re.compile(r"\b(?:filter|generate)(?:\.[a-z_]+)+")
-RECORD = Record("r", "Why?", "So.")
 ALL = {
     "tokenizer": "nano:generator",
     "contamination": {"benchmarks": ["nano"]},
@@ -41,7 +39,7 @@ def test_every_rule_has_advice_of_its_own() -> None:
         name for rule in ("form", "keywords") for name in QualityFilter(settings(refusal_rule=rule), ()).rule_names
     }
     assert names == set(ADVICE)
-    said = {advice(Verdict(name, False, 1, None, "why"), settings(), RECORD) for name in names}
+    said = {advice(Verdict(name, False, 1, None, "why"), settings()) for name in names}
     assert len(said) == len(names)
 
 
@@ -50,27 +48,22 @@ def test_every_rule_has_advice_of_its_own() -> None:
 def test_advice_names_settings_that_exist(name: str, value: float | str | None) -> None:
     config: Config = load_config()
     for rule in ("form", "keywords"):
-        text = advice(Verdict(name, False, value, None, "why"), settings(refusal_rule=rule), RECORD)
+        text = advice(Verdict(name, False, value, None, "why"), settings(refusal_rule=rule))
         assert text and not text.endswith(".") and text[:1].islower()
         assert all(exists(config, found) for found in SETTING.findall(text)), text
 
 
 def test_advice_fits_what_was_found() -> None:
     config = settings(min_words=20, max_words=500, language="en")
-    assert "filter.min_words (20)" in advice(Verdict("length", False, 3, "20..500"), config, RECORD)
-    assert "filter.max_words (500)" in advice(Verdict("length", False, 501, "20..500"), config, RECORD)
-    assert "generate.language=en" in advice(Verdict("language", False, "de 0.990", "en"), config, RECORD)
-    assert "keep German with filter.language=de" in advice(Verdict("language", False, "de 0.990", "en"), config, RECORD)
-    assert "generate.instruction.max_new_tokens" in advice(
-        Verdict("truncated", False, "instruction: x", None), config, RECORD
-    )
-    assert "generate.response.max_new_tokens" in advice(
-        Verdict("truncated", False, "response: x", None), config, RECORD
-    )
-    assert "min_quality (2)" in advice(Verdict("tags", False, "quality 1", None), config, RECORD)
+    assert "filter.min_words (20)" in advice(Verdict("length", False, 3, "20..500"), config)
+    assert "filter.max_words (500)" in advice(Verdict("length", False, 501, "20..500"), config)
+    assert "generate.language=en" in advice(Verdict("language", False, "de 0.990", "en"), config)
+    assert "keep German with filter.language=de" in advice(Verdict("language", False, "de 0.990", "en"), config)
+    assert "generate.instruction.max_new_tokens" in advice(Verdict("truncated", False, "instruction: x", None), config)
+    assert "generate.response.max_new_tokens" in advice(Verdict("truncated", False, "response: x", None), config)
+    assert "min_quality (2)" in advice(Verdict("tags", False, "quality 1", None), config)
 
 
 def test_a_language_that_was_asked_for_is_not_advised_again() -> None:
-    asked = Record("r", "Why?", "So.", provenance={"language": "de"})
-    text = advice(Verdict("language", False, "en 0.990", "de"), settings(language="de"), asked)
+    text = advice(Verdict("language", False, "en 0.990", "de"), settings(language="de"), "de")
     assert "generate.language" not in text and "a generator that can write German" in text

@@ -185,7 +185,7 @@ def test_models_are_asked_once_and_go_on_after_an_interruption(tmp_path: Path, m
     asked[0] = 10
     middle = sorted(row["reward"] for row in kept)[3]
     again = filter_own_files(
-        load_config(overrides=[*settings, f"filter.min_reward={middle}"]), [source], out, quiet=True
+        load_config(overrides=[*settings[:4], f"filter.min_reward={middle}", *settings[5:]]), [source], out, quiet=True
     )
     assert asked[0] == 10 and again.kept == sum(row["reward"] >= middle for row in kept)
     dropped = [json.loads(line) for line in (out / "dropped.jsonl").read_text().splitlines()]

@@ -281,9 +281,9 @@ def test_everything_that_is_missing_is_counted(tmp_path: Path) -> None:
     bad = [c for c in check_models(config) if not c.ok]
     assert [c.name.split()[0] for c in bad] == ["generator", "student", "reward"]
     assert all(c.found and c.fix for c in bad)
-    with pytest.raises(UserError, match=r"generator none.*2 more") as caught:
+    with pytest.raises(UserError, match=r"(?s)3 things.*generator none.*student.*reward") as caught:
         check_before_start(config, RunFolder(tmp_path), CPU)
-    assert len(caught.value.lines()) == 3
+    assert [line.strip()[:4] for line in caught.value.lines()[2::2]] == ["fix:"] * 3
 
 
 def test_models_of_later_stages_may_be_missing(tmp_path: Path) -> None:
@@ -340,3 +340,34 @@ def test_what_the_filter_needs_is_checked_before_anything_is_generated(tmp_path:
     config = load_config(overrides=["filter.tokenizer=./nowhere", "filter.max_tokens=9"])
     with pytest.raises(UserError, match="tokenizer nowhere is not ready"):
         check_before_start(config, RunFolder(tmp_path), CPU, until="filter")
+
+
+def test_all_mistakes_are_shown_at_once_each_with_its_fix(tmp_path: Path) -> None:
+    template = tmp_path / "empty.jinja"
+    template.write_text("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}")
+    config = load_config(
+        overrides=[
+            "models.reward=nano:generator",
+            "models.generator=nano:reward",
+            f"models.students=[{{path: nano:student-llama, chat_template: {template}}}]",
+            "models.responders=[a/b, a/c]",
+            "generate.language=de",
+            "filter.language=en",
+            "engine.device=cuda",
+        ]
+    )
+    with pytest.raises(UserError) as caught:
+        check_before_start(config, RunFolder(tmp_path / "runs"), CPU)
+    text = "\n".join(caught.value.lines())
+    for part in (
+        "7 things",
+        "GPU",
+        "no head",
+        "does not write text",
+        "processor time",
+        "languages",
+        "filter.language=de",
+    ):
+        assert part in text, part
+    assert text.count("Connect to the Hub") == 1 and "(2 times)" in text
+    assert caught.value.exit_code == 2

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from synthetic_instruction_tuner.chat.rendering_limits import check_rendering
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
 
@@ -35,6 +36,7 @@ class Renderer:
 
     def __init__(self, tokenizer: Any, parts: bool = False) -> None:
         self.tokenizer, self._parts = tokenizer, parts
+        self._name = str(getattr(tokenizer, "name_or_path", "") or "the model")
         try:
             self.source = str(tokenizer.get_chat_template())
         except ValueError as error:  # several named templates, none of them the default
@@ -73,20 +75,17 @@ class Renderer:
             reasoning: the thoughts before the last message, which is an assistant's.
 
         Raises:
-            UserError: the template rejects the messages.
+            UserError: the template rejects the messages, or rendering them takes too long or too much memory.
         """
         turns: list[dict[str, Any]] = [m.as_dict() for m in messages]
         if self._parts:
             turns = [{"role": t["role"], "content": [{"type": "text", "text": t["content"]}]} for t in turns]
         if reasoning is not None:
             turns[-1] |= dict.fromkeys(_REASONING, reasoning)
+        options = {"add_generation_prompt": generation, "date_string": DATE} | dict.fromkeys(_SWITCHES, thinking)
+        check_rendering(self._name, self._source, turns, self.tokenizer.special_tokens_map | options)
         try:
-            return str(
-                self.tokenizer.apply_chat_template(
-                    turns, chat_template=self._source, tokenize=False, add_generation_prompt=generation,
-                    date_string=DATE, **dict.fromkeys(_SWITCHES, thinking),
-                )
-            )  # fmt: skip
+            return str(self.tokenizer.apply_chat_template(turns, chat_template=self._source, tokenize=False, **options))
         except Exception as error:  # templates are programs and may raise anything
             roles, reason = ", ".join(m.role for m in messages), " ".join(str(error).split())[:200]
             fix = "Use a model whose template accepts these roles; without domains no system prompt is used."

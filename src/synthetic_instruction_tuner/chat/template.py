@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from synthetic_instruction_tuner.chat.rendering import Renderer, unusable
+from synthetic_instruction_tuner.chat.rendering_limits import RenderingLimit
 from synthetic_instruction_tuner.chat.thinking import think_marks
 from synthetic_instruction_tuner.chat.turns import PLAIN_FIX, SystemStyle, Turns
 from synthetic_instruction_tuner.errors import UserError
@@ -88,6 +89,8 @@ class ChatTemplate:
         extra = [] if extra is None else [extra] if isinstance(extra, int) else list(extra)
         try:
             return cls(tokenizer, False, extra)
+        except RenderingLimit:
+            raise
         except UserError as error:
             try:  # templates of image models take messages as lists of parts
                 return cls(tokenizer, True, extra)

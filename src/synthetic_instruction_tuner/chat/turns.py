@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from synthetic_instruction_tuner.chat.rendering import Renderer, TurnsRejected, unusable
+from synthetic_instruction_tuner.chat.rendering_limits import RenderingLimit
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
 
@@ -114,5 +115,7 @@ class Turns:
         try:
             longer = self.arranged([*talk, Message("user", "zq")])
             return self._text.split(longer, len(longer) - 1)[0].rpartition(_ANSWER)[2]
+        except RenderingLimit:
+            raise
         except UserError:  # it accepts only one question and one answer
             return ""

@@ -1,102 +1,114 @@
-"""``sit chat``: talk to any variant of a run, or to any model."""
+"""``sit chat``: talk to any variant of a run's students."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from synthetic_instruction_tuner.cli.chat_session import Answering, Input, converse
 from synthetic_instruction_tuner.cli.options import RunDir, existing_run
 from synthetic_instruction_tuner.config import Config, ModelConfig
+from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import BASE, METHODS, VARIANTS
 from synthetic_instruction_tuner.models.hardware import detect
-from synthetic_instruction_tuner.records import Message
-from synthetic_instruction_tuner.reporting.screen.terminal import echo
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.written_files import require_whole
 
 if TYPE_CHECKING:
-    from synthetic_instruction_tuner.chat.template import ChatTemplate
-    from synthetic_instruction_tuner.engines.base import Engine
-
     Variant = str
 else:
     Variant = Literal[VARIANTS]  # Typer reads the choices from it
+_VERBS = {method.verb: method.name for method in METHODS} | {variant: variant for variant in VARIANTS}
 
 
 def chat(
-    student: Annotated[str | None, typer.Argument(help="A student of the run (the first when not given).")] = None,
-    variant: Annotated[Variant, typer.Option("--variant", "-v", help="Variant to talk to.")] = VARIANTS[-1],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[STUDENT] [VARIANT]",
+            help="Whom to talk to, in any order; the first student and its last trained variant when not given.",
+            show_default=False,
+        ),
+    ] = None,
+    variant: Annotated[
+        Variant | None, typer.Option("--variant", "-v", help="Variant to talk to.", show_default=False)
+    ] = None,
     run_dir: RunDir = None,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.7,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Maximum length of an answer, in tokens.")] = 256,
     system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same answers.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each answer as a line of JSON.")] = False,
 ) -> None:
     """Loads the variant and answers the user's messages."""
+    config, folder = existing_run(run_dir)
+    model, wanted = _whom(config, words or (), variant)
+    chosen = wanted or _last_trained(folder, model)
+    adapter = _adapter(folder, model, chosen)
+    source = Input()  # nothing is loaded where there is nothing to answer
+    if sys.stderr.isatty():
+        typer.echo(f"Loading {model.name}, {chosen} ...", err=True)
+    # Imported here: a mistake on the command line is reported before torch is loaded.
     from synthetic_instruction_tuner.engines.opening import open_engine
 
-    config, folder = existing_run(run_dir)
-    model = _student(config, student)
-    adapter = _adapter(folder, model, variant)
-    hardware = detect(config.engine.device)
-    with open_engine(model, config.engine, hardware, adapter, student=True) as (engine, template):
-        if sys.stdin.isatty():
-            typer.echo(f"{model.name}, {variant}. /new starts a new conversation, /quit ends the chat.", err=True)
-        _converse(engine, template, system, temperature, max_new_tokens, seed)
+    with open_engine(model, config.engine, detect(config.engine.device), adapter, student=True) as (engine, template):
+        if source.terminal:
+            typer.echo(f"{model.name}, {chosen}. /help lists the commands, Ctrl-D ends the chat.", err=True)
+        converse(source, Answering(engine, template, temperature, max_new_tokens, seed), system, as_json)
 
 
-def _student(config: Config, name: str | None) -> ModelConfig:
-    students = {m.name: m for m in config.models.students}
-    if name is None:
-        return config.models.students[0]
-    if name not in students:
-        raise UserError(f"This run has no student '{name}'.", "", f"Students: {', '.join(students)}.")
-    return students[name]
+def _whom(config: Config, words: Sequence[str], variant: str | None) -> tuple[ModelConfig, str | None]:
+    """Returns the student and the variant that the words name, in any order; None for a variant not named."""
+    students = {m.name: m for m in config.models.students} | {m.path: m for m in config.models.students}
+    names = ", ".join(m.name for m in config.models.students)
+    found: list[ModelConfig] = []
+    variants = [variant] if variant else []
+    for word in words:
+        if word in students:
+            found.append(students[word])
+        elif word in _VERBS:
+            variants.append(_VERBS[word])
+        else:
+            near = nearest(word, [*students, *_VERBS])
+            fix = f"Did you mean {near}?" if near else "Write for example: sit chat STUDENT VARIANT"
+            cause = f"Students: {names}. Variants: {', '.join(VARIANTS)}."
+            raise UserError(f"This run has no student '{word}', and there is no such variant.", cause, fix)
+    if len(found) > 1 or len(set(variants)) > 1:
+        raise UserError(
+            "A chat is with one variant of one student.",
+            f"You named {', '.join([m.name for m in found] + variants)}.",
+            "Write for example: sit chat STUDENT VARIANT",
+        )
+    return (found[0] if found else config.models.students[0]), (variants[0] if variants else None)
+
+
+def _last_trained(folder: RunFolder, model: ModelConfig) -> str:
+    """Returns the last variant of the run's order that is there."""
+    return _trained(folder, model)[-1]
+
+
+def _trained(folder: RunFolder, model: ModelConfig) -> list[str]:
+    methods = [method.name for method in METHODS if (_weights(folder, method.name, model)).is_file()]
+    return [BASE, *methods]
+
+
+def _weights(folder: RunFolder, variant: str, model: ModelConfig) -> Path:
+    return folder.adapter(variant, model.name) / "adapter_model.safetensors"
 
 
 def _adapter(folder: RunFolder, model: ModelConfig, variant: str) -> Path | None:
     if variant == BASE:
         return None
-    path = folder.adapter(variant, model.name)
-    if not (path / "adapter_model.safetensors").exists():
-        done = [method.name for method in METHODS if folder.adapter(method.name, model.name).is_dir()]
+    if not _weights(folder, variant, model).is_file():
         raise UserError(
             f"{model.name} has no variant {variant} yet.",
-            f"Variants: {', '.join([BASE, *done])}.",
-            "Train it with 'sit run'.",
+            f"Variants: {', '.join(_trained(folder, model))}.",
+            f"Name one of them, or train it: sit run -d {folder.root}",
         )
-    require_whole(folder, variant, path)
-    return path
-
-
-def _converse(
-    engine: Engine, template: ChatTemplate, system: str | None, temperature: float, max_new_tokens: int, seed: int
-) -> None:
-    from synthetic_instruction_tuner.engines.base import Request
-
-    start = [Message("system", system)] if system else []
-    messages = list(start)
-    while (line := _read()) is not None:
-        if line == "/new":
-            messages = list(start)
-        elif line:
-            messages.append(Message("user", line))
-            request = Request(
-                tuple(template.prompt_ids(messages)), seed, max_new_tokens, tuple(template.stop_ids), temperature
-            )
-            answer = template.decode(engine.generate([request])[0].token_ids)
-            echo(answer)
-            messages.append(Message("assistant", answer))
-            seed += 1
-
-
-def _read() -> str | None:
-    try:
-        line = input("> " if sys.stdin.isatty() else "").strip()
-    except EOFError:
-        return None
-    return None if line == "/quit" else line
+    require_whole(folder, variant, folder.adapter(variant, model.name))
+    return folder.adapter(variant, model.name)

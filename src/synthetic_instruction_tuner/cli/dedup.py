@@ -8,16 +8,21 @@ from typing import Annotated, Literal
 import typer
 
 from synthetic_instruction_tuner.cli.options import Json, Quiet
+from synthetic_instruction_tuner.cli.values import output_path, share
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
 
 
 def dedup(
     files: Annotated[list[Path], typer.Argument(help="Your own JSON, JSONL or Parquet files.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the results.", parser=output_path, metavar="FOLDER")
+    ],
     threshold: Annotated[
         float,
         typer.Option(
-            help="Drop records whose word-set Jaccard similarity to a kept one is at least this; above 0, at most 1."
+            help="Drop records whose word-set Jaccard similarity to a kept one is at least this; above 0, at most 1.",
+            parser=share("--threshold"),
+            metavar="NUMBER",
         ),
     ] = 0.8,
     against: Annotated[

@@ -5,19 +5,30 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 
 from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
+from synthetic_instruction_tuner.cli.values import whole_number
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, detect
 from synthetic_instruction_tuner.reporting.formatting import gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
-from synthetic_instruction_tuner.run.checks import Check, check_disk, check_languages, check_models, engine_lines
+from synthetic_instruction_tuner.run.checks import (
+    Check,
+    check_disk,
+    check_languages,
+    check_models,
+    download_size,
+    engine_lines,
+    with_fixes,
+)
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
 
@@ -31,7 +42,15 @@ def doctor(
     set_: Set = None,
     run_dir: RunDir = None,
     as_json: Json = False,
-    probes: Annotated[int, typer.Option("--probes", min=1, help="How many instructions to sample from MODEL.")] = 16,
+    probes: Annotated[
+        int,
+        typer.Option(
+            "--probes",
+            help="How many instructions to sample from MODEL.",
+            parser=whole_number("--probes", 1, 100_000),
+            metavar="NUMBER",
+        ),
+    ] = 16,
 ) -> None:
     """Prints the findings."""
     if model is not None:
@@ -55,7 +74,7 @@ def doctor(
 
 def examine(config: Config, folder: RunFolder) -> list[Check]:
     """Returns every finding."""
-    hardware = detect(config.engine.device)
+    hardware, wanted = detect(config.engine.device), config.filter.contamination
     return [
         Check("machine", True, hardware.describe()),
         _precision(config, hardware),
@@ -65,6 +84,7 @@ def examine(config: Config, folder: RunFolder) -> list[Check]:
         _run_folder(folder),
         check_disk(config, folder),
         check_languages(config),
+        *(Check("files", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in source_faults(wanted)),
         *check_models(config),
     ]
 
@@ -111,13 +131,26 @@ def _versions() -> Check:
     return Check("versions", not missing, ", ".join(found), f"Install {', '.join(missing)}.")
 
 
+def _downloads(checks: Sequence[Check]) -> str:
+    """Returns how much a run would download, in a sentence; nothing if that is nothing."""
+    sizes = {check.name.split()[-1]: check.download_gb for check in checks if check.download_gb != 0}
+    known = [size for size in sizes.values() if size is not None]
+    if not sizes:
+        return ""
+    number = f"{len(sizes)} model" + "s" * (len(sizes) > 1)
+    unknown = f"; the size of {len(sizes) - len(known)} of them is not known" if len(known) < len(sizes) else ""
+    return f"To download for {number}: {download_size(sum(known) if known else None)}{unknown if known else ''}."
+
+
 def _print(config: Config, checks: list[Check], ready: bool) -> None:
     screen = Screen()
     screen.say(f"Profile {config.profile}: {config.description}")
     table = Table(Column("", key=True), Column("", "name", key=True), Column(""), headings=False)
-    for check in checks:
+    for check, fix in with_fixes(checks):
         table.add("ok" if check.ok else "no", check.name, check.found, style="" if check.ok else "bold red")
-        if not check.ok and check.fix:
-            table.add("", "", f"fix: {check.fix}")
+        if fix:
+            table.add("", "", f"fix: {fix}")
     screen.table(table)
+    if downloads := _downloads(checks):
+        screen.say(downloads)
     screen.say("Ready: 'sit run' can start." if ready else "Not ready: see the lines marked 'no'.")

@@ -17,6 +17,7 @@ from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
+from synthetic_instruction_tuner.run.checks import download_size
 from synthetic_instruction_tuner.run.progress import Display
 
 if TYPE_CHECKING:
@@ -81,13 +82,15 @@ def probe(config: Config, hardware: Hardware, display: Display, probes: int = PR
     from synthetic_instruction_tuner.data_generation.magpie_generator import MagpieGenerator
     from synthetic_instruction_tuner.engines.choice import on_a_server
     from synthetic_instruction_tuner.engines.opening import open_engine
-    from synthetic_instruction_tuner.models.loading import missing_reason
+    from synthetic_instruction_tuner.models.availability import availability, shown_path
 
     model = config.models.generator
     served = on_a_server(model, config.engine)  # then the weights need not be here
-    if not served and (reason := missing_reason(model)):  # before a library asks an unreachable Hub again and again
-        fix = "Check the id or path; a folder holds config.json, a tokenizer and *.safetensors."
-        raise UserError(f"Model {model.path} cannot be loaded.", reason, fix)
+    where = availability(model, reward=False, weights=not served)
+    if fault := where.fault:  # before a library asks an unreachable Hub again and again
+        raise UserError(f"Model {shown_path(model)} cannot be loaded.", fault.reason, fault.fix)
+    if where.folder is None and not served:
+        display.say(f"Downloading {model.path}: {download_size(where.download_gb)}")
     display.say(f"Loading {model.path}")
     hasty = config.engine.model_copy(update={"outage": min(config.engine.outage, PATIENCE)})
     with open_engine(model, hasty, hardware) as (engine, template):

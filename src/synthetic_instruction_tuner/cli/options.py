@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from synthetic_instruction_tuner.cli.values import existing_path, run_path, whole_number
 from synthetic_instruction_tuner.config import Config, change_config, load_config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.run.folder import RunFolder
@@ -25,6 +26,8 @@ ConfigFile = Annotated[
         "--config",
         "-c",
         help="Your own YAML file, applied on top of the profile.",
+        parser=existing_path,
+        metavar="FILE",
     ),
 ]
 Set = Annotated[
@@ -35,8 +38,25 @@ Set = Annotated[
         metavar="KEY=VALUE",
     ),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Cap every count at this number, for a trial run.")]
-RunDir = Annotated[Path | None, typer.Option("--run-dir", "-d", help="The run's folder; runs/PROFILE when not given.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        help="Cap every count at this number, for a trial run.",
+        parser=whole_number("--limit", 1),
+        metavar="NUMBER",
+    ),
+]
+RunDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--run-dir",
+        "-d",
+        help="The run's folder; runs/PROFILE when not given.",
+        parser=run_path,
+        metavar="FOLDER",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Wide = Annotated[bool, typer.Option("--wide", help="Do not fit tables to the screen: a row is a line.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Replace finished work without asking.")]

@@ -17,6 +17,7 @@ from synthetic_instruction_tuner.cli.options import (
     Set,
     Wide,
     configuration,
+    opened,
     run_folder,
 )
 from synthetic_instruction_tuner.cli.run import From, Until
@@ -26,11 +27,13 @@ from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
+from synthetic_instruction_tuner.run.checks import check_local_models
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.pipeline import ordered, stage_index, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
 from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, look_ahead
 from synthetic_instruction_tuner.run.roles import used_models
+from synthetic_instruction_tuner.run.settings_check import check_settings
 
 
 def plan(
@@ -52,19 +55,18 @@ def plan(
     if settings:
         echo_json(resolved.as_json())
         return
-    folder = run_folder(resolved, run_dir)
-    if run_dir is None or not folder.holds_run():
-        if from_:
-            folder.require_run()
-        _plan_new(resolved, folder, until, Screen(wide=wide), as_json)
-        if not as_json and run_dir is None and folder.holds_run():
-            again = f"'sit plan -d {shown(folder.root)}' with the same options shows what would run again there."
-            Screen(wide=wide).say(f"{shown(folder.root)} holds a run: {again}")
-        return
+    check_local_models(resolved)
     for name in filter(None, (from_, until)):
         stage_index(name)
+    folder = run_folder(resolved, run_dir)
+    if from_:
+        resolved, folder = opened(profile, config, set_, limit, folder.root, new=False)
+    elif run_dir is None or not folder.holds_run():
+        _plan_new(resolved, folder, until, Screen(wide=wide), as_json)
+        return
     folder.require_current_format()
     hardware = detect(resolved.engine.device)
+    check_settings(resolved, hardware)
     ahead = look_ahead(resolved, folder, hardware, from_, until)
     if as_json:
         echo_json(json.dumps(_ahead_as_json(resolved, folder, ahead, hardware)))
@@ -74,6 +76,7 @@ def plan(
 
 def _plan_new(config: Config, folder: RunFolder, until: str | None, screen: Screen, as_json: bool) -> None:
     hardware = detect(config.engine.device)
+    check_settings(config, hardware, until)
     last = stage_index(until, config) if until else None
     names = stage_names(config)[: last + 1 if last is not None else None]
     estimates = sorted((e for e in estimate(config, hardware) if e.stage in names), key=lambda e: names.index(e.stage))
@@ -89,6 +92,11 @@ def _plan_new(config: Config, folder: RunFolder, until: str | None, screen: Scre
         )
     else:
         _print(config, estimates, hardware, screen)
+        name = shown(folder.root)
+        if folder.holds_run():
+            screen.say(f"{name} holds a run: 'sit plan -d {name}' with the same options shows what runs again there.")
+        else:
+            screen.say(f"{name} holds no run yet: all of this would be done.")
 
 
 def _ahead_as_json(config: Config, folder: RunFolder, ahead: Ahead, hardware: Hardware) -> dict[str, object]:

@@ -62,8 +62,13 @@ def run_and_print(
 ) -> None:
     """Runs the pipeline and prints the outcome; shared by ``run`` and the single-stage verbs."""
     # Imported here: a mistake in the options is reported before the stages, and numpy with them, are loaded.
+    from synthetic_instruction_tuner.models.hardware import detect
     from synthetic_instruction_tuner.run.execution import execute
+    from synthetic_instruction_tuner.run.settings_check import check_settings, check_stages
 
+    check_stages(config, start, until)
+    if not folder.store.exists():  # a run that was started goes on to what is left of it, and checks then
+        check_settings(config, detect(config.engine.device), until)
     silent = quiet or as_json
     agree = partial(agreement, silent=silent) if not yes else None
     states = execute(config, folder, Display(quiet=silent), start=start, until=until, repair=repair, agree=agree)

@@ -22,6 +22,7 @@ from synthetic_instruction_tuner.cli.options import (
     run_folder,
 )
 from synthetic_instruction_tuner.cli.run import run_and_print
+from synthetic_instruction_tuner.cli.values import output_path
 from synthetic_instruction_tuner.config import Config, user_settings
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import METHODS
@@ -66,7 +67,14 @@ evaluate, report = _as_far_as("evaluate", new=False), _as_far_as(None, new=False
 def filter_(
     files: Annotated[list[Path] | None, typer.Argument(help="Your own JSON, JSONL or Parquet files.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the results of your own files.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for the results of your own files.",
+            parser=output_path,
+            metavar="FOLDER",
+        ),
     ] = None,
     profile: Profile = None,
     config: ConfigFile = None,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from synthetic_instruction_tuner.cli.compare import print_comparison, stored_comparison
@@ -15,15 +16,15 @@ from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
-from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.store import StageState, Store
 
-EXAMPLES, EXAMPLE_LENGTH = 3, 70
+EXAMPLES, EXAMPLE_LENGTH = 3, 160
 
 
 def print_summary(config: Config, folder: RunFolder, states: Sequence[StageState], quiet: bool = False) -> None:
     """Prints what the last stage has found, the time, and the paths of what is up to date."""
-    from synthetic_instruction_tuner.run.remaining import current_outputs
+    from synthetic_instruction_tuner.run.remaining import current_outputs, outdated
 
     screen = Screen()
     if states:
@@ -33,7 +34,12 @@ def print_summary(config: Config, folder: RunFolder, states: Sequence[StageState
     total, peak = sum(s.seconds for s in states), max((s.peak_memory_gb or 0 for s in states), default=0)
     count = f"{len(states)} stages" if len(states) != 1 else "1 stage"
     screen.say(f"\n{count}, {duration(total)} of work, peak memory {gigabytes(peak)}.")
-    print_places(folder, current_outputs(config, folder), screen)
+    current = current_outputs(config, folder)
+    print_places(folder, current, screen)
+    if old := outdated(folder, current):
+        verb, them = ("is", "it") if len(old) == 1 else ("are", "them")
+        command = f"'sit run -d {shown(folder.root)}'"
+        screen.say(f"{', '.join(old)} {verb} out of date; {command} brings {them} up to date.")
 
 
 def print_places(folder: RunFolder, current: Mapping[str, Sequence[Path]], screen: Screen) -> None:
@@ -100,7 +106,7 @@ def _generated(store: Store, state: StageState) -> Iterator[tuple[str, Table]]:
     yield f"{sum(domains.values()):,} records are written.", table
     examples = Table(Column("id", "whole", key=True), Column("instruction"), headings=False)
     for row in islice(store.rows(unit), EXAMPLES):
-        examples.add(f"  {row['id']}", _shortened(row["instruction"]))
+        examples.add(f"  {row['id']}", shorten(row["instruction"], EXAMPLE_LENGTH, placeholder=" …"))
     yield "The first instructions:", examples
 
 
@@ -112,7 +118,7 @@ def _filtered(report: Mapping[str, Any]) -> Iterator[tuple[str, Table]]:
     over = f", {report['over']:,} of them over filter.keep" if report.get("over") else ""
     passed = f"{report.get('passed', 0):,} of {report.get('records', 0):,} records pass every rule{over}"
     heading = f"{passed}; {report.get('kept', 0):,} are kept."
-    yield f"{heading} 'alone' counts what a rule drops whatever the earlier ones do.", table
+    yield f"{heading} 'alone': dropped by this rule, whether or not an earlier one drops it.", table
 
 
 def _preferred(report: Mapping[str, Any]) -> Iterator[tuple[str, Table]]:
@@ -143,11 +149,6 @@ def _trained(metrics: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Table]
         table.add(m["student"], f"{m['examples']:,}", f"{m['steps']:,}", *losses, duration(m["seconds"]), memory)
     if metrics:
         yield f"{len(metrics)} trained:" if len(metrics) > 1 else "Trained:", table
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= EXAMPLE_LENGTH else line[: EXAMPLE_LENGTH - 1] + "…"
 
 
 def _number(heading: str) -> Column:

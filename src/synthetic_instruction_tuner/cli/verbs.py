@@ -31,16 +31,31 @@ VERBS = {
         "run",
         "Run the whole pipeline, or resume it.\n\n"
         "Without options it uses profile nano: offline, on a CPU. All results are in the run's folder. The same "
-        "command resumes an interrupted run and does nothing when everything is done. After a change of settings, "
-        "only the stages that depend on them run again.",
+        "command resumes an interrupted run and does nothing when everything is done.\n\n"
+        "In a folder that holds a run, --set and --limit change its stored settings, and all others stay as they are; "
+        "--profile and --config replace all of them. Only the stages that depend on what has changed run again. What "
+        "changes, and which finished work is replaced, is listed first. On a terminal, 'sit run' asks when that work "
+        "took 10 seconds or more. Elsewhere it goes on, unless that work took 10 minutes or more: then it stops, and "
+        "needs --yes. Texts, answers and scores under earlier settings stay in the store, so going back to them is "
+        "free; adapters are replaced.",
     ),
     "plan": Verb(
         "plan",
         "plan",
         "Show what a run would do, with estimates of time and memory.\n\n"
-        "Nothing is loaded or downloaded. Times and memory are estimates from model sizes and this machine's hardware.",
+        "Nothing is loaded, downloaded or written. Times and memory are estimates from model sizes and this machine's "
+        "hardware.\n\n"
+        "With --run-dir of a run: which stages a run with these options would do, or do again, why, and how long it "
+        "takes. Options mean what they mean for 'sit run'.",
     ),
-    "status": Verb("status", "status", "Show a run's stages: rows, time, peak memory, what comes next."),
+    "status": Verb(
+        "status",
+        "status",
+        "Show a run's stages, its files, and what comes next.\n\n"
+        "A stage is done, partly done, failed, not begun, incomplete (files are missing or damaged), out of date "
+        "(settings or inputs have changed), or in doubt (it runs again only if an earlier stage's new output differs). "
+        "Only files that are up to date are listed.",
+    ),
     "doctor": Verb(
         "doctor",
         "doctor",
@@ -50,12 +65,17 @@ VERBS = {
         "samples 16 instructions from it, and reports how many are usable.\n\n"
         "Exit code 0 when a run can start, 1 when not. Without MODEL nothing is downloaded and no weights are loaded.",
     ),
-    "generate": Verb("single", "generate", "Generate instruction-response pairs.\n\nRuns the pipeline up to generate."),
+    "generate": Verb(
+        "single",
+        "generate",
+        "Generate instruction-response pairs.\n\nRuns the pipeline up to generate; starts a run where there is none.",
+    ),
     "filter": Verb(
         "single",
         "filter_",
         "Apply the quality rules to the run's pairs or your own files.\n\n"
-        "Without files, runs the pipeline up to filter. 'sit filter mine.jsonl -o out' writes out/kept.jsonl (in input "
+        "Without files, runs the pipeline up to filter; starts a run where there is none.\n\n"
+        "'sit filter mine.jsonl -o out' writes out/kept.jsonl (in input "
         "order), out/dropped.jsonl (with the rule, its value and the matching record) and out/filter_report.md. Reads "
         "JSON, JSONL and Parquet in the usual shapes.",
     ),
@@ -67,26 +87,42 @@ VERBS = {
         "order), out/dropped.jsonl (with the similarity and the matching record) and out/malformed.jsonl. Reads JSON, "
         "JSONL and Parquet in the usual shapes.",
     ),
-    "prefer": Verb("single", "prefer", "Build preference pairs.\n\nRuns the pipeline up to prefer."),
+    "prefer": Verb(
+        "single",
+        "prefer",
+        "Build preference pairs.\n\nRuns the pipeline up to prefer; starts a run where there is none.",
+    ),
     "train": Verb(
         "single",
         "train",
         "Tune the students with one method.\n\n"
-        f"Runs the pipeline up to that method's stage. Methods: {', '.join(METHOD_VERBS)}.",
+        "Brings a run as far as that method's stage. 'sit run --until STAGE' starts a new one. "
+        f"Methods: {', '.join(METHOD_VERBS)}.",
     ),
-    "evaluate": Verb("single", "evaluate", "Evaluate base and tuned models.\n\nRuns the pipeline up to evaluate."),
+    "evaluate": Verb(
+        "single",
+        "evaluate",
+        "Evaluate base and tuned models.\n\nBrings a run as far as evaluate. 'sit run --until evaluate' starts "
+        "a new one.",
+    ),
     "compare": Verb(
         "compare",
         "compare",
         "Print the full comparison of an evaluated run.\n\n"
         "A table per benchmark. --format csv and json have every column: intervals, counts, differences, p-values.",
     ),
-    "report": Verb("single", "report", "Write the report, tables and figures.\n\nRuns the whole pipeline."),
+    "report": Verb(
+        "single",
+        "report",
+        "Write the report, tables and figures.\n\nBrings a run to its end. 'sit run' starts a new one.",
+    ),
     "chat": Verb(
         "chat",
         "chat",
         "Talk to a student, untuned or tuned by one of the methods.\n\n"
-        f"Variants: {', '.join(VARIANTS)}. Lines from a pipe are answered one by one. /new starts a new conversation, "
-        "/quit or Ctrl-D ends the chat.",
+        f"Variants: {', '.join(VARIANTS)}. 'sit chat student-llama sft' talks to one, 'sit chat sft' to that of the "
+        "first student. /help lists the commands, Ctrl-C stops an answer, Ctrl-D ends the chat.\n\n"
+        "Each line from a pipe gives one line: the answer, with line breaks as \\n and backslashes doubled, or with "
+        "--json as JSON.",
     ),
 }

@@ -14,7 +14,7 @@ from synthetic_instruction_tuner.config.sections.generate import GenerateConfig
 from synthetic_instruction_tuner.config.sections.models import ModelConfig, ModelsConfig
 from synthetic_instruction_tuner.config.sections.prefer import PreferConfig
 from synthetic_instruction_tuner.config.sections.report import ReportConfig
-from synthetic_instruction_tuner.config.sections.section import Section
+from synthetic_instruction_tuner.config.sections.section import Section, refuse
 from synthetic_instruction_tuner.config.sections.train import TrainConfig
 from synthetic_instruction_tuner.methods import Method, method
 
@@ -24,7 +24,7 @@ class Config(Section):
 
     profile: str = Field(description="Profile that the configuration starts from.")
     description: str = Field("", description="What the profile is for, in one line.")
-    seed: int = Field(17, ge=0, description="Fixes every random choice of the run.")
+    seed: int = Field(17, ge=0, le=2**32 - 1, description="Fixes every random choice of the run.")
     limit: int | None = Field(None, ge=1, description="Cap every count at this number, for a trial run.")
     models: ModelsConfig = Field(description="The models.")
     engine: EngineConfig = Field(EngineConfig(), description="What runs models for text.")
@@ -37,14 +37,19 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fitting(self) -> Config:
-        if self.prefer.scorer == "judge" and self.models.judge is None:
-            raise ValueError("prefer.scorer=judge needs models.judge: the chat model that judges")
         share, models = self.prefer.max_chosen_share, len(self.models.responders)
-        if self.prefer.on_policy == "off":
-            if models * self.prefer.samples < 2:
-                raise ValueError("one responder with prefer.samples=1 leaves nothing to compare")
-            if share is not None and share * models < 1:
-                raise ValueError(f"prefer.max_chosen_share={share} of {models} responders cannot add up to all pairs")
+        off_policy = self.prefer.on_policy == "off"
+        refuse(
+            "prefer.scorer=judge needs models.judge: the chat model that judges"
+            if self.prefer.scorer == "judge" and self.models.judge is None
+            else None,
+            "one responder with prefer.samples=1 leaves nothing to compare"
+            if off_policy and models * self.prefer.samples < 2
+            else None,
+            f"prefer.max_chosen_share={share} of {models} responders cannot add up to all pairs"
+            if off_policy and share is not None and share * models < 1
+            else None,
+        )
         return self
 
     def limited(self) -> Config:

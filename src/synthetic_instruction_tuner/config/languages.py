@@ -1,6 +1,8 @@
-"""Names of languages, for prompts that request one."""
+"""Languages by code and name: those that a prompt can ask for, and those that the filter can tell apart."""
 
 from __future__ import annotations
+
+import difflib
 
 NAMES = {
     "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German",
@@ -11,21 +13,96 @@ NAMES = {
     "sk": "Slovak", "sl": "Slovenian", "sr": "Serbian", "sv": "Swedish", "sw": "Swahili", "ta": "Tamil", "th": "Thai",
     "tl": "Tagalog", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
 }  # fmt: skip
-"""English names by ISO 639-1 code."""
+"""English names by ISO 639-1 code of the languages that the filter recognizes by name in an instruction."""
+
+FURTHER = {
+    "af": "Afrikaans", "am": "Amharic", "an": "Aragonese", "as": "Assamese", "av": "Avar", "az": "Azerbaijani",
+    "ba": "Bashkir", "be": "Belarusian", "bo": "Tibetan", "br": "Breton", "bs": "Bosnian", "ce": "Chechen",
+    "co": "Corsican", "cv": "Chuvash", "cy": "Welsh", "dv": "Divehi", "eo": "Esperanto", "eu": "Basque",
+    "fy": "Frisian", "ga": "Irish", "gd": "Scottish Gaelic", "gl": "Galician", "gu": "Gujarati",
+    "gv": "Manx", "ht": "Haitian Creole", "hy": "Armenian", "ia": "Interlingua", "ie": "Interlingue", "io": "Ido",
+    "is": "Icelandic", "jv": "Javanese", "ka": "Georgian", "kk": "Kazakh", "km": "Khmer", "kn": "Kannada",
+    "ku": "Kurdish", "kv": "Komi", "ky": "Kyrgyz", "la": "Latin", "lb": "Luxembourgish",
+    "li": "Limburgish", "lo": "Lao", "mg": "Malagasy", "mk": "Macedonian", "ml": "Malayalam", "mn": "Mongolian",
+    "mr": "Marathi", "mt": "Maltese", "my": "Burmese", "ne": "Nepali", "nn": "Norwegian Nynorsk", "oc": "Occitan",
+    "or": "Odia", "os": "Ossetian", "pa": "Punjabi", "ps": "Pashto", "qu": "Quechua", "rm": "Romansh",
+    "sa": "Sanskrit", "sc": "Sardinian", "sd": "Sindhi", "si": "Sinhala", "so": "Somali", "sq": "Albanian",
+    "su": "Sundanese", "te": "Telugu", "tg": "Tajik", "tk": "Turkmen", "tt": "Tatar", "uz": "Uzbek",
+    "vo": "Volapük", "wa": "Walloon", "yi": "Yiddish", "yo": "Yoruba",
+}  # fmt: skip
+"""The further languages with an ISO 639-1 code that the detector knows."""
+
+OTHER_CODES = (
+    "als", "arz", "ast", "azb", "bar", "bcl", "bh", "bpy", "bxr", "ceb", "ckb", "diq", "dsb", "dty", "eml", "frr",
+    "gom", "hif", "hsb", "ilo", "krc", "lez", "lmo", "lrc", "mai", "mhr", "min", "mwl", "myv", "mzn", "nah", "nap",
+    "nds", "new", "pam", "pfl", "pms", "pnb", "rue", "sah", "scn", "sco", "sh", "tyv", "vec", "vep", "vls", "war",
+    "wuu", "xmf",
+)  # fmt: skip
+"""The detector's further codes."""
+
+UNDETECTED = {
+    "gn": "Guarani", "ha": "Hausa", "ig": "Igbo", "kw": "Cornish", "mi": "Maori", "rw": "Kinyarwanda", "sm": "Samoan",
+    "sn": "Shona", "st": "Sotho", "ti": "Tigrinya", "to": "Tongan", "tn": "Tswana", "ug": "Uyghur", "wo": "Wolof",
+    "xh": "Xhosa", "zu": "Zulu",
+}  # fmt: skip
+"""Languages that a prompt can ask for, and that the filter's detector does not know."""
+
+_NAMED = NAMES | FURTHER | UNDETECTED
+_CODES = {name.lower(): code for code, name in _NAMED.items()}
 
 
 def language_name(language: str) -> str:
     """Returns a language's English name for its code; a name is returned as it is.
 
+    A name may have further words before it: "Brazilian Portuguese".
+
     Raises:
-        ValueError: an unknown code.
+        ValueError: neither the code nor the name is known.
     """
-    if language in NAMES or len(language) > 3:
-        return NAMES.get(language, language)
-    raise ValueError(f"there is no language code {language!r}; use one of {', '.join(sorted(NAMES))}, or a name")
+    if language in _NAMED:
+        return _NAMED[language]
+    if language_code(language) is not None:
+        return language
+    near = _nearest(language, [*_CODES, *_NAMED])
+    names = ", ".join(sorted(NAMES.values()))
+    meant = f" (did you mean {near}?)" if near else ""
+    raise ValueError(f"{language!r} is no language{meant}: write an ISO 639-1 code or an English name, such as {names}")
 
 
 def language_code(language: str) -> str | None:
     """Returns the ISO 639-1 code of a code or an English name; None for a language that is not listed."""
-    names = {name.lower(): code for code, name in NAMES.items()}
-    return language if language in NAMES else names.get(language.lower())
+    if language in _NAMED:
+        return language
+    words = language.lower().split()
+    endings = (" ".join(words[start:]) for start in range(len(words)))
+    return next((_CODES[name] for name in endings if name in _CODES), None)
+
+
+def detected_language(language: str) -> str:
+    """Returns the code of a language that the filter's detector knows, as the filter spells it.
+
+    Raises:
+        ValueError: it does not know the language, or it is not a code.
+    """
+    code = language.strip().lower()
+    known = detectable()
+    if code in known:
+        return code
+    named = language_code(language)
+    near = named if named in known else _nearest(code.replace("_", "-").partition("-")[0], sorted(known))
+    meant = f" (did you mean {near}?)" if near else ""
+    codes = ", ".join(sorted(NAMES))
+    raise ValueError(f"the filter knows no language {language!r}{meant}: write an ISO 639-1 code, such as {codes}")
+
+
+def detectable() -> frozenset[str]:
+    """Returns the codes of the languages that the filter's detector knows."""
+    return frozenset({*NAMES, *FURTHER, *OTHER_CODES})
+
+
+def _nearest(language: str, known: list[str]) -> str | None:
+    """The code or name that is most like this one, a name in its usual spelling."""
+    found = difflib.get_close_matches(language.lower(), known, n=1, cutoff=0.6)
+    if not found:
+        return None
+    return _NAMED[_CODES[found[0]]] if found[0] in _CODES else found[0]

@@ -1,7 +1,7 @@
 """From profiles, files and overrides to one checked configuration.
 
-Layers, later ones win: profile (packaged YAML), the user's YAML file, ``--set a.b=c``, ``--limit``. An unknown key or a
-wrong value stops here, before anything is loaded, and names the nearest valid key.
+Layers, later ones win: profile (packaged YAML), the user's YAML file, ``--set a.b=c``, ``--limit``. Unknown keys and
+wrong values stop here, before anything is loaded, all of them in one message that names the nearest valid keys.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from synthetic_instruction_tuner.config import overrides as command_line
+from synthetic_instruction_tuner.config import yaml_text
 from synthetic_instruction_tuner.config.configuration import Config
+from synthetic_instruction_tuner.config.file_settings import with_paths
 from synthetic_instruction_tuner.config.messages import explain, nearest
-from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.config.overrides import merge
+from synthetic_instruction_tuner.config.sections.models import ModelConfig
+from synthetic_instruction_tuner.config.text_files import read_text
+from synthetic_instruction_tuner.errors import SitError, UserError, together
 
 
 def load_config(
@@ -34,17 +39,57 @@ def load_config(
         limit: cuts every count, as the setting ``limit``.
 
     Raises:
-        UserError: unknown profile, unreadable file, unknown key or wrong value.
+        UserError: unknown profile, unreadable file, unknown keys or wrong values.
     """
-    user = read_yaml(file) if file else {}
-    named = user.pop("profile", None) or "nano"
-    data = profile_data(str(profile or named))
-    _merge(data, user)
-    for text in overrides:
-        _override(data, text)
+    faults: list[SitError] = []
+    places: dict[yaml_text.Key, str] = {}
+    user: dict[str, Any] = {}
+    if file:
+        written = _parsed(file)
+        places = {key: f"{file}, line {line}" for key, line in written.lines.items()}
+        faults += [_twice(file, twice) for twice in written.twice]
+        user = with_paths(written.value or {}, file.parent)
+    named = user.pop("profile", None)
+    try:
+        data = profile_data(str(profile or named or "nano"))
+    except UserError as error:
+        faults.append(error)
+        data = profile_data("nano")
+    merge(data, user)
+    return _with_overrides(data, overrides, limit, faults, places).limited()
+
+
+def _with_overrides(
+    data: dict[str, Any],
+    overrides: Iterable[str],
+    limit: int | None = None,
+    faults: Iterable[SitError] = (),
+    places: Mapping[yaml_text.Key, str] | None = None,
+) -> Config:
+    """Returns the configuration that plain values and the options describe; one error for all mistakes."""
+    texts, found, where = list(overrides), list(faults), dict(places or {})
+    found += command_line.conflicts(texts)
+    for text in texts:
+        try:
+            command_line.override(data, text)
+            where[tuple(_number(key) for key in command_line.split(text)[0])] = f"--set {text}"
+        except UserError as error:
+            found.append(error)
     if limit is not None:
+        if data.get("limit", limit) != limit and (("limit",) in where and where["limit",].startswith("--set")):
+            found.append(UserError("The limit is given twice.", f"--limit {limit} and {where['limit',]}.", "Keep one."))
         data["limit"] = limit
-    return parse_config(data).limited()
+    try:
+        config = Config.model_validate(with_paths(data, Path()))
+    except ValidationError as error:
+        raise together([*found, *explain(error, Config, where)]) from None
+    if found:
+        raise together(found)
+    return config
+
+
+def _number(key: str) -> str | int:
+    return int(key) if key.isascii() and key.isdecimal() else key
 
 
 def change_config(config: Config, overrides: Iterable[str] = (), limit: int | None = None) -> Config:
@@ -65,28 +110,33 @@ def change_config(config: Config, overrides: Iterable[str] = (), limit: int | No
             "Name the settings anew with --profile or --config and this limit, or set a count with --set.",
         )
     data = config.model_dump(mode="json")
-    for text in overrides:
-        _override(data, text)
-    if limit is None:
-        return parse_config(data)
-    data["limit"] = limit
-    return parse_config(data).limited()
+    _forget_derived_names(data["models"])
+    changed = _with_overrides(data, overrides, limit)
+    return changed if limit is None else changed.limited()
+
+
+def _forget_derived_names(models: dict[str, Any]) -> None:
+    """Drops the names that come from the models' paths: another path brings another name."""
+    for found in models.values():
+        for model in found if isinstance(found, list) else [found]:
+            if model and model["name"] == ModelConfig(path=model["path"]).name:
+                del model["name"]
 
 
 def user_settings(file: Path | None, overrides: Iterable[str]) -> dict[str, Any]:
     """Returns the values that the user's own layers set, as nested keys, without those of a profile."""
     data = read_yaml(file) if file else {}
     for text in overrides:
-        _override(data, text)
+        command_line.override(data, text)
     return data
 
 
 def parse_config(data: Mapping[str, Any]) -> Config:
-    """Returns the configuration that plain values describe; used for files, overrides and a run's config.json."""
+    """Returns the configuration that plain values describe; used for a run's config.json."""
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise explain(error, Config) from None
+        raise together(explain(error, Config)) from None
 
 
 def profile_names() -> list[str]:
@@ -102,102 +152,46 @@ def profile_data(name: str) -> dict[str, Any]:
         near = nearest(name, names) or "nano"
         raise UserError(f"There is no profile '{name}'.", f"Profiles: {', '.join(names)}.", f"Use --profile {near}.")
     text = (resources.files(__package__) / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
-    return {"profile": name} | (yaml.safe_load(text) or {})
+    values: dict[str, Any] = yaml_text.read(text).value or {}
+    return {"profile": name} | values
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
     """Returns the keys and values of a YAML file; a `UserError` says what is wrong with it."""
+    written = _parsed(file)
+    if written.twice:
+        raise together([_twice(file, twice) for twice in written.twice])
+    found: dict[str, Any] = written.value or {}
+    return found
+
+
+def _parsed(file: Path) -> yaml_text.YamlText:
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        written = yaml_text.read(read_text(file))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"The configuration file {file} cannot be read.", reason, "Check the path.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or an impossible date
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"The configuration file {file} is not valid YAML.", reason, "Write 'key: value' lines; indent with spaces."
-        ) from None
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        kind = type(data).__name__
+    except yaml_text.BadYaml as error:
+        fix = "Write 'key: value' lines; indent with spaces."
+        raise UserError(f"The configuration file {file} is not valid YAML.", _sentence(error), fix) from None
+    except ValueError as error:
+        fix = "Name a YAML file in UTF-8."
+        raise UserError(f"The configuration file {file} cannot be read.", _sentence(error), fix) from None
+    if written.value is not None and not isinstance(written.value, dict):
+        kind = "a list" if isinstance(written.value, list) else "a single value"
         raise UserError(
             f"The configuration file {file} must hold keys and values.",
-            f"It holds a {kind}.",
+            f"It holds {kind}.",
             "Write for example 'filter: {min_words: 10}'.",
         )
-    return data
+    return written
 
 
-def _merge(base: dict[str, Any], extra: Mapping[str, Any]) -> None:
-    for key, value in extra.items():
-        old = base.get(key)
-        if value is None and isinstance(old, dict):
-            continue  # a section whose lines are all commented out
-        if isinstance(value, Mapping) and isinstance(old, dict) and key != "domains" and "path" not in value:
-            _merge(old, value)
-        else:  # also for another model, to which nothing of the earlier one applies, such as its size
-            base[key] = value
+def _twice(file: Path, twice: yaml_text.Twice) -> UserError:
+    key, lines = ".".join(map(str, twice.key)), f"{file}, lines {twice.first} and {twice.second}"
+    return UserError(f"The key '{key}' is there twice.", f"{lines}: only one of them can count.", "Remove one of them.")
 
 
-def _override(data: dict[str, Any], text: str) -> None:
-    path, equals, raw = text.partition("=")
-    if not equals or not path.strip():
-        example = "Write for example --set filter.min_words=10"
-        raise UserError(f"--set {text} cannot be parsed.", "It must be a key, '=' and a value.", example)
-    keys = path.strip().split(".")
-    place: Any = data
-    for depth, key in enumerate(keys[:-1]):
-        place = _below(place, key, text, keys[:depth])
-    if isinstance(place, list):
-        place[_position(place, keys[-1], text, keys[:-1])] = _value(raw)
-        return
-    if keys[-1] == "path" and "path" in place:
-        for fact in ("parameters", "license"):  # they belong to the previous model
-            place.pop(fact, None)
-    place[keys[-1]] = _value(raw)
-
-
-def _below(place: Any, key: str, text: str, above: list[str]) -> Any:
-    """The dict or list under the key, made where there is none; a model's plain path becomes a dict."""
-    where: Any = _position(place, key, text, above) if isinstance(place, list) else key
-    if isinstance(place, dict) and place.get(key) is None:
-        place[key] = {}
-    if isinstance(place[where], str) and above[:1] == ["models"]:
-        place[where] = {"path": place[where]}
-    if not isinstance(place[where], (dict, list)):
-        above = [*above, key]
-        raise UserError(
-            f"--set {text}: {'.'.join(above)} has no keys below it.",
-            "It holds a single value.",
-            f"Write --set {'.'.join(above)}=VALUE.",
-        )
-    return place[where]
-
-
-def _position(place: list[Any], key: str, text: str, above: list[str]) -> int:
-    if not key.isdecimal() or int(key) >= len(place):
-        where = ".".join(above)
-        last = f"{where}.{len(place) - 1}"
-        raise UserError(
-            f"--set {text}: there is no '{key}' in {where}.",
-            f"It is a list of {len(place)} entries, numbered from 0.",
-            f"The last is {last}." if place else f"Set {where} as a whole, as a YAML list.",
-        )
-    return int(key)
-
-
-def _value(raw: str) -> Any:
-    try:
-        value = yaml.safe_load(raw)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return raw
-    return _number(value) if value == raw.strip() else value  # quoted values stay text
-
-
-def _number(text: str) -> str | float:
-    """Reads 2e-4, which YAML 1.1 takes for text."""
-    try:
-        return float(text) if text.strip()[:1] in "+-.0123456789" else text
-    except ValueError:
-        return text
+def _sentence(error: ValueError) -> str:
+    text = str(error).rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."

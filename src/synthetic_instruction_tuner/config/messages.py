@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
+from synthetic_instruction_tuner.config.yaml_text import plain_value
 from synthetic_instruction_tuner.errors import UserError
 
 Place = tuple[int | str, ...]
@@ -46,29 +50,76 @@ FORMER_VALUES = {("lr_scheduler_type", "constant"): "constant_with_warmup"}
 """Former values of settings, by the setting's present name."""
 
 
-def explain(error: ValidationError, root: type[BaseModel]) -> UserError:
-    """Returns the error to show: the first unknown key with the nearest valid one, else the first invalid value."""
-    found = error.errors(include_url=False)
-    first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
-    where = ".".join(str(p) for p in first["loc"]) or "the configuration"
-    more = f" ({len(found) - 1} more after this)" if len(found) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        fix = _suggestion(first["loc"], root)
-        return UserError(f"There is no setting '{where}'.{more}", "The key is unknown.", fix)
-    if first["type"] == "missing":
+def explain(
+    error: ValidationError, root: type[BaseModel], places: Mapping[Place, str] | None = None
+) -> list[UserError]:
+    """Returns the mistakes to show: first the unknown keys, then the others in the order of the settings.
+
+    Args:
+        error: what pydantic has found.
+        root: the class of the whole configuration.
+        places: where the user has written a setting, such as ``my.yaml, line 3``.
+    """
+    found = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    inner = {one["loc"][:end] for one in found for end in range(len(one["loc"]))}
+    own = [one for one in found if one["type"] != "too_short" or one["loc"] not in inner]  # short for lack of those
+    return [_mistake(one, root, _where(one["loc"], places or {})) for one in own]
+
+
+def _mistake(found: ErrorDetails, root: type[BaseModel], place: str) -> UserError:
+    loc, kind = found["loc"], found["type"]
+    where = ".".join(str(p) for p in loc) or "the configuration"
+    if kind == "extra_forbidden":
+        return UserError(f"There is no setting '{where}'{place}.", "The key is unknown.", _suggestion(loc, root))
+    if kind == "missing":
         fix = "Name it in your file, or start from a profile."
-        return UserError(f"The setting '{where}' is missing.{more}", "It has no default.", fix)
-    secret = first["loc"][-1:] == ("api_key_env",)  # the user may have put the key where its variable's name belongs
-    shown = "" if secret or isinstance(first["input"], (dict, BaseModel)) else f", got {_short(first['input'])}"
-    cause = f"{first['msg'].removeprefix('Value error, ')}{shown}."
-    meaning = _meaning(first["loc"], root)
-    former = FORMER_VALUES.get((str(first["loc"][-1]), str(first["input"]))) if first["loc"] else None
-    if former:
-        return UserError(f"The setting '{where}' has an invalid value.{more}", cause, f"Did you mean '{former}'?")
-    fix = f"{where}: {meaning}" if meaning else "See 'sit plan --settings' for the whole configuration."
-    if first["type"] == "string_type" and isinstance(first["input"], (int, float)) and not secret:
-        fix = f"A text that looks like a number needs two pairs of quotes: --set '{where}=\"{first['input']}\"'"
-    return UserError(f"The setting '{where}' has an invalid value.{more}", cause, fix)
+        return UserError(f"The setting '{where}' is missing{place}.", "It has no default.", fix)
+    problem = f"The setting '{where}' has an invalid value{place}."
+    secret = loc[-1:] == ("api_key_env",)  # the user may have put the key where its variable's name belongs
+    value = found["input"]
+    cause = found["msg"].removeprefix("Value error, ")
+    plain = not secret and not isinstance(value, (dict, BaseModel)) and repr(value) not in cause
+    shown = f", got {_short(value)}" if plain else ""
+    if not set(cause.partition(" ")[0]) & set("_."):  # the name of a setting stays as it is
+        cause = cause[:1].upper() + cause[1:]
+    return UserError(problem, f"{cause.rstrip('.')}{shown}.", _fix(found, where, root, secret))
+
+
+def _fix(found: ErrorDetails, where: str, root: type[BaseModel], secret: bool) -> str:
+    loc, value = found["loc"], found["input"]
+    former = FORMER_VALUES.get((str(loc[-1]), str(value))) if loc else None
+    choices = re.findall(r"'([^']*)'", str(found.get("ctx", {}).get("expected", "")))
+    if near := former or (nearest(value.lower(), choices) if choices and isinstance(value, str) else None):
+        return f"Did you mean '{near}'?"
+    if isinstance(value, str) and not secret and (meant := _meant(value, loc, root)):
+        return f"Write {meant}."
+    if isinstance(value, str) and found["type"] == "tuple_type":
+        return f"Write a list: --set '{where}=[{_short(value)[1:-1]}]'"
+    if found["type"] == "string_type" and isinstance(value, (int, float)) and not secret:
+        return f"A text that looks like a number needs two pairs of quotes: --set '{where}=\"{value}\"'"
+    if _section(loc, root) and found["type"] == "value_error" and isinstance(value, (dict, BaseModel)):
+        return "Change one of these settings."
+    meaning = _meaning(loc, root)
+    return f"{where}: {meaning}" if meaning else "See 'sit plan --settings' for the whole configuration."
+
+
+def _meant(text: str, loc: Place, root: type[BaseModel]) -> str:
+    """What a switch or a number that is written in another way means, if that is certain; else an empty text."""
+    model = _section(loc[:-1], root)
+    field = model.model_fields.get(str(loc[-1])) if model and loc else None
+    kinds = {field.annotation, *get_args(field.annotation)} if field else set()
+    if bool in kinds:
+        return {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower(), "")
+    plain = plain_value(text.replace("_", ""))
+    if kinds & {int, float} and type(plain) in (int, float) and math.isfinite(plain):
+        return f"{plain}, without quotes" if "_" not in text else f"{plain}"
+    return ""
+
+
+def _where(loc: Place, places: Mapping[Place, str]) -> str:
+    """Where the user has written this setting, or the part that it is in; empty if that is nowhere."""
+    found = next((places[loc[:end]] for end in range(len(loc), 0, -1) if loc[:end] in places), "")
+    return f" ({found})" if found else ""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -90,6 +141,8 @@ def valid_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
 def _suggestion(loc: Place, root: type[BaseModel]) -> str:
     """The nearest valid key: first among the siblings of the unknown one, then keys of that name elsewhere."""
     parent, name = ".".join(str(p) for p in loc[:-1]), str(loc[-1])
+    if "." in name and (first := name.partition(".")[0]) in root.model_fields and not parent:
+        return f"In a YAML file write '{first}:' and the rest below it, indented; dots are for --set."
     if moved := FORMER_KEYS.get(f"{parent}.{name}"):
         return f"Did you mean '{moved}'?"
     model = _section(loc[:-1], root)

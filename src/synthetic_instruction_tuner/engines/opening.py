@@ -6,7 +6,6 @@ import json
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +50,10 @@ def open_engine(
     openers: dict[str, Callable[..., AbstractContextManager[tuple[Engine, ChatTemplate]]]] = {
         "transformers": _open_transformers,
         "vllm": _open_vllm,
-        "server": partial(_open_server, finished=finished),
+        "server": _open_server,
     }
-    with openers[choice.kind](model, config, hardware, adapter) as opened:
+    kept = {"finished": finished} if choice.kind == "server" else {}
+    with openers[choice.kind](model, config, hardware, adapter, **kept) as opened:
         yield opened
 
 

@@ -11,18 +11,17 @@ from collections.abc import Callable, Mapping
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.config.languages import NAMES
 from synthetic_instruction_tuner.filtering.rule import Verdict
-from synthetic_instruction_tuner.records import Record
 
 
-def advice(failure: Verdict, config: FilterConfig, record: Record) -> str:
+def advice(failure: Verdict, config: FilterConfig, asked_language: str | None = None) -> str:
     """Returns what to change so that fewer records fail like this one, without a final stop.
 
     Args:
         failure: a verdict against a record.
         config: the filter's settings.
-        record: the record; its provenance tells which language was asked for.
+        asked_language: the language that the generator was asked for, as the record's provenance says.
     """
-    if failure.rule == "language" and record.provenance.get("language") == config.language:
+    if failure.rule == "language" and asked_language == config.language:
         return _cannot_write(failure, config)
     known = ADVICE.get(failure.rule)
     return known(failure, config) if known else f"loosen the rule {failure.rule} in the filter's settings"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.models.soundness import Unsound, read_object, tensors
 
 if TYPE_CHECKING:
     import torch
@@ -75,14 +76,16 @@ def adapter_config(adapter: Path) -> dict[str, Any]:
     """Returns the adapter's own configuration.
 
     Raises:
-        UserError: the folder holds no adapter.
+        UserError: the folder holds no adapter, or a damaged one.
     """
+    for name in (_ADAPTER, _WEIGHTS):
+        if not (adapter / name).exists():
+            fix = f"Give a folder that contains {_ADAPTER} and {_WEIGHTS}."
+            raise UserError(f"There is no adapter in {adapter}.", f"{name} is missing", fix)
     try:
-        config: dict[str, Any] = json.loads((adapter / _ADAPTER).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        fix = f"Give a folder that contains {_ADAPTER}."
-        raise UserError(f"There is no adapter in {adapter}.", str(error), fix) from error
-    if not (adapter / _WEIGHTS).is_file():
-        fix = "Save it with safetensors."
-        raise UserError(f"There is no adapter in {adapter}.", "adapter_model.safetensors is missing", fix)
+        config = dict(read_object(adapter / _ADAPTER))
+        tensors(adapter / _WEIGHTS)
+    except Unsound as error:
+        fix = "Train it again: run `sit run` with the same folder."
+        raise UserError(f"The adapter in {adapter} cannot be used.", error.fault.reason, fix) from error
     return config

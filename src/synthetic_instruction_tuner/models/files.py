@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from synthetic_instruction_tuner.config import ModelConfig
+from synthetic_instruction_tuner.models.soundness import read_object, tensors, weight_files
 
 EMBEDDED = "nano:"
 _WEIGHTS = Path(__file__).parents[1] / "nano" / "weights"
@@ -43,9 +44,21 @@ def local_folder(model: ModelConfig) -> Path | None:
     """Returns the folder of an embedded or local model, whether it exists or not; None for a Hub id."""
     if model.path.startswith(EMBEDDED):
         return _WEIGHTS / model.path.removeprefix(EMBEDDED)
-    path = Path(model.path).expanduser()
-    looks_local = path.is_absolute() or model.path.startswith((".", "~")) or path.is_dir()
-    return path if looks_local else None
+    path = expanded(model.path)
+    if path.is_absolute() or model.path.startswith((".", "~")) or "\0" in model.path:
+        return path
+    try:
+        return path if path.is_dir() else None
+    except OSError:  # such as a name that is too long for any file or Hub id
+        return path
+
+
+def expanded(path: str) -> Path:
+    """Returns a path with the user's folder in place of ``~``, where there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def embedded_models() -> list[str]:
@@ -56,7 +69,10 @@ def embedded_models() -> list[str]:
 def identity(model: ModelConfig) -> dict[str, Any]:
     """Returns what identifies the model's weights: part of the keys of the stages that use it."""
     folder = local_folder(model)
-    content = _content_hash(folder) if folder and folder.is_dir() else None
+    try:
+        content = _content_hash(folder) if folder and folder.is_dir() else None
+    except OSError:  # the checks before a run say what is wrong with it
+        content = None
     facts = model.model_dump(include={"path", "revision", "name", "chat_template"})
     return facts | {"content": content} | ({"served_as": model.served_as} if model.served_as else {})
 
@@ -64,14 +80,16 @@ def identity(model: ModelConfig) -> dict[str, Any]:
 def shape(model: ModelConfig) -> ModelShape | None:
     """Returns a local model's sizes, or a guess from its configured number of weights, or None."""
     folder = local_folder(model)
-    if folder is not None:
-        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
-            return _measured(folder)  # the doctor reports broken files, not the plan
+    if folder is not None:  # the checks before a run report broken files
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+            found = _measured(folder)
+            if min(found.layers, found.hidden, found.kv_width, found.vocabulary) > 0:
+                return found
     return _guess(model.parameters) if model.parameters else None
 
 
 def _measured(folder: Path) -> ModelShape:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_object(folder / "config.json")
     config = config.get("text_config", config)  # of models that also see or hear
     layers, hidden = int(config["num_hidden_layers"]), int(config["hidden_size"])
     heads = int(config.get("num_attention_heads", 1))
@@ -89,7 +107,7 @@ def _content_hash(folder: Path) -> str:
     """
     whole = hashlib.sha256()
     for file in sorted(folder.iterdir()):
-        if file.suffix in {".safetensors", ".json", ".jinja"}:
+        if file.suffix in {".safetensors", ".json", ".jinja"} and file.is_file():
             size = file.stat().st_size
             whole.update(f"{file.name}:{size}:".encode())
             with file.open("rb") as stream:
@@ -123,19 +141,17 @@ def _header(stream: BinaryIO, size: int) -> tuple[int, dict[str, Any]]:
         ValueError, struct.error: the file is truncated, or not a safetensors file.
     """
     (length,) = struct.unpack("<Q", stream.read(8))
-    if length > size:
+    if length > size - 8:
         raise ValueError("it is truncated or not a safetensors file")
-    header: dict[str, Any] = json.loads(stream.read(length))
+    try:
+        header: dict[str, Any] = json.loads(stream.read(length))
+    except RecursionError:
+        raise ValueError("its header is nested too deeply") from None
     return 8 + length, header
 
 
 def _parameters(folder: Path) -> float:
-    total = 0
-    for file in folder.glob("*.safetensors"):
-        with file.open("rb") as stream:
-            header = _header(stream, file.stat().st_size)[1]
-        total += sum(prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
-    return float(total)
+    return float(sum(prod(shape) for file in weight_files(folder) for shape in tensors(file).values()))
 
 
 def _guess(parameters: float) -> ModelShape:

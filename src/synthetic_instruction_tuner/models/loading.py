@@ -1,71 +1,41 @@
 """Finds and loads models: embedded (``nano:NAME``), local folders and Hub ids; safetensors only.
 
-Faults are reported before the weights are read: by `missing_reason` when all models are checked at once, by a
+Faults are reported before the weights are read: by `availability` when all models are checked at once, by a
 `UserError` from the loaders.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.config import ModelConfig
-from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.adapters import is_soft_prompt, merged
-from synthetic_instruction_tuner.models.files import EMBEDDED, embedded_models, local_folder
+from synthetic_instruction_tuner.models.availability import availability, local_fault, shown_path
+from synthetic_instruction_tuner.models.files import expanded, local_folder
+from synthetic_instruction_tuner.models.soundness import Unsound, read_text
 
-_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
-
-def resolve(model: ModelConfig, weights: bool = True) -> str:
+def resolve(model: ModelConfig, weights: bool = True, reward: bool | None = None) -> str:
     """Returns what `from_pretrained` takes: a folder's path or a Hub id.
 
     Args:
         model: where it is.
         weights: whether the weights are needed too; the tokenizer alone needs no config.json either.
+        reward: whether it must be a reward model, or must not be one; None for any.
 
     Raises:
-        UserError: the folder of an embedded or local model does not exist, or lacks its configuration or weights.
+        UserError: the folder of an embedded or local model does not exist, or its files are missing or damaged.
     """
     folder = local_folder(model)
     if folder is None:
         return model.path
-    if reason := _folder_fault(folder, weights):
-        embedded = model.path.startswith(EMBEDDED)
-        there = f"The package has: {', '.join(embedded_models()) or 'none'}."
-        fix = there if embedded else "Check the path; a model's folder has config.json, a tokenizer and *.safetensors."
-        raise UserError(f"The model {model.path} cannot be loaded.", reason, fix)
+    if fault := local_fault(model, folder, weights, reward):
+        raise UserError(f"The model {shown_path(model)} cannot be loaded.", fault.reason, fault.fix)
     return str(folder)
-
-
-def missing_reason(model: ModelConfig) -> str | None:
-    """Returns why the model cannot be loaded, or None; reads no weights. Hub ids: first the cache, then online."""
-    folder = local_folder(model)
-    if folder is not None:
-        return _folder_fault(folder)
-    from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
-
-    try:
-        if isinstance(try_to_load_from_cache(model.path, "config.json", revision=model.revision), str):
-            return None
-        if _offline():
-            return "it is not in the local cache, and HF_HUB_OFFLINE is set"
-        HfApi().auth_check(model.path)
-        files = HfApi().model_info(model.path, revision=model.revision, timeout=10).siblings or []
-    except HFValidationError:
-        return "it is neither a folder nor a valid Hub id"
-    except GatedRepoError:
-        return "its repository is gated, and this machine's login has no access"
-    except RepositoryNotFoundError:
-        return "there is no such folder and no such repository on the Hub"
-    except Exception as error:  # network libraries raise many kinds; the doctor shows all of them this way
-        return f"it is not in the local cache, and the Hub cannot be reached ({type(error).__name__})"
-    safe = any(f.rfilename.endswith(".safetensors") for f in files)
-    return None if safe else "its repository has no safetensors weights"
 
 
 def load_tokenizer(model: ModelConfig) -> Any:
@@ -88,11 +58,10 @@ def _chat_template(source: str) -> str:
     if not source.endswith(".jinja"):
         return str(load_tokenizer(ModelConfig(path=source)).get_chat_template())
     try:
-        return Path(source).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"The chat template {source} cannot be read.", str(error), "Correct the model's chat_template."
-        ) from None
+        return read_text(expanded(source))
+    except Unsound as error:
+        fix = "Correct the model's chat_template."
+        raise UserError(f"The chat template {source} cannot be read.", error.fault.reason, fix) from None
 
 
 def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | None = None) -> Any:
@@ -108,8 +77,15 @@ def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | 
     from transformers import AutoModelForCausalLM
 
     with _explained(model):
-        loaded = AutoModelForCausalLM.from_pretrained(
-            resolve(model), dtype=getattr(torch, dtype), use_safetensors=True, **_source(model)
+        loaded, found = AutoModelForCausalLM.from_pretrained(
+            resolve(model, reward=False), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True,
+            **_source(model),
+        )  # fmt: skip
+    if missing := sorted(found["missing_keys"]):
+        raise UserError(
+            f"The model {shown_path(model)} is not whole.",
+            f"its files have no {', '.join(missing[:3])}{' and others' if len(missing) > 3 else ''}",
+            "Get the model's files again: Transformers would put random numbers in the place of what is missing.",
         )
     if adapter is not None and not is_soft_prompt(adapter):
         loaded = merged(loaded, adapter)
@@ -143,22 +119,8 @@ def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
     return loaded.to(device).eval()
 
 
-def _folder_fault(folder: Path, weights: bool = True) -> str | None:
-    if not folder.is_dir():
-        return f"there is no folder {folder}"
-    if not weights:
-        return None
-    if not (folder / "config.json").is_file():
-        return f"{folder} has no config.json"
-    return None if any(folder.glob("*.safetensors")) else f"{folder} has no *.safetensors weights"
-
-
 def _source(model: ModelConfig) -> dict[str, Any]:
     return {"revision": model.revision or "main", "trust_remote_code": model.trust_remote_code}
-
-
-def _offline() -> bool:
-    return any(os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"} for name in _OFFLINE)
 
 
 @contextmanager
@@ -166,18 +128,21 @@ def _explained(model: ModelConfig) -> Iterator[None]:
     """Turns the errors of `from_pretrained` into a `UserError`; their own text is long and often misleading."""
     try:
         yield
-    except (OSError, ValueError, KeyError) as error:
+    except (SitError, MemoryError):
+        raise
+    except Exception as error:  # readers in other languages have errors of their own
+        if type(error).__name__ == "OutOfMemoryError":  # of a GPU
+            raise
         text = str(error)
-        problem = f"The model {model.path} cannot be loaded."
-        first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+        problem = f"The model {shown_path(model)} cannot be loaded."
+        first = text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__
         if "trust_remote_code" in text:
             fix = "Set trust_remote_code: true for this model if you trust its authors; their code then runs here."
             raise UserError(problem, "its repository contains its own code", fix) from error
         if "gated" in text.lower():
             fix = f"Accept its terms at https://huggingface.co/{model.path}, then log in with `hf auth login`."
             raise UserError(problem, "its repository is gated", fix) from error
-        if local_folder(model) is None and (reason := missing_reason(model)):
-            fix = "Check the id; download it once with network access, or give the path of a local folder."
-            raise UserError(problem, reason, fix) from error
+        if local_folder(model) is None and (fault := availability(model).fault):
+            raise UserError(problem, fault.reason, fault.fix) from error
         fix = "Check that the folder contains a complete model that Transformers can read."
         raise UserError(problem, first, fix) from error

@@ -16,6 +16,7 @@ _GB = 1024**3
 # heap. A small model that stays on a CPU is found by the reference to it, not by its size.
 _ROOM = {"cuda": 64 * 1024**2, "cpu": _GB}
 _ENDS_WITHIN = 30.0
+_TRACKER, _STAYING = "multiprocessing.resource_tracker", "rendering_process.py"
 
 
 @contextmanager
@@ -53,13 +54,16 @@ def held_bytes(device: str) -> int:
 
 
 def _children() -> set[psutil.Process]:
-    return {process for process in psutil.Process().children(recursive=True) if not _is_python_s_own(process)}
+    return {process for process in psutil.Process().children(recursive=True) if not _stays(process)}
 
 
-def _is_python_s_own(process: psutil.Process) -> bool:
-    """Returns whether this is the helper that Python starts with the first spawned process and never ends."""
+def _stays(process: psutil.Process) -> bool:
+    """Returns whether this process holds no model and outlives all of them.
+
+    One is Python's helper, started with the first spawned process; chat templates are tried in the other.
+    """
     try:
-        return any("multiprocessing.resource_tracker" in word for word in process.cmdline())
+        return any(word.endswith(_STAYING) or _TRACKER in word for word in process.cmdline())
     except psutil.Error:
         return False
 

@@ -16,16 +16,14 @@ from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.run.checks import check_before_start, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.forecast import Forecast
 from synthetic_instruction_tuner.run.pipeline import Step, ordered, run_pipeline, stage_index
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, with_start
 from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.remaining import Ahead, look_ahead, remember_agreement
+from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, look_ahead, remember_agreement
 from synthetic_instruction_tuner.run.store import StageState
 from synthetic_instruction_tuner.run.written_files import WrittenFiles
 
 HOW = {"start": "", "resume": " (resumed)", "redo": " (again)"}
-LEAST_LEFT = 0.1  # of the plan: what a stage that was begun is expected to take at least
 LOADS_NOTHING = ("filter", "report")  # stages that, as a rule, load no model
 
 
@@ -75,7 +73,7 @@ def execute(
             shown.say(f"Nothing to do: everything in {folder.root} is done with these settings.")
         else:
             check_before_start(config, folder, hardware, until)
-            _announce(config, folder, hardware, Ahead(None, ()) if repair else ahead, shown, until)
+            _announce(config, folder, hardware, () if repair else ahead.stages, shown, until)
         if any(stage.replaced for stage in ahead.stages):
             with folder.hold():
                 remember_agreement(config, folder, ahead)
@@ -116,15 +114,24 @@ def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bo
 
 
 def _announce(
-    config: Config, folder: RunFolder, hardware: Hardware, ahead: Ahead, display: Display, until: str | None
+    config: Config,
+    folder: RunFolder,
+    hardware: Hardware,
+    stages: Sequence[StageAhead],
+    display: Display,
+    until: str | None,
 ) -> None:
-    steps = ahead.steps
     estimates = {e.stage: e for e in estimate(config, hardware)}
+    steps = [stage.step for stage in stages]
     todo = [step for step in steps if step.action != "skip"] or [Step(stage, "start") for stage in ordered(config)]
-    seconds = _expected(estimates, todo, _states(ahead), display.forecast)
+    for stage in stages:  # what is done tells how far the plan is off on this machine
+        if stage.step.action == "skip" and stage.state:
+            display.forecast.learn(stage.estimate.stage, stage.state.seconds, stage.estimate.seconds)
+    seconds = _expected(estimates, [step.stage.name for step in todo], stages)
     display.plan(seconds, {name: estimates[name].parts for name in seconds})
     done = len(steps) - len(todo) if steps else 0
-    display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, in {folder.root}")
+    place = "in" if folder.holds_run() else "a new run in"
+    display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, {place} {folder.root}")
     display.say(f"On {hardware.describe()}")
     for line in engine_lines(config, hardware, until):
         display.say(line[0].upper() + line[1:])
@@ -132,33 +139,27 @@ def _announce(
     for step in todo:
         name = step.stage.name
         about = f"about {duration(display.forecast.scaled(name, seconds[name]))}"
-        table.add(f"  {name}", about, estimates[name].detail + HOW[step.action])
+        how = " (only if its input changes)" if step.in_doubt else HOW[step.action]
+        table.add(f"  {name}", about, estimates[name].detail + how)
     display.table(table)
-    total = f"About {duration(display.remaining())} in total"
+    most = display.remaining()
+    doubtful = (s.stage.name for s in todo if s.in_doubt)
+    least = most - sum(display.forecast.scaled(name, seconds[name]) for name in doubtful)
+    total = f"About {duration(least)} in total"
+    if round(most - least):
+        total += f", or {duration(most)} with the stages whose input may change"
     display.say(f"{total}; {done} of {len(steps)} stages are already done" if done else total)
     if warning := does_not_fit((estimates[step.stage.name] for step in todo), hardware):
         display.say(warning)
 
 
-def _states(ahead: Ahead) -> dict[str, StageState]:
-    """The states of the stages that have begun."""
-    return {stage.step.stage.name: stage.state for stage in ahead.stages if stage.state}
-
-
 def _expected(
-    estimates: Mapping[str, StageEstimate], todo: Sequence[Step], states: Mapping[str, StageState], forecast: Forecast
+    estimates: Mapping[str, StageEstimate], names: Sequence[str], stages: Sequence[StageAhead]
 ) -> dict[str, float]:
-    """The planned seconds of each stage that is to be done; the stages that are done tell how far plans are off."""
-    names = [step.stage.name for step in todo]
-    for name, state in states.items():
-        if name not in names and state.status == "done":
-            forecast.learn(name, state.seconds, estimates[name].seconds)
-    seconds = {name: estimates[name].seconds for name in names}
-    for step in todo:
-        name = step.stage.name
-        if step.action == "resume" and name in states:
-            whole = forecast.scaled(name, seconds[name])
-            seconds[name] *= max(whole - states[name].seconds, LEAST_LEFT * whole) / whole if whole else 1.0
-    if (first := next((name for name in names if name not in LOADS_NOTHING), "generate")) != "generate" and names:
+    """The planned seconds of the stages that are to be done, without what is done of them."""
+    left = {stage.step.stage.name: stage.seconds for stage in stages if stage.step.action == "resume"}
+    seconds = {name: left.get(name, estimates[name].seconds) for name in names}
+    first = next((name for name in names if name not in LOADS_NOTHING), None)
+    if first is not None and first != "generate":
         seconds[first] = with_start(replace(estimates[first], seconds=seconds[first])).seconds
     return seconds

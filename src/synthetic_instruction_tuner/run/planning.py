@@ -18,7 +18,8 @@ from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.run.forecast import Part
 
-INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens
+INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens, where that leaves room
+SHORT_INSTRUCTION, SHORT_ANSWER = 25, 45  # tokens that a text reaches all the same, if it may
 TAG_QUESTION, TAG_ANSWER = 250, 30  # tokens around a record, and of the tags
 KEPT_SHARE = 0.68  # records that pass the filter
 ASKED, ASKED_FOR_MARGIN = 1.12, 1.5  # records that are answered for one pair, without and with a smallest margin
@@ -106,8 +107,8 @@ def does_not_fit(estimates: Iterable[StageEstimate], hardware: Hardware) -> str 
     )
 
 
-def planned_pairs(config: Config) -> int:
-    """Returns how many pairs will be written, as far as that is known before the run."""
+def planned_records(config: Config) -> int:
+    """Returns how many records will be written, as far as that is known before the run."""
     wanted, count = config.generate.until_kept, config.generate.count
     return count if wanted is None else min(count, round(wanted / KEPT_SHARE))
 
@@ -122,36 +123,34 @@ class _Work:
 
     def __init__(self, config: Config, speed: Speed, width: int) -> None:
         self.config, self.speed, self.width = config, speed, width
-        passed = round(planned_pairs(config) * KEPT_SHARE)
+        passed = round(planned_records(config) * KEPT_SHARE)
         self.kept = min(passed, config.filter.keep or passed)
         self.base_gb = 0.6  # the interpreter and its libraries
 
     def generate(self) -> StageEstimate:
         settings, model = self.config.generate, self.config.models.generator
-        asked = INSTRUCTION_SHARE * settings.instruction.max_new_tokens
-        answered = ANSWER_SHARE * settings.response.max_new_tokens
-        pairs = planned_pairs(self.config)
-        texts = pairs * settings.turns
-        writing = self.decode(model, texts, asked, settings.batch) + self.decode(model, texts, answered, settings.batch)
+        records = planned_records(self.config)
+        lengths = _asked(settings.instruction.max_new_tokens), _answered(settings.response.max_new_tokens)
+        writing = sum(self.decode(model, records * settings.turns, length, settings.batch) for length in lengths)
         limit = settings.turns * (settings.instruction.max_new_tokens + settings.response.max_new_tokens)
         seconds, parts = self.load(model) + writing, (Part(f"writing with {model.name}", writing),)
-        detail = f"{pairs:,} records with {model.name}"
+        detail = f"{records:,} records with {model.name}"
         return StageEstimate("generate", seconds, self.memory(model, limit), detail, parts)
 
     def filter(self) -> StageEstimate:
-        settings, pairs = self.config.filter, planned_pairs(self.config)
-        seconds, memory, detail = 0.3 + pairs / 1500, 0.3, f"{pairs:,} records, every rule"
-        asked = INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens
-        length = asked + ANSWER_SHARE * self.config.generate.response.max_new_tokens
+        settings, records = self.config.filter, planned_records(self.config)
+        seconds, memory, detail = 0.3 + records / 1500, 0.3, f"{records:,} records, every rule"
+        asked = _asked(self.config.generate.instruction.max_new_tokens)
+        length = asked + _answered(self.config.generate.response.max_new_tokens)
         if model := settings.tags.model:
-            seconds += self.load(model) + self.forward(model, pairs * (length + TAG_QUESTION), pairs / 64)
-            seconds += self.decode(model, pairs, TAG_ANSWER, settings.tags.batch)
+            seconds += self.load(model) + self.forward(model, records * (length + TAG_QUESTION), records / 64)
+            seconds += self.decode(model, records, TAG_ANSWER, settings.tags.batch)
             memory = max(memory, self.memory(model, length + TAG_QUESTION + settings.tags.max_new_tokens))
             detail += f", tags by {model.name}"
         if settings.min_reward is not None:
             model = self.config.models.reward
             seconds += self.load(model) + self.forward(
-                model, pairs * length, pairs / self.config.prefer.reward_batch_size
+                model, records * length, records / self.config.prefer.reward_batch_size
             )
             memory = max(memory, self.memory(model, 1))
             detail += f", scores by {model.name}"
@@ -161,7 +160,7 @@ class _Work:
         settings, models = self.config.prefer, self.config.models
         own = settings.on_policy != "off"
         asked = min(self.kept, round((ASKED_FOR_MARGIN if settings.min_margin else ASKED) * settings.pairs))
-        length = ANSWER_SHARE * settings.sampling.max_new_tokens
+        length = _answered(settings.sampling.max_new_tokens)
         batch = max(settings.samples, settings.batch)
         answering = models.students if own else models.responders
         rows = asked * settings.samples
@@ -172,7 +171,7 @@ class _Work:
         each = settings.samples * (1 if own else len(answering))  # answers to a record that are compared
         if settings.scorer == "judge" and models.judge:
             judgments = asked * (len(answering) if own else 1) * self.judgments(each)
-            written = ANSWER_SHARE * settings.judge.sampling.max_new_tokens
+            written = _answered(settings.judge.sampling.max_new_tokens)
             scoring = self.load(models.judge) + self.decode(models.judge, judgments, written + 0.2 * length, batch)
             parts.append(Part(f"scoring with {models.judge.name}", scoring))
             memory = max(memory, self.memory(models.judge, 3 * length + written))
@@ -195,8 +194,8 @@ class _Work:
         pairs = method.trains_on == "pairs"
         n = self.config.prefer.pairs if pairs else self.kept
         response = self.config.prefer.sampling if pairs else self.config.generate.response
-        asked = INSTRUCTION_SHARE * self.config.generate.instruction.max_new_tokens
-        length = min(asked + ANSWER_SHARE * response.max_new_tokens, settings.max_length)
+        asked = _asked(self.config.generate.instruction.max_new_tokens)
+        length = min(asked + _answered(response.max_new_tokens), settings.max_length)
         # A pair has two answers, and the reference reads both once.
         passes = (2 + 2 / 3 / settings.num_train_epochs) if pairs else 1.0
         tokens = n * settings.num_train_epochs * length * passes * (4 / 3 if settings.gradient_checkpointing else 1)
@@ -236,14 +235,14 @@ class _Work:
 
     def answers(self, model: ModelConfig, work: Work) -> float:
         """Seconds for one variant to answer a benchmark."""
-        seconds = work.answers * self.decode(model, work.items, ANSWER_SHARE * work.max_new_tokens, 10_000)
+        seconds = work.answers * self.decode(model, work.items, _answered(work.max_new_tokens), 10_000)
         if work.scored_tokens:
             seconds += self.forward(model, work.items * work.scored_tokens, work.items / 16)
         return seconds
 
     def rewards(self, work: Work) -> float:
         """Seconds for the reward model to score one variant's answers to a benchmark."""
-        tokens = work.items * work.answers * 2 * ANSWER_SHARE * work.max_new_tokens
+        tokens = work.items * work.answers * 2 * _answered(work.max_new_tokens)
         return self.forward(self.config.models.reward, tokens, work.items / 16)
 
     def decode(self, model: ModelConfig, rows: int, length: float, batch: int) -> float:
@@ -283,6 +282,14 @@ class _Work:
         each = 2 * size.layers + 34 if checkpointing else 34 * size.layers
         activations = tokens * size.hidden * each * self.width / 2
         return self.base_gb + 0.4 + (size.parameters * self.width + activations + tokens * size.vocabulary * 10) / GB
+
+
+def _asked(limit: int) -> float:
+    return min(limit, max(INSTRUCTION_SHARE * limit, SHORT_INSTRUCTION))
+
+
+def _answered(limit: int) -> float:
+    return min(limit, max(ANSWER_SHARE * limit, SHORT_ANSWER))
 
 
 def _speed(hardware: Hardware) -> Speed:

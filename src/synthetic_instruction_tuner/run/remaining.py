@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from synthetic_instruction_tuner.errors import SitError
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.pipeline import Step, flat, is_current, ordered, preview, stage_index
+from synthetic_instruction_tuner.run.pipeline import Step, flat, is_current, ordered, preview, stage_index, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, estimate
 from synthetic_instruction_tuner.run.stages.stage import Amount
 from synthetic_instruction_tuner.run.store import StageState, Store
@@ -216,6 +217,16 @@ def current_outputs(config: Config, folder: RunFolder) -> dict[str, list[Path]]:
     finally:
         store.close()
     return current
+
+
+def outdated(folder: RunFolder, current: Container[str]) -> list[str]:
+    """Returns the stages that were done once and are not up to date, given those that are."""
+    store = Store.open(folder.store, readonly=True)
+    try:
+        states = (store.stage(name) for name in stage_names())
+        return [state.name for state in states if state and state.status == "done" and state.name not in current]
+    finally:
+        store.close()
 
 
 def _asked(start: str | None) -> str:

@@ -34,12 +34,12 @@ class ServedTexts:
         self._stored = bool(self._kept)
 
     def find(self, request: Request) -> Completion | None:
-        """Returns the text of a request that an earlier process has kept."""
-        return self._kept.get(_key(request)) if self._kept else None
+        """Returns the text of a request, if it is finished."""
+        return self._kept.get(_key(request))
 
     def add(self, request: Request, completion: Completion) -> None:
         """Takes a finished text."""
-        self._new[_key(request)] = completion
+        self._kept[_key(request)] = self._new[_key(request)] = completion
 
     def save(self) -> None:
         """Stores what was added since the last time."""

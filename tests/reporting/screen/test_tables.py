@@ -111,6 +111,8 @@ def test_a_shortened_name_has_both_ends(name: str, width: int) -> None:
         ("prompt_strict", 8, ["prompt_", "strict"]),
         ("漢字漢字", 4, ["漢字", "漢字"]),
         ("", 4, [""]),
+        ("Continue with 'sit run -d a/b'.", 20, ["Continue with", "'sit run -d a/b'."]),
+        ("Continue with 'sit run -d a/b'.", 12, ["Continue", "with 'sit", "run -d a/b'."]),
     ],
 )
 def test_where_lines_break(text: str, width: int, lines: list[str]) -> None:

@@ -25,8 +25,8 @@ class EngineConfig(Section):
         description="Data type of the weights; auto: bfloat16 from compute capability 8.0, float16 below, "
         "float32 on a CPU.",
     )
-    batch_size: int = Field(64, ge=1, description="Sequences decoded at once.")
-    threads: int | None = Field(None, ge=1, description="CPU threads; all cores when not set.")
+    batch_size: int = Field(64, ge=1, le=100_000, description="Sequences decoded at once.")
+    threads: int | None = Field(None, ge=1, le=4096, description="CPU threads; all cores when not set.")
     max_model_len: int | None = Field(
         None, ge=16, description="vLLM: maximum length of prompt plus answer, in tokens; as much as fits when not set."
     )
@@ -39,13 +39,16 @@ class EngineConfig(Section):
         "", description="Environment variable that holds the key of engine.url; the key itself is never stored."
     )
     concurrency: int = Field(32, ge=1, le=1024, description="Requests in flight at a server.")
-    timeout: float = Field(600.0, gt=0, description="Seconds to wait for a server's answer to one request.")
+    timeout: float = Field(600.0, gt=0, le=1e7, description="Seconds to wait for a server's answer to one request.")
     max_retries: int = Field(
         4,
         ge=0,
+        le=1000,
         description="Retries of a request that fails at a server; then it is recorded and skipped.",
     )
-    outage: float = Field(900.0, ge=0, description="Seconds to wait for an unreachable server before the run stops.")
+    outage: float = Field(
+        900.0, ge=0, le=1e7, description="Seconds to wait for a server that is away before the run stops."
+    )
 
     _plain_url = field_validator("url")(checked_url)
     _variable = field_validator("api_key_env")(checked_variable)

@@ -24,7 +24,7 @@ class BenchmarkConfig(Section):
 class NanoIfevalConfig(BenchmarkConfig):
     """Instruction following in the nano models' world."""
 
-    max_new_tokens: int = Field(160, ge=1, description="Maximum length of an answer, in tokens.")
+    max_new_tokens: int = Field(160, ge=1, le=1_000_000, description="Maximum length of an answer, in tokens.")
 
 
 class NanoMmluConfig(BenchmarkConfig):
@@ -34,8 +34,8 @@ class NanoMmluConfig(BenchmarkConfig):
 class NanoMtConfig(BenchmarkConfig):
     """Two-turn conversations in the nano models' world."""
 
-    temperature: float = Field(0.7, ge=0, description="Sampling temperature of the answers.")
-    max_new_tokens: int = Field(160, ge=1, description="Maximum length of an answer, in tokens.")
+    temperature: float = Field(0.7, ge=0, le=100, description="Sampling temperature of the answers.")
+    max_new_tokens: int = Field(160, ge=1, le=1_000_000, description="Maximum length of an answer, in tokens.")
 
 
 class EvaluateConfig(Section):

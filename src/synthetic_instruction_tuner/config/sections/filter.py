@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from synthetic_instruction_tuner.config.languages import detected_language
 from synthetic_instruction_tuner.config.sections.models import ModelConfig
-from synthetic_instruction_tuner.config.sections.section import Section
+from synthetic_instruction_tuner.config.sections.section import Section, checked_list, checked_path, refuse
 
 Benchmark = Literal["nano", "ifeval", "mmlu", "mt_bench", "agentbench"]
 
@@ -34,6 +36,19 @@ class ContaminationConfig(Section):
         "item in 8-grams, and light edits.",
     )
 
+    _short_enough = field_validator("folder")(checked_path)
+
+    @field_validator("benchmarks", "files")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(str, map(checked_path, checked_list(value))))
+
+    @model_validator(mode="after")
+    def _used(self) -> ContaminationConfig:
+        if self.folder is not None and set(self.benchmarks) <= {"nano"}:
+            raise ValueError("folder needs benchmarks that are in it: ifeval, mmlu, mt_bench or agentbench")
+        return self
+
 
 class TagsConfig(Section):
     """Tags that a chat model gives to records, as columns and as a rule; off without a model."""
@@ -51,8 +66,13 @@ class TagsConfig(Section):
     @model_validator(mode="after")
     def _ordered(self) -> TagsConfig:
         low, high = self.min_difficulty, self.max_difficulty
-        if low > high:
-            raise ValueError(f"min_difficulty ({low}) is larger than max_difficulty ({high})")
+        decides = self.min_quality > 1 or low > 1 or high < 5 or self.categories
+        refuse(
+            f"min_difficulty ({low}) is larger than max_difficulty ({high})" if low > high else None,
+            "min_quality, min_difficulty, max_difficulty and categories need a model that tags the records"
+            if decides and self.model is None
+            else None,
+        )
         return self
 
 
@@ -111,12 +131,34 @@ class FilterConfig(Section):
         1000, ge=1, description="Maximum number of records to keep, in order; all that pass when null."
     )
 
+    _short_enough = field_validator("tokenizer")(checked_path)
+
+    @field_validator("refusal_phrases")
+    @classmethod
+    def _words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if empty := [phrase for phrase in value if not re.search(r"\w", phrase)]:
+            raise ValueError(f"{empty[0]!r} contains no word")
+        return value
+
+    @field_validator("language")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value:
+            detected_language(value)
+        return value
+
     @model_validator(mode="after")
     def _ordered(self) -> FilterConfig:
-        if self.min_words > self.max_words:
-            raise ValueError(f"min_words ({self.min_words}) is larger than max_words ({self.max_words})")
-        if self.max_tokens is not None and self.min_tokens > self.max_tokens:
-            raise ValueError(f"min_tokens ({self.min_tokens}) is larger than max_tokens ({self.max_tokens})")
-        if not self.tokenizer and (self.min_tokens or self.max_tokens is not None):
-            raise ValueError("min_tokens and max_tokens need a tokenizer")
+        most = self.max_tokens
+        refuse(
+            f"min_words ({self.min_words}) is larger than max_words ({self.max_words})"
+            if self.min_words > self.max_words
+            else None,
+            f"min_tokens ({self.min_tokens}) is larger than max_tokens ({most})"
+            if most is not None and self.min_tokens > most
+            else None,
+            "min_tokens and max_tokens need a tokenizer"
+            if not self.tokenizer and (self.min_tokens or most is not None)
+            else None,
+        )
         return self

@@ -8,33 +8,36 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 
+from synthetic_instruction_tuner.config import yaml_text
+from synthetic_instruction_tuner.config.languages import language_name
+from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.config.sections.section import Section
+from synthetic_instruction_tuner.config.text_files import read_text
 
 
 @cache
 def ready_made() -> Mapping[str, dict[str, Any]]:
     """Returns the packaged domains' settings by name."""
     text = (resources.files(__package__) / "domains.yaml").read_text(encoding="utf-8")
-    return {name: dict(values) for name, values in yaml.safe_load(text).items()}
+    return {name: dict(values) for name, values in yaml_text.read(text).value.items()}
 
 
 class SamplingConfig(Section):
     """How tokens are drawn."""
 
-    temperature: float = Field(1.0, ge=0, description="0 is greedy.")
+    temperature: float = Field(1.0, ge=0, le=100, description="0 is greedy.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 samples from the whole distribution.")
-    max_new_tokens: int = Field(512, ge=1, description="Maximum length, in tokens.")
+    max_new_tokens: int = Field(512, ge=1, le=1_000_000, description="Maximum length, in tokens.")
 
 
 class SamplingChange(Section):
     """A domain's own sampling; values that are not set are the general ones."""
 
-    temperature: float | None = Field(None, ge=0, description="0 is greedy.")
+    temperature: float | None = Field(None, ge=0, le=100, description="0 is greedy.")
     top_p: float | None = Field(None, gt=0, le=1, description="Nucleus sampling.")
-    max_new_tokens: int | None = Field(None, ge=1, description="Maximum length, in tokens.")
+    max_new_tokens: int | None = Field(None, ge=1, le=1_000_000, description="Maximum length, in tokens.")
 
 
 class DomainConfig(Section):
@@ -56,7 +59,9 @@ class GenerateConfig(Section):
 
     count: int = Field(1500, ge=1, description="Pairs to generate; with until_kept, at most this many.")
     until_kept: int | None = Field(
-        None, ge=1, description="Generate until this many records pass the filter; domains keep their shares."
+        None,
+        ge=1,
+        description="Generate until this many records pass the filter, and keep as many; domains keep their shares.",
     )
     exhausted_below: float = Field(
         0.05,
@@ -72,9 +77,11 @@ class GenerateConfig(Section):
     batch: int = Field(
         128, ge=1, description="Pairs committed to the store at once; at most one batch is lost on a crash."
     )
-    turns: int = Field(1, ge=1, description="User turns per conversation; the last one is the record's instruction.")
+    turns: int = Field(
+        1, ge=1, le=100, description="User turns per conversation; the last one is the record's instruction."
+    )
     language: str = Field("", description="Language to write in: ISO 639-1 code or English name; empty: any.")
-    topics: tuple[str, ...] = Field((), description="Seed topics, used in turn: a list, or the path of a text file.")
+    topics: tuple[str, ...] = Field((), description="Seed topics, used in turn: a list, or a file with one per line.")
     thinking: bool = Field(False, description="Let a thinking model think first; its thoughts are stored separately.")
     keep_system: bool = Field(
         True,
@@ -103,6 +110,9 @@ class GenerateConfig(Section):
             value = dict.fromkeys(value)
         if not isinstance(value, dict):
             return value
+        unknown = [name for name, domain in value.items() if name not in ready_made() and _is_ready_made(name, domain)]
+        if unknown:
+            raise ValueError("; ".join(_no_domain(str(name)) for name in unknown))
         return {name: _with_ready_made(name, domain, ready_made()) for name, domain in value.items()}
 
     @model_validator(mode="after")
@@ -121,24 +131,38 @@ def _with_ready_made(name: object, domain: object, known: Mapping[str, dict[str,
         return domain
     if name in known:
         return known[str(name)] | (domain or {})
-    if domain is None:
-        raise ValueError(f"{name!r} is not a ready-made domain ({', '.join(known)}) and has no system prompt")
     return domain
+
+
+def _is_ready_made(name: object, domain: object) -> bool:
+    """Returns whether this is meant as a ready-made domain: it has no system prompt, and maybe a similar name."""
+    if isinstance(domain, bool) or not isinstance(domain, (int, float, dict, type(None))):
+        return False
+    lacks = not isinstance(domain, dict) or "system" not in domain
+    return lacks and (domain is None or nearest(str(name), ready_made()) is not None)
+
+
+def _no_domain(name: str) -> str:
+    near = nearest(name, ready_made())
+    meant = f"did you mean {near}?" if near else ", ".join(ready_made())
+    return f"{name!r} is not a ready-made domain ({meant}) and has no system prompt"
 
 
 def _lines(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        text = Path(value).expanduser().read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise ValueError(f"the file of topics {value!r} cannot be read ({error})") from None
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+        text = read_text(Path(value).expanduser())
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ValueError(f"the file of topics {value!r} cannot be read: {reason}") from None
+    topics = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not topics:
+        raise ValueError(f"the file of topics {value!r} holds no topic; write one per line")
+    return topics
 
 
 def _known_language(value: str) -> str:
     if value:
-        from synthetic_instruction_tuner.config.languages import language_name
-
         language_name(value)
     return value

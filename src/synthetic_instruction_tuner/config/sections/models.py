@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator, model_validator
 
-from synthetic_instruction_tuner.config.sections.section import Section, checked_url, checked_variable
+from synthetic_instruction_tuner.config.sections.section import (
+    Section,
+    checked_path,
+    checked_url,
+    checked_variable,
+    refuse,
+)
 from synthetic_instruction_tuner.escaping import visible
+
+LONGEST_NAME = 200  # bytes; the name is part of names of files, which may have 255
 
 
 class ModelConfig(Section):
@@ -42,9 +50,14 @@ class ModelConfig(Section):
     def _named(self) -> ModelConfig:
         if not self.name:
             object.__setattr__(self, "name", self.path.rstrip("/").split("/")[-1].removeprefix("nano:"))
-        if self.name in (".", "..") or set(self.name) & set("/\\:") or not self.name or visible(self.name) != self.name:
-            raise ValueError(f"the name {self.name!r} cannot be used as a folder name")
+        name = self.name
+        odd = name in (".", "..") or set(name) & set("/\\:\0") or visible(name) != name or name != name.strip()
+        if odd or not name or len(name.encode(errors="replace")) > LONGEST_NAME:
+            shown = repr(name) if len(name) <= 60 else f"{name[:57]!r}..."
+            raise ValueError(f"the name {shown} cannot be used as a folder name; give another one with 'name'")
         return self
+
+    _short_enough = field_validator("path", "chat_template")(checked_path)
 
     _plain_url = field_validator("url")(checked_url)
     _variable = field_validator("api_key_env")(checked_variable)
@@ -63,12 +76,25 @@ class ModelsConfig(Section):
     )
     students: tuple[ModelConfig, ...] = Field(description="Base models to tune.", min_length=1)
 
+    @field_validator("responders", "students", mode="before")
+    @classmethod
+    def _one_without_brackets(cls, value: object) -> object:
+        if isinstance(value, str) and "," in value:
+            parts = ", ".join(part.strip() for part in value.strip("()").split(","))
+            raise ValueError(f"several models are written in brackets: [{parts}]")
+        return [value] if isinstance(value, (str, dict, ModelConfig)) else value
+
     @model_validator(mode="after")
     def _distinct(self) -> ModelsConfig:
+        faults = []
         for role in ("responders", "students"):
-            names = [m.name for m in getattr(self, role)]
-            if len(set(names)) < len(names):
-                raise ValueError(f"{role} must have distinct names, got {', '.join(names)}")
+            models = getattr(self, role)
+            names = [m.name for m in models]
+            for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+                paths = {m.path for m in models if m.name == name}
+                fix = f"name {name} once" if len(paths) == 1 else "give one a name of its own: {path: ..., name: ...}"
+                faults.append(f"{role} must have distinct names, got {', '.join(names)}: {fix}")
         if any(m.url for m in (self.reward, *self.students)):
-            raise ValueError("a student is trained here and the reward model runs here: they have no url")
+            faults.append("a student is trained here and the reward model runs here: they have no url")
+        refuse(*faults)
         return self

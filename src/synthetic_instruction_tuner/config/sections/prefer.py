@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from synthetic_instruction_tuner.config.sections.generate import SamplingConfig
-from synthetic_instruction_tuner.config.sections.section import Section
+from synthetic_instruction_tuner.config.sections.section import Section, refuse
 
 
 class JudgeConfig(Section):
@@ -31,7 +31,7 @@ class PreferConfig(Section):
 
     pairs: int = Field(600, ge=1, description="Pairs to build; with on_policy, for each student.")
     sampling: SamplingConfig = Field(SamplingConfig(temperature=0.7), description="Sampling of the answers.")
-    samples: int = Field(1, ge=1, description="Answers per model and instruction.")
+    samples: int = Field(1, ge=1, le=1000, description="Answers per model and instruction.")
     on_policy: Literal["off", "base", "sft"] = Field(
         "off",
         description="off: the responders answer; base: each untuned student answers for its own pairs; sft: each "
@@ -85,8 +85,13 @@ class PreferConfig(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> PreferConfig:
-        if self.on_policy != "off" and self.samples < 2:
-            raise ValueError("on_policy needs samples of at least 2: a student is compared with itself")
-        if self.on_policy != "off" and self.max_chosen_share not in (None, 1):
-            raise ValueError("max_chosen_share cannot be below 1 with on_policy: one model writes every answer")
+        own = self.on_policy != "off"
+        refuse(
+            "on_policy needs samples of at least 2: a student is compared with itself"
+            if own and self.samples < 2
+            else None,
+            "max_chosen_share cannot be below 1 with on_policy: one model writes every answer"
+            if own and self.max_chosen_share not in (None, 1)
+            else None,
+        )
         return self

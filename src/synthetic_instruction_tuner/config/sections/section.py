@@ -3,15 +3,83 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict
+from annotated_types import Le, Lt
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+LARGEST = 1_000_000_000  # of a whole number that has no limit of its own
+LARGEST_FRACTION = 1e15
+LONGEST_PATH, LONGEST_NAME = 4000, 255  # of file systems, in bytes
 
 
 class Section(BaseModel):
     """A part of the configuration: immutable; unknown keys are errors. Pydantic's own messages show no values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuses what pydantic would convert: true or 5.0 for a whole number, "5" for a number, "yes" for a switch."""
+        field = cls.model_fields[str(info.field_name)]
+        kinds = {field.annotation, *get_args(field.annotation)}
+        if fault := _fault(value, kinds):
+            raise ValueError(fault)
+        if type(value) in (int, float) and not any(isinstance(limit, (Le, Lt)) for limit in field.metadata):
+            largest = LARGEST if float not in kinds else LARGEST_FRACTION
+            if abs(value) > largest:
+                raise ValueError(f"it must be between -{largest:,.0f} and {largest:,.0f}")
+        return value
+
+
+def _fault(value: object, kinds: set[Any]) -> str:
+    """Returns why a value is not of one of these kinds, or an empty text; of other kinds is everything."""
+    if isinstance(value, str):
+        if "\0" in value:
+            return "it must not hold a NUL character"
+        if not value and str in kinds and type(None) in kinds:
+            return "it must not be empty; write null for none"
+        if str in kinds:
+            return ""
+    if value is None and type(None) in kinds:
+        return ""
+    if bool in kinds and not isinstance(value, bool):
+        return "it must be true or false"
+    if int in kinds and (isinstance(value, bool) or not isinstance(value, int)):
+        return "it must be a whole number, in digits"
+    if float in kinds and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        return "it must be a number, such as 0.5 or 2e-4"
+    return ""
+
+
+def refuse(*faults: str | None) -> None:
+    """Raises ValueError with all the faults that there are."""
+    if found := [fault for fault in faults if fault]:
+        raise ValueError("; ".join(found))
+
+
+def repeated(values: tuple[str, ...]) -> str | None:
+    """Returns the fault of a list that names something twice, or None."""
+    twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
+    return f"{twice[0]!r} is named twice" if twice else None
+
+
+def checked_list(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Rejects lists that name something twice, or hold an empty text."""
+    refuse(repeated(values), None if all(value.strip() for value in values) else "an entry is empty")
+    return values
+
+
+def checked_path(value: str | None) -> str | None:
+    """Rejects paths that no file system takes."""
+    if value is not None:
+        longest = max((len(part.encode(errors="replace")) for part in Path(value).parts), default=0)
+        if longest > LONGEST_NAME or len(value.encode(errors="replace")) > LONGEST_PATH:
+            raise ValueError(f"the path is too long: at most {LONGEST_NAME} bytes per name, {LONGEST_PATH:,} in all")
+    return value
 
 
 def checked_url(value: str | None) -> str | None:

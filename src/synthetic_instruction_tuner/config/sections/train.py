@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from synthetic_instruction_tuner.config.sections.section import Section
+from synthetic_instruction_tuner.config.sections.section import Section, checked_list
 from synthetic_instruction_tuner.methods import Method
 
 
 class TrainerConfig(Section):
     """Settings that all training methods share."""
 
-    learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate.")
-    num_train_epochs: float = Field(3.0, gt=0, description="Number of passes over the data.")
-    per_device_train_batch_size: int = Field(4, ge=1, description="Examples per device and forward pass.")
+    learning_rate: float = Field(2e-4, gt=0, le=100, description="Peak learning rate.")
+    num_train_epochs: float = Field(3.0, gt=0, le=10_000, description="Number of passes over the data.")
+    per_device_train_batch_size: int = Field(4, ge=1, le=1_000_000, description="Examples per device and forward pass.")
     gradient_accumulation_steps: int = Field(
         4,
         ge=1,
+        le=1_000_000,
         description="Forward passes per optimizer step; times per_device_train_batch_size, the global batch size.",
     )
     warmup_ratio: float = Field(
@@ -27,7 +28,7 @@ class TrainerConfig(Section):
     lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field(
         "cosine", description="Learning-rate schedule after warm-up."
     )
-    weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
+    weight_decay: float = Field(0.0, ge=0, le=100, description="AdamW weight decay.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
     max_length: int = Field(
         1024, ge=16, description="Maximum length of an example, in tokens; longer ones are truncated at the end."
@@ -40,13 +41,16 @@ class TrainerConfig(Section):
 class LoraShape(Section):
     """The LoRA adapter."""
 
-    r: int = Field(8, ge=1, description="Rank.")
-    lora_alpha: int = Field(16, ge=1, description="Scale; the update is multiplied by lora_alpha / r.")
+    r: int = Field(8, ge=1, le=65_536, description="Rank.")
+    lora_alpha: int = Field(16, ge=1, le=1_000_000, description="Scale; the update is multiplied by lora_alpha / r.")
     lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapter.")
     target_modules: tuple[str, ...] = Field(
         ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
         description="Linear modules to adapt.",
+        min_length=1,
     )
+
+    _distinct = field_validator("target_modules")(checked_list)
 
 
 class SftConfig(TrainerConfig):
@@ -58,23 +62,26 @@ class SftConfig(TrainerConfig):
 class PromptTuningConfig(TrainerConfig):
     """Prompt tuning: only virtual tokens in front of the prompt are trained."""
 
-    num_virtual_tokens: int = Field(20, ge=1, description="Length of the soft prompt.")
+    num_virtual_tokens: int = Field(20, ge=1, le=65_536, description="Length of the soft prompt.")
     prompt_tuning_init_text: str = Field(
         "", description="Text whose embeddings initialize the soft prompt; random rows of the vocabulary when empty."
     )
     students: Literal["first", "all", "none"] = Field("first", description="Which students are prompt-tuned.")
-    learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
+    learning_rate: float = Field(1e-3, gt=0, le=100, description="Peak learning rate.")
 
 
 class DpoConfig(TrainerConfig):
     """Direct preference optimization from each SFT adapter; the reference is the SFT policy."""
 
-    beta: float = Field(0.1, gt=0, description="Strength of the penalty for moving away from the reference policy.")
-    learning_rate: float = Field(5e-6, gt=0, description="Peak learning rate.")
-    num_train_epochs: float = Field(1.0, gt=0, description="Number of passes over the pairs.")
+    beta: float = Field(
+        0.1, gt=0, le=1e6, description="Strength of the penalty for moving away from the reference policy."
+    )
+    learning_rate: float = Field(5e-6, gt=0, le=100, description="Peak learning rate.")
+    num_train_epochs: float = Field(1.0, gt=0, le=10_000, description="Number of passes over the pairs.")
     sft_weight: float = Field(
         0.0,
         ge=0,
+        le=1e6,
         description="Weight of the SFT loss on the chosen answers, which is added to the DPO loss; 0: plain DPO.",
     )
 

@@ -171,7 +171,7 @@ class ServerEngine:
     def _ask(self, request: Request, *, alone: bool, stop: threading.Event) -> Outcome:
         """Asks until there is an outcome. Runs in worker threads, so it raises nothing."""
         watch, began, attempts, rounds = self._watch, time.monotonic(), 0, 0
-        refused = failed = 0.0  # since when it has been refused or failed
+        refused = 0.0  # since when it has been refused
         while True:
             problem: SitError | None = None
             attempt = wanted = None
@@ -203,9 +203,8 @@ class ServerEngine:
             except Failed as error:
                 message = str(error)
                 attempts += 1
-                attempt, failed = attempts, failed or time.monotonic()
-                if attempts > self._retries and watch.answered < failed and not rounds:
-                    # It has answered nobody since: it may be the server's fault, and then all others fail, too.
+                attempt = attempts
+                if attempts > self._retries and not rounds:  # it may be the server's fault: then all others fail, too
                     asked = time.monotonic()
                     problem = watch.wait(message, stop)
                     rounds, attempts = (1, 0) if watch.returned > asked else (0, attempts)

@@ -76,6 +76,8 @@ class Watch:
                     away, reason, asked = True, str(error), getattr(error, "wait", None)
                 except SitError as error:
                     return error
+                except Exception as error:  # whatever it answers, it is not in order
+                    away, reason, asked = True, f"its answer cannot be read ({type(error).__name__})", None
                 else:
                     self._cleared = seen
                     continue

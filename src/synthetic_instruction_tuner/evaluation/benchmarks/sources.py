@@ -7,12 +7,13 @@ Benchmark texts are not part of this package. Missing items are always reported.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from synthetic_instruction_tuner.config import ContaminationConfig
-from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.errors import UserError, together
 from synthetic_instruction_tuner.evaluation.benchmarks.items import (
     BenchmarkSet,
     benchmark_files,
@@ -77,15 +78,28 @@ def file_names(files: Sequence[Path]) -> list[str]:
 
 
 def check_sources(config: ContaminationConfig) -> None:
-    """Raises UserError for a folder or a file of the settings that does not exist."""
-    if config.folder is not None and not Path(config.folder).expanduser().is_dir():
-        cause = "filter.contamination.folder names it."
-        raise UserError(f"The folder {config.folder} does not exist.", cause, "Check the path.")
+    """Raises UserError for a folder or files of the settings that are not there."""
+    if faults := source_faults(config):
+        raise together(faults)
+
+
+def source_faults(config: ContaminationConfig) -> list[UserError]:
+    """Returns a mistake for the settings' folder and for each of their files that is not there."""
+    faults = []
+    if config.folder is not None and not os.path.isdir(Path(config.folder).expanduser()):
+        faults.append(_not_there(f"The folder {config.folder}", "folder"))
     for file in config.files:
-        if not Path(file).expanduser().is_file():
-            raise UserError(
-                f"The file {file} does not exist.", "filter.contamination.files names it.", "Check the path."
-            )
+        path = Path(file).expanduser()
+        if not os.path.isfile(path):
+            odd = f"{path} is not a file." if os.path.exists(path) else ""
+            faults.append(_not_there(f"The file {file}", "files", odd))
+    return faults
+
+
+def _not_there(what: str, key: str, odd: str = "") -> UserError:
+    cause = f"filter.contamination.{key} names it. {odd}".strip()
+    fix = "Check the path; in a YAML file it is relative to that file, with --set to the working directory."
+    return UserError(f"{what} does not exist." if not odd else f"{what} cannot be read.", cause, fix)
 
 
 def content_key(config: ContaminationConfig) -> dict[str, str | None]:

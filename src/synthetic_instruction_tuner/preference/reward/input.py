@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from synthetic_instruction_tuner.chat.rendering_limits import RenderingLimit, check_rendering
 from synthetic_instruction_tuner.config import PreferConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message, question_text
@@ -83,12 +84,16 @@ class RewardInput:
         turns = [*messages, Message("assistant", answer)]
         try:
             ids = self._render(turns)
+        except RenderingLimit:
+            raise
         except Exception:  # a template is a program and may raise anything
             ids = self._render(_without_system(turns))
         return {"input_ids": ids, "attention_mask": [1] * len(ids)}
 
     def _render(self, turns: Sequence[Message]) -> list[int]:
         plain = [m.as_dict() for m in turns]
+        options = self.tokenizer.special_tokens_map | {"date_string": FIXED_DATE}
+        check_rendering(str(self.tokenizer.name_or_path), str(self._template), plain, options)
         rendered = self.tokenizer.apply_chat_template(
             plain, chat_template=self._template, tokenize=True, return_dict=False, date_string=FIXED_DATE
         )

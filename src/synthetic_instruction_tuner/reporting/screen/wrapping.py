@@ -15,6 +15,7 @@ from synthetic_instruction_tuner import escaping
 
 _DIGITS = r"\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?%?"
 NUMBER = re.compile(rf"(?:(?<![\w.)\]])[-+])?{_DIGITS}(?:\s?±\s?{_DIGITS})?(?:[*-](?!\w))?")
+_WORD = re.compile(r"'sit [^']*'\S*|\S+")
 SEPARATORS = "-_/.:,@="
 ELLIPSIS = "…"
 
@@ -27,7 +28,7 @@ def visible(text: str) -> str:
 def wrap(text: str, width: int) -> list[str]:
     """Returns the text in lines of at most `width` cells; only a number may be longer."""
     lines, line = list[str](), ""
-    for word in text.split():
+    for word in _words(text, width):
         if line and cell_len(line) + 1 + cell_len(word) <= width:
             line += f" {word}"
             continue
@@ -65,6 +66,12 @@ def shorten(name: str, width: int) -> str:
         if cell_len(head + grown) > width - 1:
             return f"{head}{ELLIPSIS}{tail}"
         tail = grown
+
+
+def _words(text: str, width: int) -> Iterator[str]:
+    """Yields what a line does not break: words, and commands of `sit` in quotes, which one copies, where they fit."""
+    for found in _WORD.findall(text):
+        yield from [found] if cell_len(found) <= width else found.split()
 
 
 def _broken(word: str, width: int) -> list[str]:

@@ -42,8 +42,9 @@ class BatchFilter:
 
     def failures(self, records: Sequence[Record]) -> list[Failure | None]:
         """Returns for each of the next records the first rule that it fails, or None where it passes."""
-        failed = [(result.first_failure, record) for result, record in zip(self.check(records), records, strict=True)]
-        return [Failure(v.rule, advice(v, self._config, record)) if v else None for v, record in failed]
+        asked = [record.provenance.get("language") for record in records]
+        failed = zip((result.first_failure for result in self.check(records)), asked, strict=True)
+        return [Failure(v.rule, advice(v, self._config, language)) if v else None for v, language in failed]
 
 
 class _Queue(deque[Record]):

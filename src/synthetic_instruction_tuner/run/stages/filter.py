@@ -61,9 +61,8 @@ def run(ctx: Context) -> Outcome:
     rows = [record.to_json() for record in records if record.id in kept]
     _store(ctx, rows, [result.to_json() for result in results])
     ctx.store.set_fact("filter_report", json.loads(report.to_json()))
-    failures = [
-        (found, record) for result, record in zip(results, records, strict=True) if (found := result.first_failure)
-    ]
+    asked = (record.provenance.get("language") for record in records)
+    failures = [(v, language) for r, language in zip(results, asked, strict=True) if (v := r.first_failure)]
     ctx.require_rows(
         len(rows),
         "records left after filtering",
@@ -98,10 +97,10 @@ def _shortfall(report: FilterReport, later: Sequence[str]) -> str:
     return f"{report.kept:,} of the {report.target:,} wanted records are kept{because}"
 
 
-def _what_helps(failures: Sequence[tuple[Verdict, Record]], settings: FilterConfig) -> str:
-    """Returns advice on the rule that drops most of these records; empty where there are none."""
+def _what_helps(failures: Sequence[tuple[Verdict, str | None]], settings: FilterConfig) -> str:
+    """Returns advice on the rule of most of these verdicts, each with the language asked for; empty without any."""
     for rule, _ in Counter(failure.rule for failure, _ in failures).most_common(1):
-        found = Counter(advice(failure, settings, record) for failure, record in failures if failure.rule == rule)
+        found = Counter(advice(failure, settings, asked) for failure, asked in failures if failure.rule == rule)
         return f"What helps for {rule}: {found.most_common(1)[0][0]}."
     return ""
 

@@ -1,0 +1,62 @@
+"""What a run refuses because of its settings, the files that they name, and this machine: all of it at once."""
+
+from __future__ import annotations
+
+from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.config.messages import nearest
+from synthetic_instruction_tuner.errors import SitError, UserError, together
+from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
+from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
+from synthetic_instruction_tuner.run.checks import check_languages, engine_lines
+from synthetic_instruction_tuner.run.pipeline import stage_names
+
+
+def check_settings(config: Config, hardware: Hardware, until: str | None = None) -> None:
+    """Stops where a run with these settings would refuse to start; whether the models are there is not looked at.
+
+    Raises:
+        UserError: with all mistakes.
+    """
+    faults: list[SitError] = []
+    if until != "generate" or config.generate.until_kept is not None:
+        faults += source_faults(config.filter.contamination)
+    for check in (
+        lambda: choose_device(hardware, config.engine.device),
+        lambda: choose_dtype(hardware, config.engine.dtype),
+        lambda: engine_lines(config, hardware, until),
+    ):
+        try:
+            check()
+        except UserError as error:
+            if str(error) not in map(str, faults):
+                faults.append(error)
+    languages = check_languages(config)
+    if not languages.ok:
+        faults.append(UserError("The generated languages do not pass the filter.", languages.found, languages.fix))
+    if faults:
+        raise together(faults)
+
+
+def check_stages(config: Config, start: str | None, until: str | None) -> None:
+    """Stops where ``--from`` and ``--until`` name no stages, or leave none to run.
+
+    Raises:
+        UserError: with all mistakes.
+    """
+    names = stage_names(config)
+    faults = []
+    for option, name in (("--from", start), ("--until", until)):
+        if name is not None and name not in names:
+            near = nearest(name.replace("-", "_"), names)
+            fix = f"Did you mean {option} {near}?" if near else f"Stages: {', '.join(names)}."
+            faults.append(UserError(f"There is no stage '{name}'.", f"{option} names it.", fix))
+    if not faults and start and until and names.index(start) > names.index(until):
+        faults.append(
+            UserError(
+                f"--from {start} comes after --until {until}: nothing would run.",
+                f"The order is {', '.join(names)}.",
+                f"Write --from {until} --until {start}, or leave one out.",
+            )
+        )
+    if faults:
+        raise together(faults)
