@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from random_models import CHATML, byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.cli.chat import _whom
-from synthetic_instruction_tuner.cli.chat_session import Answering, Input, converse
+from synthetic_instruction_tuner.cli.chat.command import _whom
+from synthetic_instruction_tuner.cli.chat.session import Answering, Input, converse
 from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.engines.base import Completion
 from synthetic_instruction_tuner.errors import UserError

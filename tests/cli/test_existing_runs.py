@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.cli import app
@@ -107,6 +107,7 @@ def test_settings_that_are_gone_are_not_guessed(sit: Sit) -> None:
 # Options on a run
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.dictionaries(st.sampled_from(sorted(SETTINGS)), st.none(), min_size=1), st.data())
 def test_a_setting_changes_and_all_others_stay(names: dict[str, None], data: st.DataObject) -> None:
     chosen = {name: data.draw(SETTINGS[name]) for name in names}

@@ -9,7 +9,7 @@ from synthetic_instruction_tuner.config import ModelConfig
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[31mred", "a\x9bb", "\u202egnp", "\x00", "a\tb"])
 def test_a_name_has_no_hidden_characters(name: str) -> None:
-    with pytest.raises(ValueError, match="cannot be used as a folder name"):
+    with pytest.raises(ValueError, match=r"cannot be used as a folder name|NUL"):
         ModelConfig(path="nano:student-llama", name=name)
 
 

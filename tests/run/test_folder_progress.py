@@ -12,9 +12,9 @@ from rich.console import Console
 
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.reporting.formatting import duration
-from synthetic_instruction_tuner.run import progress
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.progress import display as progress
 
 HOLDER = f"""
 import sys, time

@@ -16,9 +16,9 @@ from rich.progress import Progress
 
 from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.models.hardware import Hardware
-from synthetic_instruction_tuner.run.forecast import Forecast, Left, Part, TaskForecast
-from synthetic_instruction_tuner.run.live_line import line
 from synthetic_instruction_tuner.run.planning import estimate, evaluation_step
+from synthetic_instruction_tuner.run.progress.forecast import Forecast, Left, Part, TaskForecast
+from synthetic_instruction_tuner.run.progress.live_line import line
 
 PACES = st.floats(0.2, 20)
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from small_disk import small_disk
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.run.store import Store
-from synthetic_instruction_tuner.run.store_file import set_aside
+from synthetic_instruction_tuner.run.store.file import set_aside
 
 ROWS = 40  # per batch
 PAGE = 4096  # bytes; a file that lacks less is caught by the digests of its batches

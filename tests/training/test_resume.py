@@ -18,10 +18,10 @@ from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.training import exact_resume
 from synthetic_instruction_tuner.training import run_training as shared
 from synthetic_instruction_tuner.training.dpo import Dpo
+from synthetic_instruction_tuner.training.files.sealed_folder import SEAL, owner
+from synthetic_instruction_tuner.training.files.workspace import Workspace
 from synthetic_instruction_tuner.training.lora_sft import LoraSft
 from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
-from synthetic_instruction_tuner.training.sealed_folder import SEAL, owner
-from synthetic_instruction_tuner.training.workspace import Workspace
 
 Report = Callable[..., None]
 Train = Callable[..., Any]

@@ -331,7 +331,7 @@ def test_peft_loads_a_copied_adapter_with_its_base_and_its_tokenizer(
 
 
 def test_a_base_model_of_the_hub_keeps_its_id() -> None:
-    from synthetic_instruction_tuner.training.adapter_files import base_name, card
+    from synthetic_instruction_tuner.training.files.adapter_files import base_name, card
 
     base = ModelConfig(path="org/model", name="![x](http) <script> # a")
     figures = {name: 1 for name in TrainingMetrics.__dataclass_fields__}

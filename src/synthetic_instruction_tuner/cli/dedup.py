@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from synthetic_instruction_tuner.cli.options import Json, Quiet
-from synthetic_instruction_tuner.cli.values import output_path, share
+from synthetic_instruction_tuner.cli.options import Json, Quiet, output_path, share
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
 
 

@@ -11,8 +11,16 @@ from typing import Annotated
 
 import typer
 
-from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Profile, RunDir, Set, configuration, run_folder
-from synthetic_instruction_tuner.cli.values import whole_number
+from synthetic_instruction_tuner.cli.options import (
+    ConfigFile,
+    Json,
+    Profile,
+    RunDir,
+    Set,
+    configuration,
+    run_folder,
+    whole_number,
+)
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults

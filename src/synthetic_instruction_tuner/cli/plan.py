@@ -33,7 +33,7 @@ from synthetic_instruction_tuner.run.pipeline import ordered, stage_index, stage
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
 from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, look_ahead
 from synthetic_instruction_tuner.run.roles import used_models
-from synthetic_instruction_tuner.run.settings_check import check_settings
+from synthetic_instruction_tuner.run.settings_check import check_settings, check_stages
 
 
 def plan(
@@ -55,9 +55,8 @@ def plan(
     if settings:
         echo_json(resolved.as_json())
         return
+    check_stages(resolved, from_, until)
     check_local_models(resolved)
-    for name in filter(None, (from_, until)):
-        stage_index(name)
     folder = run_folder(resolved, run_dir)
     if from_:
         resolved, folder = opened(profile, config, set_, limit, folder.root, new=False)
@@ -66,8 +65,9 @@ def plan(
         return
     folder.require_current_format()
     hardware = detect(resolved.engine.device)
-    check_settings(resolved, hardware)
     ahead = look_ahead(resolved, folder, hardware, from_, until)
+    if ahead.todo:
+        check_settings(resolved, hardware, until)
     if as_json:
         echo_json(json.dumps(_ahead_as_json(resolved, folder, ahead, hardware)))
     else:

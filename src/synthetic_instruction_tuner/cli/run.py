@@ -41,6 +41,10 @@ def run(
 ) -> None:
     """Runs the pipeline."""
     if from_ or until:
+        from synthetic_instruction_tuner.run.settings_check import check_stages
+
+        check_stages(None, from_, until)
+    if from_ or until:
         from synthetic_instruction_tuner.run.pipeline import stage_index
 
         for stage in filter(None, (from_, until)):

@@ -19,10 +19,10 @@ from synthetic_instruction_tuner.cli.options import (
     Yes,
     configuration,
     opened,
+    output_path,
     run_folder,
 )
 from synthetic_instruction_tuner.cli.run import run_and_print
-from synthetic_instruction_tuner.cli.values import output_path
 from synthetic_instruction_tuner.config import Config, user_settings
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import METHODS

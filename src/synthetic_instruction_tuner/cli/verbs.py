@@ -117,7 +117,7 @@ VERBS = {
         "Write the report, tables and figures.\n\nBrings a run to its end. 'sit run' starts a new one.",
     ),
     "chat": Verb(
-        "chat",
+        "chat.command",
         "chat",
         "Talk to a student, untuned or tuned by one of the methods.\n\n"
         f"Variants: {', '.join(VARIANTS)}. 'sit chat student-llama sft' talks to one, 'sit chat sft' to that of the "

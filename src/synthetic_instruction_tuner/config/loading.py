@@ -17,7 +17,7 @@ from synthetic_instruction_tuner.config import overrides as command_line
 from synthetic_instruction_tuner.config import yaml_text
 from synthetic_instruction_tuner.config.configuration import Config
 from synthetic_instruction_tuner.config.file_settings import with_paths
-from synthetic_instruction_tuner.config.messages import explain, nearest
+from synthetic_instruction_tuner.config.messages import explain, nearest, shortened
 from synthetic_instruction_tuner.config.overrides import merge
 from synthetic_instruction_tuner.config.sections.models import ModelConfig
 from synthetic_instruction_tuner.config.text_files import read_text
@@ -72,7 +72,7 @@ def _with_overrides(
     for text in texts:
         try:
             command_line.override(data, text)
-            where[tuple(_number(key) for key in command_line.split(text)[0])] = f"--set {text}"
+            where[tuple(_number(key) for key in command_line.split(text)[0])] = f"--set {shortened(text)}"
         except UserError as error:
             found.append(error)
     if limit is not None:

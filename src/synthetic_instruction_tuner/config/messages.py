@@ -179,6 +179,10 @@ def _meaning(loc: Place, root: type[BaseModel]) -> str:
     return (field.description or "") if field else ""
 
 
-def _short(value: object) -> str:
-    text = repr(value)
+def shortened(text: str) -> str:
+    """Returns a text that is short enough for a message."""
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _short(value: object) -> str:
+    return shortened(repr(value))

@@ -16,7 +16,7 @@ from synthetic_instruction_tuner.config import Config, parse_config
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.methods import Method
 from synthetic_instruction_tuner.run.store import Store
-from synthetic_instruction_tuner.run.store_file import RUN_STORE, require_current_format
+from synthetic_instruction_tuner.run.store.file import RUN_STORE, require_current_format
 
 MOST_SHOWN = 5  # runs that a message names
 

@@ -16,7 +16,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.base import Work, benchma
 from synthetic_instruction_tuner.methods import BASE, METHODS, Method
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
-from synthetic_instruction_tuner.run.forecast import Part
+from synthetic_instruction_tuner.run.progress.forecast import Part
 
 INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens, where that leaves room
 SHORT_INSTRUCTION, SHORT_ANSWER = 25, 45  # tokens that a text reaches all the same, if it may

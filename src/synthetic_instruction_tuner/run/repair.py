@@ -10,7 +10,7 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.stages.stage import Stage
 from synthetic_instruction_tuner.run.store import StageState, Store
-from synthetic_instruction_tuner.run.store_file import set_aside
+from synthetic_instruction_tuner.run.store.file import set_aside
 from synthetic_instruction_tuner.run.written_files import Damage, WrittenFiles, keep_damaged
 
 

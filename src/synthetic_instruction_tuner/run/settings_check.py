@@ -37,8 +37,11 @@ def check_settings(config: Config, hardware: Hardware, until: str | None = None)
         raise together(faults)
 
 
-def check_stages(config: Config, start: str | None, until: str | None) -> None:
+def check_stages(config: Config | None, start: str | None, until: str | None) -> None:
     """Stops where ``--from`` and ``--until`` name no stages, or leave none to run.
+
+    Args:
+        config: the run's settings, on which the place of stage prefer depends; None if they are not known yet.
 
     Raises:
         UserError: with all mistakes.
@@ -50,7 +53,8 @@ def check_stages(config: Config, start: str | None, until: str | None) -> None:
             near = nearest(name.replace("-", "_"), names)
             fix = f"Did you mean {option} {near}?" if near else f"Stages: {', '.join(names)}."
             faults.append(UserError(f"There is no stage '{name}'.", f"{option} names it.", fix))
-    if not faults and start and until and names.index(start) > names.index(until):
+    known = config is not None or "prefer" not in (start, until)
+    if not faults and known and start and until and names.index(start) > names.index(until):
         faults.append(
             UserError(
                 f"--from {start} comes after --until {until}: nothing would run.",

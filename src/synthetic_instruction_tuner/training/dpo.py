@@ -33,6 +33,8 @@ from synthetic_instruction_tuner.models.loading import load_causal_lm, load_toke
 from synthetic_instruction_tuner.records import PreferencePair
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
 from synthetic_instruction_tuner.training.examples import PairExample, dpo_batch, tokenize_pairs
+from synthetic_instruction_tuner.training.files.sealed_folder import seal
+from synthetic_instruction_tuner.training.files.workspace import OnNote, Workspace
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.run_training import (
     Job,
@@ -46,9 +48,7 @@ from synthetic_instruction_tuner.training.run_training import (
     run_training,
     trainer_arguments,
 )
-from synthetic_instruction_tuner.training.sealed_folder import seal
 from synthetic_instruction_tuner.training.watch import OnStep
-from synthetic_instruction_tuner.training.workspace import OnNote, Workspace
 
 LN2_TOLERANCE = 1e-3
 REFERENCE, LOGPS = "reference", "logps.safetensors"  # a sealed folder beside the checkpoints, and its file

@@ -10,7 +10,7 @@ from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from torch.utils.data import SequentialSampler
 
-from synthetic_instruction_tuner.training.sealed_folder import seal
+from synthetic_instruction_tuner.training.files.sealed_folder import seal
 from synthetic_instruction_tuner.training.watch import Clock
 
 WEIGHTS = "trainable.safetensors"

@@ -23,13 +23,13 @@ from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig, finge
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.file_hashes import clear_way
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.training.adapter_files import save_adapter
 from synthetic_instruction_tuner.training.answer_only_head import use_answer_only_head
 from synthetic_instruction_tuner.training.exact_resume import trainable
 from synthetic_instruction_tuner.training.examples import Example, PairExample, Row, Tokenized, training_order
+from synthetic_instruction_tuner.training.files.adapter_files import save_adapter
+from synthetic_instruction_tuner.training.files.workspace import KEPT, LOGS, Workspace
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics, device_name
 from synthetic_instruction_tuner.training.watch import Clock, OnStep, Watch, figures, mean
-from synthetic_instruction_tuner.training.workspace import KEPT, LOGS, Workspace
 
 WITHOUT_EFFECT = {
     "save_steps",

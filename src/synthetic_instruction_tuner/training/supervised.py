@@ -17,6 +17,7 @@ from synthetic_instruction_tuner.models.loading import load_causal_lm, load_toke
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
 from synthetic_instruction_tuner.training.examples import sft_batch, tokenize_records
+from synthetic_instruction_tuner.training.files.workspace import OnNote, Workspace
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.run_training import (
     Job,
@@ -30,7 +31,6 @@ from synthetic_instruction_tuner.training.run_training import (
     trainer_arguments,
 )
 from synthetic_instruction_tuner.training.watch import OnStep
-from synthetic_instruction_tuner.training.workspace import OnNote, Workspace
 
 
 class SupervisedTrainer(ExactResume, SFTTrainer):  # type: ignore[misc]

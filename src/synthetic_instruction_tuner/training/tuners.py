@@ -13,9 +13,9 @@ from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.methods import Method
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.training.files.workspace import OnNote
     from synthetic_instruction_tuner.training.metrics import TrainingMetrics
     from synthetic_instruction_tuner.training.watch import OnStep
-    from synthetic_instruction_tuner.training.workspace import OnNote
 
 
 def train_student(

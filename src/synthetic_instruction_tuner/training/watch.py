@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.peak_memory import begin_inner_peak, inner_peak_memory_gb
-from synthetic_instruction_tuner.training.sealed_folder import facts
+from synthetic_instruction_tuner.training.files.sealed_folder import facts
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 """Called after each step with the step, the number of steps, and the step's loss and other figures."""

@@ -51,10 +51,10 @@ class ModelConfig(Section):
         if not self.name:
             object.__setattr__(self, "name", self.path.rstrip("/").split("/")[-1].removeprefix("nano:"))
         name = self.name
-        odd = name in (".", "..") or set(name) & set("/\\:\0") or visible(name) != name or name != name.strip()
-        if odd or not name or len(name.encode(errors="replace")) > LONGEST_NAME:
-            shown = repr(name) if len(name) <= 60 else f"{name[:57]!r}..."
-            raise ValueError(f"the name {shown} cannot be used as a folder name; give another one with 'name'")
+        if name in (".", "..") or set(name) & set("/\\:") or visible(name) != name or not name or name != name.strip():
+            raise ValueError(f"the name {name[:60]!r} cannot be used as a folder name; give another one with 'name'")
+        if len(name.encode("utf-8", "replace")) > LONGEST_NAME:
+            raise ValueError(f"the name has more than {LONGEST_NAME} bytes; give the model a short name of its own")
         return self
 
     _short_enough = field_validator("path", "chat_template")(checked_path)

@@ -35,7 +35,7 @@ Outcome = Completion | BaseException | None
 
 
 class FinishedTexts(Protocol):
-    """Keeps completions until the work that they are for is stored; see `run.served_texts`."""
+    """Keeps completions until the work that they are for is stored; see `run.store.served_texts`."""
 
     def find(self, request: Request) -> Completion | None:
         """Returns the kept completion of a request."""

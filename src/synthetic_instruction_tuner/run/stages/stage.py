@@ -17,8 +17,8 @@ from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb
 from synthetic_instruction_tuner.reporting.formatting import counted
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
-from synthetic_instruction_tuner.run.served_texts import ServedTexts
 from synthetic_instruction_tuner.run.store import Row, Store
+from synthetic_instruction_tuner.run.store.served_texts import ServedTexts
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate

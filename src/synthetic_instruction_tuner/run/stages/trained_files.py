@@ -65,7 +65,7 @@ def restore(ctx: Context, student: ModelConfig, output: Path, rows: list[Row]) -
             ctx.display.say(f"  what was at {(output / name).relative_to(root)} is kept as {moved.relative_to(root)}")
     texts = {row["file"]: row["text"] for row in rows[1:]}
     if any(name not in texts for name in bad):
-        from synthetic_instruction_tuner.training.adapter_files import save_tokenizer
+        from synthetic_instruction_tuner.training.files.adapter_files import save_tokenizer
 
         save_tokenizer(student, output / "final")
     for name in bad:

@@ -13,8 +13,8 @@ from rich.progress import Progress
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.reporting.screen.table import Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Console, Screen, new_console
-from synthetic_instruction_tuner.run.forecast import Forecast, Part, TaskForecast
-from synthetic_instruction_tuner.run.live_line import LiveLine
+from synthetic_instruction_tuner.run.progress.forecast import Forecast, Part, TaskForecast
+from synthetic_instruction_tuner.run.progress.live_line import LiveLine
 
 LINE_EVERY, LINE_AT_MOST_EVERY = 10.0, 600.0  # seconds between lines where there is no terminal
 LINES = 20  # that a long task prints, about

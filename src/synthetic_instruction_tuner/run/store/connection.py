@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.run.store_file import SCHEMA_VERSION, create_store, explained, other_format
+from synthetic_instruction_tuner.run.store.file import SCHEMA_VERSION, create_store, explained, other_format
 
 
 class StoreConnection:

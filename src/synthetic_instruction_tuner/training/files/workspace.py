@@ -16,14 +16,14 @@ from pathlib import Path
 
 from synthetic_instruction_tuner.data_files.atomic_writing import apply_umask
 from synthetic_instruction_tuner.data_files.file_hashes import Hashes, clear_way, first_fault, hashes, put_aside
-from synthetic_instruction_tuner.training.metrics import TrainingMetrics
-from synthetic_instruction_tuner.training.sealed_folder import (
+from synthetic_instruction_tuner.training.files.sealed_folder import (
     fault_of,
     owner,
     read_signed,
     sync_files,
     write_signed,
 )
+from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 
 KEPT = 2  # while one is being written, the other is the one to fall back to
 METRICS = "metrics.json"

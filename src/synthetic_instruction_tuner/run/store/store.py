@@ -4,8 +4,7 @@ A *unit* is a resumable piece of work (one stage, or one model's part of it), na
 consists of numbered batches, a batch of rows. A committed batch is never computed again; its digest shows whether it
 has been altered. Work under an old key is kept, so that going back to an earlier setting finds it.
 
-The SQL of the batches, stages and facts is here. `store_connection` opens, checks and commits; `store_file` has the
-tables.
+The SQL of the batches, stages and facts is here. `connection` opens, checks and commits; `file` has the tables.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.run.store_connection import StoreConnection
-from synthetic_instruction_tuner.run.store_file import damaged
+from synthetic_instruction_tuner.run.store.connection import StoreConnection
+from synthetic_instruction_tuner.run.store.file import damaged
 
 Row = dict[str, Any]
 Status = Literal["running", "done", "failed"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from synthetic_instruction_tuner.cli.chat_session import Answering, Input, converse
+from synthetic_instruction_tuner.cli.chat.session import Answering, Input, converse
 from synthetic_instruction_tuner.cli.options import RunDir, existing_run
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.config.messages import nearest
@@ -110,5 +110,6 @@ def _adapter(folder: RunFolder, model: ModelConfig, variant: str) -> Path | None
             f"Variants: {', '.join(_trained(folder, model))}.",
             f"Name one of them, or train it: sit run -d {folder.root}",
         )
-    require_whole(folder, variant, folder.adapter(variant, model.name))
-    return folder.adapter(variant, model.name)
+    path = folder.adapter(variant, model.name)
+    require_whole(folder, variant, path)
+    return path
