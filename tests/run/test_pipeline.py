@@ -215,7 +215,8 @@ def test_damaged_files_are_named_and_made_again_as_they_were(run: Sit, sit: Sit,
     now = contents(copy)
     assert [name for name in before if now.get(name) != before[name]] == []
     assert {name.split(".damaged-1")[0] for name in now.keys() - before.keys()} >= set(damaged[:3])
-    assert batches(copy) == made  # nothing but the one adapter was computed again
+    again = {unit.split(":")[0] for unit, number in made if batches(copy)[unit, number] != made[unit, number]}
+    assert again <= {"filter", "prefer"}  # they store their decisions anew
     code, _, err = run(copy)
     assert code == 0 and "Nothing to do" in err
 

@@ -333,7 +333,7 @@ def test_peft_loads_a_copied_adapter_with_its_base_and_its_tokenizer(
 def test_a_base_model_of_the_hub_keeps_its_id() -> None:
     from synthetic_instruction_tuner.training.files.adapter_files import base_name, card
 
-    base = ModelConfig(path="org/model", name="![x](http:) <script> # a")
+    base = ModelConfig(path="org/model", name="![x](http) <script> # a")
     figures = {name: 1 for name in TrainingMetrics.__dataclass_fields__}
     text = card(base, TrainingMetrics(**figures | {"method": "dpo"}))  # type: ignore[arg-type]
     assert base_name(base) == "org/model" and "base_model: org/model" in text and "On another machine" not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,14 @@ def trained_rows(student: ModelConfig, output: Path, metrics: dict[str, Any]) ->
     facts = {"metrics": metrics, "adapter": adapter_digest(output / "final", student), "files": files}
     texts = [{"file": name, "text": (output / name).read_bytes().decode()} for name in (*KEPT, CONFIG, CARD)]
     return [facts, *texts]
+
+
+def facts_of(rows: list[Row]) -> Row:
+    """Returns the facts of a finished training; the metrics in the order of their file."""
+    texts = [json.loads(row["text"]) for row in rows[1:] if row["file"] == "metrics.json"]
+    metrics = rows[0]["metrics"]
+    ordered = {name: metrics[name] for text in texts for name in text if name in metrics}
+    return rows[0] | {"metrics": ordered or metrics}
 
 
 def adapter_fault(student: ModelConfig, adapter: Path, row: Row) -> str | None:

@@ -19,7 +19,14 @@ from synthetic_instruction_tuner.models.hardware import set_threads
 from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
-from synthetic_instruction_tuner.run.stages.trained_files import ADAPTERS, KEPT, adapter_fault, restore, trained_rows
+from synthetic_instruction_tuner.run.stages.trained_files import (
+    ADAPTERS,
+    KEPT,
+    adapter_fault,
+    facts_of,
+    restore,
+    trained_rows,
+)
 from synthetic_instruction_tuner.run.store import Row, Store
 
 SOURCES = {"records": "filter", "pairs": "prefer"}
@@ -96,11 +103,11 @@ def _train_student(ctx: Context, method: Method, student: ModelConfig, data: Seq
     done = list(ctx.store.rows(unit))
     if done and _is_trained(ctx, student, output, done[0]):
         restore(ctx, student, output, done)
-        return done[0]
+        return facts_of(done)
     metrics = _train(ctx, method, student, data, output)
     if done and done[0]["adapter"] == adapter_digest(output / "final", student):
         restore(ctx, student, output, done)  # the metrics stay those of the first time
-        return done[0]
+        return facts_of(done)
     ctx.store.drop_unit(unit)
     rows = trained_rows(student, output, metrics)
     ctx.commit(unit, 0, rows)
