@@ -68,11 +68,10 @@ def _with_overrides(
 ) -> Config:
     """Returns the configuration that plain values and the options describe; one error for all mistakes."""
     texts, found, where = list(overrides), list(faults), dict(places or {})
-    found += command_line.conflicts(texts)
     for text in texts:
         try:
             command_line.override(data, text)
-            where[tuple(_number(key) for key in command_line.split(text)[0])] = f"--set {shortened(text)}"
+            where[tuple(_number(key) for key in command_line.split(text)[0])] = command_line.shown(shortened(text))
         except UserError as error:
             found.append(error)
     if limit is not None:
