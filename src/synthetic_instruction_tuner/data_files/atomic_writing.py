@@ -48,7 +48,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.replace(temporary, path)
+                os.replace(temporary, path)  # still locked: nobody takes it for a leftover
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
