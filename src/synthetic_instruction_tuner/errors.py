@@ -28,9 +28,8 @@ class SitError(Exception):
 
     def lines(self) -> list[str]:
         """Returns the lines to show: the problem, then the cause and the fix if there are any."""
-        cause = [f"  why: {self.cause}"] if self.cause else []
-        fix = [f"  fix: {self.fix}"] if self.fix else []
-        return [self.problem, *cause, *fix]
+        named = [("", self.problem), ("  why: ", self.cause), ("  fix: ", self.fix)]
+        return [name + " ".join(text.splitlines()) for name, text in named if text]
 
 
 class UserError(SitError):

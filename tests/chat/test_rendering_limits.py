@@ -93,15 +93,15 @@ def _tried(*requests: tuple[str, object]) -> list[object]:
     return [json.loads(line) for line in output.splitlines()]
 
 
-def test_a_shape_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(rendering_limits._process, "ask", asked.append)
-    template = ChatTemplate.from_tokenizer(tokenizer_with(CHATML + "{# once #}"))
-    derived = len(asked)
-    assert 0 < derived < 30
-    for number in range(100):
-        template.prompt_ids([Message("user", f"What is {number}?")])
-    assert len(asked) - derived < 4
+def test_a_template_that_loops_for_some_words_only() -> None:
+    loops = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    template = ChatTemplate.from_tokenizer(
+        tokenizer_with("{% if 'zebra' in messages[-1]['content'] %}" + loops + "{% endif %}" + CHATML)
+    )
+    template.prompt_ids([Message("user", "a horse")])
+    with pytest.raises(RenderingLimit, match="processor time"):
+        template.prompt_ids([Message("user", "a zebra")])
+    template.prompt_ids([Message("user", "a mouse")])
 
 
 def test_the_process_is_no_model_that_has_stayed_in_memory() -> None:

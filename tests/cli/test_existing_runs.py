@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthetic_instruction_tuner.cli import app
 from synthetic_instruction_tuner.cli.run import ASKED_FROM, REFUSED_FROM, agreement
 from synthetic_instruction_tuner.config import change_config, load_config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.kept_settings import SETTINGS as KEPT
+from synthetic_instruction_tuner.run.kept_settings import keep_settings
 from synthetic_instruction_tuner.run.pipeline import STAGES, Step
 from synthetic_instruction_tuner.run.planning import StageEstimate
 from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, changed_settings
@@ -32,17 +35,6 @@ SETTINGS = {
     "seed": st.integers(0, 9999),
     "evaluate.nano_mt.items": st.integers(1, 50),
 }
-
-
-@pytest.fixture
-def sit(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sit:
-    monkeypatch.chdir(tmp_path)
-
-    def call(line: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        return app._exit_code(line.split()), *capsys.readouterr()
-
-    return call
 
 
 def started(root: str = "runs/mine") -> RunFolder:
@@ -99,9 +91,45 @@ def test_a_run_that_was_killed_before_its_settings_were_stored_starts_over(tmp_p
 def test_settings_that_are_gone_are_not_guessed(sit: Sit) -> None:
     folder = started()
     folder.config.unlink()
+    with sqlite3.connect(folder.store) as db:
+        db.execute("DELETE FROM facts WHERE name = 'settings'")
+    db.close()
     code, _, error = sit("run -d runs/mine --set filter.min_words=3")
     assert code == 2 and "cannot be read" in error and "--profile or --config" in error
     assert not folder.config.exists()
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["flip", "cut", "gone", "edit"]))
+def test_a_settings_file_that_was_changed_changes_nothing(place: int, damage: str) -> None:
+    with TemporaryDirectory() as root:
+        folder, said = RunFolder(Path(root)), list[str]()
+        store = Store.open(folder.store)
+        store.begin_stage("generate", "some key", {})
+        text = load_config(overrides=STORED).as_json()
+        for before in ("{}", text):
+            keep_settings(store, folder.config, before, said.append)
+        content = text.encode()
+        place %= len(content)
+        flipped = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        edited = text.replace('"min_words": 7', '"min_words": 8').encode()
+        changed = {"flip": flipped, "cut": content[:place], "edit": edited}.get(damage)
+        folder.config.write_bytes(changed) if changed is not None else folder.config.unlink()
+        assert folder.read_config().as_json() == text and said == []
+        keep_settings(store, folder.config, text, said.append)
+        assert folder.config.read_bytes() == content
+        aside = [path.read_bytes() for path in folder.root.glob("config.json.damaged-*")]
+        assert aside == ([changed] if changed is not None else []) and len(said) == len(aside)
+        store.close()
+
+
+def test_a_run_that_was_killed_before_it_wrote_its_settings_file_says_nothing_of_it(tmp_path: Path) -> None:
+    folder, said = RunFolder(tmp_path), list[str]()
+    store = Store.open(folder.store)
+    keep_settings(store, folder.config, "{}", said.append)
+    store.set_fact(KEPT, {"now": "[]", "before": "{}"})
+    keep_settings(store, folder.config, "[]", said.append)
+    assert said == [] and folder.config.read_text() == "[]"
+    store.close()
 
 
 # Options on a run
@@ -181,7 +209,7 @@ def test_a_plan_of_a_new_run_points_to_the_run_that_is_there(sit: Sit) -> None:
 def ahead(seconds: float, *, agreed: bool = False) -> Ahead:
     state = StageState("sft", "k", "done", seconds, None, None, None, "d", "", {})
     step = Step(STAGES[3], "redo", "sft.lora.r 16 -> 4")
-    stage = StageAhead(step, state, StageEstimate("sft", 5.0, 1.0, ""), another=True, agreed=agreed)
+    stage = StageAhead(step, state, StageEstimate("sft", 5.0, 1.0, ""), another=True, agreed=agreed, seconds=5.0)
     return Ahead(("train.sft.lora.r 16 -> 4",), (stage,))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from synthetic_instruction_tuner.cli import app
 from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.run.execution import execute
@@ -25,17 +24,6 @@ OLD_CONFIG = {
     "train": {"sft": {"accumulation": 4, "epochs": 2}},
 }
 HERE = ("run", "generate", "filter", "prefer", "train sft", "evaluate", "report", "status", "compare", "chat")
-
-
-@pytest.fixture
-def sit(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sit:
-    monkeypatch.chdir(tmp_path)
-
-    def call(line: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        return app._exit_code(line.split()), *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture
@@ -73,7 +61,7 @@ def test_an_old_run_is_refused_and_left_alone(sit: Sit, old: RunFolder, line: st
     assert (code, out) == (2, "")
     problem, why, fix = error.splitlines()
     assert problem.startswith("The run in ") and problem.endswith("runs/nano was made by an earlier version of sit.")
-    assert why == "  why: Its store has format 1; this version reads format 2."
+    assert why == "  why: Its store has format 1; this version reads format 3."
     assert "Use another --run-dir" in fix and "runs/nano/data can still be read: sit filter" in fix
     assert contents(old) == before
 
@@ -97,7 +85,7 @@ def test_a_notebook_is_told_the_same(old: RunFolder) -> None:
 
 def test_a_later_versions_run_is_refused_too(sit: Sit, old: RunFolder) -> None:
     with closing(sqlite3.connect(old.store)) as db, db:
-        db.execute("UPDATE meta SET value = '3'")
+        db.execute("UPDATE meta SET value = '4'")
     code, _, error = sit("status")
     assert code == 2 and "a later version of sit" in error
 

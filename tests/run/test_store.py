@@ -341,7 +341,7 @@ def test_another_format_is_left_alone(path: Path) -> None:
         with pytest.raises(UserError, match="a later version of sit") as caught:
             Store.open(path, readonly=readonly)
         assert "999" in caught.value.cause
-    edit(path, "UPDATE meta SET value = '2' WHERE name = 'schema'")
+    edit(path, "UPDATE meta SET value = '3' WHERE name = 'schema'")
     assert Store.open(path).row_count("unit") == 5 * ROWS
 
 
@@ -499,17 +499,16 @@ def test_a_fact_replaces_the_earlier_one(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "dropped"),
     [
-        ("UPDATE stages SET part = substr(part, 2)", "stage sft"),
-        ("UPDATE stages SET seconds = 'abc'", "stage sft"),
-        ("UPDATE stages SET rows_in = 'x'", "stage sft"),
-        ("UPDATE stages SET part = '[1]'", "stage sft"),
-        ("UPDATE facts SET value = '{'", "fact losses"),
+        ("UPDATE stages SET value = substr(value, 2)", "stage sft"),
+        ("UPDATE stages SET value = replace(value, 'running', 'done')", "stage sft"),
+        ("UPDATE stages SET value = '[1]'", "stage sft"),
+        ("UPDATE stages SET digest = 'x'", "stage sft"),
+        ("UPDATE facts SET value = '[1,3]'", "fact losses"),
         ("UPDATE facts SET value = X'ff'", "fact losses"),
+        ("UPDATE facts SET value = 7", "fact losses"),
     ],
 )
-def test_what_a_store_says_and_cannot_be_read_is_damage_and_is_dropped(
-    tmp_path: Path, change: str, dropped: str
-) -> None:
+def test_a_state_or_fact_that_was_changed_is_damage_and_is_dropped(tmp_path: Path, change: str, dropped: str) -> None:
     store = Store.open(tmp_path / "run.sqlite")
     store.begin_stage("sft", "key", {"a": 1})
     store.set_fact("losses", [1, 2])

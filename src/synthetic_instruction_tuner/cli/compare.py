@@ -16,7 +16,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.methods import BASE, VARIANTS
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
-from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.store import Store
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def compare(
     rows = stored_comparison(folder)
     if not rows:
         raise UserError(
-            "Nothing has been evaluated yet.", f"{folder.root} holds no comparison.", "Run 'sit evaluate' first."
+            "Nothing has been evaluated yet.", f"{shown(folder.root)} holds no comparison.", "Run 'sit evaluate' first."
         )
     match Format.JSON if as_json else format_:
         case Format.JSON:

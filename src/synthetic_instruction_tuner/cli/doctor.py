@@ -37,7 +37,7 @@ from synthetic_instruction_tuner.run.checks import (
     engine_lines,
     with_fixes,
 )
-from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
@@ -125,7 +125,7 @@ def _run_folder(folder: RunFolder) -> Check:
     except UserError as error:
         return Check("run folder", False, f"{error.problem} {error.cause}", error.fix)
     return Check(
-        "run folder", True, f"{folder.root} {'will be resumed' if folder.store.exists() else 'will be created'}"
+        "run folder", True, f"{shown(folder.root)} {'will be resumed' if folder.store.exists() else 'will be created'}"
     )
 
 

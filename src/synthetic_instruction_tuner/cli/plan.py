@@ -120,7 +120,7 @@ def _ahead_as_json(config: Config, folder: RunFolder, ahead: Ahead, hardware: Ha
 
 
 def _print_ahead(config: Config, folder: RunFolder, ahead: Ahead, hardware: Hardware, screen: Screen) -> None:
-    screen.say(f"{folder.root}: profile {config.profile}, seed {config.seed}\nOn {hardware.describe()}")
+    screen.say(f"{shown(folder.root)}: profile {config.profile}, seed {config.seed}\nOn {hardware.describe()}")
     if ahead.changes:
         screen.say("\n".join(["\nSettings that change:", *(f"  {change}" for change in ahead.changes)]))
     table = Table(

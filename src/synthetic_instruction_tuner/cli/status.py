@@ -31,7 +31,7 @@ def status(run_dir: RunDir = None, wide: Wide = False, as_json: Json = False) ->
         typer.echo(json.dumps([_as_json(stage, found.get(stage.step.stage.name, [])) for stage in stages]))
         return
     screen = Screen(wide=wide)
-    screen.say(f"{folder.root}: profile {config.profile}, seed {config.seed}")
+    screen.say(f"{shown(folder.root)}: profile {config.profile}, seed {config.seed}")
     screen.table(_table(stages))
     if outputs:
         screen.say("Up to date:")

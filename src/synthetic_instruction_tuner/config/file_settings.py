@@ -8,80 +8,34 @@ directory it stays as it is written, and with it the keys of the stages.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
-MODELS = ("generator", "responders", "reward", "judge", "students")
+FILES = re.compile(r"generate\.(domains\..*\.)?topics|filter\.contamination\.(folder|files\[\])", re.DOTALL)
+"""Settings whose text is the path of a file that must be there; ``[]`` is an entry of a list."""
+
+MODELS = re.compile(r"filter\.tokenizer|(filter\.tags\.model|models\.\w+(\[\])?)(\.path|\.chat_template)?")
+"""Settings whose text is a path or a name on the Hub."""
 
 
-def with_paths(data: Any, folder: Path) -> Any:
+def with_paths(value: Any, folder: Path, place: str = "") -> Any:
     """Returns settings, as nested plain values, with the paths that are relative to a folder resolved.
 
     Values that are no settings stay as they are; they are refused later.
+
+    Args:
+        value: the settings, or a part of them.
+        folder: what the paths are relative to.
+        place: the dotted name of the part.
     """
-    if not isinstance(data, dict):
-        return data
-    found = dict(data)
-    _change(found, "generate", lambda part: _generate(part, folder))
-    _change(found, "filter", lambda part: _filter(part, folder))
-    _change(found, "models", lambda part: _models(part, folder))
-    return found
-
-
-def _generate(part: Any, folder: Path) -> Any:
-    if not isinstance(part, dict):
-        return part
-    found = dict(part)
-    _change(found, "topics", lambda value: _path(value, folder))
-    domains = found.get("domains")
-    if isinstance(domains, dict):
-        found["domains"] = {name: _topics(domain, folder) for name, domain in domains.items()}
-    return found
-
-
-def _topics(domain: Any, folder: Path) -> Any:
-    if not isinstance(domain, dict):
-        return domain
-    found = dict(domain)
-    _change(found, "topics", lambda value: _path(value, folder))
-    return found
-
-
-def _filter(part: Any, folder: Path) -> Any:
-    if not isinstance(part, dict):
-        return part
-    found = dict(part)
-    _change(found, "tokenizer", lambda value: _path_of_model(value, folder))
-    if isinstance(found.get("tags"), dict):
-        found["tags"] = dict(found["tags"])
-        _change(found["tags"], "model", lambda value: _model(value, folder))
-    if isinstance(found.get("contamination"), dict):
-        found["contamination"] = own = dict(found["contamination"])
-        _change(own, "folder", lambda value: _path(value, folder))
-        _change(own, "files", lambda value: [_path(file, folder) for file in value] if _listed(value) else value)
-    return found
-
-
-def _models(part: Any, folder: Path) -> Any:
-    if not isinstance(part, dict):
-        return part
-    found = dict(part)
-    for role in MODELS:
-        _change(
-            found,
-            role,
-            lambda value: [_model(one, folder) for one in value] if _listed(value) else _model(value, folder),
-        )
-    return found
-
-
-def _model(value: Any, folder: Path) -> Any:
-    if not isinstance(value, dict):
-        return _path_of_model(value, folder)
-    found = dict(value)
-    for key in ("path", "chat_template"):
-        _change(found, key, lambda path: _path_of_model(path, folder))
-    return found
+    if isinstance(value, dict):
+        return {key: with_paths(part, folder, f"{place}.{key}" if place else str(key)) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [with_paths(part, folder, f"{place}[]") for part in value]
+    if FILES.fullmatch(place):
+        return _path(value, folder)
+    return _path_of_model(value, folder) if MODELS.fullmatch(place) else value
 
 
 def _path(value: Any, folder: Path) -> Any:
@@ -100,12 +54,3 @@ def _path_of_model(value: Any, folder: Path) -> Any:
         return path if Path(path).exists() else value
     except OSError:
         return value
-
-
-def _change(data: dict[str, Any], key: str, by: Any) -> None:
-    if key in data:
-        data[key] = by(data[key])
-
-
-def _listed(value: Any) -> bool:
-    return isinstance(value, (list, tuple))

@@ -15,6 +15,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.sources import fetch, loa
 from synthetic_instruction_tuner.filtering.output_folder import OutputFolder
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter, dropped_rows, kept_rows
 from synthetic_instruction_tuner.filtering.report import FilterReport
+from synthetic_instruction_tuner.filtering.rule import FilterResult
 from synthetic_instruction_tuner.filtering.rules.reward import RewardScorer
 from synthetic_instruction_tuner.filtering.signals import (
     Progress,
@@ -24,6 +25,7 @@ from synthetic_instruction_tuner.filtering.signals import (
     failed_requests,
     records_digest,
 )
+from synthetic_instruction_tuner.records import Record
 
 REPORT = "filter_report.json"  # written last: where it exists, the output is complete
 SIGNALS = ".signals"  # models' answers, so that an interrupted call continues and a changed limit asks none again
@@ -80,9 +82,20 @@ def filter_files(
             for result in quality.check(records, signals):
                 results.append(result)
                 advance(1)
-        report = FilterReport.build(records, results, config, malformed=malformed, quality=quality)
-        write_jsonl(folder.path / "kept.jsonl", map(trainer_row, kept_rows(records, results, quality)))
-        write_jsonl(folder.path / "dropped.jsonl", dropped_rows(records, results, config.keep))
-        write_jsonl(folder.path / "malformed.jsonl", (m.to_json() for m in malformed))
-        report.write(folder.path)
+        return _write(folder.path, records, results, quality, malformed)
+
+
+def _write(
+    folder: Path,
+    records: Sequence[Record],
+    results: Sequence[FilterResult],
+    quality: QualityFilter,
+    malformed: Sequence[Malformed],
+) -> FilterReport:
+    """Writes the rows, and last of all the report."""
+    report = FilterReport.build(records, results, quality.config, malformed=malformed, quality=quality)
+    write_jsonl(folder / "kept.jsonl", map(trainer_row, kept_rows(records, results, quality)))
+    write_jsonl(folder / "dropped.jsonl", dropped_rows(records, results, quality.config.keep))
+    write_jsonl(folder / "malformed.jsonl", (m.to_json() for m in malformed))
+    report.write(folder)
     return report

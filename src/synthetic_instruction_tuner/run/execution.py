@@ -6,8 +6,7 @@ benchmarks that the filter looks for, and runs the pipeline. Results are in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import RunError
@@ -15,16 +14,15 @@ from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.run.checks import check_before_start, engine_lines
-from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.pipeline import Step, ordered, run_pipeline, stage_index
-from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, with_start
+from synthetic_instruction_tuner.run.planning import does_not_fit, estimate
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, look_ahead, remember_agreement
 from synthetic_instruction_tuner.run.store import StageState
 from synthetic_instruction_tuner.run.written_files import WrittenFiles
 
 HOW = {"start": "", "resume": " (resumed)", "redo": " (again)"}
-LOADS_NOTHING = ("filter", "report")  # stages that, as a rule, load no model
 
 
 def execute(
@@ -60,24 +58,24 @@ def execute(
     folder.require_current_format()
     hardware = detect(config.engine.device)
     files = WrittenFiles(folder)
-    shown = display or Display(quiet=True)
+    display = display or Display(quiet=True)
     ahead = _look_ahead(config, folder, hardware, files, start, until, repair)
     for line in ahead.lines():
-        shown.say(line)
+        display.say(line)
     if agree:
         agree(ahead)
-    with shown:
-        if not repair and _fetch_benchmarks(config, ahead.steps, shown):
+    with display:
+        if not repair and _fetch_benchmarks(config, ahead.steps, display):
             ahead = _look_ahead(config, folder, hardware, files, start, until, repair)
         if ahead.stages and not ahead.todo and not repair:
-            shown.say(f"Nothing to do: everything in {folder.root} is done with these settings.")
+            display.say(f"Nothing to do: everything in {shown(folder.root)} is done with these settings.")
         else:
             check_before_start(config, folder, hardware, until)
-            _announce(config, folder, hardware, () if repair else ahead.stages, shown, until)
+            _announce(config, folder, hardware, () if repair else ahead.stages, display, until)
         if any(stage.replaced for stage in ahead.stages):
             with folder.hold():
                 remember_agreement(config, folder, ahead)
-        return run_pipeline(config, folder, shown, hardware, start=start, until=until, repair=repair, files=files)
+        return run_pipeline(config, folder, display, hardware, start=start, until=until, repair=repair, files=files)
 
 
 def _look_ahead(
@@ -121,45 +119,45 @@ def _announce(
     display: Display,
     until: str | None,
 ) -> None:
-    estimates = {e.stage: e for e in estimate(config, hardware)}
-    steps = [stage.step for stage in stages]
-    todo = [step for step in steps if step.action != "skip"] or [Step(stage, "start") for stage in ordered(config)]
+    """Says what will be done, where, with what, and how long it takes; tells the display what to expect."""
     for stage in stages:  # what is done tells how far the plan is off on this machine
         if stage.step.action == "skip" and stage.state:
             display.forecast.learn(stage.estimate.stage, stage.state.seconds, stage.estimate.seconds)
-    seconds = _expected(estimates, [step.stage.name for step in todo], stages)
-    display.plan(seconds, {name: estimates[name].parts for name in seconds})
-    done = len(steps) - len(todo) if steps else 0
+    todo = [stage for stage in stages if stage.step.action != "skip"] or _every_stage(config, hardware)
+    display.plan(
+        {stage.estimate.stage: stage.planned for stage in todo},
+        {stage.estimate.stage: stage.estimate.parts for stage in todo},
+    )
     place = "in" if folder.holds_run() else "a new run in"
-    display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, {place} {folder.root}")
+    display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, {place} {shown(folder.root)}")
     display.say(f"On {hardware.describe()}")
     for line in engine_lines(config, hardware, until):
         display.say(line[0].upper() + line[1:])
     table = Table(Column("stage", key=True), Column("time", "whole"), Column("what"), headings=False)
-    for step in todo:
-        name = step.stage.name
-        about = f"about {duration(display.forecast.scaled(name, seconds[name]))}"
-        how = " (only if its input changes)" if step.in_doubt else HOW[step.action]
-        table.add(f"  {name}", about, estimates[name].detail + how)
+    for stage in todo:
+        how = " (only if its input changes)" if stage.step.in_doubt else HOW[stage.step.action]
+        table.add(f"  {stage.estimate.stage}", f"about {duration(stage.seconds)}", stage.estimate.detail + how)
     display.table(table)
-    most = display.remaining()
-    doubtful = (s.stage.name for s in todo if s.in_doubt)
-    least = most - sum(display.forecast.scaled(name, seconds[name]) for name in doubtful)
-    total = f"About {duration(least)} in total"
-    if round(most - least):
-        total += f", or {duration(most)} with the stages whose input may change"
-    display.say(f"{total}; {done} of {len(steps)} stages are already done" if done else total)
-    if warning := does_not_fit((estimates[step.stage.name] for step in todo), hardware):
+    display.say(_total(todo, len(stages)))
+    if warning := does_not_fit((stage.estimate for stage in todo), hardware):
         display.say(warning)
 
 
-def _expected(
-    estimates: Mapping[str, StageEstimate], names: Sequence[str], stages: Sequence[StageAhead]
-) -> dict[str, float]:
-    """The planned seconds of the stages that are to be done, without what is done of them."""
-    left = {stage.step.stage.name: stage.seconds for stage in stages if stage.step.action == "resume"}
-    seconds = {name: left.get(name, estimates[name].seconds) for name in names}
-    first = next((name for name in names if name not in LOADS_NOTHING), None)
-    if first is not None and first != "generate":
-        seconds[first] = with_start(replace(estimates[first], seconds=seconds[first])).seconds
-    return seconds
+def _every_stage(config: Config, hardware: Hardware) -> list[StageAhead]:
+    """Returns all stages from their beginning, for a repair: nobody knows yet what is whole."""
+    estimates = {e.stage: e for e in estimate(config, hardware)}
+    found = [(stage, estimates[stage.name]) for stage in ordered(config)]
+    return [StageAhead(Step(stage, "start"), None, e, planned=e.seconds, seconds=e.seconds) for stage, e in found]
+
+
+def _total(todo: Sequence[StageAhead], every: int) -> str:
+    """Returns how long it takes in total, and how much is done."""
+    most = sum(stage.seconds for stage in todo)
+    least = sum(stage.seconds for stage in todo if not stage.step.in_doubt)
+    total = f"About {duration(least)} in total"
+    if round(most - least):
+        total += f", or {duration(most)} with the stages whose input may change"
+    done = every - len(todo)
+    if done <= 0:
+        return total
+    return f"{total}; {done} of {every} stages {'is' if done == 1 else 'are'} already done"

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from synthetic_instruction_tuner.config import Config, parse_config
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.methods import Method
+from synthetic_instruction_tuner.run.kept_settings import kept_settings
 from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.run.store.file import RUN_STORE, require_current_format
 
@@ -169,12 +170,12 @@ class RunFolder:
         self.require_run()
         fix = "Name its settings again: 'sit run' with --run-dir and --profile or --config. What fits them is kept."
         try:
-            content = self.config.read_bytes()
+            text = kept_settings(self.store) or self.config.read_bytes().decode("utf-8", "replace")
         except OSError as error:
             cause = error.strerror or str(error)
             raise UserError(f"The settings of the run in {self.root} cannot be read.", cause, fix) from None
         try:
-            return parse_config(json.loads(content.decode("utf-8")))
+            return parse_config(json.loads(text))
         except ValueError:
             problem, cause = f"{self.config} is damaged.", "It is not valid JSON."
         except UserError as error:

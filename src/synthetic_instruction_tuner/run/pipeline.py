@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthetic_instruction_tuner.config import Config, fingerprint
-from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.data_files.file_hashes import clear_way
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb, reset_peak_memory
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.kept_settings import keep_settings
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.repair import forget, keep_aside, open_store
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
@@ -29,7 +29,6 @@ from synthetic_instruction_tuner.run.written_files import (
     Damage,
     WrittenFiles,
     one_line,
-    unrecorded_damage,
 )
 
 STAGES: tuple[Stage, ...] = (
@@ -118,7 +117,7 @@ def run_pipeline(
     with folder.hold():
         store, earlier = open_store(folder, display, files, [stage.name for stage in stages], repair)
         try:
-            _keep_config(folder, config.as_json())
+            keep_settings(store, folder.config, config.as_json(), display.say)
             if first is not None:
                 forget(config, folder, store, stages, first, files)
             if any(step.action != "skip" for step in preview(config, folder, store, files)[: len(wanted)]):
@@ -179,8 +178,6 @@ def _run_stages(
         before = store.stage(stage.name)
         step = _step(stage, config, folder, before, key, store, files)
         if step.action == "skip":
-            if not files.is_recorded(store, stage.name):
-                files.record(store, stage.name, stage.outputs(config, folder))
             display.leave_stage(stage.name)
         else:
             if step.why:
@@ -248,8 +245,6 @@ def _step(
     if state.status != "done":
         return Step(stage, "resume")
     damage = files.damage(store, stage.name, stage.outputs(config, folder))
-    if not damage and stage.output_digest and not files.is_recorded(store, stage.name):
-        damage = unrecorded_damage(state.digest, stage.output_digest, config, folder)
     return Step(stage, "redo", one_line(damage), tuple(damage)) if damage else Step(stage, "skip")
 
 
@@ -271,8 +266,3 @@ def flat(value: Any, prefix: str = "") -> dict[str, str]:
             k: v for key, part in value.items() for k, v in flat(part, f"{prefix}.{key}" if prefix else key).items()
         }
     return {prefix: json.dumps(value, sort_keys=True)}  # a stored part comes back with its keys sorted
-
-
-def _keep_config(folder: RunFolder, text: str) -> None:
-    if not folder.config.is_file() or folder.config.read_bytes() != text.encode():
-        write_text(folder.config, text)

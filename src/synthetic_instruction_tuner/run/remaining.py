@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,8 @@ from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import Step, flat, is_current, ordered, preview, stage_index, stage_names
-from synthetic_instruction_tuner.run.planning import StageEstimate, estimate
+from synthetic_instruction_tuner.run.planning import StageEstimate, estimate, with_start
+from synthetic_instruction_tuner.run.progress.forecast import Forecast
 from synthetic_instruction_tuner.run.stages.stage import Amount
 from synthetic_instruction_tuner.run.store import StageState, Store
 from synthetic_instruction_tuner.run.written_files import WrittenFiles
@@ -28,6 +29,7 @@ KEPT = (
     "Texts, answers and scores under the earlier settings stay in the store: going back to them costs nothing. "
     "Adapters are replaced."
 )
+LOADS_NOTHING = ("filter", "report")  # stages that, as a rule, load no model
 DELETED = "--from deletes the stored work and the files of these stages."
 
 
@@ -44,6 +46,8 @@ class StageAhead:
         forced: whether it runs again because the user names it, or one before it, with ``--from``.
         agreed: whether the user has agreed to replace it.
         amount: how much is done of a stage that is not finished.
+        planned: seconds that are left of it by the plan.
+        seconds: the same, at the pace of the stages that are done on this machine.
     """
 
     step: Step
@@ -53,19 +57,13 @@ class StageAhead:
     forced: bool = False
     agreed: bool = False
     amount: Amount | None = None
+    planned: float = 0.0
+    seconds: float = 0.0
 
     @property
     def replaced(self) -> bool:
         """Whether finished work gives way to work under other settings or on other inputs."""
         return (self.another or self.forced) and self.state is not None and self.state.status == "done"
-
-    @property
-    def seconds(self) -> float:
-        """What is left of it, estimated."""
-        if self.step.action == "skip":
-            return 0.0
-        share = self.amount.n / self.amount.of if self.amount and self.amount.of else 0.0
-        return self.estimate.seconds * max(0.0, 1 - share)
 
     @property
     def condition(self) -> Condition:
@@ -179,7 +177,26 @@ def look_ahead(
     finally:
         if store:
             store.close()
-    return Ahead(_changes(config, folder), tuple(stages))
+    return Ahead(_changes(config, folder), tuple(_timed(stages)))
+
+
+def _timed(stages: Sequence[StageAhead]) -> Iterator[StageAhead]:
+    """Yields the stages with the time that is left of each: by the plan, and at the pace of those that are done."""
+    forecast, loaded = Forecast(), False
+    for stage in stages:
+        if stage.step.action == "skip" and stage.state:
+            forecast.learn(stage.estimate.stage, stage.state.seconds, stage.estimate.seconds)
+    for stage in stages:
+        if stage.step.action == "skip":
+            yield stage
+            continue
+        name, whole, amount = stage.estimate.stage, stage.estimate.seconds, stage.amount
+        planned = whole * max(0.0, 1 - amount.n / amount.of) if amount and amount.of else whole
+        if not loaded and name not in LOADS_NOTHING:
+            loaded = True
+            if name != "generate":  # its plan has this
+                planned = with_start(replace(stage.estimate, seconds=planned)).seconds
+        yield replace(stage, planned=planned, seconds=forecast.scaled(name, planned))
 
 
 def remember_agreement(config: Config, folder: RunFolder, ahead: Ahead) -> None:
@@ -257,7 +274,7 @@ def _steps(
 
 
 def _changes(config: Config, folder: RunFolder) -> tuple[str, ...] | None:
-    if not folder.config.exists():
+    if not folder.holds_run():
         return None
     try:
         stored = folder.read_config()

@@ -7,15 +7,14 @@ of the recorded size and time counts as unchanged. A run that has something to d
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.data_files.file_hashes import fault, file_hash, put_aside
 from synthetic_instruction_tuner.errors import RunError, SitError
-from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.store import Store
 
 READ_AT_ONCE = 2 << 30  # bytes; half a second where the files are in memory
@@ -63,11 +62,6 @@ class WrittenFiles:
         _keep(store, every)
         return [self.root / name for name in names]
 
-    def is_recorded(self, store: Store, stage: str) -> bool:
-        """Returns whether the stage's files are known; those of earlier versions of sit are not."""
-        every = _recorded(store)
-        return every is None or stage in every
-
     def damage(self, store: Store, stage: str, paths: Iterable[Path] = ()) -> list[Damage]:
         """Returns the recorded files of a stage that are not what was written, and those of `paths` that are gone."""
         every = _recorded(store)
@@ -95,23 +89,6 @@ class WrittenFiles:
                 self._left = max(0, self._left - found.st_size)
             self._seen[key] = fault(path, written)
         return self._seen[key]
-
-
-def unrecorded_damage(
-    digest: str | None, now: Callable[[Config, RunFolder], str], config: Config, folder: RunFolder
-) -> list[Damage]:
-    """Returns the damage to files that were left by an earlier version of sit, which recorded only their digest.
-
-    Args:
-        digest: the recorded one.
-        now: computes it from the files that are there.
-        config, folder: the run.
-    """
-    try:
-        whole = now(config, folder) == digest
-    except OSError:
-        whole = False
-    return [] if whole else [Damage(None, "an adapter", "is not what was trained here")]
 
 
 def one_line(damage: list[Damage]) -> str:
@@ -149,7 +126,7 @@ def require_whole(folder: RunFolder, stage: str, below: Path) -> None:
     finally:
         store.close()
     if damage:
-        fix = f"Run 'sit run --run-dir {folder.root}': it is made again."
+        fix = f"Run 'sit run --run-dir {shown(folder.root)}': it is made again."
         raise RunError(f"{below.relative_to(folder.root)} is damaged.", one_line(damage), fix)
 
 
@@ -163,13 +140,10 @@ FACT = "written_files"
 def _recorded(store: Store) -> dict[str, dict[str, Any]] | None:
     """Returns the record by stage and file; None if it is damaged."""
     try:
-        kept = store.fact(FACT)
-        if kept is None:
-            return {}
-        return dict(kept["files"]) if kept["digest"] == fingerprint(kept["files"]) else None
-    except (ValueError, LookupError, TypeError):
+        return dict(store.fact(FACT) or {})
+    except RunError:
         return None
 
 
 def _keep(store: Store, files: dict[str, dict[str, Any]]) -> None:
-    store.set_fact(FACT, {"files": files, "digest": fingerprint(files)})
+    store.set_fact(FACT, files)

@@ -16,7 +16,7 @@ from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import BASE, METHODS, VARIANTS
 from synthetic_instruction_tuner.models.hardware import detect
-from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.written_files import require_whole
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _adapter(folder: RunFolder, model: ModelConfig, variant: str) -> Path | None
         raise UserError(
             f"{model.name} has no variant {variant} yet.",
             f"Variants: {', '.join(_trained(folder, model))}.",
-            f"Name one of them, or train it: sit run -d {folder.root}",
+            f"Name one of them, or train it: sit run -d {shown(folder.root)}",
         )
     path = folder.adapter(variant, model.name)
     require_whole(folder, variant, path)

@@ -90,9 +90,11 @@ class ModelsConfig(Section):
         for role in ("responders", "students"):
             models = getattr(self, role)
             names = [m.name for m in models]
-            for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-                paths = {m.path for m in models if m.name == name}
-                fix = f"name {name} once" if len(paths) == 1 else "give one a name of its own: {path: ..., name: ...}"
+            folded = [name.casefold() for name in names]  # some disks do not tell Names from names
+            for name in dict.fromkeys(name for name in folded if folded.count(name) > 1):
+                paths = {m.path for m in models if m.name.casefold() == name}
+                once = f"name {names[folded.index(name)]} once"
+                fix = once if len(paths) == 1 else "give one a name of its own: {path: ..., name: ...}"
                 faults.append(f"{role} must have distinct names, got {', '.join(names)}: {fix}")
         if any(m.url for m in (self.reward, *self.students)):
             faults.append("a student is trained here and the reward model runs here: they have no url")

@@ -138,7 +138,10 @@ class Display:
             if now - last < every or 0 < total <= forecast.done:
                 return
             last = now
-            count = f"{forecast.done:,} of {total:,} {unit}, {left.words()}" if total else f"{forecast.done:,} {unit}"
-            self.say(f"  {label}: {count}" + (f"; {note}" if note else ""))
+            of = f" of {total:,}" if total and unit != "%" else ""
+            count = f"{forecast.done:,}{of} {unit}" + (f", {left.words()}" if total else "")
+            whole = self.remaining()
+            run = f"; run: {duration(whole)} left" if whole > (left.seconds or 0.0) + 1 else ""
+            self.say(f"  {label}: {count}{run}" + (f"; {note}" if note else ""))
 
         yield advance

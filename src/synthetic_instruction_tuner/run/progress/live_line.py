@@ -34,10 +34,10 @@ def line(task: Task, frame: str, width: int) -> str:
     """Returns a task in one line of at most `width` cells, unless count and time left alone are longer."""
     left, unit, label = task.fields["left"](), visible(task.fields["unit"]), visible(task.description)
     total = f"/{task.total:,.0f}" if task.total else ""
-    number = f"{task.completed:,.0f}{total}"
+    number, unit = (f"{task.completed:.0f} %", "") if unit == "%" else (f"{task.completed:,.0f}{total}", f" {unit}")
     if not total:
-        return _joined([frame, label, f"{number} {unit}"], width, label)
-    counts = (f"{number} {unit}, {left.words()}", f"{number} {unit}, {left.short()}", f"{number} {left.short()}")
+        return _joined([frame, label, f"{number}{unit}"], width, label)
+    counts = (f"{number}{unit}, {left.words()}", f"{number}{unit}, {left.short()}", f"{number} {left.short()}")
     run = task.fields["run"]()
     whole = f"run {duration(run)}" if run > (left.seconds or 0.0) + 1 else ""
     drawn, note = _bar(task.completed / task.total if task.total else 0.0), visible(task.fields["note"])

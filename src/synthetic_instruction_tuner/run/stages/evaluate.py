@@ -50,7 +50,7 @@ class Variant:
 def part(config: Config) -> dict[str, Any]:
     """Returns what the results depend on, beside the adapters."""
     return {
-        "evaluate": config.evaluate.model_dump(mode="json"),
+        "evaluate": config.evaluate.model_dump(mode="json", include={"benchmarks", *config.evaluate.benchmarks}),
         "students": [identity(m) for m in config.models.students],
         "reward": identity(config.models.reward) | reward_settings(config.prefer),
         "engine": config.engine.key_part(),
@@ -105,7 +105,7 @@ def run(ctx: Context) -> Outcome:
     instructions = [record.instruction for record in training.filtered_records(ctx)]
     ctx.store.set_fact("contamination", Evaluator(ctx.config.evaluate).contamination(instructions))
     items = sum(len(result.items) for result in results[chosen[0].student.name, BASE])
-    return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} comparisons")
+    return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} scores")
 
 
 def _store(ctx: Context, rows: Sequence[ComparisonRow]) -> None:

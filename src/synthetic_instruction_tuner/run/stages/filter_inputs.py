@@ -31,7 +31,7 @@ def part(config: Config) -> dict[str, Any]:
     if items := content_key(chosen.contamination):
         found["benchmarks"] = items
     if NANO in chosen.contamination.benchmarks:
-        found["nano_items"] = _nano_counts(config)
+        found["evaluate"] = {name: {"items": n} for name, n in _nano_counts(config).items()}
     if chosen.tags.model:
         found["tags_model"] = identity(chosen.tags.model)
     if chosen.min_reward is not None:

@@ -258,7 +258,7 @@ def _rules(config: Config) -> dict[str, Any]:
     depends = filter_inputs.part(config)
     for name in ("keep", "tags", "min_reward"):
         depends["filter"].pop(name)
-    return {name: depends[name] for name in ("filter", "benchmarks", "nano_items") if name in depends}
+    return {name: depends[name] for name in ("filter", "benchmarks", "evaluate") if name in depends}
 
 
 def so_far(config: Config, folder: RunFolder, store: Store, key: str) -> Amount:

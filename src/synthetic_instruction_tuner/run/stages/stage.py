@@ -68,7 +68,6 @@ class Stage:
         outputs: the files that it leaves; missing and damaged ones make it run again.
         run: does the work, resuming what the store already has.
         version: raised when the code changes what comes out.
-        output_digest: computes the outcome's digest from the files that are there, where it is a digest of files.
         units: what `Outcome.rows_in` and `Outcome.rows_out` count, in the plural.
         joint: what stands between the two.
         so_far: how much the store has under a key; None where a stage is done in one piece.
@@ -81,7 +80,6 @@ class Stage:
     outputs: Callable[[Config, RunFolder], list[Path]]
     run: Callable[[Context], Outcome]
     version: int = 1
-    output_digest: Callable[[Config, RunFolder], str] | None = None
     units: tuple[str, str] = ("records", "records")
     joint: str = "->"
     so_far: Callable[[Config, RunFolder, Store, str], Amount] | None = None

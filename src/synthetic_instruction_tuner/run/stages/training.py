@@ -42,7 +42,7 @@ def inputs(method: Method) -> tuple[str, ...]:
 def part(method: Method, config: Config) -> dict[str, Any]:
     """Returns what the adapters depend on, besides the data and the adapters that training starts from."""
     return {
-        method.name: config.train.of(method).model_dump(mode="json"),
+        "train": {method.name: config.train.of(method).model_dump(mode="json")},
         "students": [identity(m) for m in tuned_students(config, method)],
         "seed": config.seed,
         "device": config.engine.device,
@@ -129,7 +129,7 @@ def _is_trained(ctx: Context, student: ModelConfig, output: Path, row: Row) -> b
 def _train(ctx: Context, method: Method, student: ModelConfig, data: Sequence[Any], output: Path) -> dict[str, Any]:
     from synthetic_instruction_tuner.training.tuners import train_student
 
-    with ctx.display.task(f"training {student.name}", 100, "percent") as advance:
+    with ctx.display.task(f"training {student.name}", 100, "%") as advance:
         return train_student(
             ctx.config,
             method,
@@ -175,7 +175,6 @@ STAGES = tuple(
         partial(part, method),
         partial(outputs, method),
         partial(run, method),
-        output_digest=partial(output_digest, method),
         units=(method.trains_on, "adapters"),
         so_far=partial(so_far, method),
     )

@@ -14,22 +14,20 @@ from pathlib import Path
 from synthetic_instruction_tuner.data_files.atomic_writing import new_file, remove_leftovers, sync_folder
 from synthetic_instruction_tuner.errors import RunError, SitError, UserError, disk_full, is_disk_full
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 RUN_STORE = "run.sqlite"  # a store of another name belongs to no run folder
 SIDE_FILES = ("-wal", "-shm", "-journal")
 
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE stages (
-    name TEXT PRIMARY KEY, key TEXT NOT NULL, status TEXT NOT NULL, seconds REAL NOT NULL, peak_memory_gb REAL,
-    rows_in INTEGER, rows_out INTEGER, digest TEXT, note TEXT NOT NULL DEFAULT '', part TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE stages (name TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL);
 CREATE TABLE batches (
     unit TEXT NOT NULL, number INTEGER NOT NULL, rows INTEGER NOT NULL, digest TEXT NOT NULL, seconds REAL NOT NULL,
     PRIMARY KEY (unit, number)) WITHOUT ROWID;
 CREATE TABLE rows (
     unit TEXT NOT NULL, batch INTEGER NOT NULL, position INTEGER NOT NULL, payload TEXT NOT NULL,
     PRIMARY KEY (unit, batch, position)) WITHOUT ROWID;
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL);
 """
 
 

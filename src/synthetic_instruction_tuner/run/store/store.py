@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -152,7 +152,7 @@ class Store:
             self._db.execute("DELETE FROM batches WHERE unit = ?", (unit,))
 
     def drop_damaged(self) -> list[str]:
-        """Forgets the batches that are not what was committed; returns their names."""
+        """Forgets batches, stage states and facts that are not what was written; returns their names."""
         bad = [
             (unit, number)
             for unit, number, digest in self._db.read("SELECT unit, number, digest FROM batches")
@@ -165,10 +165,10 @@ class Store:
             with self._db.transaction():
                 self._db.execute("DELETE FROM rows WHERE unit = ? AND batch = ?", (unit, number))
                 self._db.execute("DELETE FROM batches WHERE unit = ? AND number = ?", (unit, number))
-        return [f"{unit} batch {number}" for unit, number in bad] + self._drop_unreadable()
+        return [f"{unit} batch {number}" for unit, number in bad] + self._drop_damaged_values()
 
-    def _drop_unreadable(self) -> list[str]:
-        """Forgets stage states and facts that cannot be read; a stage without a state goes on from its batches."""
+    def _drop_damaged_values(self) -> list[str]:
+        """Forgets damaged stage states and facts: a stage without a state goes on from its batches."""
         dropped = []
         for table, read in (("stages", self.stage), ("facts", self.fact)):
             for (name,) in self._db.read(f"SELECT name FROM {table}"):
@@ -196,53 +196,46 @@ class Store:
     # Stages
 
     def stage(self, name: str) -> StageState | None:
-        """Returns what is known about the stage, or None when it never started."""
-        for row in self._db.read("SELECT * FROM stages WHERE name = ?", name):
-            try:
-                return _stage_state(row)
-            except (ValueError, TypeError) as error:
-                raise damaged(self.path, f"What it says of stage {name} cannot be read: {error}.") from error
-        return None
+        """Returns what is known about the stage, or None when it never started.
+
+        Raises:
+            RunError: it is not what was written.
+        """
+        kept = self._kept("stages", name)
+        return None if kept is None else StageState(**kept)
 
     def begin_stage(self, name: str, key: str, part: dict[str, Any]) -> None:
         """Marks the stage as running under the key; time spent under the same key is kept."""
-        with self._db.transaction():
-            self._db.execute(
-                """INSERT INTO stages (name, key, status, seconds, part) VALUES (?1, ?2, 'running', 0, ?3)
-                ON CONFLICT (name) DO UPDATE SET seconds = CASE key WHEN ?2 THEN seconds ELSE 0 END,
-                    peak_memory_gb = CASE key WHEN ?2 THEN peak_memory_gb END,
-                    key = ?2, status = 'running', note = '', digest = NULL, part = ?3""",
-                (name, key, _canonical(part)),
-            )
+        before = self.stage(name)
+        same = before is not None and before.key == key
+        seconds, memory = (before.seconds, before.peak_memory_gb) if before and same else (0.0, None)
+        counts = (before.rows_in, before.rows_out) if before else (None, None)
+        self._keep("stages", name, asdict(StageState(name, key, "running", seconds, memory, *counts, None, "", part)))
 
     def add_time(self, name: str, seconds: float, peak_memory_gb: float | None = None) -> None:
         """Adds to the stage's time, so that a killed attempt's work is counted too."""
-        with self._db.transaction():
-            self._db.execute(
-                """UPDATE stages SET seconds = seconds + ?2,
-                peak_memory_gb = max(coalesce(peak_memory_gb, 0), coalesce(?3, 0)) WHERE name = ?1""",
-                (name, seconds, peak_memory_gb),
-            )
+        state = self._begun(name)
+        self.set_time(name, state.seconds + seconds, max(state.peak_memory_gb or 0.0, peak_memory_gb or 0.0))
 
     def set_time(self, name: str, seconds: float, peak_memory_gb: float | None) -> None:
         """Replaces the stage's time and memory."""
-        with self._db.transaction():
-            query = "UPDATE stages SET seconds = ?2, peak_memory_gb = ?3 WHERE name = ?1"
-            self._db.execute(query, (name, seconds, peak_memory_gb))
+        self._change(name, seconds=seconds, peak_memory_gb=peak_memory_gb)
 
     def finish_stage(self, name: str, digest: str, rows_in: int | None, rows_out: int | None, note: str) -> None:
         """Marks the stage as done."""
-        with self._db.transaction():
-            self._db.execute(
-                """UPDATE stages SET status = 'done', digest = ?2, rows_in = ?3, rows_out = ?4, note = ?5
-                WHERE name = ?1""",
-                (name, digest, rows_in, rows_out, note),
-            )
+        self._change(name, status="done", digest=digest, rows_in=rows_in, rows_out=rows_out, note=note)
 
     def fail_stage(self, name: str, note: str) -> None:
         """Marks the stage as failed, with the reason."""
-        with self._db.transaction():
-            self._db.execute("UPDATE stages SET status = 'failed', note = ?2 WHERE name = ?1", (name, note))
+        self._change(name, status="failed", note=note)
+
+    def _begun(self, name: str) -> StageState:
+        state = self.stage(name)
+        assert state is not None, f"stage {name} has not begun"
+        return state
+
+    def _change(self, name: str, **changes: Any) -> None:
+        self._keep("stages", name, asdict(replace(self._begun(name), **changes)))
 
     def forget_stage(self, name: str) -> None:
         """Makes the stage run again from its beginning; its batches must be dropped by the caller."""
@@ -259,29 +252,29 @@ class Store:
 
     def set_fact(self, name: str, value: object) -> None:
         """Keeps a JSON value under the name, replacing an earlier one."""
-        with self._db.transaction():
-            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, _canonical(value)))
+        self._keep("facts", name, value)
 
     def fact(self, name: str) -> Any:
-        """Returns the value kept under the name, or None."""
-        found = self._db.read("SELECT value FROM facts WHERE name = ?", name)
-        try:
-            return json.loads(found[0][0]) if found else None
-        except (ValueError, TypeError, RecursionError) as error:
-            raise damaged(self.path, f"The fact {name} cannot be read: {error}.") from error
+        """Returns the value kept under the name, or None.
 
+        Raises:
+            RunError: it is not what was written.
+        """
+        return self._kept("facts", name)
 
-def _stage_state(row: Sequence[Any]) -> StageState:
-    """Returns a row of the table as a state; raises ValueError where a column holds something else."""
-    name, key, status, seconds, memory, rows_in, rows_out, digest, note, part = row
-    numbers = [seconds, *(number for number in (memory, rows_in, rows_out) if number is not None)]
-    texts = [name, key, status, note, *([] if digest is None else [digest])]
-    if not all(isinstance(n, int | float) for n in numbers) or not all(isinstance(t, str) for t in texts):
-        raise ValueError("a column has a value of another kind")
-    settings = json.loads(part)
-    if not isinstance(settings, dict):
-        raise ValueError("its settings are no mapping")
-    return StageState(name, key, status, seconds, memory, rows_in, rows_out, digest, note, settings)
+    def _keep(self, table: str, name: str, value: object) -> None:
+        text = _canonical(value)
+        with self._db.transaction():
+            self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", (name, text, _digest([name, text])))
+
+    def _kept(self, table: str, name: str) -> Any:
+        found = self._db.read(f"SELECT value, digest FROM {table} WHERE name = ?", name)
+        if not found:
+            return None
+        text, digest = found[0]
+        if not isinstance(text, str) or _digest([name, text]) != digest:
+            raise damaged(self.path, f"{table.removesuffix('s')} {name} is not what was written")
+        return json.loads(text)
 
 
 def _canonical(value: object) -> str:
