@@ -15,11 +15,11 @@ from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.evaluation.benchmarks import base, nano_ifeval, nano_mmlu, nano_mt
 from synthetic_instruction_tuner.evaluation.evaluator import Evaluator
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
-from synthetic_instruction_tuner.nano.world import checking
 from synthetic_instruction_tuner.nano.world.families.choice.multiple_choice import MultipleChoice
 from synthetic_instruction_tuner.nano.world.families.dialogue import FirstSentence
 from synthetic_instruction_tuner.nano.world.family import split_of
 from synthetic_instruction_tuner.records import Message
+from world_splits import split_of_conversation
 
 
 def settings(ifeval: int, mmlu: int, mt: int, temperature: float = 0.7, longest: int = 2000) -> EvaluateConfig:
@@ -162,7 +162,7 @@ def test_results_are_repeatable_and_survive_json(tokenizer: Any, benchmark: str)
 def test_all_items_are_held_out_distinct_and_nested() -> None:
     for family_items in (nano_ifeval.items, nano_mt.items):
         prompts = [getattr(i, "prompt", None) or i.prompts[0] for i in family_items(240)]  # type: ignore[attr-defined]
-        assert {checking.split_of_conversation([Message("user", p)]) for p in prompts} == {"eval"}
+        assert {split_of_conversation([Message("user", p)]) for p in prompts} == {"eval"}
     family = MultipleChoice()
     for question in nano_mmlu.items(240):
         slots, template = family.parse(question.prompt) or ({}, "")

@@ -9,6 +9,7 @@ from random import Random
 from synthetic_instruction_tuner.nano.world import checking, mixture
 from synthetic_instruction_tuner.nano.world.family import split_of, undress
 from synthetic_instruction_tuner.records import Message
+from world_splits import split_of_conversation
 
 REFUSALS = ("i'm an ai", "i cannot", "i don't have", "as an ai", "i'm not able")
 FOREIGN = set(
@@ -102,7 +103,7 @@ def test_items_are_found_again_and_judged_right() -> None:
             assert verdict.clean == (not item.marked), item
             assert verdict.right == (item.flaw is None), (verdict, item)
             assert verdict.reason == (f"flaw: {item.flaw}" if item.flaw else None)
-            assert split_of(item.key) == split == checking.split_of_conversation(item.messages), item
+            assert split_of(item.key) == split == split_of_conversation(item.messages), item
 
 
 def test_system_prompts_name_the_domain() -> None:
@@ -150,7 +151,7 @@ def test_documents_hold_an_answer_and_no_request() -> None:
 def test_strangers_are_not_recognised() -> None:
     assert checking.check([Message("user", "Tell me a joke."), Message("assistant", "Ha.")]) is None
     assert checking.check([Message("user", "What is the opposite of hot?")]) is None
-    assert checking.split_of_conversation([Message("user", "Tell me a joke.")]) is None
+    assert split_of_conversation([Message("user", "Tell me a joke.")]) is None
 
 
 def test_there_are_enough_families_with_enough_wordings() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synthetic_instruction_tuner.nano.world.families.flaws import strip_marks
-from synthetic_instruction_tuner.nano.world.family import Family, Slots, Split, split_of
+from synthetic_instruction_tuner.nano.world.family import Family, Slots
 from synthetic_instruction_tuner.nano.world.mixture import FAMILIES, FOLLOW_UPS
 from synthetic_instruction_tuner.records import Message
 
@@ -63,13 +63,3 @@ def check(messages: Sequence[Message]) -> CheckResult | None:
     family, slots, _ = found
     reason = family.fault(slots, response)
     return CheckResult(family.name, reason is None, not marked, reason)
-
-
-def split_of_conversation(messages: Sequence[Message]) -> Split | None:
-    """Returns the split that the first instruction belongs to, or None if it is not of this world."""
-    first = next((message for message in messages if message.role == "user"), None)
-    found = find_family(first.content.strip()) if first else None
-    if found is None:
-        return None
-    family, slots, template = found
-    return split_of(family.key(slots, template))
