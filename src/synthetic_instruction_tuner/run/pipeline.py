@@ -25,11 +25,7 @@ from synthetic_instruction_tuner.run.repair import forget, keep_aside, open_stor
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage, Stopwatch
 from synthetic_instruction_tuner.run.store import StageState, Store
-from synthetic_instruction_tuner.run.written_files import (
-    Damage,
-    WrittenFiles,
-    one_line,
-)
+from synthetic_instruction_tuner.run.written_files import Damage, WrittenFiles, one_line
 
 STAGES: tuple[Stage, ...] = (
     generate.STAGE,
