@@ -56,9 +56,7 @@ def csv_rows(file: Path, stream: io.BufferedReader, tabs: bool) -> Iterator[tupl
         raise UserError(f"No record could be read from {file}.", cause, "Give each column a name of its own.")
     if header and not any(map(field_of, names)):
         cause = f"It looks like a table with the columns {', '.join(names[:8])}."[:300]
-        fix = (
-            "Its first line must name the columns: instruction and response, question and answer, messages, and so on."
-        )
+        fix = "Its first line must name the columns: instruction and response, question and answer, or messages."
         raise UserError(f"No record could be read from {file}.", cause, fix)
     for number, cells in enumerate(rows, 1):
         said_text = str(cells) if isinstance(cells, ShapeError) else delimiter.join(cells)[:200]

@@ -75,7 +75,9 @@ def _rows_of_document_list(rows: list[Any]) -> list[Any]:
 
 
 def _names_a_record(names: list[str]) -> bool:
-    return len(set(names)) == len(names) and len({field_of(name) for name in names} - {None}) > 1
+    """Whether it is a header: a conversation, or two texts of a record, among names that are all different."""
+    fields = {field_of(name) for name in names} - {None}
+    return len(set(names)) == len(names) and (len(fields) > 1 or any(name in CONVERSATIONS for name in fields))
 
 
 def _is_split(value: dict[str, Any]) -> bool:

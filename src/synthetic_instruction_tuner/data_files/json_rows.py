@@ -65,7 +65,7 @@ def _rows_of_values(first: Any, text: str, others: Iterator[tuple[Any, str]]) ->
         return
     number = 0
     for value, part in chain([(first, text), second], others):
-        for row in rows_of_list(value):
+        for row in rows_of_list(value) if value != [] else ():
             number += 1
             yield number, row, part[:200] if row is value else _start(row)
 

@@ -32,13 +32,13 @@ COMPLETE = (  # pairs that are read only where both texts are there
     ("human", ("assistant",)),
     ("context", ("response",)),
 )
-CHOSEN = "chosen"  # the better answer of a preference pair, as text or as messages
+CHOSEN, REJECTED = "chosen", "rejected"  # the answers of a preference pair, as texts or as messages
 EXTRAS = ("input", "context")  # what an instruction is about (Alpaca, Dolly)
 SYSTEMS = ("system", "system_prompt")
 CONVERSATIONS = ("messages", "conversations", "conversation")
 DIALOGUES = ("dialogue", "dialog", "chat")  # further names of conversations
 RECORD_FIELDS = {*(ask for ask, _ in PAIRS), *CONVERSATIONS}  # one of them makes a row a record
-TEXTS = {name for ask, answers in (*PAIRS, *COMPLETE) for name in (ask, *answers)} | {CHOSEN, "rejected"}
+TEXTS = {name for ask, answers in (*PAIRS, *COMPLETE) for name in (ask, *answers)} | {CHOSEN, REJECTED}
 KNOWN = {*TEXTS, *CONVERSATIONS, *DIALOGUES, *EXTRAS}
 Exchange = tuple[set[str], Record]  # the names of the fields that the record now holds, and the record
 
@@ -123,8 +123,11 @@ def _paired(row: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _asked(row: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The first question, with the name that its answer would have."""
-    return next(((ask, answers[0]) for ask, answers in PAIRS if row.get(ask) is not None), None)
+    """The first question, which may be blank, with its answer or the name that it would have."""
+    asked = ((ask, answers) for ask, answers in PAIRS if row.get(ask) is not None)
+    return next(
+        ((ask, next((n for n in answers if row.get(n) is not None), answers[0])) for ask, answers in asked), None
+    )
 
 
 def _is_answer(value: object) -> bool:
@@ -191,7 +194,7 @@ def _from_conversation(row: Mapping[str, Any], names: Iterable[str], if_answered
 
 def _from_preference(row: Mapping[str, Any]) -> Exchange | None:
     """A preference row: its chosen answer is the response. The rejected one stays among the fields."""
-    if not _is_answer(row.get(CHOSEN)):
+    if not _is_answer(row.get(CHOSEN)) or row.get(REJECTED) is None:
         return None
     asks = (ask for ask, _ in (*PAIRS, *COMPLETE) if not _is_blank(row.get(ask)))
     if ask := next(asks, None):
@@ -201,9 +204,10 @@ def _from_preference(row: Mapping[str, Any]) -> Exchange | None:
 
 
 def _from_turns(row: Mapping[str, Any]) -> Exchange | None:
-    """Turns in the only field that has any, whatever its name."""
+    """Turns in the only field that has any, whatever its name, if no field has a usual one."""
     names = [name for name, value in row.items() if are_turns(value)]
-    return _from_conversation(row, names, False) if len(names) == 1 else None
+    usual = any(row.get(name) is not None for name in (*KNOWN, "history"))
+    return None if usual or len(names) != 1 else _from_conversation(row, names, False)
 
 
 def _unknown(row: Mapping[str, Any]) -> Exchange:
