@@ -80,13 +80,15 @@ def read_conversation(value: object, field: str, texts: bool = True) -> Conversa
     Raises:
         ShapeError: it is none, or a record cannot hold what its turns hold.
     """
-    value = _list_of_turns(_parsed(value, field), field)
+    if isinstance(value, list) and value and (plain := _plain_turns(value)):
+        return Conversation(plain)
+    value = _list_of_turns(_parsed(value, field), "must be a list" if texts else "must be text or a list", field)
     if texts and value and all(isinstance(turn, str) for turn in value):  # LIMA: turns alternate
         return Conversation(tuple(Message("assistant" if i % 2 else "user", turn) for i, turn in enumerate(value)))
     if texts and value and all(map(_is_pair, value)):
         return Conversation(_pairs(value))
     if not all(isinstance(turn, Mapping) for turn in value):
-        raise ShapeError(f"'{field}' must be a list of turns with role and content")
+        raise ShapeError(f"'{field}' must be {'' if texts else 'text or '}a list of turns with role and content")
     if value and (keys := _exchange_keys(value)):
         return Conversation(*_exchanges(value, keys, field))
     thinking = _reasoning(value[-1]) if value else None
@@ -99,9 +101,23 @@ def read_conversation(value: object, field: str, texts: bool = True) -> Conversa
     return Conversation(turns, thinking, more)
 
 
+def _plain_turns(value: list[Any]) -> tuple[Message, ...] | None:
+    """The turns of the usual form, which nearly all files have: a known role, a text, and nothing else."""
+    turns = []
+    for turn in value:
+        if type(turn) is not dict or len(turn) != 2:
+            return None
+        name = "role" if "role" in turn else "from"
+        role, content = turn.get(name), turn.get("content" if name == "role" else "value")
+        if not isinstance(role, str) or not isinstance(content, str) or role.lower() not in ROLES:
+            return None
+        turns.append(Message(ROLES[role.lower()], content))
+    return tuple(turns)
+
+
 def is_turn(value: object) -> bool:
     """Returns whether a value is one turn: an object with a known role and a content."""
-    if not isinstance(value, Mapping):
+    if isinstance(value, str) or not isinstance(value, Mapping):
         return False
     return any(str(value.get(name)).lower() in ROLES for name in SPEAKERS) and any(n in value for n in CONTENTS)
 
@@ -162,14 +178,14 @@ def _parsed(value: object, field: str) -> object:
     raise ShapeError(f"'{field}' is text that is not a JSON list")
 
 
-def _list_of_turns(value: object, field: str) -> list[Any]:
+def _list_of_turns(value: object, must: str, field: str) -> list[Any]:
     if isinstance(value, Mapping) and is_turn(value):
         return [value]
     parts = list(value.values()) if isinstance(value, Mapping) else []
     if isinstance(value, Mapping) and all(isinstance(part, list) for part in parts) and len(set(map(len, parts))) == 1:
         return [dict(zip(value, turn, strict=True)) for turn in zip(*parts, strict=True)]  # Parquet: a struct of lists
     if not isinstance(value, list):
-        raise ShapeError(f"'{field}' must be a list of turns with role and content, not {kind_of(value)}")
+        raise ShapeError(f"'{field}' {must} of turns with role and content, not {kind_of(value)}")
     return value
 
 

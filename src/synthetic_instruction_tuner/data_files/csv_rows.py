@@ -72,17 +72,16 @@ def _delimiter(header: str, tabs: bool) -> str:
 
 def _cells(reader: Any) -> Iterator[list[str] | ShapeError]:
     while True:
-        before = reader.line_num
+        start = reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            lines = reader.line_num - before
             if "end of data" in str(error):
-                yield ShapeError(f"a quotation mark that is never closed, in line {before + 1} of the file")
+                yield ShapeError(f"a quotation mark that is never closed, from line {start:,} to {reader.line_num:,}")
                 return
-            yield ShapeError(f"no row of CSV: {error} (line {before + lines} of the file)")
+            yield ShapeError(f"no row of CSV: {error} (line {reader.line_num:,} of the file)")
             continue
         if cells:
             yield cells
@@ -94,7 +93,7 @@ def _row(names: list[str], cells: list[str] | ShapeError) -> dict[str, Any] | Sh
     if len(cells) != len(names):
         return ShapeError(f"a row of {len(cells):,} cells below a header of {len(names):,}")
     if any(NOT_UTF8.search(cell) for cell in cells):
-        return ShapeError("not UTF-8")
+        return ShapeError("not UTF-8: save the table as 'CSV UTF-8'")
     return {name: _value(name, cell) for name, cell in zip(names, cells, strict=True)}
 
 

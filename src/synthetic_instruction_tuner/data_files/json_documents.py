@@ -187,7 +187,8 @@ def _is_one_row(value: Any) -> bool:
 
 def _inner(value: dict[str, Any], depth: int) -> list[Any]:
     """The rows in the objects and lists of an object, such as the columns of each split."""
-    found = [_rows(inner, depth) for inner in value.values() if isinstance(inner, dict | list) and inner]
+    inside = [inner for inner in value.values() if isinstance(inner, dict | list) and not _is_one_row(inner)]
+    found = [_rows(inner, depth) for inner in inside]
     return [row for rows in found if any(isinstance(r, ShapeError) or _looks_like_row(r) for r in rows) for row in rows]
 
 

@@ -31,8 +31,8 @@ TABLES = (".csv", ".tsv")
 SUFFIXES = (".jsonl", ".ndjson", ".json", *TABLES, ".parquet")
 SAID = 5  # malformed lines whose places are shown
 READ = (
-    "Read are rows with instruction and response, prompt and completion, question and answer, chosen and rejected, or "
-    "messages, and other usual names: see 'Filter your own files' in docs/data.md."
+    "A row is read if it has instruction and response, prompt and completion, question and answer, chosen and "
+    "rejected, or messages. All shapes are in docs/data.md, 'Filter your own files'."
 )
 
 
@@ -87,8 +87,9 @@ class Tally:
     def require_records(self) -> None:
         """Raises UserError if the file has rows, and none of them is a record."""
         if self.malformed and not self.records:
-            rows = "one row" if self.malformed == 1 else f"{self.malformed:,} rows"
-            cause = f"It looks like {rows} of another shape; the first: {self.problem}."
+            what = "text that is not JSON" if self.problem.startswith("not JSON") else "another shape"
+            first = f"; the first of {self.malformed:,} rows" if self.malformed > 1 else ""
+            cause = f"It looks like {what}{first}: {self.problem.removeprefix('not JSON: ')}."
             raise UserError(f"No record could be read from {self.file}.", cause, READ)
 
 

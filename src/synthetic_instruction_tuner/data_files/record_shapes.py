@@ -39,10 +39,10 @@ def record_from_row(row: object, default_id: str, source: dict[str, Any]) -> Rec
         ShapeError: the row is of no known shape, a field has the wrong type, or a record cannot hold the row.
     """
     row = {CONVERSATIONS[0]: row} if are_turns(row) else row
-    if not isinstance(row, Mapping):
+    if not isinstance(row, dict | Mapping):
         names = " without names" if isinstance(row, list) else ""
         raise ShapeError(f"a row must be an object with fields, not {kind_of(row)}{names}")
-    if any(isinstance(value, float) and math.isnan(value) for value in row.values()):
+    if any(type(value) is float and math.isnan(value) for value in row.values()):
         row = {name: None if name in OWN and value != value else value for name, value in row.items()}
     row, used, exchange = read_exchange(row)
     system = next((name for name in SYSTEMS if text_of(row, name)), SYSTEMS[0])
@@ -57,7 +57,7 @@ def record_from_row(row: object, default_id: str, source: dict[str, Any]) -> Rec
     )
     own = {"id": found, "domain": record.domain, "thinking": thinking, "provenance": provenance}
     used |= {system, *(name for name, value in own.items() if value is not None)}
-    used |= {name for name in CONVERSATIONS if _repeats(row.get(name), record)}
+    used |= {name for name in CONVERSATIONS if row.get(name) is not None and _repeats(row[name], record)}
     return with_fields(record, {name: v for name, v in row.items() if name not in used and v is not None})
 
 
@@ -72,7 +72,7 @@ def with_fields(record: Record, fields: Mapping[str, Any]) -> Record:
 
 def split_instances(row: Any) -> list[Any]:
     """Returns self-instruct's row as one row for each of its ``instances``; any other row alone."""
-    instances = row.get("instances") if isinstance(row, Mapping) and "instruction" in row else None
+    instances = row.get("instances") if isinstance(row, dict) and "instances" in row and "instruction" in row else None
     if not isinstance(instances, list) or not instances:
         return [row]
     rest = {name: value for name, value in row.items() if name != "instances"}
@@ -84,10 +84,10 @@ def split_instances(row: Any) -> list[Any]:
 def _repeats(value: object, record: Record) -> bool:
     """Whether a conversation beside a record's texts says the same, as in this package's own files."""
     try:
-        told = value is not None and read_conversation(value, "messages")
+        told = read_conversation(value, "messages")
     except ShapeError:
         return False
-    if not told or told.more or told.thinking not in (None, record.thinking):
+    if told.more or told.thinking not in (None, record.thinking):
         return False
     return list(told.turns) == record.messages()
 

@@ -52,19 +52,24 @@ def read_exchange(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], set[str], 
     Raises:
         ShapeError: the row is of no known shape, a field has the wrong type, or a record cannot hold the row.
     """
-    names = {name: field_of(name) for name in row}
-    renamed = {plain if plain and plain not in row else name: row[name] for name, plain in names.items()}
     try:
         used, record = _usual_exchange(row)
     except ShapeError:
-        if renamed.keys() == row.keys():
+        if (renamed := _renamed(row)) is None:
             raise
         return renamed, *_usual_exchange(renamed)
-    if renamed.keys() != row.keys() and not record.response.strip():
+    if _is_blank(record.response) and (renamed := _renamed(row)) is not None:
         used_too, another = _usual_exchange(renamed)
-        if another.response.strip():
+        if not _is_blank(another.response):
             return renamed, used_too, another
     return row, used, record
+
+
+def _renamed(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The row with the usual names for those in another case; None if it has none of these."""
+    names = {name: field_of(name) for name in row}
+    renamed = {plain if plain and plain not in row else name: row[name] for name, plain in names.items()}
+    return None if renamed.keys() == row.keys() else renamed
 
 
 def field_of(name: object) -> str | None:
@@ -112,8 +117,12 @@ def _usual_exchange(row: Mapping[str, Any]) -> Exchange:
 
 def _answered(row: Mapping[str, Any], pairs: Iterable[tuple[str, tuple[str, ...]]]) -> tuple[str, str] | None:
     """The first question whose answer is there and not blank."""
-    both = ((ask, name) for ask, answers in pairs if not _is_blank(row.get(ask)) for name in answers)
-    return next((pair for pair in both if _is_answer(row.get(pair[1]))), None)
+    for ask, answers in pairs:
+        if ask in row and not _is_blank(row[ask]):
+            for name in answers:
+                if name in row and _is_answer(row[name]):
+                    return ask, name
+    return None
 
 
 def _paired(row: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -131,7 +140,9 @@ def _asked(row: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _is_answer(value: object) -> bool:
-    return is_turn(value) or are_turns(value) or (isinstance(value, str | bytes) and not _is_blank(value))
+    if isinstance(value, str | bytes):
+        return not _is_blank(value)
+    return is_turn(value) or are_turns(value)
 
 
 def _is_blank(value: object) -> bool:
@@ -143,6 +154,8 @@ def _from_pair(row: Mapping[str, Any], pair: tuple[str, str] | None) -> Exchange
     if pair is None:
         return None
     ask, answer = pair
+    if isinstance(row[ask], str) and isinstance(row.get(answer), str):
+        return _from_texts(row, ask, answer, Conversation((Message("assistant", row[answer]),)))
     start = _turns(row, ask, "user")
     end = _turns(row, answer, "assistant") if row.get(answer) or not isinstance(row[ask], list) else Conversation(())
     if any(turn.role == "user" for turn in end.turns):  # the answer repeats the question
