@@ -13,6 +13,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve the other workers
 if threads := os.environ.get("SIT_TEST_THREADS"):
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = threads  # before torch is imported
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it in its workers
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest

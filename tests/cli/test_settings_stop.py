@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,3 +145,28 @@ def test_the_languages_are_those_of_the_detector() -> None:
 def test_languages_to_write_in(name: str) -> None:
     assert languages.language_name(name)
     assert languages.language_code(name)
+
+
+@pytest.mark.parametrize("template", ["/dev/zero", "fifo.jinja", "a.txt", "nothing.jinja"])
+def test_a_chat_template_that_is_no_template(refused: Refused, template: str) -> None:
+    os.mkfifo("fifo.jinja")
+    Path("a.txt").write_text("text")
+    for verb in ("plan", "run"):
+        refused(verb, "--set", f"models.generator={{path: nano:generator, chat_template: {template}}}")
+
+
+def test_odd_keys_and_profiles(refused: Refused) -> None:
+    refused("plan", "--set", "9" * 5000 + "=1")
+    for value in ("false", '""', "[nano]"):
+        Path("c.yaml").write_text(f"profile: {value}\n")
+        assert "There is no profile" in refused("plan", "--config", "c.yaml")
+
+
+def test_a_working_folder_that_is_gone(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = (
+        f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); from {app.__name__} import main; main(['plan'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2 and "is gone" in done.stderr

@@ -49,7 +49,8 @@ SIZES += ["generate.response.max_new_tokens=24", "generate.min_healthy=0", "engi
 
 def generate(folder: Path, *overrides: str) -> int:
     words = ["generate", "--run-dir", str(folder), "--quiet"]
-    for value in (*SIZES, *overrides):
+    named = [value.partition("=")[0] for value in overrides]
+    for value in (*(size for size in SIZES if size.partition("=")[0] not in named), *overrides):
         words += ["--set", value]
     return app._exit_code(words)
 
@@ -115,7 +116,7 @@ def test_a_run_that_lost_its_server_asks_for_nothing_twice(
     assert (tmp_path / "broken" / raw).read_bytes() == (tmp_path / "whole" / raw).read_bytes()
     assert len(answered) == len(set(answered)) + 12 - 5  # probes of records that are not in the first batch
     with closing(Store.open(tmp_path / "broken" / "run.sqlite", readonly=True)) as store:
-        units = {unit for (unit,) in store._read("SELECT unit FROM batches")}
+        units = {unit for (unit,) in store._db.read("SELECT unit FROM batches")}
     assert not any("served" in unit for unit in units)
 
 
@@ -123,7 +124,7 @@ def test_a_run_waits_for_its_server_and_the_doctor_does_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     dead = "models.generator.url=http://127.0.0.1:9/v1"
-    assert generate(tmp_path, dead, "engine.outage=0.3") == 1
+    assert generate(tmp_path / "g", dead, "engine.outage=0.3") == 1
     assert "does not answer" in capsys.readouterr().err and len(caplog.messages) == 1
     assert app._exit_code(["doctor", "--run-dir", str(tmp_path / "r"), "--set", dead]) == 1
     assert "does not answer" in capsys.readouterr().out and len(caplog.messages) == 1

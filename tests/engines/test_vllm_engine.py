@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from chain_model import chain_tokenizer
 from conformance import CHECKS, Subject, letters_after
 from fake_vllm import LLM, installed
+from safetensors.numpy import save_file
 
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.engines import choice
@@ -91,7 +93,7 @@ def test_how_vllm_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_lora_adapter_is_given_to_every_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 12}))
-    (tmp_path / "adapter_model.safetensors").touch()
+    save_file({"lora_A": np.zeros((12, 4), np.float32)}, tmp_path / "adapter_model.safetensors")
     arguments = open_nano(monkeypatch, tmp_path)
     assert (arguments["enable_lora"], arguments["max_lora_rank"]) == (True, 16)
     assert [lora_room(r) for r in (1, 2, 8, 9, 64, 512)] == [1, 8, 8, 16, 64, 512]

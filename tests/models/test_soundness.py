@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import struct
@@ -138,7 +139,8 @@ def test_a_size_that_is_no_size_is_named(model: Path, name: str, value: object) 
         return
     (model / "config.json").write_text(json.dumps(config | {name: value}))
     fault = folder_fault(model)
-    assert fault is not None and "config.json" in fault.reason and name in fault.reason
+    assert fault is not None and "config.json" in fault.reason
+    assert name in fault.reason or (isinstance(value, float) and not math.isfinite(value)), "which is no JSON at all"
     shape(ModelConfig(path=str(model)))
 
 
@@ -177,7 +179,8 @@ def test_a_path_that_is_no_folder_of_a_model(path: str, tmp_path: Path, monkeypa
     (tmp_path / "file").write_text("text")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    model = ModelConfig(path=path.replace("{file}", str(tmp_path / "file")), name="m")
+    # the settings refuse some of these earlier
+    model = ModelConfig.model_construct(path=path.replace("{file}", str(tmp_path / "file")), name="m")
     fault = availability(model).fault
     assert fault is not None and fault.fix and len(fault.reason) < 500 and "\0" not in fault.reason
     identity(model), shape(model)

@@ -332,8 +332,8 @@ def test_tags_and_rewards_are_planned_and_checked() -> None:
 
 
 def test_what_the_filter_needs_is_checked_before_anything_is_generated(tmp_path: Path) -> None:
-    for setting in ("filter.contamination.folder=/nowhere", "filter.contamination.files=[nowhere.jsonl]"):
-        config = load_config(overrides=[setting])
+    for setting in ("folder: /nowhere, benchmarks: [mmlu]", "files: [nowhere.jsonl]"):
+        config = load_config(overrides=[f"filter.contamination={{{setting}}}"])
         with pytest.raises(UserError, match="nowhere"):
             check_before_start(config, RunFolder(tmp_path), CPU, until="filter")
         check_before_start(config, RunFolder(tmp_path), CPU, until="generate")

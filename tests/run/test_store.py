@@ -494,3 +494,31 @@ def test_a_fact_replaces_the_earlier_one(path: Path) -> None:
     store.set_fact("x", 7)
     assert store.fact("x") == 7
     assert json.dumps(store.fact("x")) == "7"
+
+
+@pytest.mark.parametrize(
+    ("change", "dropped"),
+    [
+        ("UPDATE stages SET part = substr(part, 2)", "stage sft"),
+        ("UPDATE stages SET seconds = 'abc'", "stage sft"),
+        ("UPDATE stages SET rows_in = 'x'", "stage sft"),
+        ("UPDATE stages SET part = '[1]'", "stage sft"),
+        ("UPDATE facts SET value = '{'", "fact losses"),
+        ("UPDATE facts SET value = X'ff'", "fact losses"),
+    ],
+)
+def test_what_a_store_says_and_cannot_be_read_is_damage_and_is_dropped(
+    tmp_path: Path, change: str, dropped: str
+) -> None:
+    store = Store.open(tmp_path / "run.sqlite")
+    store.begin_stage("sft", "key", {"a": 1})
+    store.set_fact("losses", [1, 2])
+    with sqlite3.connect(tmp_path / "run.sqlite") as db:
+        db.execute(change)
+    db.close()
+    with pytest.raises(RunError, match="damaged"):
+        store.stage("sft") if dropped.startswith("stage") else store.fact("losses")
+    assert store.drop_damaged() == [dropped]
+    assert (store.stage("sft") is None) == dropped.startswith("stage")
+    assert (store.fact("losses") is None) == dropped.startswith("fact")
+    store.close()

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO, cast
 
@@ -18,7 +19,7 @@ from typer.core import TyperGroup
 
 from synthetic_instruction_tuner import __version__
 from synthetic_instruction_tuner.cli.verbs import VERBS
-from synthetic_instruction_tuner.errors import RunError, SitError, disk_full, is_disk_full
+from synthetic_instruction_tuner.errors import RunError, SitError, UserError, disk_full, is_disk_full
 from synthetic_instruction_tuner.escaping import SUBSTITUTE
 from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
 
@@ -198,6 +199,11 @@ def _exit_code(arguments: list[str]) -> int:
 
 
 def _unexpected(error: Exception) -> SitError:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        fix = "Go to a folder that exists, and run the command again."
+        return UserError("The folder that this command was started in is gone.", "It has been deleted or moved.", fix)
     return RunError(
         f"Something unexpected went wrong: {type(error).__name__}.",
         " ".join(str(error).split())[:500],

@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from synthetic_instruction_tuner.config import Config, change_config, load_config
+from synthetic_instruction_tuner.config.overrides import conflicts
 from synthetic_instruction_tuner.config.sections.section import LARGEST, checked_path
 from synthetic_instruction_tuner.config.yaml_text import plain_value
-from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.errors import UserError, together
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.store.file import RUN_STORE
 
@@ -183,6 +184,8 @@ def configuration(
     In a folder that holds a run they change its stored settings, and all others stay as they are. A profile or a file
     describes a whole run: it replaces them.
     """
+    if twice := conflicts(overrides or ()):
+        raise together(twice)
     if run_dir is not None and profile is None and config is None:
         folder = run_folder(None, run_dir)
         folder.require_current_format()

@@ -50,6 +50,11 @@ def load_config(
         faults += [_twice(file, twice) for twice in written.twice]
         user = with_paths(written.value or {}, file.parent)
     named = user.pop("profile", None)
+    if named is not None and not (isinstance(named, str) and named):
+        faults.append(
+            UserError(f"There is no profile {named!r} ({file}).", "It is the name of a profile.", "Write profile: nano")
+        )
+        named = None
     try:
         data = profile_data(str(profile or named or "nano"))
     except UserError as error:
@@ -68,11 +73,10 @@ def _with_overrides(
 ) -> Config:
     """Returns the configuration that plain values and the options describe; one error for all mistakes."""
     texts, found, where = list(overrides), list(faults), dict(places or {})
-    found += command_line.conflicts(texts)
     for text in texts:
         try:
             command_line.override(data, text)
-            where[tuple(_number(key) for key in command_line.split(text)[0])] = f"--set {shortened(text)}"
+            where[tuple(_number(key) for key in command_line.split(text)[0])] = command_line.shown(shortened(text))
         except UserError as error:
             found.append(error)
     if limit is not None:
@@ -89,7 +93,7 @@ def _with_overrides(
 
 
 def _number(key: str) -> str | int:
-    return int(key) if key.isascii() and key.isdecimal() else key
+    return int(key) if key.isascii() and key.isdecimal() and len(key) < 10 else key
 
 
 def change_config(config: Config, overrides: Iterable[str] = (), limit: int | None = None) -> Config:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synthetic_instruction_tuner.config import yaml_text
 from synthetic_instruction_tuner.errors import UserError
+
+SECRET = re.compile(r"key|url|token|password|secret|://|\bsk-", re.IGNORECASE)
+"""In an option that may hold a secret, though it should not."""
 
 
 def override(data: dict[str, Any], text: str) -> None:
@@ -48,12 +52,20 @@ def split(text: str) -> tuple[list[str], str]:
     keys = [key.strip() for key in path.split(".")]
     if not equals or not all(keys):
         example = "Write for example --set filter.min_words=10"
-        raise UserError(f"--set {text} cannot be parsed.", "It must be a key, '=' and a value.", example)
+        raise UserError(f"{shown(text)} cannot be parsed.", "It must be a key, '=' and a value.", example)
     if keys[0] == "profile":
         raise UserError(
-            f"--set {text}: a profile is no setting.", "The settings start from it.", "Write --profile NAME."
+            f"{shown(text)}: a profile is no setting.", "The settings start from it.", "Write --profile NAME."
         )
     return keys, raw
+
+
+def shown(text: str) -> str:
+    """Returns the option as it may be shown: without its value where that may hold a key or a password."""
+    path, equals, _ = text.partition("=")
+    if SECRET.search(text):
+        return f"--set {path.strip()}" if equals else "--set"
+    return f"--set {text}"
 
 
 def value(text: str, raw: str) -> Any:
@@ -70,12 +82,12 @@ def value(text: str, raw: str) -> Any:
         return raw
     if found.twice:
         key = ".".join(map(str, found.twice[0].key))
-        raise UserError(f"--set {text} names '{key}' twice.", "One key has one value.", "Remove one of them.")
+        raise UserError(f"{shown(text)} names '{key}' twice.", "One key has one value.", "Remove one of them.")
     return found.value
 
 
-def conflicts(texts: list[str]) -> list[UserError]:
-    """Returns a mistake for each key that is given with two different values."""
+def conflicts(texts: Iterable[str]) -> list[UserError]:
+    """Returns a mistake for each key that a command line gives two different values."""
     seen: dict[tuple[str, ...], tuple[Any, str]] = {}
     faults = []
     for text in texts:
@@ -89,7 +101,9 @@ def conflicts(texts: list[str]) -> list[UserError]:
             name = ".".join(keys)
             faults.append(
                 UserError(
-                    f"--set {name} is given twice.", f"It is {before[1]} and {raw}.", "Keep the one that you mean."
+                    f"--set {name} is given twice.",
+                    "Its values differ." if SECRET.search(text) else f"It is {before[1]} and {raw}.",
+                    "Keep the one that you mean.",
                 )
             )
     return faults
@@ -105,7 +119,7 @@ def _below(place: Any, key: str, text: str, above: list[str]) -> Any:
     if not isinstance(place[where], (dict, list)):
         above = [*above, key]
         raise UserError(
-            f"--set {text}: {'.'.join(above)} has no keys below it.",
+            f"{shown(text)}: {'.'.join(above)} has no keys below it.",
             "It holds a single value.",
             f"Write --set {'.'.join(above)}=VALUE.",
         )
@@ -117,7 +131,7 @@ def _position(place: list[Any], key: str, text: str, above: list[str]) -> int:
         where = ".".join(above)
         last = f"{where}.{len(place) - 1}"
         raise UserError(
-            f"--set {text}: there is no '{key}' in {where}.",
+            f"{shown(text)}: there is no '{key}' in {where}.",
             f"It is a list of {len(place)} entries, numbered from 0.",
             f"The last is {last}." if place else f"Set {where} as a whole, as a YAML list.",
         )

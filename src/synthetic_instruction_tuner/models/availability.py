@@ -8,8 +8,8 @@ from pathlib import Path
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.config.messages import nearest
-from synthetic_instruction_tuner.models.files import EMBEDDED, embedded_models, local_folder
-from synthetic_instruction_tuner.models.soundness import Fault, folder_fault
+from synthetic_instruction_tuner.models.files import EMBEDDED, embedded_models, expanded, local_folder
+from synthetic_instruction_tuner.models.soundness import Fault, Unsound, folder_fault, read_text
 
 DOWNLOAD = "Connect to the Hub, or download it before: hf download NAME. Or name a local folder."
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -50,7 +50,22 @@ def local_fault(model: ModelConfig, folder: Path, weights: bool = True, reward: 
         near = nearest(model.path, embedded_models())
         fix = f"Did you mean {near}?" if near else f"The package has: {', '.join(embedded_models())}."
         return Fault(f"the package has no model {shown_path(model)}", fix, absent=True)
+    if model.chat_template and (fault := template_fault(model.chat_template)):
+        return fault
     return folder_fault(folder, weights, reward)
+
+
+def template_fault(source: str) -> Fault | None:
+    """Returns what is wrong with the file that a ``chat_template`` setting names, or None; a Hub id is no file."""
+    path, fix = Path(expanded(source)), "Name a .jinja file, or a model that has a chat template."
+    if source.endswith(".jinja"):
+        try:
+            read_text(path)
+        except Unsound as error:
+            return Fault(error.fault.reason, fix)
+    elif os.path.lexists(path) and not path.is_dir():
+        return Fault(f"the chat_template {source} is neither a .jinja file nor a model's folder", fix)
+    return None
 
 
 def shown_path(model: ModelConfig) -> str:

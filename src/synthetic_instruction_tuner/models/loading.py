@@ -14,9 +14,9 @@ from typing import Any
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.adapters import is_soft_prompt, merged
-from synthetic_instruction_tuner.models.availability import availability, local_fault, shown_path
+from synthetic_instruction_tuner.models.availability import availability, local_fault, shown_path, template_fault
 from synthetic_instruction_tuner.models.files import expanded, local_folder
-from synthetic_instruction_tuner.models.soundness import Unsound, read_text
+from synthetic_instruction_tuner.models.soundness import read_text
 
 
 def resolve(model: ModelConfig, weights: bool = True, reward: bool | None = None) -> str:
@@ -55,13 +55,11 @@ def load_tokenizer(model: ModelConfig) -> Any:
 
 
 def _chat_template(source: str) -> str:
+    if fault := template_fault(source):
+        raise UserError(f"The chat template {source} cannot be read.", fault.reason, fault.fix)
     if not source.endswith(".jinja"):
         return str(load_tokenizer(ModelConfig(path=source)).get_chat_template())
-    try:
-        return read_text(expanded(source))
-    except Unsound as error:
-        fix = "Correct the model's chat_template."
-        raise UserError(f"The chat template {source} cannot be read.", error.fault.reason, fix) from None
+    return read_text(expanded(source))
 
 
 def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | None = None) -> Any:

@@ -89,12 +89,15 @@ def line_width(console: rich.console.Console) -> int | None:
 
 
 def paragraph(text: str, width: int | None) -> list[str]:
-    """Returns a line of text in lines of this width, all indented like the first."""
+    """Returns a line of text in lines of this width, all indented like the first.
+
+    A word that is too long for a line, such as a path, stays whole: it can be copied.
+    """
     body = text.lstrip(" ")
     indent = len(text) - len(body)
     if width is None or indent >= width or cell_len(visible(text)) <= width:
         return [visible(text).rstrip()]
-    return [" " * indent + line for line in wrap(visible(body), width - indent)]
+    return [" " * indent + line for line in wrap(visible(body), width - indent, whole_words=True)]
 
 
 def echo(text: str) -> None:

@@ -25,8 +25,8 @@ def visible(text: str) -> str:
     return escaping.visible("".join(" " if c.isspace() else c for c in text))
 
 
-def wrap(text: str, width: int) -> list[str]:
-    """Returns the text in lines of at most `width` cells; only a number may be longer."""
+def wrap(text: str, width: int, whole_words: bool = False) -> list[str]:
+    """Returns the text in lines of at most `width` cells; only a number, or a whole word, may be longer."""
     lines, line = list[str](), ""
     for word in _words(text, width):
         if line and cell_len(line) + 1 + cell_len(word) <= width:
@@ -34,7 +34,7 @@ def wrap(text: str, width: int) -> list[str]:
             continue
         if line:
             lines.append(line)
-        *whole, line = _broken(word, width) if cell_len(word) > width else [word]
+        *whole, line = [word] if whole_words or cell_len(word) <= width else _broken(word, width)
         lines += whole
     return [*lines, line]
 

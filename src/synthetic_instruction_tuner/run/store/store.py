@@ -165,7 +165,20 @@ class Store:
             with self._db.transaction():
                 self._db.execute("DELETE FROM rows WHERE unit = ? AND batch = ?", (unit, number))
                 self._db.execute("DELETE FROM batches WHERE unit = ? AND number = ?", (unit, number))
-        return [f"{unit} batch {number}" for unit, number in bad]
+        return [f"{unit} batch {number}" for unit, number in bad] + self._drop_unreadable()
+
+    def _drop_unreadable(self) -> list[str]:
+        """Forgets stage states and facts that cannot be read; a stage without a state goes on from its batches."""
+        dropped = []
+        for table, read in (("stages", self.stage), ("facts", self.fact)):
+            for (name,) in self._db.read(f"SELECT name FROM {table}"):
+                try:
+                    read(name)
+                except RunError:
+                    with self._db.transaction():
+                        self._db.execute(f"DELETE FROM {table} WHERE name = ?", (name,))
+                    dropped.append(f"{table.removesuffix('s')} {name}")
+        return dropped
 
     def _is_whole(self, unit: str, number: int, digest: str) -> bool:
         try:
@@ -185,8 +198,10 @@ class Store:
     def stage(self, name: str) -> StageState | None:
         """Returns what is known about the stage, or None when it never started."""
         for row in self._db.read("SELECT * FROM stages WHERE name = ?", name):
-            columns = [*row[:-1], json.loads(row[-1])]
-            return StageState(*columns)
+            try:
+                return _stage_state(row)
+            except (ValueError, TypeError) as error:
+                raise damaged(self.path, f"What it says of stage {name} cannot be read: {error}.") from error
         return None
 
     def begin_stage(self, name: str, key: str, part: dict[str, Any]) -> None:
@@ -250,7 +265,23 @@ class Store:
     def fact(self, name: str) -> Any:
         """Returns the value kept under the name, or None."""
         found = self._db.read("SELECT value FROM facts WHERE name = ?", name)
-        return json.loads(found[0][0]) if found else None
+        try:
+            return json.loads(found[0][0]) if found else None
+        except (ValueError, TypeError, RecursionError) as error:
+            raise damaged(self.path, f"The fact {name} cannot be read: {error}.") from error
+
+
+def _stage_state(row: Sequence[Any]) -> StageState:
+    """Returns a row of the table as a state; raises ValueError where a column holds something else."""
+    name, key, status, seconds, memory, rows_in, rows_out, digest, note, part = row
+    numbers = [seconds, *(number for number in (memory, rows_in, rows_out) if number is not None)]
+    texts = [name, key, status, note, *([] if digest is None else [digest])]
+    if not all(isinstance(n, int | float) for n in numbers) or not all(isinstance(t, str) for t in texts):
+        raise ValueError("a column has a value of another kind")
+    settings = json.loads(part)
+    if not isinstance(settings, dict):
+        raise ValueError("its settings are no mapping")
+    return StageState(name, key, status, seconds, memory, rows_in, rows_out, digest, note, settings)
 
 
 def _canonical(value: object) -> str:
