@@ -36,7 +36,11 @@ def json_rows(file: Path, stream: io.BufferedReader) -> Iterator[Row]:
     if len(start) == 1 and not isinstance(first, ShapeError):
         yield from _rows_of_values(first, "", iter(()))
         return
-    if len(start) == 2 and (not isinstance(first, ShapeError) or not _is_open(start[0][1])):
+    going_on = isinstance(first, ShapeError) and _is_open(start[0][1])
+    begins = start[0][1].lstrip()[:1]
+    if isinstance(first, ShapeError) and not going_on and _is_document(file) and begins != b"{":
+        raise _invalid(file, first)
+    if len(start) == 2 and not going_on:
         yield from _line_rows(chain(start, lines))
         return
     whole = [*start, *lines]
@@ -50,10 +54,19 @@ def json_rows(file: Path, stream: io.BufferedReader) -> Iterator[Row]:
     if not isinstance(value, ShapeError):
         yield from _rows_of_values(value, part, values)
     elif text.lstrip().startswith("["):
-        fix = "Repair it, or write one record per line."
-        raise UserError(f"The file {file} is not valid JSON.", str(value), fix)
+        raise _invalid(file, value)
     else:
         yield from _line_rows(whole)
+
+
+def _is_document(file: Path) -> bool:
+    """Whether a file's name says that it is one document of JSON."""
+    return ".json" in (suffix.lower() for suffix in file.suffixes[-2:])
+
+
+def _invalid(file: Path, problem: ShapeError) -> UserError:
+    fix = "Repair it, or write one record per line."
+    return UserError(f"The file {file} is not valid JSON.", str(problem), fix)
 
 
 def _rows_of_values(first: Any, text: str, others: Iterator[tuple[Any, str]]) -> Iterator[Row]:
