@@ -95,7 +95,8 @@ def numbers(table_rows: list[ComparisonRow]) -> set[str]:
 
 def require_fit(out: str, width: int) -> None:
     for line in out.splitlines():
-        assert cell_len(line) <= max(width, longest_number(line) + 2), (width, line)
+        alone = len(line.split()) == 1  # a path or a name that is too long for a line stays whole
+        assert alone or cell_len(line) <= max(width, longest_number(line) + 2), (width, line)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
