@@ -150,7 +150,8 @@ def test_the_doctor_finds_it_too(sit: Sit) -> None:
         ("half.json", b'[{"instruction": "a", "respo', "The file half.json is not valid JSON."),
         ("binary.json", bytes(range(256)), "The file binary.json is not valid JSON."),
         ("not.parquet", b"PAR1 or not", "The file not.parquet is not valid Parquet."),
-        ("table.csv", b"instruction,response\na,b\n", "table.csv is not a file of records."),
+        ("table.csv", b"text,label\na,b\n", "No record could be read from table.csv."),
+        ("table.xlsx", b"PK", "table.xlsx is not a file of records."),
     ],
 )
 def test_a_file_that_cannot_be_read(sit: Sit, name: str, content: bytes, said: str) -> None:
@@ -161,14 +162,24 @@ def test_a_file_that_cannot_be_read(sit: Sit, name: str, content: bytes, said: s
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "malformed"), [("a.jsonl", b"", 0), ("a.json", b"", 0), ("a.json", b"5", 1)]
+    ("name", "content", "looks"),
+    [
+        ("a.jsonl", b"", "an empty file"),
+        ("a.json", b"[]", "an empty file"),
+        ("a.csv", b"instruction,output\n", "an empty file"),
+        ("a.json", b"5", "not a number"),
+        ("a.jsonl", b'{"text": "x"}\n', "(text)"),
+    ],
 )
-def test_a_file_without_records_is_filtered_to_nothing(sit: Sit, name: str, content: bytes, malformed: int) -> None:
+@pytest.mark.parametrize("verb", ["filter", "dedup"])
+def test_a_file_without_records_is_the_users_mistake(
+    sit: Sit, verb: str, name: str, content: bytes, looks: str
+) -> None:
     Path(name).write_bytes(content)
-    code, out, _ = sit("filter", name, "-o", "out", "--quiet")
-    assert code == 0 and out.startswith("Of 0 records, 0 were kept and 0 dropped.")
-    assert Path("out/kept.jsonl").read_bytes() == b""
-    assert len(Path("out/malformed.jsonl").read_text().splitlines()) == malformed
+    code, out, error = sit(verb, name, "-o", "out", "--quiet")
+    assert (code, out) == (2, "") and not Path("out/kept.jsonl").exists()
+    assert error.startswith(f"No record could be read from {name}.") and "It looks like" in error
+    assert looks in " ".join(error.split())
 
 
 def test_bad_rows_are_counted_and_kept_aside(sit: Sit) -> None:

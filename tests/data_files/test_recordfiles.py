@@ -86,7 +86,7 @@ def test_usual_shapes(tmp_path: Path, suffix: str, row: dict[str, Any], expected
         {"messages": [{"role": "tool", "content": "x"}]},
         {"messages": [{"role": "user", "content": None}]},
         {"messages": [5]},
-        {"instruction": "x", "response": "y", "history": [["a", "b"]]},
+        {"instruction": "x", "response": "y", "history": [["a", "b", "c"]]},
     ],
 )
 def test_wrong_rows_are_told_by_number(tmp_path: Path, row: object) -> None:

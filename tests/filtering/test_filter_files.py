@@ -126,17 +126,17 @@ def test_wrong_places_are_the_users_mistake(mine: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_an_empty_file_gives_an_empty_result(tmp_path: Path) -> None:
+def test_an_empty_file_is_the_users_mistake(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("")
-    report = filter_files([tmp_path / "empty.jsonl"], tmp_path / "out")
-    assert report.records == 0
-    assert (tmp_path / "out" / "kept.jsonl").read_text() == ""
+    with pytest.raises(UserError, match="an empty file"):
+        filter_files([tmp_path / "empty.jsonl"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_of_wrong_lines_only(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_bytes(b"\xff\n[1]\n" + b"x" * 1_000_000 + b"\n" + b"{}\n" * 10_000)
-    report = filter_files([tmp_path / "bad.jsonl"], tmp_path / "out")
-    assert (report.records, report.malformed) == (0, 10_003)
+    with pytest.raises(UserError, match="the first of 10,003 rows"):
+        filter_files([tmp_path / "bad.jsonl"], tmp_path / "out")
 
 
 def test_a_record_with_a_benchmark_item_names_it_whatever_else_is_wrong(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_j
 
 
 def dedup(
-    files: Annotated[list[Path], typer.Argument(help="Your own JSON, JSONL or Parquet files.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Your own JSON, JSONL, CSV, TSV or Parquet files, or hf:NAME[:SPLIT].")
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the results.", parser=output_path, metavar="FOLDER")
     ],

@@ -65,7 +65,9 @@ evaluate, report = _as_far_as("evaluate", new=False), _as_far_as(None, new=False
 
 
 def filter_(
-    files: Annotated[list[Path] | None, typer.Argument(help="Your own JSON, JSONL or Parquet files.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Your own JSON, JSONL, CSV, TSV or Parquet files, or hf:NAME[:SPLIT].")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -1,35 +1,39 @@
-"""Reads records from the user's files: JSON, JSON lines and Parquet, with rows of these shapes.
+"""Reads records from the user's files and from data sets of the Hub.
 
-- ``instruction`` and ``response`` (or ``output``), with Alpaca's ``input`` or Dolly's ``context``; so are this
-  package's own
-- ``prompt`` and ``completion`` (or ``response``), as texts or as lists of messages
-- ``question`` and ``answer``, ``query`` and ``response``, ``input`` and ``output``; with ``input`` beside the question
-- ``messages``, ``conversations`` or ``conversation``: a list of ``role`` and ``content``, of ``from`` and ``value``, of
-  ``input`` and ``output``, or of texts that alternate between user and assistant
+Files are JSON, JSON lines, CSV, TSV and Parquet. What a document of JSON may look like, `json_documents` says; what a
+row may look like, `row_texts` and `conversations`.
 
-A row of no such shape does not end the reading: it is collected with its file and number.
+A row of no such shape does not end the reading: it is collected with its file and number. A file without any record is
+the user's mistake.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from synthetic_instruction_tuner.data_files.record_shapes import RECORD_FIELDS, ShapeError, record_from_row, with_fields
+from synthetic_instruction_tuner.data_files.csv_rows import csv_rows
+from synthetic_instruction_tuner.data_files.hub_rows import hub_rows, hub_stem, is_hub_name
+from synthetic_instruction_tuner.data_files.json_rows import json_rows
+from synthetic_instruction_tuner.data_files.record_shapes import (
+    ShapeError,
+    record_from_row,
+    split_instances,
+    with_fields,
+)
+from synthetic_instruction_tuner.data_files.text_streams import PACKED, require_text, utf8_stream
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Record
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
+TABLES = (".csv", ".tsv")
+SUFFIXES = (".jsonl", ".ndjson", ".json", *TABLES, ".parquet")
 SAID = 5  # malformed lines whose places are shown
-PACKED = ".gz"  # JSON and JSON lines may be gzipped
-# where an object holds its rows
-LISTS = ("data", "train", "validation", "test", "instances", "examples", "rows", "records", "items")
+READ = (
+    "A row is read if it has instruction and response, prompt and completion, question and answer, chosen and "
+    "rejected, or messages. All shapes are in docs/data.md, 'Filter your own files'."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,37 @@ class Malformed:
         return asdict(self)
 
 
+@dataclass
+class Tally:
+    """What one file has given so far, for the error if that is nothing.
+
+    Attributes:
+        file: the file.
+        records: its records.
+        malformed: its rows that are not records.
+        problem: what is wrong with the first of them.
+    """
+
+    file: Path
+    records: int = 0
+    malformed: int = 0
+    problem: str = ""
+
+    def add(self, problem: str = "") -> None:
+        """Counts a record; or, with what is wrong with it, a row that is none."""
+        self.records += not problem
+        self.malformed += bool(problem)
+        self.problem = self.problem or problem
+
+    def require_records(self) -> None:
+        """Raises UserError if the file has rows, and none of them is a record."""
+        if self.malformed and not self.records:
+            what = "text that is not JSON" if self.problem.startswith("not JSON") else "another shape"
+            first = f"; the first of {self.malformed:,} rows" if self.malformed > 1 else ""
+            cause = f"It looks like {what}{first}: {self.problem.removeprefix('not JSON: ')}."
+            raise UserError(f"No record could be read from {self.file}.", cause, READ)
+
+
 def said_malformed(count: int, first: Sequence[str]) -> str:
     """Returns a sentence about the lines that are not records, with the locations of the first ones."""
     more = " and more" if count > len(first) else ""
@@ -71,26 +106,48 @@ def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[
     kept under ``provenance["fields"]``.
 
     Args:
-        files: JSON, JSON lines or Parquet files, recognized by their suffix.
+        files: JSON, JSON lines, CSV, TSV or Parquet files, recognized by their suffix; or data sets of the Hub, as
+            ``hf:NAME`` or ``hf:NAME:SPLIT``.
         malformed: receives the rows that are not records, which are skipped.
 
     Raises:
-        UserError: a file does not exist, cannot be read, or is not what its suffix says.
+        UserError: a file does not exist, cannot be read, is not what its suffix says, or has rows but no record.
     """
     taken: set[str] = set()
     for file in map(Path, files):
-        stem = Path(file.stem).stem if file.suffix.lower() == PACKED else file.stem
+        name, stem, tally = file_name(file), file_stem(file), Tally(file)
         for number, row, text in read_rows(file):
             try:
                 if isinstance(row, ShapeError):
                     raise row
-                record = record_from_row(row, f"{stem}-{number:06d}", {"file": file.name, "number": number})
+                record = record_from_row(row, f"{stem}-{number:06d}", {"file": name, "number": number})
             except ShapeError as error:
-                malformed.append(Malformed(file.name, number, str(error), text[:200]))
+                malformed.append(Malformed(name, number, str(error), text[:200]))
+                tally.add(str(error))
                 continue
+            tally.add()
             record = _with_free_id(record, f"{stem}-{number:06d}", taken)
             taken.add(record.id)
             yield record
+        tally.require_records()
+
+
+def no_rows(files: Sequence[Path]) -> UserError:
+    """Returns the error for files that are empty; `read_records` itself reads nothing from them."""
+    names = ", ".join(map(str, files))
+    return UserError(f"No record could be read from {names}.", "It looks like an empty file, without any row.", READ)
+
+
+def file_name(file: Path) -> str:
+    """Returns a file's name without its folder, or the name of a data set."""
+    return str(file) if is_hub_name(file) else file.name
+
+
+def file_stem(file: Path) -> str:
+    """Returns what the ids of a file's records begin with."""
+    if is_hub_name(file):
+        return hub_stem(str(file))
+    return Path(file.stem).stem if file.suffix.lower() == PACKED else file.stem
 
 
 def _with_free_id(record: Record, fallback: str, taken: set[str]) -> Record:
@@ -109,77 +166,27 @@ def read_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
     Raises:
         UserError: the file does not exist, cannot be read, or is not what its suffix says.
     """
+    for number, row, text in _stored_rows(file):
+        for part in split_instances(row):
+            yield number, part, text
+
+
+def _stored_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
+    if is_hub_name(file):
+        yield from hub_rows(str(file))
+        return
     packed = file.suffix.lower() == PACKED
     suffix = (Path(file.stem) if packed else file).suffix.lower()
     if suffix not in SUFFIXES or (packed and suffix == ".parquet"):
         raise UserError(f"{file} is not a file of records.", f"Its name must end in {', '.join(SUFFIXES)}.")
-    try:
-        if suffix == ".parquet":
-            yield from _parquet_rows(file)
-            return
-        with gzip.open(file) if packed else file.open("rb") as stream:
-            if suffix == ".json":
-                yield from _json_rows(file, stream.read())
-            else:
-                yield from _json_lines(stream)
-    except EOFError as error:
-        raise UserError(f"The file {file} is truncated.", str(error), "Copy or download it again.") from None
-    except zlib.error as error:
-        raise UserError(f"The file {file} is damaged.", str(error), "Copy or download it again.") from None
-    except OSError as error:
-        raise UserError(f"The file {file} cannot be read.", str(error.strerror or error)) from None
-
-
-def _json_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, Any, str]]:
-    for number, raw in enumerate(lines, 1):
-        line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-        if line.strip():
-            yield number, _parse(line), line[:800].decode("utf-8", "replace").strip()
-
-
-def _parse(data: bytes) -> Any:
-    try:
-        return json.loads(data.decode("utf-8"), parse_constant=lambda _: None)  # NaN and infinities are not valid JSON
-    except UnicodeDecodeError as error:
-        return ShapeError(f"not UTF-8 (byte {error.start})")
-    except RecursionError:
-        return ShapeError("nested too deeply")
-    except ValueError as error:
-        return ShapeError(f"not JSON: {error}")
-
-
-def _json_rows(file: Path, data: bytes) -> Iterator[tuple[int, Any, str]]:
-    """One JSON list, or an object that contains one or columns of one; else JSON lines, which many name .json."""
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    whole = _parse(data)
-    rows = _listed(whole) if isinstance(whole, dict) else whole
-    if isinstance(rows, list):
-        for number, row in enumerate(rows, 1):
-            yield number, row, json.dumps(row, ensure_ascii=False)[:200]
-    elif isinstance(whole, ShapeError) and not data.lstrip().startswith(b"{"):
-        if data.strip():
-            fix = "Repair it, or rename it to .jsonl if each line is a record."
-            raise UserError(f"The file {file} is not valid JSON.", str(whole), fix)
-    elif isinstance(whole, ShapeError):
-        yield from _json_lines(data.split(b"\n"))
-    else:
-        yield 1, whole, json.dumps(whole, ensure_ascii=False)[:200]
-
-
-def _listed(whole: dict[str, Any]) -> Any:
-    """The rows in an object: under usual names, or as columns of equal length; else the object itself.
-
-    If one list has a usual name, all other lists of objects are rows too, in the object's order.
-    """
-    lists = {name: value for name, value in whole.items() if isinstance(value, list)}
-    if any(name in lists for name in LISTS) and not any(field in whole for field in RECORD_FIELDS):
-        rows = (v for name, v in lists.items() if name in LISTS or any(isinstance(row, dict) for row in v))
-        return list(chain.from_iterable(rows))
-    columns = list(whole.values())
-    texts = columns and all(isinstance(c, list) and c and all(isinstance(v, str | None) for v in c) for c in columns)
-    if texts and len({len(column) for column in columns}) == 1 and len(columns) > 1:
-        return [dict(zip(whole, values, strict=True)) for values in zip(*columns, strict=True)]
-    return whole
+    if suffix == ".parquet":
+        yield from _parquet_rows(file)
+        return
+    with utf8_stream(file) as stream:
+        if suffix in TABLES:
+            yield from csv_rows(file, stream, tabs=suffix == ".tsv")
+        else:
+            yield from json_rows(file, stream)
 
 
 def _parquet_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
@@ -187,7 +194,13 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
     import pyarrow.parquet as pq
 
     try:
+        with file.open("rb") as stream:
+            if (head := stream.read(64))[:4] != b"PAR1":
+                require_text(file, head)
         with pq.ParquetFile(file) as table:
+            if twice := sorted({name for name in table.schema_arrow.names if table.schema_arrow.names.count(name) > 1}):
+                cause = f"Columns have the same name: {', '.join(twice)}."
+                raise UserError(f"No record could be read from {file}.", cause, "Give each column a name of its own.")
             number = 0
             for batch in table.iter_batches(batch_size=1024):
                 for row in batch.to_pylist():
@@ -195,11 +208,13 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
                     yield number, row, str(row)[:200]
     except pa.ArrowException as error:
         raise UserError(f"The file {file} is not valid Parquet.", " ".join(str(error).split())[:200]) from None
+    except OSError as error:
+        raise UserError(f"The file {file} cannot be read.", str(error.strerror or error)) from None
 
 
 def count_rows(files: Sequence[Path]) -> int:
     """Returns roughly how many rows the files have, for progress; 0 if only reading them would tell."""
-    counts = [_count(Path(file)) for file in files]
+    counts = [0 if is_hub_name(file) else _count(Path(file)) for file in map(Path, files)]
     return sum(counts) if all(counts) else 0
 
 
@@ -213,7 +228,7 @@ def _count(file: Path) -> int:
                 return int(pq.read_metadata(file).num_rows)
             except pa.ArrowException:
                 return 0
-        if file.suffix.lower() in (".json", PACKED):
+        if file.suffix.lower() in (".json", *TABLES, PACKED):
             return 0
         with file.open("rb") as stream:
             return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))

@@ -8,7 +8,7 @@ from pathlib import Path
 from synthetic_instruction_tuner.config import EngineConfig, FilterConfig
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.exports import trainer_row
-from synthetic_instruction_tuner.data_files.reading import Malformed, read_records
+from synthetic_instruction_tuner.data_files.reading import Malformed, no_rows, read_records
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import fetch, load_benchmarks
@@ -48,7 +48,7 @@ def filter_files(
     downloaded first; what cannot be had is named in the report.
 
     Args:
-        inputs: JSON, JSON lines or Parquet files.
+        inputs: JSON, JSON lines, CSV, TSV or Parquet files, or data sets of the Hub (``hf:NAME``).
         output: a new or empty folder, or the output of an earlier call, which is replaced.
         config: the rules; `keep` limits how many records are kept, and is best None for one's own files.
         generated: benchmarks whose items are generated, not read: those of the embedded models.
@@ -71,6 +71,8 @@ def filter_files(
     progress.say(f"Checking {', '.join(map(str, inputs))}")
     malformed: list[Malformed] = []
     records = list(read_records(inputs, malformed))
+    if not records:
+        raise no_rows(inputs)
     with folder.claimed(REPORT):
         signals = compute_signals(
             quality.model_rules, records, SignalFolder(folder.path / SIGNALS), records_digest(records), progress

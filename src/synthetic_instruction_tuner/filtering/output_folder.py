@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthetic_instruction_tuner.data_files.atomic_writing import TEMPORARY, lock, write_error, write_text
+from synthetic_instruction_tuner.data_files.hub_rows import is_hub_name
 from synthetic_instruction_tuner.errors import UserError
 
 
@@ -40,6 +41,7 @@ class OutputFolder:
         Raises:
             UserError: an input is missing or lies in the folder, or the folder holds other files.
         """
+        inputs = [file for file in inputs if not is_hub_name(file)]
         for file in inputs:
             if not file.is_file():
                 cause = "It is not a file." if file.exists() else "It does not exist."

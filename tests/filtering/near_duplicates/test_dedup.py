@@ -222,10 +222,13 @@ def test_nothing_does_harm(tmp_path: Path) -> None:
     assert len(lines(tmp_path / "out" / "kept.jsonl")) == report.kept
 
 
-def test_an_empty_file_gives_an_empty_result(tmp_path: Path) -> None:
-    (tmp_path / "empty.jsonl").write_text("")
-    assert dedup_files([tmp_path / "empty.jsonl"], tmp_path / "out", against=[tmp_path / "empty.jsonl"]).records == 0
-    assert (tmp_path / "out" / "kept.jsonl").read_text() == ""
+def test_an_empty_file_is_the_users_mistake_but_may_be_compared_with(tmp_path: Path, mine: Path) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    with pytest.raises(UserError, match="an empty file"):
+        dedup_files([empty], tmp_path / "out", against=[mine])
+    assert not (tmp_path / "out" / "kept.jsonl").exists()
+    assert dedup_files([mine, empty], tmp_path / "out", against=[empty]).records
 
 
 def test_running_again_writes_the_same_bytes(mine: Path, tmp_path: Path) -> None:

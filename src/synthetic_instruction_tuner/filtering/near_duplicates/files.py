@@ -17,7 +17,15 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file, json_bytes, write_text
-from synthetic_instruction_tuner.data_files.reading import PACKED, SAID, Malformed, read_rows, said_malformed
+from synthetic_instruction_tuner.data_files.reading import (
+    SAID,
+    Malformed,
+    Tally,
+    file_stem,
+    no_rows,
+    read_rows,
+    said_malformed,
+)
 from synthetic_instruction_tuner.data_files.record_shapes import ShapeError, record_from_row
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering.near_duplicates.keep_first import KeepFirst
@@ -111,7 +119,7 @@ def dedup_files(
     dedup_report.json. The same inputs and settings always give the same bytes.
 
     Args:
-        inputs: JSON, JSON lines or Parquet files.
+        inputs: JSON, JSON lines, CSV, TSV or Parquet files, or data sets of the Hub (``hf:NAME``).
         output: a new or empty folder, or the output of an earlier call, which is replaced.
         threshold: the Jaccard similarity of word sets, above 0 and at most 1, at which a record is dropped.
         against: files whose records all count as kept earlier. They are not written out.
@@ -160,6 +168,8 @@ def _compared(
                 job.remember(batch) if number < len(against) else job.decide(batch)
                 if progress:
                     progress(len(batch))
+        if not job.report.records:
+            raise no_rows(inputs)
         if neighbors:
             rows.seek(0)
             for line, column in zip(rows, job.neighbor_columns(progress), strict=True):
@@ -221,12 +231,11 @@ class _Job:
         return nearest_columns(sets, nearest_sets(sets, progress), names)[self._against :]
 
     def _name(self, number: int) -> str:
-        file = self.files[self._file_of[number]]
-        stem = Path(file.stem).stem if file.suffix.lower() == PACKED else file.stem
+        stem = file_stem(self.files[self._file_of[number]])
         return self._id_of[number] or f"{stem}-{self._number_of[number]:06d}"
 
     def _rows(self, file: int) -> Iterator[_Row]:
-        name = self.names[file]
+        name, tally = self.names[file], Tally(self.files[file])
         for number, row, text in read_rows(self.files[file]):
             try:
                 if isinstance(row, ShapeError):
@@ -234,12 +243,15 @@ class _Job:
                 record = record_from_row(row, "", {})
             except ShapeError as error:
                 self.report.malformed += 1
+                tally.add(str(error))
                 aside = Malformed(name, number, str(error), text[:200])
                 if len(self.report.malformed_first) < SAID:
                     self.report.malformed_first.append(aside.place)
                 self._malformed.write(_line(aside.to_json()))
                 continue
+            tally.add()
             yield _Row(file, number, record.id or None, compared_text(record, self.field), row)
+        tally.require_records()
 
     def _place(self, rows: Iterable[_Row]) -> None:
         for row in rows:
