@@ -47,8 +47,8 @@ class PreferenceBuilder:
     """Makes preference pairs from records, one after the other, until there are enough.
 
     With a cap on a model's share of the chosen answers (`PreferConfig.max_chosen_share`), no model has more than that
-    share of the pairs made so far, rounded up. Where it would exceed it, the best answer of another model is chosen. Answers whose
-    model is not known do not count.
+    share of the pairs made so far, rounded up. Where it would exceed it, the best answer of another model is chosen.
+    Answers whose model is not known do not count.
 
     Args:
         config: counts, sampling and guards.

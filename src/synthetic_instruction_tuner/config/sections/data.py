@@ -38,7 +38,10 @@ class DataConfig(Section):
     def _one_or_more(cls, value: object) -> object:
         if value is None:
             return ()
-        return (value,) if isinstance(value, str) else value
+        values = (value,) if isinstance(value, str) else value
+        if not isinstance(values, (list, tuple)) or not all(isinstance(one, str) for one in values):
+            raise ValueError("name a file, or a list of files; a data set of the Hub is hf:NAME or hf:NAME:SPLIT")
+        return values
 
     @field_validator("records", "prompts", "pairs")
     @classmethod

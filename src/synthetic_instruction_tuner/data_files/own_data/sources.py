@@ -17,7 +17,6 @@ from synthetic_instruction_tuner.data_files.hub_rows import is_hub_name
 from synthetic_instruction_tuner.data_files.own_data.preference_rows import pair_from_row
 from synthetic_instruction_tuner.data_files.reading import (
     Malformed,
-    Rows,
     fallback_id,
     file_name,
     no_rows,
@@ -86,7 +85,7 @@ def read_prompts(name: str, malformed: list[Malformed], taken: set[str]) -> Iter
     stays among the fields in its provenance.
     """
     file, content = path_of(name), content_of(name)
-    for number, record in read_as(file, _prompt, malformed, _rows(file)):
+    for number, record in read_as(file, _prompt, malformed, prompt_rows):
         yield _with_source(with_free_id(record, fallback_id(file, number), taken), content, number)
 
 
@@ -139,6 +138,22 @@ def require_rows(kind: Kind, name: str) -> None:
         require_answer(name, read_own_records(name, malformed, set()))
 
 
+@lru_cache(maxsize=16)
+def _read_through(kind: Kind, name: str, _stamp: Stamp | None) -> None:
+    require_rows(kind, name)
+    for _ in read_pairs(name, []) if kind == "pairs" else ():
+        pass
+
+
+def require_all(kind: Kind, name: str) -> None:
+    """Reads a file of pairs to its end, and everything else as far as the first row of its kind.
+
+    Raises:
+        UserError: there is none, or the file is damaged further on.
+    """
+    _read_through(kind, name, stamp_of(path_of(name)))
+
+
 def require_answer(name: str, records: Iterator[Record]) -> None:
     """Reads as far as the first record with a response.
 
@@ -179,8 +194,9 @@ def _prompt(row: Any, default_id: str, source: dict[str, Any]) -> Record:
     return replace(with_fields(record, left), response="", thinking=None)
 
 
-def _rows(file: Path) -> Rows:
-    return _lines if file.suffix.lower() == LINES else read_rows
+def prompt_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
+    """Yields a file's rows; a file of plain text has one per line."""
+    return _lines(file) if file.suffix.lower() == LINES else read_rows(file)
 
 
 def _lines(file: Path) -> Iterator[tuple[int, Any, str]]:
