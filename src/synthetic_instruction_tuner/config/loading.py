@@ -117,7 +117,7 @@ def _keeps_as_its_profile(data: Mapping[str, Any]) -> bool:
     """Whether a run's stored number of records to keep is its profile's, and not one that the user has set."""
     named = data.get("profile")
     rules = (profile_data(named).get("filter") or {}) if named in profile_names() else {}
-    return rules.get("keep", FilterConfig().keep) == data["filter"].get("keep")
+    return bool(rules.get("keep", FilterConfig().keep) == data["filter"].get("keep"))
 
 
 def _number(key: str) -> str | int:

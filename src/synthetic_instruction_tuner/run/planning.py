@@ -124,9 +124,10 @@ class _Work:
         limit = settings.turns * (settings.instruction.max_new_tokens + settings.response.max_new_tokens)
         seconds, parts = self.load(model) + writing, (Part(f"writing with {model.name}", writing),)
         own = expected_rows(self.config, "records")
-        counts = [f"{n:,} {what}" for n, what in ((own, "of your own"), (prompts, "prompts answered")) if n]
-        counts += [f"{records:,} records"] if records or not counts else []
-        detail = f"{', '.join(counts)} with {model.name}"
+        detail = f"{records:,} records with {model.name}"
+        if self.config.data.given:
+            counts = ((own, "records read"), (prompts, "prompts answered"), (records, "records written"))
+            detail = ", ".join(f"{n:,} {what}" for n, what in counts if n) + f" by {model.name}"
         return StageEstimate("generate", seconds, self.memory(model, limit), detail, parts)
 
     def filter(self) -> StageEstimate:

@@ -144,7 +144,7 @@ def _listed(row: Mapping[str, Any], wanted: str | None) -> tuple[set[str], list[
     for key, column in beside.items():
         if len(column) != len(values):
             raise ShapeError(f"'{name}' has {len(values)} entries, and '{key}' has {len(column)}")
-    models = next((row[f"{m}s"] for m in MODELS if isinstance(row.get(f"{m}s"), list)), [])
+    models: list[Any] = next((row[f"{m}s"] for m in MODELS if isinstance(row.get(f"{m}s"), list)), [])
     models = models if len(models) == len(values) else [None] * len(values)
     answers = []
     for place, value in enumerate(values):

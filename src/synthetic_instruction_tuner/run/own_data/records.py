@@ -55,8 +55,8 @@ class Read:
         notes = [f"{source['rows']:,} {source['kind']} from {source['file']}" for source in self.sources]
         if self.malformed:
             n, places = len(self.malformed), ", ".join(one.place for one in self.malformed[:SAID])
-            counted = f"{n:,} rows are" if n > 1 else "1 row is"
-            notes.append(f"{counted} nothing of that kind ({places}{' and more' * (n > SAID)})")
+            counted = f"{n:,} rows" if n > 1 else "1 row"
+            notes.append(f"{counted} could not be read ({places}{' and more' * (n > SAID)})")
         return "; ".join(notes)
 
 
@@ -83,7 +83,7 @@ def answers_part(config: Config) -> dict[str, Any]:
 def bring(ctx: Context, unit: str) -> Read:
     """Puts the user's records into the unit, answered by the generator where they are instructions alone."""
     data, read = ctx.config.data, Read()
-    taken = {f"raw-{number:06d}" for number in range(ctx.config.generate.count)} if data.magpie else set()
+    taken = {f"raw-{number:06d}" for number in range(ctx.config.generate.count)} if data.mix else set()
     if data.records:
         total = expected_rows(ctx.config, "records")
         with ctx.display.task("reading", total, "records") as advance:
