@@ -88,13 +88,13 @@ class Tally:
         self.malformed += bool(problem)
         self.problem = self.problem or problem
 
-    def require_records(self) -> None:
+    def require_records(self, expected: str = READ) -> None:
         """Raises UserError if the file has rows, and none of them is a record."""
         if self.malformed and not self.records:
             what = "text that is not JSON" if self.problem.startswith("not JSON") else "another shape"
             first = f"; the first of {self.malformed:,} rows" if self.malformed > 1 else ""
             cause = f"It looks like {what}{first}: {self.problem.removeprefix('not JSON: ')}."
-            raise UserError(f"No record could be read from {self.file}.", cause, READ)
+            raise UserError(f"No record could be read from {self.file}.", cause, expected)
 
 
 def said_malformed(count: int, first: Sequence[str]) -> str:
@@ -124,7 +124,7 @@ def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[
 
 
 def read_as(
-    file: Path, convert: Convert[T], malformed: list[Malformed], rows: Rows | None = None
+    file: Path, convert: Convert[T], malformed: list[Malformed], rows: Rows | None = None, expected: str = READ
 ) -> Iterator[tuple[int, T]]:
     """Yields what a file's rows are, each with its number; rows that are not that are collected.
 
@@ -133,6 +133,7 @@ def read_as(
         convert: makes it of a row, an id for rows without one, and the row's place; raises ShapeError.
         malformed: receives the rows that `convert` refuses.
         rows: reads the file's rows, if not `read_rows`.
+        expected: what a row must have, for the error if no row has it.
 
     Raises:
         UserError: see `read_records`.
@@ -149,13 +150,15 @@ def read_as(
             continue
         tally.add()
         yield number, found
-    tally.require_records()
+    tally.require_records(expected)
 
 
-def no_rows(files: Sequence[Path]) -> UserError:
+def no_rows(files: Sequence[Path], expected: str = READ) -> UserError:
     """Returns the error for files that are empty; `read_records` itself reads nothing from them."""
     names = ", ".join(map(str, files))
-    return UserError(f"No record could be read from {names}.", "It looks like an empty file, without any row.", READ)
+    return UserError(
+        f"No record could be read from {names}.", "It looks like an empty file, without any row.", expected
+    )
 
 
 def file_name(file: Path) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from synthetic_instruction_tuner.config import GenerateConfig
 from synthetic_instruction_tuner.data_generation.magpie_generator import failure
 from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
+from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Record
 
 if TYPE_CHECKING:
@@ -54,20 +55,32 @@ class PromptAnswers:
 
     def answer(self, records: Sequence[Record], done: Done | None = None) -> list[Record]:
         """Returns the records with their responses; empty and cut-off ones are kept as they are."""
+        requests, refused = dict[int, Request](), dict[int, Record]()
+        for place, record in enumerate(records):
+            try:
+                requests[place] = self._request(record)
+            except UserError as error:  # the template has no place for the system prompt, or for these turns
+                refused[place] = self._refused(record, error)
+        if done is not None and refused:
+            done(len(refused))
+        completions = self.engine.generate(list(requests.values()), done) if requests else []
+        found = {p: self._answered(records[p], c) for p, c in zip(requests, completions, strict=True)} | refused
+        return [found[place] for place in range(len(records))]
+
+    def _request(self, record: Record) -> Request:
         sampling = self.config.response
-        requests = [
-            Request(
-                prompt_ids=tuple(self.template.prompt_ids(record.prompt_messages(), self.config.thinking)),
-                seed=answer_seed(self.seed, record.id),
-                max_new_tokens=sampling.max_new_tokens,
-                stop_ids=tuple(self._stops),
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-            )
-            for record in records
-        ]
-        completions = self.engine.generate(requests, done) if requests else []
-        return [self._answered(record, c) for record, c in zip(records, completions, strict=True)]
+        return Request(
+            prompt_ids=tuple(self.template.prompt_ids(record.prompt_messages(), self.config.thinking)),
+            seed=answer_seed(self.seed, record.id),
+            max_new_tokens=sampling.max_new_tokens,
+            stop_ids=tuple(self._stops),
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+        )
+
+    def _refused(self, record: Record, error: UserError) -> Record:
+        facts = {"response_finish": "error", "response_error": f"{error.problem} {error.cause}".strip()}
+        return replace(record, response="", thinking=None, provenance=record.provenance | self._facts | facts)
 
     def _answered(self, record: Record, completion: Completion) -> Record:
         opened = self.config.thinking and self.template.opens_thoughts

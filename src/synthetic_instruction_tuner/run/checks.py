@@ -16,7 +16,7 @@ from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.records import Message
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.own_data.needs import data_faults, expected_rows, require_pairs
+from synthetic_instruction_tuner.run.own_data.needs import data_faults, expected_rows
 from synthetic_instruction_tuner.run.pipeline import stage_index, stage_names
 from synthetic_instruction_tuner.run.roles import used_models
 
@@ -81,7 +81,7 @@ def with_fixes(checks: Iterable[Check]) -> Iterator[tuple[Check, str]]:
 
 def models_until(config: Config, until: str | None = None) -> list[tuple[str, ModelConfig]]:
     """Returns the models that a run as far as the stage `until` loads, with their roles."""
-    return used_models(config, stages_until(config, until) if until else None)
+    return used_models(config, stage_names(config)[: stage_index(until, config) + 1] if until else None)
 
 
 def engine_lines(config: Config, hardware: Hardware, until: str | None = None) -> list[str]:
@@ -247,9 +247,8 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
     Raises:
         NotReady: naming everything that is missing.
     """
-    stages = stages_until(config, until)
     checks = [
-        *check_own_data(config, until),
+        *check_own_data(config),
         *_settings_checks(config, hardware, until),
         *check_models(config, until),
         check_languages(config),
@@ -257,19 +256,11 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
     ]
     if bad := [check for check in checks if not (check.ok or check.awaited)]:
         raise NotReady(bad)
-    require_pairs(config, stages)
 
 
-def stages_until(config: Config, until: str | None = None) -> list[str]:
-    """Returns the stages of a run as far as one of them."""
-    names = stage_names(config)
-    return names[: stage_index(until, config) + 1] if until else names
-
-
-def check_own_data(config: Config, until: str | None = None) -> list[Check]:
+def check_own_data(config: Config) -> list[Check]:
     """Returns what is wrong with the user's own files."""
-    faults = data_faults(config, stages_until(config, until))
-    return [Check("data", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in faults]
+    return [Check("data", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in data_faults(config)]
 
 
 def _settings_checks(config: Config, hardware: Hardware, until: str | None) -> list[Check]:

@@ -20,7 +20,7 @@ from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb, reset
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.kept_settings import keep_settings
-from synthetic_instruction_tuner.run.own_data.fitting import fitted
+from synthetic_instruction_tuner.run.own_data.fitting import fitted, own_files_changed
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.repair import forget, keep_aside, open_store
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
@@ -256,6 +256,8 @@ def _what_changed(old: dict[str, Any], new: dict[str, Any]) -> str:
     changed = [k for k in {**before, **after} if before.get(k) != after.get(k)]
     if not changed:
         return ""
+    if own := own_files_changed(old, new):
+        return own
     shown = ", ".join(f"{k} {before.get(k)} -> {after.get(k)}" for k in changed[:2])
     return shown + (f" and {len(changed) - 2} more" if len(changed) > 2 else "")
 

@@ -7,7 +7,7 @@ from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.errors import SitError, UserError, together
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
-from synthetic_instruction_tuner.run.checks import check_languages, engine_lines, stages_until
+from synthetic_instruction_tuner.run.checks import check_languages, engine_lines
 from synthetic_instruction_tuner.run.own_data.needs import data_faults
 from synthetic_instruction_tuner.run.pipeline import stage_names
 
@@ -18,7 +18,7 @@ def check_settings(config: Config, hardware: Hardware, until: str | None = None)
     Raises:
         UserError: with all mistakes.
     """
-    faults: list[SitError] = [*data_faults(config, stages_until(config, until))]
+    faults: list[SitError] = [*data_faults(config)]
     if (until != "generate" or config.generate.until_kept is not None) and config.data.has_records:
         faults += source_faults(config.filter.contamination)
     for check in (

@@ -39,6 +39,10 @@ SCORES = (  # the first of them that is there for at least two answers counts
 LOWER_IS_BETTER = ("rank",)
 SCORE_LIST = re.compile(r"(\w+[_-])?(score|reward|rating|rank)s?([_-]\w+)?")
 NUMBERED = re.compile(rf"({'|'.join(ANSWERS)}|score|rating|reward|model)_?(?:(?<=_)([a-z])|(\d+))")
+EXPECTED = (
+    "A row is read if it has a prompt and answers with scores: completions with overall_score, responses and scores, "
+    "or one response and its score. All shapes are in docs/own-data.md."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def read_scored(files: Sequence[Path], malformed: list[Malformed], score: str | 
 
     for file in map(Path, files):
         found = 0
-        for number, row in read_as(file, convert, malformed):
+        for number, row in read_as(file, convert, malformed, expected=EXPECTED):
             found += 1
             row = replace(row, record=with_free_id(row.record, fallback_id(file, number), taken))
             if len(row.answers) > 1:
@@ -80,7 +84,7 @@ def read_scored(files: Sequence[Path], malformed: list[Malformed], score: str | 
             else:
                 single.setdefault(_prompt(row.record), []).append(row)
         if not found:
-            raise no_rows([file])
+            raise no_rows([file], EXPECTED)
     for rows in single.values():
         answers = [answer for row in rows for answer in row.answers]
         yield _own(Scored(rows[0].record, tuple(answers), rows[0].field))

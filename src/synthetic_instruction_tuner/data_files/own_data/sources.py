@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.data_files.file_hashes import file_hash
 from synthetic_instruction_tuner.data_files.hub_rows import is_hub_name
 from synthetic_instruction_tuner.data_files.own_data.preference_rows import pair_from_row
 from synthetic_instruction_tuner.data_files.reading import (
+    READ,
     Malformed,
     fallback_id,
     file_name,
@@ -32,6 +33,13 @@ from synthetic_instruction_tuner.records import PreferencePair, Record
 Kind = Literal["records", "prompts", "pairs"]
 LINES = ".txt"  # a prompt per line
 Stamp = tuple[Any, ...]
+EXPECTED: dict[Kind, str] = {
+    "records": READ,
+    "prompts": "A row is read if it is a text, or has an instruction, prompt or question, or messages. "
+    "All shapes are in docs/own-data.md.",
+    "pairs": "A row is read if it has chosen and rejected, with the prompt before them or beside them. "
+    "All shapes are in docs/own-data.md.",
+}
 
 
 def path_of(name: str) -> Path:
@@ -85,7 +93,7 @@ def read_prompts(name: str, malformed: list[Malformed], taken: set[str]) -> Iter
     stays among the fields in its provenance.
     """
     file, content = path_of(name), content_of(name)
-    for number, record in read_as(file, _prompt, malformed, prompt_rows):
+    for number, record in read_as(file, _prompt, malformed, prompt_rows, EXPECTED["prompts"]):
         yield _with_source(with_free_id(record, fallback_id(file, number), taken), content, number)
 
 
@@ -96,7 +104,7 @@ def read_pairs(name: str, malformed: list[Malformed]) -> Iterator[PreferencePair
         UserError: the file cannot be read, or has no pairs.
     """
     file, content = path_of(name), content_of(name)
-    for number, pair in read_as(file, pair_from_row, malformed):
+    for number, pair in read_as(file, pair_from_row, malformed, expected=EXPECTED["pairs"]):
         yield replace(pair, provenance={"source": _source(content, number)})
 
 
@@ -130,10 +138,10 @@ def require_rows(kind: Kind, name: str) -> None:
     malformed: list[Malformed] = []
     if kind == "pairs":
         if next(read_pairs(name, malformed), None) is None:
-            raise no_rows([path_of(name)])
+            raise no_rows([path_of(name)], EXPECTED[kind])
     elif kind == "prompts":
         if next(read_prompts(name, malformed, set()), None) is None:
-            raise no_rows([path_of(name)])
+            raise no_rows([path_of(name)], EXPECTED[kind])
     else:
         require_answer(name, read_own_records(name, malformed, set()))
 

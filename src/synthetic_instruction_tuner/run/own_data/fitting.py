@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from synthetic_instruction_tuner.config import Config, fingerprint, starting_method
 from synthetic_instruction_tuner.methods import METHODS
@@ -37,6 +38,27 @@ def fitted(config: Config, stage: Stage) -> Stage:
         so_far=None,
         skipped=why,
     )
+
+
+def own_files_changed(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Returns which files of the user's own have changed since a stage ran, if nothing but their content has."""
+    before, after = old.get("data"), new.get("data")
+    rest = [{name: value for name, value in part.items() if name != "data"} for part in (old, new)]
+    if (
+        not (isinstance(before, dict) and isinstance(after, dict))
+        or rest[0] != rest[1]
+        or before.keys() != after.keys()
+    ):
+        return ""
+    was, now = (_files(part) for part in (before, after))
+    if was == now or [one["file"] for one in was] != [one["file"] for one in now]:
+        return ""
+    changed = [one["file"] for one, other in zip(now, was, strict=True) if one != other]
+    return f"{', '.join(changed)} {'has' if len(changed) == 1 else 'have'} changed"
+
+
+def _files(part: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for files in part.values() if isinstance(files, list) for one in files]
 
 
 def _skip(ctx: Context, why: str) -> Outcome:

@@ -67,9 +67,9 @@ def named(files: Sequence[str]) -> str:
     return f"{first} and {len(files) - 1} more" if len(files) > 1 else first
 
 
-def data_faults(config: Config, stages: Sequence[str]) -> list[UserError]:
-    """Returns what is wrong with the files that these stages read, each as far as its first usable row."""
-    wanted = [(kind, name) for kind in KINDS for name in config.data.files(kind) if STAGE_OF[kind] in stages]
+def data_faults(config: Config) -> list[UserError]:
+    """Returns what is wrong with the user's own files, each as far as its first usable row."""
+    wanted = [(kind, name) for kind in KINDS for name in config.data.files(kind)]
     return [fault for kind, name in wanted if (fault := source_fault(kind, name))]
 
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.data_files.exports import export_rows
-from synthetic_instruction_tuner.data_files.own_data.sources import content_of, path_of, read_pairs
-from synthetic_instruction_tuner.data_files.reading import Malformed, no_rows
-from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.records import PreferencePair
+from synthetic_instruction_tuner.data_files.own_data.sources import read_pairs
 from synthetic_instruction_tuner.run.own_data.needs import expected_rows, named
-from synthetic_instruction_tuner.run.own_data.records import PORTION, Read, write_malformed
+from synthetic_instruction_tuner.run.own_data.reading import Read, contents, read_files, write_malformed
+from synthetic_instruction_tuner.run.own_data.records import PORTION
 from synthetic_instruction_tuner.run.stages.data_card import write_data_card
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome
 
 
 def part(config: Config) -> dict[str, Any]:
     """Returns what the pairs depend on: the files' content."""
-    found: dict[str, Any] = {"pairs": [content_of(name) for name in config.data.pairs]}
-    return {"data": found | ({"count": config.data.count} if config.data.count else {})}
+    return contents(config, ("pairs",))
 
 
 def run(ctx: Context) -> Outcome:
@@ -33,7 +29,8 @@ def run(ctx: Context) -> Outcome:
     settings = ctx.config.prefer.model_copy(update={"scorer": "reward"})
     statistics, read = PairStatistics(settings, ctx.config.report.samples), Read()
     ctx.store.drop_unit(ctx.unit())
-    pairs = _pairs(ctx.config, read)
+    numbered = enumerate(read_files(ctx.config, "pairs", read, read_pairs))
+    pairs = (replace(pair, id=f"pair-{number:06d}") for number, pair in numbered)
     with ctx.display.task("reading", expected_rows(ctx.config, "pairs"), "pairs") as advance:
         for number in count():
             if not (portion := list(islice(pairs, PORTION))):
@@ -50,21 +47,3 @@ def run(ctx: Context) -> Outcome:
     export_rows(ctx.store.rows(ctx.unit()), ctx.folder.pairs)
     write_data_card(ctx)
     return Outcome(ctx.store.unit_digest(ctx.unit()), None, statistics.pairs, f"skipped: {read.note()}")
-
-
-def _pairs(config: Config, read: Read) -> Iterator[PreferencePair]:
-    """Yields the pairs, numbered over all files."""
-    left, number = config.data.count, 0
-    for name in config.data.pairs:
-        malformed: list[Malformed] = []
-        before, rows = content_of(name), 0
-        for pair in islice(read_pairs(name, malformed), left):
-            yield replace(pair, id=f"pair-{number:06d}")
-            rows, number = rows + 1, number + 1
-        if not rows and left != 0:
-            raise no_rows([path_of(name)])
-        if content_of(name) != before:
-            raise RunError(f"{path_of(name)} changed while it was read.", "", "Run the same command again.")
-        left = None if left is None else left - rows
-        read.sources.append({"kind": "pairs", **before, "rows": rows, "malformed": len(malformed)})
-        read.malformed += malformed

@@ -7,27 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.config.sections.data import Kind
-from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.own_data.sources import (
-    content_of,
-    path_of,
     read_own_records,
     read_prompts,
 )
-from synthetic_instruction_tuner.data_files.reading import SAID, Malformed, no_rows
 from synthetic_instruction_tuner.data_generation.magpie_generator import engine_facts, failures, model_revision
 from synthetic_instruction_tuner.engines.choice import choose_engine
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.own_data.needs import expected_rows
+from synthetic_instruction_tuner.run.own_data.reading import Read, contents, read_files, write_malformed
 from synthetic_instruction_tuner.run.stages.stage import Context
 
 if TYPE_CHECKING:
@@ -35,36 +31,11 @@ if TYPE_CHECKING:
 
 RECORDS, PROMPTS = -2_000_000_000, -1_000_000_000  # the numbers of the first batches
 PORTION = 1000  # records committed at once
-Reader = Callable[[str, list[Malformed], set[str]], Iterator[Record]]
-
-
-@dataclass
-class Read:
-    """What has been read.
-
-    Attributes:
-        sources: one object per file: kind, file, hash, size, rows, malformed.
-        malformed: the rows that were nothing.
-    """
-
-    sources: list[dict[str, Any]] = field(default_factory=list)
-    malformed: list[Malformed] = field(default_factory=list)
-
-    def note(self) -> str:
-        """Returns what was read from where, and what was not."""
-        notes = [f"{source['rows']:,} {source['kind']} from {source['file']}" for source in self.sources]
-        if self.malformed:
-            n, places = len(self.malformed), ", ".join(one.place for one in self.malformed[:SAID])
-            counted = f"{n:,} rows" if n > 1 else "1 row"
-            notes.append(f"{counted} could not be read ({places}{' and more' * (n > SAID)})")
-        return "; ".join(notes)
 
 
 def part(config: Config) -> dict[str, Any]:
-    """Returns what the records depend on: the files' content, and what answers the instructions."""
-    data = config.data
-    found: dict[str, Any] = {kind: _contents(config, kind) for kind in ("records", "prompts") if data.files(kind)}
-    return {"data": found | ({"count": data.count} if data.count else {})} if found else {}
+    """Returns what the records depend on: the files' content."""
+    return contents(config, ("records", "prompts"))
 
 
 def answers_part(config: Config) -> dict[str, Any]:
@@ -178,30 +149,12 @@ def _commit(
 
 
 def _records(config: Config, kind: Kind, read: Read, taken: set[str]) -> Iterator[Record]:
-    """Yields the records of one kind, file by file, and notes what was read."""
-    reader: Reader = read_own_records if kind == "records" else read_prompts
-    left = config.data.count
-    for name in config.data.files(kind):
-        malformed: list[Malformed] = []
-        before, rows = content_of(name), 0
-        for record in islice(reader(name, malformed, taken), left):
-            rows += 1
-            yield record
-        if not rows and left != 0:
-            raise no_rows([path_of(name)])
-        if content_of(name) != before:
-            raise RunError(f"{path_of(name)} changed while it was read.", "", "Run the same command again.")
-        left = None if left is None else left - rows
-        read.sources.append({"kind": kind, **before, "rows": rows, "malformed": len(malformed)})
-        read.malformed += malformed
+    reader = read_own_records if kind == "records" else read_prompts
+    return read_files(config, kind, read, lambda name, malformed: reader(name, malformed, taken))
 
 
 def _as_they_are(batch: Sequence[Record]) -> Sequence[Record]:
     return batch
-
-
-def _contents(config: Config, kind: Kind) -> list[dict[str, Any]]:
-    return [content_of(name) for name in config.data.files(kind)]
 
 
 def _answered_rows(ctx: Context, unit: str) -> Iterator[dict[str, Any]]:
@@ -224,11 +177,3 @@ def _as_before(record: Record, row: dict[str, Any]) -> Record:
         thinking=row["thinking"],
         provenance=record.provenance | earlier,
     )
-
-
-def write_malformed(path: Path, malformed: Sequence[Malformed]) -> None:
-    """Writes the rows that are no records beside the data; no file where there are none."""
-    if malformed:
-        write_jsonl(path, (one.to_json() for one in malformed))
-    elif path.is_file():
-        path.unlink()
