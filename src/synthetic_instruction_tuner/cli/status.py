@@ -57,7 +57,7 @@ def _table(stages: tuple[StageAhead, ...]) -> Table:
     for stage in stages:
         name, state = stage.step.stage.name, stage.state
         if state is None:
-            table.add(name, stage.condition, "", "", "", "")
+            table.add(name, stage.condition, "", "", "", stage.step.stage.skipped)
             continue
         memory = gigabytes(state.peak_memory_gb) if state.peak_memory_gb else ""
         flow = stage.step.stage.flow(state.rows_in, state.rows_out) if stage.condition in ("done", "skipped") else ""

@@ -28,6 +28,7 @@ ASKED, ASKED_FOR_MARGIN = 1.12, 1.5  # records that are answered for one pair, w
 UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000)
 IMPORT_SECONDS = 8.0  # torch, transformers and trl
 LOADS_NOTHING = ("filter", "report")  # stages that, as a rule, load no model
+READING_GB = 0.3  # of a stage that reads files and loads no model
 GB = 1e9
 LESS_MEMORY = (
     "Use smaller models, smaller batches (engine.batch_size, train.*.per_device_train_batch_size) "
@@ -59,12 +60,15 @@ def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
         StageEstimate("report", 6.0, 0.5, "tables, figures, report.md and report.html"),
     ]
     why = skip_reasons(config)
-    found = [
-        StageEstimate(e.stage, reading_seconds(config, e.stage), 0.0, why[e.stage]) if e.stage in why else e
-        for e in found
-    ]
+    found = [_skipped(config, e.stage, why[e.stage]) if e.stage in why else e for e in found]
     first = next(e.stage for e in found if e.stage not in (*why, *LOADS_NOTHING))
     return [with_start(e) if e.stage == first else e for e in found]
+
+
+def _skipped(config: Config, stage: str, why: str) -> StageEstimate:
+    """The estimate of a stage that a run with the user's own data does not need; it may read files all the same."""
+    seconds = reading_seconds(config, stage)
+    return StageEstimate(stage, seconds, READING_GB if seconds else 0.0, why)
 
 
 def with_start(first: StageEstimate) -> StageEstimate:

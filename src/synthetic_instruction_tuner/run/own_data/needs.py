@@ -25,7 +25,7 @@ STAGE_OF: dict[Kind, str] = {"records": "generate", "prompts": "generate", "pair
 COUNTED = 20_000_000  # bytes of a file whose rows are counted for the plan
 ROW = 1000  # bytes of a row, where they are not
 UNKNOWN_ROWS = 1000  # of a data set of the Hub
-READ_PER_SECOND = 3000  # rows, with checking and storing them
+READ_PER_SECOND = 1500  # rows, with storing and exporting them
 
 
 def skip_reasons(config: Config) -> dict[str, str]:
