@@ -49,17 +49,18 @@ class SlotDecoder:
         """Yields completions by request number as they finish."""
         queue = deque(Waiting(number, request) for number, request in requests)
         rows = RunningRows(self._batch_size, [waiting.request for waiting in queue], self._every, self._device)
-        steps = self._steps(queue, rows)
+        steps, crowded = self._steps(queue, rows), False
         while queue or rows.count:
             free = self._batch_size - rows.count
             # A prefill costs a whole pass, so wait until it serves several rows.
-            if queue and (not rows.count or free >= min(max(1, self._batch_size // 8), len(queue))):
+            if queue and not crowded and (not rows.count or free >= min(max(1, self._batch_size // 8), len(queue))):
                 free = steps.cache.room([self._cached(waiting) for waiting in islice(queue, free)])
                 if free:
                     self._admit([queue.popleft() for _ in range(free)], rows, steps.cache)
-            if crowded := steps.begin():
-                queue.extendleft(reversed(rows.evict(crowded, steps.cache)))
-                continue
+            if short := steps.begin():  # the last rows wait until another one ends
+                queue.extendleft(reversed(rows.evict(short, steps.cache)))
+                crowded = True
+                steps.begin()
             tokens = []
             for _ in range(self._every):
                 logits = steps.step()
@@ -69,6 +70,7 @@ class SlotDecoder:
             finished = rows.harvest(torch.stack(tokens).cpu().numpy())
             if finished:
                 rows.drop(finished, steps.cache)
+                crowded = False
                 yield finished
 
     def _steps(self, queue: Sequence[Waiting], rows: RunningRows) -> MaskedSteps | KernelSteps:
