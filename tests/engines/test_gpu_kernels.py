@@ -40,7 +40,7 @@ def in_pages(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
 def test_attention_reads_each_row_from_its_first_to_its_last_position(
     shape: tuple[int, ...], dtype: torch.dtype
 ) -> None:
-    from synthetic_instruction_tuner.engines.transformers.decode_kernel import decode_attention
+    from synthetic_instruction_tuner.engines.transformers.gpu.attention_kernel import decode_attention
 
     rows, heads, shared, width, value_width, positions = shape
     torch.manual_seed(0)
@@ -64,7 +64,7 @@ def test_attention_reads_each_row_from_its_first_to_its_last_position(
 
 @pytest.mark.parametrize("vocabulary", [97, 2048, 2049, 128256])
 def test_sampling_draws_what_the_cumulative_distribution_says(vocabulary: int) -> None:
-    from synthetic_instruction_tuner.engines.transformers.sampling_kernel import draw_on_gpu
+    from synthetic_instruction_tuner.engines.transformers.gpu.sampling_kernel import draw_on_gpu
 
     torch.manual_seed(0)
     logits = 3 * torch.randn(300, vocabulary, device="cuda")

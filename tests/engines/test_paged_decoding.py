@@ -21,12 +21,13 @@ from transformers import AutoModelForCausalLM, DynamicCache
 
 from random_models import write_model
 from synthetic_instruction_tuner.engines.base import Completion, Request
-from synthetic_instruction_tuner.engines.transformers import decode_steps, paged_cache, slot_decoding
-from synthetic_instruction_tuner.engines.transformers.paged_cache import PAGE, PagedCache
+from synthetic_instruction_tuner.engines.transformers import decode_steps, slot_decoding
+from synthetic_instruction_tuner.engines.transformers.gpu import paged_cache
+from synthetic_instruction_tuner.engines.transformers.gpu.paged_cache import PAGE, PagedCache
 from synthetic_instruction_tuner.engines.transformers.sampling import draw
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder, supports_slots
 
-PACKAGE = "synthetic_instruction_tuner.engines.transformers"
+PACKAGE = "synthetic_instruction_tuner.engines.transformers.gpu"
 
 
 def plain_attention(
@@ -52,10 +53,10 @@ class Unrecorded:
 @pytest.fixture
 def without_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Puts plain PyTorch in the kernels' place; returns what sets how many pages the memory has room for."""
-    attention, sampling = ModuleType("decode_kernel"), ModuleType("sampling_kernel")
+    attention, sampling = ModuleType("attention_kernel"), ModuleType("sampling_kernel")
     attention.decode_attention = plain_attention  # type: ignore[attr-defined]
     sampling.draw_on_gpu = lambda logits, uniform, temperature: draw(logits, uniform, temperature, None)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, f"{PACKAGE}.decode_kernel", attention)
+    monkeypatch.setitem(sys.modules, f"{PACKAGE}.attention_kernel", attention)
     monkeypatch.setitem(sys.modules, f"{PACKAGE}.sampling_kernel", sampling)
     monkeypatch.setattr(decode_steps, "StepGraphs", Unrecorded)
 
@@ -89,7 +90,7 @@ def test_pages_give_the_texts_of_slots(model: Any, without_gpu: Callable[[int], 
 
 def test_the_model_is_tried_with_the_kernel(model: Any, without_gpu: Callable[[int], None]) -> None:
     assert supports_slots(model, "cpu", kernel=True)
-    wrong = sys.modules[f"{PACKAGE}.decode_kernel"]
+    wrong = sys.modules[f"{PACKAGE}.attention_kernel"]
     wrong.decode_attention = lambda *given: -100 * plain_attention(*given)  # type: ignore[attr-defined]
     assert not supports_slots(model, "cpu", kernel=True)
     assert supports_slots(model, "cpu")

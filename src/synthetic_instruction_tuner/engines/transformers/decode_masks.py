@@ -33,7 +33,7 @@ class MaskMaker:
         return masks if len(masks) > 1 else masks[self._kinds[0]]
 
     def spans(self, positions: torch.Tensor) -> Any:
-        """Returns each row's first and last visible position, [rows, 1, 1, 2]; `SlotAttention`'s masks."""
+        """Returns each row's first and last visible position, [rows, 1, 1, 2]; `KernelAttention`'s masks."""
         spans = {}
         for kind in self._kinds:
             first = torch.zeros_like(positions)

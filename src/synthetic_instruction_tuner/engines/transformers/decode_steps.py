@@ -11,11 +11,11 @@ import torch
 
 from synthetic_instruction_tuner.engines.transformers.decode_masks import MaskMaker
 from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
-from synthetic_instruction_tuner.engines.transformers.paged_cache import PagedCache
+from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import KernelAttention
+from synthetic_instruction_tuner.engines.transformers.gpu.paged_cache import PagedCache
+from synthetic_instruction_tuner.engines.transformers.gpu.step_graphs import StepGraphs
 from synthetic_instruction_tuner.engines.transformers.running_rows import RunningRows
-from synthetic_instruction_tuner.engines.transformers.slot_attention import SlotAttention
 from synthetic_instruction_tuner.engines.transformers.slot_cache import SlotCache
-from synthetic_instruction_tuner.engines.transformers.step_graphs import StepGraphs
 
 
 class MaskedSteps:
@@ -55,12 +55,12 @@ class KernelSteps:
     """
 
     def __init__(self, model: Any, rows: RunningRows, cache: PagedCache, block: int) -> None:
-        from synthetic_instruction_tuner.engines.transformers.sampling_kernel import draw_on_gpu
+        from synthetic_instruction_tuner.engines.transformers.gpu.sampling_kernel import draw_on_gpu
 
         self.cache, self._draw = cache, draw_on_gpu
         self._model, self._rows, self._block = model, rows, block
         self._masks, self._learned = MaskMaker(model), learned_positions(model)
-        self._attention, self._graphs, self._count = SlotAttention(model), StepGraphs(), 0
+        self._attention, self._graphs, self._count = KernelAttention(model), StepGraphs(), 0
 
     def begin(self) -> int:
         """Prepares a block of steps with the same rows; returns how many rows must go first, for want of pages."""

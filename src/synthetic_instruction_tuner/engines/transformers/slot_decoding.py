@@ -13,7 +13,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.transformers.decode_steps import KernelSteps, MaskedSteps
 from synthetic_instruction_tuner.engines.transformers.forward_pass import padded_inputs, picked_positions
-from synthetic_instruction_tuner.engines.transformers.paged_cache import PagedCache
+from synthetic_instruction_tuner.engines.transformers.gpu.paged_cache import PagedCache
 from synthetic_instruction_tuner.engines.transformers.running_rows import RunningRows, Waiting
 from synthetic_instruction_tuner.engines.transformers.sampling import require_finite
 from synthetic_instruction_tuner.engines.transformers.slot_cache import SlotCache
@@ -27,6 +27,7 @@ class SlotDecoder:
 
     Args:
         kernel: decode with `decode_steps.KernelSteps`, else with `MaskedSteps`.
+        halvings: how often memory has run out; prefilling takes a half of the tokens at once for each.
     """
 
     def __init__(
@@ -38,11 +39,12 @@ class SlotDecoder:
         soft_prompt: torch.Tensor | None = None,
         *,
         kernel: bool = False,
+        halvings: int = 0,
     ) -> None:
         self._model, self._pad_id, self._device, self._soft_prompt = model, pad_id, device, soft_prompt
         self._batch_size, self._every = batch_size, _CHECK_EVERY[device]
         self._extra = 0 if soft_prompt is None else len(soft_prompt)
-        self._kernel = kernel
+        self._kernel, self._prefill_tokens = kernel, _PREFILL_TOKENS[device] >> halvings
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def run(self, requests: Sequence[tuple[int, Request]]) -> Iterator[dict[int, Completion]]:
@@ -92,7 +94,7 @@ class SlotDecoder:
         for waiting in group:
             members.setdefault(waiting.text[:-1], []).append(waiting)
         texts = list(members)
-        per_pass = max(1, _PREFILL_TOKENS[self._device] // max(1, max(map(len, texts)) + self._extra))
+        per_pass = max(1, self._prefill_tokens // max(1, max(map(len, texts)) + self._extra))
         for start in range(0, len(texts), per_pass):
             part = texts[start : start + per_pass]
             added = [waiting for text in part for waiting in members[text]]

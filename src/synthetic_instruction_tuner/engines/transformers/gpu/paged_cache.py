@@ -17,7 +17,7 @@ from transformers.cache_utils import Cache, DynamicCache
 from synthetic_instruction_tuner.models.memory import free_gpu_bytes
 
 PAGE = 64  # positions
-_POOL_PART = 0.8  # of the free memory; prefilling and logits take the rest
+_POOL_PART = 0.7  # of the free memory; prefilling and logits take the rest
 _RESERVE = 2  # pages that a new row finds free besides those of its prompt
 
 

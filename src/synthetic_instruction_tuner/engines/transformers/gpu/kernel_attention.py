@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-_NAME = "sit_slots"
+_NAME = "sit_pages"
 _TABLE: ContextVar[torch.Tensor] = ContextVar("table of pages")
 _MORE_THAN_SOFTMAX = ("softcap", "s_aux", "position_bias")
 
@@ -28,7 +28,7 @@ def has_kernel(model: Any, device: str) -> bool:
     return bool(model.config.get_text_config()._attn_implementation == "sdpa")
 
 
-class SlotAttention:
+class KernelAttention:
     """Switches a model's layers between their own attention and the decode kernel."""
 
     def __init__(self, model: Any) -> None:
@@ -65,7 +65,7 @@ def _attention(
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention in the signature of transformers; returns [rows, 1, heads, width]."""
-    from synthetic_instruction_tuner.engines.transformers.decode_kernel import decode_attention
+    from synthetic_instruction_tuner.engines.transformers.gpu.attention_kernel import decode_attention
 
     if attention_mask is None or attention_mask.dtype != torch.int32 or query.shape[2] != 1:
         raise NotImplementedError("the layer changed its mask")
