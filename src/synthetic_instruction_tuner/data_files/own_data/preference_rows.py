@@ -37,11 +37,11 @@ def pair_from_row(row: Any, default_id: str, source: dict[str, Any]) -> Preferen
     chosen, rejected = (_answered(row, side, default_id, source) for side in SIDES)
     if (chosen.system, chosen.history, chosen.instruction) != (rejected.system, rejected.history, rejected.instruction):
         raise ShapeError("'chosen' and 'rejected' answer different prompts")
+    if not chosen.instruction.strip():
+        raise ShapeError("the prompt is empty")
     for side, record in zip(SIDES, (chosen, rejected), strict=True):
         if not record.response.strip():
             raise ShapeError(f"'{side}' holds no answer")
-    if not chosen.instruction.strip():
-        raise ShapeError("the prompt is empty")
     if chosen.response.strip() == rejected.response.strip():
         raise ShapeError("'chosen' and 'rejected' are the same text")
     named = row.get("record_id")
