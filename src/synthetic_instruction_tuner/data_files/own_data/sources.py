@@ -188,7 +188,8 @@ def _not_there(kind: Kind, path: Path) -> UserError:
         return UserError(f"{path} is {what}.", cause, "Name the files in it." if path.is_dir() else "Name a file.")
     fix = "Check the path; in a YAML file it is relative to that file, with --set to the working directory."
     try:
-        names = {p.stem: p.name for p in path.parent.iterdir() if p.is_file()}
+        files = sorted(path.parent.iterdir(), key=lambda p: (p.suffix == path.suffix, p.name))
+        names = {p.stem: p.name for p in files if p.is_file()}  # of equal stems, the one with the same suffix
         near = [names[stem] for stem in get_close_matches(path.stem, names, n=1, cutoff=0.7)]
     except OSError:
         near = []
