@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.refusal import patterns
-from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm, context_of
+from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm, is_disclaimer
 from synthetic_instruction_tuner.filtering.refusal.keywords import RefusalKeywords
+from synthetic_instruction_tuner.filtering.refusal.request import context_of
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.stages.filter import STAGE
 
@@ -27,27 +30,62 @@ CASES = [json.loads(line) for line in (Path(__file__).parent / "refusal_cases.js
 FORM = RefusalForm(PHRASES)
 
 
+HELD_OUT = [case for case in CASES if case.get("held_out")]  # written before the patterns, which were not tuned on them
+
+
 def refuses(response: str, instruction: str = "Tell me something.", rule: Any = FORM) -> bool:
     return not rule.check(Record("r", instruction, response)).passed
 
 
-def measured(rule: Any) -> tuple[float, float]:
-    found = [(refuses(case["response"], case["instruction"], rule), case["refusal"]) for case in CASES]
-    hits = sum(said and true for said, true in found)
-    return hits / sum(said for said, _ in found), hits / sum(true for _, true in found)
+def kind(response: str, instruction: str = "Tell me something.", rule: RefusalForm = FORM) -> str:
+    signal = rule.signal(Record("r", instruction, response))
+    return str(signal[2]) if signal else "answer"
+
+
+def counts(rule: Any, cases: list[Any]) -> tuple[int, int, int]:
+    """How many refusals the rule finds, how many records it drops, and how many refusals there are."""
+    found = [(refuses(case["response"], case["instruction"], rule), case["label"] == "refusal") for case in cases]
+    return sum(said and true for said, true in found), sum(said for said, _ in found), sum(true for _, true in found)
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    z, share = 1.96, hits / n
+    middle, half = share + z * z / (2 * n), z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
 
 
 def test_precision_and_recall_on_labelled_cases() -> None:
-    labels = [case["refusal"] for case in CASES]
-    assert len(CASES) >= 400 and min(sum(labels), len(labels) - sum(labels)) >= 200
+    labels = Counter(case["label"] for case in CASES)
+    assert len(CASES) >= 690 and min(labels["refusal"], labels["answer"]) >= 300 and labels["disclaimer"] >= 50
     assert len({(case["instruction"], case["response"]) for case in CASES}) == len(CASES)
-    precision, recall = measured(FORM)
-    assert precision >= 0.98 and recall >= 0.96, (precision, recall)
+    found, dropped, refusals = counts(FORM, CASES)
+    assert found / dropped >= 0.98 and found / refusals >= 0.96, (found, dropped, refusals)
+
+
+def test_precision_and_recall_on_cases_that_no_pattern_was_tuned_on() -> None:
+    assert Counter(case["label"] for case in HELD_OUT) == {"refusal": 40, "disclaimer": 32, "answer": 39}
+    found, dropped, refusals = counts(FORM, HELD_OUT)
+    print(f"precision {found}/{dropped} {wilson(found, dropped)}, recall {found}/{refusals} {wilson(found, refusals)}")
+    assert found / dropped >= 0.90 and found / refusals >= 0.85
+    assert wilson(found, dropped)[0] >= 0.75 and wilson(found, refusals)[0] >= 0.70
+
+
+def test_disclaimers_are_found_and_are_kept_or_dropped() -> None:
+    drop = RefusalForm(PHRASES, "drop")
+    said = [case for case in CASES if kind(case["response"], case["instruction"]) == "disclaimer"]
+    assert len(said) >= 40
+    for case in said:
+        record = Record("r", case["instruction"], case["response"])
+        kept, dropped = FORM.check(record), drop.check(record)
+        assert kept.passed and not dropped.passed and is_disclaimer(kept) and is_disclaimer(dropped)
+        assert "disclaimer" in dropped.reason and "refuses" not in dropped.reason
+    assert sum(case["label"] == "disclaimer" for case in said) / len(said) >= 0.85
 
 
 def test_it_is_far_better_than_words_anywhere() -> None:
-    precision, recall = measured(RefusalKeywords(PHRASES))
-    assert precision < 0.6 and recall < 0.6  # on cases made to be hard
+    found, dropped, refusals = counts(RefusalKeywords(PHRASES), CASES)
+    assert found / dropped < 0.6 and found / refusals < 0.6  # on cases made to be hard
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
@@ -105,7 +143,7 @@ def test_contexts(instruction: str, context: str) -> None:
 @given(st.text(max_size=300), st.text(st.characters(codec=None), max_size=600))
 def test_no_text_does_harm(instruction: str, response: str) -> None:
     verdict = FORM.check(Record("r", instruction, response))
-    assert verdict.passed is (verdict.value is None)
+    assert verdict.passed is (verdict.value is None or is_disclaimer(verdict))
 
 
 @pytest.mark.parametrize(
@@ -142,24 +180,31 @@ def test_a_long_row_of_adverbs_takes_no_time(adverb: str) -> None:
 
 
 def test_on_real_answers() -> None:
-    """Of 640 answers of four models to MT-Bench; the labels are ours."""
+    """Of 640 answers of four models to MT-Bench; the labels are ours. Of 30 flagged words, 7 belong to refusals."""
     refusals = {
-        "vicuna-13b-v1.3": {"82.1", "91.1", "92.0", "92.1", "93.0", "100.0", "100.1", "141.1", "156.1"},
-        "gpt-4": {"92.1", "93.0", "100.0"},
-        "rwkv-4-raven-14b": {"91.0", "91.1", "92.0", "92.1", "93.0", "95.1", "98.1", "100.0", "100.1"},
-        "stablelm-tuned-alpha-7b": {"91.1", "95.0", "98.1", "100.0", "101.0", "141.1", "147.1", "156.1"},
+        "vicuna-13b-v1.3": {"92.0", "92.1"},
+        "gpt-4": {"92.1"},
+        "rwkv-4-raven-14b": {"95.1", "100.0", "100.1"},
+        "stablelm-tuned-alpha-7b": set(),
+    }
+    disclaimers = {
+        "vicuna-13b-v1.3": {"82.1", "91.1", "93.0", "100.0", "100.1", "141.1", "156.1"},
+        "gpt-4": {"93.0", "93.1", "100.0"},
+        "rwkv-4-raven-14b": {"91.0", "91.1", "92.0", "92.1", "93.0", "98.1"},
+        "stablelm-tuned-alpha-7b": {"91.1", "95.0", "98.1", "100.0", "101.0", "141.1", "142.1", "147.1"},
     }
     folder = shared("mt_bench")
     questions = {q["question_id"]: q["turns"] for q in _lines(folder / "question.jsonl")}
-    said, true = set(), set()
-    for model, own in refusals.items():
-        true |= {f"{model} {key}" for key in own}
+    said: dict[str, set[str]] = {"refusal": set(), "disclaimer": set(), "answer": set()}
+    for model in refusals:
         for row in _lines(folder / "model_answer" / f"{model}.jsonl"):
             for turn, answer in enumerate(row["choices"][0]["turns"]):
-                if refuses(answer, questions[row["question_id"]][turn]):
-                    said.add(f"{model} {row['question_id']}.{turn}")
-    print(sorted(said - true), sorted(true - said))
-    assert len(said & true) / len(said) >= 0.9 and len(said & true) / len(true) >= 0.85
+                found = kind(answer, questions[row["question_id"]][turn])
+                said[found].add(f"{model} {row['question_id']}.{turn}")
+    true = {f"{model} {key}" for model, keys in refusals.items() for key in keys}
+    partly = {f"{model} {key}" for model, keys in disclaimers.items() for key in keys}
+    assert said["refusal"] >= true and len(said["refusal"] - true) <= 1, said["refusal"] ^ true
+    assert len(said["disclaimer"] & partly) >= 0.8 * len(partly) and not said["disclaimer"] - partly
 
 
 def test_real_code_and_math_stay() -> None:

@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from synthetic_instruction_tuner.filtering.refusal import patterns
 from synthetic_instruction_tuner.filtering.refusal.keywords import checked_phrases, phrase_pattern, straight
+from synthetic_instruction_tuner.filtering.refusal.request import ABOUT_AI, context_of, verbs_of
+from synthetic_instruction_tuner.filtering.refusal.substance import answers, substance
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
 from synthetic_instruction_tuner.records import Record
 
@@ -31,7 +33,10 @@ FIRST = 3  # sentences
 SHORT = 60  # words; every sentence of such a response counts
 LOOKED_AT = 20_000  # characters of the response; later text does not refuse
 SENTENCE = 300  # characters of a sentence; refusals are at its start
-
+DEEP = 1500  # characters in which a refusal of the request itself may come after a paraphrase of it
+PARAPHRASE = 60  # words that may precede it; after more of substance, it only limits an answer
+VOICED = 40  # words that may precede it where a text in a voice of its own is asked for
+REFUSAL, DISCLAIMER = "refusal", "disclaimer"
 
 ECHOED = ("plain", "voice", "given_text")  # contexts where "I cannot" with a verb of the request refuses it
 Forms = tuple[re.Pattern[str], ...]
@@ -41,93 +46,106 @@ class RefusalForm(TextRule):
     """The response must not refuse, or speak as an AI instead of answering."""
 
     name: ClassVar[str] = "refusal"
+    version: ClassVar[int] = 2
 
-    def __init__(self, phrases: Iterable[str]) -> None:
-        """Takes phrases that count as refusals at the start of an early sentence, in addition to the built-in forms.
+    def __init__(self, phrases: Iterable[str], disclaimers: Literal["keep", "drop"] = "keep") -> None:
+        """Makes the rule.
 
-        Without phrases, every record passes. Raises UserError for a phrase without a word.
+        Args:
+            phrases: what counts as a refusal at the start of an early sentence, in addition to the built-in forms;
+                without phrases, every record passes.
+            disclaimers: what to do with answers that begin with a disclaimer.
+
+        Raises:
+            UserError: a phrase without a word.
         """
         self.phrases = checked_phrases(phrases)
+        self.disclaimers = disclaimers
         self._phrases = tuple(phrase_pattern(phrase) for phrase in self.phrases)
 
     def basis(self) -> dict[str, Any]:
         """Returns the phrases."""
         return {"rule": "form", "phrases": list(self.phrases)}
 
+    def limits(self) -> dict[str, Any]:
+        """Returns what happens to disclaimers."""
+        return {"disclaimers": self.disclaimers}
+
     def signal(self, record: Record) -> list[Any] | None:
-        """Returns the words of the refusal and their place, in characters from the response's start."""
+        """Returns the words of the refusal, their place in characters from the start, and which kind it is."""
         if not self.phrases:
             return None
         text = straight(record.response[:LOOKED_AT])
-        short = len(text.split()) <= SHORT
-        late = not short and patterns.AI_HINT.search(text, OPENING) is not None
-        if not late and not self._may_refuse(text[: FIRST * SENTENCE]):
+        if not self._may_refuse(text[:DEEP]):
             return None
         asked = straight(record.instruction[:LOOKED_AT])
-        context = context_of(asked, text)
-        own = _own_words(text, unquote=context == "plain")
-        forms, within = self._forms(asked, context)
-        verbs = _verbs(asked) if context in ECHOED else frozenset()
-        starts = list(_sentence_starts(own))
-        for number, (place, end) in enumerate(zip(starts, [*starts[1:], len(own)], strict=True)):
-            early = short or number < FIRST or place <= OPENING
-            if not early and not (late and context == "plain"):
-                break
-            sentence = own[place : min(end, place + SENTENCE)]
-            if early and self._may_refuse(sentence):
-                found = _refusal(sentence, forms, within if short else (), verbs)
-            else:
-                found = None if early else _refusal(sentence, (patterns.SPEAKS_AS_AI,))
-            if found is not None:
-                start = place + found[0]
-                return [shorten(record.response[start : start + len(found[1])], 60), start]
-        return None
+        found = self._find(text, asked, context_of(asked, text))
+        if found is None:
+            return None
+        kind, start, end = found
+        return [shorten(record.response[start:end], 60), start, kind]
 
     def decide(self, signal: list[Any] | None) -> Verdict:
-        """Drops refusals."""
-        limit = "no refusal"
+        """Drops refusals, and disclaimers if they are not wanted."""
+        limit = "no refusal" if self.disclaimers == "keep" else "no refusal, no disclaimer"
         if signal is None:
             return Verdict(self.name, True, None, limit)
-        words, place = signal
-        reason = f"the response refuses: '{words}' at character {place}"
-        return Verdict(self.name, False, f"{words} @ {place}", limit, reason)
+        words, place, kind = signal
+        if kind == REFUSAL:
+            reason = f"the response refuses: '{words}' at character {place}"
+            return Verdict(self.name, False, f"{words} @ {place}", limit, reason)
+        value = f"{DISCLAIMER}: {words} @ {place}"
+        if self.disclaimers == "keep":
+            return Verdict(self.name, True, value, limit)
+        reason = f"the response has a disclaimer before its answer: '{words}' at character {place}"
+        return Verdict(self.name, False, value, limit, reason)
+
+    def _find(self, text: str, asked: str, context: str) -> tuple[str, int, int] | None:
+        """Returns the kind, start and end of the first words that refuse or disclaim."""
+        short = len(text.split()) <= SHORT
+        own = _own_words(text, unquote=context == "plain")
+        forms, within = self._forms(asked, context, short)
+        verbs = verbs_of(asked) if context in ECHOED else frozenset()
+        starts = list(_sentence_starts(own[: DEEP + SENTENCE]))
+        disclaimer = None
+        for number, (place, end) in enumerate(zip(starts, [*starts[1:], len(own)], strict=True)):
+            early = short or number < FIRST or place <= OPENING
+            if not early and place > DEEP:
+                break
+            sentence = own[place : min(end, place + SENTENCE)]
+            if not self._may_refuse(sentence):
+                continue
+            if early:
+                found = _refusal(sentence, forms, within if short else patterns.IN_LONG_CLAUSES.get(context, ()), verbs)
+            else:
+                found = _refusal(sentence, patterns.LATE.get(context, ()))
+            if found is None:
+                continue
+            start = place + found[0]
+            stop = start + len(found[1])
+            if context != "plain" and len(text[:place].split()) > VOICED:
+                continue  # the text that was asked for comes first
+            if not answers(text, start, stop, place):
+                if early or substance(text[:place]) < PARAPHRASE:
+                    return REFUSAL, start, stop
+            elif early and disclaimer is None:
+                disclaimer = DISCLAIMER, start, stop
+        return disclaimer
 
     def _may_refuse(self, text: str) -> bool:
         return patterns.HINT.search(text) is not None or any(phrase.search(text) for phrase in self._phrases)
 
-    def _forms(self, asked: str, context: str) -> tuple[Forms, Forms]:
+    def _forms(self, asked: str, context: str, short: bool) -> tuple[Forms, Forms]:
         """Returns the patterns that count at the start of a sentence, and those that count after a comma."""
         if context != "plain":
             return patterns.FORMS[context], ()
-        phrases = self._phrases if not patterns.ABOUT_AI.search(asked) else ()
-        return (*phrases, *patterns.FORMS[context]), patterns.IN_CLAUSES
+        phrases = self._phrases if not ABOUT_AI.search(asked) else ()
+        return (*phrases, *patterns.FORMS[context], *(patterns.IN_SHORT if short else ())), patterns.IN_CLAUSES
 
 
-def context_of(asked: str, response: str = "") -> str:
-    """Returns what an instruction asks for: ``plain``, ``voice``, ``given_text``, ``ai_voice`` or ``self``.
-
-    ``given_text`` asks to reword a text in the instruction, ``ai_voice`` asks for a text about AI.
-
-    Args:
-        asked: the instruction, as `straight` returns it.
-        response: the response, of which a salutation makes a ``voice`` a ``letter``.
-    """
-    words = asked[:4000]
-    if len(words.split()) <= patterns.SELF_WORDS and patterns.SELF.search(words):
-        return "self"
-    if not patterns.VOICE.search(words):
-        return "plain"
-    if patterns.SALUTATION.match(response):
-        return "letter"
-    if patterns.GIVEN_TEXT.search(words):
-        return "given_text"
-    return "ai_voice" if patterns.ABOUT_AI.search(words) else "voice"
-
-
-def _verbs(asked: str) -> frozenset[str]:
-    """The words of the request itself, without the text that it is about: one of them may be its verb."""
-    request = patterns.QUOTED.sub(" ", asked[:300]).partition(":")[0]
-    return frozenset(word for word in re.findall(r"[a-z]{4,20}", request) if word not in patterns.NO_VERBS)
+def is_disclaimer(verdict: Verdict) -> bool:
+    """Returns whether a verdict says that an answer has a disclaimer, which is not a refusal."""
+    return verdict.rule == RefusalForm.name and str(verdict.value or "").startswith(f"{DISCLAIMER}: ")
 
 
 def _refusal(
@@ -146,6 +164,8 @@ def _refusal(
     if within:
         tries += [(boundary.end(), within) for boundary in patterns.CLAUSE.finditer(sentence)]
     for start, some in tries:
+        if patterns.IDIOMS.match(sentence, start):
+            continue
         for form in some:
             if match := form.match(sentence, start):
                 return start, match.group()

@@ -1,0 +1,134 @@
+"""Whether a response that sounds like a refusal answers after all: how many of its words say something on the matter.
+
+A model that refuses also apologizes, speaks of itself, moralizes, asks, offers and points elsewhere. None of that is an
+answer. What is left, the substance, decides:
+
+- "As an AI I have no taste, but these dishes are loved: ..." begins with a disclaimer and answers.
+- "I can't help with that. Please talk to a doctor." has no substance and refuses.
+- What a model refuses on principle (it is illegal, hurtful, against its guidelines) stays a refusal, whatever it says
+  instead, unless it hands over what was asked for ("That said, here is ...").
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from synthetic_instruction_tuner.filtering.refusal.patterns import ADVERBS, CANNOT, OPENERS, SENTENCE_START
+
+FEW = 6  # words of substance that make an answer after "here is"
+SOME = 12  # after "but", "however"
+MANY = 40  # without any such word
+SHARE = 0.3  # of all words
+PRINCIPLED = 60  # words, and half of all, where the model refuses on principle
+NEAR = 350  # characters around the refusal in which its reason is given
+
+_PIVOT = re.compile(
+    r"\b(?:however|but|that (?:being )?said|having said that|with that (?:being )?said|nevertheless|nonetheless|still|"
+    r"though|yet|as of|based on|in general|generally|according to|if i (?:were|had|could)|i can(?! not))\b|[;:]"
+)
+_DELIVERS = re.compile(
+    r"\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|ethical|positive|"
+    r"healthy|resources|instead|protect))"
+)
+_TURN = re.compile(r",? (?:but|however|yet|though|nevertheless|nonetheless)\b,? |[;:—–] ")
+_LIST = re.compile(r"[\W_]*(?:\d{1,2}[.)]|[-*•+]) ")
+_LEAD = re.compile(
+    r"(?:[\W_]|(?:however|but|that said|that being said|having said that|with that (?:being )?said|nevertheless|"
+    r"nonetheless|instead|also|and|so|additionally|in the meantime|alternatively|therefore|then|still|yet|though|for "
+    r"(?:this|that) reason|in that case|in this case|sorry|unfortunately)\b)*"
+)
+_PRINCIPLE = re.compile(
+    r"\b(?:illegal|unlawful|unethical|ethic|moral|harmful|harm (?:to|others|any)|inappropriate|not appropriate|offensive|"
+    r"hurtful|disrespect|derogatory|stereotyp|discriminat|violen|crime|criminal|against the law|guidelines|polic(?:y|ies)"
+    r"\b|copyright|misinformation|disinformation|hate(?:ful)?\b|explicit|sexual|cheating|plagiar|fraud|scam|weapon|drugs|"
+    r"abus|threats|threaten|bully|blackmail|dangerous activit|self-harm|suicid|exploit|malicious|fearmonger|safe (?:or|and)|dangerous (?:or|and)|"
+    r"condone|endorse|promot(?:e|es|ing)|encourag(?:e|es|ing) (?:or|any|such|illegal|harm|dangerous|violence))"
+)
+_FLAT = re.compile(
+    rf"{CANNOT} {ADVERBS}(?:fulfil|comply|satisfy|(?:assist|help)(?: you)? with (?:that|this)|engage|participat|condon|"
+    r"role-?play|pretend)|(?:must|have to|need to|'ll have to) (?:\w+ )?(?:decline|refuse|refrain)|"
+    r"(?:appropriate|ethical|right|responsible|legal|constructive) (?:(?:or|and) \w+ )?for me|(?:not|n't) (?:feel )?"
+    r"comfortable|(?:do not|don't|cannot|can't) condone|goes against my|against my (?:programming|guidelines|ethic)"
+)
+_NO_SUBSTANCE = re.compile(
+    r"(?:i|i'm|im|i've|i'd|i'll|my|me|as an? (?:\w+[ -]){0,3}?(?:ai|model|assistant|program|bot))\b|"
+    r"(?:please|kindly|feel free|let me know|let's|don't hesitate|do not hesitate|thank|thanks|sorry|apolog|remember|"
+    r"best of luck|good luck|hope|rest assured|sure|certainly|of course|great|keep in mind|be aware|note that)\b|"
+    r"(?:is there|are there|would you|could you|can you|do you|did you|have you|how about|what about|may i|shall (?:i|we)|"
+    r"what (?:would|kind|else|can)|how (?:can|may) i)\b|"
+    r"if (?:you|your|there|it|this)\b|"
+    r"(?:you|one|users?) (?:can|could|may|might|should|would|will|need to|want to|'d|must)(?: \w+ly| also| want to| need "
+    r"to| try to| try| consider| wish to| like to| have to| be able to)* (?:check\w*|visit\w*|consult\w*|contact\w*|ask\w*|"
+    r"look\w*|search\w*|us(?:e|ing)|refer\w*|find\w*|shar\w+|past\w+|provid\w+|call\w*|reach\w*|speak\w*|talk\w*|seek\w*|"
+    r"get\w*|see\b|go\b|upload\w*|describ\w+|try\w*|set\b|listen\w*)|"
+    r"(?:it|this|that)(?:'s| is| would be| may be| might be| could be| can be)(?: \w+ly| also| always| never| not| only| "
+    r"an?)* (?:important|essential|crucial|vital|best|worth|recommended|advisable|better|necessary|wise|helpful|illegal|"
+    r"unethical|possible|appropriate|ethical|legal|safe|right|okay|ok|up to|subjective|personal|great|good idea|wrong|"
+    r"harmful|inappropriate|dangerous|fair|impossible|difficult|hard|crime|decision|against|beyond)\b|"
+    r"(?:consult|contact|visit|seek|speak (?:to|with)|talk to|reach out|refer to|check (?:with|out|the)|ask (?:a|your))\b|"
+    r"(?:a|an|your|the|only a|any|only an) (?:\w+ )?(?:doctor|physician|lawyer|attorney|professional|pharmacist|"
+    r"therapist|advisor|dermatologist|specialist|expert|dietitian|vet|carrier|app|website|weather|search engine)\b[^.!?]"
+    r"{0,20} (?:can|will|could|should|would|may|is)\b|"
+    r"(?:for|to get|to find|to see|to stay|to check|to know)\b[^.!?]{0,90}?, (?:please|you|i|i'd|check|visit|consult|"
+    r"contact|see|refer|try)\b|"
+    r"(?:everyone|everybody|every person|all people|we) (?:should|must|deserves?|has|have|are|is|can)\b"
+)
+
+
+def answers(text: str, place: int, end: int, sentence: int) -> bool:
+    """Returns whether a response with a refusal's words says enough else to be an answer.
+
+    Args:
+        text: the response, as `keywords.straight` returns it.
+        place: where the refusal's words start.
+        end: where they end.
+        sentence: where their sentence starts, which may be earlier: with "I'm sorry, but", for example.
+    """
+    pieces = _pieces(text, place, end)
+    words = sum(len(piece.split()) for piece in pieces)
+    share = words / max(len(text.split()), 1)
+    rest = text[end:]
+    delivers = _DELIVERS.search(rest) is not None
+    if on_principle(text, place):
+        return delivers and words >= PRINCIPLED and share >= 0.5
+    if delivers and words >= FEW:
+        return True
+    limits = place == sentence and substance(text[:place]) >= SOME  # an answer, and what it leaves out
+    enough = SOME if limits or _PIVOT.search(rest) else MANY
+    return words >= enough and share >= SHARE
+
+
+def substance(text: str) -> int:
+    """Returns how many words of a text say something on the matter."""
+    return sum(len(piece.split()) for piece in _pieces(text, 0, 0))
+
+
+def on_principle(text: str, place: int) -> bool:
+    """Returns whether the model will not do it, rather than lacks something that it would need."""
+    near = text[max(0, place - NEAR // 2) : place + NEAR]
+    return _FLAT.search(text, place, place + NEAR) is not None or _PRINCIPLE.search(near) is not None
+
+
+def _pieces(text: str, place: int, end: int) -> list[str]:
+    """Returns the clauses that have substance, without what is between `place` and `end`."""
+    found = []
+    starts = [match.end() for match in SENTENCE_START.finditer(text)]
+    for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
+        refuses = start <= place < stop and end > place
+        listed = _LIST.search(text, max(0, start - 6), start) is not None
+        turns = [match.end() for match in _TURN.finditer(text, end if refuses else start, stop)]
+        clauses = [] if refuses else [start]
+        for first, last in pairwise([*clauses, *turns, stop]):
+            if listed or _has_substance(text[first:last]):
+                found.append(text[first:last])
+    return found
+
+
+def _has_substance(clause: str) -> bool:
+    lead = _LEAD.match(clause)
+    start = lead.end() if lead else 0
+    if _NO_SUBSTANCE.match(clause, start):
+        return False
+    opener = OPENERS.match(clause, start)
+    return not (opener and opener.end() > start and _NO_SUBSTANCE.match(clause, opener.end()))
