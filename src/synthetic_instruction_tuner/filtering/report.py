@@ -15,7 +15,7 @@ from synthetic_instruction_tuner.data_files.reading import SAID, Malformed, said
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import file_names
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
-from synthetic_instruction_tuner.filtering.refusal.form import is_disclaimer
+from synthetic_instruction_tuner.filtering.refusal.disclaimers import count_disclaimers, disclaimer_note
 from synthetic_instruction_tuner.filtering.rule import FilterResult, Verdict, shorten
 from synthetic_instruction_tuner.records import Record
 
@@ -113,8 +113,7 @@ class FilterReport:
         rules_hash: its hash, which the records carry too.
         benchmarks: the benchmarks that were looked for.
         hits: every benchmark item found in a record.
-        disclaimers: responses that have a disclaimer and then answer; None where no rule tells them from refusals. It
-            is then missing in the JSON file, too.
+        disclaimers: responses that have a disclaimer and answer; None, and not in the JSON file, where no rule looks.
         target: how many were wanted (``generate.until_kept``, at most `filter.keep`), each domain with its quota; None
             without a target. It is then missing in the JSON file, too.
     """
@@ -181,7 +180,7 @@ class FilterReport:
             rules_hash=quality.rule_set_hash if quality else "",
             benchmarks=tuple(_checked(some, hits) for some in quality.benchmarks) if quality else (),
             hits=hits,
-            disclaimers=_disclaimers(config, [result for _, result in checked]),
+            disclaimers=count_disclaimers((result for _, result in checked), config),
             target=None if quotas is None else sum(quotas.values()),
         )
 
@@ -222,12 +221,7 @@ class FilterReport:
         if self.over:
             lines.append(f"{self.over:,} more passed every rule but are over {self._limit()}.")
         if self.disclaimers:
-            one = "1 response has" if self.disclaimers == 1 else f"{self.disclaimers:,} responses have"
-            done = {"keep": "which alone drops none", "drop": "and all of them were dropped"}
-            setting = self.settings["refusal_disclaimers"]
-            lines.append(
-                f"{one} a disclaimer before the answer, {done[setting]} (filter.refusal_disclaimers={setting})."
-            )
+            lines.append(disclaimer_note(self.disclaimers, self.settings["refusal_disclaimers"]))
         if self.malformed:
             lines.append(said_malformed(self.malformed, self.malformed_first))
         lines += [
@@ -276,12 +270,6 @@ def _samples(checked: Sequence[tuple[Record, FilterResult]], most: int) -> dict[
 def _sample(record: Record, failure: Verdict) -> DroppedSample:
     instruction, reason = shorten(record.instruction, 100), shorten(failure.reason, 160)
     return DroppedSample(shorten(record.id), instruction, failure.value, reason)
-
-
-def _disclaimers(config: FilterConfig, results: Sequence[FilterResult]) -> int | None:
-    if config.refusal_rule != "form" or not config.refusal_phrases:
-        return None
-    return sum(any(map(is_disclaimer, result.verdicts)) for result in results)
 
 
 def _settings(config: FilterConfig) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.refusal import patterns
-from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm, is_disclaimer
+from synthetic_instruction_tuner.filtering.refusal.disclaimers import is_disclaimer
+from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm
 from synthetic_instruction_tuner.filtering.refusal.keywords import RefusalKeywords
 from synthetic_instruction_tuner.filtering.refusal.request import context_of
 from synthetic_instruction_tuner.records import Record

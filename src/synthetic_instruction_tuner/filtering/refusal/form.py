@@ -21,7 +21,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Literal
 
-from synthetic_instruction_tuner.filtering.refusal import patterns
+from synthetic_instruction_tuner.config import FilterConfig
+from synthetic_instruction_tuner.filtering.refusal import patterns, sentences
 from synthetic_instruction_tuner.filtering.refusal.keywords import checked_phrases, phrase_pattern, straight
 from synthetic_instruction_tuner.filtering.refusal.request import ABOUT_AI, context_of, verbs_of
 from synthetic_instruction_tuner.filtering.refusal.substance import answers, substance
@@ -36,6 +37,7 @@ SENTENCE = 300  # characters of a sentence; refusals are at its start
 DEEP = 1500  # characters in which a refusal of the request itself may come after a paraphrase of it
 PARAPHRASE = 60  # words that may precede it; after more of substance, it only limits an answer
 VOICED = 40  # words that may precede it where a text in a voice of its own is asked for
+DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
 REFUSAL, DISCLAIMER = "refusal", "disclaimer"
 
 ECHOED = ("plain", "voice", "given_text")  # contexts where "I cannot" with a verb of the request refuses it
@@ -61,7 +63,8 @@ class RefusalForm(TextRule):
         """
         self.phrases = checked_phrases(phrases)
         self.disclaimers = disclaimers
-        self._phrases = tuple(phrase_pattern(phrase) for phrase in self.phrases)
+        self._phrases = tuple(map(phrase_pattern, self.phrases))
+        self._own_phrases = tuple(phrase_pattern(phrase) for phrase in self.phrases if phrase not in DEFAULT_PHRASES)
 
     def basis(self) -> dict[str, Any]:
         """Returns the phrases."""
@@ -101,51 +104,48 @@ class RefusalForm(TextRule):
         return Verdict(self.name, False, value, limit, reason)
 
     def _find(self, text: str, asked: str, context: str) -> tuple[str, int, int] | None:
-        """Returns the kind, start and end of the first words that refuse or disclaim."""
+        """Returns the kind, start and end of the first words that refuse or, without any, of a disclaimer."""
+        disclaimer = None
+        for sentence, start, end, early in self._hits(text, asked, context):
+            if context != "plain" and len(text[:sentence].split()) > VOICED:
+                return disclaimer  # the text that was asked for comes first
+            wanted = any(phrase.match(text, start) for phrase in self._own_phrases)
+            if wanted or not answers(text, start, end, sentence):
+                if early or substance(text[:sentence]) < PARAPHRASE:
+                    return REFUSAL, start, end
+            elif early and disclaimer is None:
+                disclaimer = DISCLAIMER, start, end
+        return disclaimer
+
+    def _hits(self, text: str, asked: str, context: str) -> Iterator[tuple[int, int, int, bool]]:
+        """Yields the start of each sentence that may refuse, the place of the words, and whether it is an early one."""
         short = len(text.split()) <= SHORT
         own = _own_words(text, unquote=context == "plain")
         forms, within = self._forms(asked, context, short)
         verbs = verbs_of(asked) if context in ECHOED else frozenset()
         starts = list(_sentence_starts(own[: DEEP + SENTENCE]))
-        disclaimer = None
         for number, (place, end) in enumerate(zip(starts, [*starts[1:], len(own)], strict=True)):
             early = short or number < FIRST or place <= OPENING
             if not early and place > DEEP:
-                break
+                return
             sentence = own[place : min(end, place + SENTENCE)]
             if not self._may_refuse(sentence):
                 continue
-            if early:
-                found = _refusal(sentence, forms, within if short else patterns.IN_LONG_CLAUSES.get(context, ()), verbs)
-            else:
-                found = _refusal(sentence, patterns.LATE.get(context, ()))
-            if found is None:
-                continue
-            start = place + found[0]
-            stop = start + len(found[1])
-            if context != "plain" and len(text[:place].split()) > VOICED:
-                continue  # the text that was asked for comes first
-            if not answers(text, start, stop, place):
-                if early or substance(text[:place]) < PARAPHRASE:
-                    return REFUSAL, start, stop
-            elif early and disclaimer is None:
-                disclaimer = DISCLAIMER, start, stop
-        return disclaimer
+            late = patterns.LATE.get(context, ())
+            found = _refusal(sentence, forms, within, verbs) if early else _refusal(sentence, late)
+            if found:
+                yield place, place + found[0], place + found[0] + len(found[1]), early
 
     def _may_refuse(self, text: str) -> bool:
-        return patterns.HINT.search(text) is not None or any(phrase.search(text) for phrase in self._phrases)
+        return sentences.HINT.search(text) is not None or any(phrase.search(text) for phrase in self._phrases)
 
     def _forms(self, asked: str, context: str, short: bool) -> tuple[Forms, Forms]:
         """Returns the patterns that count at the start of a sentence, and those that count after a comma."""
+        within = patterns.IN_CLAUSES if short else patterns.IN_LONG_CLAUSES.get(context, ())
         if context != "plain":
-            return patterns.FORMS[context], ()
+            return patterns.FORMS[context], () if short else within
         phrases = self._phrases if not ABOUT_AI.search(asked) else ()
-        return (*phrases, *patterns.FORMS[context], *(patterns.IN_SHORT if short else ())), patterns.IN_CLAUSES
-
-
-def is_disclaimer(verdict: Verdict) -> bool:
-    """Returns whether a verdict says that an answer has a disclaimer, which is not a refusal."""
-    return verdict.rule == RefusalForm.name and str(verdict.value or "").startswith(f"{DISCLAIMER}: ")
+        return (*phrases, *patterns.FORMS[context], *(patterns.IN_SHORT if short else ())), within
 
 
 def _refusal(
@@ -159,10 +159,10 @@ def _refusal(
         within: the patterns that count after a comma, too.
         verbs: verbs of the request; "I cannot" with one of them counts wherever a form does.
     """
-    starts = [_end(patterns.MARKS, sentence), _end(patterns.OPENERS, sentence)]
+    starts = [_end(sentences.MARKS, sentence), _end(sentences.OPENERS, sentence)]
     tries = [(start, forms) for start in dict.fromkeys(starts)]
     if within:
-        tries += [(boundary.end(), within) for boundary in patterns.CLAUSE.finditer(sentence)]
+        tries += [(boundary.end(), within) for boundary in sentences.CLAUSE.finditer(sentence)]
     for start, some in tries:
         if patterns.IDIOMS.match(sentence, start):
             continue
@@ -185,12 +185,12 @@ def _own_words(text: str, unquote: bool) -> str:
     wrapped = len(inner) > 2 and inner[0] in '"“' and inner[-1] in '"”' and not re.search('["“”]', inner[1:-1])
     if wrapped and (unquote or patterns.WHOLE_REFUSAL.match(inner, 1)):  # the whole answer is in quotation marks
         return re.sub('["“”]', " ", text)
-    return patterns.QUOTED.sub(lambda match: "□" * len(match.group()), text)
+    return sentences.QUOTED.sub(lambda match: "□" * len(match.group()), text)
 
 
 def _sentence_starts(text: str) -> Iterator[int]:
     end = 0
-    for match in patterns.SENTENCE_START.finditer(text):
+    for match in sentences.SENTENCE_START.finditer(text):
         line = text.find("\n", match.end())
         if match.end() < len(text) and match.end() != line and match.end() >= end:
             end = match.end()

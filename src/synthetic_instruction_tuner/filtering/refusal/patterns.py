@@ -7,25 +7,6 @@ from __future__ import annotations
 
 import re
 
-QUOTED = re.compile(
-    r"\*(?!as |this |is )[a-z]+s [a-z ]{2,30}\*|```.*?(?:```|\Z)|`[^`\n]+`|^ {0,3}>[^\n]*|\"[^\"]{1,2000}\"|“[^”]{1,2000}”|«[^»]{1,2000}»|「[^」]{1,2000}」"
-    r"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){3,400}'(?!\w)",
-    re.DOTALL | re.MULTILINE,
-)
-SENTENCE_START = re.compile(r"(?:\A|(?<=[.!?…])[\"')\]*_]*\s+|\n+)[\W_]{0,12}(?:\d{1,2}[.)]\s+)?[*_#(]*")
-MARKS = re.compile(r"[\W_]*")
-CLAUSE = re.compile(r"[,;–—] (?:(?:and|so|but|since|as|because|therefore|which means|unfortunately|however),? )?")
-HINT = re.compile(
-    r"\bno\b|\bnot\b|n't\b|cannot|\bcant\b|\bdont\b|\bai\b|a\.i\.|artificial|model|chatbot|program|assistant|"
-    r"unable|incapable|declin|refus|refrain|prohibit|forbid|against|inappropriate|unethical|illegal|beyond|outside|"
-    r"impossible|guideline|lack|forgot|missing"
-)
-AI_HINT = re.compile(
-    r"\bai\b|a\.i\.|artificial|language model|\bllm\b|chatbot|program|text-|machine|virtual|digital|assistant"
-)
-
-# What a refusal is made of
-
 _AI = (
     r"(?:an? )?(?:[\w-]+ ){0,2}?(?:ai\b|a\.i\.|artificial intelligence|language model|llm\b|chatbot|computer program|"
     r"(?:text|machine|virtual|digital)[\w-]* (?:\w+ )?(?:model|program|assistant))"
@@ -37,11 +18,12 @@ _NO_PERSON = (
 )
 _SPEAKER = r"(?=[^.!?]{0,150}(?<!\w)(?:i|i'm|i've|i'll|i'd|my|me)(?!\w))"
 SPEAKS_AS_AI = re.compile(
-    rf"as {_AI}{_NO_PERSON}{_SPEAKER}|as (?:your |an? )?(?:(?:helpful|virtual|digital|responsible|respectful|honest|ethical|friendly|trusted|and|,)[ ,]+)+assistant,? i\b(?=[^.!?]{0, 60}(?:n't|not\b|unable|declin|refus|lack))|"
+    rf"as {_AI}{_NO_PERSON}{_SPEAKER}|as (?:your |an? )?(?:(?:helpful|virtual|digital|responsible|respectful|honest|"
+    rf"ethical|friendly|trusted|and|,)[ ,]+)+assistant,? i\b(?=[^.!?]{0, 60}(?:n't|not\b|unable|declin|refus|lack))|"
     rf"i(?:'?m| am) (?:only |just |merely |simply )*{_AI}{_NO_PERSON}|i(?:'?m| am) (?:only|just|merely) a (?:program|"
-    rf"machine|bot)\b|"
-    rf"(?:while|although|though|even though) i(?:'?m| am) (?:only |just |merely |simply )*{_AI}{_NO_PERSON}|"
-    rf"(?:since|because|given that|being)(?: i(?:'?m| am))? (?:only |just )?{_AI}{_NO_PERSON}"
+    rf"machine|bot)\b|(?:while|although|though|even though) i(?:'?m| am) (?:only |just |merely |"
+    rf"simply )*{_AI}{_NO_PERSON}|(?:since|because|given that|being)(?: i(?:'?m| am))? (?:only |"
+    rf"just )?{_AI}{_NO_PERSON}"
 )
 # Each repetition can match a text in one way only: with two, a long row of adverbs takes forever.
 ADVERBS = (
@@ -50,101 +32,95 @@ ADVERBS = (
     r"reliably|definitively|specifically|completely|fully|yet|always|ever|possibly|even)(?: ?, ?| {0,2}))*"
 )
 _UNABLE = (
-    rf"i(?:'?m| am) {ADVERBS}(?:unable|not able|not allowed|not permitted|not authori[sz]ed|not programmed|not designed|"
+    rf"i(?:'?m| am) {ADVERBS}(?:unable|not able|not allowed|not permitted|not authori[sz]ed|not programmed|"
+    rf"not designed|"
     r"not capable|not equipped|not willing|not qualified|not trained|not set up|not meant|not in a position|incapable|"
     r"prohibited|forbidden)(?: of| to| from| with)?"
 )
 CANNOT = (
-    rf"(?:i {ADVERBS}(?:cannot|can't|can not|cant|could not|couldn't|won't|wont|will not|shouldn't|should not)(?: be able to)?(?: and will not)?|"
-    rf"{_UNABLE}|i(?:'?m| am) {ADVERBS}(?:not comfortable|not going)(?: with| to)?)"
+    rf"(?:i {ADVERBS}(?:cannot|can't|can not|cant|could not|couldn't|won't|wont|will not|shouldn't|"
+    rf"should not)(?: be able to)?(?: and will not)?|{_UNABLE}|i(?:'?m| am) {ADVERBS}(?:not comfortable|"
+    rf"not going)(?: with| to)?)"
 )
 _REQUEST_VERBS = (
     r"(?:assist(?:ing)?|provid(?:e|ing)|fulfil+(?:ing)?|comply|answer(?:ing)?|generat(?:e|ing)|creat(?:e|ing)|"
     r"writ(?:e|ing)(?! (?:to|back)\b)|compos(?:e|ing)|produc(?:e|ing)|draft(?:ing)?|mak(?:e|ing) up|engag(?:e|ing)|"
     r"discuss(?:ing)?|do (?:that|this|so)\b(?! anymore| any more| again)|help (?!you|me|but|him|her|them|us|"
-    r"it)(?:with|in|"
-    r"to|create|write|draft|make|produce|build)|help you (?:with (?:that|this|such|any|\w+ing)|in|do|create|write)|"
-    r"help(?: you)?[.,!;]|"
-    r"respond to (?:that|this|your)|process(?:ing)? (?:audio|video|images?|files?|this|that)|(?:access|see|view|open|"
-    r"read|hear|"
-    r"watch|play)(?:ing)? (?:(?:the|any|your|this|that|an?|external) )?(?:\w+ )?(?:attach|images?|files?|pictures?|"
-    r"photos?|"
-    r"videos?|links?|documents?|audio|urls?|websites?|pages?|music|songs?)|browse|role-?play(?:ing)?|pretend(?:ing)?)"
+    r"it)(?:with|in|to|create|write|draft|make|produce|build)|help you (?:with (?:that|this|such|any|\w+ing)|in|do|"
+    r"create|write)|help(?: you)?[.,!;]|respond to (?:that|this|your)|process(?:ing)? (?:audio|video|images?|files?|"
+    r"this|that)|(?:access|see|view|open|read|hear|watch|play)(?:ing)? (?:(?:the|any|your|this|that|an?|"
+    r"external) )?(?:\w+ )?(?:attach|images?|files?|pictures?|photos?|videos?|links?|documents?|audio|urls?|websites?|"
+    r"pages?|music|songs?)|browse|role-?play(?:ing)?|pretend(?:ing)?)"
 )
 _OTHER_VERBS = (
-    r"(?:help (?!but)|complet|participat|offer|support|share|recommend|translat|summari[sz]|continu|perform|open|"
-    r"view|see\b|"
-    r"watch|hear\b|listen|read|predict|tell you|execut|run|send|book|order|call|buy|purchas|check|look|search|find|"
-    r"retriev|"
-    r"fetch|make (?!it|sense|up my)|verify|confirm|determin|say\b|speak|comment|promot|condon|endors|encourag|"
-    r"facilitat|teach|instruct|disclos|"
-    r"reveal|diagnos|prescrib|express|form|feel|experienc|rememb|recall|learn|interact|accommodat|proceed|play|display|"
-    r"show|draw|render|upload|download|attach|connect|contact|guarante|propos|review|evaluat|analy[sz]|give|meet|taste|"
-    r"smell|touch|dance|travel|track|monitor|update|set |place|pay|transfer|remind|identify|advis|transcrib|edit|visit|"
-    r"pick|choos|reproduc|solv|explain|describ|foresee|estimat|control|walk you|guide)"
+    r"(?:help (?!but)|complet|participat|offer|support|share|recommend|translat|summari[sz]|continu|perform|open|view|"
+    r"see\b|watch|hear\b|listen|read|predict|tell you|execut|run|send|book|order|call|buy|purchas|check|look|search|"
+    r"find|retriev|fetch|make (?!it|sense|up my)|verify|confirm|determin|say\b|speak|comment|promot|condon|endors|"
+    r"encourag|facilitat|teach|instruct|disclos|reveal|diagnos|prescrib|express|form|feel|experienc|rememb|recall|"
+    r"learn|interact|accommodat|proceed|play|display|show|draw|render|upload|download|attach|connect|contact|guarante|"
+    r"propos|review|evaluat|analy[sz]|give|meet|taste|smell|touch|dance|travel|track|monitor|update|set |place|pay|"
+    r"transfer|remind|identify|advis|transcrib|edit|visit|pick|choos|reproduc|solv|explain|describ|foresee|estimat|"
+    r"control|walk you|guide)"
 )
 _IDIOM = (
-    r"(?:help but|wait\b|say enough|imagine|believe|stand\b|agree more|stress|thank|complain|count\b|overstate|emphasi|"
-    r"resist|deny\b|get enough|live without|remember (?:the last|a time)|begin to|make heads|recommend (?:\w+ ){1,4}"
-    r"(?:enough|highly)|speak highly)"
+    r"(?:help but|wait\b|say enough|imagine|believe|stand\b|agree more|stress|thank|complain|count\b|overstate|"
+    r"emphasi|resist|deny\b|get enough|live without|remember (?:the last|a time)|begin to|make heads|"
+    r"recommend (?:\w+ ){1,4}(?:enough|highly)|speak highly)"
 )
 IDIOMS = re.compile(rf"i (?:\w+ly )?(?:cannot|can't|cant|can not|couldn't|could not) (?:\w+ly )?{_IDIOM}")
 _ANY_VERB = rf"(?!{_IDIOM})\w"
 _NOT_HAVE = r"i (?:(?:also|currently|simply|actually|just) )?(?:don'?t|do not) (?:\w+ly )?(?:have|possess)"
 _LACKED_BY_MODELS = (
-    r"(?:the (?:ability|capability|capacity)|access to (?:the internet|real|live|current|external|up|your|any|personal|"
-    r"private|that|this|specific|such|information|data|recent|news|books|the)|real[- ]time|personal (?:opinions?|"
-    r"beliefs?|"
-    r"experiences?|preferences?|feelings?|biases|information|data)|(?:any |enough |sufficient |specific |up-to-date |"
-    r"current )*(?:information|context|memory of|data|details|knowledge) ?(?:about|on|of|to|for|from|earlier|[.,]|$)|"
-    r"(?:a )?"
-    r"physical (?:body|form|presence)|opinions|preferences|subjective|consciousness|emotions|(?:a |an )?\w+, (?:as|"
-    r"since|"
-    r"because) i(?:'?m| am) )"
+    r"(?:the (?:ability|capability|capacity)|access to (?:the internet|real|live|current|external|up|your|any|"
+    r"personal|private|that|this|specific|such|information|data|recent|news|books|the)|real[- ]time|"
+    r"personal (?:opinions?|beliefs?|experiences?|preferences?|feelings?|biases|information|data)|(?:any |enough |"
+    r"sufficient |specific |up-to-date |current )*(?:information|context|memory of|data|details|knowledge) ?(?:about|"
+    r"on|of|to|for|from|earlier|[.,]|$)|(?:a )?physical (?:body|form|presence)|opinions|preferences|subjective|"
+    r"consciousness|emotions|(?:a |an )?\w+, (?:as|since|because) i(?:'?m| am) )"
 )
 
 _DECLINES = re.compile(
     rf"i {ADVERBS}(?:must|(?:will |'ll )?have to|need to) {ADVERBS}(?:decline|refuse|refrain)|i {ADVERBS}(?:decline|"
-    rf"refuse) "
-    rf"to {ADVERBS}(?:assist|help|provide|answer|write|create|generate|engage|take part)|i(?:'d| would) (?:rather|"
-    rf"prefer) "
+    rf"refuse) to {ADVERBS}(?:assist|help|provide|answer|write|create|generate|engage|take part)|i(?:'d|"
+    rf" would) (?:rather|prefer) "
     r"not(?: to)? (?:assist|help|provide|answer|write|create|generate|engage|discuss|make)"
 )
 _RATHER_NOT = re.compile(r"i(?:'d| would) (?:much )?(?:rather|prefer) not\b")
 _REQUEST = r"(?:request|question|prompt|query|instruction|task|topic|content|material)s?"
 _NOT_RIGHT = (
-    r"(?:(?:simply|also|never|neither|generally|really) )?(?:(?:not |n't )?(?:be )?(?:simply |generally |really )?"
-    r"(?:ethical|appropriate|right|possible|responsible|legal|lawful|safe|acceptable|proper|okay|ok|constructive|"
-    r"productive|helpful|fair|respectful|professional|advisable|accurate|feasible|my place)|inappropriate|unethical|"
-    r"irresponsible|impossible|wrong|illegal|against my \w+)"
+    r"(?:(?:simply|also|never|neither|generally|really) )?(?:(?:not |n't )?(?:be )?(?:simply |generally |"
+    r"really )?(?:ethical|appropriate|right|possible|responsible|legal|lawful|safe|acceptable|proper|okay|ok|"
+    r"constructive|productive|helpful|fair|respectful|professional|advisable|accurate|feasible|my place)|"
+    r"inappropriate|unethical|irresponsible|impossible|wrong|illegal|against my \w+)"
 )
 _AGAINST_POLICY = re.compile(
     rf"(?:this|that|your|the|such an?) {_REQUEST} (?:\w+ )?(?:goes against|violates|conflicts|involves personal|"
     rf"is (?:inappropriate|against|not something|not appropriate|unethical|harmful|illegal|not (?:an )?ethical))|"
-    rf"this is not an? (?:\w+ )?(?:ethical|appropriate) {_REQUEST}|"
-    rf"(?:it|that|this)(?:'?s| is| would| isn't| would not| wouldn't| is also| may not| might not)(?: be)? {_NOT_RIGHT}"
-    rf"(?:,? (?:or|and|nor) {_NOT_RIGHT})* (?:for me|of me|to (?:provide|answer|help|assist|discuss|give you|generate|"
-    r"create))|(?:it|that|this)(?:'?s| is| would be)(?: simply| also| currently)? (?:against my|beyond (?:my|the scope "
-    r"of my|what i)|outside (?:of )?(?:my|the scope of my|what i)|not (?:within|in) my|not something (?:that )?i)|"
-    r"my (?:programming|guidelines|training|design|policies|instructions|ethical guidelines|safety guidelines) (?:\w+ )?"
-    r"(?:prevents?|do(?:es)? not|don't|doesn't|prohibits?|forbids?|restricts?)|"
-    r"(?:assisting|helping|providing|creating|writing|generating|promoting|encouraging)(?: \w+){0,6} (?:is|would be|"
-    r"goes) (?:\w+ )?(?:against|unethical|inappropriate|illegal|irresponsible|not something|not (?:right|ethical|"
-    r"appropriate))|(?:\w+ ){1,8}(?:is|are|falls?|lies) (?:outside|beyond)(?: of)? (?:my (?:capabilit|abilit|scope|"
-    r"current|expertise|knowledge)|what i(?:'m| am| can))|"
-    r"(?:\w+ ){1,6}(?:is|are)(?: not)? something (?:that )?i(?:'?m| am)? (?:not able|unable|can't|cannot|won't|can help|"
-    r"can assist|can do|can provide|can teach)"
+    rf"this is not an? (?:\w+ )?(?:ethical|appropriate) {_REQUEST}|(?:it|that|this)(?:'?s| is| would| isn't|"
+    rf" would not| wouldn't| is also| may not| might not)(?: be)? {_NOT_RIGHT}(?:,? (?:or|and|"
+    rf"nor) {_NOT_RIGHT})* (?:for me|of me|to (?:provide|answer|help|assist|discuss|give you|generate|"
+    r"create))|(?:it|that|this)(?:'?s| is| would be)(?: simply| also| currently)? (?:against my|beyond (?:my|"
+    r"the scope of my|what i)|outside (?:of )?(?:my|the scope of my|what i)|not (?:within|in) my|"
+    r"not something (?:that )?i)|my (?:programming|guidelines|training|design|policies|instructions|"
+    r"ethical guidelines|safety guidelines) (?:\w+ )?(?:prevents?|do(?:es)? not|don't|doesn't|prohibits?|forbids?|"
+    r"restricts?)|(?:assisting|helping|providing|creating|writing|generating|promoting|"
+    r"encouraging)(?: \w+){0,6} (?:is|would be|goes) (?:\w+ )?(?:against|unethical|inappropriate|illegal|"
+    r"irresponsible|not something|not (?:right|ethical|appropriate))|(?:\w+ ){1,8}(?:is|are|falls?|lies) (?:outside|"
+    r"beyond)(?: of)? (?:my (?:capabilit|abilit|scope|current|expertise|knowledge)|what i(?:'m| am| can))|"
+    r"(?:\w+ ){1,6}(?:is|are)(?: not)? something (?:that )?i(?:'?m| am)? (?:not able|unable|can't|cannot|won't|"
+    r"can help|can assist|can do|can provide|can teach)"
 )
 _UNWILLING = re.compile(
-    rf"i {ADVERBS}(?:don't|do not|wouldn't|would not) {ADVERBS}(?:feel (?:right |at all )?(?:comfortable|right)|think "
-    rf"(?:that )?(?:it(?:'s| is| would be)|i (?:can|could|should)) (?:\w+ ){{0,2}}(?:ethical|right|appropriate|"
+    rf"i {ADVERBS}(?:don't|do not|wouldn't|would not) {ADVERBS}(?:feel (?:right |at all )?(?:comfortable|right)|"
+    rf"think (?:that )?(?:it(?:'s| is| would be)|i (?:can|could|should)) (?:\w+ ){{0,2}}(?:ethical|right|appropriate|"
     r"constructive|helpful|responsible|respectful|fair|wise to (?:label|rank|name)|help with|write|answer|provide|"
     r"create)|condone|endorse|promote|encourage or|engage in|participate in|take part in|generate|provide|create|"
-    r"answer (?:this|that|questions|such)|assist (?:with|in)|make predictions|offer (?:medical|legal|financial|personal|"
-    rf"advice|instructions))|i {ADVERBS}(?:will|must|should|would) (?:not|never) {ADVERBS}(?:provide|help (?:you )?with|"
-    r"assist|write|create|generate|answer|give you|participate|engage|be able)|"
-    r"i(?:'?m| am) (?:really |simply )?not (?:going|willing|prepared|inclined|comfortable)\b|"
-    r"i(?:'?m| am) uncomfortable"
+    r"answer (?:this|that|questions|such)|assist (?:with|in)|make predictions|offer (?:medical|legal|financial|"
+    r"personal|"
+    rf"advice|instructions))|i {ADVERBS}(?:will|must|should|would) (?:not|never) {ADVERBS}(?:provide|"
+    rf"help (?:you )?with|"
+    r"assist|write|create|generate|answer|give you|participate|engage|be able)|i(?:'?m| am) (?:really |"
+    r"simply )?not (?:going|willing|prepared|inclined|comfortable)\b|i(?:'?m| am) uncomfortable"
 )
 _REASON = (
     r"(?:against|inappropriate|not appropriate|offensive|harmful|unethical|illegal|disrespect|hurtful|derogatory|"
@@ -156,25 +132,27 @@ _WITH_REASON = re.compile(
     rf"because|since|that|which|,)\b[^.!?]{{0,90}}?\b{_REASON})"
 )
 _INPUT = (
-    r"(?:image|picture|photo|screenshot|file|attachment|document|link|text|article|essay|code|video|audio|recording|table|"
-    r"list|passage|pdf|draft|paragraph|sentence|context|input|report|message|email|lyrics|transcript|resume|data ?set)s?"
+    r"(?:image|picture|photo|screenshot|file|attachment|document|link|text|article|essay|code|video|audio|recording|"
+    r"table|list|passage|pdf|draft|paragraph|sentence|context|input|report|message|email|lyrics|transcript|resume|"
+    r"data ?set)s?"
 )
 _MISSING = re.compile(
     r"(?:there (?:is|are|was|were|does not seem to be|doesn't (?:seem|appear) to be)|i (?:don't|do not|didn't|did not|"
     r"can't|cannot) (?:actually )?(?:see|find|receive|notice)) (?:no|any|an?|the|your)(?: \w+){0,2} "
-    rf"{_INPUT}(?: \w+){{0,2}} (?:provided|attached|included|given|uploaded|shared|supplied|below|above|here\b|in (?:your|"
-    r"the) (?:message|question|prompt|request)|to (?:summarize|analyze|edit|review|work with|describe|translate)|with your)|"
-    r"i (?:don't|do not|didn't|did not) (?:actually )?(?:see|receive) (?:any|an?|the|your) (?:\w+ )?"
+    rf"{_INPUT}(?: \w+){{0,2}} (?:provided|attached|included|given|uploaded|shared|supplied|below|above|here\b|"
+    rf"in (?:your|"
+    r"the) (?:message|question|prompt|request)|to (?:summarize|analyze|edit|review|work with|describe|translate)|"
+    r"with your)|i (?:don't|do not|didn't|did not) (?:actually )?(?:see|receive) (?:any|an?|the|your) (?:\w+ )?"
     rf"{_INPUT}\b|"
-    r"(?:(?:it )?(?:seems|looks|appears)(?: like| as if| that)? )?(?:you (?:(?:may|might|seem to) (?:have )?)?"
-    r"(?:forgot(?:ten)? to|didn't|did not|haven't|have not) (?:include|attach|provide|paste|share|add|upload|specify|"
-    r"give|mention)|(?:your|the|no)(?: \w+){1,3} (?:didn't come|did not come|came|wasn't|was not|weren't|were not|has "
-    r"not been|have not been|is missing|are missing|got cut|was) ?(?:through|included|attached|provided|uploaded|given|"
-    r"shared|off\b|from your|,|\.|but\b))"
+    r"(?:(?:it )?(?:seems|looks|appears)(?: like| as if| that)? )?(?:you (?:(?:may|might|"
+    r"seem to) (?:have )?)?(?:forgot(?:ten)? to|didn't|did not|haven't|have not) (?:include|attach|provide|paste|"
+    r"share|add|upload|specify|give|mention)|(?:your|the|no)(?: \w+){1,3} (?:didn't come|did not come|came|wasn't|"
+    r"was not|weren't|were not|has not been|have not been|is missing|are missing|got cut|was) ?(?:through|included|"
+    r"attached|provided|uploaded|given|shared|off\b|from your|,|\.|but\b))"
 )
 _SORRY = re.compile(
-    rf"(?:i(?:'?m| am) (?:\w+ )?(?:sorry|afraid)|sorry|i apologi[sz]e|my apologies),? but (?:it|this|that)(?:'?s| is| would "
-    rf"be) {_NOT_RIGHT}"
+    rf"(?:i(?:'?m| am) (?:\w+ )?(?:sorry|afraid)|sorry|i apologi[sz]e|my apologies),? but (?:it|this|that)(?:'?s| is|"
+    rf" would be) {_NOT_RIGHT}"
 )
 _NOT_POSSIBLE = re.compile(
     r"(?:it|this) (?:is|would be) (?:not possible|impossible) to [^.!?]{0,80}\b(?:because|as|since|without)\b"
@@ -184,22 +162,22 @@ _NO_PROFESSIONAL = re.compile(
     r"professional|nutritionist|dietitian|pharmacist|accountant)\b"
 )
 _UNKNOWN = re.compile(
-    r"i(?: am|'?m)? ?(?:(?:really |simply |just |honestly )?(?:don't|do not) know|not sure|have no idea|do not have an "
-    r"answer|don't have an answer|have no answer)"
+    r"i(?: am|'?m)? ?(?:(?:really |simply |just |honestly )?(?:don't|do not) know|not sure|have no idea|"
+    r"do not have an answer|don't have an answer|have no answer)"
 )
 _REDIRECTS = re.compile(
-    r"(?:i(?:'d| would)? (?:strongly |highly |kindly )*(?:suggest|recommend|advise|encourage)(?: that)?(?: you)?(?: to)? |"
-    r"(?:you should |you may want to |please |it (?:is|would be) best to ))(?:consult|seek|speak|talk|contact|reach|"
-    r"see(?:k|ing)?\b|visit|refer|check|ask)(?:ing)?\b[^.!?]*\b(?:lawyer|attorney|doctor|physician|professional|"
-    r"therapist|counsel\w+|advisor|expert|specialist|accountant|website|customer service|support team|authorit\w+)"
+    r"(?:i(?:'d| would)? (?:strongly |highly |kindly )*(?:suggest|recommend|advise|"
+    r"encourage)(?: that)?(?: you)?(?: to)? |(?:you should |you may want to |please |it (?:is|"
+    r"would be) best to ))(?:consult|seek|speak|talk|contact|reach|see(?:k|ing)?\b|visit|refer|check|"
+    r"ask)(?:ing)?\b[^.!?]*\b(?:lawyer|attorney|doctor|physician|professional|therapist|counsel\w+|advisor|expert|"
+    r"specialist|accountant|website|customer service|support team|authorit\w+)"
 )
 _LACKS = re.compile(
     rf"{_NOT_HAVE} {_LACKED_BY_MODELS}|i (?:lack|have no) (?:the (?:ability|capability)|ability|access|way of|"
     rf"way to know|"
     r"personal|means of|information|knowledge of)|i (?:don'?t|do not) (?:retain|store|keep|remember|"
-    r"recall) (?:\w+ ){0,3}"
-    r"(?:memor|conversation|chats?\b)|i (?:don'?t|do not) see (?:any|an?|the) (?:\w+ ){1,4}(?:attached|in your|here|"
-    r"provided)"
+    r"recall) (?:\w+ ){0,3}(?:memor|conversation|chats?\b)|i (?:don'?t|do not) see (?:any|an?|"
+    r"the) (?:\w+ ){1,4}(?:attached|in your|here|provided)"
 )
 _CANNOT_HELP = re.compile(rf"{CANNOT} {ADVERBS}{_REQUEST_VERBS}")
 _CANNOT_DO = re.compile(rf"{CANNOT} {ADVERBS}{_OTHER_VERBS}")
@@ -210,8 +188,9 @@ _NOT_HAVE_AT_ALL = re.compile(rf"{_NOT_HAVE}\b")
 _SPEAKS_OF_REQUEST = (_CANNOT_HELP, _AGAINST_POLICY, _WITH_REASON, _MISSING, _SORRY)
 _SPEAKS_OF_MODEL = (SPEAKS_AS_AI, _LACKS, _DECLINES)
 _CANNOT_REQUEST = re.compile(
-    rf"{CANNOT} {ADVERBS}(?:assist|fulfil|comply|satisfy|process|answer|provide|complete|discuss)[^.!?]{{0,40}}?\b(?:your|"
-    rf"this|that|the|such an?) {_REQUEST}\b|{CANNOT} {ADVERBS}(?:assist|help)(?: you)? with (?:that|this)\b"
+    rf"{CANNOT} {ADVERBS}(?:assist|fulfil|comply|satisfy|process|answer|provide|complete|"
+    rf"discuss)[^.!?]{{0,40}}?\b(?:your|this|that|the|such an?) {_REQUEST}\b|{CANNOT} {ADVERBS}(?:assist|"
+    rf"help)(?: you)? with (?:that|this)\b"
 )
 IN_CLAUSES = (SPEAKS_AS_AI, _CANNOT_HELP, _CANNOT_DO, _CANNOT_AT_ALL, _LACKS, _MISSING, _AGAINST_POLICY)
 IN_SHORT = (_UNKNOWN, _REDIRECTS)
@@ -242,39 +221,6 @@ IN_LONG_CLAUSES: dict[str, tuple[re.Pattern[str], ...]] = {
     "voice": (_CANNOT_REQUEST, _DECLINES),
 }
 
-OPENERS = re.compile(
-    r"(?:[\s,;:.!…*_#>(□—–-]|"
-    r"(?:well|oh|hmm+|uh|ah|okay|ok|hello|hi|hey|there|greetings|sure|yes|no|nope|unfortunately|sadly|regrettably|alas|"
-    r"however|but|and|so|that|though|although|as such|therefore|thus|at (?:this|the) (?:time|moment|point)|right now|"
-    r"currently|please note|note|please understand|please be aware|be aware|keep in mind|please keep in mind|"
-    r"to be clear|"
-    r"to be honest|honestly|frankly|actually|in general|again|also|additionally|furthermore|moreover|first|"
-    r"first of all|let me be (?:clear|honest|direct)|nice try|of course|certainly|absolutely(?: not)?|"
-    r"i(?:'d| would)?(?: also| (?:just )?want| feel (?:the need|obliged)| like| need| have| must| should| feel compelled)"
-    r"(?: also| to| respectfully| first| now| kindly)* (?:admit|say|confess|inform you|point out|emphasi[sz]e|stress|"
-    r"clarify|note|mention|remind you|tell you|be (?:honest|clear|upfront|transparent|direct)(?: with you)?|let you "
-    r"know|warn you|caution you|state|express that|highlight)(?: that)?|"
-    r"i (?:aim|try|strive|do my best|always try|am here|am designed) to [^.!?]{0,80}?(?:,|\bbut\b|[.])|"
-    r"i(?:'?m| am) (?:always |so |more than )?(?:happy|glad|here|flattered|honored) [^.!?]{0,80}?(?:,|\bbut\b|[.!])|"
-    r"as an? (?:[\w-]+(?:,? and |, | )){0,6}(?:assistant|ai|model|bot|chatbot|program)\b[^.!?,]{0,40},|"
-    r"i(?:'?m| am) not sure(?: (?:what|how|if|whether)[^.!?]{0,60})?|"
-    r"answer|response|assistant|ai|output|final answer|disclaimer|great question|good question|interesting question|"
-    r"i see|"
-    r"i(?:'?m| am) (?:(?:so|very|really|truly|deeply|extremely|terribly) )?(?:sorry|afraid)(?: (?:to (?:say|inform you|"
-    r"tell you|hear (?:that|about)[^.!?]{0,80}?(?=[.,!?]|but))|for (?:the|any|your|this)[^.,!?]{0,60}|about that|"
-    r"that you[^.!?]{0,60}?(?=,|\bbut)))?|"
-    r"(?:my )?(?:sincere(?:st)? |deepest )?apologies(?: for [^.,!?]{0,60})?|(?:so )?sorry(?: for [^.,!?]{0,60}| about "
-    r"that)?|i (?:sincerely )?apologi[sz]e(?: for [^.,!?]{0,60}?(?=[.,!?]|but))?|i regret(?: to (?:say|inform you))?|"
-    r"(?:thank you|thanks)(?: (?:so much|very much))?(?: for [^.!?,]{0,80})?|that(?:'s| is) (?:a|an) [^.,!?]{0,40}|"
-    r"i (?:can )?(?:understand|appreciate|realize|know|acknowledge|get)(?!\w)[^.!?]{0,120}?(?:,|\bbut\b|[.!])|"
-    r"i(?:'?m| am) not (?:a|an) [^.,!?]{1,40}(?:,|\bbut\b|\band\b|[.!])|"
-    r"(?:while|although|though|even though|as much as) (?:i|i'd|i'm|it|this|that|your|the)(?!\w)[^.!?]{0,120}?,|"
-    r"i(?:'d| would) (?:love|like|be happy|be glad)(?! not) to[^.!?]{0,60}?(?:,|\bbut\b)|"
-    r"i wish i could[^.!?]{0,60}?(?:,|\bbut\b|[.])|"
-    r"(?:to|for|without|regarding|due to|because of|since|given|in order to|based on|in|with|under|from|as for|"
-    r"when it comes to|"
-    r"as of|as) (?!an? )[^.!?,]{1,80},|as a (?:responsible|helpful|professional|matter)[^.!?,]{0,40},)(?!\w))*"
-)
 WHOLE_REFUSAL = re.compile(
     rf"(?:i(?:'?m| am) sorry|sorry|i apologi[sz]e|unfortunately)[,.]?(?: but)? (?:{SPEAKS_AS_AI.pattern}|"
     rf"{_CANNOT_HELP.pattern})"

@@ -7,34 +7,30 @@ from __future__ import annotations
 
 import re
 
-from synthetic_instruction_tuner.filtering.refusal.patterns import QUOTED
+from synthetic_instruction_tuner.filtering.refusal.sentences import QUOTED
 
 SALUTATION = re.compile(
     r"[\W_]*(?:subject|re|from|to|date)\s*:|[\W_]*(?:dear|to whom|hi|hello|hey)\b[^!?\n]{0,60}[,:!.]?[*_]*\s*\n"
 )
 VOICE = re.compile(
     r"\b(?:write|compose|draft|craft|tell (?:me |us )?(?:a|an|another) (?:\w+ ){0,3}(?:story|tale|joke)|continue|"
-    r"finish|"
-    r"complete|fill in|blank|turn (?:\w+ ){0,3}into|opposite|rewrite|rephrase|reword|paraphrase|translat\w+|correct|"
-    r"proofread|edit|simulate|role-?play\w*|pretend|act as|act like|play the (?:role|part)|(?:take on|assume|"
-    r"embrace) the "
-    r"role|imagine|picture yourself|speak as|in (?:the|an?|\w+) (?:\w+ )?voice|in the style|first[- ]person|"
-    r"perspective|point of view|dialogue|script|"
-    r"monologue|poem|song|lyrics|story|stories|novel|letter|e-?mail|text message|tweet|diary|journal|speech|quotes?|"
-    r"quotation|sentences?|haiku|limerick|grammar\w*|grammatical\w*|complaint|reply|respond to|response to|reviews?|"
-    r"rejection|punctuat\w+|transcript|excerpt|verse|rap|scene|fan fiction|what would you say|(?:how|way|ways) (?:\w+ )"
-    r"{0,3}to (?:politely )?(?:say|decline|refuse|tell|respond|reply|turn down)|how (?:do|would|should|can) (?:i|you|"
-    r"one) "
-    r"(?:politely )?(?:say|decline|refuse|tell|respond|reply|turn down)|(?:ways|how) to (?:say|decline|refuse)|"
-    r"describe (?:a|an|your|my|the) (?:day|morning|evening|night|life|week)|examples? of|apolog\w+|excuses?|interview|"
-    r"you(?: are|'re) (?:a|an|the|my)\b|passive|tense|negative|idioms?|proverbs?|riddles?|sign|slogan|caption|toast|"
-    r"as an? [^,.!?:]{3,60}, (?:please )?(?:answer|respond|reply|how would you|what would you)|"
-    r"eulogy|vows?|prayer|meaning|jokes?|describe your|as an? \d+[- ]year)\b"
+    r"finish|complete|fill in|blank|turn (?:\w+ ){0,3}into|opposite|rewrite|rephrase|reword|paraphrase|translat\w+|"
+    r"correct|proofread|edit|simulate|role-?play\w*|pretend|act as|act like|play the (?:role|part)|(?:take on|assume|"
+    r"embrace) the role|imagine|picture yourself|speak as|in (?:the|an?|\w+) (?:\w+ )?voice|in the style|"
+    r"first[- ]person|perspective|point of view|dialogue|script|monologue|poem|song|lyrics|story|stories|novel|letter|"
+    r"e-?mail|text message|tweet|diary|journal|speech|quotes?|quotation|sentences?|haiku|limerick|grammar\w*|"
+    r"grammatical\w*|complaint|reply|respond to|response to|reviews?|rejection|punctuat\w+|transcript|excerpt|verse|"
+    r"rap|scene|fan fiction|what would you say|(?:how|way|ways) (?:\w+ ){0,3}to (?:politely )?(?:say|decline|refuse|"
+    r"tell|respond|reply|turn down)|how (?:do|would|should|can) (?:i|you|one) (?:politely )?(?:say|decline|refuse|"
+    r"tell|respond|reply|turn down)|(?:ways|how) to (?:say|decline|refuse)|describe (?:a|an|your|my|the) (?:day|"
+    r"morning|evening|night|life|week)|examples? of|apolog\w+|excuses?|interview|you(?: are|'re) (?:a|an|the|my)\b|"
+    r"passive|tense|negative|idioms?|proverbs?|riddles?|sign|slogan|caption|toast|"
+    r"as an? [^,.!?:]{3,60}, (?:please )?(?:answer|respond|reply|how would you|what would you)|eulogy|vows?|prayer|"
+    r"meaning|jokes?|describe your|as an? \d+[- ]year)\b"
 )
 GIVEN_TEXT = re.compile(
     r"\b(?:translat\w+|rewrite|rephrase|reword|paraphrase|correct|convert|turn|change|make|fill in|complete|"
-    r"transform)\b"
-    r"[^:\"“]{0,80}[:\"“]"
+    r"transform)\b[^:\"“]{0,80}[:\"“]"
 )
 ABOUT_AI = re.compile(
     r"\b(?:ai|a\.i\.|artificial intelligence|robots?|androids?|chat ?bots?|language models?|assistants?|siri|alexa|"
@@ -43,13 +39,11 @@ ABOUT_AI = re.compile(
 SELF_WORDS = 15  # longer instructions ask for more than who the assistant is
 SELF = re.compile(
     r"\b(?:who|what) (?:exactly )?(?:are you|you are)\b|\byour (?:name|purpose|creator|developer|maker)\b|"
-    r"\bwho \w+ you\b|"
-    r"\bare you (?:a|an|human|real|alive|conscious|sentient|self-aware|just)\b|^\W*are you [\w .-]{1,20}\?|"
-    r"\bintroduce yourself\b|\babout you(?:r ?self)?\b|^\W*do you (?:call|use|run|work)\b|\bwhat are you called\b|"
-    r"\bdo you (?:have|feel|experience|get|dream|sleep|"
-    r"eat|ever)\b|\bhow (?:do|are|were) you (?:work|feel|doing|built|made|trained|today)\b|\bcan you (?:feel|think|"
-    r"dream|"
-    r"love)\b|\bhow old are you\b|\bwhere (?:are|do) you (?:live|from)\b"
+    r"\bwho \w+ you\b|\bare you (?:a|an|human|real|alive|conscious|sentient|self-aware|just)\b|"
+    r"^\W*are you [\w .-]{1,20}\?|\bintroduce yourself\b|\babout you(?:r ?self)?\b|^\W*do you (?:call|use|run|work)\b|"
+    r"\bwhat are you called\b|\bdo you (?:have|feel|experience|get|dream|sleep|eat|ever)\b|\bhow (?:do|are|"
+    r"were) you (?:work|feel|doing|built|made|trained|today)\b|\bcan you (?:feel|think|dream|love)\b|"
+    r"\bhow old are you\b|\bwhere (?:are|do) you (?:live|from)\b"
 )
 _NO_VERBS = """
 that this with have from your about some what when where which into them they then than like more most only over such

@@ -14,7 +14,8 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from synthetic_instruction_tuner.filtering.refusal.patterns import ADVERBS, CANNOT, OPENERS, SENTENCE_START
+from synthetic_instruction_tuner.filtering.refusal.patterns import ADVERBS, CANNOT
+from synthetic_instruction_tuner.filtering.refusal.sentences import OPENERS, SENTENCE_START
 
 FEW = 6  # words of substance that make an answer after "here is"
 SOME = 12  # after "but", "however"
@@ -28,51 +29,53 @@ _PIVOT = re.compile(
     r"though|yet|as of|based on|in general|generally|according to|if i (?:were|had|could)|i can(?! not))\b|[;:]"
 )
 _DELIVERS = re.compile(
-    r"\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|ethical|positive|"
-    r"healthy|resources|instead|protect))"
+    r"\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|ethical|"
+    r"positive|healthy|resources|instead|protect))"
 )
 _TURN = re.compile(r",? (?:but|however|yet|though|nevertheless|nonetheless)\b,? |[;:—–] ")
 _LIST = re.compile(r"[\W_]*(?:\d{1,2}[.)]|[-*•+]) ")
 _LEAD = re.compile(
     r"(?:[\W_]|(?:however|but|that said|that being said|having said that|with that (?:being )?said|nevertheless|"
-    r"nonetheless|instead|also|and|so|additionally|in the meantime|alternatively|therefore|then|still|yet|though|for "
-    r"(?:this|that) reason|in that case|in this case|sorry|unfortunately)\b)*"
+    r"nonetheless|instead|also|and|so|additionally|in the meantime|alternatively|therefore|then|still|yet|though|"
+    r"for (?:this|that) reason|in that case|in this case|sorry|unfortunately|(?:it(?:'s| is) (?:also |"
+    r"always )?(?:important|worth|good|helpful) (?:to (?:note|remember|mention|understand|know|keep in mind|consider|"
+    r"recognize|acknowledge)|noting|mentioning|remembering)|please note|note|keep in mind)(?: that|,)?)\b)*"
 )
 _PRINCIPLE = re.compile(
-    r"\b(?:illegal|unlawful|unethical|ethic|moral|harmful|harm (?:to|others|any)|inappropriate|not appropriate|offensive|"
-    r"hurtful|disrespect|derogatory|stereotyp|discriminat|violen|crime|criminal|against the law|guidelines|polic(?:y|ies)"
-    r"\b|copyright|misinformation|disinformation|hate(?:ful)?\b|explicit|sexual|cheating|plagiar|fraud|scam|weapon|drugs|"
-    r"abus|threats|threaten|bully|blackmail|dangerous activit|self-harm|suicid|exploit|malicious|fearmonger|safe (?:or|and)|dangerous (?:or|and)|"
-    r"condone|endorse|promot(?:e|es|ing)|encourag(?:e|es|ing) (?:or|any|such|illegal|harm|dangerous|violence))"
+    r"\b(?:illegal|unlawful|unethical|ethic|moral|harmful|harm (?:to|others|any)|inappropriate|not appropriate|"
+    r"offensive|hurtful|disrespect|derogatory|stereotyp|discriminat|violen|crime|criminal|against the law|guidelines|"
+    r"polic(?:y|ies)\b|copyright|misinformation|disinformation|hate(?:ful)?\b|explicit|sexual|cheating|plagiar|fraud|"
+    r"scam|weapon|drugs|abus|threats|threaten|bully|blackmail|dangerous activit|self-harm|suicid|exploit|malicious|"
+    r"fearmonger|safe (?:or|and)|dangerous (?:or|and)|condone|endorse|promot(?:e|es|ing)|encourag(?:e|es|ing) (?:or|"
+    r"any|such|illegal|harm|dangerous|violence))"
 )
 _FLAT = re.compile(
-    rf"{CANNOT} {ADVERBS}(?:fulfil|comply|satisfy|(?:assist|help)(?: you)? with (?:that|this)|engage|participat|condon|"
-    r"role-?play|pretend)|(?:must|have to|need to|'ll have to) (?:\w+ )?(?:decline|refuse|refrain)|"
-    r"(?:appropriate|ethical|right|responsible|legal|constructive) (?:(?:or|and) \w+ )?for me|(?:not|n't) (?:feel )?"
-    r"comfortable|(?:do not|don't|cannot|can't) condone|goes against my|against my (?:programming|guidelines|ethic)"
+    rf"{CANNOT}[.!]|{CANNOT} {ADVERBS}(?:fulfil|comply|satisfy|(?:assist|help)(?: you)? with (?:that|this)|engage|"
+    rf"participat|condon|"
+    r"role-?play|pretend)|(?:must|have to|need to|'ll have to) (?:\w+ )?(?:decline|refuse|refrain)|(?:appropriate|"
+    r"ethical|right|responsible|legal|constructive) (?:(?:or|and) \w+ )?for me|(?:not|n't) (?:feel )?comfortable|"
+    r"(?:do not|don't|cannot|can't) condone|goes against my|against my (?:programming|guidelines|ethic)"
 )
 _NO_SUBSTANCE = re.compile(
-    r"(?:i|i'm|im|i've|i'd|i'll|my|me|as an? (?:\w+[ -]){0,3}?(?:ai|model|assistant|program|bot))\b|"
-    r"(?:please|kindly|feel free|let me know|let's|don't hesitate|do not hesitate|thank|thanks|sorry|apolog|remember|"
-    r"best of luck|good luck|hope|rest assured|sure|certainly|of course|great|keep in mind|be aware|note that)\b|"
-    r"(?:is there|are there|would you|could you|can you|do you|did you|have you|how about|what about|may i|shall (?:i|we)|"
-    r"what (?:would|kind|else|can)|how (?:can|may) i)\b|"
-    r"if (?:you|your|there|it|this)\b|"
-    r"(?:you|one|users?) (?:can|could|may|might|should|would|will|need to|want to|'d|must)(?: \w+ly| also| want to| need "
-    r"to| try to| try| consider| wish to| like to| have to| be able to)* (?:check\w*|visit\w*|consult\w*|contact\w*|ask\w*|"
-    r"look\w*|search\w*|us(?:e|ing)|refer\w*|find\w*|shar\w+|past\w+|provid\w+|call\w*|reach\w*|speak\w*|talk\w*|seek\w*|"
-    r"get\w*|see\b|go\b|upload\w*|describ\w+|try\w*|set\b|listen\w*)|"
-    r"(?:it|this|that)(?:'s| is| would be| may be| might be| could be| can be)(?: \w+ly| also| always| never| not| only| "
-    r"an?)* (?:important|essential|crucial|vital|best|worth|recommended|advisable|better|necessary|wise|helpful|illegal|"
-    r"unethical|possible|appropriate|ethical|legal|safe|right|okay|ok|up to|subjective|personal|great|good idea|wrong|"
-    r"harmful|inappropriate|dangerous|fair|impossible|difficult|hard|crime|decision|against|beyond)\b|"
-    r"(?:consult|contact|visit|seek|speak (?:to|with)|talk to|reach out|refer to|check (?:with|out|the)|ask (?:a|your))\b|"
-    r"(?:a|an|your|the|only a|any|only an) (?:\w+ )?(?:doctor|physician|lawyer|attorney|professional|pharmacist|"
-    r"therapist|advisor|dermatologist|specialist|expert|dietitian|vet|carrier|app|website|weather|search engine)\b[^.!?]"
-    r"{0,20} (?:can|will|could|should|would|may|is)\b|"
-    r"(?:for|to get|to find|to see|to stay|to check|to know)\b[^.!?]{0,90}?, (?:please|you|i|i'd|check|visit|consult|"
-    r"contact|see|refer|try)\b|"
-    r"(?:everyone|everybody|every person|all people|we) (?:should|must|deserves?|has|have|are|is|can)\b"
+    r"(?:i|i'm|im|i've|i'd|i'll|my|me|as an? (?:\w+[ -]){0,3}?(?:ai|model|assistant|program|bot))\b|(?:please|kindly|"
+    r"feel free|let me know|let's|don't hesitate|do not hesitate|thank|thanks|sorry|apolog|remember|best of luck|"
+    r"good luck|hope|rest assured|sure|certainly|of course|great|keep in mind|be aware|note that)\b|(?:is there|"
+    r"are there|would you|could you|can you|do you|did you|have you|how about|what about|may i|shall (?:i|we)|"
+    r"what (?:would|kind|else|can)|how (?:can|may) i)\b|if (?:you|your|there|it|this)\b|(?:you|one|users?) (?:can|"
+    r"could|may|might|should|would|will|need to|want to|'d|must)(?: \w+ly| also| want to| need to| try to| try|"
+    r" consider| wish to| like to| have to| be able to)* (?:check\w*|visit\w*|consult\w*|contact\w*|ask\w*|look\w*|"
+    r"search\w*|us(?:e|ing)|refer\w*|find\w*|shar\w+|past\w+|provid\w+|call\w*|reach\w*|speak\w*|talk\w*|seek\w*|"
+    r"get\w*|see\b|go\b|upload\w*|describ\w+|try\w*|set\b|listen\w*)|(?:it|this|that)(?:'s| is| would be| may be|"
+    r" might be| could be| can be)(?: \w+ly| also| always| never| not| only| an?)* (?:important|essential|crucial|"
+    r"vital|best|worth|recommended|advisable|better|necessary|wise|helpful|illegal|unethical|possible|appropriate|"
+    r"ethical|legal|safe|right|okay|ok|up to|subjective|personal|great|good idea|wrong|harmful|inappropriate|"
+    r"dangerous|fair|impossible|difficult|hard|crime|decision|against|beyond)\b|(?:consult|contact|visit|seek|"
+    r"speak (?:to|with)|talk to|reach out|refer to|check (?:with|out|the)|ask (?:a|your))\b|(?:a|an|your|the|only a|"
+    r"any|only an) (?:\w+ )?(?:doctor|physician|lawyer|attorney|professional|pharmacist|therapist|advisor|"
+    r"dermatologist|specialist|expert|dietitian|vet|carrier|app|website|weather|search engine)\b[^.!?]{0,20} (?:can|"
+    r"will|could|should|would|may|is)\b|(?:for|to get|to find|to see|to stay|to check|"
+    r"to know)\b[^.!?]{0,90}?, (?:please|you|i|i'd|check|visit|consult|contact|see|refer|try)\b|(?:everyone|everybody|"
+    r"every person|all people|we) (?:should|must|deserves?|has|have|are|is|can)\b"
 )
 
 
