@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice, pairwise
 from typing import Any, ClassVar, Literal
 
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.filtering.refusal import patterns, sentences
 from synthetic_instruction_tuner.filtering.refusal.keywords import checked_phrases, phrase_pattern, straight
-from synthetic_instruction_tuner.filtering.refusal.request import ABOUT_AI, context_of, verbs_of
-from synthetic_instruction_tuner.filtering.refusal.substance import answers, substance
+from synthetic_instruction_tuner.filtering.refusal.request import ABOUT_AI, QUESTION, context_of, verbs_of
+from synthetic_instruction_tuner.filtering.refusal.substance import answers, speaks_of_itself, substance
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
 from synthetic_instruction_tuner.records import Record
 
@@ -36,6 +37,9 @@ LOOKED_AT = 20_000  # characters of the response; later text does not refuse
 SENTENCE = 300  # characters of a sentence; refusals are at its start
 DEEP = 1500  # characters in which a refusal of the request itself may come after a paraphrase of it
 PARAPHRASE = 60  # words that may precede it; after more of substance, it only limits an answer
+LECTURE = 150  # words; a longer response says more
+FEW = 10  # words on the matter, beside a sentence that condemns the request
+BEGINNING = 60  # characters; what a model that does not speak of itself cannot do is a disclaimer only there
 VOICED = 40  # words that may precede it where a text in a voice of its own is asked for
 DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
 REFUSAL, DISCLAIMER = "refusal", "disclaimer"
@@ -113,9 +117,19 @@ class RefusalForm(TextRule):
             if wanted or not answers(text, start, end, sentence):
                 if early or substance(text[:sentence]) < PARAPHRASE:
                     return REFUSAL, start, end
-            elif early and disclaimer is None:
+            elif early and disclaimer is None and (sentence < BEGINNING or speaks_of_itself(text, sentence)):
                 disclaimer = DISCLAIMER, start, end
-        return disclaimer
+        return disclaimer or (self._lecture(text, asked) if context == "plain" else None)
+
+    def _lecture(self, text: str, asked: str) -> tuple[str, int, int] | None:
+        """Returns the place of a sentence that condemns the request, if nothing else is said."""
+        if QUESTION.match(asked) or len(text.split()) > LECTURE:
+            return None
+        for place, end in pairwise([*islice(_sentence_starts(text), 3), len(text)]):
+            match = patterns.LECTURE.match(text, place, end)
+            if match and substance(text[place:], end - place) + substance(text[:place]) < FEW:
+                return REFUSAL, place, match.end()
+        return None
 
     def _hits(self, text: str, asked: str, context: str) -> Iterator[tuple[int, int, int, bool]]:
         """Yields the start of each sentence that may refuse, the place of the words, and whether it is an early one."""

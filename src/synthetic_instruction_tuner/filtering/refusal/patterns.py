@@ -33,7 +33,7 @@ ADVERBS = (
 )
 _UNABLE = (
     rf"i(?:'?m| am) {ADVERBS}(?:unable|not able|not allowed|not permitted|not authori[sz]ed|not programmed|"
-    rf"not designed|"
+    rf"not designed|not supposed|"
     r"not capable|not equipped|not willing|not qualified|not trained|not set up|not meant|not in a position|incapable|"
     r"prohibited|forbidden)(?: of| to| from| with)?"
 )
@@ -63,7 +63,7 @@ _OTHER_VERBS = (
     r"control|walk you|guide)"
 )
 _IDIOM = (
-    r"(?:help but|wait\b|say enough|imagine|believe|stand\b|agree more|stress|thank|complain|count\b|overstate|"
+    r"(?:help but|wait\b|say enough|imagine|believe|stand\b|agree more|stress|thank|complain|promise (?:that )?(?:you|it)|count\b|overstate|"
     r"emphasi|resist|deny\b|get enough|live without|remember (?:the last|a time)|begin to|make heads|"
     r"recommend (?:\w+ ){1,4}(?:enough|highly)|speak highly)"
 )
@@ -93,8 +93,13 @@ _NOT_RIGHT = (
     r"constructive|productive|helpful|fair|respectful|professional|advisable|accurate|feasible|my place)|"
     r"inappropriate|unethical|irresponsible|impossible|wrong|illegal|against my \w+)"
 )
+_INPUT = (
+    r"(?:image|picture|photo|screenshot|file|attachment|document|link|text|article|essay|code|video|audio|recording|"
+    r"table|list|passage|pdf|draft|paragraph|sentence|context|input|spreadsheet|report|message|email|lyrics|"
+    r"transcript|resume|data ?set)s?"
+)
 _AGAINST_POLICY = re.compile(
-    rf"(?:this|that|your|the|such an?) {_REQUEST} (?:\w+ )?(?:goes against|violates|conflicts|involves personal|"
+    rf"(?:this|that|your|the|such an?) {_REQUEST} (?:\w+ )?(?:goes against|violates?|conflicts|involves personal|"
     rf"is (?:inappropriate|against|not something|not appropriate|unethical|harmful|illegal|not (?:an )?ethical))|"
     rf"this is not an? (?:\w+ )?(?:ethical|appropriate) {_REQUEST}|(?:it|that|this)(?:'?s| is| would| isn't|"
     rf" would not| wouldn't| is also| may not| might not)(?: be)? {_NOT_RIGHT}(?:,? (?:or|and|"
@@ -119,8 +124,8 @@ _UNWILLING = re.compile(
     r"personal|"
     rf"advice|instructions))|i {ADVERBS}(?:will|must|should|would) (?:not|never) {ADVERBS}(?:provide|"
     rf"help (?:you )?with|"
-    r"assist|write|create|generate|answer|give you|participate|engage|be able)|i(?:'?m| am) (?:really |"
-    r"simply )?not (?:going|willing|prepared|inclined|comfortable)\b|i(?:'?m| am) uncomfortable"
+    r"assist|write|create|generate|answer|give you|participate|engage|be able|be (?:a )?part|take part)|i(?:'?m|"
+    r" am) (?:really |simply )?not (?:going|willing|prepared|inclined|comfortable)\b|i(?:'?m| am) uncomfortable"
 )
 _REASON = (
     r"(?:against|inappropriate|not appropriate|offensive|harmful|unethical|illegal|disrespect|hurtful|derogatory|"
@@ -131,31 +136,35 @@ _WITH_REASON = re.compile(
     rf"{CANNOT} {ADVERBS}\w+(?:[^.!?]{{0,140}}?\b(?:your|this|that|such an?|the) {_REQUEST}\b|[^.!?]{{0,120}}?\b(?:as|"
     rf"because|since|that|which|,)\b[^.!?]{{0,90}}?\b{_REASON})"
 )
-_INPUT = (
-    r"(?:image|picture|photo|screenshot|file|attachment|document|link|text|article|essay|code|video|audio|recording|"
-    r"table|list|passage|pdf|draft|paragraph|sentence|context|input|report|message|email|lyrics|transcript|resume|"
-    r"data ?set)s?"
-)
 _MISSING = re.compile(
     r"(?:there (?:is|are|was|were|does not seem to be|doesn't (?:seem|appear) to be)|i (?:don't|do not|didn't|did not|"
     r"can't|cannot) (?:actually )?(?:see|find|receive|notice)) (?:no|any|an?|the|your)(?: \w+){0,2} "
     rf"{_INPUT}(?: \w+){{0,2}} (?:provided|attached|included|given|uploaded|shared|supplied|below|above|here\b|"
-    rf"in (?:your|"
-    r"the) (?:message|question|prompt|request)|to (?:summarize|analyze|edit|review|work with|describe|translate)|"
-    r"with your)|i (?:don't|do not|didn't|did not) (?:actually )?(?:see|receive) (?:any|an?|the|your) (?:\w+ )?"
-    rf"{_INPUT}\b|"
+    rf"in (?:your|the) (?:message|question|prompt|request)|to (?:summarize|analyze|edit|review|work with|describe|"
+    rf"translate)|with your)|i (?:don't|do not|didn't|did not) (?:actually )?(?:see|receive) (?:any|an?|the|"
+    rf"your) (?:\w+ )?{_INPUT}\b|"
     r"(?:(?:it )?(?:seems|looks|appears)(?: like| as if| that)? )?(?:you (?:(?:may|might|"
     r"seem to) (?:have )?)?(?:forgot(?:ten)? to|didn't|did not|haven't|have not) (?:include|attach|provide|paste|"
-    r"share|add|upload|specify|give|mention)|(?:your|the|no)(?: \w+){1,3} (?:didn't come|did not come|came|wasn't|"
-    r"was not|weren't|were not|has not been|have not been|is missing|are missing|got cut|was) ?(?:through|included|"
-    r"attached|provided|uploaded|given|shared|off\b|from your|,|\.|but\b))"
+    r"share|upload|specify|give|mention) (?:me )?(?:the|your|any|an?|which|what) "
+    rf"(?:\w+ ){{0,2}}(?:{_INPUT}\b|details|information|you)|(?:your|the|no) (?:\w+ ){{0,2}}{_INPUT} (?:didn't come|"
+    rf"did not come|came|wasn't|was not|weren't|were not|has not been|have not been|is missing|are missing|got cut|"
+    rf"was)\b|"
+    r"(?:your|the) (?:message|question|request|prompt|input) (?:is|was|seems|appears|may be|might be|"
+    r"got)(?: to be)? (?:incomplete|cut off|missing|unclear|empty|blank))"
 )
 _SORRY = re.compile(
     rf"(?:i(?:'?m| am) (?:\w+ )?(?:sorry|afraid)|sorry|i apologi[sz]e|my apologies),? but (?:it|this|that)(?:'?s| is|"
     rf" would be) {_NOT_RIGHT}"
 )
 _NOT_POSSIBLE = re.compile(
-    r"(?:it|this) (?:is|would be) (?:not possible|impossible) to [^.!?]{0,80}\b(?:because|as|since|without)\b"
+    rf"(?:it|this) (?:is|would be) (?:not possible|impossible) to [^.!?]{{0,80}}\b(?:because|as|since|"
+    rf"without)\b [^.!?]{{0,40}}\b{_INPUT}\b"
+)
+LECTURE = re.compile(
+    r"(?:\w+ing|it|this|that|such)\b[^.!?]{0,100}\b(?:is|are|would be) (?:not only |both |\w+ly )*(?:illegal|"
+    r"unethical|against the law|never (?:acceptable|okay|ok|justified|right)|not (?:acceptable|ethical|okay|right|"
+    r"legal|appropriate)|an? (?:serious |federal )?(?:crime|criminal|offen[sc]e)|harmful and|wrong\b|immoral|"
+    r"inappropriate|fraud)"
 )
 _NO_PROFESSIONAL = re.compile(
     r"i(?:'?m| am) not an? (?:\w+ ){0,3}(?:doctor|physician|lawyer|attorney|veterinarian|vet|therapist|advis[eo]r|"
@@ -163,7 +172,7 @@ _NO_PROFESSIONAL = re.compile(
 )
 _UNKNOWN = re.compile(
     r"i(?: am|'?m)? ?(?:(?:really |simply |just |honestly )?(?:don't|do not) know|not sure|have no idea|"
-    r"do not have an answer|don't have an answer|have no answer)"
+    r"do not have an answer|don't have an answer|have no answer|(?:don't|do not) understand (?:your|the|this|what))"
 )
 _REDIRECTS = re.compile(
     r"(?:i(?:'d| would)? (?:strongly |highly |kindly )*(?:suggest|recommend|advise|"

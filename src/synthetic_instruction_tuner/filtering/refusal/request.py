@@ -24,9 +24,9 @@ VOICE = re.compile(
     r"tell|respond|reply|turn down)|how (?:do|would|should|can) (?:i|you|one) (?:politely )?(?:say|decline|refuse|"
     r"tell|respond|reply|turn down)|(?:ways|how) to (?:say|decline|refuse)|describe (?:a|an|your|my|the) (?:day|"
     r"morning|evening|night|life|week)|examples? of|apolog\w+|excuses?|interview|you(?: are|'re) (?:a|an|the|my)\b|"
-    r"passive|tense|negative|idioms?|proverbs?|riddles?|sign|slogan|caption|toast|"
-    r"as an? [^,.!?:]{3,60}, (?:please )?(?:answer|respond|reply|how would you|what would you)|eulogy|vows?|prayer|"
-    r"meaning|jokes?|describe your|as an? \d+[- ]year)\b"
+    r"passive|tense|negative|idioms?|proverbs?|riddles?|sign|slogan|caption|toast|what would (?:an?|the|"
+    r"your) [^?]{2,60} say|as an? [^,.!?:]{3,60}, (?:please )?(?:answer|respond|reply|how would you|what would you)|"
+    r"eulogy|vows?|prayer|meaning|jokes?|describe your|as an? \d+[- ]year)\b"
 )
 GIVEN_TEXT = re.compile(
     r"\b(?:translat\w+|rewrite|rephrase|reword|paraphrase|correct|convert|turn|change|make|fill in|complete|"
@@ -38,12 +38,21 @@ ABOUT_AI = re.compile(
 )
 SELF_WORDS = 15  # longer instructions ask for more than who the assistant is
 SELF = re.compile(
-    r"\b(?:who|what) (?:exactly )?(?:are you|you are)\b|\byour (?:name|purpose|creator|developer|maker)\b|"
-    r"\bwho \w+ you\b|\bare you (?:a|an|human|real|alive|conscious|sentient|self-aware|just)\b|"
-    r"^\W*are you [\w .-]{1,20}\?|\bintroduce yourself\b|\babout you(?:r ?self)?\b|^\W*do you (?:call|use|run|work)\b|"
-    r"\bwhat are you called\b|\bdo you (?:have|feel|experience|get|dream|sleep|eat|ever)\b|\bhow (?:do|are|"
-    r"were) you (?:work|feel|doing|built|made|trained|today)\b|\bcan you (?:feel|think|dream|love)\b|"
-    r"\bhow old are you\b|\bwhere (?:are|do) you (?:live|from)\b"
+    r"\b(?:who|what) (?:exactly )?(?:are you|you are)\b|\byour (?:name|purpose|creators?|developers?|makers?|limit\w*|"
+    r"limitations?|capabilit\w+|abilities|weakness\w*|knowledge (?:cutoff|base)|training(?: data)?|parameters)\b|"
+    r"\bwho \w+ you\b|\bare you (?:a|an|human|real|alive|conscious|sentient|self-aware|just)\b|^\W*(?:hi|hello|"
+    r"hey)?\W*are you [\w .,'-]{1,60}\?|\bintroduce yourself\b|\babout you(?:r ?self)?\b|\bwhat are you called\b|"
+    r"^\W*do you (?!know|mind|think|recommend|want me|see\b)[\w .,'-]{1,70}\?|\bdo you (?:have|feel|experience|get|"
+    r"dream|sleep|eat|ever)\b(?! (?:any|some) (?:information|ideas?|tips|recipes?|suggestions?|advice|"
+    r"recommendations?|data))|\bhow (?:do|are|were) you (?:work|feel|doing|built|made|trained|today)\b|\b(?:can|could|"
+    r"can't|cannot) you (?:feel|think|dream|love|understand|speak|learn|remember|see|hear|lie|cry|laugh|sleep|eat|die|"
+    r"get|become|improve|access|browse|do)\b(?! (?:me|this|that|my|the)\b)|\bwhat (?:can|can't|cannot|"
+    r"could) you (?:do|not do)\b|\bwhat languages? (?:do|can) you\b|\bhow (?:old|smart|tall|big) are you\b|"
+    r"\bwhere (?:are|do) you (?:live|from)\b"
+)
+QUESTION = re.compile(
+    r"\W*(?:is|are|was|were|why|should|does|do|did|may|might|which|who|when|where|can (?!you)|could (?!you)|"
+    r"explain why|what(?!(?:'s| is| are) (?:the |some |a )?(?:best|easiest|fastest|good|most) ))\b"
 )
 _NO_VERBS = """
 that this with have from your about some what when where which into them they then than like more most only over such

@@ -15,33 +15,37 @@ QUOTED = re.compile(
 )
 SENTENCE_START = re.compile(r"(?:\A|(?<=[.!?…])[\"')\]*_]*\s+|\n+)[\W_]{0,12}(?:\d{1,2}[.)]\s+)?[*_#(]*")
 MARKS = re.compile(r"[\W_]*")
-CLAUSE = re.compile(r"[,;–—] (?:(?:and|so|but|since|as|because|therefore|which means|unfortunately|however),? )?")
+CLAUSE = re.compile(
+    r"[,;–—] (?:(?:and|so|but|since|as|because|therefore|which means|unfortunately|however),? )?"
+    r"|(?<=\w) (?:and|but|"
+    r"so|therefore) (?=i\b)"
+)
 HINT = re.compile(
     r"\bno\b|\bnot\b|n't\b|cannot|\bcant\b|\bdont\b|\bai\b|a\.i\.|artificial|model|chatbot|program|assistant|unable|"
     r"incapable|declin|refus|refrain|prohibit|forbid|against|inappropriate|unethical|illegal|beyond|outside|"
-    r"impossible|guideline|lack|forgot|missing"
+    r"impossible|guideline|lack|forgot|missing|incomplete|unclear|wrong|crime|fraud"
 )
 
 OPENERS = re.compile(
     r"(?:[\s,;:.!…*_#>(□—–-]|(?:well|oh|hmm+|uh|ah|okay|ok|hello|hi|hey|there|greetings|sure|yes|no|nope|"
-    r"unfortunately|sadly|regrettably|alas|however|but|and|so|that|though|although|as such|therefore|thus|at (?:this|"
-    r"the) (?:time|moment|point)|right now|currently|please note|note|please understand|please be aware|be aware|"
-    r"keep in mind|please keep in mind|to be clear|to be honest|honestly|frankly|actually|in general|again|also|"
-    r"additionally|furthermore|moreover|first|first of all|let me be (?:clear|honest|direct)|nice try|of course|"
+    r"unfortunately|sadly|regrettably|regretfully|alas|however|but|and|so|that|though|although|as such|therefore|thus|"
+    r"at (?:this|the) (?:time|moment|point)|right now|currently|please note|note|please understand|please be aware|"
+    r"be aware|keep in mind|please keep in mind|to be clear|to be honest|honestly|frankly|actually|in general|again|"
+    r"also|additionally|furthermore|moreover|first|first of all|let me be (?:clear|honest|direct)|nice try|of course|"
     r"certainly|absolutely(?: not)?|i(?:'d| would)?(?: also| (?:just )?want| feel (?:the need|obliged)| like| need|"
     r" have| must| should| feel compelled)(?: also| to| respectfully| first| now| kindly)* (?:admit|say|confess|"
     r"inform you|point out|emphasi[sz]e|stress|clarify|note|mention|remind you|tell you|be (?:honest|clear|upfront|"
     r"transparent|direct)(?: with you)?|let you know|warn you|caution you|state|express that|highlight)(?: that)?|"
-    r"i (?:aim|try|strive|do my best|always try|am here|am designed) to [^.!?]{0,80}?(?:,|\bbut\b|[.])|i(?:'?m|"
-    r" am) (?:always |so |more than )?(?:happy|glad|here|flattered|honored) [^.!?]{0,80}?(?:,|\bbut\b|[.!])|"
-    r"as an? (?:[\w-]+(?:,? and |, | )){0,6}(?:assistant|ai|model|bot|chatbot|program)\b[^.!?,]{0,40},|i(?:'?m|"
-    r" am) not sure(?: (?:what|how|if|whether)[^.!?]{0,60})?|answer|response|assistant|ai|output|final answer|"
+    r"i (?:aim|try|strive|want|wish|would love|do my best|always try|am here|am designed) to [^.!?]{0,80}?(?:,|"
+    r"\bbut\b|[.])|i(?:'?m| am) (?:always |so |more than )?(?:happy|glad|here|flattered|honored) [^.!?]{0,80}?(?:,|"
+    r"\bbut\b|[.!])|as an? (?:[\w-]+(?:,? and |, | )){0,6}(?:assistant|ai|model|bot|chatbot|program)\b[^.!?,]{0,40},|"
+    r"i(?:'?m| am) not sure(?: (?:what|how|if|whether)[^.!?]{0,60})?|answer|response|assistant|ai|output|final answer|"
     r"disclaimer|great question|good question|interesting question|i see|i(?:'?m| am) (?:(?:so|very|really|truly|"
     r"deeply|extremely|terribly) )?(?:sorry|afraid)(?: (?:to (?:say|inform you|tell you|hear (?:that|"
     r"about)[^.!?]{0,80}?(?=[.,!?]|but))|for (?:the|any|your|this)[^.,!?]{0,60}|about that|that you[^.!?]{0,60}?(?=,|"
     r"\bbut)))?|(?:my )?(?:sincere(?:st)? |deepest )?apologies(?: for [^.,!?]{0,60})?|"
     r"(?:so )?sorry(?: for [^.,!?]{0,60}| about that)?|i (?:sincerely )?apologi[sz]e(?: for [^.,!?]{0,60}?(?=[.,!?]|"
-    r"but))?|i regret(?: to (?:say|inform you))?|(?:thank you|thanks)(?: (?:so much|"
+    r"but))?|i regret(?: to (?:say|inform you)| that)?|(?:thank you|thanks)(?: (?:so much|"
     r"very much))?(?: for [^.!?,]{0,80})?|that(?:'s| is) (?:a|an) [^.,!?]{0,40}|i (?:can )?(?:understand|appreciate|"
     r"realize|know|acknowledge|get)(?!\w)[^.!?]{0,120}?(?:,|\bbut\b|[.!])|i(?:'?m| am) not (?:a|an) [^.,!?]{1,40}(?:,|"
     r"\bbut\b|\band\b|[.!])|(?:while|although|though|even though|as much as) (?:i|i'd|i'm|it|this|that|your|"

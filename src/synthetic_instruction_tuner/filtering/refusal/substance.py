@@ -22,11 +22,13 @@ SOME = 12  # after "but", "however"
 MANY = 40  # without any such word
 SHARE = 0.3  # of all words
 PRINCIPLED = 60  # words, and half of all, where the model refuses on principle
+PERSONA = 45  # words; a longer text in the first person that says nothing of a model is somebody's
 NEAR = 350  # characters around the refusal in which its reason is given
 
 _PIVOT = re.compile(
     r"\b(?:however|but|that (?:being )?said|having said that|with that (?:being )?said|nevertheless|nonetheless|still|"
-    r"though|yet|as of|based on|in general|generally|according to|if i (?:were|had|could)|i can(?! not))\b|[;:]"
+    r"though|yet|as of|based on|in general|generally|according to|if i (?:were|had|could)|i can (?:tell|say|offer|"
+    r"give|share|provide|explain|describe|suggest|recommend|outline|list|write|make|imagine))\b|[;:]"
 )
 _DELIVERS = re.compile(
     r"\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|ethical|"
@@ -55,6 +57,19 @@ _FLAT = re.compile(
     r"role-?play|pretend)|(?:must|have to|need to|'ll have to) (?:\w+ )?(?:decline|refuse|refrain)|(?:appropriate|"
     r"ethical|right|responsible|legal|constructive) (?:(?:or|and) \w+ )?for me|(?:not|n't) (?:feel )?comfortable|"
     r"(?:do not|don't|cannot|can't) condone|goes against my|against my (?:programming|guidelines|ethic)"
+)
+_DECLINED = re.compile(
+    rf"{CANNOT} {ADVERBS}(?:assist|help|provid|give|offer|writ|creat|generat|recommend|suggest|endors|promot|support|"
+    rf"encourag|share|answer|discuss|teach|explain|instruct|advis|tell you|make|produc|compos|draft|do|facilitat|"
+    rf"accept|satisf|joke)|"
+    r"\bi (?:do not|don't|will not|won't) (?:\w+ly )?(?:provide|help|write|create|generate|answer|support|engage|"
+    r"feel comfortable|think (?:that )?it)|not (?:\w+ )?(?:ethical|appropriate|right|legal|acceptable)|"
+    r"advise (?:you )?against|unethical|inappropriate"
+)
+_FIRST_PERSON = re.compile(r"(?:i|i'm|im|i've|i'd|i'll|my|me)\b")
+_SPEAKS_OF_ITSELF = re.compile(
+    r"\bai\b|a\.i\.|language model|chatbot|assistant|program|sorry|apolog|unfortunately|real-time|access to|"
+    r"personal (?:opinion|belief|experience|preference)|assist\b|your request|you (?:requested|asked|provided)"
 )
 _NO_SUBSTANCE = re.compile(
     r"(?:i|i'm|im|i've|i'd|i'll|my|me|as an? (?:\w+[ -]){0,3}?(?:ai|model|assistant|program|bot))\b|(?:please|kindly|"
@@ -88,33 +103,51 @@ def answers(text: str, place: int, end: int, sentence: int) -> bool:
         end: where they end.
         sentence: where their sentence starts, which may be earlier: with "I'm sorry, but", for example.
     """
-    pieces = _pieces(text, place, end)
-    words = sum(len(piece.split()) for piece in pieces)
+    somebody = len(text.split()) > PERSONA and not speaks_of_itself(text, 0)
+    words = _count(_pieces(text, place, end, somebody))
     share = words / max(len(text.split()), 1)
-    rest = text[end:]
-    delivers = _DELIVERS.search(rest) is not None
-    if on_principle(text, place):
-        return delivers and words >= PRINCIPLED and share >= 0.5
+    delivers = _DELIVERS.search(text, end)
+    if _on_principle(text, place, delivers.start() if delivers else len(text)):
+        return delivers is not None and words >= PRINCIPLED and share >= 0.5
     if delivers and words >= FEW:
         return True
     limits = place == sentence and substance(text[:place]) >= SOME  # an answer, and what it leaves out
-    enough = SOME if limits or _PIVOT.search(rest) else MANY
+    enough = SOME if limits or _PIVOT.search(text, end) else MANY
     return words >= enough and share >= SHARE
 
 
-def substance(text: str) -> int:
-    """Returns how many words of a text say something on the matter."""
-    return sum(len(piece.split()) for piece in _pieces(text, 0, 0))
+def substance(text: str, after: int = 0) -> int:
+    """Returns how many words of a text say something on the matter, without those up to a place."""
+    return _count(_pieces(text, 0, after))
 
 
-def on_principle(text: str, place: int) -> bool:
+def speaks_of_itself(text: str, place: int) -> bool:
+    """Returns whether a response says near a place what only a model or a clerk says."""
+    return _SPEAKS_OF_ITSELF.search(text, place, place + 2 * NEAR) is not None
+
+
+def _on_principle(text: str, place: int, end: int) -> bool:
     """Returns whether the model will not do it, rather than lacks something that it would need."""
-    near = text[max(0, place - NEAR // 2) : place + NEAR]
-    return _FLAT.search(text, place, place + NEAR) is not None or _PRINCIPLE.search(near) is not None
+    end = min(end, place + NEAR)
+    if _FLAT.search(text, place, end):
+        return True
+    declined = _DECLINED.search(text, place, end) is not None
+    return declined and _PRINCIPLE.search(text, max(0, place - NEAR // 2), end) is not None
 
 
-def _pieces(text: str, place: int, end: int) -> list[str]:
-    """Returns the clauses that have substance, without what is between `place` and `end`."""
+def _count(pieces: list[str]) -> int:
+    return sum(len(piece.split()) for piece in pieces)
+
+
+def _pieces(text: str, place: int, end: int, somebody: bool = False) -> list[str]:
+    """Returns the clauses that have substance, without what is between `place` and `end`.
+
+    Args:
+        text: the text.
+        place: where the refusal's words start.
+        end: where they end.
+        somebody: whether the first person is somebody else than the model.
+    """
     found = []
     starts = [match.end() for match in SENTENCE_START.finditer(text)]
     for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
@@ -123,14 +156,16 @@ def _pieces(text: str, place: int, end: int) -> list[str]:
         turns = [match.end() for match in _TURN.finditer(text, end if refuses else start, stop)]
         clauses = [] if refuses else [start]
         for first, last in pairwise([*clauses, *turns, stop]):
-            if listed or _has_substance(text[first:last]):
+            if listed or _has_substance(text[first:last], somebody):
                 found.append(text[first:last])
     return found
 
 
-def _has_substance(clause: str) -> bool:
+def _has_substance(clause: str, somebody: bool) -> bool:
     lead = _LEAD.match(clause)
     start = lead.end() if lead else 0
+    if somebody and _FIRST_PERSON.match(clause, start):
+        return True
     if _NO_SUBSTANCE.match(clause, start):
         return False
     opener = OPENERS.match(clause, start)
