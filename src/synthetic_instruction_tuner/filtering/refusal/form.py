@@ -39,7 +39,6 @@ DEEP = 1500  # characters in which a refusal of the request itself may come afte
 PARAPHRASE = 60  # words that may precede it; after more of substance, it only limits an answer
 LECTURE = 150  # words; a longer response says more
 FEW = 10  # words on the matter, beside a sentence that condemns the request
-BEGINNING = 60  # characters; what a model that does not speak of itself cannot do is a disclaimer only there
 VOICED = 40  # words that may precede it where a text in a voice of its own is asked for
 DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
 REFUSAL, DISCLAIMER = "refusal", "disclaimer"
@@ -117,7 +116,7 @@ class RefusalForm(TextRule):
             if wanted or not answers(text, start, end, sentence):
                 if early or substance(text[:sentence]) < PARAPHRASE:
                     return REFUSAL, start, end
-            elif early and disclaimer is None and (sentence < BEGINNING or speaks_of_itself(text, sentence)):
+            elif early and disclaimer is None and (not substance(text[:sentence]) or speaks_of_itself(text, sentence)):
                 disclaimer = DISCLAIMER, start, end
         return disclaimer or (self._lecture(text, asked) if context == "plain" else None)
 
@@ -126,7 +125,8 @@ class RefusalForm(TextRule):
         if QUESTION.match(asked) or len(text.split()) > LECTURE:
             return None
         for place, end in pairwise([*islice(_sentence_starts(text), 3), len(text)]):
-            match = patterns.LECTURE.match(text, place, end)
+            opener = sentences.OPENERS.match(text, place, end)
+            match = patterns.LECTURE.match(text, opener.end() if opener else place, end)
             if match and substance(text[place:], end - place) + substance(text[:place]) < FEW:
                 return REFUSAL, place, match.end()
         return None

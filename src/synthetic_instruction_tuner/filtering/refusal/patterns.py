@@ -28,8 +28,8 @@ SPEAKS_AS_AI = re.compile(
 # Each repetition can match a text in one way only: with two, a long row of adverbs takes forever.
 ADVERBS = (
     r"(?:(?:simply|just|really|also|personally|currently|unfortunately|regrettably|sadly|still|therefore|honestly|"
-    r"actually|directly|physically|in good conscience|ethically|legally|knowingly|respectfully|politely|accurately|"
-    r"reliably|definitively|specifically|completely|fully|yet|always|ever|possibly|even)(?: ?, ?| {0,2}))*"
+    r"actually|directly|physically|in good (?:conscience|faith)|ethically|legally|knowingly|respectfully|politely|"
+    r"accurately|reliably|definitively|specifically|completely|fully|yet|always|ever|possibly|even)(?: ?, ?| {0,2}))*"
 )
 _UNABLE = (
     rf"i(?:'?m| am) {ADVERBS}(?:unable|not able|not allowed|not permitted|not authori[sz]ed|not programmed|"
@@ -63,9 +63,9 @@ _OTHER_VERBS = (
     r"control|walk you|guide)"
 )
 _IDIOM = (
-    r"(?:help but|wait\b|say enough|imagine|believe|stand\b|agree more|stress|thank|complain|promise (?:that )?(?:you|it)|count\b|overstate|"
-    r"emphasi|resist|deny\b|get enough|live without|remember (?:the last|a time)|begin to|make heads|"
-    r"recommend (?:\w+ ){1,4}(?:enough|highly)|speak highly)"
+    r"(?:help but|wait\b|say enough|imagine|believe|stand\b|agree more|stress|thank|complain|promise (?:that )?(?:you|"
+    r"it)|count\b|overstate|emphasi|resist|deny\b|get enough|live without|remember (?:the last|a time)|begin to|"
+    r"make heads|recommend (?:\w+ ){1,4}(?:enough|highly)|speak highly)"
 )
 IDIOMS = re.compile(rf"i (?:\w+ly )?(?:cannot|can't|cant|can not|couldn't|could not) (?:\w+ly )?{_IDIOM}")
 _ANY_VERB = rf"(?!{_IDIOM})\w"
@@ -80,10 +80,23 @@ _LACKED_BY_MODELS = (
 )
 
 _DECLINES = re.compile(
-    rf"i {ADVERBS}(?:must|(?:will |'ll )?have to|need to) {ADVERBS}(?:decline|refuse|refrain)|i {ADVERBS}(?:decline|"
-    rf"refuse) to {ADVERBS}(?:assist|help|provide|answer|write|create|generate|engage|take part)|i(?:'d|"
-    rf" would) (?:rather|prefer) "
-    r"not(?: to)? (?:assist|help|provide|answer|write|create|generate|engage|discuss|make)"
+    rf"i {ADVERBS}(?:must|(?:will |'ll )?have to|need to) {ADVERBS}(?:decline|refuse|refrain)(?! (?:your|the|this|"
+    rf"that|an?) (?:\w+ )?(?:offer|invitation|position|proposal|gift|job|honor))|i {ADVERBS}(?:decline|"
+    rf"refuse)(?: to {ADVERBS}(?:assist|help|provide|answer|write|create|generate|engage|take part|mock|mak|discuss|"
+    rf"respond|comply|participate|share|give|fulfil|recommend|do|contin|support)|[.])|"
+    r"i(?:'d| would) (?:rather|prefer) not(?: to)? (?:assist|help|provide|answer|write|create|generate|engage|discuss|"
+    r"make)|i(?:'ll| will) (?:have to )?(?:pass on this|refrain from)|"
+    rf"i(?:'?m| am) going to (?:have to )?(?:pass|decline)|i {ADVERBS}(?:do not|don't) (?:condone|endorse|generate|"
+    rf"create|produce) (?:\w+ )*(?:content|material|violence|discriminat|hate|harm|illegal|such)"
+)
+_ONLY = re.compile(r"i can only (?:assist|help|answer|provide|discuss|respond|offer|talk)\b")
+_NO = re.compile(
+    r"(?:i'?m |i am )?sorry,? (?:but )?no\b[.!]|let'?s (?:talk about|change the (?:subject|topic)|discuss something)"
+)
+_EXISTS = re.compile(
+    r"i (?:exist|live) (?:only|solely|purely) (?:as|in)|there(?:'s| is) no way (?:for me|that i|i)\b|i (?:have|hold|"
+    r"possess) no (?:\w+ )?(?:opinions?|preferences?|feelings?|memor(?:y|ies)|experiences?|knowledge|information|"
+    r"access|way|ability|body|eyes|ears|senses|favorites?)\b"
 )
 _RATHER_NOT = re.compile(r"i(?:'d| would) (?:much )?(?:rather|prefer) not\b")
 _REQUEST = r"(?:request|question|prompt|query|instruction|task|topic|content|material)s?"
@@ -112,15 +125,15 @@ _AGAINST_POLICY = re.compile(
     r"encouraging)(?: \w+){0,6} (?:is|would be|goes) (?:\w+ )?(?:against|unethical|inappropriate|illegal|"
     r"irresponsible|not something|not (?:right|ethical|appropriate))|(?:\w+ ){1,8}(?:is|are|falls?|lies) (?:outside|"
     r"beyond)(?: of)? (?:my (?:capabilit|abilit|scope|current|expertise|knowledge)|what i(?:'m| am| can))|"
-    r"(?:\w+ ){1,6}(?:is|are)(?: not)? something (?:that )?i(?:'?m| am)? (?:not able|unable|can't|cannot|won't|"
-    r"can help|can assist|can do|can provide|can teach)"
+    r"(?:\w+ ){1,6}(?:isn't|aren't|(?:is|are)(?: not)?) something (?:that )?i(?:'?m| am)? (?:not able|able to|unable|"
+    r"can't|cannot|won't|will|would|can help|can assist|can do|can provide|can teach)"
 )
 _UNWILLING = re.compile(
     rf"i {ADVERBS}(?:don't|do not|wouldn't|would not) {ADVERBS}(?:feel (?:right |at all )?(?:comfortable|right)|"
     rf"think (?:that )?(?:it(?:'s| is| would be)|i (?:can|could|should)) (?:\w+ ){{0,2}}(?:ethical|right|appropriate|"
-    r"constructive|helpful|responsible|respectful|fair|wise to (?:label|rank|name)|help with|write|answer|provide|"
-    r"create)|condone|endorse|promote|encourage or|engage in|participate in|take part in|generate|provide|create|"
-    r"answer (?:this|that|questions|such)|assist (?:with|in)|make predictions|offer (?:medical|legal|financial|"
+    r"constructive|helpful|responsible|respectful|fair|wise to (?:label|rank|name)|to make fun|help with|write|answer|"
+    r"provide|create)|condone|endorse|promote|encourage or|engage in|participate in|take part in|generate|provide|"
+    r"create|answer (?:this|that|questions|such)|assist (?:with|in)|make predictions|offer (?:medical|legal|financial|"
     r"personal|"
     rf"advice|instructions))|i {ADVERBS}(?:will|must|should|would) (?:not|never) {ADVERBS}(?:provide|"
     rf"help (?:you )?with|"
@@ -133,8 +146,9 @@ _REASON = (
     r"misinformation|mislead|harm\b|nonconsensual|my (?:programming|training))"
 )
 _WITH_REASON = re.compile(
-    rf"{CANNOT} {ADVERBS}\w+(?:[^.!?]{{0,140}}?\b(?:your|this|that|such an?|the) {_REQUEST}\b|[^.!?]{{0,120}}?\b(?:as|"
-    rf"because|since|that|which|,)\b[^.!?]{{0,90}}?\b{_REASON})"
+    rf"{CANNOT} {ADVERBS}\w+ (?:\w+ ){{0,4}}(?:copyrighted|explicit|graphic|harmful|hateful|offensive|illegal|violent|"
+    rf"sexual|misleading|defamatory|stolen|fake)\b|{CANNOT} {ADVERBS}\w+(?:[^.!?]{{0,140}}?\b(?:your|this|that|"
+    rf"such an?|the) {_REQUEST}\b|[^.!?]{{0,120}}?\b(?:as|because|since|that|which|,)\b[^.!?]{{0,90}}?\b{_REASON})"
 )
 _MISSING = re.compile(
     r"(?:there (?:is|are|was|were|does not seem to be|doesn't (?:seem|appear) to be)|i (?:don't|do not|didn't|did not|"
@@ -146,9 +160,10 @@ _MISSING = re.compile(
     r"(?:(?:it )?(?:seems|looks|appears)(?: like| as if| that)? )?(?:you (?:(?:may|might|"
     r"seem to) (?:have )?)?(?:forgot(?:ten)? to|didn't|did not|haven't|have not) (?:include|attach|provide|paste|"
     r"share|upload|specify|give|mention) (?:me )?(?:the|your|any|an?|which|what) "
-    rf"(?:\w+ ){{0,2}}(?:{_INPUT}\b|details|information|you)|(?:your|the|no) (?:\w+ ){{0,2}}{_INPUT} (?:didn't come|"
-    rf"did not come|came|wasn't|was not|weren't|were not|has not been|have not been|is missing|are missing|got cut|"
-    rf"was)\b|"
+    rf"(?:\w+ ){{0,2}}(?:{_INPUT}\b|details|information|you)|no (?:\w+ ){{0,2}}{_INPUT} (?:came through|(?:was|were|"
+    rf"has been|have been|is|are) (?:included|attached|provided|uploaded|given|shared))|(?:your|"
+    rf"the) (?:\w+ ){{0,2}}{_INPUT} (?:didn't come|did not come|(?:wasn't|was not|weren't|were not|has not been|"
+    rf"have not been) (?:included|attached|provided|uploaded|given|shared)|(?:is|are) missing from your|got cut off)|"
     r"(?:your|the) (?:message|question|request|prompt|input) (?:is|was|seems|appears|may be|might be|"
     r"got)(?: to be)? (?:incomplete|cut off|missing|unclear|empty|blank))"
 )
@@ -161,17 +176,22 @@ _NOT_POSSIBLE = re.compile(
     rf"without)\b [^.!?]{{0,40}}\b{_INPUT}\b"
 )
 LECTURE = re.compile(
-    r"(?:\w+ing|it|this|that|such)\b[^.!?]{0,100}\b(?:is|are|would be) (?:not only |both |\w+ly )*(?:illegal|"
+    r"(?:(?:\w+ing|such)\b[^.!?]{0,100}|it|this|that) (?:is|are|would be) (?:not only |both |\w+ly )*(?:illegal|"
     r"unethical|against the law|never (?:acceptable|okay|ok|justified|right)|not (?:acceptable|ethical|okay|right|"
-    r"legal|appropriate)|an? (?:serious |federal )?(?:crime|criminal|offen[sc]e)|harmful and|wrong\b|immoral|"
+    r"legal|appropriate)|an? (?:serious |federal )?(?:crime|criminal|offen[sc]e)|harmful and|morally wrong|immoral|"
     r"inappropriate|fraud)"
 )
 _NO_PROFESSIONAL = re.compile(
     r"i(?:'?m| am) not an? (?:\w+ ){0,3}(?:doctor|physician|lawyer|attorney|veterinarian|vet|therapist|advis[eo]r|"
     r"professional|nutritionist|dietitian|pharmacist|accountant)\b"
 )
+_NOT_APPROPRIATE = re.compile(
+    rf"i {ADVERBS}(?:don't|do not) (?:think|believe|feel) (?:that )?(?:it(?:'s| is| would be)|this is|"
+    rf"that is) (?:\w+ ){{0,2}}"
+    r"(?:ethical|right|appropriate|responsible|respectful|okay|fair) (?:for me|to)\b"
+)
 _UNKNOWN = re.compile(
-    r"i(?: am|'?m)? ?(?:(?:really |simply |just |honestly )?(?:don't|do not) know|not sure|have no idea|"
+    r"i(?: am|'?m)? ?(?:(?:really |simply |just |honestly )?(?:don't|do not) know|have no idea|"
     r"do not have an answer|don't have an answer|have no answer|(?:don't|do not) understand (?:your|the|this|what))"
 )
 _REDIRECTS = re.compile(
@@ -182,6 +202,7 @@ _REDIRECTS = re.compile(
     r"specialist|accountant|website|customer service|support team|authorit\w+)"
 )
 _LACKS = re.compile(
+    r"i (?:(?:was|have) not|wasn't|haven't) (?:been )?(?:designed|trained|built|programmed|made) to|"
     rf"{_NOT_HAVE} {_LACKED_BY_MODELS}|i (?:lack|have no) (?:the (?:ability|capability)|ability|access|way of|"
     rf"way to know|"
     r"personal|means of|information|knowledge of)|i (?:don'?t|do not) (?:retain|store|keep|remember|"
@@ -194,20 +215,23 @@ _CANNOT_AT_ALL = re.compile(rf"(?:i {ADVERBS}(?:cannot|can't|cant|can not)|{_UNA
 CANNOT_VERB = re.compile(rf"(?:{CANNOT}|i (?:don'?t|do not)) {ADVERBS}(?P<verb>[a-z]+)")
 _NOT_HAVE_AT_ALL = re.compile(rf"{_NOT_HAVE}\b")
 
-_SPEAKS_OF_REQUEST = (_CANNOT_HELP, _AGAINST_POLICY, _WITH_REASON, _MISSING, _SORRY)
+_SPEAKS_OF_REQUEST = (_CANNOT_HELP, _AGAINST_POLICY, _WITH_REASON, _MISSING, _SORRY, _NOT_APPROPRIATE)
 _SPEAKS_OF_MODEL = (SPEAKS_AS_AI, _LACKS, _DECLINES)
+_CANNOT_ASSIST = re.compile(rf"{CANNOT} {ADVERBS}(?:assist|help)(?: you)? (?:with|in) \w+ing\b")
 _CANNOT_REQUEST = re.compile(
     rf"{CANNOT} {ADVERBS}(?:assist|fulfil|comply|satisfy|process|answer|provide|complete|"
     rf"discuss)[^.!?]{{0,40}}?\b(?:your|this|that|the|such an?) {_REQUEST}\b|{CANNOT} {ADVERBS}(?:assist|"
     rf"help)(?: you)? with (?:that|this)\b"
 )
 IN_CLAUSES = (SPEAKS_AS_AI, _CANNOT_HELP, _CANNOT_DO, _CANNOT_AT_ALL, _LACKS, _MISSING, _AGAINST_POLICY)
-IN_SHORT = (_UNKNOWN, _REDIRECTS)
+IN_SHORT = (_UNKNOWN, _REDIRECTS, _NO)
 FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
     "plain": (
         *_SPEAKS_OF_MODEL,
         *_SPEAKS_OF_REQUEST,
         _UNWILLING,
+        _ONLY,
+        _EXISTS,
         _NOT_POSSIBLE,
         _NO_PROFESSIONAL,
         _RATHER_NOT,
@@ -216,14 +240,14 @@ FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
         _NOT_HAVE_AT_ALL,
     ),
     "voice": (*_SPEAKS_OF_MODEL, *_SPEAKS_OF_REQUEST),
-    "given_text": (SPEAKS_AS_AI, _AGAINST_POLICY, _MISSING),
+    "given_text": (SPEAKS_AS_AI, _AGAINST_POLICY, _MISSING, _CANNOT_ASSIST),
     "ai_voice": _SPEAKS_OF_REQUEST,
     "self": (_CANNOT_REQUEST, _AGAINST_POLICY),
     "letter": (SPEAKS_AS_AI,),
 }
 LATE: dict[str, tuple[re.Pattern[str], ...]] = {
     "plain": (_CANNOT_HELP, _DECLINES, _AGAINST_POLICY, _UNWILLING, _WITH_REASON),
-    "voice": (_CANNOT_REQUEST, _DECLINES, _AGAINST_POLICY),
+    "voice": (_CANNOT_REQUEST, _DECLINES, _AGAINST_POLICY, _WITH_REASON),
 }
 IN_LONG_CLAUSES: dict[str, tuple[re.Pattern[str], ...]] = {
     "plain": (_CANNOT_REQUEST, _DECLINES, _AGAINST_POLICY, _CANNOT_HELP, SPEAKS_AS_AI, _LACKS),

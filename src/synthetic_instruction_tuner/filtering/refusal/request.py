@@ -24,7 +24,7 @@ VOICE = re.compile(
     r"tell|respond|reply|turn down)|how (?:do|would|should|can) (?:i|you|one) (?:politely )?(?:say|decline|refuse|"
     r"tell|respond|reply|turn down)|(?:ways|how) to (?:say|decline|refuse)|describe (?:a|an|your|my|the) (?:day|"
     r"morning|evening|night|life|week)|examples? of|apolog\w+|excuses?|interview|you(?: are|'re) (?:a|an|the|my)\b|"
-    r"passive|tense|negative|idioms?|proverbs?|riddles?|sign|slogan|caption|toast|what would (?:an?|the|"
+    r"passive|tense|negative|idioms?|proverbs?|riddles?|sign|slogan|caption|toast|\brefusal|what would (?:an?|the|"
     r"your) [^?]{2,60} say|as an? [^,.!?:]{3,60}, (?:please )?(?:answer|respond|reply|how would you|what would you)|"
     r"eulogy|vows?|prayer|meaning|jokes?|describe your|as an? \d+[- ]year)\b"
 )

@@ -16,14 +16,13 @@ QUOTED = re.compile(
 SENTENCE_START = re.compile(r"(?:\A|(?<=[.!?…])[\"')\]*_]*\s+|\n+)[\W_]{0,12}(?:\d{1,2}[.)]\s+)?[*_#(]*")
 MARKS = re.compile(r"[\W_]*")
 CLAUSE = re.compile(
-    r"[,;–—] (?:(?:and|so|but|since|as|because|therefore|which means|unfortunately|however),? )?"
-    r"|(?<=\w) (?:and|but|"
+    r"[,;–—] (?:(?:and|so|but|since|as|because|therefore|which means|unfortunately|however),? )?|(?<=\w) (?:and|but|"
     r"so|therefore) (?=i\b)"
 )
 HINT = re.compile(
     r"\bno\b|\bnot\b|n't\b|cannot|\bcant\b|\bdont\b|\bai\b|a\.i\.|artificial|model|chatbot|program|assistant|unable|"
     r"incapable|declin|refus|refrain|prohibit|forbid|against|inappropriate|unethical|illegal|beyond|outside|"
-    r"impossible|guideline|lack|forgot|missing|incomplete|unclear|wrong|crime|fraud"
+    r"impossible|guideline|lack|forgot|missing|incomplete|unclear|only|let's|wrong|crime|fraud"
 )
 
 OPENERS = re.compile(
