@@ -67,6 +67,7 @@ class RefusalForm(TextRule):
         self.phrases = checked_phrases(phrases)
         self.disclaimers = disclaimers
         self._phrases = tuple(map(phrase_pattern, self.phrases))
+        self._words = tuple(straight(phrase).split()[-1] for phrase in self.phrases)
         self._own_phrases = tuple(phrase_pattern(phrase) for phrase in self.phrases if phrase not in DEFAULT_PHRASES)
 
     def basis(self) -> dict[str, Any]:
@@ -112,9 +113,10 @@ class RefusalForm(TextRule):
         for sentence, start, end, early in self._hits(text, asked, context):
             if context != "plain" and len(text[:sentence].split()) > VOICED:
                 return disclaimer  # the text that was asked for comes first
+            refuses = context != "self" or any(form.match(text, start) for form in patterns.OF_ITSELF)
             wanted = any(phrase.match(text, start) for phrase in self._own_phrases)
             if wanted or not answers(text, start, end, sentence):
-                if early or substance(text[:sentence]) < PARAPHRASE:
+                if refuses and (early or substance(text[:sentence]) < PARAPHRASE):
                     return REFUSAL, start, end
             elif early and disclaimer is None and (not substance(text[:sentence]) or speaks_of_itself(text, sentence)):
                 disclaimer = DISCLAIMER, start, end
@@ -151,7 +153,11 @@ class RefusalForm(TextRule):
                 yield place, place + found[0], place + found[0] + len(found[1]), early
 
     def _may_refuse(self, text: str) -> bool:
-        return sentences.HINT.search(text) is not None or any(phrase.search(text) for phrase in self._phrases)
+        if any(hint in text for hint in sentences.HINTS) or text.startswith("no "):
+            return True
+        return any(
+            word in text and phrase.search(text) for word, phrase in zip(self._words, self._phrases, strict=True)
+        )
 
     def _forms(self, asked: str, context: str, short: bool) -> tuple[Forms, Forms]:
         """Returns the patterns that count at the start of a sentence, and those that count after a comma."""

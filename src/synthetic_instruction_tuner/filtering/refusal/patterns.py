@@ -190,9 +190,16 @@ _NOT_APPROPRIATE = re.compile(
     rf"that is) (?:\w+ ){{0,2}}"
     r"(?:ethical|right|appropriate|responsible|respectful|okay|fair) (?:for me|to)\b"
 )
+_CONCEDES = re.compile(
+    rf"(?:while|although|though|even though|as much as) (?:{CANNOT} {ADVERBS}(?!{_IDIOM})\w|{_NOT_HAVE}\b)"
+)
+_CUTOFF = re.compile(
+    r"(?:as )?my (?:knowledge|training(?: data)?|information|data|last update)\b[^.!?]{0,30}\b(?:ends?|ended|cut-?off|"
+    r"cut off|limited to|only goes|was in|is limited)\b"
+)
 _UNKNOWN = re.compile(
-    r"i(?: am|'?m)? ?(?:(?:really |simply |just |honestly )?(?:don't|do not) know|have no idea|"
-    r"do not have an answer|don't have an answer|have no answer|(?:don't|do not) understand (?:your|the|this|what))"
+    r"i(?: am|'?m)? ?(?:(?:really |simply |just |honestly )?(?:don't|do not) know|have no idea|do not have an answer|"
+    r"don't have an answer|have no answer|(?:don't|do not) understand (?:your|the|this|what))"
 )
 _REDIRECTS = re.compile(
     r"(?:i(?:'d| would)? (?:strongly |highly |kindly )*(?:suggest|recommend|advise|"
@@ -216,7 +223,7 @@ CANNOT_VERB = re.compile(rf"(?:{CANNOT}|i (?:don'?t|do not)) {ADVERBS}(?P<verb>[
 _NOT_HAVE_AT_ALL = re.compile(rf"{_NOT_HAVE}\b")
 
 _SPEAKS_OF_REQUEST = (_CANNOT_HELP, _AGAINST_POLICY, _WITH_REASON, _MISSING, _SORRY, _NOT_APPROPRIATE)
-_SPEAKS_OF_MODEL = (SPEAKS_AS_AI, _LACKS, _DECLINES)
+_SPEAKS_OF_MODEL = (SPEAKS_AS_AI, _LACKS, _DECLINES, _CUTOFF)
 _CANNOT_ASSIST = re.compile(rf"{CANNOT} {ADVERBS}(?:assist|help)(?: you)? (?:with|in) \w+ing\b")
 _CANNOT_REQUEST = re.compile(
     rf"{CANNOT} {ADVERBS}(?:assist|fulfil|comply|satisfy|process|answer|provide|complete|"
@@ -225,11 +232,13 @@ _CANNOT_REQUEST = re.compile(
 )
 IN_CLAUSES = (SPEAKS_AS_AI, _CANNOT_HELP, _CANNOT_DO, _CANNOT_AT_ALL, _LACKS, _MISSING, _AGAINST_POLICY)
 IN_SHORT = (_UNKNOWN, _REDIRECTS, _NO)
+OF_ITSELF = (_CANNOT_REQUEST, _AGAINST_POLICY)  # the only ones that refuse a question about the assistant itself
 FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
     "plain": (
         *_SPEAKS_OF_MODEL,
         *_SPEAKS_OF_REQUEST,
         _UNWILLING,
+        _CONCEDES,
         _ONLY,
         _EXISTS,
         _NOT_POSSIBLE,
@@ -242,7 +251,7 @@ FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
     "voice": (*_SPEAKS_OF_MODEL, *_SPEAKS_OF_REQUEST),
     "given_text": (SPEAKS_AS_AI, _AGAINST_POLICY, _MISSING, _CANNOT_ASSIST),
     "ai_voice": _SPEAKS_OF_REQUEST,
-    "self": (_CANNOT_REQUEST, _AGAINST_POLICY),
+    "self": (*OF_ITSELF, SPEAKS_AS_AI, _LACKS),
     "letter": (SPEAKS_AS_AI,),
 }
 LATE: dict[str, tuple[re.Pattern[str], ...]] = {

@@ -19,11 +19,13 @@ CLAUSE = re.compile(
     r"[,;–—] (?:(?:and|so|but|since|as|because|therefore|which means|unfortunately|however),? )?|(?<=\w) (?:and|but|"
     r"so|therefore) (?=i\b)"
 )
-HINT = re.compile(
-    r"\bno\b|\bnot\b|n't\b|cannot|\bcant\b|\bdont\b|\bai\b|a\.i\.|artificial|model|chatbot|program|assistant|unable|"
-    r"incapable|declin|refus|refrain|prohibit|forbid|against|inappropriate|unethical|illegal|beyond|outside|"
-    r"impossible|guideline|lack|forgot|missing|incomplete|unclear|only|let's|wrong|crime|fraud"
-)
+_HINTS = """
+n't|not|cannot|cant|dont|wont| no |no,|no.|a.i.| ai|artificial|model|chatbot|program|assistant|unable|incapable|declin|
+refus|refrain|prohibit|forbid|against|inappropriate|unethical|illegal|beyond|outside|impossible|guideline|lack|forgot|
+missing|incomplete|unclear|cutoff|cut-off|cut off|training|can only|let's|lets |crime|fraud|immoral|uncomfortable|
+condone|decline|i exist|recommend|suggest|advise|violate|offense|wrong|pass on
+"""
+HINTS = tuple(hint for hint in _HINTS.replace("\n", "").split("|"))  # without one of them, no pattern can match
 
 OPENERS = re.compile(
     r"(?:[\s,;:.!…*_#>(□—–-]|(?:well|oh|hmm+|uh|ah|okay|ok|hello|hi|hey|there|greetings|sure|yes|no|nope|"
