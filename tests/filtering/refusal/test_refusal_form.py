@@ -58,18 +58,18 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 def test_precision_and_recall_on_labelled_cases() -> None:
     labels = Counter(case["label"] for case in CASES)
-    assert len(CASES) >= 690 and min(labels["refusal"], labels["answer"]) >= 300 and labels["disclaimer"] >= 50
+    assert len(CASES) >= 840 and min(labels["refusal"], labels["answer"]) >= 350 and labels["disclaimer"] >= 80
     assert len({(case["instruction"], case["response"]) for case in CASES}) == len(CASES)
     found, dropped, refusals = counts(FORM, CASES)
     assert found / dropped >= 0.98 and found / refusals >= 0.96, (found, dropped, refusals)
 
 
 def test_precision_and_recall_on_cases_that_no_pattern_was_tuned_on() -> None:
-    assert Counter(case["label"] for case in HELD_OUT) == {"refusal": 40, "disclaimer": 32, "answer": 39}
+    assert Counter(case["label"] for case in HELD_OUT) == {"refusal": 64, "disclaimer": 46, "answer": 58}
     found, dropped, refusals = counts(FORM, HELD_OUT)
     print(f"precision {found}/{dropped} {wilson(found, dropped)}, recall {found}/{refusals} {wilson(found, refusals)}")
-    assert found / dropped >= 0.90 and found / refusals >= 0.85
-    assert wilson(found, dropped)[0] >= 0.75 and wilson(found, refusals)[0] >= 0.70
+    assert found / dropped >= 0.92 and found / refusals >= 0.90
+    assert wilson(found, dropped)[0] >= 0.85 and wilson(found, refusals)[0] >= 0.80
 
 
 def test_disclaimers_are_found_and_are_kept_or_dropped() -> None:
@@ -161,6 +161,9 @@ def test_no_text_does_harm(instruction: str, response: str) -> None:
         "```\n" * 250_000,
         "i am " * 200_000,
         "to a b c, " * 100_000,
+        "I cannot. " * 100_000,
+        "As an AI, I lack it. But " * 40_000,
+        "I can't say. It is only really only also " + "only " * 200_000,
     ],
 )
 def test_a_megabyte_takes_no_time(text: str) -> None:
@@ -178,6 +181,30 @@ def test_a_long_row_of_adverbs_takes_no_time(adverb: str) -> None:
     assert not refuses(row + "love pizza and not much else.")
     assert time.process_time() - start < 1
     assert re.match(f"i {patterns.ADVERBS}cannot", f"i {adverb}, {adverb} , {adverb} {adverb},cannot")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "you can really also try to consider ",
+        "it is really also always never not ",
+        "I must also respectfully first kindly ",
+        "it is important to note that ",
+        "as a helpful, honest and ",
+        "helpful, , ",
+        "however, but still, yet, ",
+        "for this reason, ",
+        "while I cannot, ",
+        "I'm not a medical ",
+        "there is no image ",
+        "here is not only really ",
+    ],
+)
+def test_a_long_row_of_any_words_takes_no_time(row: str) -> None:
+    start = time.process_time()
+    for before in ("", "As an AI, I cannot do it. ", "I'm sorry, but ", "As a "):
+        FORM.check(Record("r", "Explain it.", before + row * 60 + "x"))
+    assert time.process_time() - start < 1
 
 
 def test_on_real_answers() -> None:

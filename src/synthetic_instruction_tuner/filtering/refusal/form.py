@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Literal
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.filtering.refusal import patterns, sentences
 from synthetic_instruction_tuner.filtering.refusal.keywords import checked_phrases, phrase_pattern, straight
-from synthetic_instruction_tuner.filtering.refusal.request import ABOUT_AI, QUESTION, context_of, verbs_of
+from synthetic_instruction_tuner.filtering.refusal.request import ABOUT_AI, QUESTION, WHO, context_of, verbs_of
 from synthetic_instruction_tuner.filtering.refusal.substance import answers, speaks_of_itself, substance
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
 from synthetic_instruction_tuner.records import Record
@@ -40,6 +40,7 @@ PARAPHRASE = 60  # words that may precede it; after more of substance, it only l
 LECTURE = 150  # words; a longer response says more
 FEW = 10  # words on the matter, beside a sentence that condemns the request
 VOICED = 40  # words that may precede it where a text in a voice of its own is asked for
+HITS = 5  # sentences with words of a refusal that are looked at; an answer to the first is most often one to all
 DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
 REFUSAL, DISCLAIMER = "refusal", "disclaimer"
 
@@ -110,7 +111,7 @@ class RefusalForm(TextRule):
     def _find(self, text: str, asked: str, context: str) -> tuple[str, int, int] | None:
         """Returns the kind, start and end of the first words that refuse or, without any, of a disclaimer."""
         disclaimer = None
-        for sentence, start, end, early in self._hits(text, asked, context):
+        for sentence, start, end, early in islice(self._hits(text, asked, context), HITS):
             if context != "plain" and len(text[:sentence].split()) > VOICED:
                 return disclaimer  # the text that was asked for comes first
             refuses = context != "self" or any(form.match(text, start) for form in patterns.OF_ITSELF)
@@ -165,7 +166,8 @@ class RefusalForm(TextRule):
         if context != "plain":
             return patterns.FORMS[context], () if short else within
         phrases = self._phrases if not ABOUT_AI.search(asked) else ()
-        return (*phrases, *patterns.FORMS[context], *(patterns.IN_SHORT if short else ())), within
+        more = patterns.IN_SHORT if not WHO.search(asked) else ()
+        return (*phrases, *patterns.FORMS[context], *(more if short else ())), within
 
 
 def _refusal(

@@ -19,7 +19,7 @@ _NO_PERSON = (
 _SPEAKER = r"(?=[^.!?]{0,150}(?<!\w)(?:i|i'm|i've|i'll|i'd|my|me)(?!\w))"
 SPEAKS_AS_AI = re.compile(
     rf"as {_AI}{_NO_PERSON}{_SPEAKER}|as (?:your |an? )?(?:(?:helpful|virtual|digital|responsible|respectful|honest|"
-    rf"ethical|friendly|trusted|and|,)[ ,]+)+assistant,? i\b(?=[^.!?]{0, 60}(?:n't|not\b|unable|declin|refus|lack))|"
+    rf"ethical|friendly|trusted|and),? )+assistant,? i\b(?=[^.!?]{{0,60}}(?:n't|not\b|unable|declin|refus|lack))|"
     rf"i(?:'?m| am) (?:only |just |merely |simply )*{_AI}{_NO_PERSON}|i(?:'?m| am) (?:only|just|merely) a (?:program|"
     rf"machine|bot)\b|(?:while|although|though|even though) i(?:'?m| am) (?:only |just |merely |"
     rf"simply )*{_AI}{_NO_PERSON}|(?:since|because|given that|being)(?: i(?:'?m| am))? (?:only |"
@@ -28,7 +28,7 @@ SPEAKS_AS_AI = re.compile(
 # Each repetition can match a text in one way only: with two, a long row of adverbs takes forever.
 ADVERBS = (
     r"(?:(?:simply|just|really|also|personally|currently|unfortunately|regrettably|sadly|still|therefore|honestly|"
-    r"actually|directly|physically|in good (?:conscience|faith)|ethically|legally|knowingly|respectfully|politely|"
+    r"actually|directly|physically|in good conscience|in good faith|ethically|legally|knowingly|respectfully|politely|"
     r"accurately|reliably|definitively|specifically|completely|fully|yet|always|ever|possibly|even)(?: ?, ?| {0,2}))*"
 )
 _UNABLE = (

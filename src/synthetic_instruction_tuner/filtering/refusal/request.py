@@ -50,6 +50,7 @@ SELF = re.compile(
     r"could) you (?:do|not do)\b|\bwhat languages? (?:do|can) you\b|\bhow (?:old|smart|tall|big) are you\b|"
     r"\bwhere (?:are|do) you (?:live|from)\b"
 )
+WHO = re.compile(r"\b(?:who|whom|where)\b")  # to ask whom to turn to is answered by naming somebody
 QUESTION = re.compile(
     r"\W*(?:is|are|was|were|why|should|does|do|did|may|might|which|who|when|where|can (?!you)|could (?!you)|"
     r"explain why|what(?!(?:'s| is| are) (?:the |some |a )?(?:best|easiest|fastest|good|most) ))\b"

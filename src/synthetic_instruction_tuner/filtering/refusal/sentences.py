@@ -23,9 +23,9 @@ _HINTS = """
 n't|not|cannot|cant|dont|wont| no |no,|no.|a.i.| ai|artificial|model|chatbot|program|assistant|unable|incapable|declin|
 refus|refrain|prohibit|forbid|against|inappropriate|unethical|illegal|beyond|outside|impossible|guideline|lack|forgot|
 missing|incomplete|unclear|cutoff|cut-off|cut off|training|can only|let's|lets |crime|fraud|immoral|uncomfortable|
-condone|decline|i exist|recommend|suggest|advise|violate|offense|wrong|pass on
+condone|decline|i exist|recommend|suggest|advise|violate|offense|morally|pass on
 """
-HINTS = tuple(hint for hint in _HINTS.replace("\n", "").split("|"))  # without one of them, no pattern can match
+HINTS = tuple(_HINTS.replace("\n", "").split("|"))  # without one of them, no pattern can match
 
 OPENERS = re.compile(
     r"(?:[\s,;:.!…*_#>(□—–-]|(?:well|oh|hmm+|uh|ah|okay|ok|hello|hi|hey|there|greetings|sure|yes|no|nope|"

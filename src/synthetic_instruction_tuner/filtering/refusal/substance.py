@@ -83,7 +83,7 @@ _NO_SUBSTANCE = re.compile(
     r" consider| wish to| like to| have to| be able to)* (?:check\w*|visit\w*|consult\w*|contact\w*|ask\w*|look\w*|"
     r"search\w*|us(?:e|ing)|refer\w*|find\w*|shar\w+|past\w+|provid\w+|call\w*|reach\w*|speak\w*|talk\w*|seek\w*|"
     r"get\w*|see\b|go\b|upload\w*|describ\w+|try\w*|set\b|listen\w*)|(?:it|this|that)(?:'s| is| would be| may be|"
-    r" might be| could be| can be)(?: \w+ly| also| always| never| not| only| an?)* (?:important|essential|crucial|"
+    r" might be| could be| can be)(?: \w+ly| also| always| never| not| an?)* (?:important|essential|crucial|"
     r"vital|best|worth|recommended|advisable|better|necessary|wise|helpful|illegal|unethical|possible|appropriate|"
     r"ethical|legal|safe|right|okay|ok|up to|subjective|personal|great|good idea|wrong|harmful|inappropriate|"
     r"dangerous|fair|impossible|difficult|hard|crime|decision|against|beyond)\b|(?:consult|contact|visit|seek|"
