@@ -23,6 +23,7 @@ from synthetic_instruction_tuner.filtering.refusal.disclaimers import is_disclai
 from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm
 from synthetic_instruction_tuner.filtering.refusal.keywords import RefusalKeywords
 from synthetic_instruction_tuner.filtering.refusal.request import context_of
+from synthetic_instruction_tuner.filtering.report import FilterReport
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.stages.filter import STAGE
 
@@ -82,6 +83,36 @@ def test_disclaimers_are_found_and_are_kept_or_dropped() -> None:
         assert kept.passed and not dropped.passed and is_disclaimer(kept) and is_disclaimer(dropped)
         assert "disclaimer" in dropped.reason and "refuses" not in dropped.reason
     assert sum(case["label"] == "disclaimer" for case in said) / len(said) >= 0.85
+
+
+@pytest.mark.parametrize("setting", ["keep", "drop"])
+def test_the_report_counts_disclaimers_and_names_the_setting(setting: str) -> None:
+    answer = "As an AI, I have no taste, but here are some dishes: " + " ".join(f"dish{n}" for n in range(30)) + "."
+    records = [
+        Record("a", "Name some dishes.", answer),
+        Record("b", "Open my mail.", "As an AI, I cannot open your mail, and I have no access to the internet at all."),
+        Record("c", "Where is Rome?", "In Italy, on the river Tiber, about twenty kilometers from the coast."),
+    ]
+    config = FilterConfig.model_validate({"refusal_disclaimers": setting, "min_words": 5, "language": ""})
+    results = list(QualityFilter(config).check(records))
+    assert [result.passed for result in results] == [setting == "keep", False, True]
+    report = FilterReport.build(records, results, config)
+    assert report.disclaimers == 1 and json.loads(report.to_json())["disclaimers"] == 1
+    assert f"1 response has a disclaimer before the answer; the rule refusal {setting}s it" in report.summary()
+    (refused, *dropped) = [result.first_reason for result in results if not result.passed][::-1]
+    assert refused and "refuses" in refused
+    assert all(reason and "has a disclaimer before its answer: 'As an AI'" in reason for reason in dropped)
+
+
+def test_without_the_rule_nobody_counts_disclaimers() -> None:
+    for settings in ({"refusal_rule": "keywords"}, {"refusal_phrases": []}):
+        report = FilterReport.build([], [], FilterConfig.model_validate(settings))
+        assert report.disclaimers is None and "disclaimers" not in json.loads(report.to_json())
+
+
+def test_a_phrase_of_ones_own_refuses_whatever_follows() -> None:
+    text = "As a chef, I like soup. " + "Soup warms the hands and the heart, however cold the evening is. " * 4
+    assert kind(text) == "answer" and kind(text, rule=RefusalForm([*PHRASES, "As a chef"])) == "refusal"
 
 
 def test_it_is_far_better_than_words_anywhere() -> None:

@@ -2,15 +2,17 @@
 
 A model that refuses says so in its own voice and early: its first sentences, after apologies and other openers, say
 that it is an AI, that it cannot help, or what it lacks. Words in quotation marks or code are not its own and do not
-count, nor do later sentences of long answers, so a story whose hero says "I cannot" stays.
+count, nor do later sentences of long answers, so a story whose hero says "I cannot" stays. Only a refusal of the
+request itself may come later, after a paraphrase of the request.
 
-What counts as a refusal depends on what was asked for:
+What counts as a refusal depends on what was asked for (`request`):
 
-- A plain request: each of the configured phrases at the start of an early sentence, and all forms of
-  `patterns`. A sentence that starts with "As an AI, I ..." counts anywhere.
+- A plain request: each of the configured phrases at the start of an early sentence, and all forms of `patterns`.
 - A text in some voice (a story, a letter, a translation): its first person may not be the model, so only forms that
   refer to the request itself count ("I cannot write such a story"), and hardly any after a letter's salutation.
 - A question about the assistant itself: "I'm an AI" answers it.
+
+If the rest of the response answers (`substance`), the words are a disclaimer: "As an AI ..., however, here is ...".
 
 tests/filtering/refusal/test_refusal_form.py measures precision and recall.
 """

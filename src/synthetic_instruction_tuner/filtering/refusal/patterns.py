@@ -222,6 +222,11 @@ _CANNOT_AT_ALL = re.compile(rf"(?:i {ADVERBS}(?:cannot|can't|cant|can not)|{_UNA
 CANNOT_VERB = re.compile(rf"(?:{CANNOT}|i (?:don'?t|do not)) {ADVERBS}(?P<verb>[a-z]+)")
 _NOT_HAVE_AT_ALL = re.compile(rf"{_NOT_HAVE}\b")
 
+_WE = re.compile(
+    r"we (?:cannot|can't|can not|are unable to|are not able to|do not|don't) (?:complete|fulfil\w*|process|answer|"
+    r"provide|discuss|"
+    rf"assist|condone|support)[^.!?]{{0,40}}\b(?:your|this|that|such) {_REQUEST}\b"
+)
 _SPEAKS_OF_REQUEST = (_CANNOT_HELP, _AGAINST_POLICY, _WITH_REASON, _MISSING, _SORRY, _NOT_APPROPRIATE)
 _SPEAKS_OF_MODEL = (SPEAKS_AS_AI, _LACKS, _DECLINES, _CUTOFF)
 _CANNOT_ASSIST = re.compile(rf"{CANNOT} {ADVERBS}(?:assist|help)(?: you)? (?:with|in) \w+ing\b")
@@ -238,6 +243,7 @@ FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
         *_SPEAKS_OF_MODEL,
         *_SPEAKS_OF_REQUEST,
         _UNWILLING,
+        _WE,
         _CONCEDES,
         _ONLY,
         _EXISTS,
