@@ -32,7 +32,7 @@ CASES = [json.loads(line) for line in (Path(__file__).parent / "refusal_cases.js
 FORM = RefusalForm(PHRASES)
 
 
-HELD_OUT = [case for case in CASES if case.get("held_out")]  # written before the patterns, which were not tuned on them
+HELD_OUT = [case for case in CASES if case.get("held_out")]  # no pattern was made for them
 
 
 def refuses(response: str, instruction: str = "Tell me something.", rule: Any = FORM) -> bool:
@@ -239,7 +239,7 @@ def test_a_long_row_of_any_words_takes_no_time(row: str) -> None:
 
 
 def test_on_real_answers() -> None:
-    """Of 640 answers of four models to MT-Bench; the labels are ours. Of 30 flagged words, 7 belong to refusals."""
+    """Of 640 answers of four models to MT-Bench; the labels are ours."""
     refusals = {
         "vicuna-13b-v1.3": {"92.0", "92.1"},
         "gpt-4": {"92.1"},
