@@ -26,7 +26,18 @@ from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, changed
 from synthetic_instruction_tuner.run.store import StageState, Store
 
 Sit = Callable[..., tuple[int, str, str]]
-NEED_A_RUN = ("report", "evaluate", "compare", "status", "chat", "train sft", "run --from sft", "run --repair")
+NEED_A_RUN = (
+    "filter",
+    "prefer",
+    "report",
+    "evaluate",
+    "compare",
+    "status",
+    "chat",
+    "train sft",
+    "run --from sft",
+    "run --repair",
+)
 STORED = ("generate.count=123", "filter.min_words=7", "train.sft.lora.r=4", "seed=5")
 SETTINGS = {
     "generate.count": st.integers(1, 5000),
@@ -69,6 +80,18 @@ def test_the_default_folder_needs_a_run_too(sit: Sit, verb: str) -> None:
     code, _, error = sit(verb)
     assert code == 2 and "There is no run in runs/nano." in error and "sit run" in error
     assert not any(Path().iterdir())
+
+
+def test_the_message_names_the_command_that_starts_the_run(sit: Sit) -> None:
+    for verb, start in (
+        ("filter", "sit run --until filter"),
+        ("prefer -c own.yaml", "sit run --until prefer"),
+        ("train prompt", "sit run --until prompt_tuning"),
+        ("report", "sit run"),
+    ):
+        Path("own.yaml").write_text("seed: 3\n")
+        assert f"'{start}'" in sit(f"{verb} -d typo")[2]
+    assert [path.name for path in Path().iterdir()] == ["own.yaml"]
 
 
 def test_own_files_with_the_settings_of_no_run(sit: Sit) -> None:

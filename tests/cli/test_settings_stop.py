@@ -15,7 +15,7 @@ from synthetic_instruction_tuner.config import languages
 from synthetic_instruction_tuner.filtering.rules.language import Language
 
 Refused = Callable[..., str]
-RUNS = (["run"], ["generate"], ["filter"], ["prefer"], ["plan"], ["doctor"])
+RUNS = (["run"], ["run", "--until", "prefer"], ["generate"], ["plan"], ["doctor"])
 DEVICES = (["engine.device=cuda"], ["filter.contamination.files=[no.jsonl]"], ["generate.language=de"])
 
 
@@ -60,7 +60,7 @@ def test_a_limit_that_is_none(refused: Refused, text: str) -> None:
     refused("plan", "--set", f"limit={text}")
 
 
-@pytest.mark.parametrize("verb", ("plan", "run", "filter"))
+@pytest.mark.parametrize("verb", ("plan", "run"))
 def test_what_a_run_refuses_is_found_before_it(refused: Refused, verb: str) -> None:
     error = refused(verb, *(f"--set={text}" for setting in DEVICES for text in setting))
     assert "There are 3 mistakes." in error

@@ -41,7 +41,7 @@ def _as_far_as(stage: str | None, *, new: bool) -> Callable[..., None]:
     """Returns the verb that runs the pipeline as far as this stage; to its end where there is none.
 
     Args:
-        new: whether it may begin a run: the verbs that make data do, the others need one.
+        new: whether it may begin a run; only what needs nothing from earlier stages does.
     """
 
     def verb(
@@ -54,13 +54,13 @@ def _as_far_as(stage: str | None, *, new: bool) -> Callable[..., None]:
         as_json: Json = False,
         quiet: Quiet = False,
     ) -> None:
-        resolved, folder = opened(profile, config, set_, limit, run_dir, new=new)
+        resolved, folder = opened(profile, config, set_, limit, run_dir, new=new, until=stage)
         run_and_print(resolved, folder, until=stage, yes=yes, as_json=as_json, quiet=quiet)
 
     return verb
 
 
-generate, prefer = _as_far_as("generate", new=True), _as_far_as("prefer", new=True)
+generate, prefer = _as_far_as("generate", new=True), _as_far_as("prefer", new=False)
 evaluate, report = _as_far_as("evaluate", new=False), _as_far_as(None, new=False)
 
 
@@ -91,7 +91,7 @@ def filter_(
     if not files:
         if output:
             raise UserError("--output needs files to filter.", "", "Write for example: sit filter mine.jsonl -o out")
-        resolved, folder = opened(profile, config, set_, limit, run_dir, new=True)
+        resolved, folder = opened(profile, config, set_, limit, run_dir, new=False, until="filter")
         run_and_print(resolved, folder, until="filter", yes=yes, as_json=as_json, quiet=quiet)
         return
     if run_dir is not None:
@@ -141,5 +141,6 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Runs the pipeline as far as the method's stage."""
-    resolved, folder = opened(profile, config, set_, limit, run_dir, new=False)
-    run_and_print(resolved, folder, until=METHOD_OF[method].name, yes=yes, as_json=as_json, quiet=quiet)
+    stage = METHOD_OF[method].name
+    resolved, folder = opened(profile, config, set_, limit, run_dir, new=False, until=stage)
+    run_and_print(resolved, folder, until=stage, yes=yes, as_json=as_json, quiet=quiet)

@@ -74,7 +74,7 @@ VERBS = {
         "single",
         "filter_",
         "Apply the quality rules to the run's pairs or your own files.\n\n"
-        "Without files, runs the pipeline up to filter; starts a run where there is none.\n\n"
+        "Without files, brings a run as far as filter. 'sit run --until filter' starts a new one.\n\n"
         "'sit filter mine.jsonl -o out' writes out/kept.jsonl (in input "
         "order), out/dropped.jsonl (with the rule, its value and the matching record) and out/filter_report.md. Reads "
         "JSON, JSONL and Parquet in the usual shapes.",
@@ -90,7 +90,7 @@ VERBS = {
     "prefer": Verb(
         "single",
         "prefer",
-        "Build preference pairs.\n\nRuns the pipeline up to prefer; starts a run where there is none.",
+        "Build preference pairs.\n\nBrings a run as far as prefer. 'sit run --until prefer' starts a new one.",
     ),
     "train": Verb(
         "single",
