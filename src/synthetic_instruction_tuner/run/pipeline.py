@@ -145,8 +145,9 @@ def _after(steps: Sequence[Step], stage: Stage, config: Config, state: StageStat
     if state is None:
         return Step(stage, "start")
     changed = _what_changed(state.part, stage.part(config))
-    reads = next(step for step in steps if step.stage.name in stage.inputs and step.action != "skip")
-    return Step(stage, "redo", changed or f"only if the output of {reads.stage.name} changes", in_doubt=not changed)
+    *others, last = (step.stage.name for step in steps if step.stage.name in stage.inputs and step.action != "skip")
+    reads = f"{', '.join(others)} or {last}" if others else last
+    return Step(stage, "redo", changed or f"only if the output of {reads} changes", in_doubt=not changed)
 
 
 def is_current(stage: Stage, config: Config, store: Store) -> bool:
