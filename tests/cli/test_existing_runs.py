@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -143,6 +144,17 @@ def test_a_settings_file_that_was_changed_changes_nothing(place: int, damage: st
         aside = [path.read_bytes() for path in folder.root.glob("config.json.damaged-*")]
         assert aside == ([changed] if changed is not None else []) and len(said) == len(aside)
         store.close()
+
+
+@pytest.mark.parametrize("content", ["mine", "{}", '{"seed": 1}', None])
+def test_a_settings_file_of_somebody_else_is_kept(tmp_path: Path, content: str | None) -> None:
+    folder, said = RunFolder(tmp_path), list[str]()
+    folder.config.write_text(content) if content is not None else folder.config.mkdir()
+    with closing(Store.open(folder.store)) as store:
+        keep_settings(store, folder.config, "[]", said.append)
+    aside = tmp_path / "config.json.damaged-1"
+    assert folder.config.read_text() == "[]" and aside.exists() and len(said) == 1
+    assert content is None or aside.read_text() == content
 
 
 def test_a_run_that_was_killed_before_it_wrote_its_settings_file_says_nothing_of_it(tmp_path: Path) -> None:

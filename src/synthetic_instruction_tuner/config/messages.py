@@ -18,6 +18,8 @@ Place = tuple[int | str, ...]
 
 FORMER_NAMES = {
     "epochs": "num_train_epochs",
+    "lr": "learning_rate",
+    "rank": "r",
     "batch_size": "per_device_train_batch_size",
     "accumulation": "gradient_accumulation_steps",
     "warmup_share": "warmup_ratio",
@@ -34,7 +36,7 @@ FORMER_NAMES = {
     "refusals": "refusal_phrases",
     "reward_floor": "min_reward",
 }
-"""Former names of settings, before they took the names of Transformers, PEFT, TRL and vLLM."""
+"""Former and short names of settings, which have the names of Transformers, PEFT, TRL and vLLM."""
 
 FORMER_KEYS = {
     "evaluate.ifeval_items": "evaluate.nano_ifeval.items",
@@ -46,8 +48,17 @@ FORMER_KEYS = {
 """Settings that have moved to another section."""
 
 
-FORMER_VALUES = {("lr_scheduler_type", "constant"): "constant_with_warmup"}
-"""Former values of settings, by the setting's present name."""
+PLAIN = {
+    "too_short": "It must have at least one entry",
+    "tuple_type": "It must be a list",
+    "dict_type": "It must be a section: settings below it, each with its value",
+    "model_type": "It must be a section: settings below it, each with its value",
+    "string_type": "It must be a text",
+}
+"""What pydantic says in the words of Python."""
+
+FORMER_VALUES = {("device", "gpu"): "cuda", ("lr_scheduler_type", "constant"): "constant_with_warmup"}
+"""Former and mistaken values of settings, by the setting's present name."""
 
 
 def explain(
@@ -77,7 +88,7 @@ def _mistake(found: ErrorDetails, root: type[BaseModel], place: str) -> UserErro
     problem = f"The setting '{where}' has an invalid value{place}."
     secret = loc[-1:] == ("api_key_env",)  # the user may have put the key where its variable's name belongs
     value = found["input"]
-    cause = found["msg"].removeprefix("Value error, ")
+    cause = PLAIN.get(kind) or found["msg"].removeprefix("Value error, ")
     plain = not secret and not isinstance(value, (dict, BaseModel)) and repr(value) not in cause
     shown = f", got {_short(value)}" if plain else ""
     if not set(cause.partition(" ")[0]) & set("_."):  # the name of a setting stays as it is
