@@ -18,8 +18,6 @@ Place = tuple[int | str, ...]
 
 FORMER_NAMES = {
     "epochs": "num_train_epochs",
-    "lr": "learning_rate",
-    "rank": "r",
     "batch_size": "per_device_train_batch_size",
     "accumulation": "gradient_accumulation_steps",
     "warmup_share": "warmup_ratio",
@@ -36,7 +34,10 @@ FORMER_NAMES = {
     "refusals": "refusal_phrases",
     "reward_floor": "min_reward",
 }
-"""Former and short names of settings, which have the names of Transformers, PEFT, TRL and vLLM."""
+"""Former names of settings, before they took the names of Transformers, PEFT, TRL and vLLM."""
+
+SHORT_NAMES = {"lr": "learning_rate", "rank": "r"}
+"""Names of the field that are not near enough to the setting's."""
 
 FORMER_KEYS = {
     "evaluate.ifeval_items": "evaluate.nano_ifeval.items",
@@ -158,7 +159,9 @@ def _suggestion(loc: Place, root: type[BaseModel]) -> str:
         return f"Did you mean '{moved}'?"
     model = _section(loc[:-1], root)
     siblings = list(model.model_fields) if model else []
-    former = FORMER_NAMES.get(name, "max_model_len" if (parent, name) == ("engine", "max_length") else "")
+    former = (FORMER_NAMES | SHORT_NAMES).get(
+        name, "max_model_len" if (parent, name) == ("engine", "max_length") else ""
+    )
     if near := former if former in siblings else nearest(name, siblings):
         return f"Did you mean '{parent + '.' if parent else ''}{near}'?"
     same = [key for key in valid_keys(root) if key.rpartition(".")[2] == name]
