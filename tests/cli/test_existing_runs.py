@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +27,18 @@ from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, changed
 from synthetic_instruction_tuner.run.store import StageState, Store
 
 Sit = Callable[..., tuple[int, str, str]]
-NEED_A_RUN = ("report", "evaluate", "compare", "status", "chat", "train sft", "run --from sft", "run --repair")
+NEED_A_RUN = (
+    "filter",
+    "prefer",
+    "report",
+    "evaluate",
+    "compare",
+    "status",
+    "chat",
+    "train sft",
+    "run --from sft",
+    "run --repair",
+)
 STORED = ("generate.count=123", "filter.min_words=7", "train.sft.lora.r=4", "seed=5")
 SETTINGS = {
     "generate.count": st.integers(1, 5000),
@@ -69,6 +81,18 @@ def test_the_default_folder_needs_a_run_too(sit: Sit, verb: str) -> None:
     code, _, error = sit(verb)
     assert code == 2 and "There is no run in runs/nano." in error and "sit run" in error
     assert not any(Path().iterdir())
+
+
+def test_the_message_names_the_command_that_starts_the_run(sit: Sit) -> None:
+    for verb, start in (
+        ("filter", "sit run --until filter"),
+        ("prefer -c own.yaml", "sit run --until prefer"),
+        ("train prompt", "sit run --until prompt_tuning"),
+        ("report", "sit run"),
+    ):
+        Path("own.yaml").write_text("seed: 3\n")
+        assert f"'{start}'" in sit(f"{verb} -d typo")[2]
+    assert [path.name for path in Path().iterdir()] == ["own.yaml"]
 
 
 def test_own_files_with_the_settings_of_no_run(sit: Sit) -> None:
@@ -120,6 +144,17 @@ def test_a_settings_file_that_was_changed_changes_nothing(place: int, damage: st
         aside = [path.read_bytes() for path in folder.root.glob("config.json.damaged-*")]
         assert aside == ([changed] if changed is not None else []) and len(said) == len(aside)
         store.close()
+
+
+@pytest.mark.parametrize("content", ["mine", "{}", '{"seed": 1}', None])
+def test_a_settings_file_of_somebody_else_is_kept(tmp_path: Path, content: str | None) -> None:
+    folder, said = RunFolder(tmp_path), list[str]()
+    folder.config.write_text(content) if content is not None else folder.config.mkdir()
+    with closing(Store.open(folder.store)) as store:
+        keep_settings(store, folder.config, "[]", said.append)
+    aside = tmp_path / "config.json.damaged-1"
+    assert folder.config.read_text() == "[]" and aside.exists() and len(said) == 1
+    assert content is None or aside.read_text() == content
 
 
 def test_a_run_that_was_killed_before_it_wrote_its_settings_file_says_nothing_of_it(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from synthetic_instruction_tuner.config import languages
 from synthetic_instruction_tuner.filtering.rules.language import Language
 
 Refused = Callable[..., str]
-RUNS = (["run"], ["generate"], ["filter"], ["prefer"], ["plan"], ["doctor"])
+RUNS = (["run"], ["run", "--until", "prefer"], ["generate"], ["plan"], ["doctor"])
 DEVICES = (["engine.device=cuda"], ["filter.contamination.files=[no.jsonl]"], ["generate.language=de"])
 
 
@@ -60,16 +60,36 @@ def test_a_limit_that_is_none(refused: Refused, text: str) -> None:
     refused("plan", "--set", f"limit={text}")
 
 
-@pytest.mark.parametrize("verb", ("plan", "run", "filter"))
+@pytest.mark.parametrize("verb", ("plan", "run"))
 def test_what_a_run_refuses_is_found_before_it(refused: Refused, verb: str) -> None:
     error = refused(verb, *(f"--set={text}" for setting in DEVICES for text in setting))
     assert "There are 3 mistakes." in error
     assert "no.jsonl does not exist" in error and "GPU" in error and "filter.language=de" in error
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("engine.device=gpu", "Did you mean 'cuda'?"),
+        ("train.sft.lr=1e-4", "Did you mean 'train.sft.learning_rate'?"),
+        ("train.sft.lora.rank=8", "Did you mean 'train.sft.lora.r'?"),
+        ("evaluate.benchmarks=[]", "It must have at least one entry"),
+        ("evaluate.benchmarks=nano_mmlu", "It must be a list"),
+        ("filter=5", "It must be a section"),
+        ("generate.language=[en]", "It must be a text"),
+    ],
+)
+def test_a_mistake_is_told_in_words_of_the_user(refused: Refused, setting: str, said: str) -> None:
+    assert said in refused("plan", "--set", setting)
+
+
+def test_an_empty_profile_is_not_the_default_one(refused: Refused) -> None:
+    assert "There is no profile ''." in refused("plan", "--profile", "")
+
+
 def test_stages_in_the_wrong_order(refused: Refused) -> None:
     assert "nothing would run" in refused("run", "--from", "report", "--until", "filter")
-    error = refused("run", "--from", "reprot", "--until", "prompt-tuning")
+    error = refused("run", "--from", "reprot", "--until", "Prompt-Tuning")
     assert "--from report?" in error and "--until prompt_tuning?" in error
 
 

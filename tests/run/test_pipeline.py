@@ -454,6 +454,16 @@ def test_an_unreadable_store_is_set_aside_only_when_asked(run: Sit, copy: Path) 
     assert (copy / "run.sqlite.damaged-1").exists()
 
 
+def test_files_that_were_there_before_a_stage_has_begun_are_kept(run: Sit, copy: Path) -> None:
+    with closing(Store.open(copy / "run.sqlite")) as store:
+        store.forget_stage("report")
+    own = copy / "docs/report.md"
+    own.write_text("mine")
+    code, _, err = run(copy)
+    assert code == 0 and "docs/report.md is not of this run; it is kept as docs/report.md.damaged-1" in err
+    assert own.with_name("report.md.damaged-1").read_text() == "mine" and own.read_text() != "mine"
+
+
 @pytest.mark.parametrize("content", [None, "{", '{"made_up": 1}', "other seed"])
 def test_a_foreign_configuration_in_the_folder_is_replaced(run: Sit, sit: Sit, copy: Path, content: str | None) -> None:
     config = copy / "config.json"

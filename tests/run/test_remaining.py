@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from synthetic_instruction_tuner.cli.run import REFUSED_FROM
 from synthetic_instruction_tuner.config import Config, parse_config
 from synthetic_instruction_tuner.run import execution
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.pipeline import stage_names
+from synthetic_instruction_tuner.run.pipeline import STAGES, stage_names
 from synthetic_instruction_tuner.run.store import Store
 from whole_runs import Sit
 
@@ -63,6 +64,10 @@ def test_a_plan_says_what_a_run_then_does(
     certain = {name for name, stage in stages.items() if stage["next"] != "skip" and stage["state"] != "in doubt"}
     possible = {name for name, stage in stages.items() if stage["next"] != "skip"}
     assert certain >= changed and all(why in stages[name]["why"] for name in changed)
+    for stage in STAGES:
+        if stages.get(stage.name, {}).get("state") == "in doubt":
+            reads = set(re.findall(r"\w+", stages[stage.name]["why"])) & set(stages)
+            assert reads == possible & set(stage.inputs), "every input that may change is named"
     assert all(stage["why"] and stage["seconds"] > 0 for stage in stages.values() if stage["next"] != "skip")
     code, _, error = sit("run", "-d", copy, *options)
     assert code == 0

@@ -202,11 +202,13 @@ def opened(
     run_dir: Path | None,
     *,
     new: bool,
+    until: str | None = None,
 ) -> tuple[Config, RunFolder]:
     """Returns the configuration and the folder of a run that goes on, or begins.
 
     Args:
         new: whether a run may begin here.
+        until: the last stage that is wanted, for the command that begins a run.
 
     Raises:
         UserError: a mistake in the options, or no run in the folder where none may begin.
@@ -219,7 +221,7 @@ def opened(
         raise
     folder.require_current_format()
     if not new:
-        folder.require_run()
+        folder.require_run(f"sit run --until {until}" if until else "sit run")
     return configuration(profile, config, overrides, limit, folder.root), folder
 
 

@@ -44,11 +44,6 @@ def run(
         from synthetic_instruction_tuner.run.settings_check import check_stages
 
         check_stages(None, from_, until)
-    if from_ or until:
-        from synthetic_instruction_tuner.run.pipeline import stage_index
-
-        for stage in filter(None, (from_, until)):
-            stage_index(stage)
     resolved, folder = opened(profile, config, set_, limit, run_dir, new=not (from_ or repair))
     run_and_print(resolved, folder, start=from_, until=until, repair=repair, yes=yes, as_json=as_json, quiet=quiet)
 

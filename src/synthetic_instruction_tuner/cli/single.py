@@ -43,7 +43,7 @@ def _as_far_as(stage: str | None, *, new: bool) -> Callable[..., None]:
     """Returns the verb that runs the pipeline as far as this stage; to its end where there is none.
 
     Args:
-        new: whether it may begin a run: the verbs that make data do, the others need one.
+        new: whether it may begin a run; only what needs nothing from earlier stages does.
     """
 
     def verb(
@@ -56,7 +56,7 @@ def _as_far_as(stage: str | None, *, new: bool) -> Callable[..., None]:
         as_json: Json = False,
         quiet: Quiet = False,
     ) -> None:
-        resolved, folder = opened(profile, config, set_, limit, run_dir, new=new)
+        resolved, folder = opened(profile, config, set_, limit, run_dir, new=new, until=stage)
         run_and_print(resolved, folder, until=stage, yes=yes, as_json=as_json, quiet=quiet)
 
     return verb
@@ -97,7 +97,7 @@ def filter_(
     if not files:
         if output:
             raise UserError("--output needs files to filter.", "", "Write for example: sit filter mine.jsonl -o out")
-        resolved, folder = opened(profile, config, set_, limit, run_dir, new=True)
+        resolved, folder = opened(profile, config, set_, limit, run_dir, new=False, until="filter")
         run_and_print(resolved, folder, until="filter", yes=yes, as_json=as_json, quiet=quiet)
         return
     resolved, output = _for_own_files(profile, config, set_, limit, run_dir, output)
@@ -133,7 +133,7 @@ def prefer(
             option = "--output" if output else "--score"
             fix = "Write for example: sit prefer scored.jsonl -o out"
             raise UserError(f"{option} needs files with scored answers.", "", fix)
-        resolved, folder = opened(profile, config, set_, limit, run_dir, new=True)
+        resolved, folder = opened(profile, config, set_, limit, run_dir, new=False, until="prefer")
         run_and_print(resolved, folder, until="prefer", yes=yes, as_json=as_json, quiet=quiet)
         return
     resolved, output = _for_own_files(profile, config, set_, limit, run_dir, output)
@@ -207,5 +207,6 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Runs the pipeline as far as the method's stage."""
-    resolved, folder = opened(profile, config, set_, limit, run_dir, new=False)
-    run_and_print(resolved, folder, until=METHOD_OF[method].name, yes=yes, as_json=as_json, quiet=quiet)
+    stage = METHOD_OF[method].name
+    resolved, folder = opened(profile, config, set_, limit, run_dir, new=False, until=stage)
+    run_and_print(resolved, folder, until=stage, yes=yes, as_json=as_json, quiet=quiet)

@@ -74,7 +74,7 @@ VERBS = {
         "single",
         "filter_",
         "Apply the quality rules to the run's pairs or your own files.\n\n"
-        "Without files, runs the pipeline up to filter; starts a run where there is none.\n\n"
+        "Without files, brings a run as far as filter. 'sit run --until filter' starts a new one.\n\n"
         "'sit filter mine.jsonl -o out' writes out/kept.jsonl (in input "
         "order), out/dropped.jsonl (with the rule, its value and the matching record) and out/filter_report.md. Reads "
         "JSON, JSONL, CSV, TSV and Parquet in the usual shapes, and hf:NAME.",
@@ -91,7 +91,7 @@ VERBS = {
         "single",
         "prefer",
         "Build preference pairs, also from your own scored answers.\n\n"
-        "Without files, runs the pipeline up to prefer; starts a run where there is none.\n\n"
+        "Without files, brings a run as far as prefer. 'sit run --until prefer' starts a new one.\n\n"
         "'sit prefer scored.jsonl -o out' pairs the best answer to each prompt with the worst, by the scores in the "
         "file and with the guards of a run. It writes out/pairs.jsonl, out/skipped.jsonl (prompts without a pair, "
         "with the reason) and out/preference_report.md. Rows have several answers with scores (as in UltraFeedback), "

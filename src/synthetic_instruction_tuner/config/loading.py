@@ -57,7 +57,7 @@ def load_config(
         )
         named = None
     try:
-        data = profile_data(str(profile or named or "nano"))
+        data = profile_data(str(next((name for name in (profile, named) if name is not None), "nano")))
     except UserError as error:
         faults.append(error)
         data = profile_data("nano")

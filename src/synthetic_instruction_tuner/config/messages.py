@@ -36,6 +36,9 @@ FORMER_NAMES = {
 }
 """Former names of settings, before they took the names of Transformers, PEFT, TRL and vLLM."""
 
+SHORT_NAMES = {"lr": "learning_rate", "rank": "r"}
+"""Names of the field that are not near enough to the setting's."""
+
 FORMER_KEYS = {
     "evaluate.ifeval_items": "evaluate.nano_ifeval.items",
     "evaluate.mmlu_items": "evaluate.nano_mmlu.items",
@@ -46,8 +49,17 @@ FORMER_KEYS = {
 """Settings that have moved to another section."""
 
 
-FORMER_VALUES = {("lr_scheduler_type", "constant"): "constant_with_warmup"}
-"""Former values of settings, by the setting's present name."""
+PLAIN = {
+    "too_short": "It must have at least one entry",
+    "tuple_type": "It must be a list",
+    "dict_type": "It must be a section: settings below it, each with its value",
+    "model_type": "It must be a section: settings below it, each with its value",
+    "string_type": "It must be a text",
+}
+"""What pydantic says in the words of Python."""
+
+FORMER_VALUES = {("device", "gpu"): "cuda", ("lr_scheduler_type", "constant"): "constant_with_warmup"}
+"""Former and mistaken values of settings, by the setting's present name."""
 
 
 def explain(
@@ -77,7 +89,7 @@ def _mistake(found: ErrorDetails, root: type[BaseModel], place: str) -> UserErro
     problem = f"The setting '{where}' has an invalid value{place}."
     secret = loc[-1:] == ("api_key_env",)  # the user may have put the key where its variable's name belongs
     value = found["input"]
-    cause = found["msg"].removeprefix("Value error, ")
+    cause = PLAIN.get(kind) or found["msg"].removeprefix("Value error, ")
     plain = not secret and not isinstance(value, (dict, BaseModel)) and repr(value) not in cause
     shown = f", got {_short(value)}" if plain else ""
     if not set(cause.partition(" ")[0]) & set("_."):  # the name of a setting stays as it is
@@ -147,7 +159,9 @@ def _suggestion(loc: Place, root: type[BaseModel]) -> str:
         return f"Did you mean '{moved}'?"
     model = _section(loc[:-1], root)
     siblings = list(model.model_fields) if model else []
-    former = FORMER_NAMES.get(name, "max_model_len" if (parent, name) == ("engine", "max_length") else "")
+    former = (FORMER_NAMES | SHORT_NAMES).get(
+        name, "max_model_len" if (parent, name) == ("engine", "max_length") else ""
+    )
     if near := former if former in siblings else nearest(name, siblings):
         return f"Did you mean '{parent + '.' if parent else ''}{near}'?"
     same = [key for key in valid_keys(root) if key.rpartition(".")[2] == name]

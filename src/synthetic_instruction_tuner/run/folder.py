@@ -122,23 +122,26 @@ class RunFolder:
         finally:
             store.close()
 
-    def require_run(self) -> None:
+    def require_run(self, start: str = "sit run") -> None:
         """Stops where no run was started; nothing is created.
+
+        Args:
+            start: the command that starts one.
 
         Raises:
             UserError: there is no run, with the runs that may have been meant.
         """
         if not self.holds_run():
             cause = "The folder holds no run." if self.root.is_dir() else "There is no such folder."
-            raise UserError(f"There is no run in {shown(self.root)}.", cause, self._instead())
+            raise UserError(f"There is no run in {shown(self.root)}.", cause, self._instead(start))
 
-    def _instead(self) -> str:
+    def _instead(self, start: str) -> str:
         """What to do where no run is here: names like this one, or the runs nearby."""
         runs = self.runs_nearby()
         by_name = {path.name: path for path in runs}
         if meant := [by_name[name] for name in difflib.get_close_matches(self.root.name, by_name, n=2, cutoff=0.7)]:
-            return f"Did you mean {' or '.join(map(shown, meant))}? 'sit run' starts a new run."
-        start = "Start one with 'sit run', or name its folder with --run-dir"
+            return f"Did you mean {' or '.join(map(shown, meant))}? '{start}' starts a new run."
+        start = f"Start one with '{start}', or name its folder with --run-dir"
         more = f" and {len(runs) - MOST_SHOWN} more" if len(runs) > MOST_SHOWN else ""
         return f"{start}. Runs nearby: {', '.join(map(shown, runs[:MOST_SHOWN]))}{more}." if runs else f"{start}."
 

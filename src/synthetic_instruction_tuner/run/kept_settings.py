@@ -46,8 +46,9 @@ def keep_settings(store: Store, file: Path, text: str, say: Callable[[str], None
     except SitError:
         kept = {"now": None, "before": None}
     found = file.read_bytes().decode("utf-8", "replace") if file.is_file() else None
-    if kept["now"] is not None and found is not None and found not in (kept["now"], kept["before"], text):
-        say(f"  {file.name} was changed; what it was is kept as {put_aside(file).name}")
+    if file.exists() and (found is None or found not in (kept["now"], kept["before"], text)):
+        what = "is not of this run" if kept["now"] is None or found is None else "was changed"
+        say(f"  {file.name} {what}; what it was is kept as {put_aside(file).name}")
     if kept["now"] != text:  # a run that is killed before it has written the file finds the settings before in it
         store.set_fact(SETTINGS, {"now": text, "before": kept["now"]})
     if found != text:

@@ -26,7 +26,7 @@ from synthetic_instruction_tuner.run.repair import forget, keep_aside, open_stor
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage, Stopwatch
 from synthetic_instruction_tuner.run.store import StageState, Store
-from synthetic_instruction_tuner.run.written_files import Damage, WrittenFiles, one_line
+from synthetic_instruction_tuner.run.written_files import WEIGHTS, Damage, WrittenFiles, keep_file, one_line
 
 STAGES: tuple[Stage, ...] = (
     generate.STAGE,
@@ -123,7 +123,7 @@ def run_pipeline(
                 forget(config, folder, store, stages, first, files)
             if any(step.action != "skip" for step in preview(config, folder, store, files)[: len(wanted)]):
                 files.read_all()
-            return _run_stages(config, folder, store, display, hardware, wanted, files, earlier)
+            return _run_stages(config, folder, store, display, hardware, wanted, files, earlier, repair)
         finally:
             store.close()
 
@@ -150,8 +150,9 @@ def _after(steps: Sequence[Step], stage: Stage, config: Config, state: StageStat
     if state is None:
         return Step(stage, "start")
     changed = _what_changed(state.part, stage.part(config))
-    reads = next(step for step in steps if step.stage.name in stage.inputs and step.action != "skip")
-    return Step(stage, "redo", changed or f"only if the output of {reads.stage.name} changes", in_doubt=not changed)
+    *others, last = (step.stage.name for step in steps if step.stage.name in stage.inputs and step.action != "skip")
+    reads = f"{', '.join(others)} or {last}" if others else last
+    return Step(stage, "redo", changed or f"only if the output of {reads} changes", in_doubt=not changed)
 
 
 def is_current(stage: Stage, config: Config, store: Store) -> bool:
@@ -171,6 +172,7 @@ def _run_stages(
     stages: Sequence[Stage],
     files: WrittenFiles,
     earlier: dict[str, StageState],
+    repair: bool,
 ) -> list[StageState]:
     digests: dict[str, str] = {}
     keys: dict[str, str] = {}
@@ -184,12 +186,24 @@ def _run_stages(
             if step.why:
                 display.say(f"  {stage.name} runs again: {step.why}")
             keep_aside(step.damage, folder, display)
+            if before is None and not repair:
+                _keep_foreign(stage, config, folder, store, display)
             done = before if step.damage else earlier.get(stage.name)
             _run_stage(Context(config, folder, store, display, hardware, stage.name, key, keys), stage, files, done)
         state = store.stage(stage.name)
         assert state and state.digest
         digests[stage.name] = state.digest
     return [state for stage in stages if (state := store.stage(stage.name))]
+
+
+def _keep_foreign(stage: Stage, config: Config, folder: RunFolder, store: Store, display: Display) -> None:
+    """Puts aside files at the places of a stage's outputs that were there before the stage has ever begun."""
+    begun = [other for other in ordered(config) if store.stage(other.name)]
+    own = {path for other in begun for path in other.outputs(config, folder)}
+    for path in sorted(stage.outputs(config, folder), key=lambda path: path.name != WEIGHTS):  # with its whole folder
+        if path not in own and path.is_file() and (moved := keep_file(path)):
+            name, kept = (p.relative_to(folder.root) for p in (path, moved))
+            display.say(f"  {name} is not of this run; it is kept as {kept}")
 
 
 def _run_stage(ctx: Context, stage: Stage, files: WrittenFiles, done: StageState | None) -> None:

@@ -51,7 +51,7 @@ def check_stages(config: Config | None, start: str | None, until: str | None) ->
     faults = []
     for option, name in (("--from", start), ("--until", until)):
         if name is not None and name not in names:
-            near = nearest(name.replace("-", "_"), names)
+            near = nearest(name.strip().lower().replace("-", "_"), names)
             fix = f"Did you mean {option} {near}?" if near else f"Stages: {', '.join(names)}."
             faults.append(UserError(f"There is no stage '{name}'.", f"{option} names it.", fix))
     known = config is not None or "prefer" not in (start, until)

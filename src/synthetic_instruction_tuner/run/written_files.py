@@ -103,9 +103,16 @@ def keep_damaged(damage: Damage) -> Path | None:
     Returns:
         The new name; None where there was nothing to keep.
     """
-    if damage.path is None:
-        return None
-    path = damage.path.parent if damage.path.name == WEIGHTS else damage.path
+    return keep_file(damage.path) if damage.path else None
+
+
+def keep_file(file: Path) -> Path | None:
+    """Puts a file aside that a stage is going to write; an adapter with its whole folder.
+
+    Returns:
+        The new name; None where there was nothing to keep.
+    """
+    path = file.parent if file.name == WEIGHTS else file
     empty = path.is_file() and not path.stat().st_size
     return put_aside(path) if os.path.lexists(path) and not empty else None
 

@@ -39,7 +39,7 @@ def line(task: Task, frame: str, width: int) -> str:
         return _joined([frame, label, f"{number}{unit}"], width, label)
     counts = (f"{number}{unit}, {left.words()}", f"{number}{unit}, {left.short()}", f"{number} {left.short()}")
     run = task.fields["run"]()
-    whole = f"run {duration(run)}" if run > (left.seconds or 0.0) + 1 else ""
+    whole = f"all stages {duration(run)}" if run > (left.seconds or 0.0) + 1 else ""
     drawn, note = _bar(task.completed / task.total if task.total else 0.0), visible(task.fields["note"])
     for parts in (
         [frame, label, drawn, counts[0], whole, note],
