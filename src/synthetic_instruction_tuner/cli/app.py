@@ -22,6 +22,7 @@ from synthetic_instruction_tuner.cli.verbs import VERBS
 from synthetic_instruction_tuner.errors import RunError, SitError, UserError, disk_full, is_disk_full
 from synthetic_instruction_tuner.escaping import SUBSTITUTE
 from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
+from synthetic_instruction_tuner.web_addresses import holds_secret, without_secrets
 
 INTERRUPTED = 130
 GOES_ON = "Interrupted. Finished work is kept; run the same command again to continue."
@@ -175,6 +176,7 @@ def _exit_code(arguments: list[str]) -> int:
         arguments.remove("--debug")
         os.environ["SIT_DEBUG"] = "1"
     try:
+        _refuse_secrets(arguments)
         result = typer.main.get_command(app)(arguments, prog_name="sit", standalone_mode=False)
         code = int(result or 0)
         if code == INTERRUPTED:
@@ -191,11 +193,23 @@ def _exit_code(arguments: list[str]) -> int:
         return _show(disk_full(error.filename) if is_disk_full(error) else _unexpected(error))
     except Exception as error:
         if show := getattr(error, "show", None):  # a usage error, from typer's own copy of click
+            error.message = without_secrets(error.message)  # type: ignore[attr-defined]
             show()
             return 2
         # Libraries in other languages (safetensors, Arrow) have errors of their own for it.
         full = os.strerror(errno.ENOSPC) in str(error)
         return _show(disk_full() if full else _unexpected(error))
+
+
+def _refuse_secrets(arguments: Sequence[str]) -> None:
+    """Raises a mistake for an address with a key in it; of settings, the settings themselves say which it is."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if before != "--set" and not argument.startswith("--set=") and holds_secret(argument):
+            raise UserError(
+                "An argument holds a password or a key in a web address.",
+                "Command lines are kept by shells and shown to others on the same machine.",
+                "Leave it out. The key of a server belongs in an environment variable that api_key_env names.",
+            )
 
 
 def _unexpected(error: Exception) -> SitError:
@@ -215,7 +229,7 @@ def _show(error: SitError) -> int:
     if os.environ.get("SIT_DEBUG"):
         import traceback
 
-        traceback.print_exc()
+        _say(without_secrets(traceback.format_exc()))
     for line in error.lines():
         _say(line)
     return error.exit_code

@@ -30,6 +30,7 @@ from urllib3.exceptions import (
 from synthetic_instruction_tuner.engines.server.error_words import error_in, shown_text, words
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.escaping import one_line
+from synthetic_instruction_tuner.web_addresses import address_fault, without_secrets
 
 _CONNECT_SECONDS = 10.0
 _LONGEST_WAIT = 120.0
@@ -80,10 +81,14 @@ class ServerClient:
         timeout: seconds to wait for an answer.
 
     Raises:
-        UserError: the environment variable is not set, or its value cannot be a key.
+        UserError: the environment variable is not set, its value cannot be a key, or the address cannot be used.
     """
 
     def __init__(self, url: str, *, api_key_env: str = "", timeout: float = 600.0) -> None:
+        if fault := address_fault(url):
+            raise UserError(
+                "The address of the server cannot be used.", fault, "Correct engine.url or the model's url."
+            )
         self.url = url.rstrip("/").removesuffix("/v1")
         self._timeout = timeout
         self._key = _key(api_key_env)
@@ -200,7 +205,7 @@ class ServerClient:
 
     def _clean(self, text: str) -> str:
         """Returns one short line of plain text without the key."""
-        return one_line(self._without_key(text)[: 4 * _LONGEST_MESSAGE])[:_LONGEST_MESSAGE]
+        return one_line(without_secrets(self._without_key(text)[: 4 * _LONGEST_MESSAGE]))[:_LONGEST_MESSAGE]
 
     def _without_key(self, text: str) -> str:
         """Returns a text without the key, however the server has written it."""

@@ -130,10 +130,11 @@ def _score(step: Any, token: int) -> tuple[float, int]:
     """Returns a token's log-probability and rank."""
     score = step.get(str(token)) if isinstance(step, dict) else None
     if isinstance(score, dict):
-        value, rank = score.get("logprob"), score.get("rank")
-        if isinstance(value, (int, float)) and type(value) is not bool and type(rank) is int:
-            if -_LOWEST < value < _ROUNDING and rank >= 1:
-                return float(value), rank
+        value: Any = score.get("logprob")
+        rank = score.get("rank")
+        number = isinstance(value, (int, float)) and type(value) is not bool
+        if number and -_LOWEST < value < _ROUNDING and type(rank) is int and rank >= 1:
+            return float(value), rank
     raise Failed(f"the answer's prompt_logprobs has {_short(step)} where the score of token {token} belongs")
 
 
