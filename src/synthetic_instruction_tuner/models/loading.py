@@ -47,6 +47,7 @@ def load_tokenizer(model: ModelConfig) -> Any:
 
     with _explained(model):
         tokenizer = AutoTokenizer.from_pretrained(resolve(model, weights=False), **_source(model))
+        tokenizer.encode("a", add_special_tokens=False)  # some faults of its files show only when it is used
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if model.chat_template is not None:
@@ -79,6 +80,7 @@ def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | 
             resolve(model, reward=False), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True,
             **_source(model),
         )  # fmt: skip
+        _require_text_config(loaded)
     if missing := sorted(found["missing_keys"]):
         raise UserError(
             f"The model {shown_path(model)} is not whole.",
@@ -107,6 +109,7 @@ def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
             output_loading_info=True,
             **_source(model),
         )
+        _require_text_config(loaded)
     base = f"{loaded.base_model_prefix}."
     if head := sorted(name for name in found["missing_keys"] if not name.startswith(base)):
         raise UserError(
@@ -115,6 +118,13 @@ def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
             "Set models.reward to a sequence classifier that was trained as a reward model.",
         )
     return loaded.to(device).eval()
+
+
+def _require_text_config(loaded: Any) -> None:
+    from transformers import PretrainedConfig
+
+    if not isinstance(found := loaded.config.get_text_config(), PretrainedConfig):
+        raise ValueError(f"config.json has a text_config that is a {type(found).__name__}")
 
 
 def _source(model: ModelConfig) -> dict[str, Any]:
