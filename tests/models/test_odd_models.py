@@ -16,14 +16,15 @@ import pytest
 
 from random_models import byte_tokenizer, write_model
 from synthetic_instruction_tuner.cli.known_errors import known
-from synthetic_instruction_tuner.config import ModelConfig
+from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.config.sections.train import SftConfig
 from synthetic_instruction_tuner.engines.base import Request
-from synthetic_instruction_tuner.engines.opening import _template
+from synthetic_instruction_tuner.engines.opening import _template, open_engine
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.availability import availability
 from synthetic_instruction_tuner.models.files import identity, shape
+from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_reward_model, load_tokenizer
 from synthetic_instruction_tuner.models.running import require_known_tokens, running
 from synthetic_instruction_tuner.preference.reward.model import RewardModel
@@ -146,3 +147,44 @@ def test_what_a_library_says_of_a_model_is_explained() -> None:
     require_known_tokens("tiny", layer, 1)
     with pytest.raises(UserError, match="does not fit"):
         require_known_tokens("tiny", layer, 2)
+
+
+@pytest.mark.parametrize("decoder", [False, True], ids=["encoder", "decoder"])
+def test_an_encoder_does_not_write(decoder: bool, tmp_path: Path) -> None:
+    """Transformers loads it with a head for the next token; what it would write is no text."""
+    import transformers
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    tokenizer = byte_tokenizer()
+    config = transformers.BertConfig(vocab_size=len(tokenizer), is_decoder=decoder, **sizes)
+    transformers.BertLMHeadModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = ModelConfig(path=str(tmp_path))
+    if decoder:
+        load_causal_lm(model, "float32", "cpu")
+        return
+    with pytest.raises(UserError, match="does not write text") as caught:
+        load_causal_lm(model, "float32", "cpu")
+    assert "an encoder (bert)" in caught.value.cause
+
+
+@pytest.mark.parametrize("missing", ["pad_token", "eos_token", "both"])
+def test_a_tokenizer_without_pad_or_end_writes_or_is_refused(missing: str, random_llama: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(random_llama, tmp_path / "model"))
+    tokenizer = byte_tokenizer()
+    for name in ("pad_token", "eos_token") if missing == "both" else (missing,):
+        setattr(tokenizer, name, None)
+    tokenizer.save_pretrained(folder)
+    model = ModelConfig(path=str(folder))
+    try:
+        with open_engine(model, EngineConfig(device="cpu", threads=1), detect("cpu")) as (engine, template):
+            ids = tuple(template.prompt_ids([QUESTION]))
+            asked = [Request(ids, 1, 2, template.stop_ids), Request(ids[:5], 2, 2, template.stop_ids)]
+            assert {c.finish_reason for c in engine.generate(asked)} <= {"stop", "length"}
+    except SitError as error:
+        assert error.cause and error.fix
+    records = [Record("a", "Name an animal.", "A zebra."), Record("b", "And now?", "Two zebras, and more.")]
+    try:
+        LoraSft(SftConfig(num_train_epochs=1)).train(model, records, tmp_path / "out")
+    except SitError as error:
+        assert error.cause and error.fix

@@ -87,6 +87,12 @@ def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | 
             f"its files have no {', '.join(missing[:3])}{' and others' if len(missing) > 3 else ''}",
             "Get the model's files again: Transformers would put random numbers in the place of what is missing.",
         )
+    if _reads_both_ways(loaded.config):
+        raise UserError(
+            f"The model {shown_path(model)} does not write text.",
+            f"it is an encoder ({loaded.config.model_type}), which reads a text in both directions",
+            "Name a causal language model for this role.",
+        )
     if adapter is not None and not is_soft_prompt(adapter):
         loaded = merged(loaded, adapter)
     return loaded.to(device).eval()
@@ -118,6 +124,14 @@ def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
             "Set models.reward to a sequence classifier that was trained as a reward model.",
         )
     return loaded.to(device).eval()
+
+
+def _reads_both_ways(config: Any) -> bool:
+    """Returns whether this is a model of masked text, which Transformers also loads as if it could go on with one."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
+
+    one_way = any(getattr(config, name, False) for name in ("is_decoder", "causal", "is_encoder_decoder"))
+    return config.model_type in MASKED and not one_way
 
 
 def _require_text_config(loaded: Any) -> None:
