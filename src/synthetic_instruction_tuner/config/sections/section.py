@@ -40,10 +40,8 @@ class Section(BaseModel):
 
 
 def _texts(value: object) -> Iterable[object]:
-    """Returns a value, or the parts of one that has several."""
-    return (
-        [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
-    )
+    """Returns a value, the entries of a list, or the keys of a section, which checks its values itself."""
+    return value if isinstance(value, (list, tuple, dict)) else [value]
 
 
 def _fault(value: object, kinds: set[Any]) -> str:
