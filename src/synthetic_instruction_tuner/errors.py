@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 
+from synthetic_instruction_tuner.web_addresses import without_secrets
+
 
 class SitError(Exception):
-    """An error that is shown as problem, cause and fix, without a traceback.
+    """An error that is shown as problem, cause and fix, without a traceback and without keys of web addresses.
 
     Attributes:
         problem: what happened, in one line.
@@ -23,7 +25,7 @@ class SitError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, cause: str = "", fix: str = "") -> None:
-        self.problem, self.cause, self.fix = problem, cause, fix
+        self.problem, self.cause, self.fix = (without_secrets(text) for text in (problem, cause, fix))
         super().__init__("\n".join(self.lines()))
 
     def lines(self) -> list[str]:

@@ -27,6 +27,8 @@ class Cut(Die):
 class FakeServer:
     """A server on loopback. `script` is asked first for each completion and may answer in the server's place.
 
+    A reply is a status, a body (JSON, or bytes as they are) and headers.
+
     Args:
         kind: ``vllm``, ``text`` (OpenAI completions that take texts only), ``serve`` (the same with generation
             configurations, as `transformers serve`), ``llamacpp`` or ``ollama``.
@@ -84,11 +86,11 @@ class FakeServer:
                     self.connection.close()
 
             def send(self, reply: Reply) -> None:
-                text = json.dumps(reply[1]).encode()
+                text = reply[1] if isinstance(reply[1], bytes) else json.dumps(reply[1]).encode()
                 self.send_response(reply[0])
-                for name, value in (reply[2] if len(reply) > 2 else {}).items():
+                headers = {"Content-Length": str(len(text))} | (reply[2] if len(reply) > 2 else {})
+                for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)
 

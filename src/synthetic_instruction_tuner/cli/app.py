@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import io
 import os
@@ -10,7 +9,6 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO, cast
 
@@ -18,10 +16,12 @@ import typer
 from typer.core import TyperGroup
 
 from synthetic_instruction_tuner import __version__
+from synthetic_instruction_tuner.cli.known_errors import folder_gone, known
 from synthetic_instruction_tuner.cli.verbs import VERBS
-from synthetic_instruction_tuner.errors import RunError, SitError, UserError, disk_full, is_disk_full
+from synthetic_instruction_tuner.errors import RunError, SitError, UserError
 from synthetic_instruction_tuner.escaping import SUBSTITUTE
 from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
+from synthetic_instruction_tuner.web_addresses import holds_secret, without_secrets
 
 INTERRUPTED = 130
 GOES_ON = "Interrupted. Finished work is kept; run the same command again to continue."
@@ -175,6 +175,7 @@ def _exit_code(arguments: list[str]) -> int:
         arguments.remove("--debug")
         os.environ["SIT_DEBUG"] = "1"
     try:
+        _refuse_secrets(arguments)
         result = typer.main.get_command(app)(arguments, prog_name="sit", standalone_mode=False)
         code = int(result or 0)
         if code == INTERRUPTED:
@@ -187,23 +188,26 @@ def _exit_code(arguments: list[str]) -> int:
         return INTERRUPTED
     except _OutputLost as lost:
         return _without_output(lost.reason)
-    except OSError as error:
-        return _show(disk_full(error.filename) if is_disk_full(error) else _unexpected(error))
     except Exception as error:
         if show := getattr(error, "show", None):  # a usage error, from typer's own copy of click
+            error.message = without_secrets(error.message)  # type: ignore[attr-defined]
             show()
             return 2
-        # Libraries in other languages (safetensors, Arrow) have errors of their own for it.
-        full = os.strerror(errno.ENOSPC) in str(error)
-        return _show(disk_full() if full else _unexpected(error))
+        return _show(folder_gone() or known(error) or _unexpected(error))
+
+
+def _refuse_secrets(arguments: Sequence[str]) -> None:
+    """Raises a mistake for an address with a key in it; of settings, the settings themselves say which it is."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if before != "--set" and not argument.startswith("--set=") and holds_secret(argument):
+            raise UserError(
+                "An argument holds a password or a key in a web address.",
+                "Command lines are kept by shells and shown to others on the same machine.",
+                "Leave it out. The key of a server belongs in an environment variable that api_key_env names.",
+            )
 
 
 def _unexpected(error: Exception) -> SitError:
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        fix = "Go to a folder that exists, and run the command again."
-        return UserError("The folder that this command was started in is gone.", "It has been deleted or moved.", fix)
     return RunError(
         f"Something unexpected went wrong: {type(error).__name__}.",
         " ".join(str(error).split())[:500],
@@ -215,7 +219,7 @@ def _show(error: SitError) -> int:
     if os.environ.get("SIT_DEBUG"):
         import traceback
 
-        traceback.print_exc()
+        _say(without_secrets(traceback.format_exc()))
     for line in error.lines():
         _say(line)
     return error.exit_code

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from synthetic_instruction_tuner.config.yaml_text import plain_value
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.web_addresses import without_secrets
 
 Place = tuple[int | str, ...]
 
@@ -87,8 +88,9 @@ def _mistake(found: ErrorDetails, root: type[BaseModel], place: str) -> UserErro
         fix = "Name it in your file, or start from a profile."
         return UserError(f"The setting '{where}' is missing{place}.", "It has no default.", fix)
     problem = f"The setting '{where}' has an invalid value{place}."
-    secret = loc[-1:] == ("api_key_env",)  # the user may have put the key where its variable's name belongs
     value = found["input"]
+    # The user may have put the key where its variable's name belongs, or into an address.
+    secret = loc[-1:] in (("api_key_env",), ("url",)) or without_secrets(str(value)) != str(value)
     cause = PLAIN.get(kind) or found["msg"].removeprefix("Value error, ")
     plain = not secret and not isinstance(value, (dict, BaseModel)) and repr(value) not in cause
     shown = f", got {_short(value)}" if plain else ""
@@ -105,7 +107,7 @@ def _fix(found: ErrorDetails, where: str, root: type[BaseModel], secret: bool) -
         return f"Did you mean '{near}'?"
     if isinstance(value, str) and not secret and (meant := _meant(value, loc, root)):
         return f"Write {meant}."
-    if isinstance(value, str) and found["type"] == "tuple_type":
+    if isinstance(value, str) and found["type"] == "tuple_type" and not secret:
         return f"Write a list: --set '{where}=[{_short(value)[1:-1]}]'"
     if found["type"] == "string_type" and isinstance(value, (int, float)) and not secret:
         return f"A text that looks like a number needs two pairs of quotes: --set '{where}=\"{value}\"'"

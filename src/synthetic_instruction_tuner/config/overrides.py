@@ -8,8 +8,9 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import yaml_text
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.web_addresses import without_secrets
 
-SECRET = re.compile(r"key|url|token|password|secret|://|\bsk-", re.IGNORECASE)
+SECRET = re.compile(r"key|url|token|password|secret|:/|@|\bsk-", re.IGNORECASE)
 """In an option that may hold a secret, though it should not."""
 
 
@@ -64,7 +65,7 @@ def shown(text: str) -> str:
     """Returns the option as it may be shown: without its value where that may hold a key or a password."""
     path, equals, _ = text.partition("=")
     if SECRET.search(text):
-        return f"--set {path.strip()}" if equals else "--set"
+        return f"--set {without_secrets(path.strip())}" if equals else "--set"
     return f"--set {text}"
 
 

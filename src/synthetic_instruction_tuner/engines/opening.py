@@ -150,6 +150,10 @@ def _template(model: ModelConfig) -> ChatTemplate:
         generation = GenerationConfig.from_pretrained(resolve(model, weights=False), revision=model.revision)
     except OSError:  # some models have none
         generation = None
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        first = " ".join(str(error).split())[:200]
+        fix = "Correct the model's generation_config.json, or get it again."
+        raise UserError(f"The model {model.path} has settings that cannot be read.", first, fix) from error
     quiet_libraries()
     return ChatTemplate.from_tokenizer(load_tokenizer(model), generation)
 

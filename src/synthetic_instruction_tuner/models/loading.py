@@ -47,6 +47,7 @@ def load_tokenizer(model: ModelConfig) -> Any:
 
     with _explained(model):
         tokenizer = AutoTokenizer.from_pretrained(resolve(model, weights=False), **_source(model))
+        tokenizer.encode("a", add_special_tokens=False)  # some faults of its files show only when it is used
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if model.chat_template is not None:
@@ -79,11 +80,18 @@ def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | 
             resolve(model, reward=False), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True,
             **_source(model),
         )  # fmt: skip
+        _require_text_config(loaded)
     if missing := sorted(found["missing_keys"]):
         raise UserError(
             f"The model {shown_path(model)} is not whole.",
             f"its files have no {', '.join(missing[:3])}{' and others' if len(missing) > 3 else ''}",
             "Get the model's files again: Transformers would put random numbers in the place of what is missing.",
+        )
+    if _reads_both_ways(loaded.config):
+        raise UserError(
+            f"The model {shown_path(model)} does not write text.",
+            f"it is an encoder ({loaded.config.model_type}), which reads a text in both directions",
+            "Name a causal language model for this role.",
         )
     if adapter is not None and not is_soft_prompt(adapter):
         loaded = merged(loaded, adapter)
@@ -107,6 +115,7 @@ def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
             output_loading_info=True,
             **_source(model),
         )
+        _require_text_config(loaded)
     base = f"{loaded.base_model_prefix}."
     if head := sorted(name for name in found["missing_keys"] if not name.startswith(base)):
         raise UserError(
@@ -115,6 +124,21 @@ def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
             "Set models.reward to a sequence classifier that was trained as a reward model.",
         )
     return loaded.to(device).eval()
+
+
+def _reads_both_ways(config: Any) -> bool:
+    """Returns whether this is a model of masked text, which Transformers also loads as if it could go on with one."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
+
+    one_way = any(getattr(config, name, False) for name in ("is_decoder", "causal", "is_encoder_decoder"))
+    return config.model_type in MASKED and not one_way
+
+
+def _require_text_config(loaded: Any) -> None:
+    from transformers import PretrainedConfig
+
+    if not isinstance(found := loaded.config.get_text_config(), PretrainedConfig):
+        raise ValueError(f"config.json has a text_config that is a {type(found).__name__}")
 
 
 def _source(model: ModelConfig) -> dict[str, Any]:

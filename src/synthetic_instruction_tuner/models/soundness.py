@@ -40,6 +40,7 @@ _NUMBERS = {
     "num_key_value_heads": 10**5,
     "head_dim": 10**6,
     "max_position_embeddings": 10**10,
+    "sliding_window": 10**10,
 }
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "tok_embeddings.weight")
 _HEADS = {

@@ -30,9 +30,10 @@ from synthetic_instruction_tuner.config import DpoConfig, LoraShape, ModelConfig
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.models.running import require_known_tokens, running
 from synthetic_instruction_tuner.records import PreferencePair
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
-from synthetic_instruction_tuner.training.examples import PairExample, dpo_batch, tokenize_pairs
+from synthetic_instruction_tuner.training.examples import PairExample, dpo_batch, highest_token, tokenize_pairs
 from synthetic_instruction_tuner.training.files.sealed_folder import seal
 from synthetic_instruction_tuner.training.files.workspace import OnNote, Workspace
 from synthetic_instruction_tuner.training.lora_sft import with_lora
@@ -148,7 +149,8 @@ class Dpo:
         job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work)
         checkpoint = work.open()
         base = load_causal_lm(model, self.dtype, self.device)
-        with quiet():
+        require_known_tokens(model.name, base, highest_token(data.rows))
+        with quiet(), running(model.name, "be trained"):
             if sft_adapter:
                 policy = PeftModel.from_pretrained(base, str(sft_adapter), is_trainable=True)
                 set_seed(self.seed)
@@ -216,7 +218,8 @@ def _reference(job: Job, trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
     for pairs in (first[i : i + size] for i in range(0, len(first), size)):
         inputs = {name: tensor.to(trainer.args.device) for name, tensor in dpo_batch(pairs).items()}
         try:
-            logps = trainer.compute_ref_log_probs(trainer.model, inputs)
+            with running(job.model.name, "be trained"):
+                logps = trainer.compute_ref_log_probs(trainer.model, inputs)
         except torch.OutOfMemoryError as error:
             raise out_of_memory(job) from error
         for side, values in zip(sides.values(), logps, strict=True):

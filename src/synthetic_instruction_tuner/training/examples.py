@@ -96,6 +96,12 @@ class Tokenized(Generic[Row]):
     dropped: int
 
 
+def highest_token(rows: Iterable[Example | PairExample]) -> int:
+    """Returns the highest token id in tokenized rows."""
+    sides = (side for row in rows for side in ((row,) if isinstance(row, Example) else (row.chosen, row.rejected)))
+    return max((max(side.ids, default=0) for side in sides), default=0)
+
+
 def tokenize_records(records: Iterable[Record], template: Template, max_length: int) -> Tokenized[Example]:
     """Returns the records as examples of at most `max_length` tokens, cut at the end.
 

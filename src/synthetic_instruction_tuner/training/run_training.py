@@ -23,6 +23,7 @@ from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig, finge
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.file_hashes import clear_way
 from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.models.running import running
 from synthetic_instruction_tuner.training.answer_only_head import use_answer_only_head
 from synthetic_instruction_tuner.training.exact_resume import trainable
 from synthetic_instruction_tuner.training.examples import Example, PairExample, Row, Tokenized, training_order
@@ -197,7 +198,7 @@ def run_training(job: Job, trainer: Any, checkpoint: Path | None, on_step: OnSte
     trainer.clock, trainer.owner = Clock(job.device, checkpoint), job.workspace.fingerprint
     trainer.add_callback(Watch(on_step, scaled=job.dtype == "float16"))
     try:
-        with quiet():
+        with quiet(), running(job.model.name, "be trained"):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except torch.OutOfMemoryError as error:
         raise out_of_memory(job) from error

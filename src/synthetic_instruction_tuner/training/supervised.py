@@ -14,9 +14,10 @@ from trl import SFTTrainer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.models.running import require_known_tokens, running
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
-from synthetic_instruction_tuner.training.examples import sft_batch, tokenize_records
+from synthetic_instruction_tuner.training.examples import highest_token, sft_batch, tokenize_records
 from synthetic_instruction_tuner.training.files.workspace import OnNote, Workspace
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.run_training import (
@@ -90,8 +91,9 @@ class Supervised(ABC):
         job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work)
         checkpoint = work.open()
         base = load_causal_lm(model, self.dtype, self.device)
+        require_known_tokens(model.name, base, highest_token(data.rows))
         set_seed(self.seed)
-        with quiet():
+        with quiet(), running(model.name, "be trained"):
             trainer = SupervisedTrainer(
                 model=self.add_adapter(base, tokenizer),
                 args=one_gpu(TrlSftConfig(**trainer_arguments(job))),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 from annotated_types import Le, Lt
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from synthetic_instruction_tuner.web_addresses import address_fault, holds_secret
 
 LARGEST = 1_000_000_000  # of a whole number that has no limit of its own
 LARGEST_FRACTION = 1e15
@@ -28,11 +30,18 @@ class Section(BaseModel):
         kinds = {field.annotation, *get_args(field.annotation)}
         if fault := _fault(value, kinds):
             raise ValueError(fault)
+        if any(isinstance(text, str) and holds_secret(text) for text in _texts(value)) and info.field_name != "url":
+            raise ValueError("it must not hold a password or a key in a web address: settings are written to files")
         if type(value) in (int, float) and not any(isinstance(limit, (Le, Lt)) for limit in field.metadata):
             largest = LARGEST if float not in kinds else LARGEST_FRACTION
             if abs(value) > largest:
                 raise ValueError(f"it must be between -{largest:,.0f} and {largest:,.0f}")
         return value
+
+
+def _texts(value: object) -> Iterable[object]:
+    """Returns a value, the entries of a list, or the keys of a section, which checks its values itself."""
+    return value if isinstance(value, (list, tuple, dict)) else [value]
 
 
 def _fault(value: object, kinds: set[Any]) -> str:
@@ -86,11 +95,7 @@ def checked_url(value: str | None) -> str | None:
     """Rejects invalid server addresses, and addresses with a password: settings are written to files."""
     if value is None:
         return None
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("it must begin with http:// or https:// and a host, such as http://127.0.0.1:8000/v1")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("it must not hold a password, a key or a query; keys go into engine.api_key_env's variable")
+    refuse(address_fault(value))
     return value
 
 

@@ -6,20 +6,37 @@ contains it. It is read from an environment variable and kept in memory only.
 
 from __future__ import annotations
 
+import html
 import json
+import math
 import os
 import re
 import threading
-from typing import Any
+import time
+from http.client import HTTPException
+from typing import Any, NoReturn
+from urllib.parse import quote
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
+from synthetic_instruction_tuner.engines.server.error_words import error_in, shown_text, words
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.escaping import one_line
+from synthetic_instruction_tuner.web_addresses import address_fault, without_secrets
 
 _CONNECT_SECONDS = 10.0
 _LONGEST_WAIT = 120.0
 _LONGEST_MESSAGE = 300
+_LARGEST = 64 << 20  # bytes of an answer, unpacked
+_PART = 1 << 16
 
 
 class ServerFailure(Exception):
@@ -64,10 +81,14 @@ class ServerClient:
         timeout: seconds to wait for an answer.
 
     Raises:
-        UserError: the environment variable is not set, or its value cannot be a key.
+        UserError: the environment variable is not set, its value cannot be a key, or the address cannot be used.
     """
 
     def __init__(self, url: str, *, api_key_env: str = "", timeout: float = 600.0) -> None:
+        if fault := address_fault(url):
+            raise UserError(
+                "The address of the server cannot be used.", fault, "Correct engine.url or the model's url."
+            )
         self.url = url.rstrip("/").removesuffix("/v1")
         self._timeout = timeout
         self._key = _key(api_key_env)
@@ -92,29 +113,62 @@ class ServerClient:
     def _exchange(self, method: str, path: str, body: dict[str, Any] | None, timeout: float) -> Any:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         try:
-            answer = self._session().request(
+            with self._session().request(
                 method, self.url + path, json=body, headers=headers, timeout=(_CONNECT_SECONDS, timeout),
-                allow_redirects=False,
-            )  # fmt: skip
+                allow_redirects=False, stream=True,
+            ) as answer:  # fmt: skip
+                content = _content(answer, time.monotonic() + timeout, timeout)
+        except ServerFailure:
+            self._session().close()  # what is left of the answer is not the next one's beginning
+            raise
         except requests.exceptions.SSLError as error:
             raise UserError(
                 f"The server {self.url} has no valid certificate.", self._clean(str(error)), "Correct engine.url."
             ) from None
-        except requests.exceptions.ReadTimeout:
+        except (requests.exceptions.ReadTimeout, ReadTimeoutError):
             raise Failed(f"no answer within {timeout:.0f} s") from None
+        except requests.exceptions.ContentDecodingError:
+            raise Failed("the answer is not packed as its header says") from None
         except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
             if _never_connected(error):
                 raise Unavailable("it cannot be reached") from None
+            if _timed_out(error):
+                raise Failed(f"no answer within {timeout:.0f} s") from None
             raise Dropped("the connection broke before the answer came") from None
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, HTTPError, HTTPException, ValueError) as error:
             # Without the error's own text: some errors show the headers, and with them the key.
             raise Rejected(f"the request could not be sent ({type(error).__name__})") from None
-        return self._read(answer)
+        return self._read(answer, content)
 
-    def _read(self, answer: requests.Response) -> Any:
+    def _read(self, answer: requests.Response, content: bytes) -> Any:
         status = answer.status_code
         if status >= 500:  # many servers close the connection after an error, unseen until it is used again
             self._session().close()
+        if status != 200:
+            self._refused(answer, status, self._message(answer, content))
+        try:
+            found = json.loads(content)
+        except RecursionError:
+            raise Failed("the answer is nested too deeply") from None
+        except UnicodeDecodeError:
+            raise self._unreadable("the answer is not UTF-8") from None
+        except ValueError:
+            said = self._page(content)
+            raise self._unreadable("the answer is empty" if not said else f"the answer is not JSON: {said}") from None
+        if error := error_in(found):
+            code, said = error[0], self._clean(error[1]) or "it does not say why"
+            if code is not None:
+                self._refused(answer, code, said)
+            raise Failed(f"the server answers with an error: {said}")
+        return found
+
+    def _unreadable(self, reason: str) -> Failed:
+        self._session().close()  # there may be more of it than its header says
+        return Failed(reason)
+
+    def _refused(self, answer: requests.Response, status: int, message: str) -> NoReturn:
+        """Raises the error that a status means; some servers name it in the body of an answer with status 200."""
+        said = f"status {status}: {message}"
         if 300 <= status < 400:
             raise UserError(
                 f"The server {self.url} redirects requests.",
@@ -124,41 +178,41 @@ class ServerClient:
         if status in (401, 403):
             raise UserError(
                 f"The server {self.url} does not accept the key.",
-                f"status {status}: {self._message(answer)}",
+                said,
                 "Store the key in an environment variable, and set engine.api_key_env to the variable's name.",
             )
         if status in (429, 503):
-            raise Unavailable(f"status {status}: {self._message(answer)}", _retry_after(answer), busy=status == 429)
+            raise Unavailable(said, _retry_after(answer), busy=status == 429)
         if status in (502, 504):  # there is a gateway in front of the server, and the server is gone
-            raise Unavailable(f"status {status}: {self._message(answer)}")
+            raise Unavailable(said)
         if status >= 500 or status == 408:
-            raise Failed(f"status {status}: {self._message(answer)}")
+            raise Failed(said)
         if status == 404:
-            raise Missing(f"status {status}: {self._message(answer)}")
-        if status != 200:
-            raise Rejected(f"status {status}: {self._message(answer)}")
-        try:
-            return answer.json()
-        except ValueError:
-            raise Failed("the answer is not JSON") from None
+            raise Missing(said)
+        raise Rejected(said)
 
-    def _message(self, answer: requests.Response) -> str:
-        """Returns the server's error message; each kind of server puts it in another field."""
+    def _message(self, answer: requests.Response, content: bytes) -> str:
+        """Returns the server's error message."""
         try:
-            found: Any = answer.json()
-            for name in ("error", "detail", "message"):
-                if isinstance(found, dict) and name in found:
-                    found = found[name]
-            text = found if isinstance(found, str) else json.dumps(found)
-        except ValueError:
-            text = answer.text
-        return self._clean(text or answer.reason or "")
+            text = words(json.loads(content))
+        except (ValueError, RecursionError):
+            text = self._page(content)
+        return self._clean(text) or self._clean(answer.reason or "")
+
+    def _page(self, content: bytes) -> str:
+        """Returns what a page says; the key is taken out first, which might look like a part of it."""
+        return self._clean(shown_text(self._without_key(content.decode("utf-8", "replace"))))
 
     def _clean(self, text: str) -> str:
-        """Returns one short line without the key."""
+        """Returns one short line of plain text without the key."""
+        return one_line(without_secrets(self._without_key(text)[: 4 * _LONGEST_MESSAGE]))[:_LONGEST_MESSAGE]
+
+    def _without_key(self, text: str) -> str:
+        """Returns a text without the key, however the server has written it."""
         if self._key:
-            text = text.replace(self._key, "***")
-        return " ".join(text.split())[:_LONGEST_MESSAGE]
+            for form in (self._key, json.dumps(self._key)[1:-1], html.escape(self._key), quote(self._key, safe="")):
+                text = text.replace(form, "***")
+        return text
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -194,8 +248,27 @@ def _never_connected(error: Exception) -> bool:
     return isinstance(reason, (NewConnectionError, ConnectTimeoutError, NameResolutionError))
 
 
+def _timed_out(error: Exception) -> bool:
+    """Returns whether an answer that had begun did not go on; requests calls that a broken connection."""
+    return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
+
+
+def _content(answer: requests.Response, end: float, timeout: float) -> bytes:
+    """Returns an answer's body, read in parts: a server may send without end."""
+    parts, size = [], 0
+    for part in answer.iter_content(_PART):
+        parts.append(part)
+        size += len(part)
+        if size > _LARGEST:
+            raise Failed(f"the answer has more than {_LARGEST >> 20} MB")
+        if time.monotonic() > end:
+            raise Failed(f"no answer within {timeout:.0f} s")
+    return b"".join(parts)
+
+
 def _retry_after(answer: requests.Response) -> float | None:
     try:
-        return min(max(float(answer.headers["Retry-After"]), 0.0), _LONGEST_WAIT)
+        wanted = float(answer.headers["Retry-After"])
     except (KeyError, ValueError):
         return None
+    return min(max(wanted, 0.0), _LONGEST_WAIT) if math.isfinite(wanted) else None

@@ -14,7 +14,18 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Request
-from synthetic_instruction_tuner.engines.server.client import Failed, Rejected, ServerClient
+from synthetic_instruction_tuner.engines.server.client import Rejected, ServerClient
+from synthetic_instruction_tuner.engines.server.replies import (
+    compare_prompt_tokens,
+    completion,
+    count_of,
+    first_choice,
+    object_of,
+    prompt_scores,
+    prompt_tokens,
+    text_ids,
+    token_ids,
+)
 
 _CONTEXT = 4096  # Ollama loads the model again when the context changes, so it changes in large steps
 
@@ -54,9 +65,8 @@ class TokenDialect:
         answer = self._client.post("/v1/completions", self.body(request))
         choice = first_choice(answer)
         compare_prompt_tokens(prompt_tokens(answer), len(request.prompt_ids))
-        ids = choice.get("token_ids")
-        if ids is None:
-            ids = text_ids(self._tokenizer, choice.get("text"))
+        sampled = choice.get("token_ids")
+        ids = text_ids(self._tokenizer, choice.get("text")) if sampled is None else token_ids(sampled, "token_ids")
         return completion(request, ids, choice.get("finish_reason"))
 
     def score(self, context: Sequence[int], continuation: Sequence[int]) -> tuple[float, bool]:
@@ -64,11 +74,7 @@ class TokenDialect:
         ids = [*context, *continuation]
         request = Request(tuple(ids), 0, 1, (), temperature=0.0)
         answer = self._client.post("/v1/completions", self.body(request) | {"prompt_logprobs": 1})
-        found = first_choice(answer).get("prompt_logprobs")
-        if not isinstance(found, list) or len(found) != len(ids):
-            raise Rejected("the server gives no log-probabilities of a prompt")
-        steps = [found[k][str(ids[k])] for k in range(len(context), len(ids))]
-        return sum(float(s["logprob"]) for s in steps), all(s["rank"] == 1 for s in steps)
+        return prompt_scores(first_choice(answer).get("prompt_logprobs"), ids, len(context))
 
     def body(self, request: Request) -> dict[str, Any]:
         """Returns the request's body. It sets everything: a server takes what is missing from the model's files."""
@@ -102,11 +108,11 @@ class LlamaCppDialect:
             "cache_prompt": False, "stream": False,
         }  # fmt: skip
         answer = self._client.post("/completion", body | ({"model": self._model} if self._model else {}))
-        if not isinstance(answer, dict) or not isinstance(answer.get("tokens"), list):
-            raise Failed("the answer has no tokens")
-        compare_prompt_tokens(answer.get("tokens_evaluated"), len(request.prompt_ids))
+        ids = token_ids(object_of(answer).get("tokens"), "tokens")
+        compare_prompt_tokens(count_of(answer.get("tokens_evaluated"), "tokens_evaluated"), len(request.prompt_ids))
+        ended = answer.get("stop_type")
         reasons = {"eos": "stop", "word": "stop", "limit": "length"}
-        return completion(request, answer["tokens"], reasons.get(str(answer.get("stop_type"))))
+        return completion(request, ids, reasons.get(ended, ended) if isinstance(ended, str) else ended)
 
 
 class TextDialect:
@@ -185,52 +191,11 @@ class OllamaDialect:
         text = prompt_text(self._tokenizer, request.prompt_ids, self._drops_bos)
         body = {"model": self._model, "prompt": text, "raw": True, "stream": False, "options": options}
         answer = self._client.post("/api/generate", body)
-        if not isinstance(answer, dict) or not isinstance(answer.get("response"), str):
-            raise Failed("the answer has no text")
-        read = answer.get("prompt_eval_count")
+        ids = text_ids(self._tokenizer, object_of(answer).get("response"))
+        read = count_of(answer.get("prompt_eval_count"), "prompt_eval_count")
         compare_prompt_tokens(read, len(request.prompt_ids), required=not self._proven)
         self._proven = True
-        return completion(request, text_ids(self._tokenizer, answer["response"]), answer.get("done_reason"))
-
-
-def completion(request: Request, ids: Sequence[int], reason: str | None) -> Completion:
-    """Returns the answer's tokens before the first stop id, and no more than the request's limit."""
-    stop = next((k for k, token in enumerate(ids) if token in request.stop_ids), None)
-    if stop is not None and stop < request.max_new_tokens:
-        return Completion(tuple(ids[:stop]), "stop")
-    if len(ids) > request.max_new_tokens:  # a text may have more tokens when it is tokenized again
-        return Completion(tuple(ids[: request.max_new_tokens]), "length")
-    if reason not in ("stop", "length"):
-        raise Failed(f"it ended for the reason {reason!r}")
-    return Completion(tuple(ids), "stop" if reason == "stop" else "length")
-
-
-def first_choice(answer: Any) -> dict[str, Any]:
-    """Returns the first choice of an OpenAI answer."""
-    choices = answer.get("choices") if isinstance(answer, dict) else None
-    if not choices or not isinstance(choices[0], dict):
-        raise Failed("the answer has no choices")
-    found: dict[str, Any] = choices[0]
-    return found
-
-
-def prompt_tokens(answer: dict[str, Any]) -> Any:
-    """Returns how many prompt tokens an OpenAI server says that it read, None if it does not say."""
-    return (answer.get("usage") or {}).get("prompt_tokens")
-
-
-def compare_prompt_tokens(read: Any, sent: int, *, required: bool = False) -> None:
-    """Rejects an answer whose prompt had a different number of tokens on the server: it read a different text.
-
-    Args:
-        read: the number that the server reports, or None.
-        sent: how many tokens the prompt has.
-        required: whether the server must report it.
-    """
-    if isinstance(read, int) and read != sent:
-        raise Rejected(f"the server read {read} tokens where {sent} were sent")
-    if required and not isinstance(read, int):
-        raise Rejected("the server does not say how many tokens of a text it reads, so a second BOS would go unnoticed")
+        return completion(request, ids, answer.get("done_reason"))
 
 
 def prompt_text(tokenizer: Any, ids: Sequence[int], drops_bos: bool) -> str:
@@ -240,14 +205,6 @@ def prompt_text(tokenizer: Any, ids: Sequence[int], drops_bos: bool) -> str:
     if tokenizer.encode(text, add_special_tokens=False) != shown:
         raise Rejected("its prompt cannot be sent as text: the text would be read as other tokens")
     return text
-
-
-def text_ids(tokenizer: Any, text: Any) -> list[int]:
-    """Returns the ids of an answer that is text."""
-    if not isinstance(text, str):
-        raise Failed("the answer has no text")
-    text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be encoded
-    return list(tokenizer.encode(text, add_special_tokens=False))
 
 
 def stop_texts(tokenizer: Any, stop_ids: Sequence[int]) -> list[str]:

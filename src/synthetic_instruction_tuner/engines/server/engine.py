@@ -151,7 +151,12 @@ class ServerEngine:
                     number = waiting.get_nowait()
                 except queue.Empty:
                     return
-                answered.put((number, self._ask(requests[number], alone=False, stop=stop)))
+                outcome: Outcome
+                try:
+                    outcome = self._ask(requests[number], alone=False, stop=stop)
+                except BaseException as error:  # or the caller would wait for ever
+                    outcome = error
+                answered.put((number, outcome))
 
         # Daemons: an interrupted run ends immediately instead of waiting for answers that nobody reads.
         for _ in range(min(self._concurrency, len(order))):
@@ -177,6 +182,7 @@ class ServerEngine:
             attempt = wanted = None
             try:
                 answer = self._dialect.complete(request)
+                self._check_ids(answer)
                 return watch.accept(stop) or answer
             except Missing as error:  # it may have come back with another model
                 return watch.wait(str(error), stop) or Completion((), "error", str(error))
@@ -220,6 +226,11 @@ class ServerEngine:
                 return Completion((), "error", f"given up after {attempts} attempts: {message}")
             waited = time.monotonic() - max(began, watch.answered, watch.returned)
             stop.wait(pause(waited, attempt) if wanted is None else wanted)
+
+    def _check_ids(self, answer: Completion) -> None:
+        """Refuses token ids that the model's tokenizer does not know: no later step could read them."""
+        if answer.token_ids and (highest := max(answer.token_ids)) >= self._vocabulary:
+            raise Failed(f"the answer holds token id {highest}, which is not in the vocabulary of {self._vocabulary}")
 
     def _tell(self, text: str) -> None:
         """Says something, in the thread that called `generate`."""

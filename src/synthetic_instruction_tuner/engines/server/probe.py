@@ -29,9 +29,9 @@ from synthetic_instruction_tuner.engines.server.dialects import (
     OllamaDialect,
     TextDialect,
     TokenDialect,
-    first_choice,
 )
 from synthetic_instruction_tuner.engines.server.engine import FinishedTexts, ServerEngine
+from synthetic_instruction_tuner.engines.server.replies import first_choice, model_names, text_of, token_ids
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.records import Message
 
@@ -158,7 +158,7 @@ def served_name(client: ServerClient, model: ModelConfig) -> str | None:
         raise
     except ServerFailure:
         return None
-    names = [str(entry["id"]) for entry in (listed.get("data") if isinstance(listed, dict) else None) or ()]
+    names = model_names(listed)
     for name in names:
         if name in (model.path, model.name) or name.removesuffix(":latest") == model.name:
             return name
@@ -198,9 +198,9 @@ def _token_dialect(
     dialect = TokenDialect(client, name, tokenizer)
     body = dialect.body(request) | {"ignore_eos": False, "skip_special_tokens": False}
     choice = first_choice(client.post("/v1/completions", body))
-    ids, text = choice.get("token_ids"), str(choice.get("text"))
-    if ids is None:
+    if choice.get("token_ids") is None:
         return TokenDialect(client, name, tokenizer, returns_ids=False)
+    ids, text = token_ids(choice["token_ids"], "token_ids"), text_of(choice.get("text"))
     ours = str(tokenizer.decode(ids, skip_special_tokens=False))
     if _plain(ours) != _plain(text) and not _plain(ours).startswith(_plain(text)):  # the stop token may be missing
         raise UserError(

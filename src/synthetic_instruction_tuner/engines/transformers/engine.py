@@ -21,6 +21,7 @@ from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, 
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder, supports_slots
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.memory import release
+from synthetic_instruction_tuner.models.running import running
 
 _SCORED_LOGITS = 1 << 26  # logits held at once while scoring
 _SCORED_TOKENS = {"cpu": 8192, "cuda": 32768}
@@ -44,6 +45,7 @@ class TransformersEngine:
         self._model, self._pad_id, self._device = model.eval(), pad_id, device
         self._soft_prompt = None if soft_prompt is None else soft_prompt.to(device=device, dtype=model.dtype)
         self._slots: bool | None = None
+        self._name = getattr(model.config, "name_or_path", "") or type(model).__name__
         self._kernel, self._halvings = False, 0
 
     @property
@@ -60,6 +62,7 @@ class TransformersEngine:
 
         Raises:
             RunError: the model's logits are not finite, or a single sequence does not fit into the GPU's memory.
+            UserError: the model cannot run.
         """
         vocabulary, longest = self._model.get_input_embeddings().num_embeddings, self._longest()
         _, results = split_faults(requests, vocabulary, longest=longest, soft_prompt=self._soft_prompt is not None)
@@ -73,7 +76,8 @@ class TransformersEngine:
             done(len(results))
         while len(results) < len(requests):
             try:
-                self._decode(requests, results, done)
+                with running(self._name, "write text"):
+                    self._decode(requests, results, done)
             except torch.OutOfMemoryError as error:
                 self._halve(error)
         return [results[i] for i in range(len(requests))]
@@ -87,7 +91,8 @@ class TransformersEngine:
         while rows:
             count = self._scoring_batch(pairs, rows)
             try:
-                found = score_rows(self._model, pairs, rows[:count], self._pad_id, self._device, self._soft_prompt)
+                with running(self._name, "score text"):
+                    found = score_rows(self._model, pairs, rows[:count], self._pad_id, self._device, self._soft_prompt)
                 results.update(found)
                 rows = rows[count:]
             except torch.OutOfMemoryError as error:

@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.engines.base import Done
 from synthetic_instruction_tuner.models.files import shape
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, set_threads
 from synthetic_instruction_tuner.models.memory import memory_freed
+from synthetic_instruction_tuner.models.running import running
 from synthetic_instruction_tuner.preference.reward.head import RewardHead
 from synthetic_instruction_tuner.preference.reward.input import Encoded, RewardInput
 from synthetic_instruction_tuner.preference.scoring import Answered, ScoredAnswers
@@ -67,6 +68,7 @@ class RewardModel:
         self._input = RewardInput(tokenizer, model.config, form, max_tokens)
         self.pairs = self._input.pairs
         self._model = model.eval()
+        self._name = getattr(model.config, "name_or_path", "") or type(model).__name__
         self._device = model.device if device is None else device
         self._model.to(self._device)
         self._text_config = model.config.get_text_config()
@@ -152,7 +154,7 @@ class RewardModel:
                 return torch.cat([self._forward([item]) for item in batch])
         self._text_config.pad_token_id = pad
         try:
-            with torch.inference_mode():
+            with running(self._name, "score answers"), torch.inference_mode():
                 return self._model(**self._tensors(batch, pad or 0)).logits
         finally:
             self._text_config.pad_token_id = self._pad

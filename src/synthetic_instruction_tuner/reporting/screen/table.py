@@ -15,6 +15,7 @@ from rich.cells import cell_len
 
 from synthetic_instruction_tuner.escaping import markdown
 from synthetic_instruction_tuner.reporting.screen.wrapping import longest_number, longest_piece, visible, wrap
+from synthetic_instruction_tuner.web_addresses import without_secrets
 
 GAP = 2  # cells between columns
 INDENT = 2
@@ -59,7 +60,7 @@ class Table:
         """Adds a row; its style is that of `rich`."""
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
-        self._rows.append(([visible(cell).rstrip() for cell in cells], style))
+        self._rows.append(([visible(without_secrets(cell)).rstrip() for cell in cells], style))
 
     def lines(self, width: int | None) -> list[Line]:
         """Returns the table for a screen of this width; None: every row is one line."""

@@ -1,4 +1,4 @@
-"""The screen that output goes to: every text is shown as text, in any encoding and at any width.
+"""The screen that output goes to: every text is shown as text, in any encoding and at any width, without keys.
 
 Where the output goes into a pipe or a file, the width has no limit. A valid `COLUMNS` counts, on a terminal and in a
 pipe; anything else in it is as if it were not set.
@@ -22,6 +22,7 @@ from rich.text import Text
 from synthetic_instruction_tuner.escaping import terminal
 from synthetic_instruction_tuner.reporting.screen.table import Table
 from synthetic_instruction_tuner.reporting.screen.wrapping import visible, wrap
+from synthetic_instruction_tuner.web_addresses import without_secrets
 
 
 class Console(rich.console.Console):
@@ -67,7 +68,7 @@ class Screen:
 
     def say(self, text: str = "", style: str | None = None) -> None:
         """Prints sentences, broken between words; the lines of a paragraph keep its indentation."""
-        for line in text.split("\n"):
+        for line in without_secrets(text).split("\n"):
             for part in paragraph(line, self.width):
                 self.console.print(Text(part, style or ""), soft_wrap=True)
 
@@ -102,7 +103,7 @@ def paragraph(text: str, width: int | None) -> list[str]:
 
 def echo(text: str) -> None:
     """Writes a text to standard output, escaped, and a line break."""
-    print(terminal(text, getattr(sys.stdout, "encoding", None) or "utf-8"))
+    print(terminal(without_secrets(text), getattr(sys.stdout, "encoding", None) or "utf-8"))
 
 
 def echo_json(text: str) -> None:
