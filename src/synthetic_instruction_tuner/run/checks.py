@@ -11,6 +11,7 @@ from typing import Any
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.engines.choice import choose_engine, on_a_server
 from synthetic_instruction_tuner.errors import SitError, UserError
+from synthetic_instruction_tuner.models.checked_files import Fault
 from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.records import Message
@@ -128,8 +129,19 @@ def _checked(role: str, model: ModelConfig, config: Config) -> Check:
         return Check(f"{role} {model.name}", False, f"{error.problem} {error.cause}", error.fix)
     if served:
         return _served(role, model, config)
+    if fault := _weights_fault(role, here):
+        return Check(f"{role} {model.name}", False, fault.reason, fault.fix)
     found = "inside the package" if model.path.startswith("nano:") else f"in {where.folder}"
     return Check(f"{role} {model.name}", True, found)
+
+
+def _weights_fault(role: str, model: ModelConfig) -> Fault | None:
+    """Returns why a model's weights do not fit its configuration; the embedded ones do."""
+    from synthetic_instruction_tuner.models.loading import weights_fault
+
+    if role == "tokenizer" or model.path.startswith("nano:"):
+        return None
+    return weights_fault(model, reward=role == "reward model")
 
 
 def _is_served(role: str, model: ModelConfig, config: Config) -> bool:
