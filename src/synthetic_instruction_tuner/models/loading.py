@@ -47,8 +47,8 @@ def load_tokenizer(model: ModelConfig) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with _explained(model):
-        tokenizer = AutoTokenizer.from_pretrained(resolve(model, weights=False), **_source(model))
+    with explained(model):
+        tokenizer = AutoTokenizer.from_pretrained(resolve(model, weights=False), **source(model))
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if model.chat_template is not None:
@@ -119,7 +119,7 @@ def _loaded(model: ModelConfig, dtype: str, reward: bool, dry: bool = False) -> 
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     kind = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
-    with _explained(model):
+    with explained(model):
         loaded, found = kind.from_pretrained(
             resolve(model, reward=None if reward else False),
             dtype=getattr(torch, dtype),
@@ -128,7 +128,7 @@ def _loaded(model: ModelConfig, dtype: str, reward: bool, dry: bool = False) -> 
             ignore_mismatched_sizes=True,  # they are an error below, in plainer words
             **({"device_map": "meta"} if dry else {}),
             **_format(model),
-            **_source(model),
+            **source(model),
         )
     _require_whole(model, found, f"{loaded.base_model_prefix}." if reward else None)
     return loaded
@@ -175,12 +175,13 @@ def _format(model: ModelConfig) -> dict[str, bool]:
     return {"use_safetensors": uses_safetensors(folder)} if folder else {}
 
 
-def _source(model: ModelConfig) -> dict[str, Any]:
+def source(model: ModelConfig) -> dict[str, Any]:
+    """Returns what `from_pretrained` is told of a repository: which version, and whether its code may run."""
     return {"revision": model.revision or "main", "trust_remote_code": model.trust_remote_code}
 
 
 @contextmanager
-def _explained(model: ModelConfig) -> Iterator[None]:
+def explained(model: ModelConfig) -> Iterator[None]:
     """Turns the errors of `from_pretrained` into a `UserError`; their own text is long and often misleading."""
     try:
         yield

@@ -248,20 +248,28 @@ def needed_gb(config: Config) -> float:
     return MIN_FREE_GB + adapters + config.generate.count * 2e-5
 
 
-def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, until: str | None = None) -> None:
+def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, until: str | None = None) -> list[str]:
     """Stops before anything is loaded when the run cannot succeed; a run waits later for a server that is not up yet.
+
+    Returns:
+        What LoRA adapts in the students, in sentences.
 
     Raises:
         NotReady: naming everything that is missing.
     """
+    from synthetic_instruction_tuner.run.student_checks import check_students
+
+    students = check_students(config, until, fetch=True)
     checks = [
         *_settings_checks(config, hardware, until),
         *check_models(config, until),
         check_languages(config),
         check_disk(config, folder),
+        *students,
     ]
     if bad := [check for check in checks if not (check.ok or check.awaited)]:
         raise NotReady(bad)
+    return [f"{check.name} {check.found}" for check in students]
 
 
 def _settings_checks(config: Config, hardware: Hardware, until: str | None) -> list[Check]:

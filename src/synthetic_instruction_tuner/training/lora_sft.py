@@ -12,6 +12,7 @@ from typing import Any
 from peft import LoraConfig, get_peft_model
 
 from synthetic_instruction_tuner.config import SftConfig
+from synthetic_instruction_tuner.training.lora_targets import find_targets
 from synthetic_instruction_tuner.training.supervised import Supervised
 
 
@@ -24,11 +25,16 @@ class LoraSft(Supervised):
     def add_adapter(self, base: Any, tokenizer: Any) -> Any:
         """Returns the base model with fresh LoRA matrices, in float32 whatever the base's type."""
         shape = self.config.lora
+        targets = find_targets(base, shape.target_modules)
         config = LoraConfig(
             task_type="CAUSAL_LM",
             r=shape.r,
             lora_alpha=shape.lora_alpha,
             lora_dropout=shape.lora_dropout,
-            target_modules=list(shape.target_modules),
+            target_modules=list(targets.names),
         )
         return get_peft_model(base, config)
+
+    def notes(self, base: Any) -> list[str]:
+        """Returns which of the model's layers are adapted, where the settings alone do not say it."""
+        return find_targets(base, self.config.lora.target_modules).notes()

@@ -25,6 +25,11 @@ class PromptTuning(Supervised):
     method = "prompt_tuning"
     config: PromptTuningConfig
 
+    @property
+    def virtual_tokens(self) -> int:
+        """How many of the model's positions the soft prompt takes."""
+        return self.config.num_virtual_tokens
+
     def add_adapter(self, base: Any, tokenizer: Any) -> Any:
         """Returns the base model with a soft prompt that starts as embeddings of text or of random tokens."""
         config = PeftPromptTuningConfig(
