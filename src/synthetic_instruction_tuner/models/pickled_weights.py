@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from synthetic_instruction_tuner.models.checked_files import Unsound
 
@@ -150,8 +150,8 @@ def _followed(file: Path, stream: io.BytesIO) -> Any:
         del stack[place:]
         return items
 
-    for code, arg, _ in pickletools.genops(stream):
-        name = code.name
+    for code, argument, _ in pickletools.genops(stream):
+        name, arg = code.name, cast("Any", argument)
         if name in ("PROTO", "FRAME"):
             continue
         if name == "STOP":

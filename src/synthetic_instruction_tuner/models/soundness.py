@@ -126,6 +126,11 @@ def _check_model(folder: Path, documents: Mapping[str, Mapping[str, Any]], rewar
     shapes = {name: shape for file in files for name, shape in tensors(file).items()}
     if not shapes:
         raise Unsound(files[0], "holds no tensors")
+    for name in INDEXES:
+        used = name in documents and files[0].name in dict(documents[name].get("weight_map") or {}).values()
+        if used and not isinstance(documents[name].get("metadata"), dict):
+            fix = 'Add "metadata": {} to it, or get it again.'
+            raise Unsound(folder / name, "has no metadata, which Transformers asks for", fix)
     _check_vocabulary(folder / "config.json", config, shapes)
     _check_head(folder, config, shapes, reward)
 

@@ -101,8 +101,9 @@ class Supervised(ABC):
         job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work)
         checkpoint = work.open()
         base = load_causal_lm(model, self.dtype, self.device)
-        for note in self.notes(base) if on_note else []:
-            on_note(note)
+        for note in self.notes(base):
+            if on_note:
+                on_note(note)
         set_seed(self.seed)
         with quiet():
             trainer = SupervisedTrainer(
