@@ -40,6 +40,7 @@ from synthetic_instruction_tuner.run.checks import (
 )
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
+from synthetic_instruction_tuner.run.student_checks import check_students
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
 
@@ -96,6 +97,7 @@ def examine(config: Config, folder: RunFolder) -> list[Check]:
         *check_own_data(config),
         *(Check("files", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in source_faults(wanted)),
         *check_models(config),
+        *check_students(config),
     ]
 
 

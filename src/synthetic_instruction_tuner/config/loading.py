@@ -61,8 +61,34 @@ def load_config(
     except UserError as error:
         faults.append(error)
         data = profile_data("nano")
+    students, modules = _taken(data, "models", "students"), _taken(data, "train", "sft", "lora", "target_modules")
+    data["models"]["students"] = students
     merge(data, user)
-    return _with_overrides(data, overrides, limit, faults, places, _names_keep(user)).limited()
+    config = _with_overrides(data, overrides, limit, faults, places, _names_keep(user))
+    return _with_modules(config, students, modules).limited()
+
+
+def _taken(data: dict[str, Any], *keys: str) -> Any:
+    """Takes a value out of nested ones and returns it."""
+    *path, last = keys
+    for key in path:
+        data = data[key]
+    return data.pop(last)
+
+
+def _with_modules(config: Config, students: list[Any], modules: list[str]) -> Config:
+    """Returns the configuration with the LoRA modules that a profile names for its students.
+
+    They are the names that its students' layers have. Other students may have other ones: with them, the setting stays
+    what the user says, or ``auto``.
+    """
+    lora = config.train.sft.lora
+    known = {ModelConfig.model_validate(student).path for student in students}
+    if "target_modules" in lora.model_fields_set or not known.issuperset(m.path for m in config.models.students):
+        return config
+    data = config.model_dump(mode="json", exclude_unset=True)
+    merge(data, {"train": {"sft": {"lora": {"target_modules": modules}}}})
+    return Config.model_validate(data)
 
 
 def _with_overrides(

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.config import EngineConfig
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request, split_faults
 from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.models.weight_files import uses_safetensors
 
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # the ranks that vLLM reserves room for
 
@@ -28,12 +30,17 @@ def llm_arguments(path: str, config: EngineConfig, dtype: str, lora_rank: int | 
     """Returns the arguments of `vllm.LLM`, except for those about the model's repository."""
     room = {} if lora_rank is None else {"enable_lora": True, "max_loras": 1, "max_lora_rank": lora_room(lora_rank)}
     return {
-        "model": path, "skip_tokenizer_init": True, "load_format": "safetensors", "config_format": "hf",
+        "model": path, "skip_tokenizer_init": True, "load_format": _load_format(path), "config_format": "hf",
         "generation_config": "vllm",  # ignores the model's own sampling settings
         "dtype": dtype, "seed": 0, "gpu_memory_utilization": config.gpu_memory_utilization,
         "max_model_len": config.max_model_len or -1,  # -1: as long as the memory allows
         **room,
     }  # fmt: skip
+
+
+def _load_format(path: str) -> str:
+    """Returns safetensors where a folder has them; vLLM reads PyTorch's own files with ``weights_only``, too."""
+    return "safetensors" if uses_safetensors(Path(path)) else "auto"
 
 
 def lora_room(rank: int) -> int:

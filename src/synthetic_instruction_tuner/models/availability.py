@@ -8,8 +8,10 @@ from pathlib import Path
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.config.messages import nearest
-from synthetic_instruction_tuner.models.files import EMBEDDED, embedded_models, expanded, local_folder
-from synthetic_instruction_tuner.models.soundness import Fault, Unsound, folder_fault, read_text
+from synthetic_instruction_tuner.models.checked_files import Fault, Unsound, read_text
+from synthetic_instruction_tuner.models.files import EMBEDDED, cached_folder, embedded_models, expanded, local_folder
+from synthetic_instruction_tuner.models.soundness import folder_fault
+from synthetic_instruction_tuner.models.weight_files import PICKLED, SAFETENSORS, wanted_weights, weight_files
 
 DOWNLOAD = "Connect to the Hub, or download it before: hf download NAME. Or name a local folder."
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -76,17 +78,19 @@ def shown_path(model: ModelConfig) -> str:
 
 def _cached(model: ModelConfig, weights: bool) -> Path | None:
     """The folder of a model in the Hub's cache, if its weights are there too."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
+    folder = cached_folder(model)
+    if folder is None:
+        return None
+    return folder if not weights or _has_weights(folder) else None
 
+
+def _has_weights(folder: Path) -> bool:
+    """Returns whether a cached model's weights are all there; what is missing can still be downloaded."""
     try:
-        config = try_to_load_from_cache(model.path, "config.json", revision=model.revision)
-    except (HFValidationError, OSError):
-        return None
-    if not isinstance(config, str):
-        return None
-    folder = Path(config).parent
-    return folder if not weights or any(folder.glob("*.safetensors")) else None
+        files = weight_files(folder)
+    except (Unsound, OSError):  # the index is damaged; the checks of the folder say so
+        return True
+    return bool(files) and all(file.exists() for file in files)
 
 
 def _on_the_hub(model: ModelConfig) -> Availability:
@@ -114,8 +118,9 @@ def _on_the_hub(model: ModelConfig) -> Availability:
     except Exception as error:  # network libraries raise many kinds; the doctor shows all of them this way
         reason = f"it is not in the local cache, and the Hub cannot be reached ({type(error).__name__})"
         return Availability(Fault(reason, DOWNLOAD), None, about)
-    sizes = [file.size for file in files if file.rfilename.endswith(".safetensors")]
+    wanted = set(wanted_weights(file.rfilename for file in files))
+    sizes = [file.size for file in files if file.rfilename in wanted]
     if not sizes:
-        fix = "Use a model with safetensors weights, or convert this one."
-        return Availability(Fault("its repository has no safetensors weights", fix), None, None)
+        fix = f"Use a model with weights for Transformers: {SAFETENSORS} or {PICKLED}, or parts of them."
+        return Availability(Fault("its repository has no weights that Transformers reads", fix), None, None)
     return Availability(None, None, sum(size or 0 for size in sizes) / 1e9 or about)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from synthetic_instruction_tuner.config import ModelConfig
-from synthetic_instruction_tuner.models.soundness import read_object, tensors, weight_files
+from synthetic_instruction_tuner.models.checked_files import read_object
+from synthetic_instruction_tuner.models.soundness import stated_size, text_part
+from synthetic_instruction_tuner.models.weight_files import tensors, uses_safetensors, weight_files
 
 EMBEDDED = "nano:"
 _WEIGHTS = Path(__file__).parents[1] / "nano" / "weights"
 WHOLE_BYTES = 64 << 20  # files up to this size are hashed whole for a local model's identity
 SAMPLE_BYTES = 4 << 10  # bytes hashed of a larger file, at each of three places in every tensor
+_SAMPLES, _ENDS = 4096, 4 << 20  # samples of a large file in PyTorch's format, and bytes read at each of its ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +82,66 @@ def identity(model: ModelConfig) -> dict[str, Any]:
 
 
 def shape(model: ModelConfig) -> ModelShape | None:
-    """Returns a local model's sizes, or a guess from its configured number of weights, or None."""
-    folder = local_folder(model)
-    if folder is not None:  # the checks before a run report broken files
-        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-            found = _measured(folder)
-            if min(found.layers, found.hidden, found.kv_width, found.vocabulary) > 0:
-                return found
+    """Returns a model's sizes from the headers of its weights and its configuration, wherever both are on this machine.
+
+    Of a model that is not here, its configured number of weights gives a guess; without one, None.
+    """
+    folder = local_folder(model) or cached_folder(model)
+    if folder is not None and (found := _measured(folder)):
+        return found
     return _guess(model.parameters) if model.parameters else None
 
 
-def _measured(folder: Path) -> ModelShape:
-    config = read_object(folder / "config.json")
-    config = config.get("text_config", config)  # of models that also see or hear
-    layers, hidden = int(config["num_hidden_layers"]), int(config["hidden_size"])
-    heads = int(config.get("num_attention_heads", 1))
-    kv_heads = int(config.get("num_key_value_heads") or heads)
-    kv_width = 2 * kv_heads * int(config.get("head_dim") or hidden // heads)
-    return ModelShape(_parameters(folder), layers, hidden, kv_width, int(config["vocab_size"]))
+def cached_folder(model: ModelConfig) -> Path | None:
+    """Returns the folder of a Hub model's configuration in the Hub's cache, if it is there."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        config = try_to_load_from_cache(model.path, "config.json", revision=model.revision)
+    except (HFValidationError, OSError):
+        return None
+    return Path(config).parent if isinstance(config, str) else None
+
+
+def _measured(folder: Path) -> ModelShape | None:
+    """Returns the sizes as the files have them; None of broken files, which the checks before a run report."""
+    try:
+        config = read_object(folder / "config.json")
+        found = {name: one for file in weight_files(folder) for name, one in tensors(file).items()}
+    except (OSError, ValueError):
+        return None
+    depths = [int(number) + 1 for name in found for number in re.findall(r"\.(\d{1,5})\.", f".{name}")[:1]]
+    table = max((one for one in found.values() if len(one) == 2), key=max, default=(0, 0))  # that of the words
+    layers = stated_size(config, "layers") or max(depths, default=0)
+    hidden, words = stated_size(config, "hidden") or min(table), stated_size(config, "vocabulary") or max(table)
+    parameters = float(sum(map(prod, found.values()))) or _by_config(config, layers, hidden, words)
+    stated = all(stated_size(config, what) for what in ("layers", "hidden", "vocabulary"))
+    if not parameters or not (stated or isinstance(config.get("model_type"), str)):
+        return None
+    if min(layers, hidden, words) < 1:
+        return _guess(parameters)
+    return ModelShape(parameters, layers, hidden, _kv_width(config, hidden), words)
+
+
+def _kv_width(config: Mapping[str, Any], hidden: int) -> int:
+    heads = stated_size(config, "heads") or 1
+    inner = config.get("attn_config")  # MPT, DBRX
+    kv_heads = stated_size(config, "kv_heads") or (
+        stated_size(inner, "kv_heads") if isinstance(inner, Mapping) else None
+    )
+    if kv_heads is None:
+        kv_heads = 1 if text_part(config).get("multi_query") is True else heads
+    return max(1, 2 * kv_heads * (stated_size(config, "head_width") or hidden // heads))
+
+
+def _by_config(config: Mapping[str, Any], layers: int, hidden: int, words: int) -> float:
+    """Returns about how many weights a decoder of these sizes has: attention, a gated inner layer, words twice."""
+    if min(layers, hidden, words) < 1:
+        return 0.0
+    inner = stated_size(config, "inner") or 4 * hidden
+    attention = 2 * hidden * hidden + hidden * _kv_width(config, hidden)
+    return float(layers * (attention + 3 * hidden * inner) + 2 * words * hidden)
 
 
 @lru_cache(maxsize=64)
@@ -106,8 +152,9 @@ def _content_hash(folder: Path) -> str:
     16 GB take well under a second.
     """
     whole = hashlib.sha256()
+    pickled = [] if uses_safetensors(folder) else _pickled(folder)
     for file in sorted(folder.iterdir()):
-        if file.suffix in {".safetensors", ".json", ".jinja"} and file.is_file():
+        if (file.suffix in {".safetensors", ".json", ".jinja"} or file in pickled) and file.is_file():
             size = file.stat().st_size
             whole.update(f"{file.name}:{size}:".encode())
             with file.open("rb") as stream:
@@ -117,10 +164,21 @@ def _content_hash(folder: Path) -> str:
     return whole.hexdigest()[:16]
 
 
+def _pickled(folder: Path) -> list[Path]:
+    with contextlib.suppress(ValueError):  # the checks before a run report a broken index
+        return weight_files(folder)
+    return []
+
+
 def _looked_at(stream: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
     """Yields the start and length of the parts of a file that go into its hash."""
     if size <= WHOLE_BYTES:
         yield 0, size
+        return
+    if Path(stream.name).suffix == ".bin":  # the table of its tensors, samples, and the checksums at its end
+        yield from ((start, SAMPLE_BYTES) for start in range(0, size - _ENDS, max(SAMPLE_BYTES, size // _SAMPLES)))
+        yield 0, _ENDS
+        yield size - _ENDS, _ENDS
         return
     try:
         begin, header = _header(stream, size)
@@ -150,11 +208,7 @@ def _header(stream: BinaryIO, size: int) -> tuple[int, dict[str, Any]]:
     return 8 + length, header
 
 
-def _parameters(folder: Path) -> float:
-    return float(sum(prod(shape) for file in weight_files(folder) for shape in tensors(file).values()))
-
-
 def _guess(parameters: float) -> ModelShape:
     # A decoder's width and depth grow together: layers ~ hidden / 128, parameters ~ 12 layers hidden^2.
-    hidden = round((parameters * 128 / 12) ** (1 / 3) / 128) * 128
+    hidden = max(128, round((parameters * 128 / 12) ** (1 / 3) / 128) * 128)
     return ModelShape(parameters, max(1, hidden // 128), hidden, hidden // 2, 128_000)

@@ -1,12 +1,13 @@
-"""Finds and loads models: embedded (``nano:NAME``), local folders and Hub ids; safetensors only.
+"""Finds and loads models: embedded (``nano:NAME``), local folders and Hub ids.
 
+safetensors are preferred. PyTorch's own files are read by its ``weights_only`` loader, which takes nothing but tensors.
 Faults are reported before the weights are read: by `availability` when all models are checked at once, by a
 `UserError` from the loaders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.adapters import is_soft_prompt, merged
 from synthetic_instruction_tuner.models.availability import availability, local_fault, shown_path, template_fault
+from synthetic_instruction_tuner.models.checked_files import Fault, read_text
 from synthetic_instruction_tuner.models.files import expanded, local_folder
-from synthetic_instruction_tuner.models.soundness import read_text
+from synthetic_instruction_tuner.models.weight_files import uses_safetensors
 
 
 def resolve(model: ModelConfig, weights: bool = True, reward: bool | None = None) -> str:
@@ -45,8 +47,8 @@ def load_tokenizer(model: ModelConfig) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with _explained(model):
-        tokenizer = AutoTokenizer.from_pretrained(resolve(model, weights=False), **_source(model))
+    with explained(model):
+        tokenizer = AutoTokenizer.from_pretrained(resolve(model, weights=False), **source(model))
         tokenizer.encode("a", add_special_tokens=False)  # some faults of its files show only when it is used
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -72,21 +74,7 @@ def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | 
         device: ``cpu`` or ``cuda``.
         adapter: folder of a PEFT LoRA adapter; for prompt tuning see `load_soft_prompt`.
     """
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    with _explained(model):
-        loaded, found = AutoModelForCausalLM.from_pretrained(
-            resolve(model, reward=False), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True,
-            **_source(model),
-        )  # fmt: skip
-        _require_text_config(loaded)
-    if missing := sorted(found["missing_keys"]):
-        raise UserError(
-            f"The model {shown_path(model)} is not whole.",
-            f"its files have no {', '.join(missing[:3])}{' and others' if len(missing) > 3 else ''}",
-            "Get the model's files again: Transformers would put random numbers in the place of what is missing.",
-        )
+    loaded = _loaded(model, dtype, reward=False)
     if _reads_both_ways(loaded.config):
         raise UserError(
             f"The model {shown_path(model)} does not write text.",
@@ -104,26 +92,81 @@ def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
     Raises:
         UserError: it cannot be loaded, or has no trained head, in whose place Transformers would put a random one.
     """
-    import torch
-    from transformers import AutoModelForSequenceClassification
+    return _loaded(model, dtype, reward=True).to(device).eval()
 
-    with _explained(model):
-        loaded, found = AutoModelForSequenceClassification.from_pretrained(
-            resolve(model),
+
+def weights_fault(model: ModelConfig, reward: bool) -> Fault | None:
+    """Returns why a model's weights do not fit its configuration, or None; no weights are read, nothing is allocated.
+
+    Transformers does what it does when it loads the model, on torch's device without memory.
+
+    Args:
+        model: where it is; its files must be on this machine.
+        reward: whether it is a reward model; otherwise it writes text.
+    """
+    try:
+        _loaded(model, "float32", reward, dry=True)
+    except UserError as error:
+        if isinstance(error.__cause__, NotImplementedError):  # the model does something that needs the numbers
+            return None
+        return Fault(error.cause, error.fix)
+    return None
+
+
+def _loaded(model: ModelConfig, dtype: str, reward: bool, dry: bool = False) -> Any:
+    """Returns the model as `from_pretrained` loads it, if its files have all weights in the shapes that it needs.
+
+    Args:
+        model: where it is.
+        dtype: the name of the weights' type.
+        reward: whether to load a sequence classifier; otherwise a causal LM.
+        dry: read and allocate no weights.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    kind = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
+    with explained(model):
+        loaded, found = kind.from_pretrained(
+            resolve(model, reward=None if reward else False),
             dtype=getattr(torch, dtype),
-            use_safetensors=True,
+            weights_only=True,
             output_loading_info=True,
-            **_source(model),
+            ignore_mismatched_sizes=True,  # they are an error below, in plainer words
+            **({"device_map": "meta"} if dry else {}),
+            **_format(model),
+            **source(model),
         )
         _require_text_config(loaded)
-    base = f"{loaded.base_model_prefix}."
-    if head := sorted(name for name in found["missing_keys"] if not name.startswith(base)):
+    _require_whole(model, found, f"{loaded.base_model_prefix}." if reward else None)
+    return loaded
+
+
+def _require_whole(model: ModelConfig, found: Any, base: str | None) -> None:
+    """Stops where Transformers has put random numbers in the place of weights.
+
+    Args:
+        model: for the message.
+        found: what `from_pretrained` reports.
+        base: of a reward model, what the names of the weights that are not of its head begin with.
+    """
+    missing = sorted(found["missing_keys"])
+    if base and (head := [name for name in missing if not name.startswith(base)]):
         raise UserError(
-            f"The model {model.path} is not a reward model.",
-            f"its files have no {', '.join(head[:3])}: it was not trained to score",
+            f"The model {shown_path(model)} is not a reward model.",
+            f"its files have no {_some(head)}: it was not trained to score",
             "Set models.reward to a sequence classifier that was trained as a reward model.",
         )
-    return loaded.to(device).eval()
+    fix = "Get the model's files again: Transformers would put random numbers in the place of what is missing."
+    if missing:
+        raise UserError(f"The model {shown_path(model)} is not whole.", f"its files have no {_some(missing)}", fix)
+    if wrong := sorted(found["mismatched_keys"]):
+        name, has, needs = wrong[0]
+        raise UserError(
+            f"The weights of {shown_path(model)} do not fit its config.json.",
+            f"{name} has the shape {_sizes(has)} in the files, and by config.json it has {_sizes(needs)}",
+            "Get config.json and the weights of the same model again.",
+        )
 
 
 def _reads_both_ways(config: Any) -> bool:
@@ -141,12 +184,27 @@ def _require_text_config(loaded: Any) -> None:
         raise ValueError(f"config.json has a text_config that is a {type(found).__name__}")
 
 
-def _source(model: ModelConfig) -> dict[str, Any]:
+def _some(names: list[str]) -> str:
+    return f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
+
+
+def _sizes(shape: Iterable[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _format(model: ModelConfig) -> dict[str, bool]:
+    """Returns in which format the weights are read; of a Hub id that is not decided here, safetensors come first."""
+    folder = local_folder(model)
+    return {"use_safetensors": uses_safetensors(folder)} if folder else {}
+
+
+def source(model: ModelConfig) -> dict[str, Any]:
+    """Returns what `from_pretrained` is told of a repository: which version, and whether its code may run."""
     return {"revision": model.revision or "main", "trust_remote_code": model.trust_remote_code}
 
 
 @contextmanager
-def _explained(model: ModelConfig) -> Iterator[None]:
+def explained(model: ModelConfig) -> Iterator[None]:
     """Turns the errors of `from_pretrained` into a `UserError`; their own text is long and often misleading."""
     try:
         yield

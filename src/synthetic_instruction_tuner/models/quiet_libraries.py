@@ -12,6 +12,8 @@ def quiet_libraries() -> None:
     """Switches off the libraries' telemetry, progress bars and advice. Works before and after their import."""
     for name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "HF_HUB_DISABLE_PROGRESS_BARS"):
         os.environ[name] = "1"
+    # Or a server of Hugging Face's is asked to convert the weights of a model that has none as safetensors.
+    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -6,21 +6,25 @@ file says of itself: only regular files are opened, and sizes are compared befor
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-AGAIN = "Get this file again, such as from the model's page on the Hub."
+from synthetic_instruction_tuner.models.checked_files import (
+    Fault,
+    Unsound,
+    exists,
+    impostor,
+    read_object,
+    read_text,
+    regular,
+    shortened,
+)
+from synthetic_instruction_tuner.models.weight_files import INDEXES, tensors, unread_weights, weight_files
+
 _NEED = "A model's folder has config.json, a tokenizer and model.safetensors; give the path of such a folder."
-_LONGEST_JSON = 256 << 20  # bytes; the largest tokenizer.json in use has some 40 MB
-_INDEX = "model.safetensors.index.json"
-_WHOLE = "model.safetensors"
 _OBJECTS = (
     "config.json",
     "generation_config.json",
@@ -28,49 +32,31 @@ _OBJECTS = (
     "tokenizer.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    _INDEX,
+    *INDEXES,
 )
-# The largest number that a configuration may hold, some hundred times what the models in use have.
-_NUMBERS = {
-    "vocab_size": 10**8,
-    "hidden_size": 10**7,
-    "intermediate_size": 10**8,
-    "num_hidden_layers": 10**5,
-    "num_attention_heads": 10**5,
-    "num_key_value_heads": 10**5,
-    "head_dim": 10**6,
-    "max_position_embeddings": 10**10,
-    "sliding_window": 10**10,
-}
+# The sizes in a configuration: the names that architectures have for each, and the largest number that may stand there,
+# some hundred times what the models in use have.
+SIZES: dict[str, tuple[tuple[str, ...], int]] = {
+    "vocabulary": (("vocab_size", "n_vocab", "padded_vocab_size"), 10**8),
+    "hidden": (("hidden_size", "n_embd", "d_model", "emb_dim", "dim", "model_dim"), 10**7),
+    "inner": (("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "decoder_ffn_dim", "d_ff"), 10**8),
+    "layers": (("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers"), 10**5),
+    "heads": (("num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads", "decoder_attention_heads"),
+              10**5),
+    "kv_heads": (("num_key_value_heads", "n_head_kv", "num_kv_heads", "kv_n_heads", "multi_query_group_num"), 10**5),
+    "head_width": (("head_dim", "attention_head_dim", "kv_channels"), 10**6),
+    "positions": (("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length"), 10**10),
+}  # fmt: skip
+_NUMBERS = {name: most for names, most in SIZES.values() for name in names} | {"sliding_window": 10**10}
+_NEEDED = {name for size in ("vocabulary", "hidden", "layers", "heads") for name in SIZES[size][0]}
+_TEXT_PARTS = ("text_config", "llm_config", "language_config", "decoder")  # of models that also see or hear
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "tok_embeddings.weight")
 _HEADS = {
     "score", "classifier", "classification_head", "pre_classifier", "summary", "logits_proj", "v_head", "value_head",
     "reward_head", "rm_head", "regression_layer",
 }  # fmt: skip
+_VOCABULARIES = ("tokenizer.model", "spm.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "merges.txt")
 _NO_WRITERS = ("ForSequenceClassification", "ForTokenClassification", "ForMaskedLM", "ForQuestionAnswering")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a model.
-
-    Attributes:
-        reason: the file and its fault.
-        fix: what to do.
-        absent: whether there is no such folder.
-    """
-
-    reason: str
-    fix: str
-    absent: bool = False
-
-
-class Unsound(ValueError):
-    """A file that cannot be what it should be."""
-
-    def __init__(self, file: object, reason: str, fix: str = AGAIN, absent: bool = False) -> None:
-        super().__init__(f"{file} {reason}")
-        self.fault = Fault(f"{file} {reason}", fix, absent)
 
 
 def folder_fault(folder: Path, weights: bool = True, reward: bool | None = None) -> Fault | None:
@@ -83,8 +69,8 @@ def folder_fault(folder: Path, weights: bool = True, reward: bool | None = None)
     """
     try:
         _require_folder(folder)
-        documents = {name: read_object(folder / name) for name in _OBJECTS if _exists(folder / name)}
-        if _exists(folder / "chat_template.jinja"):
+        documents = {name: read_object(folder / name) for name in _OBJECTS if exists(folder / name)}
+        if exists(folder / "chat_template.jinja"):
             read_text(folder / "chat_template.jinja")
         _check_tokenizer(folder, documents)
         if weights:
@@ -94,41 +80,6 @@ def folder_fault(folder: Path, weights: bool = True, reward: bool | None = None)
     except OSError as error:
         return Fault(f"{error.filename or folder}: {error.strerror or error}", "Correct the path or its permissions.")
     return None
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """Returns the files that hold the weights: those of the index, or the only one, or all of them.
-
-    Raises:
-        Unsound, OSError: the index cannot be read.
-    """
-    if _exists(folder / _WHOLE):
-        return [folder / _WHOLE]
-    if _exists(folder / _INDEX):
-        return [folder / name for name in _shards(folder / _INDEX, read_object(folder / _INDEX))]
-    return sorted(folder.glob("*.safetensors"))
-
-
-def tensors(file: Path) -> dict[str, tuple[int, ...]]:
-    """Returns the tensors of a safetensors file with their shapes; reads its header only.
-
-    Raises:
-        Unsound, OSError: it is none, or it is damaged.
-    """
-    status = _regular(file)
-    return dict(_tensors(file, status.st_size, status.st_mtime_ns))
-
-
-@lru_cache(maxsize=256)
-def _tensors(file: Path, size: int, changed: int) -> Mapping[str, tuple[int, ...]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(file), framework="numpy") as opened:
-            return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        reason = " ".join(str(error).split())[:120]
-        raise Unsound(file, f"is cut off or no safetensors file ({size:,} bytes; {reason})") from None
 
 
 def _require_folder(folder: Path) -> None:
@@ -145,81 +96,10 @@ def _require_folder(folder: Path) -> None:
         raise Unsound(folder, "is a file", "Give the folder that holds the model's files.")
 
 
-def _exists(file: Path) -> bool:
-    return file.exists() or file.is_symlink()
-
-
-def _regular(file: Path) -> os.stat_result:
-    """Returns a file's status; one that is no regular file would keep a reader waiting, or read something else."""
-    if "\0" in str(file):
-        raise Unsound(str(file).replace("\0", "\\0"), "has a NUL character in its name", "Correct the path.")
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        kind = "is a link to a file that is not there" if file.is_symlink() else "is not there"
-        raise Unsound(file, kind) from None
-    except OSError as error:
-        raise Unsound(f"{str(file)[:60]}...", f"cannot be opened: {error.strerror}") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise Unsound(file, f"is a {'folder' if stat.S_ISDIR(status.st_mode) else 'pipe or device'}, not a file")
-    if status.st_size == 0:
-        raise Unsound(file, "is empty")
-    return status
-
-
-def read_text(file: Path) -> str:
-    """Returns a text file's content.
-
-    Raises:
-        Unsound: it is not there, no regular file, empty, too long or not UTF-8.
-    """
-    if _regular(file).st_size > _LONGEST_JSON:
-        raise Unsound(file, f"has more than {_LONGEST_JSON / 1e6:.0f} MB")
-    try:
-        return file.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Unsound(file, f"is not UTF-8 text (byte {error.start:,})") from None
-
-
-def read_object(file: Path) -> Mapping[str, Any]:
-    """Returns what a JSON file holds; of tokenizer.json, which is large, nothing.
-
-    Raises:
-        Unsound, OSError: it cannot be read, or holds no object.
-    """
-    status = _regular(file)
-    return _parsed(file, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _parsed(file: Path, size: int, changed: int) -> Mapping[str, Any]:
-    text = read_text(file)
-    if text.startswith("\ufeff"):
-        raise Unsound(file, "begins with a byte order mark", "Save it as UTF-8 without one.")
-    try:
-        data = json.loads(text)
-    except RecursionError:
-        raise Unsound(file, "is nested too deeply") from None
-    except ValueError as error:
-        raise Unsound(file, f"is not valid JSON ({' '.join(str(error).split())[:100]})") from None
-    if _deeper_than(data, 100):
-        raise Unsound(file, "is nested too deeply")
-    if not isinstance(data, dict):
-        raise Unsound(file, f"holds a {type(data).__name__}, not an object with keys")
-    return {} if file.name == "tokenizer.json" else data  # the largest; its content is the library's business
-
-
-def _deeper_than(data: object, most: int) -> bool:
-    level = [data]
-    for _ in range(most):
-        level = [v for x in level if isinstance(x, (dict, list)) for v in (x.values() if isinstance(x, dict) else x)]
-        level = [v for v in level if isinstance(v, (dict, list))]
-        if not level:
-            return False
-    return True
-
-
 def _check_tokenizer(folder: Path, documents: Mapping[str, Mapping[str, Any]]) -> None:
+    for name in _VOCABULARIES:
+        if exists(folder / name) and regular(folder / name) and (fault := impostor(folder / name)):
+            raise fault
     template = documents.get("tokenizer_config.json", {}).get("chat_template")
     named = isinstance(template, list) and all(isinstance(t, dict) for t in template)
     if template is not None and not isinstance(template, str) and not named:
@@ -227,23 +107,30 @@ def _check_tokenizer(folder: Path, documents: Mapping[str, Mapping[str, Any]]) -
     ends = documents.get("generation_config.json", {}).get("eos_token_id")
     for end in ends if isinstance(ends, list) else [ends]:
         if end is not None and not _is_number(end, 0, _NUMBERS["vocab_size"]):
-            raise Unsound(folder / "generation_config.json", f"has an eos_token_id of {_short(end)}, which is no token")
+            raise Unsound(
+                folder / "generation_config.json", f"has an eos_token_id of {shortened(end)}, which is no token"
+            )
 
 
 def _check_model(folder: Path, documents: Mapping[str, Mapping[str, Any]], reward: bool | None) -> None:
     if "config.json" not in documents:
-        if _exists(folder / "adapter_config.json"):
+        if exists(folder / "adapter_config.json"):
             fix = "Name the model that it was trained on; 'sit chat' talks to the adapters of a run."
             raise Unsound(folder, "holds an adapter and no model", fix)
         raise Unsound(folder, "has no config.json", _NEED)
     files = weight_files(folder)
     if not files:
-        raise Unsound(folder, "has no *.safetensors weights", "Get or save the model with safetensors weights.")
+        raise unread_weights(folder)
     config = documents["config.json"]
     _check_numbers(folder / "config.json", config)
     shapes = {name: shape for file in files for name, shape in tensors(file).items()}
     if not shapes:
         raise Unsound(files[0], "holds no tensors")
+    for name in INDEXES:
+        used = name in documents and files[0].name in dict(documents[name].get("weight_map") or {}).values()
+        if used and not isinstance(documents[name].get("metadata"), dict):
+            fix = 'Add "metadata": {} to it, or get it again.'
+            raise Unsound(folder / name, "has no metadata, which Transformers asks for", fix)
     _check_vocabulary(folder / "config.json", config, shapes)
     _check_head(folder, config, shapes, reward)
 
@@ -252,14 +139,31 @@ def _check_numbers(file: Path, config: Mapping[str, Any]) -> None:
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
         raise Unsound(file, "has no model_type: it does not say what kind of model this is")
-    inner = config.get("text_config", {})  # of models that also see or hear
-    for part in (config, inner if isinstance(inner, Mapping) else {}):
+    for part in (config, text_part(config)):
         for name, most in _NUMBERS.items():
             value = part.get(name)
-            optional = name not in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
-            if name in part and not (value is None and optional) and not _is_number(value, 1, most):
-                shown = _short(value)
+            if name in part and not (value is None and name not in _NEEDED) and not _is_number(value, 1, most):
+                shown = shortened(value)
                 raise Unsound(file, f"has {name} {shown}, where a whole number from 1 to {most:,} belongs")
+
+
+def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the part of a configuration that describes the language model: the whole of it, where it has no parts."""
+    return next((config[name] for name in _TEXT_PARTS if isinstance(config.get(name), Mapping)), config)
+
+
+def stated_size(config: Mapping[str, Any], what: str) -> int | None:
+    """Returns a size that a configuration states, by whichever name; None where it states none.
+
+    Args:
+        config: what config.json holds.
+        what: a key of `SIZES`.
+    """
+    for part in (text_part(config), config):
+        for name in SIZES[what][0]:
+            if _is_number(part.get(name), 1, SIZES[what][1]):
+                return int(part[name])
+    return None
 
 
 def _check_vocabulary(file: Path, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -280,21 +184,6 @@ def _check_head(folder: Path, config: Mapping[str, Any], shapes: Iterable[str], 
         raise Unsound(folder, f"does not write text: it is a {kinds[0]}", "Name a causal language model for this role.")
 
 
-def _shards(file: Path, index: Mapping[str, Any]) -> list[str]:
-    places = index.get("weight_map")
-    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
-        raise Unsound(file, "has no weight_map from tensors to files")
-    names = sorted(set(places.values()))
-    if outside := [name for name in names if name != Path(name).name or "\0" in name]:
-        raise Unsound(file, f"names a file outside of its folder: {_short(outside[0])}")
-    return names
-
-
 def _is_number(value: object, least: int, most: int) -> bool:
     whole = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value) and value == int(value))
     return whole and not isinstance(value, bool) and least <= value <= most  # type: ignore[operator]
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 40 else f"{text[:37]}..."

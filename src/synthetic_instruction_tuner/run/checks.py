@@ -12,6 +12,7 @@ from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.config.sections.data import KINDS
 from synthetic_instruction_tuner.engines.choice import choose_engine, on_a_server
 from synthetic_instruction_tuner.errors import SitError, UserError
+from synthetic_instruction_tuner.models.checked_files import Fault
 from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.records import Message
@@ -130,8 +131,19 @@ def _checked(role: str, model: ModelConfig, config: Config) -> Check:
         return Check(f"{role} {model.name}", False, f"{error.problem} {error.cause}", error.fix)
     if served:
         return _served(role, model, config)
+    if fault := _weights_fault(role, here):
+        return Check(f"{role} {model.name}", False, fault.reason, fault.fix)
     found = "inside the package" if model.path.startswith("nano:") else f"in {where.folder}"
     return Check(f"{role} {model.name}", True, found)
+
+
+def _weights_fault(role: str, model: ModelConfig) -> Fault | None:
+    """Returns why a model's weights do not fit its configuration; the embedded ones do."""
+    from synthetic_instruction_tuner.models.loading import weights_fault
+
+    if role == "tokenizer" or model.path.startswith("nano:"):
+        return None
+    return weights_fault(model, reward=role == "reward model")
 
 
 def _is_served(role: str, model: ModelConfig, config: Config) -> bool:
@@ -241,21 +253,29 @@ def needed_gb(config: Config) -> float:
     return MIN_FREE_GB + adapters + (config.generate.count * config.data.magpie + own) * 2e-5
 
 
-def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, until: str | None = None) -> None:
+def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, until: str | None = None) -> list[str]:
     """Stops before anything is loaded when the run cannot succeed; a run waits later for a server that is not up yet.
+
+    Returns:
+        What LoRA adapts in the students, in sentences.
 
     Raises:
         NotReady: naming everything that is missing.
     """
+    from synthetic_instruction_tuner.run.student_checks import check_students
+
+    students = check_students(config, until, fetch=True)
     checks = [
         *check_own_data(config),
         *_settings_checks(config, hardware, until),
         *check_models(config, until),
         check_languages(config),
         check_disk(config, folder),
+        *students,
     ]
     if bad := [check for check in checks if not (check.ok or check.awaited)]:
         raise NotReady(bad)
+    return [f"{check.name} {check.found}" for check in students]
 
 
 def check_own_data(config: Config) -> list[Check]:

@@ -71,10 +71,12 @@ def execute(
         if ahead.stages and not ahead.todo and not repair:
             display.say(f"Nothing to do: everything in {shown(folder.root)} is done with these settings.")
         else:
-            check_before_start(config, folder, hardware, until)
+            notes = check_before_start(config, folder, hardware, until)
             names = stage_names(config) if repair else [stage.step.stage.name for stage in ahead.todo]
             require_pairs(config, names)
             _announce(config, folder, hardware, () if repair else ahead.stages, display, until)
+            for note in notes:
+                display.say(note)
         if any(stage.replaced for stage in ahead.stages):
             with folder.hold():
                 remember_agreement(config, folder, ahead)

@@ -29,6 +29,7 @@ from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import DpoConfig, LoraShape, ModelConfig, fingerprint
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.adapters import adapter_digest
+from synthetic_instruction_tuner.models.architecture import longest_text
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
 from synthetic_instruction_tuner.models.running import require_known_tokens, running
 from synthetic_instruction_tuner.records import PreferencePair
@@ -140,7 +141,8 @@ class Dpo:
             RunError: out of GPU memory, the training diverged, or the reference is not the policy.
         """
         tokenizer = load_tokenizer(model)
-        data = tokenize_pairs(pairs, ChatTemplate.from_tokenizer(tokenizer), self.config.max_length)
+        longest = longest_text(model, self.config.max_length)
+        data = tokenize_pairs(pairs, ChatTemplate.from_tokenizer(tokenizer), longest)
         start = adapter_digest(sft_adapter, model) if sft_adapter else fingerprint(self.lora)
         mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows, start)
         work = Workspace(output, mark, on_note)

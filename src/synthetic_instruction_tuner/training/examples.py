@@ -208,8 +208,8 @@ def _require(rows: Sequence[Any], given: int, what: str, max_length: int) -> Non
     if not rows:
         raise UserError(
             f"No {what} is left to train on.",
-            f"The prompts of all {given} fill max_length ({max_length} tokens) by themselves.",
-            "Raise max_length.",
+            f"The prompts of all {given} fill the {max_length} tokens that an example may have.",
+            "Raise max_length; a model that learned its positions cannot read more than it has.",
         )
 
 

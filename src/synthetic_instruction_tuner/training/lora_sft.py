@@ -12,6 +12,7 @@ from typing import Any
 from peft import LoraConfig, get_peft_model
 
 from synthetic_instruction_tuner.config import LoraShape, SftConfig
+from synthetic_instruction_tuner.training.lora_targets import find_targets
 from synthetic_instruction_tuner.training.supervised import Supervised
 
 
@@ -25,6 +26,10 @@ class LoraSft(Supervised):
         """Returns the base model with fresh LoRA matrices, in float32 whatever the base's type."""
         return with_lora(base, self.config.lora)
 
+    def notes(self, base: Any) -> list[str]:
+        """Returns which of the model's layers are adapted, where the settings alone do not say it."""
+        return find_targets(base, self.config.lora.target_modules).notes()
+
 
 def with_lora(base: Any, shape: LoraShape) -> Any:
     """Returns the base model with fresh LoRA matrices of this shape."""
@@ -33,6 +38,6 @@ def with_lora(base: Any, shape: LoraShape) -> Any:
         r=shape.r,
         lora_alpha=shape.lora_alpha,
         lora_dropout=shape.lora_dropout,
-        target_modules=list(shape.target_modules),
+        target_modules=list(find_targets(base, shape.target_modules).names),
     )
     return get_peft_model(base, config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -33,6 +33,8 @@ class TrainingMetrics:
         seed: the training's seed.
         device: ``cpu`` or the GPU's name.
         dtype: the type of the base model's weights.
+        adapted: the modules that LoRA adapts, by the last part of their names; none in prompt tuning.
+        adapted_layers: how many modules that are, in all layers.
     """
 
     method: str
@@ -54,6 +56,8 @@ class TrainingMetrics:
     seed: int
     device: str
     dtype: str
+    adapted: list[str] = field(default_factory=list)
+    adapted_layers: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values, from which `from_json` makes equal metrics."""

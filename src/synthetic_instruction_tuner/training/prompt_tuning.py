@@ -16,6 +16,7 @@ from peft import PromptTuningInit, get_peft_model
 
 from synthetic_instruction_tuner.config import PromptTuningConfig
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.models.soundness import stated_size
 from synthetic_instruction_tuner.training.supervised import Supervised
 
 
@@ -25,12 +26,18 @@ class PromptTuning(Supervised):
     method = "prompt_tuning"
     config: PromptTuningConfig
 
+    @property
+    def virtual_tokens(self) -> int:
+        """How many of the model's positions the soft prompt takes."""
+        return self.config.num_virtual_tokens
+
     def add_adapter(self, base: Any, tokenizer: Any) -> Any:
         """Returns the base model with a soft prompt that starts as embeddings of text or of random tokens."""
         config = PeftPromptTuningConfig(
             task_type="CAUSAL_LM",
             num_virtual_tokens=self.config.num_virtual_tokens,
             prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
+            **_heads(base.config.to_dict()),
         )
         model = get_peft_model(base, config)
         prompt = model.prompt_encoder["default"].embedding
@@ -51,3 +58,11 @@ class PromptTuning(Supervised):
             )
         wanted = self.config.num_virtual_tokens
         return (ids * (wanted // len(ids) + 1))[:wanted]
+
+
+def _heads(config: dict[str, Any]) -> dict[str, int]:
+    """Returns the number of attention heads for PEFT, which asks for it, where it does not know its name."""
+    known = ("num_attention_heads", "n_head", "num_heads", "encoder_attention_heads")
+    if any(name in config for name in (*known, "text_config")):
+        return {}
+    return {"num_attention_heads": stated_size(config, "heads") or 1}

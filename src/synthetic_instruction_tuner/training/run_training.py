@@ -217,6 +217,7 @@ def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMet
     facts = trainer.clock.facts()
     tokens = sum(row.tokens for row in order)
     shown = [figures(entry) for entry in steps]
+    layers: list[str] = getattr(trainer.model.base_model, "targeted_module_names", [])  # of LoRA
     return TrainingMetrics(
         method=job.method,
         student=job.model.name,
@@ -237,6 +238,8 @@ def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMet
         seed=job.seed,
         device=device_name(job.device),
         dtype=job.dtype,
+        adapted=sorted({name.rsplit(".", 1)[-1] for name in layers}),
+        adapted_layers=len(layers),
     )
 
 

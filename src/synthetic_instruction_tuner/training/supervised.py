@@ -13,6 +13,7 @@ from trl import SFTTrainer
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig
+from synthetic_instruction_tuner.models.architecture import longest_text
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
 from synthetic_instruction_tuner.models.running import require_known_tokens, running
 from synthetic_instruction_tuner.records import Record
@@ -54,9 +55,18 @@ class Supervised(ABC):
         """
         self.config, self.seed, self.device, self.dtype = config, seed, device, dtype
 
+    @property
+    def virtual_tokens(self) -> int:
+        """How many of the model's positions are not for the text."""
+        return 0
+
     @abstractmethod
     def add_adapter(self, base: Any, tokenizer: Any) -> Any:
         """Returns the base model with what is to be trained."""
+
+    def notes(self, base: Any) -> list[str]:
+        """Returns what the user should know of how this model is tuned."""
+        return []
 
     def train(
         self,
@@ -76,14 +86,15 @@ class Supervised(ABC):
             records: the training data; responses are learned, prompts are only read.
             output: the folder for the adapter, the log, the metrics and the order of the data.
             on_step: called after each step.
-            on_note: called with what is damaged in the folder and therefore not used.
+            on_note: called with what is damaged in the folder and therefore not used, and with which layers are tuned.
 
         Raises:
             UserError: there is nothing to train on.
             RunError: out of GPU memory, or the training diverged.
         """
         tokenizer = load_tokenizer(model)
-        data = tokenize_records(records, ChatTemplate.from_tokenizer(tokenizer), self.config.max_length)
+        longest = longest_text(model, self.config.max_length, self.virtual_tokens)
+        data = tokenize_records(records, ChatTemplate.from_tokenizer(tokenizer), longest)
         mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows)
         work = Workspace(output, mark, on_note)
         if finished := work.done():
@@ -92,6 +103,9 @@ class Supervised(ABC):
         checkpoint = work.open()
         base = load_causal_lm(model, self.dtype, self.device)
         require_known_tokens(model.name, base, highest_token(data.rows))
+        for note in self.notes(base):
+            if on_note:
+                on_note(note)
         set_seed(self.seed)
         with quiet(), running(model.name, "be trained"):
             trainer = SupervisedTrainer(

@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from synthetic_instruction_tuner.config.sections.section import Section, checked_list
+from synthetic_instruction_tuner.config.sections.section import Section, checked_list, refuse
 from synthetic_instruction_tuner.methods import Method
+
+AUTO = "auto"  # of LoRA: the model's own layers decide
 
 
 class TrainerConfig(Section):
@@ -45,12 +47,22 @@ class LoraShape(Section):
     lora_alpha: int = Field(16, ge=1, le=1_000_000, description="Scale; the update is multiplied by lora_alpha / r.")
     lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapter.")
     target_modules: tuple[str, ...] = Field(
-        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-        description="Linear modules to adapt.",
+        (AUTO,),
+        description="Linear modules to adapt, by the end of their names; auto: all linear layers of the model, without "
+        "experts, their routers and the output layer.",
         min_length=1,
     )
 
-    _distinct = field_validator("target_modules")(checked_list)
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _auto_without_brackets(cls, value: object) -> object:
+        return (AUTO,) if value == AUTO else value
+
+    @field_validator("target_modules")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        refuse("auto stands alone: name modules, or write auto" if AUTO in value and len(value) > 1 else None)
+        return checked_list(value)
 
 
 class SftConfig(TrainerConfig):

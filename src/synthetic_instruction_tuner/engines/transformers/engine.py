@@ -86,6 +86,7 @@ class TransformersEngine:
         """Returns for each (context, continuation) the sum of log-probabilities, in nats, and whether it is greedy."""
         if self._soft_prompt is None and any(not context for context, _ in pairs):
             raise ValueError("a context is empty: begin it with the BOS token")
+        pairs = [self._within(context, continuation) for context, continuation in pairs]
         rows = rows_of(pairs, shared=can_share(self._model))
         results: dict[int, tuple[float, bool]] = {}
         while rows:
@@ -128,6 +129,19 @@ class TransformersEngine:
         """Returns how many tokens of prompt and answer the model has positions for, None if for any number."""
         positions = learned_positions(self._model)
         return None if positions is None else positions - (0 if self._soft_prompt is None else len(self._soft_prompt))
+
+    def _within(self, context: Sequence[int], continuation: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+        """Returns a text that fits into the model's learned positions: the context loses its beginning."""
+        longest = self._longest()
+        if longest is None or len(context) + len(continuation) <= longest:
+            return context, continuation
+        if len(continuation) >= longest:
+            raise RunError(
+                f"A text of {len(continuation)} tokens cannot be scored.",
+                f"the model has positions for {longest}",
+                "Use a model that reads longer texts.",
+            )
+        return context[len(continuation) - longest :], continuation
 
     def _halve(self, error: torch.OutOfMemoryError) -> None:
         if self.batch_size == 1:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from synthetic_instruction_tuner.models.architecture import learned_positions as learned_positions
+
 
 def padded_inputs(
     texts: Sequence[Sequence[int]], model: Any, pad_id: int, device: str, soft_prompt: torch.Tensor | None
@@ -25,17 +27,6 @@ def padded_inputs(
     if not width:
         return {"inputs_embeds": front}
     return {"inputs_embeds": torch.cat([front, model.get_input_embeddings()(ids).to(front.dtype)], dim=1)}
-
-
-def learned_positions(model: Any) -> int | None:
-    """Returns how many positions the model has learned (GPT-2, OPT), or None where it computes them for any length.
-
-    Beyond that number its table of positions has no row. The table is recognized by its size: OPT's has two rows more.
-    """
-    count: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    words = model.get_input_embeddings()
-    tables = [m.num_embeddings for m in model.modules() if isinstance(m, torch.nn.Embedding) and m is not words]
-    return count if count and any(count <= rows <= count + 2 for rows in tables) else None
 
 
 @contextmanager

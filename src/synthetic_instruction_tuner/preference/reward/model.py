@@ -13,6 +13,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, PreferConfig
 from synthetic_instruction_tuner.engines.base import Done
+from synthetic_instruction_tuner.models.architecture import learned_positions
 from synthetic_instruction_tuner.models.files import shape
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, set_threads
 from synthetic_instruction_tuner.models.memory import memory_freed
@@ -41,7 +42,7 @@ class RewardModel:
         model: a Transformers sequence classifier.
         tokenizer: its tokenizer.
         batch_size: items scored at once; halved for a batch that does not fit into memory.
-        max_tokens: question and answer together are cut to this many tokens.
+        max_tokens: question and answer together are cut to this many tokens, or to the model's own positions.
         form: ``pair``, ``chat`` or ``auto``; see `RewardInput`.
         label: the output that is the score; see `RewardHead`.
         device: where the model runs; None: the device that it is on.
@@ -65,6 +66,8 @@ class RewardModel:
         label: str = "",
         device: Any = None,
     ) -> None:
+        positions = learned_positions(model)
+        max_tokens = max_tokens if positions is None else min(max_tokens, positions)
         self._input = RewardInput(tokenizer, model.config, form, max_tokens)
         self.pairs = self._input.pairs
         self._model = model.eval()

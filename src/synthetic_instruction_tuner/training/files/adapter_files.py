@@ -68,7 +68,7 @@ This is an adapter for the language model {name}, trained with Synthetic Instruc
 - {metrics.examples:,} examples, {metrics.epochs:g} epochs, {metrics.steps:,} steps, seed {metrics.seed}
 - {metrics.trained_tokens:,} tokens that the loss counts{cut}
 - loss: {metrics.first_loss:.3f} at the first step, {metrics.final_loss:.3f} at the end
-- {metrics.trainable_parameters:,} trained parameters
+- {metrics.trainable_parameters:,} trained parameters{_adapted(metrics)}
 
 The folder has the adapter, and the tokenizer and chat template that it was trained with. To load it from there:
 
@@ -80,6 +80,13 @@ model = AutoPeftModelForCausalLM.from_pretrained(".")
 tokenizer = AutoTokenizer.from_pretrained(".")
 ```
 {"" if on_hub else _elsewhere(base)}"""
+
+
+def _adapted(metrics: TrainingMetrics) -> str:
+    if not metrics.adapted:
+        return ""
+    names = ", ".join(f"`{name}`" for name in metrics.adapted)
+    return f"\n- LoRA beside {metrics.adapted_layers:,} layers: {names}"
 
 
 def _elsewhere(base: ModelConfig) -> str:
