@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import DynamicCache
 
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.transformers.forward_pass import (
@@ -47,7 +47,7 @@ class SlotDecoder:
                 self._admit([queue.popleft() for _ in range(min(free, len(queue)))], rows, cache)
             tokens = []
             for _ in range(self._every):
-                logits = self._step(rows, cache)
+                logits = self.step(rows, cache)
                 tokens.append(rows.advance(logits))
             require_finite(logits, self._model.dtype)  # NaN stays in the row's cache, so a later check finds it too
             finished = rows.harvest(torch.stack(tokens).cpu().numpy())
@@ -84,7 +84,7 @@ class SlotDecoder:
             self._model(**inputs, past_key_values=cache, use_cache=True)
         return cache
 
-    def _step(self, rows: _Rows, cache: SlotCache) -> torch.Tensor:
+    def step(self, rows: _Rows, cache: SlotCache) -> torch.Tensor:
         """Feeds each row's last token and returns the logits of the next ones, [rows, vocabulary]."""
         n = rows.count
         positions, length = rows.positions[:n], rows.longest() + 1
@@ -227,38 +227,3 @@ class _MaskMaker:
             return seen
         lowest = torch.finfo(self._additive).min
         return torch.zeros_like(seen, dtype=self._additive).masked_fill(~seen, lowest)
-
-
-@torch.inference_mode()  # type: ignore[untyped-decorator]
-def supports_slots(model: Any, device: str) -> bool:
-    """Returns whether the slot cache supports this architecture, by trying it on a short text.
-
-    Recurrent and convolutional layers keep a state instead of keys and values, some models read positions from a
-    two-dimensional mask (ALiBi), others share caches between layers; all of these use the plain decoder.
-    """
-    config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None) or 8
-    if not set(getattr(config, "layer_types", None) or ()) <= {"full_attention", "sliding_attention"}:
-        return False
-    kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
-    if not kinds <= {DynamicLayer, DynamicSlidingWindowLayer}:
-        return False
-    texts = [tuple((7 * i + k) % min(97, config.vocab_size) for i in range(min(window, 8) + 4 * k)) for k in (1, 2)]
-    requests = [(k, Request(text, 0, 3, (), 0.0)) for k, text in enumerate(texts)]
-    try:
-        decoder = SlotDecoder(model, 0, 2, device)
-        got = {k: c for finished in decoder.run(requests) for k, c in finished.items()}
-        return all(_plausible(model, device, text, got[k].token_ids) for k, text in enumerate(texts))
-    except torch.OutOfMemoryError:
-        raise
-    except Exception:  # an unknown architecture may raise anything over an unfamiliar cache
-        return False
-
-
-def _plausible(model: Any, device: str, text: tuple[int, ...], written: tuple[int, ...]) -> bool:
-    """Returns whether each written token is, within rounding, the likeliest in one plain pass over the whole text."""
-    logits = model(input_ids=torch.tensor([[*text, *written]], device=device), use_cache=False).logits[0].float()
-    steps = logits[len(text) - 1 : -1]
-    chosen = steps.gather(1, torch.tensor(written, device=device)[:, None])[:, 0]
-    slack = 0.02 * (steps.amax(-1) - steps.mean(-1)) + 1e-4
-    return bool((steps.amax(-1) - chosen <= slack).all())
