@@ -16,8 +16,11 @@ import torch
 
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request, split_faults
 from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
+from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import has_kernel
+from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
 from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, rows_of, score_rows
-from synthetic_instruction_tuner.engines.transformers.trial import Decoder, can_share, decoder_for, note
+from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
+from synthetic_instruction_tuner.engines.transformers.trial import Decoder, can_share, decoder_for, note, supports_slots
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.memory import release
 
@@ -44,6 +47,7 @@ class TransformersEngine:
         self._soft_prompt = None if soft_prompt is None else soft_prompt.to(device=device, dtype=model.dtype)
         self._decoder: type[Decoder] | None = None
         self._shares: bool | None = None
+        self._kernel, self._halvings = False, 0
 
     @property
     def capabilities(self) -> Capabilities:
@@ -112,7 +116,10 @@ class TransformersEngine:
             UserError: no way is right for it.
         """
         if self._decoder is None:
-            self._decoder = decoder_for(self._model, self._device)
+            self._kernel = has_kernel(self._model, self._device) and supports_slots(
+                self._model, self._device, kernel=True
+            )
+            self._decoder = SlotDecoder if self._kernel else decoder_for(self._model, self._device)
         return self._decoder
 
     def close(self) -> None:
@@ -121,7 +128,12 @@ class TransformersEngine:
         release()
 
     def _decode(self, requests: Sequence[Request], results: dict[int, Completion], done: Done | None) -> None:
-        decoder = self.decoder(self._model, self._pad_id, self.batch_size, self._device, self._soft_prompt)
+        kind = self.decoder
+        shared = (self._model, self._pad_id, self.batch_size, self._device, self._soft_prompt)
+        if issubclass(kind, SlotDecoder):
+            decoder: SlotDecoder | PlainDecoder = kind(*shared, kernel=self._kernel, halvings=self._halvings)
+        else:
+            decoder = kind(*shared)
         # Longest first: if memory runs out, it does so at the start, and neighbors have similar lengths.
         waiting = [i for i in range(len(requests)) if i not in results]
         waiting.sort(key=lambda i: (-len(requests[i].prompt_ids), requests[i].prompt_ids, i))
@@ -148,6 +160,7 @@ class TransformersEngine:
                 "Use a smaller model, or shorter texts (max_new_tokens).",
             ) from error
         self.batch_size //= 2
+        self._halvings += 1
         error.__traceback__ = None  # its frames refer to the tensors that filled the memory
         release()
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -66,8 +67,8 @@ def note(decoder: type[Decoder]) -> str:
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
-def supports_slots(model: Any, device: str) -> bool:
-    """Returns whether the slot cache supports this architecture.
+def supports_slots(model: Any, device: str, *, kernel: bool = False) -> bool:
+    """Returns whether the slot cache, and the decode kernel, support this architecture.
 
     Recurrent and convolutional layers keep a state instead of keys and values, some models read positions from a
     two-dimensional mask (ALiBi), others share caches between layers; all of these use the plain decoder.
@@ -81,7 +82,9 @@ def supports_slots(model: Any, device: str) -> bool:
         kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
     except Exception:  # a configuration that does not describe its cache
         return False
-    return kinds <= {DynamicLayer, DynamicSlidingWindowLayer} and _decodes(SlotDecoder, model, device, _texts(model, 4))
+    if not kinds <= {DynamicLayer, DynamicSlidingWindowLayer}:
+        return False
+    return _decodes(partial(SlotDecoder, kernel=kernel), model, device, _texts(model, 4))
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
@@ -110,7 +113,7 @@ def can_share(model: Any, device: str) -> bool:
     return shares
 
 
-def _decodes(kind: type[Decoder], model: Any, device: str, texts: Sequence[Text]) -> bool:
+def _decodes(kind: Callable[..., Decoder], model: Any, device: str, texts: Sequence[Text]) -> bool:
     """Returns whether a decoder draws from the logits of plain passes over the same texts."""
     seen: list[torch.Tensor] = []
     try:
@@ -118,8 +121,9 @@ def _decodes(kind: type[Decoder], model: Any, device: str, texts: Sequence[Text]
         step = decoder.step
 
         def watched(*args: Any) -> torch.Tensor:
-            seen.append(step(*args).float())
-            return seen[-1]
+            logits = step(*args)
+            seen.append(logits.to(torch.float32, copy=True))  # a graph writes the next step's into the same place
+            return logits
 
         decoder.step = watched  # type: ignore[method-assign,assignment]
         requests = [(k, Request(text, 0, _STEPS, (), 0.0)) for k, text in enumerate(texts)]
