@@ -25,7 +25,8 @@ from synthetic_instruction_tuner.engines.transformers import decode_steps, slot_
 from synthetic_instruction_tuner.engines.transformers.gpu import paged_cache
 from synthetic_instruction_tuner.engines.transformers.gpu.paged_cache import PAGE, PagedCache
 from synthetic_instruction_tuner.engines.transformers.sampling import draw
-from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder, supports_slots
+from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
+from synthetic_instruction_tuner.engines.transformers.trial import supports_slots
 
 PACKAGE = "synthetic_instruction_tuner.engines.transformers.gpu"
 

@@ -25,8 +25,10 @@ from synthetic_instruction_tuner.engines.transformers import engine as transform
 from synthetic_instruction_tuner.engines.transformers import slot_decoding as decoding
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
+from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder, WholeTextDecoder
 from synthetic_instruction_tuner.engines.transformers.sampling import draw, uniforms
-from synthetic_instruction_tuner.engines.transformers.slot_decoding import supports_slots
+from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
+from synthetic_instruction_tuner.engines.transformers.trial import decoder_for, supports_slots
 from synthetic_instruction_tuner.errors import RunError
 
 PAD = 0
@@ -72,11 +74,14 @@ def test_batched_is_single(model: Any) -> None:
     assert sum(seen) == len(asked)
 
 
-def test_plain_decoder_agrees(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [PlainDecoder, WholeTextDecoder])
+def test_slower_decoders_agree(model: Any, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = requests()
     expected = engine(model).generate(asked)
-    monkeypatch.setattr(transformers_engine, "supports_slots", lambda *_: False)
-    assert engine(model).generate(asked) == expected
+    monkeypatch.setattr(transformers_engine, "decoder_for", lambda *_: kind)
+    slower = engine(model)
+    assert slower.generate(asked) == expected
+    assert not engine(model).capabilities.slow and slower.capabilities.slow
 
 
 def test_greedy_is_generate(model: Any) -> None:
@@ -159,9 +164,10 @@ def test_a_context_is_computed_once_for_all_its_continuations(model: Any, monkey
         computed.append(kwargs["input_ids"].numel())
         return forward(*args, **kwargs)
 
+    context, tried = list(range(40)), engine(model, 64)
+    tried.loglikelihood([(context, [1])])
     monkeypatch.setattr(model, "forward", counted)
-    context = list(range(40))
-    engine(model, 64).loglikelihood([(context, [k, k + 1, k + 2]) for k in range(4)])
+    tried.loglikelihood([(context, [k, k + 1, k + 2]) for k in range(4)])
     assert computed == [40 + 4 * 2]
 
 
@@ -176,7 +182,7 @@ def test_out_of_memory_halves_the_batch(model: Any, monkeypatch: pytest.MonkeyPa
         return forward(*args, **kwargs)
 
     tried = engine(model, 8)
-    tried._slots = True
+    tried._decoder = SlotDecoder
     monkeypatch.setattr(model, "forward", limited)
     assert tried.generate(asked) == expected
     assert tried.batch_size == 2
@@ -212,7 +218,7 @@ def _learned(kind: str) -> Any:
 def test_texts_end_where_learned_positions_do(
     kind: str, slots: bool, every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transformers_engine, "supports_slots", lambda *_: slots)
+    monkeypatch.setattr(transformers_engine, "decoder_for", lambda *_: SlotDecoder if slots else PlainDecoder)
     monkeypatch.setitem(decoding._CHECK_EVERY, "cpu", every)
     learned = _learned(kind)
     prompts, most = [(1, 2, 3), (5,) * 31, (5,) * 32, (1, 2, 3), (4,) * 50], [40, 40, 40, 5, 5]
@@ -237,7 +243,7 @@ def test_computed_positions_have_no_end(model: Any) -> None:
 def test_logits_that_are_no_numbers_end_the_run(
     value: float, dtype: str, fix: str, temperature: float, slots: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transformers_engine, "supports_slots", lambda *_: slots)
+    monkeypatch.setattr(transformers_engine, "decoder_for", lambda *_: SlotDecoder if slots else PlainDecoder)
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     broken = LlamaForCausalLM(LlamaConfig(vocab_size=64, **sizes)).to(getattr(torch, dtype)).eval()
     broken.lm_head.weight.data[:] = value
@@ -246,3 +252,20 @@ def test_logits_that_are_no_numbers_end_the_run(
     assert dtype in caught.value.cause and fix in caught.value.fix
     row = torch.full((1, 64), value)
     assert 0 <= int(draw(row, torch.tensor([0.5]), torch.tensor([1.0]), None)) < 64
+
+
+def test_numbers_that_are_none_are_found_before_anything_is_written() -> None:
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    broken = LlamaForCausalLM(LlamaConfig(vocab_size=64, **sizes)).eval()
+    broken.lm_head.weight.data[:] = float("nan")
+    with pytest.raises(RunError, match="NaN or infinite"):
+        decoder_for(broken, "cpu")
+
+
+def test_a_trial_draws_no_random_number(model: Any) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    tried = engine(model)
+    assert tried.decoder is SlotDecoder
+    tried.loglikelihood([((1, 2, 3), (4, 5))])
+    assert torch.equal(torch.get_rng_state(), before)

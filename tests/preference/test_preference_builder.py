@@ -158,7 +158,7 @@ class EchoEngine:
 
 
 TEMPLATE = SimpleNamespace(
-    prompt_ids=lambda messages: [len(messages), 1], stop_ids=(9,), decode=lambda ids: str(list(ids))
+    prompt_ids=lambda messages: [len(messages), 1], stop_ids=(9,), decode=lambda ids, prompt: str(list(ids))
 )
 
 

@@ -8,10 +8,10 @@ tokenizer's own special tokens, so that there is no second BOS.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthetic_instruction_tuner.chat.rendering_limits import check_rendering
+from synthetic_instruction_tuner.chat.rendering_limits import RenderingLimit, check_rendering
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
 
@@ -19,8 +19,9 @@ PROBLEM = "The model's chat template cannot be used."
 DATE = "26 Jul 2024"
 _FIXED_DATE = "{%- macro strftime_now(format) -%}" + DATE + "{%- endmacro -%}"
 _ESCAPE, _FIRST = "\U0010fffd", 0xF0000  # private-use characters: an escaped special token is _ESCAPE and its number
-# The names of a template's reasoning block in messages, and the switches that open or close it.
-_REASONING, _SWITCHES = ("reasoning_content", "thinking"), ("enable_thinking", "thinking")
+_SWITCHES = ("enable_thinking", "thinking")  # of a template's reasoning block: they open or close it
+_LISTS = ("tools", "documents")  # variables of a template that are None where there are none of them
+_NOTHING = re.compile(r"\b(None|null)\b")
 
 
 class Renderer:
@@ -51,6 +52,7 @@ class Renderer:
         self._control = sorted(filter(str.strip, names), key=lambda name: (-len(name), name))
         self._pattern = re.compile("|".join(map(re.escape, [_ESCAPE, *self._control])))
         self._numbers = {name: chr(_FIRST + i) for i, name in enumerate([_ESCAPE, *self._control])}
+        self._lists: dict[str, Any] | None = None if re.search(rf"\b({'|'.join(_LISTS)})\b", self.source) else {}
         self._bos = tokenizer.bos_token_id
         self._adds_bos = self._bos is not None and list(tokenizer.encode("a"))[:1] == [self._bos]
 
@@ -65,14 +67,14 @@ class Renderer:
         *,
         generation: bool = False,
         thinking: bool = False,
-        reasoning: str | None = None,
+        reasoning: Mapping[str, str] | None = None,
     ) -> str:
         """Returns the template's text for (escaped) messages.
 
         Args:
             generation: add the start of the assistant's turn.
             thinking: let the assistant think first, if the template supports it.
-            reasoning: the thoughts before the last message, which is an assistant's.
+            reasoning: the thoughts before the last message, which is an assistant's, by their names in a message.
 
         Raises:
             UserError: the template rejects the messages, or rendering them takes too long or too much memory.
@@ -81,15 +83,46 @@ class Renderer:
         if self._parts:
             turns = [{"role": t["role"], "content": [{"type": "text", "text": t["content"]}]} for t in turns]
         if reasoning is not None:
-            turns[-1] |= dict.fromkeys(_REASONING, reasoning)
+            turns[-1] |= reasoning
         options = {"add_generation_prompt": generation, "date_string": DATE} | dict.fromkeys(_SWITCHES, thinking)
-        check_rendering(self._name, self._source, turns, self.tokenizer.special_tokens_map | options)
+        if self._lists is None:
+            self._lists = self._find_lists()
         try:
-            return str(self.tokenizer.apply_chat_template(turns, chat_template=self._source, tokenize=False, **options))
+            return self._rendered(turns, options | self._lists)
+        except RenderingLimit:
+            raise
         except Exception as error:  # templates are programs and may raise anything
             roles, reason = ", ".join(m.role for m in messages), " ".join(str(error).split())[:200]
             fix = "Use a model whose template accepts these roles; without domains no system prompt is used."
             raise TurnsRejected(PROBLEM, f"it rejects the turns {roles} ({reason})", fix) from error
+
+    def _rendered(self, turns: list[dict[str, Any]], options: dict[str, Any]) -> str:
+        check_rendering(self._name, self._source, turns, self.tokenizer.special_tokens_map | options)
+        return str(self.tokenizer.apply_chat_template(turns, chat_template=self._source, tokenize=False, **options))
+
+    def _find_lists(self) -> dict[str, Any]:
+        """Returns empty lists of tools and documents if the template needs them, or writes that they are None."""
+        empty: dict[str, Any] = {name: [] for name in _LISTS}
+        for roles in (("user",), ("system", "user"), ("user", "assistant")):
+            for generation in (True, False):
+                given = self._tried(roles, generation, empty)
+                without = None if given is None else self._tried(roles, generation, {})
+                if given is not None and (
+                    without is None or len(_NOTHING.findall(without)) > len(_NOTHING.findall(given))
+                ):
+                    return empty
+        return {}
+
+    def _tried(self, roles: Sequence[str], generation: bool, lists: dict[str, Any]) -> str | None:
+        """Returns a conversation's text, or None if the template rejects it."""
+        content: Any = [{"type": "text", "text": "zq"}] if self._parts else "zq"
+        options = {"add_generation_prompt": generation, "date_string": DATE} | dict.fromkeys(_SWITCHES, False)
+        try:
+            return self._rendered([{"role": role, "content": content} for role in roles], options | lists)
+        except RenderingLimit:
+            raise
+        except Exception:  # as in `render`
+            return None
 
     def split(self, messages: Sequence[Message], number: int, **options: Any) -> tuple[str, str]:
         """Returns the rendered text before and after the message with this number.

@@ -50,7 +50,7 @@ def check_rendering(name: str, source: str, turns: Sequence[Mapping[str, Any]], 
         RenderingLimit: it does not.
     """
     size = sum(len(str(turn)) for turn in turns)
-    variables = {**options, "messages": list(turns), "tools": None, "documents": None}
+    variables = {"tools": None, "documents": None, **options, "messages": list(turns)}
     request = {"source": source, "variables": variables, "longest": LONGEST + 20 * size}
     exceeded = _process.ask(json.dumps(request, default=str))
     if exceeded:

@@ -14,6 +14,7 @@ from typing import Any
 from synthetic_instruction_tuner.chat.rendering import Renderer, unusable
 from synthetic_instruction_tuner.chat.rendering_limits import RenderingLimit
 from synthetic_instruction_tuner.chat.thinking import think_marks
+from synthetic_instruction_tuner.chat.turn_marks import answer_end, turn_openings
 from synthetic_instruction_tuner.chat.turns import PLAIN_FIX, SystemStyle, Turns
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
@@ -35,6 +36,7 @@ class ChatTemplate:
         system_style: what the template does with system prompts; see `Turns`.
         thinks: the marks around the model's thoughts, or None.
         opens_thoughts: whether a thinking model's prompt opens its thoughts, so that the model does not.
+        always_thinks: whether a prompt opens thoughts also where none are asked for.
     """
 
     def __init__(self, tokenizer: Any, parts: bool, extra_stops: Sequence[int] = ()) -> None:
@@ -51,21 +53,21 @@ class ChatTemplate:
         # the answers of a history are shown without it.
         self._asks = same or (self.thinks is not None and turns.asked.rstrip().endswith(self.thinks.closing))
         self._gap = gap if same else ""
-        self._end_text, self.end_of_turn_ids = self._end(turns)
+        self._end_text, self.end_of_turn_ids = answer_end(self._text, turns)
         user_end = self._text.first_special(turns.after_user)
         self.cut_text = "" if user_end else turns.after_user.strip()
         self._user_ends = bool(turns.after_user.strip())
         self._user_tail = user_end[0].strip() if user_end else ""
         ended = self._text.first_special(turns.after_answer) or self._text.first_special(turns.between_turns)
         self.answer_cut_text = "" if ended else turns.between_turns.strip()
-        stops = {*self.end_of_turn_ids[-1:], *extra_stops, tokenizer.eos_token_id, user_end[1] if user_end else None}
+        self._marks = [token for token in self.end_of_turn_ids if token in self._text.special]
+        self._user_end = user_end[1] if user_end else None
+        stops = {*self._marks, *self.end_of_turn_ids[-1:], *extra_stops, tokenizer.eos_token_id, self._user_end}
         ends = {stop for stop in stops if stop is not None}
-        self.opening_ids = self._openings(turns) - ends
+        self.opening_ids = turn_openings(self._text, turns, self._marks, self.thinks) - ends
         self.stop_ids: tuple[int, ...] = tuple(sorted(ends | self.opening_ids))
-        self.opens_thoughts = False
-        if self.thinks and self.thinks.opening:
-            prompt = self._prompt_text([Message("user", "zq")], thinking=True)
-            self.opens_thoughts = prompt.rstrip().endswith(self.thinks.opening)
+        plain, thinking = (self.prompt_ids([Message("user", "zq")], thinking=wish) for wish in (False, True))
+        self.always_thinks, self.opens_thoughts = self.opens(plain), self.opens(thinking, thinking=True)
         self._queries: dict[str | None, list[int]] = {}
 
     @classmethod
@@ -138,6 +140,9 @@ class ChatTemplate:
         prompt_text = self._prompt_text(messages[:-1])
         answer, end = self._gap + self._text.escape(messages[-1].content), self._end_text or ""
         prompt = self._text.encode(prompt_text)
+        if self.thinks and self.opens(prompt):  # no thoughts: the answer begins where they have ended
+            bridge = self.thinks.bridge
+            answer = (bridge.lstrip() if prompt_text[-1:].isspace() else bridge) + answer
         whole = self._text.encode(prompt_text + answer + end)
         if whole[: len(prompt)] != prompt:  # a token spans the boundary; a model that is asked never sees that token
             whole = prompt + self._text.continued(answer + end)
@@ -146,21 +151,43 @@ class ChatTemplate:
         assert whole[: len(prompt)] == prompt
         return whole, [False] * len(prompt) + [True] * (len(whole) - len(prompt))
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of an answer: no thoughts, special tokens, NUL, lone surrogate or outer whitespace."""
-        return self.split_answer(ids)[1]
+    def opens(self, prompt: Sequence[int], thinking: bool = False) -> bool:
+        """Returns whether a prompt ends within thoughts: a user's words (/no_think) may have closed or opened them.
 
-    def split_answer(self, ids: Sequence[int], opened: bool = False) -> tuple[str, str]:
+        Args:
+            prompt: its ids.
+            thinking: whether thoughts were asked for, which some models begin without any mark.
+        """
+        if self.thinks is None:
+            return False
+        ends = [place for place, token in enumerate(prompt) if token == self._user_end]
+        end = self._raw(prompt[ends[-1] + 1 :] if ends else prompt[-32:])
+        if thinking and not self.thinks.opening:
+            return self.thinks.closing not in end
+        return self.thinks.opened_by("" if self.thinks.opening else self._raw(prompt), end)
+
+    def decode(self, ids: Sequence[int], prompt: Sequence[int] | None = None) -> str:
+        """Returns the text of an answer: no thoughts, special tokens, NUL, lone surrogate or outer whitespace.
+
+        Args:
+            ids: what the model wrote.
+            prompt: what it was asked; if it is not given, a plain question.
+        """
+        return self.split_answer(ids, None if prompt is None else self.opens(prompt))[1]
+
+    def split_answer(self, ids: Sequence[int], opened: bool | None = None) -> tuple[str, str]:
         """Returns a thinking model's thoughts, empty where there are none, and its answer.
 
         Args:
             ids: what the model wrote; nothing from the first token on that ends a turn belongs to the answer.
-            opened: whether the prompt has opened the thoughts.
+            opened: whether the prompt has opened the thoughts; if it is not given, whether a plain question does.
         """
         thoughts = ""
         if self.thinks:
-            thoughts, ids = self.thinks.split(self.tokenizer, ids, opened)
+            thoughts, ids = self.thinks.split(self.tokenizer, ids, self.always_thinks if opened is None else opened)
         answer = self._clean(self._one_turn(ids))
+        if thoughts and self.thinks and self.thinks.ending:
+            answer = answer.removesuffix(self.thinks.ending).strip()
         if self.answer_cut_text:
             answer = answer.partition(self.answer_cut_text)[0].strip()
         return _storable(thoughts), answer
@@ -185,7 +212,7 @@ class ChatTemplate:
         if self.thinks is None:
             raise unusable("it has no place for thoughts", "Set generate.thinking: false.")
         inside = set(self._text.continued(self.thinks.closing))
-        if inside.intersection(self.end_of_turn_ids[-1:]):
+        if inside.intersection(self._marks[:1] or self.end_of_turn_ids[-1:]):
             raise unusable("thoughts and answers end with the same token", "Set generate.thinking: false.")
         return tuple(stop for stop in self.stop_ids if stop not in inside)
 
@@ -222,30 +249,12 @@ class ChatTemplate:
             fix = "Use a model that takes system prompts, or no domains."
             raise unusable("it omits the system prompt", fix)
 
-    def _end(self, turns: Turns) -> tuple[str, list[int]]:
-        """Returns the text after an answer up to its first special token, and its ids."""
-        for text in (turns.after_answer, turns.between_turns):
-            ids = self._text.continued(text)
-            place = next((k for k, token in enumerate(ids) if token in self._text.special), None)
-            if place is not None:
-                special = self.tokenizer.convert_ids_to_tokens(ids[place])
-                head, found, _ = text.partition(special)
-                return (head + special if found else ""), ids[: place + 1]
-        if self.tokenizer.eos_token_id is None:
-            raise unusable("no special token ends the assistant's turn", "Use a tokenizer with an end-of-text token.")
-        return "", [self.tokenizer.eos_token_id]
-
-    def _openings(self, turns: Turns) -> frozenset[int]:
-        """Returns the special tokens that begin a turn: those that follow the end of another; thoughts are no turn."""
-        marks = self._text.continued(self.thinks.opening + self.thinks.closing) if self.thinks else []
-        found: set[int] = set()
-        for between in (turns.after_user, turns.between_turns):
-            found.update([token for token in self._text.continued(between) if token in self._text.special][1:2])
-        return frozenset(found.difference(marks))
-
     def _one_turn(self, ids: Sequence[int]) -> Sequence[int]:
         """Returns what comes before the first token that ends a turn."""
         return ids[: next((place for place, token in enumerate(ids) if token in self.stop_ids), len(ids))]
+
+    def _raw(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=False))
 
     def _clean(self, ids: Sequence[int]) -> str:
         return _storable(str(self.tokenizer.decode(list(ids), skip_special_tokens=True)))

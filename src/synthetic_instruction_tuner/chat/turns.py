@@ -31,6 +31,7 @@ class Turns:
         before_answer: a question's conversation up to where a real answer starts.
         after_user: from the end of a question to the start of its answer.
         after_answer: everything after the last answer.
+        asks_always: whether the template asks for an answer also where nobody has told it to.
         between_turns: from the end of an answer to the start of the next question; empty if none may follow.
     """
 
@@ -46,6 +47,7 @@ class Turns:
         self.system_style: SystemStyle = self._find_system_style()
         before_user = self.before_user([question])
         self.asked = renderer.render(self.arranged([question]), generation=True)
+        self.asks_always = renderer.render(self.arranged([question])) == self.asked
         talk = self.arranged([question, answer])
         self.before_answer, self.after_answer = renderer.split(talk, len(talk) - 1)
         if _QUESTION not in self.before_answer:

@@ -94,7 +94,7 @@ def probe(config: Config, hardware: Hardware, display: Display, probes: int = PR
     display.say(f"Loading {model.path}")
     hasty = config.engine.model_copy(update={"outage": min(config.engine.outage, PATIENCE)})
     with open_engine(model, hasty, hardware) as (engine, template):
-        facts = template.describe()
+        facts = template.describe() | ({"speed": slow} if (slow := engine.capabilities.slow) else {})
         with display.task(f"asking {model.name}", probes, "instructions") as advance:
             listener = _Listener(engine, template.opening_ids)
             generator = MagpieGenerator(

@@ -196,11 +196,14 @@ class MagpieGenerator:
         if done is not None and len(wanted) < len(drafts):
             done(len(drafts) - len(wanted))
         completions = self.engine.generate(requests, done) if requests else []
-        records = {d.number: self._with_response(d, c) for d, c in zip(wanted, completions, strict=True)}
+        records = {
+            draft.number: self._with_response(draft, request.prompt_ids, completion)
+            for draft, request, completion in zip(wanted, requests, completions, strict=True)
+        }
         return [replace(d, record=records.get(d.number, d.record)) for d in drafts]
 
-    def _with_response(self, draft: _Draft, completion: Completion) -> Record:
-        opened = self.config.thinking and self.template.opens_thoughts
+    def _with_response(self, draft: _Draft, prompt: Sequence[int], completion: Completion) -> Record:
+        opened = self.template.opens(prompt, self.config.thinking)
         thoughts, answer = self.template.split_answer(completion.token_ids, opened)
         provenance = draft.record.provenance | {"response_finish": completion.finish_reason}
         provenance |= failure("response", completion)

@@ -62,6 +62,7 @@ class Capabilities:
         scores: `loglikelihood` works.
         exact_ids: the token ids are the sampled ones. Otherwise the returned text was tokenized again, and a character
             that was cut in the middle is lost.
+        slow: why this model is slower than others, as far as it has been tried; empty otherwise.
     """
 
     seeded: bool
@@ -69,6 +70,7 @@ class Capabilities:
     exact_stops: bool
     scores: bool
     exact_ids: bool = True
+    slow: str = ""
 
 
 Done = Callable[[int], None]

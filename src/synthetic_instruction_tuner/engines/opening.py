@@ -79,6 +79,7 @@ def _open_transformers(
         alive = weakref.ref(loaded)
         del loaded
         try:
+            engine.try_out()
             yield engine, template
         finally:
             engine.close()

@@ -80,9 +80,9 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
         ``until``, strings of which the first to occur cuts the answer.
         """
         texts = []
-        completions = self.engine.generate([self._request(*r.args) for r in requests])
-        for request, completion in zip(requests, completions, strict=True):
-            text = self.template.decode(completion.token_ids)
+        asked = [self._request(*r.args) for r in requests]
+        for request, sent, completion in zip(requests, asked, self.engine.generate(asked), strict=True):
+            text = self.template.decode(completion.token_ids, sent.prompt_ids)
             for stop in request.args[1].get("until") or ():
                 text = text.split(stop)[0]
             self.n_truncated += completion.finish_reason == "length"

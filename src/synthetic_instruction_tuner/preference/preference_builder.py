@@ -109,12 +109,14 @@ class PreferenceBuilder:
             Answer(
                 record_id=record.id,
                 model=model_name,
-                text=template.decode(completion.token_ids),
+                text=template.decode(completion.token_ids, request.prompt_ids),
                 truncated=completion.finish_reason == "length",
                 sample=sample,
                 error=failure_reason(completion),
             )
-            for (record, sample), completion in zip(asked, engine.generate(requests, done), strict=True)
+            for (record, sample), request, completion in zip(
+                asked, requests, engine.generate(requests, done), strict=True
+            )
         ]
 
     def add(

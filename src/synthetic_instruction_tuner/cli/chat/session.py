@@ -112,7 +112,7 @@ class Answering:
         request = Request(prompt, self.seed, self.max_new_tokens, stops, self.temperature)
         completion = self.engine.generate([request])[0]
         self.seed += 1
-        return self.template.decode(completion.token_ids), completion
+        return self.template.decode(completion.token_ids, prompt), completion
 
 
 def converse(source: Input, model: Answering, system: str | None, as_json: bool) -> None:

@@ -7,6 +7,7 @@ its positions from its own length.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,8 +18,9 @@ from synthetic_instruction_tuner.engines.base import Capabilities, Completion, D
 from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
 from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import has_kernel
 from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
-from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, can_share, rows_of, score_rows
-from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder, supports_slots
+from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, rows_of, score_rows
+from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
+from synthetic_instruction_tuner.engines.transformers.trial import Decoder, can_share, decoder_for, note, supports_slots
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.memory import release
 from synthetic_instruction_tuner.models.running import running
@@ -44,15 +46,27 @@ class TransformersEngine:
         self.batch_size = batch_size
         self._model, self._pad_id, self._device = model.eval(), pad_id, device
         self._soft_prompt = None if soft_prompt is None else soft_prompt.to(device=device, dtype=model.dtype)
-        self._slots: bool | None = None
         self._name = getattr(model.config, "name_or_path", "") or type(model).__name__
+        self._decoder: type[Decoder] | None = None
+        self._shares: bool | None = None
         self._kernel, self._halvings = False, 0
 
     @property
     def capabilities(self) -> Capabilities:
         """In half precision, kernels round differently for other batch sizes, so a text may depend on its batch."""
         whole = self._model.dtype == torch.float32 and self._device == "cpu"
-        return Capabilities(seeded=True, batch_free=whole, exact_stops=True, scores=True)
+        slow = "" if self._decoder is None else note(self._decoder)
+        return Capabilities(seeded=True, batch_free=whole, exact_stops=True, scores=True, slow=slow)
+
+    def try_out(self) -> None:
+        """Finds out how this model is decoded, so that one which cannot be is refused now.
+
+        Raises:
+            UserError: no way of decoding is right for it.
+            RunError: its logits are not finite.
+        """
+        with contextlib.suppress(torch.OutOfMemoryError):  # then `generate` tries again, and says it
+            _ = self.decoder
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """Returns one completion per request, in order.
@@ -87,7 +101,7 @@ class TransformersEngine:
         if self._soft_prompt is None and any(not context for context, _ in pairs):
             raise ValueError("a context is empty: begin it with the BOS token")
         pairs = [self._within(context, continuation) for context, continuation in pairs]
-        rows = rows_of(pairs, shared=can_share(self._model))
+        rows = rows_of(pairs, shared=self._can_share())
         results: dict[int, tuple[float, bool]] = {}
         while rows:
             count = self._scoring_batch(pairs, rows)
@@ -100,23 +114,32 @@ class TransformersEngine:
                 self._halve(error)
         return [results[i] for i in range(len(pairs))]
 
+    @property
+    def decoder(self) -> type[Decoder]:
+        """How this model is decoded; it is tried out once.
+
+        Raises:
+            UserError: no way is right for it.
+        """
+        if self._decoder is None:
+            self._kernel = has_kernel(self._model, self._device) and supports_slots(
+                self._model, self._device, kernel=True
+            )
+            self._decoder = SlotDecoder if self._kernel else decoder_for(self._model, self._device)
+        return self._decoder
+
     def close(self) -> None:
         """Frees the model's memory."""
         self._model = self._soft_prompt = None
         release()
 
     def _decode(self, requests: Sequence[Request], results: dict[int, Completion], done: Done | None) -> None:
-        if self._slots is None:
-            self._kernel = has_kernel(self._model, self._device) and supports_slots(
-                self._model, self._device, kernel=True
-            )
-            self._slots = self._kernel or supports_slots(self._model, self._device)
+        kind = self.decoder
         shared = (self._model, self._pad_id, self.batch_size, self._device, self._soft_prompt)
-        decoder: SlotDecoder | PlainDecoder
-        if self._slots:
-            decoder = SlotDecoder(*shared, kernel=self._kernel, halvings=self._halvings)
+        if issubclass(kind, SlotDecoder):
+            decoder: SlotDecoder | PlainDecoder = kind(*shared, kernel=self._kernel, halvings=self._halvings)
         else:
-            decoder = PlainDecoder(*shared)
+            decoder = kind(*shared)
         # Longest first: if memory runs out, it does so at the start, and neighbors have similar lengths.
         waiting = [i for i in range(len(requests)) if i not in results]
         waiting.sort(key=lambda i: (-len(requests[i].prompt_ids), requests[i].prompt_ids, i))
@@ -124,6 +147,11 @@ class TransformersEngine:
             results.update(finished)
             if done is not None and finished:
                 done(len(finished))
+
+    def _can_share(self) -> bool:
+        if self._shares is None:
+            self._shares = can_share(self._model, self._device)
+        return self._shares
 
     def _longest(self) -> int | None:
         """Returns how many tokens of prompt and answer the model has positions for, None if for any number."""

@@ -25,7 +25,7 @@ def padded_inputs(
         return {"input_ids": ids}
     front = soft_prompt.expand(len(texts), -1, -1)
     if not width:
-        return {"inputs_embeds": front}
+        return {"inputs_embeds": front.clone()}  # some models (CTRL) write into what they are given
     return {"inputs_embeds": torch.cat([front, model.get_input_embeddings()(ids).to(front.dtype)], dim=1)}
 
 
@@ -41,16 +41,21 @@ def picked_positions(
     Yields:
         A function that turns the model's `logits` into [len(rows), vocabulary].
     """
-    head = model.get_output_embeddings()
+    head, places = model.get_output_embeddings(), (list(rows), list(columns))
     if head is None:
-        yield lambda logits: logits[rows, columns]
+        yield lambda logits: logits[places]
         return
+    picked = False
 
-    def pick(_: Any, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        return (args[0][rows, columns][None], *args[1:])
+    def pick(_: Any, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        nonlocal picked
+        if args[0].ndim != 3:  # not [rows, width, hidden]: an output layer of another kind
+            return None
+        picked = True
+        return (args[0][places][None], *args[1:])
 
     handle = head.register_forward_pre_hook(pick)
     try:
-        yield lambda logits: logits[0]
+        yield lambda logits: logits[0] if picked else logits[places]
     finally:
         handle.remove()

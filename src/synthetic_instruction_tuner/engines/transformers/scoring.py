@@ -64,14 +64,6 @@ def rows_of(pairs: Sequence[Pair], shared: bool) -> list[ScoredRow]:
     return sorted(rows.values(), key=lambda row: (-row.length, row.context, row.pairs))
 
 
-def can_share(model: Any) -> bool:
-    """Returns whether the model accepts a custom mask and attends to all that it allows (no sliding window)."""
-    config = model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ())
-    windowed = getattr(config, "sliding_window", None) is not None and getattr(config, "use_sliding_window", True)
-    return not windowed and kinds <= {"full_attention"} and config._attn_implementation in ("sdpa", "eager")
-
-
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def score_rows(
     model: Any, pairs: Sequence[Pair], rows: Sequence[ScoredRow], pad_id: int, device: str, soft: torch.Tensor | None
@@ -79,7 +71,7 @@ def score_rows(
     """Returns the log-probabilities of the rows' pairs, in nats, and whether each is greedy, by the pairs' indices.
 
     Args:
-        model: a causal LM; several continuations per row need `can_share`.
+        model: a causal LM; for several continuations per row see `trial.Ways.shares`.
         pairs: all pairs.
         rows: those to compute in one forward pass.
         pad_id: pads short rows.

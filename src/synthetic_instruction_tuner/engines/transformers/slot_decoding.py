@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import DynamicCache
 
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.transformers.decode_steps import KernelSteps, MaskedSteps
@@ -65,7 +65,7 @@ class SlotDecoder:
                 steps.begin()
             tokens = []
             for _ in range(self._every):
-                logits = steps.step()
+                logits = self.step(steps)
                 tokens.append(rows.advance())
             # NaN stays in the row's cache, so a later check finds it too.
             require_finite(logits[: rows.count], self._model.dtype)
@@ -110,37 +110,6 @@ class SlotDecoder:
             self._model(**inputs, past_key_values=cache, use_cache=True)
         return cache
 
-
-@torch.inference_mode()  # type: ignore[untyped-decorator]
-def supports_slots(model: Any, device: str, *, kernel: bool = False) -> bool:
-    """Returns whether the slot cache, and the decode kernel, support this architecture, by trying it on a short text.
-
-    Recurrent and convolutional layers keep a state instead of keys and values, some models read positions from a
-    two-dimensional mask (ALiBi), others share caches between layers; all of these use the plain decoder.
-    """
-    config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None) or 8
-    if not set(getattr(config, "layer_types", None) or ()) <= {"full_attention", "sliding_attention"}:
-        return False
-    kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
-    if not kinds <= {DynamicLayer, DynamicSlidingWindowLayer}:
-        return False
-    texts = [tuple((7 * i + k) % min(97, config.vocab_size) for i in range(min(window, 8) + 4 * k)) for k in (1, 2)]
-    requests = [(k, Request(text, 0, 3, (), 0.0)) for k, text in enumerate(texts)]
-    try:
-        decoder = SlotDecoder(model, 0, 2, device, kernel=kernel)
-        got = {k: c for finished in decoder.run(requests) for k, c in finished.items()}
-        return all(_plausible(model, device, text, got[k].token_ids) for k, text in enumerate(texts))
-    except torch.OutOfMemoryError:
-        raise
-    except Exception:  # an unknown architecture may raise anything over an unfamiliar cache
-        return False
-
-
-def _plausible(model: Any, device: str, text: tuple[int, ...], written: tuple[int, ...]) -> bool:
-    """Returns whether each written token is, within rounding, the likeliest in one plain pass over the whole text."""
-    logits = model(input_ids=torch.tensor([[*text, *written]], device=device), use_cache=False).logits[0].float()
-    steps = logits[len(text) - 1 : -1]
-    chosen = steps.gather(1, torch.tensor(written, device=device)[:, None])[:, 0]
-    slack = 0.02 * (steps.amax(-1) - steps.mean(-1)) + 1e-4
-    return bool((steps.amax(-1) - chosen <= slack).all())
+    def step(self, steps: MaskedSteps | KernelSteps) -> torch.Tensor:
+        """Draws each row's next token; returns the logits, [rows or more, vocabulary]."""
+        return steps.step()

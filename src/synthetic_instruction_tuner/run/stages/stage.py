@@ -163,6 +163,8 @@ class Context:
         self.served = ServedTexts(self.store, self.stage, model, engine) if kind == "server" else None
         try:
             with open_engine(model, engine, self.hardware, adapter, student=student, finished=self.served) as opened:
+                if slow := opened[0].capabilities.slow:
+                    self.display.say(f"{model.name}: {slow}")
                 yield opened
         except BaseException:
             if self.served is not None:
