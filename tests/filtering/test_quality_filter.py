@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from itertools import islice, repeat
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from synthetic_instruction_tuner.config import FilterConfig, load_config
 from synthetic_instruction_tuner.data_files.reading import Malformed
 from synthetic_instruction_tuner.filtering import FilterReport, QualityFilter, select
+from synthetic_instruction_tuner.filtering.report import FunnelRow
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.stages.filter_inputs import quality_filter
 
@@ -243,3 +245,19 @@ def test_the_rule_set_hash_of_published_files_stays() -> None:
 def test_the_hash_of_every_rules_settings_stays(settings: list[str], rules: str) -> None:
     config = load_config("nano", overrides=[f"filter.{setting}" for setting in settings])
     assert quality_filter(config).rule_set_hash == rules
+
+
+INSTRUCTIONS = st.lists(st.sampled_from(["cat", "dog", "sun", "sea", "tree", "river"]), min_size=1, max_size=4)
+
+
+@given(st.lists(st.tuples(INSTRUCTIONS, st.booleans()), max_size=30))
+def test_what_near_duplicates_would_drop_alone(drawn: list[tuple[list[str], bool]]) -> None:
+    records = [Record(str(i), " ".join(w), "word " * (9 if long else 1)) for i, (w, long) in enumerate(drawn)]
+
+    def row(**settings: Any) -> FunnelRow:
+        config = FilterConfig(language="", drop_truncated=False, max_word_repeats=99, max_phrase_repeats=99, **settings)
+        results = QualityFilter(config).check(records)
+        return {row.rule: row for row in FilterReport.build(records, results, config).funnel}["near_duplicates"]
+
+    if records:
+        assert row(min_words=5, max_repeated_share=1.0).alone == row(min_words=0, max_repeated_share=1.0).dropped

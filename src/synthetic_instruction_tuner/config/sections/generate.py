@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -15,6 +16,8 @@ from synthetic_instruction_tuner.config.languages import language_name
 from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.config.sections.section import Section
 from synthetic_instruction_tuner.config.text_files import read_text
+
+LINE_END = re.compile(r"\r\n|[\r\n]")  # Unicode's other line breaks are part of a topic
 
 
 @cache
@@ -156,7 +159,7 @@ def _lines(value: object) -> object:
     except (OSError, ValueError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ValueError(f"the file of topics {value!r} cannot be read: {reason}") from None
-    topics = tuple(line.strip() for line in text.splitlines() if line.strip())
+    topics = tuple(line.strip() for line in LINE_END.split(text) if line.strip())
     if not topics:
         raise ValueError(f"the file of topics {value!r} holds no topic; write one per line")
     return topics
