@@ -122,7 +122,7 @@ class FilterConfig(Section):
         description="Phrases that count as refusals; straight and curly apostrophes are equivalent. "
         "Empty: the rule is off.",
     )
-    language: str = Field("en", description="Expected language, as an ISO 639-1 code; the rule is off when empty.")
+    language: str = Field("en", description="Expected language, by code or name; the rule is off when empty.")
     language_confidence: float = Field(
         0.7,
         ge=0,
@@ -150,9 +150,7 @@ class FilterConfig(Section):
     @field_validator("language")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value:
-            detected_language(value)
-        return value
+        return detected_language(value) if value.strip() else ""
 
     @model_validator(mode="after")
     def _ordered(self) -> FilterConfig:

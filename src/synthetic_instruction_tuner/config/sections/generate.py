@@ -83,7 +83,7 @@ class GenerateConfig(Section):
     turns: int = Field(
         1, ge=1, le=100, description="User turns per conversation; the last one is the record's instruction."
     )
-    language: str = Field("", description="Language to write in: ISO 639-1 code or English name; empty: any.")
+    language: str = Field("", description="Language to write in, by code or name; empty: any.")
     topics: tuple[str, ...] = Field((), description="Seed topics, used in turn: a list, or a file with one per line.")
     thinking: bool = Field(False, description="Let a thinking model think first; its thoughts are stored separately.")
     keep_system: bool = Field(
