@@ -243,8 +243,7 @@ class FilterReport:
 def _funnel(checked: Sequence[tuple[Record, FilterResult]], config: FilterConfig) -> tuple[FunnelRow, ...]:
     results = [result for _, result in checked]
     rules = [v.rule for v in results[0].verdicts] if results else []
-    first = dict.fromkeys(rules, 0)
-    alone = dict.fromkeys(rules, 0)
+    first, alone = dict.fromkeys(rules, 0), dict.fromkeys(rules, 0)
     for result in results:
         failures = [v.rule for v in result.verdicts if not v.passed]
         for rule in failures:
@@ -289,12 +288,9 @@ def _settings(config: FilterConfig) -> dict[str, Any]:
 
 
 def _hits(checked: Sequence[tuple[Record, FilterResult]]) -> tuple[ItemHit, ...]:
-    found = []
-    for record, result in checked:
-        for verdict in result.verdicts:
-            if verdict.rule == "contamination" and verdict.details:
-                found += [ItemHit(record.id, *hit) for hit in verdict.details]
-    return tuple(found)
+    verdicts = ((record.id, verdict) for record, result in checked for verdict in result.verdicts)
+    found = ((name, verdict.details or ()) for name, verdict in verdicts if verdict.rule == "contamination")
+    return tuple(ItemHit(name, *hit) for name, hits in found for hit in hits)
 
 
 def _checked(some: BenchmarkSet, hits: Sequence[ItemHit]) -> CheckedBenchmark:
