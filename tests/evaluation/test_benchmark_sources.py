@@ -197,9 +197,9 @@ def test_training_parts_are_known_by_the_word(tmp_path: Path) -> None:
 def test_profiles_check_the_benchmarks_they_are_measured_with() -> None:
     for profile in ("t4", "a100", "h200"):
         chosen = load_config(profile).filter.contamination
-        assert chosen.benchmarks == ALL and chosen.match == "overlap"
+        assert chosen.benchmarks == ALL and chosen.common_match == "overlap"
     nano = load_config("nano")
-    assert nano.filter.contamination.match == "exact"
+    assert nano.filter.contamination.common_match == "exact"
     sets = benchmark_sets(nano)
     items = nano.evaluate
     assert [(s.name, len(s.items), s.problem) for s in sets] == [
@@ -215,9 +215,46 @@ def test_real_benchmarks() -> None:
     sets = {s.name: s for s in load_benchmarks(ContaminationConfig(benchmarks=ALL, folder=folder))}
     assert {name: len(s.items) for name, s in sets.items()} == {
         "ifeval": 541,
-        "mmlu": 2827,
+        "mmlu": 2826,
         "mt_bench": 160,
         "agentbench": 220,
     }
-    assert sets["ifeval"].problem == sets["mt_bench"].problem == "" and "2,827" in sets["mmlu"].problem
+    assert sets["ifeval"].problem == sets["mt_bench"].problem == "" and "2,826" in sets["mmlu"].problem
     assert benchmark_sources.PUBLISHED.keys() == set(ALL)
+
+
+BREAKS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+@pytest.mark.parametrize("mark", BREAKS)
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt", "a.jsonl", "a.json", "semicolons.csv", "one.csv"])
+def test_unicode_line_breaks_are_part_of_an_item(tmp_path: Path, mark: str, name: str) -> None:
+    text, file = f"What is{mark}the sea, in short?", tmp_path / name
+    row = json.dumps({"question": text, "answer": "x"}, ensure_ascii=False)
+    file.write_text(
+        {
+            "a.csv": f'question,answer\n"{text}",x\n',
+            "a.tsv": f"question\tanswer\n{text}\tx\n",
+            "a.txt": text + "\n",
+            "a.jsonl": row + "\n",
+            "a.json": f"[{row}]",
+            "semicolons.csv": f"Question;Answer\n{text};x\n",
+            "one.csv": f"question\n{text}\n",
+        }[name]
+        * (2 if name in ("a.txt", "a.jsonl") else 1),
+        encoding="utf-8",
+    )
+    assert {item.text for item in items_of_file("a", file)} == {text}
+
+
+def test_an_exam_in_other_encodings_and_as_a_list(tmp_path: Path) -> None:
+    file, plain = tmp_path / "exam.csv", tmp_path / "exam.json"
+    file.write_bytes("question,answer\nWas heißt Übung?,x\n".encode("utf-16"))
+    plain.write_text('["What is a cat?", "What is a dog?"]')
+    assert [item.text for item in items_of_file("e", file)] == ["Was heißt Übung?"]
+    assert [item.text for item in items_of_file("e", plain)] == ["What is a cat?", "What is a dog?"]
+
+
+def test_the_embedded_benchmarks_are_looked_for_also_where_they_are_not_evaluated() -> None:
+    every, one = load_config("nano"), load_config("nano", overrides=["evaluate.benchmarks=[nano_mt]"])
+    assert [s.digest for s in benchmark_sets(every)] == [s.digest for s in benchmark_sets(one)]

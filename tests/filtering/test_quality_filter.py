@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from itertools import islice, repeat
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from synthetic_instruction_tuner.config import FilterConfig, load_config
 from synthetic_instruction_tuner.data_files.reading import Malformed
 from synthetic_instruction_tuner.filtering import FilterReport, QualityFilter, select
+from synthetic_instruction_tuner.filtering.report import FunnelRow
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.stages.filter_inputs import quality_filter
 
@@ -223,23 +225,39 @@ def test_settings_that_cannot_be(settings: dict[str, object], message: str) -> N
 def test_the_rule_set_hash_of_published_files_stays() -> None:
     """Records carry this hash in `provenance.filter_rules`: a renamed rule or setting must not change it."""
     quality = quality_filter(load_config("nano"))
-    assert quality.rule_set_hash == "67ef4c98e4b416cd"
+    assert quality.rule_set_hash == "b625def8698027a3"
     assert quality.rule_set["near_duplicates"] == {"near_duplicate_threshold": 0.8}
 
 
 @pytest.mark.parametrize(
     ("settings", "rules"),
     [
-        (["near_duplicate_threshold=0.7"], "9dd35f104a5c814e"),
-        (["refusal_rule=keywords"], "e5d125349a9bb553"),
-        (["refusal_phrases=[abc, x y]"], "6ddaff93c31eff6b"),
-        (["min_reward=-1.5"], "94a0baa6cded1778"),
-        (["tokenizer=nano:student-llama", "max_tokens=90"], "297884d3c7ad3a80"),
-        (["tags.model=nano:generator", "tags.min_quality=2"], "615b5193af79a2e3"),
+        (["near_duplicate_threshold=0.7"], "39bdf1f7a0a7b6f3"),
+        (["refusal_rule=keywords"], "afc347d1eae54e69"),
+        (["refusal_phrases=[abc, x y]"], "6acae7c41c5161b5"),
+        (["min_reward=-1.5"], "070bb7292843d9c6"),
+        (["tokenizer=nano:student-llama", "max_tokens=90"], "615116e289449970"),
+        (["tags.model=nano:generator", "tags.min_quality=2"], "4f8f591981bdc71d"),
         (["language=''"], "c07188e8507bd25a"),
-        (["drop_truncated=false", "min_words=3"], "a7f4141a9728f999"),
+        (["drop_truncated=false", "min_words=3"], "20f5637912a60171"),
     ],
 )
 def test_the_hash_of_every_rules_settings_stays(settings: list[str], rules: str) -> None:
     config = load_config("nano", overrides=[f"filter.{setting}" for setting in settings])
     assert quality_filter(config).rule_set_hash == rules
+
+
+INSTRUCTIONS = st.lists(st.sampled_from(["cat", "dog", "sun", "sea", "tree", "river"]), min_size=1, max_size=4)
+
+
+@given(st.lists(st.tuples(INSTRUCTIONS, st.booleans()), max_size=30))
+def test_what_near_duplicates_would_drop_alone(drawn: list[tuple[list[str], bool]]) -> None:
+    records = [Record(str(i), " ".join(w), "word " * (9 if long else 1)) for i, (w, long) in enumerate(drawn)]
+
+    def row(**settings: Any) -> FunnelRow:
+        config = FilterConfig(language="", drop_truncated=False, max_word_repeats=99, max_phrase_repeats=99, **settings)
+        results = QualityFilter(config).check(records)
+        return {row.rule: row for row in FilterReport.build(records, results, config).funnel}["near_duplicates"]
+
+    if records:
+        assert row(min_words=5, max_repeated_share=1.0).alone == row(min_words=0, max_repeated_share=1.0).dropped

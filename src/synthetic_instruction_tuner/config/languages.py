@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 
+from synthetic_instruction_tuner.config.language_names import base_code, english_names, names_in, own_names, plain
+
 NAMES = {
     "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German",
     "el": "Greek", "en": "English", "es": "Spanish", "et": "Estonian", "fa": "Persian", "fi": "Finnish",
@@ -62,7 +64,7 @@ def language_name(language: str) -> str:
     if language in _NAMED:
         return _NAMED[language]
     if language_code(language) is not None:
-        return language
+        return names_in("en").get(language, language)
     near = _nearest(language, [*_CODES, *_NAMED])
     names = ", ".join(sorted(NAMES.values()))
     meant = f" (did you mean {near}?)" if near else ""
@@ -70,26 +72,34 @@ def language_name(language: str) -> str:
 
 
 def language_code(language: str) -> str | None:
-    """Returns the ISO 639-1 code of a code or an English name; None for a language that is not listed."""
-    if language in _NAMED:
+    """Returns the code of a language by its code, its English name, a usual synonym or its own name; None for others.
+
+    It is an ISO 639-1 code where there is one, and the detector's where it has another ("tl" for Filipino).
+    """
+    if language in _NAMED or language in OTHER_CODES:
         return language
-    words = language.lower().split()
-    endings = (" ".join(words[start:]) for start in range(len(words)))
-    return next((_CODES[name] for name in endings if name in _CODES), None)
+    name = " ".join(language.lower().split())
+    if name in _CODES or not name:
+        return _CODES.get(name)
+    if language in names_in("en"):
+        return base_code(language)
+    names, whole = english_names(), plain(name)
+    endings = (whole.split(" ", start)[-1] for start in range(whole.count(" ") + 1))
+    return next((names[ending] for ending in endings if ending in names), None) or own_names().get(whole)
 
 
 def detected_language(language: str) -> str:
-    """Returns the code of a language that the filter's detector knows, as the filter spells it.
+    """Returns the code of a language for the filter, by code or name.
 
     Raises:
-        ValueError: it does not know the language, or it is not a code.
+        ValueError: it is no language.
     """
     code = language.strip().lower()
-    known = detectable()
-    if code in known:
+    if code in detectable():
         return code
-    named = language_code(language)
-    near = named if named in known else _nearest(code.replace("_", "-").partition("-")[0], sorted(known))
+    if (named := language_code(code)) is not None:
+        return named
+    near = _nearest(code.replace("_", "-").partition("-")[0], sorted(detectable()))
     meant = f" (did you mean {near}?)" if near else ""
     codes = ", ".join(sorted(NAMES))
     raise ValueError(f"the filter knows no language {language!r}{meant}: write an ISO 639-1 code, such as {codes}")

@@ -97,7 +97,7 @@ def _languages(failure: Verdict, config: FilterConfig) -> tuple[str, str, str]:
 
 
 def _contamination(_: Verdict, config: FilterConfig) -> str:
-    other = ", or set filter.contamination.match=exact" if config.contamination.match == "overlap" else ""
+    other = ", or set filter.contamination.match=exact" if config.contamination.common_match != "exact" else ""
     return (
         "the generator repeats benchmark items: raise generate.instruction.temperature, add domains or topics, or use "
         f"another generator{other}"

@@ -14,6 +14,7 @@ from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.data_files.reading import SAID, Malformed, said_malformed
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import file_names
+from synthetic_instruction_tuner.filtering.near_duplicates.rule import NearDuplicates
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
 from synthetic_instruction_tuner.filtering.refusal.disclaimers import count_disclaimers, disclaimer_note
 from synthetic_instruction_tuner.filtering.rule import FilterResult, Verdict, shorten
@@ -29,8 +30,7 @@ class FunnelRow:
         records_in: records that passed all earlier rules.
         dropped: those among them that this rule drops.
         share: dropped, as a share of all records, 0..1.
-        alone: records that this rule drops, whether or not earlier rules do; near duplicates are always those of kept
-            records.
+        alone: records that this rule would drop if there were no other.
     """
 
     rule: str
@@ -170,7 +170,7 @@ class FilterReport:
             passed=passed,
             kept=kept,
             over=passed - kept,
-            funnel=_funnel([result for _, result in checked]),
+            funnel=_funnel(checked, config),
             samples=_samples(checked, samples),
             settings=(settings := _settings(config)),
             settings_hash=fingerprint(settings),
@@ -240,16 +240,18 @@ class FilterReport:
         return f"{share}the target of {self.target:,} (generate.until_kept)"
 
 
-def _funnel(results: Sequence[FilterResult]) -> tuple[FunnelRow, ...]:
+def _funnel(checked: Sequence[tuple[Record, FilterResult]], config: FilterConfig) -> tuple[FunnelRow, ...]:
+    results = [result for _, result in checked]
     rules = [v.rule for v in results[0].verdicts] if results else []
-    first = dict.fromkeys(rules, 0)
-    alone = dict.fromkeys(rules, 0)
+    first, alone = dict.fromkeys(rules, 0), dict.fromkeys(rules, 0)
     for result in results:
         failures = [v.rule for v in result.verdicts if not v.passed]
         for rule in failures:
             alone[rule] += 1
         if failures:
             first[failures[0]] += 1
+    if any(rule != NearDuplicates.name for rule, count in alone.items() if count):  # else it has been alone
+        alone[NearDuplicates.name] = NearDuplicates(config.near_duplicate_threshold).count(r for r, _ in checked)
     rows, left = [], len(results)
     for rule in rules:
         rows.append(FunnelRow(rule, left, first[rule], round(first[rule] / len(results), 6), alone[rule]))
@@ -278,6 +280,7 @@ def _settings(config: FilterConfig) -> dict[str, Any]:
     chosen = settings["contamination"]
     chosen["files"] = file_names([Path(file).expanduser() for file in chosen["files"]])
     chosen.pop("folder")
+    chosen["match"] = config.contamination.common_match
     if config.tags.model:
         settings["tags"]["model"] = config.tags.model.name
     settings["tokenizer"] = Path(config.tokenizer).name if Path(config.tokenizer).is_absolute() else config.tokenizer
@@ -285,12 +288,9 @@ def _settings(config: FilterConfig) -> dict[str, Any]:
 
 
 def _hits(checked: Sequence[tuple[Record, FilterResult]]) -> tuple[ItemHit, ...]:
-    found = []
-    for record, result in checked:
-        for verdict in result.verdicts:
-            if verdict.rule == "contamination" and verdict.details:
-                found += [ItemHit(record.id, *hit) for hit in verdict.details]
-    return tuple(found)
+    verdicts = ((record.id, verdict) for record, result in checked for verdict in result.verdicts)
+    found = ((name, verdict.details or ()) for name, verdict in verdicts if verdict.rule == "contamination")
+    return tuple(ItemHit(name, *hit) for name, hits in found for hit in hits)
 
 
 def _checked(some: BenchmarkSet, hits: Sequence[ItemHit]) -> CheckedBenchmark:

@@ -213,7 +213,7 @@ def _tokenizer_fault(model: ModelConfig, chats: bool) -> UserError | None:
 
 def check_languages(config: Config) -> Check:
     """Returns whether the generated languages pass the filter."""
-    from synthetic_instruction_tuner.config.languages import detectable, language_code
+    from synthetic_instruction_tuner.config.languages import language_code
 
     generate, wanted = config.generate, config.filter.language
     if not config.data.magpie:
@@ -227,7 +227,7 @@ def check_languages(config: Config) -> Check:
         f"generate asks for {', '.join(other)}, filter.language is {wanted}: those records would be dropped"
         if wanted and other
         else "the generated languages pass filter.language",
-        f"Add --set filter.language={only if only in detectable() else ''}",
+        f"Add --set filter.language={only or ''}",
     )
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared_data import shared
-from synthetic_instruction_tuner.config import ContaminationConfig, FilterConfig
+from synthetic_instruction_tuner.config import ContaminationConfig, FilterConfig, load_config
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import load_benchmarks
 from synthetic_instruction_tuner.filtering import QualityFilter
@@ -293,3 +293,55 @@ def test_the_filter_reports_every_hit() -> None:
     assert "Contamination with c was not checked: it is not here." in report.summary()
     assert report.unchecked() == "contamination not checked with c"
     assert "b/2" in report.to_markdown() and json.loads(report.to_json())["hits"][0]["item"] == "b/1"
+
+
+BEFORE = ["A sentence before it. ", "Hi! ", "Please, answer this: "]
+
+
+@pytest.fixture(scope="module")
+def exam(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("exam") / "exam.jsonl"
+    file.write_text("".join(json.dumps({"question": item.text}) + "\n" for item in ITEMS[:2]))
+    return file
+
+
+@pytest.mark.parametrize("profile", ["nano", "t4"])
+@pytest.mark.parametrize("before", ["", *BEFORE])
+@pytest.mark.parametrize("after", ["", " Thank you very much for the answer."])
+def test_a_named_file_is_found_within_texts_whatever_the_profile_says(
+    exam: Path, profile: str, before: str, after: str
+) -> None:
+    wanted = load_config(profile, overrides=[f"filter.contamination.files=[{exam}]"]).filter.contamination
+    rule = Contamination(load_benchmarks(wanted), wanted.match)
+    for number, item in enumerate(ITEMS[:2], 1):
+        assert [hit[0] for hit in rule.signal(Record("r", before + item.text + after, ""))] == [f"exam.jsonl/{number}"]
+
+
+def test_the_user_has_the_last_word_on_a_file(exam: Path) -> None:
+    exact = [f"filter.contamination.files=[{exam}]", "filter.contamination.match=exact"]
+    wanted = load_config("nano", overrides=exact).filter.contamination
+    rule = Contamination(load_benchmarks(wanted), wanted.match)
+    assert found(LONG, rule=rule) == [("exam.jsonl/1", "exact")] and found("Hi! " + LONG, rule=rule) == []
+
+
+def test_each_set_says_how_its_items_are_compared() -> None:
+    sets = [BenchmarkSet("own", ITEMS[:1], match="exact"), BenchmarkSet("file", ITEMS[1:2])]
+    rule = Contamination(sets)
+    text = f"Hello. {LONG} What is a parapraxis?"
+    assert found(text, rule=rule) == [("b/2", "contained")] and found(LONG, rule=rule) == [("b/1", "exact")]
+    assert [(own["name"], own["match"]) for own in rule.basis()["benchmarks"]] == [
+        ("own", "exact"),
+        ("file", "overlap"),
+    ]
+    assert found(text, rule=Contamination(sets, "overlap")) == [("b/1", "contained"), ("b/2", "contained")]
+    assert Contamination(sets[:1]).basis() == Contamination(sets[:1], "exact").basis()  # the hash of old data
+
+
+def test_settings_say_how_all_are_compared() -> None:
+    def common(**values: Any) -> str:
+        return ContaminationConfig(**values).common_match
+
+    assert load_config("nano").filter.contamination.common_match == "exact"
+    assert common() == common(files=("a",)) == common(benchmarks=("mmlu",)) == "overlap"
+    assert common(benchmarks=("nano",), files=("a",)) == common(benchmarks=("nano", "mmlu")) == "auto"
+    assert common(benchmarks=("nano",), files=("a",), match="exact") == "exact"

@@ -28,12 +28,12 @@ class ContaminationConfig(Section):
         "looked for in the Hugging Face cache and on the Hub.",
     )
     files: tuple[str, ...] = Field(
-        (), description="Your own files of benchmark items: JSON, JSONL, CSV, Parquet or text."
+        (), description="Your own files of benchmark items: JSON, JSONL, CSV, TSV, Parquet or text."
     )
-    match: Literal["exact", "overlap"] = Field(
-        "overlap",
+    match: Literal["auto", "exact", "overlap"] = Field(
+        "auto",
         description="exact: instructions that equal an item, word for word; overlap: also 13 words in a row, half an "
-        "item in 8-grams, and light edits.",
+        "item in 8-grams, and light edits; auto: exact for nano, overlap for other benchmarks and for files.",
     )
 
     _short_enough = field_validator("folder")(checked_path)
@@ -48,6 +48,13 @@ class ContaminationConfig(Section):
         if self.folder is not None and set(self.benchmarks) <= {"nano"}:
             raise ValueError("folder needs benchmarks that are in it: ifeval, mmlu, mt_bench or agentbench")
         return self
+
+    @property
+    def common_match(self) -> Literal["auto", "exact", "overlap"]:
+        """How all items are looked for; ``auto`` where those of nano are looked for in another way than the others."""
+        if self.match != "auto" or "nano" not in self.benchmarks:
+            return "overlap" if self.match == "auto" else self.match
+        return "exact" if len(self.benchmarks) == 1 and not self.files else "auto"
 
 
 class TagsConfig(Section):
@@ -120,7 +127,7 @@ class FilterConfig(Section):
         description="Answers with a disclaimer before them (As an AI ..., however, here is ...): keep or drop; "
         "refusal_rule=keywords does not tell them from refusals.",
     )
-    language: str = Field("en", description="Expected language, as an ISO 639-1 code; the rule is off when empty.")
+    language: str = Field("en", description="Expected language, by code or name; the rule is off when empty.")
     language_confidence: float = Field(
         0.7,
         ge=0,
@@ -148,9 +155,7 @@ class FilterConfig(Section):
     @field_validator("language")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value:
-            detected_language(value)
-        return value
+        return detected_language(value) if value.strip() else ""
 
     @model_validator(mode="after")
     def _ordered(self) -> FilterConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -15,6 +16,8 @@ from synthetic_instruction_tuner.config.languages import language_name
 from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.config.sections.section import Section
 from synthetic_instruction_tuner.config.text_files import read_text
+
+LINE_END = re.compile(r"\r\n|[\r\n]")  # Unicode's other line breaks are part of a topic
 
 
 @cache
@@ -80,7 +83,7 @@ class GenerateConfig(Section):
     turns: int = Field(
         1, ge=1, le=100, description="User turns per conversation; the last one is the record's instruction."
     )
-    language: str = Field("", description="Language to write in: ISO 639-1 code or English name; empty: any.")
+    language: str = Field("", description="Language to write in, by code or name; empty: any.")
     topics: tuple[str, ...] = Field((), description="Seed topics, used in turn: a list, or a file with one per line.")
     thinking: bool = Field(False, description="Let a thinking model think first; its thoughts are stored separately.")
     keep_system: bool = Field(
@@ -156,7 +159,7 @@ def _lines(value: object) -> object:
     except (OSError, ValueError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ValueError(f"the file of topics {value!r} cannot be read: {reason}") from None
-    topics = tuple(line.strip() for line in text.splitlines() if line.strip())
+    topics = tuple(line.strip() for line in LINE_END.split(text) if line.strip())
     if not topics:
         raise ValueError(f"the file of topics {value!r} holds no topic; write one per line")
     return topics

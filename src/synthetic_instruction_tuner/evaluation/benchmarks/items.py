@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from synthetic_instruction_tuner.data_files.reading import read_rows
 from synthetic_instruction_tuner.data_files.record_shapes import ShapeError, record_from_row
+from synthetic_instruction_tuner.data_files.text_streams import utf8_stream
 from synthetic_instruction_tuner.errors import UserError
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".txt")
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".txt")
+DELIMITERS = ",;\t|"
 PLAIN_TEXTS = ("prompt", "question", "description", "problem", "query", "goal", "text")
+LINE_END = re.compile(r"\r\n|[\r\n]")  # Unicode's other line breaks are part of a text
 LETTERS = "ABCDEFGH"
+Match = Literal["exact", "overlap"]
 TRAINING = re.compile(r"(?<![a-z])train(ing)?(?![a-z])")
 
 
@@ -51,6 +56,7 @@ class BenchmarkSet:
         origin: where they come from, without paths: ``folder``, ``Hub google/IFEval``, ``generated``, ``file``.
         published: the number of items in the whole benchmark, where that is known.
         problem: why the benchmark cannot be checked, or not in full; empty when it can.
+        match: how its items are looked for unless the settings say otherwise; see `filtering.contamination.rule`.
     """
 
     name: str
@@ -58,6 +64,7 @@ class BenchmarkSet:
     origin: str = ""
     published: int | None = None
     problem: str = ""
+    match: Match = "overlap"
 
     @cached_property
     def digest(self) -> str:
@@ -113,6 +120,7 @@ def texts_of_row(row: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]
     """Yields the texts with which a benchmark's row asks, each with the options to choose from."""
     if "prompt_template" in row:  # a judge's prompt
         return
+    row = {str(name).strip().lower(): value for name, value in row.items()} | dict(row)
     for name in ("turns", "prompt", *PLAIN_TEXTS[1:]):
         value = row.get(name)
         if isinstance(value, str) and value.strip():
@@ -140,32 +148,44 @@ def distinct(items: Iterable[BenchmarkItem]) -> tuple[BenchmarkItem, ...]:
 
 
 def _rows(file: Path) -> Iterator[tuple[int, Any]]:
-    if file.suffix.lower() == ".csv":
+    if file.suffix.lower() in (".csv", ".tsv"):
         yield from _csv_rows(file)
     elif file.suffix.lower() == ".txt":
-        lines = _read_text(file).splitlines()
+        lines = LINE_END.split(_read_text(file))
         yield from ((number, {"text": line}) for number, line in enumerate(lines, 1) if line.strip())
     else:
-        yield from ((number, row) for number, row, _ in read_rows(file))
+        yield from ((number, {"text": row} if isinstance(row, str) else row) for number, row, _ in read_rows(file))
 
 
 def _csv_rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Rows by their header; MMLU's first files have none, but columns for question, four choices and a letter."""
     csv.field_size_limit(10**9)
-    rows = list(csv.reader(_read_text(file).splitlines(keepends=True)))
+    text = _read_text(file)
+    delimiter = _delimiter(LINE_END.split(text, 1)[0])
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     header = rows[0] if rows else []
     if len(header) == 6 and header[5].strip() in set(LETTERS[:4]):
         yield from ((n, {"question": r[0], "choices": r[1:5]}) for n, r in enumerate(rows, 1) if len(r) == 6)
         return
     for number, row in enumerate(rows[1:], 1):
+        if len(header) == 1 < len(row):  # a text without quotation marks, which has the delimiter
+            row = [delimiter.join(row)]
         yield number, dict(zip((h.strip() for h in header), row, strict=False))
 
 
+def _delimiter(header: str) -> str:
+    """The delimiter that finds the most names of an item's text in the header; a comma without any."""
+
+    def names(delimiter: str) -> int:
+        cells = next(csv.reader([header], delimiter=delimiter), [])
+        return sum(cell.strip().lower() in PLAIN_TEXTS for cell in cells)
+
+    return max(DELIMITERS, key=names)
+
+
 def _read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise UserError(f"The file {file} cannot be read.", error.strerror or str(error)) from None
+    with utf8_stream(file) as stream:
+        return stream.read().decode("utf-8", errors="replace").replace("\r\n", "\n")
 
 
 def _options(row: Mapping[str, Any]) -> tuple[str, ...]:

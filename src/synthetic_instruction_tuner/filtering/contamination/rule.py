@@ -22,9 +22,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
+from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet, Match
 from synthetic_instruction_tuner.filtering.contamination.matching import (
     LONG,
     SHORTEST,
@@ -53,37 +53,33 @@ class Contamination(TextRule):
     name: ClassVar[str] = "contamination"
     version: ClassVar[int] = 3
 
-    def __init__(self, sets: Sequence[BenchmarkSet], match: str = "overlap") -> None:
+    def __init__(self, sets: Sequence[BenchmarkSet], match: Match | Literal["auto"] = "auto") -> None:
         """Takes the benchmarks' items.
 
         Args:
             sets: the benchmarks; one without items finds nothing.
-            match: ``exact``: only instructions that are an item, word for word; ``overlap``: all of the above.
+            match: ``exact``: only instructions that are an item, word for word; ``overlap``: all of the above; auto:
+                each set's items as the set says.
         """
-        self.sets, self.match = tuple(sets), match
-        self._items = _distinct(item for some in sets for item in some.items)
-        self._whole = {item.words: number for number, item in reversed(list(enumerate(self._items)))}
-        self._content: dict[tuple[str, ...], int] = {}
-        self._long: dict[tuple[str, ...], list[tuple[int, int]]] = {}
-        self._short: dict[tuple[str, ...], list[tuple[int, int]]] = {}
-        if match == "overlap":
-            longs = [(n, i) for n, i in enumerate(self._items) if len(i.words) >= LONG]
-            shorts = [(n, i) for n, i in enumerate(self._items) if SHORT_GRAM <= len(i.words) < LONG]
-            same = ((item.content, n) for n, item in reversed(shorts) if len(item.content) > 1 and not item.joined)
-            self._content = dict(same)
-            self._long, self._short = _index(longs, LONG_GRAM), _index(shorts, SHORT_GRAM)
-        self._edited = EditedInstructions(self.sets if match == "overlap" else (), MOST_ITEMS)
+        self.sets = tuple(sets)
+        self._matches = [some.match if match == "auto" else match for some in self.sets]
+        self._default: Match = "overlap" if match == "auto" else match
+        ways = dict.fromkeys(self._matches)
+        pairs = list(zip(self.sets, self._matches, strict=True))
+        self._searches = [_Search([some for some, own in pairs if own == way], way) for way in ways]
 
     def basis(self) -> dict[str, Any]:
-        """Returns the items that are looked for."""
+        """Returns the items that are looked for, and how."""
         sets = [{"name": some.name, "items": len(some.items), "digest": some.digest} for some in self.sets]
-        return {"match": self.match, "benchmarks": sets}
+        if len(set(self._matches)) < 2:
+            return {"match": next(iter(self._matches), self._default), "benchmarks": sets}
+        return {"benchmarks": [own | {"match": way} for own, way in zip(sets, self._matches, strict=True)]}
 
     def signal(self, record: Record) -> list[Hit]:
         """Returns the items found, each once, the surest first."""
         hits: dict[str, Hit] = {}
-        for place, text in self._texts(record):
-            for hit in self._hits(text[:LOOKED_AT], place):
+        for search in self._searches:
+            for hit in search.hits(record):
                 known = hits.get(hit[0])
                 if known is None or (hit[1] == "exact", hit[2]) > (known[1] == "exact", known[2]):
                     hits[hit[0]] = hit
@@ -99,9 +95,33 @@ class Contamination(TextRule):
         reason = f"the {place} contains benchmark item {item} ({how}, {share:.0%} of its words): '{text}'{more}"
         return Verdict(self.name, False, f"{how} {share:.3f}", limit, reason, item, signal)
 
+
+class _Search:
+    """Finds the items of some benchmarks, all in the same way."""
+
+    def __init__(self, sets: Sequence[BenchmarkSet], match: Match) -> None:
+        self._match = match
+        self._items = _distinct(item for some in sets for item in some.items)
+        self._whole = {item.words: number for number, item in reversed(list(enumerate(self._items)))}
+        self._content: dict[tuple[str, ...], int] = {}
+        self._long: dict[tuple[str, ...], list[tuple[int, int]]] = {}
+        self._short: dict[tuple[str, ...], list[tuple[int, int]]] = {}
+        if match == "overlap":
+            longs = [(n, i) for n, i in enumerate(self._items) if len(i.words) >= LONG]
+            shorts = [(n, i) for n, i in enumerate(self._items) if SHORT_GRAM <= len(i.words) < LONG]
+            same = ((item.content, n) for n, item in reversed(shorts) if len(item.content) > 1 and not item.joined)
+            self._content = dict(same)
+            self._long, self._short = _index(longs, LONG_GRAM), _index(shorts, SHORT_GRAM)
+        self._edited = EditedInstructions(sets if match == "overlap" else (), MOST_ITEMS)
+
+    def hits(self, record: Record) -> Iterator[Hit]:
+        """Yields the items found; some more than once."""
+        for place, text in self._texts(record):
+            yield from self._hits(text[:LOOKED_AT], place)
+
     def _texts(self, record: Record) -> Iterator[tuple[str, str]]:
         yield "instruction", record.instruction
-        if self.match == "overlap":
+        if self._match == "overlap":
             yield "response", record.response
             yield from ((f"earlier {turn.role} turn", turn.content) for turn in record.history)
 
@@ -110,7 +130,7 @@ class Contamination(TextRule):
         whole = self._whole.get(words)
         if whole is not None:
             yield self._hit(whole, "exact", 1.0, place)
-        if self.match == "exact" or not words:
+        if self._match == "exact" or not words:
             return
         if whole is None and place == "instruction" and len(words) < 2 * ONE_EDIT:
             for item, share in self._edited.find(text):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import islice
 from typing import Literal
 
 from synthetic_instruction_tuner.filtering.near_duplicates.keep_first import KeepFirst
@@ -11,6 +12,7 @@ from synthetic_instruction_tuner.filtering.rule import Verdict
 from synthetic_instruction_tuner.records import Record
 
 Field = Literal["instruction", "response", "both"]
+TOGETHER = 4096  # records counted at once
 ROLE = {"instruction": "user", "response": "assistant"}
 
 
@@ -43,6 +45,14 @@ class NearDuplicates:
         decisions = self._texts.decide([compared_text(record) for record in records], may_stay)
         self._ids += [record.id for record, stays in zip(records, decisions.stays.tolist(), strict=True) if stays]
         return [self._verdict(*match) for match in decisions.matches]
+
+    def count(self, records: Iterable[Record]) -> int:
+        """Returns how many of the records the rule would drop if there were no other rule; remembers their texts."""
+        stream, found = iter(records), 0
+        while batch := list(islice(stream, TOGETHER)):
+            decisions = self._texts.decide([compared_text(record) for record in batch])
+            found += int((decisions.matches.numbers >= 0).sum())
+        return found
 
     def _verdict(self, number: int, shared: int, union: int) -> Verdict:
         if number < 0:

@@ -89,7 +89,8 @@ def _logs(ctx: Context, methods: list[str]) -> dict[tuple[str, str], list[dict[s
         for student in ctx.config.models.students:
             file = ctx.folder.training_log(method, student.name)
             if file.exists():
-                logs[method, student.name] = [json.loads(line) for line in file.read_text().splitlines()]
+                with file.open(encoding="utf-8") as lines:
+                    logs[method, student.name] = [json.loads(line) for line in lines]
     return logs
 
 
