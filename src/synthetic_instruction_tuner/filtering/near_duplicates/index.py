@@ -1,7 +1,9 @@
 """The exact near-duplicate index: finds the word set most similar to a given one, if similar enough.
 
 The similarity of two sets is their Jaccard index, |x & y| / |x | y|. Nothing is approximate: the threshold is a
-fraction and all comparisons are made on integers.
+fraction and all comparisons are made on integers. Symbols that carry meaning are in the sets like words, and two sets
+are similar only if their symbols alone have a Jaccard index of (1 + t) / 2 or more: 3 + 4 is not 3 - 4, however long the
+text around it is.
 
 The index is the prefix filter of Chaudhuri, Ganti and Kaushik (ICDE 2006, "A primitive operator for similarity joins")
 as used by All-Pairs (Bayardo, Ma and Srikant, WWW 2007), with the length and position bounds of PPJoin (Xiao et al.,
@@ -27,6 +29,7 @@ import numpy.typing as npt
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering.near_duplicates.postings import LARGEST, Hits, Postings, Prefixes
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import (
+    SYMBOL,
     Ints,
     Vocabulary,
     WordOrder,
@@ -146,10 +149,24 @@ class NearDuplicateIndex:
         near = far <= self.most_different(total)
         places, numbers, total = places[near], numbers[near], total[near]
         shared = shared_words(sets.take(places), self._sets(numbers))
-        columns = (column.tolist() for column in (places, numbers, shared, total - shared))
+        alike = shared * self._den >= self._num * (total - shared)
+        places, numbers, total, shared = places[alike], numbers[alike], total[alike], shared[alike]
+        same = self._symbols_alike(sets.take(places), self._sets(numbers))
+        columns = (column[same].tolist() for column in (places, numbers, shared, total - shared))
         for place, number, both, either in zip(*columns, strict=True):
-            if self.similar(both, either):
-                found.improve(int(rows[place]), number, both, either)
+            found.improve(int(rows[place]), number, both, either)
+
+    def _symbols_alike(self, left: WordSets, right: WordSets) -> npt.NDArray[np.bool_]:
+        """Whether the symbols of the left and the right set at each place are similar as well; none and none are."""
+        left, right = self.symbols(left), self.symbols(right)
+        shared = shared_words(left, right)
+        alike: npt.NDArray[np.bool_] = self.symbols_similar(shared, left.sizes + right.sizes - shared)
+        return alike
+
+    def symbols(self, sets: WordSets) -> WordSets:
+        """Returns the sets' symbols alone."""
+        are = self._vocabulary.kinds(sets.words) == SYMBOL
+        return WordSets(sets.words[are], np.bincount(sets.rows[are], minlength=len(sets)))
 
     def _sets(self, numbers: Ints) -> WordSets:
         sizes = self._sizes.data[numbers]
@@ -170,6 +187,10 @@ class NearDuplicateIndex:
     def similar(self, shared: int, union: int) -> bool:
         """Whether two sets with this many shared words and words in all reach the threshold."""
         return shared * self._den >= self._num * union
+
+    def symbols_similar(self, shared: Any, union: Any) -> Any:
+        """Whether sets with this many shared symbols and symbols in all are similar: half as many may differ."""
+        return shared * 2 * self._den >= (self._num + self._den) * union
 
     def new_postings(self, prefixes: Prefixes) -> Postings:
         """Returns the postings of other sets, with the same threshold and order of words."""

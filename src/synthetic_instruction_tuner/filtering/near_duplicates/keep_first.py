@@ -106,6 +106,7 @@ class _Batch:
         self.earlier_in_batch: dict[int, int] = {}
         self._index, self._sets = index, sets
         self._bytes = sets.split()
+        self._symbols = index.symbols(sets).split()
         self._prefixes, self._folded = index.prefixes(sets), fold(sketch(sets))
         self._frozen: dict[int, frozenset[int]] = {}
 
@@ -155,12 +156,22 @@ class _Batch:
         mine, theirs = self._words(row), self._words(other)
         shared = len(mine & theirs)
         union = len(mine) + len(theirs) - shared
-        if self._index.similar(shared, union):
+        if self._index.similar(shared, union) and self._symbols_alike(row, other):
             self.stays[row] = False
             if self.found.improve(row, 0, shared, union):
                 self.earlier_in_batch[row] = other
 
+    def _symbols_alike(self, row: int, other: int) -> bool:
+        if self._symbols[row] == self._symbols[other]:
+            return True
+        mine, theirs = _numbers(self._symbols[row]), _numbers(self._symbols[other])
+        return bool(self._index.symbols_similar(len(mine & theirs), len(mine | theirs)))
+
     def _words(self, row: int) -> frozenset[int]:
         if row not in self._frozen:
-            self._frozen[row] = frozenset(np.frombuffer(self._bytes[row], np.int64).tolist())
+            self._frozen[row] = _numbers(self._bytes[row])
         return self._frozen[row]
+
+
+def _numbers(words: bytes) -> frozenset[int]:
+    return frozenset(np.frombuffer(words, np.int64).tolist())

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from synthetic_instruction_tuner.words import MARKS
+from synthetic_instruction_tuner.filtering.near_duplicates.symbols import (
+    close_up,
+    parts_with_symbols,
+    pictures_of,
+    symbols_of,
+)
+from synthetic_instruction_tuner.words import MARKS, UNSPACED_RUN, normal_form
+from synthetic_instruction_tuner.words import WORD as WORDS
 
 Ints = npt.NDArray[np.int64]
+WORD, SYMBOL, PICTURE = range(3)  # kinds of what is in a set
 WORD_OR_END = re.compile(rf"\w[\w{MARKS}]*|\0")
+NO_WORDS = {code: " " for code in range(1, 128) if not (chr(code).isalnum() or chr(code) == "_")}
+LONGEST_PART, MOST_PARTS = 40, 1 << 18  # parts of texts whose symbols are remembered
 CHARACTERS = 1 << 20  # texts are split into words together up to this many characters
 
 
@@ -79,29 +89,94 @@ class WordOrder:
 class Vocabulary(dict[str, int]):
     """Word -> number, in order of first occurrence, so the same in every process."""
 
+    def __init__(self) -> None:
+        self._kinds = bytearray()
+        self._symbols = _Symbols(self)
+        self._end = self["\0"]
+
     def __missing__(self, word: str) -> int:
-        number = self[word] = len(self)
-        return number
+        return self.number(word, WORD)
+
+    def number(self, word: str, kind: int) -> int:
+        """Returns a word's number, the next one where it has none."""
+        known = self.setdefault(word, len(self))
+        if known == len(self._kinds):
+            self._kinds.append(kind)
+        return known
+
+    def kinds(self, words: Ints) -> npt.NDArray[np.uint8]:
+        """Returns whether numbers are those of a `WORD`, of a `SYMBOL` or of a `PICTURE`."""
+        found: npt.NDArray[np.uint8] = np.frombuffer(bytes(self._kinds), np.uint8)[words]
+        return found
 
     def sets(self, texts: Sequence[str]) -> WordSets:
-        """Returns the texts' word sets: lower-cased, composed runs of letters with their marks, digits, underscores."""
+        """Returns the texts' sets of words, symbols and pictures; that of a text without a word is empty."""
         parts = [self._sets(group) for group in _groups(texts)]
         if not parts:
             return WordSets(np.zeros(0, np.int64), np.zeros(0, np.int64))
         return parts[0] if len(parts) == 1 else join(parts)
 
     def _sets(self, texts: Sequence[str]) -> WordSets:
-        """Splits all texts in one pass, which takes half the time; a NUL ends each text and never occurs within one."""
-        whole = "".join(text.replace("\0", " ") + "\0" for text in texts).lower()
-        whole = unicodedata.normalize("NFC", whole)
-        found = WORD_OR_END.findall(whole)
-        end = self["\0"]
-        numbers = np.fromiter(map(self.__getitem__, found), np.int64, len(found))
-        is_end = numbers == end
-        rows = np.cumsum(is_end)[~is_end]
-        keys = np.sort((rows << 32) | numbers[~is_end])
+        """Splits all texts in one pass, which takes half the time; those in ASCII apart, where it takes least."""
+        plain = np.fromiter((text.isascii() for text in texts), bool, len(texts))
+        keys = np.concatenate(
+            [self._keys(texts, np.flatnonzero(plain == is_plain), is_plain) for is_plain in (True, False)]
+        )
+        keys.sort()
         keys = keys[np.diff(keys, prepend=-1) != 0]
-        return WordSets(keys & 0xFFFFFFFF, np.bincount(keys >> 32, minlength=len(texts)))
+        rows, words = keys >> 32, keys & 0xFFFFFFFF
+        filled = np.bincount(rows[self.kinds(words) == WORD], minlength=len(texts)) > 0
+        stay = filled[rows]
+        return WordSets(words[stay], np.bincount(rows[stay], minlength=len(texts)))
+
+    def _keys(self, texts: Sequence[str], rows: Ints, plain: bool) -> Ints:
+        """Returns row and word, in one number, for all words and symbols of some of the texts.
+
+        A NUL ends each text and never occurs within one.
+        """
+        ended = (texts[row].replace("\0", " ") + " \0 " for row in rows.tolist())
+        whole = "".join(ended).lower() if plain else "".join(map(normal_form, ended))
+        words = map(self.__getitem__, _words(whole))
+        symbols = chain.from_iterable(map(self._symbols.__getitem__, parts_with_symbols(close_up(whole))))
+        keys: list[Ints] = []
+        for numbers in (np.fromiter(words, np.int64), np.fromiter(symbols, np.int64)):
+            is_end = numbers == self._end
+            keys.append((rows[np.cumsum(is_end)[~is_end]] << 32) | numbers[~is_end])
+        return np.concatenate(keys)
+
+
+class _Symbols(dict[str, tuple[int, ...]]):
+    """Part of a text between white space -> numbers of its symbols and pictures. Most parts occur often."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._number = vocabulary.number
+
+    def __missing__(self, part: str) -> tuple[int, ...]:
+        found = [(symbol, SYMBOL) for symbol in symbols_of(part)] + [(p, PICTURE) for p in pictures_of(part)]
+        numbers = tuple(self._number(name, kind) for name, kind in found)
+        if part == "\0":
+            numbers = (self._number(part, WORD),)
+        if len(self) >= MOST_PARTS:
+            self.clear()
+        if len(part) <= LONGEST_PART:
+            self[part] = numbers
+        return numbers
+
+
+def _words(whole: str) -> list[str]:
+    """Returns the words of a text in normal form, and each NUL.
+
+    Letters of scripts without spaces are words, and so are two that stand beside each other: each alone says little.
+    """
+    if whole.isascii():
+        return whole.translate(NO_WORDS).split()
+    words: list[str] = WORD_OR_END.findall(UNSPACED_RUN.sub(_letters, whole))
+    return words
+
+
+def _letters(run: re.Match[str]) -> str:
+    letters = WORDS.findall(run[0])
+    return " ".join(["", *letters, *map("".join, pairwise(letters)), ""])
 
 
 def shared_words(left: WordSets, right: WordSets) -> Ints:

@@ -1,27 +1,45 @@
 """Rules on loops: a word, line or phrase that is repeated too often in a row, and texts made of repetitions.
 
-Words are compared case-folded and without surrounding punctuation. A token without a letter or digit (a table's bar,
-a dash, a bullet) is not a word: it does not count as repeated, and it ends a run, so that
-``| yes | yes | yes | yes |`` stays.
+Words are compared case-folded and without surrounding punctuation. Only words of letters can be a loop: numbers, literals
+such as null, LaTeX commands, tags and other tokens with signs in them end a run. So do the lines of code and data that
+`markdown.lines_of` finds; there, only very long runs of equal lines count. Where no spaces stand between words, a run is
+what repeats itself within the letters.
 
 Lines are compared with their indentation, because closing braces of nested blocks differ only in it. Blank lines
-between equal lines do not end a run. Phrases and n-grams of numbers alone do not count: a matrix is not a loop.
+between equal lines do not end a run. Phrases and n-grams without a word do not count: a matrix is not a loop.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any, ClassVar
 
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
+from synthetic_instruction_tuner.filtering.rules.markdown import lines_of
 from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.words import MARKS, UNSPACED_LETTER, UNSPACED_RUN
 
 PUNCTUATION = ".,;:!?\"'`()[]{}<>*_~…“”„‘’‚«»‹›¡¿、。，！？；：（）「」『』《》"
 LONGEST_PHRASE = 40  # words
 NGRAM = 8  # words; shorter ones recur in good texts, too
+CODE = 10  # so many times as many equal lines may follow each other in code and data
+SUNG = 12  # times in a row that a syllable without meaning is sung or laughed, as in "la la la"
+_SYLLABLES = """
+la na da ha he hi ho hee heh hoo oh ooh ah aah uh eh hey yeah doo dum di du dee ba bum boo bop sha shoo woo wow tra fa ta
+tum ra tick tock knock beep
+"""
+SYLLABLES = frozenset(_SYLLABLES.split()) | frozenset("哈呵嘿嘻啦呀哦噢嗯ハははﾊわ")
+LITERALS = frozenset(("null", "none", "nil", "nan", "true", "false", "undefined", "inf", "void"))
+_WORD = re.compile(rf"[^\W\d_](?:[{MARKS}]|[^\W\d_]|['’-](?=[^\W\d_]))*")
+_ONE_LETTER = re.compile(r"(.)\1{2,}")
+_WITHIN = re.compile(r"(.{1,4}?)\1{3,}")  # of letters without spaces
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_PIECES = re.compile(rf"{UNSPACED_LETTER.pattern}[{MARKS}]*|(?:(?!{UNSPACED_LETTER.pattern})\w)+")
+BREAK = ""  # ends a run of words
 
 
 @dataclass(frozen=True)
@@ -30,6 +48,7 @@ class WordRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "word_repetition"
+    version: ClassVar[int] = 2
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -37,7 +56,7 @@ class WordRepetition(TextRule):
 
     def signal(self, record: Record) -> list[Any]:
         """Returns the longest run of one word, and the word."""
-        run, word = longest_run([w.strip(PUNCTUATION) for w in record.response.casefold().split()])
+        run, word = longest_word_run(record.response)
         return [run, shorten(word, 40)]
 
     def decide(self, signal: list[Any]) -> Verdict:
@@ -47,23 +66,31 @@ class WordRepetition(TextRule):
 
 @dataclass(frozen=True)
 class LineRepetition(TextRule):
-    """No line may occur more than `most` times in a row."""
+    """No line may occur more than `most` times in a row; a line of code or data, not more than `CODE` times as often."""
 
     most: int
     name: ClassVar[str] = "line_repetition"
+    version: ClassVar[int] = 2
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
         return {"max_line_repeats": self.most}
 
     def signal(self, record: Record) -> list[Any]:
-        """Returns the longest run of one line, and the line."""
-        run, line = longest_run([line for text in record.response.splitlines() if (line := text.rstrip())])
-        return [run, shorten(line, 40)]
+        """Returns the longest run of one line, and the line, first of prose and then of code and data."""
+        lines = lines_of(record.response)
+        signal = []
+        for data in (False, True):
+            run, line = longest_run([line.text if line.is_data == data else BREAK for line in lines])
+            signal += [run, shorten(line, 40)]
+        return signal
 
     def decide(self, signal: list[Any]) -> Verdict:
-        """Compares the run with the limit."""
-        return _run_verdict(self.name, "line", signal, self.most)
+        """Compares the runs with the limits."""
+        prose, data = signal[:2], signal[2:]
+        if data[0] > CODE * self.most:
+            return _run_verdict(self.name, "line", data, CODE * self.most)
+        return _run_verdict(self.name, "line", prose, self.most)
 
 
 @dataclass(frozen=True)
@@ -72,6 +99,7 @@ class PhraseRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "phrase_repetition"
+    version: ClassVar[int] = 2
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -93,6 +121,7 @@ class NgramRepetition(TextRule):
 
     most: float
     name: ClassVar[str] = "ngram_repetition"
+    version: ClassVar[int] = 2
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -113,6 +142,65 @@ def _run_verdict(rule: str, kind: str, signal: list[Any], most: int) -> Verdict:
     run, what = signal
     reason = "" if run <= most else f"the {kind} '{what}' occurs {run} times in a row"
     return Verdict(rule, run <= most, run, most, reason)
+
+
+def longest_word_run(text: str) -> tuple[int, str]:
+    """Returns the length of the longest run of one word, and the word; ``(0, "")`` where there is no word."""
+    items: list[str] = []
+    within = 0, ""
+    for line in lines_of(text):
+        if not line.is_data:
+            items += _words_and_breaks(line.text)
+        elif items and items[-1] != BREAK:
+            items.append(BREAK)
+    if UNSPACED_LETTER.search(text):
+        within = max((_run_within(item) for item in items), key=lambda run: run[0], default=within)
+    beside = longest_run(_without_singing(items))
+    return within if within[0] > beside[0] else beside
+
+
+def _words_and_breaks(line: str) -> Iterator[str]:
+    """Yields the words of a line, and a break for each token that is none."""
+    if "<" in line:
+        line = _TAG.sub(" 0 ", line)
+    for token in line.casefold().split():
+        word = token.strip(PUNCTUATION)
+        if UNSPACED_LETTER.search(word):
+            yield from UNSPACED_RUN.findall(word)
+        else:
+            yield word if is_word(word) else BREAK
+
+
+def _run_within(letters: str) -> tuple[int, str]:
+    """Returns how often a word of a script without spaces follows itself; two equal letters count as one word."""
+    best = 0, ""
+    for found in _WITHIN.finditer(letters) if UNSPACED_LETTER.match(letters) else ():
+        word = found[1]
+        times = len(found[0]) // max(len(word), 2)
+        if times > best[0] and (word not in SYLLABLES or len(found[0]) > SUNG):
+            best = times, word
+    return best
+
+
+def _without_singing(items: list[str]) -> list[str]:
+    """Returns the items with short runs of one syllable left out."""
+    if SYLLABLES.isdisjoint(items):
+        return items
+    kept: list[str] = []
+    start = 0
+    for end in range(1, len(items) + 1):
+        if end == len(items) or items[end] != items[start]:
+            sung = items[start] in SYLLABLES and end - start <= SUNG
+            kept += items[start : start + 1] if sung else items[start:end]
+            start = end
+    return kept
+
+
+def is_word(token: str) -> bool:
+    """Whether a token, case-folded and without punctuation around it, is a word of letters that can be in a loop."""
+    return (token.isalpha() or _WORD.fullmatch(token) is not None) and not (
+        token in LITERALS or (len(token) > 2 and _ONE_LETTER.fullmatch(token))
+    )
 
 
 def longest_run(items: list[str]) -> tuple[int, str]:
@@ -183,12 +271,25 @@ def _seen_before(words: list[str], size: int) -> list[bool]:
 
 
 def _all_numbers(words: Sequence[str]) -> bool:
-    return not any(c.isalpha() for word in words for c in word)
+    return not any((is_word(word) and len(word) > 1) or UNSPACED_LETTER.match(word) for word in words)
 
 
 def plain_words(text: str) -> list[str]:
-    """Returns the words with a letter or digit, case-folded, without surrounding punctuation."""
-    return [word for raw in text.casefold().split() if has_letter(word := raw.strip(PUNCTUATION))]
+    """Returns the words with a letter or digit, case-folded, without surrounding punctuation.
+
+    Letters of scripts without spaces are words. A line of code or data is one word, and none where it has no letter.
+    """
+    words: list[str] = []
+    for line in lines_of(text):
+        folded = line.text.casefold()
+        if line.is_data:
+            words += [f"{{{folded.strip()}}}"]
+        elif UNSPACED_LETTER.search(folded):
+            for part in folded.split():
+                words += _PIECES.findall(part)
+        else:
+            words += [word for raw in folded.split() if has_letter(word := raw.strip(PUNCTUATION))]
+    return words
 
 
 def has_letter(text: str) -> bool:

@@ -1,0 +1,98 @@
+"""Which lines of a text are prose, and which are code or data: Markdown as CommonMark defines it, and text without it.
+
+Fences are found by a CommonMark parser, since their length, tildes, indentation and info string decide where they end.
+Code and data also stand without fences; there a line is judged by its form.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from markdown_it import MarkdownIt
+
+LOOKED_AT = 150  # characters from the start, and from the end, of a long line
+FENCE = re.compile(r"```|~~~")
+_DATA = re.compile(
+    r"""
+      (?:\t|[ ]{4,}).*                                          # indented
+    | \s*(?:\|.*\||<[^<>]+>|<.*>|>>>[ ].*|\$[ ].*|\#include.*)\s*   # table rows, tags, sessions
+    | \s*(?:[\[{(].*[\]})][,;]?|[\]})]+[,;]*|"[^"]*"\s*:.*)\s*  # brackets, JSON
+    | .*[;{}\\]\s*                                              # statements, blocks, rows in LaTeX
+    | .*\w\((?!e?s\)).*\)[;:,]?\s*                              # calls
+    | \s*[\w.\[\]'"]+\s*[-+*/|&:]?=\s*\S.*                      # assignments
+    | \s*(?:(?:def|class|for|if|elif|while|with)\b.*|else):\s*
+    | \s*(?:import\s[\w.,\s]+|from\s\S+\simport\s.*|return\b\s?[^\s]*|INSERT\sINTO\b.*|SELECT\b.*\bFROM\b.*)
+    | .*(?:___|\.{4}|…{2}|\[[ ]?\]|[☐□]).*                      # blanks of a form
+    | [^\s:]+(?:[ ][^\s:]+){0,3}:\s*                                 # labels
+    | [^\s,;]*(?:[,;\t][^\s,;]*){2,}                            # CSV
+    """,
+    re.VERBOSE,
+)
+_WORD = re.compile(r"(?:(?P<first>[^\W\d_])(?!(?P=first)+(?![^\W\d_])))[^\W\d_]|[\u3040-\u30ff\u3400-\u9fff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a text, without white space at its end; `is_data` where it is code or data."""
+
+    text: str
+    is_data: bool
+
+
+@lru_cache(8192)
+def lines_of(text: str) -> tuple[Line, ...]:
+    """Returns the lines of a text that are not blank."""
+    lines = _split(text)
+    fenced = {number for start, end, _ in fences(text) for number in range(start, end)}
+    found = ((number, line.rstrip()) for number, line in enumerate(lines))
+    return tuple(Line(line, number in fenced or _is_data(line)) for number, line in found if line)
+
+
+def fences(text: str) -> list[tuple[int, int, bool]]:
+    """Returns for each fenced code block its first line, the line after it, and whether a fence ends it."""
+    if not FENCE.search(text):
+        return []
+    found = []
+    for token in _parser().parse(text.replace("\0", " ")):
+        if token.type == "fence" and token.map:
+            start, end = token.map
+            content = token.content.count("\n") + (not token.content.endswith("\n") and bool(token.content))
+            found.append((start, end, content == end - start - 2))
+    return found
+
+
+def ends_within_fence(text: str) -> bool:
+    """Whether the text ends in a fenced block that nothing closes.
+
+    A list item ends where its indentation does, and a fence in it as well. What looks like its closing fence then opens
+    a new block in CommonMark; that counts as closed here.
+    """
+    found = fences(text)
+    if not found or found[-1][2]:
+        return False
+    start, end, _ = found[-1]
+    lines = _split(text)
+    cut = len(found) > 1 and not found[-2][2] and found[-2][1] == start and lines[start].strip() in ("```", "~~~")
+    return not cut and not any(line.strip() for line in lines[end:])
+
+
+def _split(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _is_data(line: str) -> bool:
+    if line[-1] in ".!?。！？" and line[-4:] != "...." and line[0].isalpha():
+        return False
+    if len(line) > 2 * LOOKED_AT:
+        line = line[:LOOKED_AT] + line[-LOOKED_AT:]
+    return _WORD.search(line) is None or _DATA.fullmatch(line) is not None
+
+
+@cache
+def _parser() -> MarkdownIt:
+    """A CommonMark parser of blocks alone: text within lines does not matter here."""
+    parser = MarkdownIt("zero").enable(["fence", "code", "list", "blockquote"])
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
