@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -23,7 +24,7 @@ def word_set(text: str) -> frozenset[str]:
     words = {word for part in parts for word in re.findall(rf"\w[\w{MARKS}]*", part) if not unspaced(word)}
     for run in UNSPACED_RUN.findall(normal_form(text)):
         letters = re.findall(rf"\w[{MARKS}]*", run)
-        words |= {*letters, *(a + b for a, b in zip(letters, letters[1:], strict=False))}
+        words |= {*letters, *(a + b for a, b in pairwise(letters))}
     for mixed in filter(unspaced, re.findall(rf"\w[\w{MARKS}]*", normal_form(text))):
         words |= set(re.findall(rf"\w[\w{MARKS}]*", UNSPACED_RUN.sub(" ", mixed)))
     return (

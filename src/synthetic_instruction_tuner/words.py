@@ -1,11 +1,11 @@
 """What a word is, in any script: for lengths, loops, near duplicates, benchmark items and preference pairs.
 
-A word is a run of letters with their marks, digits and underscores. Marks are vowel signs in Hindi or Tamil, and accents
-in decomposed text: `\\w` does not match them and would split words at each one.
+A word is a run of letters with their marks, digits and underscores. Marks are vowel signs in Hindi or Tamil, and
+accents in decomposed text: `\\w` does not match them and would split words at each one.
 
-Scripts without spaces between words (Chinese, Japanese, Thai, Khmer, ...) do not show where a word ends. Where words are
-compared, each letter of these scripts is a word, with its marks. Where words are counted, as many letters as a word has
-on average count as one.
+Scripts without spaces between words (Chinese, Japanese, Thai, Khmer, ...) do not show where a word ends. Where words
+are compared, each letter of these scripts is a word, with its marks. Where words are counted, as many letters as a word
+has on average count as one.
 
 Texts are compared in normal form: case, width and compatibility forms are equal, characters that nobody sees, such as
 zero-width spaces and soft hyphens, are left out, and so are the differences between kinds of dashes.
@@ -55,7 +55,7 @@ _UNSEEN = (
     *(range(0x202A, 0x202F), range(0x2060, 0x2070), VARIATIONS, range(0xFFF9, 0xFFFC), range(0x1BCA0, 0x1BCA4)),
     *(range(0x1D173, 0x1D17B), range(0xE0000, 0xE1000)),
 )
-_RAISED = "\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b\u207f\u2071"
+_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ"
 _FRACTIONS = (
     "\xbc\xbd\xbe\u2150\u2151\u2152\u2153\u2154\u2155\u2156\u2157\u2158\u2159\u215a\u215b\u215c\u215d\u215e\u2189"
 )

@@ -216,9 +216,7 @@ SAME = [
 
 
 @pytest.mark.parametrize("texts", DIFFERENT)
-@pytest.mark.parametrize(
-    "around", ["{}", "Please read the following very carefully and explain each step of your own way: {}."]
-)
+@pytest.mark.parametrize("around", ["{}", "Please read this very carefully and explain each step of your own way: {}."])
 def test_a_symbol_that_carries_meaning_distinguishes(texts: list[str], around: str) -> None:
     made = KeepFirst(Fraction(4, 5)).decide([around.format(text) for text in texts])
     assert made.stays.all()

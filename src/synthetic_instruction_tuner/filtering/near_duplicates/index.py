@@ -2,8 +2,8 @@
 
 The similarity of two sets is their Jaccard index, |x & y| / |x | y|. Nothing is approximate: the threshold is a
 fraction and all comparisons are made on integers. Symbols that carry meaning are in the sets like words, and two sets
-are similar only if their symbols alone have a Jaccard index of (1 + t) / 2 or more: 3 + 4 is not 3 - 4, however long the
-text around it is.
+are similar only if their symbols alone have a Jaccard index of (1 + t) / 2 or more: 3 + 4 is not 3 - 4, however long
+the text around it is.
 
 The index is the prefix filter of Chaudhuri, Ganti and Kaushik (ICDE 2006, "A primitive operator for similarity joins")
 as used by All-Pairs (Bayardo, Ma and Srikant, WWW 2007), with the length and position bounds of PPJoin (Xiao et al.,

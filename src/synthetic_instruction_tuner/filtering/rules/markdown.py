@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 
 from markdown_it import MarkdownIt
 
+MOST = 5000  # fences; more are no Markdown, and would take long
 LOOKED_AT = 150  # characters from the start, and from the end, of a long line
 FENCE = re.compile(r"```|~~~")
 _DATA = re.compile(
@@ -52,7 +53,7 @@ def lines_of(text: str) -> tuple[Line, ...]:
 
 def fences(text: str) -> list[tuple[int, int, bool]]:
     """Returns for each fenced code block its first line, the line after it, and whether a fence ends it."""
-    if not FENCE.search(text):
+    if not 0 < len(FENCE.findall(text)) <= MOST:
         return []
     found = []
     for token in _parser().parse(text.replace("\0", " ")):

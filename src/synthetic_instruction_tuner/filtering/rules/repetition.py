@@ -1,9 +1,9 @@
 """Rules on loops: a word, line or phrase that is repeated too often in a row, and texts made of repetitions.
 
-Words are compared case-folded and without surrounding punctuation. Only words of letters can be a loop: numbers, literals
-such as null, LaTeX commands, tags and other tokens with signs in them end a run. So do the lines of code and data that
-`markdown.lines_of` finds; there, only very long runs of equal lines count. Where no spaces stand between words, a run is
-what repeats itself within the letters.
+Words are compared case-folded and without surrounding punctuation. Only words of letters can be a loop: numbers,
+literals such as null, LaTeX commands, tags and other tokens with signs in them end a run. So do the lines of code and
+data that `markdown.lines_of` finds; there, only very long runs of equal lines count. Where no spaces stand between
+words, a run is what repeats itself within the letters.
 
 Lines are compared with their indentation, because closing braces of nested blocks differ only in it. Blank lines
 between equal lines do not end a run. Phrases and n-grams without a word do not count: a matrix is not a loop.
@@ -29,8 +29,8 @@ NGRAM = 8  # words; shorter ones recur in good texts, too
 CODE = 10  # so many times as many equal lines may follow each other in code and data
 SUNG = 12  # times in a row that a syllable without meaning is sung or laughed, as in "la la la"
 _SYLLABLES = """
-la na da ha he hi ho hee heh hoo oh ooh ah aah uh eh hey yeah doo dum di du dee ba bum boo bop sha shoo woo wow tra fa ta
-tum ra tick tock knock beep
+la na da ha he hi ho hee heh hoo oh ooh ah aah uh eh hey yeah doo dum di du dee ba bum boo bop sha shoo woo wow tra fa
+ta tum ra tick tock knock beep
 """
 SYLLABLES = frozenset(_SYLLABLES.split()) | frozenset("哈呵嘿嘻啦呀哦噢嗯ハははﾊわ")
 LITERALS = frozenset(("null", "none", "nil", "nan", "true", "false", "undefined", "inf", "void"))
@@ -66,7 +66,7 @@ class WordRepetition(TextRule):
 
 @dataclass(frozen=True)
 class LineRepetition(TextRule):
-    """No line may occur more than `most` times in a row; a line of code or data, not more than `CODE` times as often."""
+    """No line may occur more than `most` times in a row, and a line of code or data, `CODE` times as often."""
 
     most: int
     name: ClassVar[str] = "line_repetition"
