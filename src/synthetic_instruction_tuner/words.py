@@ -56,9 +56,7 @@ _UNSEEN = (
     *(range(0x1D173, 0x1D17B), range(0xE0000, 0xE1000)),
 )
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ"
-_FRACTIONS = (
-    "\xbc\xbd\xbe\u2150\u2151\u2152\u2153\u2154\u2155\u2156\u2157\u2158\u2159\u215a\u215b\u215c\u215d\u215e\u2189"
-)
+_FRACTIONS = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞↉"
 _BEFORE = {  # what the normal form of Unicode would get wrong
     **{c if isinstance(c, str) else chr(c): "" for codes in _UNSEEN for c in codes},
     **dict.fromkeys("™℠®©\xa0", " "),

@@ -46,6 +46,7 @@ _RULE = re.compile(r"(.)\1{3,}")
 _PICTURES: tuple[tuple[int, int], ...] = ((0x2600, 0x26FF), (0x2705, 0x2705), (0x2708, 0x270F), (0x2728, 0x2728))
 _PICTURES += ((0x274C, 0x274E), (0x2753, 0x2757), (0x2763, 0x2767), (0x1F000, 0x1FAFF))
 _PICTURE = re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in _PICTURES)}]")
+NEVER, ALWAYS, NUMBERS, PRIME, BOTH_SMALL, ONE_SMALL = range(6)  # when signs between two words mean something
 _SPACE, _POINT, _FIGURE, _SIGN = range(1, 5)
 
 
@@ -62,6 +63,7 @@ def _kinds() -> npt.NDArray[np.uint8]:
 
 
 _KINDS = _kinds()
+_ASCII_KINDS = _KINDS[:256].tobytes()
 
 
 def close_up(text: str) -> str:
@@ -71,9 +73,11 @@ def close_up(text: str) -> str:
 
 def parts_with_symbols(text: str) -> list[str]:
     """Returns the parts of a text between white space that can have a symbol or a picture, and those that are a NUL."""
-    wide = not text.isascii()
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass") if wide else text.encode(), "<u4" if wide else "u1")
-    kinds = _KINDS[np.minimum(codes, len(_KINDS) - 1) if wide else codes]
+    if text.isascii():
+        kinds = np.frombuffer(text.encode().translate(_ASCII_KINDS), np.uint8)
+    else:
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+        kinds = _KINDS[np.minimum(codes, len(_KINDS) - 1)]
     spaces = np.flatnonzero(kinds == _SPACE)
     can_be = kinds >= _SIGN
     can_be[:-1] |= (kinds[:-1] == _POINT) & (kinds[1:] == _FIGURE)
@@ -94,15 +98,25 @@ def symbols_of(part: str) -> list[str]:
         return []
     if "$" in part:
         part = _FORMULA.sub(r"\1", part)
-    pieces = (_ASCII_PIECE if part.isascii() else _PIECE).findall(part)
-    found = []
+    pieces: list[str] = (_ASCII_PIECE if part.isascii() else _PIECE).findall(part)
+    found, last = [], len(pieces) - 1
     for place, piece in enumerate(pieces):
         first = piece[0]
-        if not (first.isalnum() or first == "_") and (signs := _signs(piece)):
-            before = pieces[place - 1] if place else ""
-            after = pieces[place + 1] if place + 1 < len(pieces) else ""
-            if symbol := _symbol(before, signs, after, piece, part):
-                found.append(symbol)
+        if first.isalnum() or first == "_":
+            continue
+        signs, kind = _signs(piece)
+        if not signs:
+            continue
+        if 0 < place < last:
+            symbol = signs + pieces[place + 1]
+            if kind != ALWAYS:
+                symbol = _between(pieces[place - 1], signs, pieces[place + 1], kind)
+        elif place < last:
+            symbol = _ahead(signs, pieces[place + 1])
+        else:
+            symbol = _behind(pieces[place - 1], piece, part) if place else _alone(signs, part)
+        if symbol:
+            found.append(symbol)
     return found
 
 
@@ -112,33 +126,36 @@ def pictures_of(part: str) -> list[str]:
 
 
 @lru_cache(10_000)
-def _signs(piece: str) -> str:
-    """Returns what may mean something in what stands between two words; empty for punctuation."""
+def _signs(piece: str) -> tuple[str, int]:
+    """Returns what may mean something in what stands between two words, and when it does; empty for punctuation."""
     signs = "".join(c for c in piece if c in _MEANS)
-    return signs if signs.strip("()[]") else ""
-
-
-def _symbol(before: str, signs: str, after: str, piece: str, part: str) -> str:
-    if before and after:
-        return _between(before, signs, after)
-    if after:
-        return _ahead(signs, after)
-    return _behind(before, piece, part) if before else _alone(signs, part)
-
-
-def _between(before: str, signs: str, after: str) -> str:
     core = signs.strip("()[]'")
+    if not signs.strip("()[]"):
+        return "", NEVER
     if core in (".", ":"):
-        numbers = core == signs and before[-1].isdigit() and after[0].isdigit()
-        return f"{before}{core}{after}" if numbers else ""
-    if signs[0] == "'" and "(" in signs and len(before) == 1:  # f'(x)
-        return before + signs
-    if core in ("-", "-.", "/", "//", "&"):
-        left, right = signs[0] in ")]" or _is_small(before), signs[-1] in "([" or _is_small(after)
-        meant = left and right if core[0] == "-" else left or right
-    else:
-        meant = core in ("*", "**", "!-", "!*", "!/") or not _MEANT.isdisjoint(core)
-    return signs + after if meant else ""
+        return signs, NUMBERS if core == signs else NEVER
+    if signs[0] == "'" and "(" in signs:
+        return signs, PRIME
+    if core in ("-", "-."):
+        return signs, BOTH_SMALL
+    if core in ("/", "//", "&"):
+        return signs, ONE_SMALL
+    always = core in ("*", "**", "!-", "!*", "!/") or not _MEANT.isdisjoint(core)
+    return signs, ALWAYS if always else NEVER
+
+
+def _between(before: str, signs: str, after: str, kind: int) -> str:
+    """Returns the symbol between two words, where it does not always mean something."""
+    if kind == NUMBERS:
+        return f"{before}{signs}{after}" if before[-1].isdigit() and after[0].isdigit() else ""
+    if kind == PRIME:  # f'(x)
+        return before + signs if len(before) == 1 else ""
+    if kind == NEVER:
+        return ""
+    left = signs[0] in ")]" or _is_small(before)
+    if kind == ONE_SMALL and left or (kind == ONE_SMALL or left) and (signs[-1] in "([" or _is_small(after)):
+        return signs + after
+    return ""
 
 
 def _ahead(signs: str, after: str) -> str:

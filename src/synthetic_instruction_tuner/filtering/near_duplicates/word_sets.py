@@ -99,8 +99,9 @@ class Vocabulary(dict[str, int]):
 
     def number(self, word: str, kind: int) -> int:
         """Returns a word's number, the next one where it has none."""
-        known = self.setdefault(word, len(self))
-        if known == len(self._kinds):
+        known = self.get(word)
+        if known is None:
+            known = self[word] = len(self)
             self._kinds.append(kind)
         return known
 
@@ -119,30 +120,30 @@ class Vocabulary(dict[str, int]):
     def _sets(self, texts: Sequence[str]) -> WordSets:
         """Splits all texts in one pass, which takes half the time; those in ASCII apart, where it takes least."""
         plain = np.fromiter((text.isascii() for text in texts), bool, len(texts))
-        keys = np.concatenate(
-            [self._keys(texts, np.flatnonzero(plain == is_plain), is_plain) for is_plain in (True, False)]
-        )
+        parts = [self._keys(texts, np.flatnonzero(plain == is_plain), is_plain) for is_plain in (True, False)]
+        keys = np.concatenate(parts)
         keys.sort()
         keys = keys[np.diff(keys, prepend=-1) != 0]
-        rows, words = keys >> 32, keys & 0xFFFFFFFF
-        filled = np.bincount(rows[self.kinds(words) == WORD], minlength=len(texts)) > 0
-        stay = filled[rows]
-        return WordSets(words[stay], np.bincount(rows[stay], minlength=len(texts)))
+        return WordSets(keys & 0xFFFFFFFF, np.bincount(keys >> 32, minlength=len(texts)))
 
     def _keys(self, texts: Sequence[str], rows: Ints, plain: bool) -> Ints:
-        """Returns row and word, in one number, for all words and symbols of some of the texts.
+        """Returns row and word, in one number, for all words of some of the texts, and symbols of those with words.
 
         A NUL ends each text and never occurs within one.
         """
         ended = (texts[row].replace("\0", " ") + " \0 " for row in rows.tolist())
         whole = "".join(ended).lower() if plain else "".join(map(normal_form, ended))
-        words = map(self.__getitem__, _words(whole))
-        symbols = chain.from_iterable(map(self._symbols.__getitem__, parts_with_symbols(close_up(whole))))
-        keys: list[Ints] = []
-        for numbers in (np.fromiter(words, np.int64), np.fromiter(symbols, np.int64)):
-            is_end = numbers == self._end
-            keys.append((rows[np.cumsum(is_end)[~is_end]] << 32) | numbers[~is_end])
-        return np.concatenate(keys)
+        found = _words(whole)
+        words = np.fromiter(map(self.__getitem__, found), np.int64, len(found))
+        parts = parts_with_symbols(close_up(whole))
+        symbols = np.fromiter(chain.from_iterable(map(self._symbols.__getitem__, parts)), np.int64)
+        of_words, of_symbols = words == self._end, symbols == self._end
+        word_rows, symbol_rows = np.cumsum(of_words)[~of_words], np.cumsum(of_symbols)[~of_symbols]
+        has_words = np.bincount(word_rows, minlength=len(rows)) > 0
+        stay = has_words[symbol_rows]
+        here = rows[np.concatenate((word_rows, symbol_rows[stay]))]
+        keys: Ints = (here << 32) | np.concatenate((words[~of_words], symbols[~of_symbols][stay]))
+        return keys
 
 
 class _Symbols(dict[str, tuple[int, ...]]):
@@ -152,8 +153,9 @@ class _Symbols(dict[str, tuple[int, ...]]):
         self._number = vocabulary.number
 
     def __missing__(self, part: str) -> tuple[int, ...]:
-        found = [(symbol, SYMBOL) for symbol in symbols_of(part)] + [(p, PICTURE) for p in pictures_of(part)]
-        numbers = tuple(self._number(name, kind) for name, kind in found)
+        numbers = tuple([self._number(symbol, SYMBOL) for symbol in symbols_of(part)])
+        if not part.isascii():
+            numbers += tuple([self._number(picture, PICTURE) for picture in pictures_of(part)])
         if part == "\0":
             numbers = (self._number(part, WORD),)
         if len(self) >= MOST_PARTS:

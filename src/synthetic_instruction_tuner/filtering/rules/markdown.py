@@ -19,7 +19,7 @@ _DATA = re.compile(
     r"""
       (?:\t|[ ]{4,}).*                                          # indented
     | \s*(?:\|.*\||<[^<>]+>|<.*>|>>>[ ].*|\$[ ].*|\#include.*)\s*   # table rows, tags, sessions
-    | \s*(?:[\[{(].*[\]})][,;]?|[\]})]+[,;]*|"[^"]*"\s*:.*)\s*  # brackets, JSON
+    | \s*(?:[\[{(](?=.*[,:"'=\d]|\S*(?:\s\S+){0,2}\s*$).*[\]})][,;]?|[\]})]+[,;]*|"[^"]*"\s*:.*)\s*  # brackets, JSON
     | .*[;{}\\]\s*                                              # statements, blocks, rows in LaTeX
     | .*\w\((?!e?s\)).*\)[;:,]?\s*                              # calls
     | \s*[\w.\[\]'"]+\s*[-+*/|&:]?=\s*\S.*                      # assignments
@@ -67,14 +67,17 @@ def fences(text: str) -> list[tuple[int, int, bool]]:
 def ends_within_fence(text: str) -> bool:
     """Whether the text ends in a fenced block that nothing closes.
 
-    A list item ends where its indentation does, and a fence in it as well. What looks like its closing fence then opens
-    a new block in CommonMark; that counts as closed here.
+    Two fences count as closing ones here although they are none in CommonMark: one behind a list item that ends before
+    it, and one with too much indentation in the last line.
     """
     found = fences(text)
     if not found or found[-1][2]:
         return False
     start, end, _ = found[-1]
     lines = _split(text)
+    last = text.rstrip().rpartition("\n")[2].strip()
+    if end - start > 1 and len(last) > 2 and set(last) in ({"`"}, {"~"}) and last in lines[start].replace(last[0], last):
+        return False
     cut = len(found) > 1 and not found[-2][2] and found[-2][1] == start and lines[start].strip() in ("```", "~~~")
     return not cut and not any(line.strip() for line in lines[end:])
 

@@ -78,8 +78,11 @@ class LineRepetition(TextRule):
 
     def signal(self, record: Record) -> list[Any]:
         """Returns the longest run of one line, and the line, first of prose and then of code and data."""
+        whole = longest_run([line for text in record.response.splitlines() if (line := text.rstrip())])
+        if whole[0] < 2:  # as in most texts, so that lines need not be told apart
+            return [whole[0], shorten(whole[1], 40), 0, ""]
         lines = lines_of(record.response)
-        signal = []
+        signal: list[Any] = []
         for data in (False, True):
             run, line = longest_run([line.text if line.is_data == data else BREAK for line in lines])
             signal += [run, shorten(line, 40)]
@@ -107,7 +110,9 @@ class PhraseRepetition(TextRule):
 
     def signal(self, record: Record) -> list[Any]:
         """Returns how often the most repeated phrase occurs in a row, and the phrase."""
-        run, phrase = longest_phrase_run(plain_words(record.response))
+        run, phrase = 1, ""
+        if _may_repeat(record.response, 4):
+            run, phrase = longest_phrase_run(plain_words(record.response))
         return [run, shorten(phrase, 60)]
 
     def decide(self, signal: list[Any]) -> Verdict:
@@ -129,7 +134,8 @@ class NgramRepetition(TextRule):
 
     def signal(self, record: Record) -> float:
         """Returns the share of words in repeated 8-grams, 0..1."""
-        return round(repeated_share(plain_words(record.response)), 6)
+        may_repeat = _may_repeat(record.response, NGRAM)
+        return round(repeated_share(plain_words(record.response)), 6) if may_repeat else 0.0
 
     def decide(self, signal: float) -> Verdict:
         """Compares the share with the limit."""
@@ -146,6 +152,11 @@ def _run_verdict(rule: str, kind: str, signal: list[Any], most: int) -> Verdict:
 
 def longest_word_run(text: str) -> tuple[int, str]:
     """Returns the length of the longest run of one word, and the word; ``(0, "")`` where there is no word."""
+    tokens = [token.strip(PUNCTUATION) for token in text.casefold().split()]
+    spaced = text.isascii() or not UNSPACED_LETTER.search(text)
+    if spaced and not any(a == b and a for a, b in pairwise(tokens)):  # as in most texts
+        first = next(filter(is_word, tokens), "")
+        return int(bool(first)), first
     items: list[str] = []
     within = 0, ""
     for line in lines_of(text):
@@ -153,7 +164,7 @@ def longest_word_run(text: str) -> tuple[int, str]:
             items += _words_and_breaks(line.text)
         elif items and items[-1] != BREAK:
             items.append(BREAK)
-    if UNSPACED_LETTER.search(text):
+    if not spaced:
         within = max((_run_within(item) for item in items), key=lambda run: run[0], default=within)
     beside = longest_run(_without_singing(items))
     return within if within[0] > beside[0] else beside
@@ -270,6 +281,14 @@ def _seen_before(words: list[str], size: int) -> list[bool]:
     return result
 
 
+def _may_repeat(text: str, size: int) -> bool:
+    """Whether an n-gram of this many words can occur twice: it cannot where none of all tokens with a letter does."""
+    if not text.isascii() and UNSPACED_LETTER.search(text):
+        return True
+    words = [word for raw in text.casefold().split() if has_letter(word := raw.strip(PUNCTUATION))]
+    return any(_seen_before(words, size))
+
+
 def _all_numbers(words: Sequence[str]) -> bool:
     return not any((is_word(word) and len(word) > 1) or UNSPACED_LETTER.match(word) for word in words)
 
@@ -283,7 +302,7 @@ def plain_words(text: str) -> list[str]:
     for line in lines_of(text):
         folded = line.text.casefold()
         if line.is_data:
-            words += [f"{{{folded.strip()}}}"]
+            words += [f"{{{folded.strip()}}}"] if has_letter(folded) else []
         elif UNSPACED_LETTER.search(folded):
             for part in folded.split():
                 words += _PIECES.findall(part)
