@@ -18,7 +18,7 @@ Decision = tuple[int, Fraction] | None
 
 
 def word_set(text: str) -> frozenset[str]:
-    """Words, symbols and pictures of a text; none where there is no word."""
+    """Words and pictures of a text; none where there is no word."""
     text = text.replace("\0", " ")
     parts = close_up(normal_form(text)).split()
     words = {word for part in parts for word in re.findall(rf"\w[\w{MARKS}]*", part) if not unspaced(word)}
@@ -27,9 +27,8 @@ def word_set(text: str) -> frozenset[str]:
         words |= {*letters, *(a + b for a, b in pairwise(letters))}
     for mixed in filter(unspaced, re.findall(rf"\w[\w{MARKS}]*", normal_form(text))):
         words |= set(re.findall(rf"\w[\w{MARKS}]*", UNSPACED_RUN.sub(" ", mixed)))
-    return (
-        frozenset(words | symbol_set(text) | {p for part in parts for p in pictures_of(part)}) if words else frozenset()
-    )
+    pictures = {picture for part in parts for picture in pictures_of(part)}
+    return frozenset(words | pictures) if words else frozenset()
 
 
 def unspaced(word: str) -> bool:

@@ -1,9 +1,8 @@
 """The exact near-duplicate index: finds the word set most similar to a given one, if similar enough.
 
 The similarity of two sets is their Jaccard index, |x & y| / |x | y|. Nothing is approximate: the threshold is a
-fraction and all comparisons are made on integers. Symbols that carry meaning are in the sets like words, and two sets
-are similar only if their symbols alone have a Jaccard index of (1 + t) / 2 or more: 3 + 4 is not 3 - 4, however long
-the text around it is.
+fraction and all comparisons are made on integers. Beside the words, the symbols that carry meaning must have a
+Jaccard index of (1 + t) / 2 or more: 3 + 4 is not 3 - 4, however long the text around it is.
 
 The index is the prefix filter of Chaudhuri, Ganti and Kaushik (ICDE 2006, "A primitive operator for similarity joins")
 as used by All-Pairs (Bayardo, Ma and Srikant, WWW 2007), with the length and position bounds of PPJoin (Xiao et al.,
@@ -29,7 +28,6 @@ import numpy.typing as npt
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering.near_duplicates.postings import LARGEST, Hits, Postings, Prefixes
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import (
-    SYMBOL,
     Ints,
     Vocabulary,
     WordOrder,
@@ -80,7 +78,11 @@ class Matches:
 
 
 class NearDuplicateIndex:
-    """Word sets in which the one most similar to a given set can be found."""
+    """Word sets in which the one most similar to a given set can be found.
+
+    Attributes:
+        symbols: the symbols of each, as bytes.
+    """
 
     def __init__(self, threshold: Fraction) -> None:
         """Takes the lowest Jaccard index, above 0 and at most 1, that counts as similar."""
@@ -93,6 +95,7 @@ class NearDuplicateIndex:
         self._starts = _GrowingArray(np.int64)
         self._sketches = _GrowingArray(np.uint64, columns=4)
         self._folded = _GrowingArray(np.uint64)
+        self.symbols: list[bytes] = []
         self._next_order = FIRST_ORDER
 
     def __len__(self) -> int:
@@ -123,6 +126,7 @@ class NearDuplicateIndex:
         self._starts.extend(starts)
         self._sketches.extend(sketches)
         self._folded.extend(fold(sketches))
+        self.symbols += _symbols(sets)
         if len(self) >= self._next_order:
             self._reorder()
         else:
@@ -142,31 +146,17 @@ class NearDuplicateIndex:
             self._find(all_sets, rows[: len(rows) // 2], found)
             self._find(all_sets, rows[len(rows) // 2 :], found)
             return
-        sketches = sketch(sets)
+        sketches, mine = sketch(sets), _symbols(sets)
         places, numbers = self.may_be_similar(hits, fold(sketches), self._folded.data)
         total = sets.sizes[places] + self._sizes.data[numbers]
         far = np.bitwise_count(sketches[places] ^ self._sketches.data[numbers]).sum(axis=1, dtype=np.int64)
         near = far <= self.most_different(total)
         places, numbers, total = places[near], numbers[near], total[near]
         shared = shared_words(sets.take(places), self._sets(numbers))
-        alike = shared * self._den >= self._num * (total - shared)
-        places, numbers, total, shared = places[alike], numbers[alike], total[alike], shared[alike]
-        same = self._symbols_alike(sets.take(places), self._sets(numbers))
-        columns = (column[same].tolist() for column in (places, numbers, shared, total - shared))
+        columns = (column.tolist() for column in (places, numbers, shared, total - shared))
         for place, number, both, either in zip(*columns, strict=True):
-            found.improve(int(rows[place]), number, both, either)
-
-    def _symbols_alike(self, left: WordSets, right: WordSets) -> npt.NDArray[np.bool_]:
-        """Whether the symbols of the left and the right set at each place are similar as well; none and none are."""
-        left, right = self.symbols(left), self.symbols(right)
-        shared = shared_words(left, right)
-        alike: npt.NDArray[np.bool_] = self.symbols_similar(shared, left.sizes + right.sizes - shared)
-        return alike
-
-    def symbols(self, sets: WordSets) -> WordSets:
-        """Returns the sets' symbols alone."""
-        are = self._vocabulary.kinds(sets.words) == SYMBOL
-        return WordSets(sets.words[are], np.bincount(sets.rows[are], minlength=len(sets)))
+            if self.similar(both, either) and self.symbols_similar(mine[place], self.symbols[number]):
+                found.improve(int(rows[place]), number, both, either)
 
     def _sets(self, numbers: Ints) -> WordSets:
         sizes = self._sizes.data[numbers]
@@ -188,9 +178,12 @@ class NearDuplicateIndex:
         """Whether two sets with this many shared words and words in all reach the threshold."""
         return shared * self._den >= self._num * union
 
-    def symbols_similar(self, shared: Any, union: Any) -> Any:
-        """Whether sets with this many shared symbols and symbols in all are similar: half as many may differ."""
-        return shared * 2 * self._den >= (self._num + self._den) * union
+    def symbols_similar(self, mine: bytes, theirs: bytes) -> bool:
+        """Whether symbols of two texts, as bytes, are similar as well: half as many as of the words may differ."""
+        if mine == theirs:
+            return True
+        left, right = (frozenset(np.frombuffer(symbols, np.int32).tolist()) for symbols in (mine, theirs))
+        return len(left & right) * 2 * self._den >= (self._num + self._den) * len(left | right)
 
     def new_postings(self, prefixes: Prefixes) -> Postings:
         """Returns the postings of other sets, with the same threshold and order of words."""
@@ -243,6 +236,10 @@ class _GrowingArray:
             self._all.resize((room,) if self._columns is None else (room, self._columns), refcheck=False)
         self._all[self._used : need] = values
         self._used = need
+
+
+def _symbols(sets: WordSets) -> list[bytes]:
+    return [b""] * len(sets) if sets.symbols is None else sets.symbols.tolist()
 
 
 def without_overflow(threshold: Fraction, most: int = 2 * LARGEST) -> Fraction:

@@ -56,8 +56,9 @@ class KeepFirst:
         filled = np.flatnonzero(new)
         parts = sets.take(filled)
         found = self.index.most_similar(parts)
-        seen: set[bytes] = set()
-        for row, words, known in zip(filled.tolist(), parts.split(), found.shared == found.union, strict=True):
+        seen: set[tuple[bytes, bytes]] = set()
+        for row, words, (number, shared, union) in zip(filled.tolist(), parts.split(), found, strict=True):
+            known = shared == union and words[1] == self.index.symbols[number]
             new[row] = not known and words not in seen
             seen.add(words)
         self.index.add(sets.take(np.flatnonzero(new)))
@@ -106,7 +107,6 @@ class _Batch:
         self.earlier_in_batch: dict[int, int] = {}
         self._index, self._sets = index, sets
         self._bytes = sets.split()
-        self._symbols = index.symbols(sets).split()
         self._prefixes, self._folded = index.prefixes(sets), fold(sketch(sets))
         self._frozen: dict[int, frozenset[int]] = {}
 
@@ -124,7 +124,7 @@ class _Batch:
 
     def _rivals(self, start: int, stop: int) -> Ints:
         """The sets that may stay, only the first of equal ones: whatever drops the first drops the others too."""
-        first: dict[bytes, int] = {}
+        first: dict[tuple[bytes, bytes], int] = {}
         for row in (start + np.flatnonzero(self.stays[start:stop])).tolist():
             first.setdefault(self._bytes[row], row)
         return np.array(list(first.values()), np.int64)
@@ -162,16 +162,9 @@ class _Batch:
                 self.earlier_in_batch[row] = other
 
     def _symbols_alike(self, row: int, other: int) -> bool:
-        if self._symbols[row] == self._symbols[other]:
-            return True
-        mine, theirs = _numbers(self._symbols[row]), _numbers(self._symbols[other])
-        return bool(self._index.symbols_similar(len(mine & theirs), len(mine | theirs)))
+        return self._index.symbols_similar(self._bytes[row][1], self._bytes[other][1])
 
     def _words(self, row: int) -> frozenset[int]:
         if row not in self._frozen:
-            self._frozen[row] = _numbers(self._bytes[row])
+            self._frozen[row] = frozenset(np.frombuffer(self._bytes[row][0], np.int64).tolist())
         return self._frozen[row]
-
-
-def _numbers(words: bytes) -> frozenset[int]:
-    return frozenset(np.frombuffer(words, np.int64).tolist())

@@ -153,7 +153,7 @@ def _between(before: str, signs: str, after: str, kind: int) -> str:
     if kind == NEVER:
         return ""
     left = signs[0] in ")]" or _is_small(before)
-    if kind == ONE_SMALL and left or (kind == ONE_SMALL or left) and (signs[-1] in "([" or _is_small(after)):
+    if (kind == ONE_SMALL and left) or ((kind == ONE_SMALL or left) and (signs[-1] in "([" or _is_small(after))):
         return signs + after
     return ""
 

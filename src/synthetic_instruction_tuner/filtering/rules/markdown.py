@@ -76,7 +76,12 @@ def ends_within_fence(text: str) -> bool:
     start, end, _ = found[-1]
     lines = _split(text)
     last = text.rstrip().rpartition("\n")[2].strip()
-    if end - start > 1 and len(last) > 2 and set(last) in ({"`"}, {"~"}) and last in lines[start].replace(last[0], last):
+    if (
+        end - start > 1
+        and len(last) > 2
+        and set(last) in ({"`"}, {"~"})
+        and last in lines[start].replace(last[0], last)
+    ):
         return False
     cut = len(found) > 1 and not found[-2][2] and found[-2][1] == start and lines[start].strip() in ("```", "~~~")
     return not cut and not any(line.strip() for line in lines[end:])

@@ -139,6 +139,6 @@ STAGE = Stage(
     part,
     outputs,
     run,
-    version=3,
+    version=4,
     units=("records", "kept"),
 )
