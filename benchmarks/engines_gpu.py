@@ -8,7 +8,7 @@ Parts:
     suite-serve                      the same through the server engine, against `vllm serve` on loopback
     speed-vllm                       our vLLM engine and `vllm.LLM.generate` itself: the same loaded model, the same
                                      requests, alternating; ours has a seed for each request. Required ratio: 0.97
-    speed-transformers               our transformers engine and `generate` in batches of 64. Required ratio: 3
+    speed-transformers               our transformers engine and `generate` in batches of 64. Required ratio: 25
 
 Both speeds are measured with random weights in the shape of Llama-3.1-8B. Prompts have 20 to 120 tokens. Answer lengths
 are drawn once (log-normal, median 260, 16 to 1024 tokens) and forced, so that both sides do the same work.
@@ -49,10 +49,8 @@ def main() -> None:
     """Runs the parts and prints what each of them found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument(
-        "--requests", type=int, default=1024, help="for speed-vllm; speed-transformers asks half of them"
-    )
-    parser.add_argument("--batch", type=int, default=256, help="of the transformers engine")
+    parser.add_argument("--requests", type=int, default=1024, help="for speed-vllm and speed-transformers")
+    parser.add_argument("--batch", type=int, default=1024, help="of the transformers engine")
     parser.add_argument("--inside", choices=PARTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:
@@ -93,7 +91,7 @@ def run_part(part: str, args: argparse.Namespace) -> None:
         elif engine == "vllm":
             speed_vllm(Path(folder), args.requests)
         else:
-            speed_transformers(args.requests // 2, args.batch)
+            speed_transformers(args.requests, args.batch)
 
 
 # The suite
@@ -245,11 +243,11 @@ def speed_transformers(count: int, batch: int) -> None:
         )  # fmt: skip
         return sum(r.max_new_tokens for r in part)
 
-    mine = in_turns({f"our engine, batch {batch}": ours}, sum(r.max_new_tokens for r in requests), rounds=1)
+    mine = in_turns({f"our engine, batch {batch}": ours}, sum(r.max_new_tokens for r in requests), rounds=2)
     theirs = in_turns({"generate, batch 64": plain}, sum(r.max_new_tokens for r in requests[:64]), rounds=1)
     (a,), (b,) = mine.values(), theirs.values()
     peak = torch.cuda.max_memory_allocated() / 2**30
-    verdict = "ok" if a >= 3 * b else "FAILED"
+    verdict = "ok" if a >= 25 * b else "FAILED"
     print("RESULT", verdict, f"{a / b:.2f} times generate's {b:,.0f} tokens/s, peak {peak:.1f} GiB", flush=True)
 
 

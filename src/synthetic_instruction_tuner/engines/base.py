@@ -5,9 +5,12 @@ No text crosses it, so no tokenizer can add a second BOS.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+SHOWN_REASONS = 3  # different reasons for which requests failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +132,20 @@ def split_faults(
     }
     served = [i for i in range(len(requests)) if i not in faults]
     return served, {i: Completion((), "error", fault) for i, fault in faults.items()}
+
+
+def failure_reason(completion: Completion) -> str:
+    """Returns why the request failed; empty if it did not."""
+    return (completion.error or "no reason is known") if completion.finish_reason == "error" else ""
+
+
+def failure_note(reasons: Counter[str], what: str = "requests") -> str:
+    """Returns how many requests failed and why, such as "3 requests failed: too long (3)"; empty if none did."""
+    return f"{reasons.total():,} {what} failed: {most_frequent(reasons)}" if reasons else ""
+
+
+def most_frequent(reasons: Counter[str]) -> str:
+    """Returns the most frequent reasons with their counts."""
+    most = [f"{why} ({count:,})" for why, count in reasons.most_common(SHOWN_REASONS)]
+    more = len(reasons) - len(most)
+    return ", ".join(most + ([f"{more:,} other reasons"] if more else []))

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from synthetic_instruction_tuner.config import fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
-from synthetic_instruction_tuner.engines.failed_requests import failure_note
+from synthetic_instruction_tuner.engines.base import failure_note
 from synthetic_instruction_tuner.filtering.rule import Ask, ModelRule, Rule, TextRule
 from synthetic_instruction_tuner.records import Record
 

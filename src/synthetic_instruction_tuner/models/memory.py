@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
 
@@ -51,6 +52,14 @@ def held_bytes(device: str) -> int:
 
         return int(torch.cuda.memory_allocated())
     return int(psutil.Process().memory_info().rss)
+
+
+def free_gpu_bytes(device: Any) -> int:
+    """Returns how many bytes of a GPU's memory new tensors can take: what is free and what torch holds unused."""
+    import torch
+
+    unused = int(torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    return int(torch.cuda.mem_get_info(device)[0]) + unused
 
 
 def _children() -> set[psutil.Process]:

@@ -26,8 +26,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from synthetic_instruction_tuner.config import PreferConfig
-from synthetic_instruction_tuner.engines.base import Done, Engine, Request
-from synthetic_instruction_tuner.engines.failed_requests import failure_reason
+from synthetic_instruction_tuner.engines.base import Done, Engine, Request, failure_reason
 from synthetic_instruction_tuner.preference.judgments import Judgment
 from synthetic_instruction_tuner.preference.pair_selection import (
     NoPair,

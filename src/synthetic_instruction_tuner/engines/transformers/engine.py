@@ -15,6 +15,7 @@ import torch
 
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request, split_faults
 from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
+from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import has_kernel
 from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
 from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, can_share, rows_of, score_rows
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder, supports_slots
@@ -43,6 +44,7 @@ class TransformersEngine:
         self._model, self._pad_id, self._device = model.eval(), pad_id, device
         self._soft_prompt = None if soft_prompt is None else soft_prompt.to(device=device, dtype=model.dtype)
         self._slots: bool | None = None
+        self._kernel, self._halvings = False, 0
 
     @property
     def capabilities(self) -> Capabilities:
@@ -99,9 +101,16 @@ class TransformersEngine:
 
     def _decode(self, requests: Sequence[Request], results: dict[int, Completion], done: Done | None) -> None:
         if self._slots is None:
-            self._slots = supports_slots(self._model, self._device)
-        decoder_class = SlotDecoder if self._slots else PlainDecoder
-        decoder = decoder_class(self._model, self._pad_id, self.batch_size, self._device, self._soft_prompt)
+            self._kernel = has_kernel(self._model, self._device) and supports_slots(
+                self._model, self._device, kernel=True
+            )
+            self._slots = self._kernel or supports_slots(self._model, self._device)
+        shared = (self._model, self._pad_id, self.batch_size, self._device, self._soft_prompt)
+        decoder: SlotDecoder | PlainDecoder
+        if self._slots:
+            decoder = SlotDecoder(*shared, kernel=self._kernel, halvings=self._halvings)
+        else:
+            decoder = PlainDecoder(*shared)
         # Longest first: if memory runs out, it does so at the start, and neighbors have similar lengths.
         waiting = [i for i in range(len(requests)) if i not in results]
         waiting.sort(key=lambda i: (-len(requests[i].prompt_ids), requests[i].prompt_ids, i))
@@ -123,6 +132,7 @@ class TransformersEngine:
                 "Use a smaller model, or shorter texts (max_new_tokens).",
             ) from error
         self.batch_size //= 2
+        self._halvings += 1
         error.__traceback__ = None  # its frames refer to the tensors that filled the memory
         release()
 

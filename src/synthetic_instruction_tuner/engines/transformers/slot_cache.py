@@ -6,6 +6,7 @@ is filled by moving the last row there, and new rows are appended. Only the fill
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -31,9 +32,13 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers ships no types for
         self._positions = self._index = torch.empty(0, dtype=torch.long)
         self._length = 0
 
-    def append(self, prefilled: DynamicCache | None, source: torch.Tensor, length: int) -> None:
-        """Adds one row per entry of `source`: copies that row of the prefilled cache, `length` positions of it."""
-        count = len(source)
+    def room(self, lengths: Sequence[int]) -> int:
+        """Returns how many rows of these lengths can be added: all, for slots have room for any length."""
+        return len(lengths)
+
+    def append(self, prefilled: DynamicCache | None, source: Sequence[int], lengths: Sequence[int]) -> None:
+        """Adds one row per entry of `source`: copies that row of the prefilled cache, its length of it."""
+        count, length = len(source), max(lengths)
         if prefilled is not None:
             pairs = [(layer.keys, layer.values) for layer in prefilled.layers]
             self._reserve(length, pairs)
@@ -42,11 +47,15 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers ships no types for
                     buffer[self.rows : self.rows + count, :, :length] = new[source]
         self.rows += count
 
-    def move(self, holes: torch.Tensor, sources: torch.Tensor, length: int) -> None:
-        """Copies rows `sources` over rows `holes`; no row holds more than `length` positions."""
-        for buffers in self._buffers:
-            for buffer in buffers:
-                buffer[holes, :, :length] = buffer[sources, :, :length]
+    def keep(self, rows: Sequence[int], length: int) -> None:
+        """Keeps these rows, in this order; those that move hold at most `length` positions."""
+        moved = [(to, row) for to, row in enumerate(rows) if to != row]
+        if moved:
+            holes, sources = zip(*moved, strict=True)
+            for buffers in self._buffers:
+                for buffer in buffers:
+                    buffer[list(holes), :, :length] = buffer[list(sources), :, :length]
+        self.rows = len(rows)
 
     def step(self, positions: torch.Tensor, index: torch.Tensor, length: int) -> None:
         """Says where the next token of each row is written, and how many positions attention reads."""

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synthetic_instruction_tuner.config import EngineConfig, TagsConfig
-from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
-from synthetic_instruction_tuner.engines.failed_requests import failure_reason
+from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request, failure_reason
 from synthetic_instruction_tuner.filtering.rule import Ask, ModelRule, Verdict, model_identity
 from synthetic_instruction_tuner.records import Message, Record
 

@@ -19,8 +19,8 @@ from synthetic_instruction_tuner.data_generation.faults import ENOUGH_PROBES, PR
 from synthetic_instruction_tuner.data_generation.magpie_generator import engine_facts, failures, model_revision
 from synthetic_instruction_tuner.data_generation.plan import Place, batches
 from synthetic_instruction_tuner.data_generation.target import Target
+from synthetic_instruction_tuner.engines.base import failure_note, most_frequent
 from synthetic_instruction_tuner.engines.choice import choose_engine
-from synthetic_instruction_tuner.engines.failed_requests import failure_note, most_frequent
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import Record

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.data_files.exports import export_rows
-from synthetic_instruction_tuner.engines.failed_requests import failure_note
+from synthetic_instruction_tuner.engines.base import failure_note
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.run.folder import RunFolder

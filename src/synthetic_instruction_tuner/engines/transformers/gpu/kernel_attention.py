@@ -1,0 +1,75 @@
+"""Brings the decode kernel into a model of transformers, as one of its attention implementations.
+
+The mask that the model hands to its layers is not a mask then, but says of each row from where to where it is visible.
+A model that does more with its mask, or whose attention is more than a softmax of scaled products, raises an error, and
+the engine takes masked attention instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+
+_NAME = "sit_pages"
+_TABLE: ContextVar[torch.Tensor] = ContextVar("table of pages")
+_MORE_THAN_SOFTMAX = ("softcap", "s_aux", "position_bias")
+
+
+def has_kernel(model: Any, device: str) -> bool:
+    """Returns whether the decode kernel may serve the model; only a trial can tell that it does."""
+    if device != "cuda" or find_spec("triton") is None:
+        return False
+    return bool(model.config.get_text_config()._attn_implementation == "sdpa")
+
+
+class KernelAttention:
+    """Switches a model's layers between their own attention and the decode kernel."""
+
+    def __init__(self, model: Any) -> None:
+        AttentionInterface.register(_NAME, _attention)
+        found: list[Any] = [getattr(module, "config", None) for module in model.modules()]
+        self._configs = list({id(c): c for c in found if hasattr(c, "_attn_implementation_internal")}.values())
+
+    @contextmanager
+    def active(self, table: torch.Tensor) -> Iterator[None]:
+        """Within this context the model takes one new token per row, spans instead of masks, and a `PagedCache`.
+
+        Args:
+            table: the cache's table of pages.
+        """
+        before = [config._attn_implementation_internal for config in self._configs]
+        reset = _TABLE.set(table)
+        for config in self._configs:
+            config._attn_implementation_internal = _NAME
+        try:
+            yield
+        finally:
+            _TABLE.reset(reset)
+            for config, name in zip(self._configs, before, strict=True):
+                config._attn_implementation_internal = name
+
+
+def _attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention in the signature of transformers; returns [rows, 1, heads, width]."""
+    from synthetic_instruction_tuner.engines.transformers.gpu.attention_kernel import decode_attention
+
+    if attention_mask is None or attention_mask.dtype != torch.int32 or query.shape[2] != 1:
+        raise NotImplementedError("the layer changed its mask")
+    if any(kwargs.get(name) is not None for name in _MORE_THAN_SOFTMAX):
+        raise NotImplementedError("the layer's attention is more than a softmax of scaled products")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return decode_attention(query, key, value, _TABLE.get(), attention_mask[:, 0, 0], scale)[:, None], None
