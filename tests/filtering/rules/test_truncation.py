@@ -128,7 +128,7 @@ def test_real_answers_stay() -> None:
         ("Use this:\n\n~~~\n```\nx = 1", True),
         ("Use this:\n\n````\n```\nx = 1\n```", True),
         ("Use this:\n\n```python\nx = 1\n```python", True),
-        ("Use this:\n\n```\nx = 1\n    ```", True),
+        ("Use this:\n\n```\nx = 1\n    ```", False),
         ("- first:\n  ```\n  x", True),
         ("```\nx\n```\n\n~~~ruby\ny", True),
     ],

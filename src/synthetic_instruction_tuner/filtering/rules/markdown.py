@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 MOST = 5000  # fences; more are no Markdown, and would take long
 LOOKED_AT = 150  # characters from the start, and from the end, of a long line
 FENCE = re.compile(r"```|~~~")
+RUN = re.compile(r"`{3,}|~{3,}")
 _DATA = re.compile(
     r"""
       (?:\t|[ ]{4,}).*                                          # indented
@@ -75,13 +76,8 @@ def ends_within_fence(text: str) -> bool:
         return False
     start, end, _ = found[-1]
     lines = _split(text)
-    last = text.rstrip().rpartition("\n")[2].strip()
-    if (
-        end - start > 1
-        and len(last) > 2
-        and set(last) in ({"`"}, {"~"})
-        and last in lines[start].replace(last[0], last)
-    ):
+    last, opening = text.rstrip().rpartition("\n")[2].strip(), RUN.search(lines[start])
+    if opening and end - start > 1 and len(last) >= len(opening[0]) and set(last) == {opening[0][0]}:
         return False
     cut = len(found) > 1 and not found[-2][2] and found[-2][1] == start and lines[start].strip() in ("```", "~~~")
     return not cut and not any(line.strip() for line in lines[end:])
