@@ -25,6 +25,7 @@ MODEL_LISTS = ("models.responders", "models.students")
 TITLES = {
     "": "The run",
     "models": "Models",
+    "data": "Your own data",
     "engine": "Engine",
     "generate": "Generate",
     "filter": "Filter",

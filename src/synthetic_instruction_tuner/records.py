@@ -101,9 +101,11 @@ class PreferencePair:
         instruction, system, history: the prompt, as in `Record`.
         chosen, rejected: the two answers; never equal.
         chosen_model, rejected_model: the models that wrote them.
-        chosen_score, rejected_score: their scores; the first is always the larger.
+        chosen_score, rejected_score: their scores; the first is always the larger. In the user's own pairs they are
+            what the file says, or None.
         chosen_truncated, rejected_truncated: whether an answer reached the token limit.
         student: the student that wrote both answers and is tuned on the pair; None if all students are tuned on it.
+        provenance: the file and the row that a pair of the user's own is from; None for those that a run has made.
     """
 
     id: str
@@ -113,17 +115,20 @@ class PreferencePair:
     rejected: str
     chosen_model: str
     rejected_model: str
-    chosen_score: float
-    rejected_score: float
+    chosen_score: float | None
+    rejected_score: float | None
     system: str | None = None
     history: tuple[Message, ...] = ()
     chosen_truncated: bool = False
     rejected_truncated: bool = False
     student: str | None = None
+    provenance: dict[str, Any] | None = None
 
     @property
-    def margin(self) -> float:
-        """The score difference; always positive."""
+    def margin(self) -> float | None:
+        """The score difference, if both answers have scores; always positive in pairs that a run has made."""
+        if self.chosen_score is None or self.rejected_score is None:
+            return None
         return self.chosen_score - self.rejected_score
 
     def prompt_messages(self) -> list[Message]:
@@ -133,7 +138,10 @@ class PreferencePair:
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values, from which `from_json` makes an equal pair."""
-        return asdict(self) | {"history": [m.as_dict() for m in self.history]}
+        plain = asdict(self) | {"history": [m.as_dict() for m in self.history]}
+        if self.provenance is None:
+            del plain["provenance"]
+        return plain
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> PreferencePair:

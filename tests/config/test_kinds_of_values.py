@@ -151,6 +151,8 @@ def test_what_is_no_text(folder: Path, key: str, text: str) -> None:
 def test_what_is_no_list(folder: Path, key: str, text: str) -> None:
     if text == "{a: 1}" and key in LIST_OF_MODELS:
         return
+    if text == "no-file-of-this-name" and key.startswith("data."):  # one file is enough
+        return
     with pytest.raises(UserError) as caught:
         load_config(overrides=[f"{key}={text}"])
     assert key in caught.value.problem

@@ -23,9 +23,9 @@ from synthetic_instruction_tuner.data_files.atomic_writing import (
     write_text,
 )
 from synthetic_instruction_tuner.data_files.exports import export_rows
+from synthetic_instruction_tuner.data_files.own_data.output_folder import OutputFolder
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering.near_duplicates.files import dedup_files
-from synthetic_instruction_tuner.filtering.output_folder import OutputFolder
 from synthetic_instruction_tuner.run.store import Store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and modes are POSIX's")

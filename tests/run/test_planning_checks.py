@@ -19,7 +19,8 @@ from synthetic_instruction_tuner.run import checks
 from synthetic_instruction_tuner.run.checks import check_before_start, check_disk, check_models, models_until, needed_gb
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import stage_names
-from synthetic_instruction_tuner.run.planning import SPEEDS, StageEstimate, does_not_fit, estimate
+from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate
+from synthetic_instruction_tuner.run.speeds import SPEEDS
 
 KNOWN = ("generate", "filter", "prefer", "sft", "prompt_tuning", "dpo", "evaluate", "report")  # others may be added
 CPU = Hardware("cpu", "x86_64", 2, 16.0, None, None, "2.6", "5.10")

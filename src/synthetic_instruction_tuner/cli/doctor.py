@@ -33,6 +33,7 @@ from synthetic_instruction_tuner.run.checks import (
     check_disk,
     check_languages,
     check_models,
+    check_own_data,
     download_size,
     engine_lines,
     with_fixes,
@@ -92,6 +93,7 @@ def examine(config: Config, folder: RunFolder) -> list[Check]:
         _run_folder(folder),
         check_disk(config, folder),
         check_languages(config),
+        *check_own_data(config),
         *(Check("files", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in source_faults(wanted)),
         *check_models(config),
     ]

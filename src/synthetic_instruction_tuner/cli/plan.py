@@ -110,7 +110,7 @@ def _ahead_as_json(config: Config, folder: RunFolder, ahead: Ahead, hardware: Ha
                 "seconds": stage.seconds,
                 "state": stage.condition,
                 "next": stage.step.action,
-                "why": stage.step.why,
+                "why": stage.step.why or stage.step.stage.skipped,
                 "replaces_seconds": stage.state.seconds if stage.replaced and stage.state else 0.0,
             }
             for stage in ahead.stages
@@ -133,7 +133,7 @@ def _print_ahead(config: Config, folder: RunFolder, ahead: Ahead, hardware: Hard
     for stage in ahead.stages:
         now = f"{stage.condition}: {stage.amount.describe()}" if stage.amount else stage.condition
         time = duration(stage.seconds) if stage.step.action != "skip" else ""
-        table.add(stage.step.stage.name, now, _deed(stage), time, stage.step.why)
+        table.add(stage.step.stage.name, now, _deed(stage), time, stage.step.why or stage.step.stage.skipped)
     screen.say()
     screen.table(table)
     if not ahead.todo:
@@ -168,7 +168,9 @@ def _print(config: Config, estimates: list[StageEstimate], hardware: Hardware, s
     )
     titles = {stage.name: stage.title for stage in ordered(config)}
     for e in estimates:
-        stages.add(e.stage, duration(e.seconds), gigabytes(e.memory_gb), e.detail or titles[e.stage])
+        stages.add(
+            e.stage, duration(e.seconds), gigabytes(e.memory_gb) if e.memory_gb else "", e.detail or titles[e.stage]
+        )
     screen.say()
     screen.table(stages)
     total, peak = sum(e.seconds for e in estimates), largest(estimates).memory_gb

@@ -1,7 +1,8 @@
-"""One verb per stage: brings the run as far as that stage; ``sit filter`` also takes the user's own files."""
+"""One verb per stage: brings the run as far as that stage; filter and prefer also take the user's own files."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -24,6 +25,7 @@ from synthetic_instruction_tuner.cli.options import (
 )
 from synthetic_instruction_tuner.cli.run import run_and_print
 from synthetic_instruction_tuner.config import Config, user_settings
+from synthetic_instruction_tuner.config.sections.section import LARGEST
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.reporting.screen.terminal import echo, echo_json
@@ -60,24 +62,28 @@ def _as_far_as(stage: str | None, *, new: bool) -> Callable[..., None]:
     return verb
 
 
-generate, prefer = _as_far_as("generate", new=True), _as_far_as("prefer", new=True)
+generate = _as_far_as("generate", new=True)
 evaluate, report = _as_far_as("evaluate", new=False), _as_far_as(None, new=False)
 
 
+OwnFiles = Annotated[
+    list[Path] | None, typer.Argument(help="Your own JSON, JSONL, CSV, TSV or Parquet files, or hf:NAME[:SPLIT].")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Folder for the results of your own files.",
+        parser=output_path,
+        metavar="FOLDER",
+    ),
+]
+
+
 def filter_(
-    files: Annotated[
-        list[Path] | None, typer.Argument(help="Your own JSON, JSONL, CSV, TSV or Parquet files, or hf:NAME[:SPLIT].")
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Folder for the results of your own files.",
-            parser=output_path,
-            metavar="FOLDER",
-        ),
-    ] = None,
+    files: OwnFiles = None,
+    output: Output = None,
     profile: Profile = None,
     config: ConfigFile = None,
     set_: Set = None,
@@ -94,13 +100,7 @@ def filter_(
         resolved, folder = opened(profile, config, set_, limit, run_dir, new=True)
         run_and_print(resolved, folder, until="filter", yes=yes, as_json=as_json, quiet=quiet)
         return
-    if run_dir is not None:
-        run_folder(None, run_dir).require_run()
-    resolved = configuration(profile, config, set_, limit, run_dir)
-    if output is None:
-        raise UserError(
-            "No output folder was given.", "Your own files need one for the results.", "Add one, for example: -o out"
-        )
+    resolved, output = _for_own_files(profile, config, set_, limit, run_dir, output)
     if "keep" not in (user_settings(config, set_ or ()).get("filter") or {}):  # the profile's is meant for its own data
         own = resolved.filter.model_copy(update={"keep": resolved.limit})
         resolved = resolved.model_copy(update={"filter": own})
@@ -109,6 +109,72 @@ def filter_(
         echo_json(report.to_json())
     else:
         echo(report.summary() + f"\nSee {output}: kept.jsonl, dropped.jsonl, malformed.jsonl, filter_report.md")
+
+
+def prefer(
+    files: OwnFiles = None,
+    output: Output = None,
+    score: Annotated[
+        str | None,
+        typer.Option(help="The field with the scores of your own files; by default the usual one.", metavar="FIELD"),
+    ] = None,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    limit: Limit = None,
+    run_dir: RunDir = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Makes pairs of the user's scored answers, or runs the pipeline as far as prefer."""
+    if not files:
+        if output or score:
+            option = "--output" if output else "--score"
+            fix = "Write for example: sit prefer scored.jsonl -o out"
+            raise UserError(f"{option} needs files with scored answers.", "", fix)
+        resolved, folder = opened(profile, config, set_, limit, run_dir, new=True)
+        run_and_print(resolved, folder, until="prefer", yes=yes, as_json=as_json, quiet=quiet)
+        return
+    resolved, output = _for_own_files(profile, config, set_, limit, run_dir, output)
+    given = user_settings(config, set_ or ()).get("prefer") or {}
+    own = {"pairs": resolved.limit or LARGEST, "min_margin": 0.0}  # a profile's are for its own data and reward model
+    settings = resolved.prefer.model_copy(update={name: v for name, v in own.items() if name not in given})
+    from synthetic_instruction_tuner.data_files.reading import count_rows
+    from synthetic_instruction_tuner.preference.files import prefer_files
+    from synthetic_instruction_tuner.run.progress import Display
+
+    with Display(quiet=quiet or as_json) as display:
+        display.say(f"Making pairs of {', '.join(map(str, files))}")
+        if settings.min_margin != resolved.prefer.min_margin:
+            margin = f"prefer.min_margin={resolved.prefer.min_margin:g} of profile {resolved.profile}"
+            display.say(f"{margin} is for its reward model's scores and does not count; --set it for yours")
+        with display.task("pairing", count_rows(files), "prompts") as advance:
+            samples = resolved.report.samples
+            report = prefer_files(files, output, settings, score=score, samples=samples, progress=advance)
+    if as_json:
+        echo_json(json.dumps(report.to_json()))
+    else:
+        echo(report.summary() + f"\nSee {output}: pairs.jsonl, skipped.jsonl, malformed.jsonl, preference_report.md")
+
+
+def _for_own_files(
+    profile: str | None,
+    config: Path | None,
+    set_: list[str] | None,
+    limit: int | None,
+    run_dir: Path | None,
+    output: Path | None,
+) -> tuple[Config, Path]:
+    """Returns the settings for files of the user's own, and the folder for the results."""
+    if run_dir is not None:
+        run_folder(None, run_dir).require_run()
+    resolved = configuration(profile, config, set_, limit, run_dir)
+    if output is None:
+        raise UserError(
+            "No output folder was given.", "Your own files need one for the results.", "Add one, for example: -o out"
+        )
+    return resolved, output
 
 
 def filter_own_files(config: Config, files: Sequence[Path], output: Path, *, quiet: bool) -> FilterReport:

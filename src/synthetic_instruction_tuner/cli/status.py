@@ -24,7 +24,7 @@ def status(run_dir: RunDir = None, wide: Wide = False, as_json: Json = False) ->
     ahead = look_ahead(config, folder, detect(config.engine.device))
     stages = ahead.stages
     current = current_outputs(config, folder)
-    done = {stage.step.stage.name for stage in stages if stage.condition == "done"}
+    done = {stage.step.stage.name for stage in stages if stage.condition in ("done", "skipped")}
     outputs = {name: paths for name, paths in current.items() if name in done}
     if as_json:
         found = {name: [str(path) for path in paths] for name, paths in outputs.items()}
@@ -57,10 +57,10 @@ def _table(stages: tuple[StageAhead, ...]) -> Table:
     for stage in stages:
         name, state = stage.step.stage.name, stage.state
         if state is None:
-            table.add(name, stage.condition, "", "", "", "")
+            table.add(name, stage.condition, "", "", "", stage.step.stage.skipped)
             continue
         memory = gigabytes(state.peak_memory_gb) if state.peak_memory_gb else ""
-        flow = stage.step.stage.flow(state.rows_in, state.rows_out) if stage.condition == "done" else ""
+        flow = stage.step.stage.flow(state.rows_in, state.rows_out) if stage.condition in ("done", "skipped") else ""
         note = stage.step.why or state.note
         table.add(name, _words(stage), flow, duration(state.seconds), memory, note)
     return table

@@ -77,7 +77,7 @@ VERBS = {
         "Without files, runs the pipeline up to filter; starts a run where there is none.\n\n"
         "'sit filter mine.jsonl -o out' writes out/kept.jsonl (in input "
         "order), out/dropped.jsonl (with the rule, its value and the matching record) and out/filter_report.md. Reads "
-        "JSON, JSONL and Parquet in the usual shapes.",
+        "JSON, JSONL, CSV, TSV and Parquet in the usual shapes, and hf:NAME.",
     ),
     "dedup": Verb(
         "dedup",
@@ -85,12 +85,17 @@ VERBS = {
         "Remove near duplicates from your own files (exact search).\n\n"
         "The first of two similar records is kept. 'sit dedup mine.jsonl -o out' writes out/kept.jsonl (in input "
         "order), out/dropped.jsonl (with the similarity and the matching record) and out/malformed.jsonl. Reads JSON, "
-        "JSONL and Parquet in the usual shapes.",
+        "JSONL, CSV, TSV and Parquet in the usual shapes, and hf:NAME.",
     ),
     "prefer": Verb(
         "single",
         "prefer",
-        "Build preference pairs.\n\nRuns the pipeline up to prefer; starts a run where there is none.",
+        "Build preference pairs, also from your own scored answers.\n\n"
+        "Without files, runs the pipeline up to prefer; starts a run where there is none.\n\n"
+        "'sit prefer scored.jsonl -o out' pairs the best answer to each prompt with the worst, by the scores in the "
+        "file and with the guards of a run. It writes out/pairs.jsonl, out/skipped.jsonl (prompts without a pair, "
+        "with the reason) and out/preference_report.md. Rows have several answers with scores (as in UltraFeedback), "
+        "or one answer with its score each. No model is loaded.",
     ),
     "train": Verb(
         "single",

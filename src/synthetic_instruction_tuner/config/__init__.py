@@ -4,7 +4,12 @@ It may import methods, words and errors. Start reading in `configuration` and th
 `loading` puts the layers together.
 """
 
-from synthetic_instruction_tuner.config.configuration import Config, fingerprint, tuned_students
+from synthetic_instruction_tuner.config.configuration import (
+    Config,
+    fingerprint,
+    starting_method,
+    tuned_students,
+)
 from synthetic_instruction_tuner.config.loading import (
     change_config,
     load_config,
@@ -14,6 +19,7 @@ from synthetic_instruction_tuner.config.loading import (
     read_yaml,
     user_settings,
 )
+from synthetic_instruction_tuner.config.sections.data import DataConfig
 from synthetic_instruction_tuner.config.sections.engine import EngineConfig
 from synthetic_instruction_tuner.config.sections.evaluate import BENCHMARKS, BenchmarkConfig, EvaluateConfig
 from synthetic_instruction_tuner.config.sections.filter import Benchmark, ContaminationConfig, FilterConfig, TagsConfig
@@ -42,6 +48,7 @@ __all__ = [
     "BenchmarkConfig",
     "Config",
     "ContaminationConfig",
+    "DataConfig",
     "DomainConfig",
     "DpoConfig",
     "EngineConfig",
@@ -69,6 +76,7 @@ __all__ = [
     "profile_data",
     "profile_names",
     "read_yaml",
+    "starting_method",
     "tuned_students",
     "user_settings",
 ]

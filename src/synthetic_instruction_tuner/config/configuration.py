@@ -7,6 +7,7 @@ import json
 
 from pydantic import BaseModel, Field, model_validator
 
+from synthetic_instruction_tuner.config.sections.data import DataConfig
 from synthetic_instruction_tuner.config.sections.engine import EngineConfig
 from synthetic_instruction_tuner.config.sections.evaluate import EvaluateConfig
 from synthetic_instruction_tuner.config.sections.filter import FilterConfig
@@ -27,6 +28,7 @@ class Config(Section):
     seed: int = Field(17, ge=0, le=2**32 - 1, description="Fixes every random choice of the run.")
     limit: int | None = Field(None, ge=1, description="Cap every count at this number, for a trial run.")
     models: ModelsConfig = Field(description="The models.")
+    data: DataConfig = Field(DataConfig(), description="Your own data, to start a run from.")
     engine: EngineConfig = Field(EngineConfig(), description="What runs models for text.")
     generate: GenerateConfig = Field(GenerateConfig(), description="Stage generate.")
     filter: FilterConfig = Field(FilterConfig(), description="Stage filter.")
@@ -38,8 +40,12 @@ class Config(Section):
     @model_validator(mode="after")
     def _fitting(self) -> Config:
         share, models = self.prefer.max_chosen_share, len(self.models.responders)
-        off_policy = self.prefer.on_policy == "off"
+        off_policy = self.prefer.on_policy == "off" and not self.data.pairs
+        own = " and ".join(f"data.{kind}" for kind in ("records", "prompts") if self.data.files(kind))
         refuse(
+            f"generate.until_kept counts generated records only: with {own}, set filter.keep instead"
+            if self.generate.until_kept is not None and own
+            else None,
             "prefer.scorer=judge needs models.judge: the chat model that judges"
             if self.prefer.scorer == "judge" and self.models.judge is None
             else None,
@@ -59,6 +65,9 @@ class Config(Section):
         n = self.limit
         return self.model_copy(
             update={
+                "data": self.data.model_copy(
+                    update={"count": min(n, self.data.count or n) if self.data.given else self.data.count}
+                ),
                 "generate": self.generate.model_copy(
                     update={
                         "count": min(n, self.generate.count),
@@ -78,9 +87,21 @@ class Config(Section):
 
 def tuned_students(config: Config, by: Method) -> tuple[ModelConfig, ...]:
     """Returns the students that a method tunes, among those that have the adapter it starts from."""
-    students = tuned_students(config, method(by.starts_from)) if by.starts_from else config.models.students
+    if by.trains_on == "records" and not config.data.has_records:
+        return ()
+    start = starting_method(config, by)
+    students = tuned_students(config, start) if start else config.models.students
     which = config.train.of(by).model_dump()["students"] if by.chooses_students else "all"
     return students[: {"first": 1, "all": len(students), "none": 0}[which]]
+
+
+def starting_method(config: Config, by: Method) -> Method | None:
+    """Returns the method whose adapter this one goes on training; None where it starts from the base model.
+
+    That is so, too, if the earlier method learns from records and the run has none, but the user's pairs alone.
+    """
+    start = method(by.starts_from) if by.starts_from else None
+    return None if start and start.trains_on == "records" and not config.data.has_records else start
 
 
 def fingerprint(*parts: object) -> str:

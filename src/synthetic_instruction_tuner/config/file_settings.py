@@ -1,9 +1,9 @@
 """Settings that name files: a relative path in a YAML file is one from the folder of that file.
 
 On the command line it is one from the working directory. What must be found again from anywhere is made absolute:
-topics are read at once, and contamination files are stored in a run with their whole path. A model may also be a Hub
-id, so its path is taken from the YAML file's folder only where something is there; where that folder is the working
-directory it stays as it is written, and with it the keys of the stages.
+topics are read at once; contamination files and the user's own data are stored in a run with their whole path. A model
+may also be a Hub id, so its path is taken from the YAML file's folder only where something is there; where that folder
+is the working directory it stays as it is written, and with it the keys of the stages.
 """
 
 from __future__ import annotations
@@ -12,8 +12,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from synthetic_instruction_tuner.config.sections.data import HUB
+
 FILES = re.compile(r"generate\.(domains\..*\.)?topics|filter\.contamination\.(folder|files\[\])", re.DOTALL)
 """Settings whose text is the path of a file that must be there; ``[]`` is an entry of a list."""
+
+DATA = re.compile(r"data\.(records|prompts|pairs)(\[\])?")
+"""Settings whose text is the path of a file, or a data set of the Hub, which begins with ``hf:``."""
 
 MODELS = re.compile(r"filter\.tokenizer|(filter\.tags\.model|models\.\w+(\[\])?)(\.path|\.chat_template)?")
 """Settings whose text is a path or a name on the Hub."""
@@ -35,6 +40,8 @@ def with_paths(value: Any, folder: Path, place: str = "") -> Any:
         return [with_paths(part, folder, f"{place}[]") for part in value]
     if FILES.fullmatch(place):
         return _path(value, folder)
+    if DATA.fullmatch(place):
+        return value if isinstance(value, str) and value.startswith(HUB) else _path(value, folder)
     return _path_of_model(value, folder) if MODELS.fullmatch(place) else value
 
 

@@ -19,6 +19,7 @@ from synthetic_instruction_tuner.config.configuration import Config
 from synthetic_instruction_tuner.config.file_settings import with_paths
 from synthetic_instruction_tuner.config.messages import explain, nearest, shortened
 from synthetic_instruction_tuner.config.overrides import merge
+from synthetic_instruction_tuner.config.sections.filter import FilterConfig
 from synthetic_instruction_tuner.config.sections.models import ModelConfig
 from synthetic_instruction_tuner.config.text_files import read_text
 from synthetic_instruction_tuner.errors import SitError, UserError, together
@@ -61,7 +62,7 @@ def load_config(
         faults.append(error)
         data = profile_data("nano")
     merge(data, user)
-    return _with_overrides(data, overrides, limit, faults, places).limited()
+    return _with_overrides(data, overrides, limit, faults, places, _names_keep(user)).limited()
 
 
 def _with_overrides(
@@ -70,8 +71,15 @@ def _with_overrides(
     limit: int | None = None,
     faults: Iterable[SitError] = (),
     places: Mapping[yaml_text.Key, str] | None = None,
+    names_keep: bool | None = None,
 ) -> Config:
-    """Returns the configuration that plain values and the options describe; one error for all mistakes."""
+    """Returns the configuration that plain values and the options describe; one error for all mistakes.
+
+    Args:
+        names_keep: whether the user's file says how many records are kept; None: the values are those of a run.
+    """
+    if names_keep is None:  # a run that had records of the user's own keeps what it has
+        names_keep = _own_records(data) or not _keeps_as_its_profile(data)
     texts, found, where = list(overrides), list(faults), dict(places or {})
     for text in texts:
         try:
@@ -83,6 +91,8 @@ def _with_overrides(
         if data.get("limit", limit) != limit and (("limit",) in where and where["limit",].startswith("--set")):
             found.append(UserError("The limit is given twice.", f"--limit {limit} and {where['limit',]}.", "Keep one."))
         data["limit"] = limit
+    if _own_records(data) and not names_keep and ("filter", "keep") not in where:
+        merge(data, {"filter": {"keep": None}})  # the profile's number is meant for the records that Magpie writes
     try:
         config = Config.model_validate(with_paths(data, Path()))
     except ValidationError as error:
@@ -90,6 +100,24 @@ def _with_overrides(
     if found:
         raise together(found)
     return config
+
+
+def _own_records(data: Mapping[str, Any]) -> bool:
+    """Whether the settings name records or instructions of the user's own."""
+    own = data.get("data")
+    return isinstance(own, dict) and bool(own.get("records") or own.get("prompts"))
+
+
+def _names_keep(data: Mapping[str, Any]) -> bool:
+    rules = data.get("filter")
+    return isinstance(rules, dict) and "keep" in rules
+
+
+def _keeps_as_its_profile(data: Mapping[str, Any]) -> bool:
+    """Whether a run's stored number of records to keep is its profile's, and not one that the user has set."""
+    named = data.get("profile")
+    rules = (profile_data(named).get("filter") or {}) if named in profile_names() else {}
+    return bool(rules.get("keep", FilterConfig().keep) == data["filter"].get("keep"))
 
 
 def _number(key: str) -> str | int:

@@ -9,10 +9,10 @@ the user's mistake.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from synthetic_instruction_tuner.data_files.csv_rows import csv_rows
 from synthetic_instruction_tuner.data_files.hub_rows import hub_rows, hub_stem, is_hub_name
@@ -26,6 +26,10 @@ from synthetic_instruction_tuner.data_files.record_shapes import (
 from synthetic_instruction_tuner.data_files.text_streams import PACKED, require_text, utf8_stream
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Record
+
+T = TypeVar("T")
+Convert = Callable[[Any, str, dict[str, Any]], T]
+Rows = Callable[[Path], Iterator[tuple[int, Any, str]]]
 
 TABLES = (".csv", ".tsv")
 SUFFIXES = (".jsonl", ".ndjson", ".json", *TABLES, ".parquet")
@@ -84,13 +88,13 @@ class Tally:
         self.malformed += bool(problem)
         self.problem = self.problem or problem
 
-    def require_records(self) -> None:
+    def require_records(self, expected: str = READ) -> None:
         """Raises UserError if the file has rows, and none of them is a record."""
         if self.malformed and not self.records:
             what = "text that is not JSON" if self.problem.startswith("not JSON") else "another shape"
             first = f"; the first of {self.malformed:,} rows" if self.malformed > 1 else ""
             cause = f"It looks like {what}{first}: {self.problem.removeprefix('not JSON: ')}."
-            raise UserError(f"No record could be read from {self.file}.", cause, READ)
+            raise UserError(f"No record could be read from {self.file}.", cause, expected)
 
 
 def said_malformed(count: int, first: Sequence[str]) -> str:
@@ -115,27 +119,46 @@ def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[
     """
     taken: set[str] = set()
     for file in map(Path, files):
-        name, stem, tally = file_name(file), file_stem(file), Tally(file)
-        for number, row, text in read_rows(file):
-            try:
-                if isinstance(row, ShapeError):
-                    raise row
-                record = record_from_row(row, f"{stem}-{number:06d}", {"file": name, "number": number})
-            except ShapeError as error:
-                malformed.append(Malformed(name, number, str(error), text[:200]))
-                tally.add(str(error))
-                continue
-            tally.add()
-            record = _with_free_id(record, f"{stem}-{number:06d}", taken)
-            taken.add(record.id)
-            yield record
-        tally.require_records()
+        for number, record in read_as(file, record_from_row, malformed):
+            yield with_free_id(record, fallback_id(file, number), taken)
 
 
-def no_rows(files: Sequence[Path]) -> UserError:
+def read_as(
+    file: Path, convert: Convert[T], malformed: list[Malformed], rows: Rows | None = None, expected: str = READ
+) -> Iterator[tuple[int, T]]:
+    """Yields what a file's rows are, each with its number; rows that are not that are collected.
+
+    Args:
+        file: a file, or a data set of the Hub.
+        convert: makes it of a row, an id for rows without one, and the row's place; raises ShapeError.
+        malformed: receives the rows that `convert` refuses.
+        rows: reads the file's rows, if not `read_rows`.
+        expected: what a row must have, for the error if no row has it.
+
+    Raises:
+        UserError: see `read_records`.
+    """
+    name, tally = file_name(file), Tally(file)
+    for number, row, text in (rows or read_rows)(file):
+        try:
+            if isinstance(row, ShapeError):
+                raise row
+            found = convert(row, fallback_id(file, number), {"file": name, "number": number})
+        except ShapeError as error:
+            malformed.append(Malformed(name, number, str(error), text[:200]))
+            tally.add(str(error))
+            continue
+        tally.add()
+        yield number, found
+    tally.require_records(expected)
+
+
+def no_rows(files: Sequence[Path], expected: str = READ) -> UserError:
     """Returns the error for files that are empty; `read_records` itself reads nothing from them."""
     names = ", ".join(map(str, files))
-    return UserError(f"No record could be read from {names}.", "It looks like an empty file, without any row.", READ)
+    return UserError(
+        f"No record could be read from {names}.", "It looks like an empty file, without any row.", expected
+    )
 
 
 def file_name(file: Path) -> str:
@@ -148,6 +171,18 @@ def file_stem(file: Path) -> str:
     if is_hub_name(file):
         return hub_stem(str(file))
     return Path(file.stem).stem if file.suffix.lower() == PACKED else file.stem
+
+
+def fallback_id(file: Path, number: int) -> str:
+    """Returns the id of a row that has none of its own, or one that is taken."""
+    return f"{file_stem(file)}-{number:06d}"
+
+
+def with_free_id(record: Record, fallback: str, taken: set[str]) -> Record:
+    """Returns the record with an id that is not taken, and takes it; its own id is then kept among its fields."""
+    record = _with_free_id(record, fallback, taken)
+    taken.add(record.id)
+    return record
 
 
 def _with_free_id(record: Record, fallback: str, taken: set[str]) -> Record:

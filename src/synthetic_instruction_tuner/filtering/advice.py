@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.config.languages import NAMES
+from synthetic_instruction_tuner.filtering.refusal.disclaimers import is_disclaimer
 from synthetic_instruction_tuner.filtering.rule import Verdict
 
 
@@ -63,7 +64,9 @@ def _repetition(setting: str) -> Callable[[Verdict, FilterConfig], str]:
     return text
 
 
-def _refusal(_: Verdict, config: FilterConfig) -> str:
+def _refusal(failure: Verdict, config: FilterConfig) -> str:
+    if is_disclaimer(failure):
+        return "the generator disclaims before it answers: keep such answers with filter.refusal_disclaimers=keep"
     other = ", or set filter.refusal_rule=form" if config.refusal_rule == "keywords" else ""
     return (
         "the generator refuses its own questions: use another generator, add domains or topics that it answers, or "

@@ -8,11 +8,11 @@ from pathlib import Path
 from synthetic_instruction_tuner.config import EngineConfig, FilterConfig
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.exports import trainer_row
+from synthetic_instruction_tuner.data_files.own_data.output_folder import OutputFolder
 from synthetic_instruction_tuner.data_files.reading import Malformed, no_rows, read_records
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import fetch, load_benchmarks
-from synthetic_instruction_tuner.filtering.output_folder import OutputFolder
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter, dropped_rows, kept_rows
 from synthetic_instruction_tuner.filtering.report import FilterReport
 from synthetic_instruction_tuner.filtering.rule import FilterResult

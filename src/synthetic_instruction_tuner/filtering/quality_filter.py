@@ -78,7 +78,9 @@ class QualityFilter:
             LineRepetition(config.max_line_repeats),
             PhraseRepetition(config.max_phrase_repeats),
             NgramRepetition(config.max_repeated_share),
-            (RefusalForm if config.refusal_rule == "form" else RefusalKeywords)(config.refusal_phrases),
+            RefusalForm(config.refusal_phrases, config.refusal_disclaimers)
+            if config.refusal_rule == "form"
+            else RefusalKeywords(config.refusal_phrases),
             *([Language(config.language, config.language_confidence)] if config.language else []),
             *([Contamination(self.benchmarks, wanted.match)] if checked else []),
             *([Tags(config.tags, engine or EngineConfig())] if config.tags.model else []),

@@ -15,6 +15,7 @@ from synthetic_instruction_tuner.data_files.reading import SAID, Malformed, said
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import file_names
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
+from synthetic_instruction_tuner.filtering.refusal.disclaimers import count_disclaimers, disclaimer_note
 from synthetic_instruction_tuner.filtering.rule import FilterResult, Verdict, shorten
 from synthetic_instruction_tuner.records import Record
 
@@ -112,6 +113,7 @@ class FilterReport:
         rules_hash: its hash, which the records carry too.
         benchmarks: the benchmarks that were looked for.
         hits: every benchmark item found in a record.
+        disclaimers: responses that have a disclaimer and answer; None, and not in the JSON file, where no rule looks.
         target: how many were wanted (``generate.until_kept``, at most `filter.keep`), each domain with its quota; None
             without a target. It is then missing in the JSON file, too.
     """
@@ -130,6 +132,7 @@ class FilterReport:
     rules_hash: str = ""
     benchmarks: tuple[CheckedBenchmark, ...] = ()
     hits: tuple[ItemHit, ...] = ()
+    disclaimers: int | None = None
     target: int | None = None
     kind: str = field(default="filter_report", init=False)
 
@@ -177,14 +180,16 @@ class FilterReport:
             rules_hash=quality.rule_set_hash if quality else "",
             benchmarks=tuple(_checked(some, hits) for some in quality.benchmarks) if quality else (),
             hits=hits,
+            disclaimers=count_disclaimers((result for _, result in checked), config),
             target=None if quotas is None else sum(quotas.values()),
         )
 
     def to_json(self) -> str:
         """Returns the report as indented JSON; the same records and settings always give the same text."""
         values = asdict(self)
-        if self.target is None:
-            del values["target"]
+        for name in ("disclaimers", "target"):
+            if values[name] is None:
+                del values[name]
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
     def to_markdown(self) -> str:
@@ -215,6 +220,8 @@ class FilterReport:
         lines = [f"Of {self.records:,} records, {self.kept:,} were kept{share} and {dropped:,} dropped."]
         if self.over:
             lines.append(f"{self.over:,} more passed every rule but are over {self._limit()}.")
+        if self.disclaimers:
+            lines.append(disclaimer_note(self.disclaimers, self.settings["refusal_disclaimers"]))
         if self.malformed:
             lines.append(said_malformed(self.malformed, self.malformed_first))
         lines += [

@@ -72,7 +72,8 @@ class PairStatistics:
             self._samples.append(pair)
         self._models[pair.chosen_model].chosen += 1
         self._models[pair.rejected_model].rejected += 1
-        self._margins.append(pair.margin)
+        if pair.margin is not None:
+            self._margins.append(pair.margin)
         for words, text in zip(self._words, (pair.chosen, pair.rejected), strict=True):
             words.append(len(text.split()))
         self._cut["chosen"] += pair.chosen_truncated
@@ -143,7 +144,10 @@ class PairStatistics:
         names = ("instruction", "chosen", "chosen_model", "rejected", "rejected_model")
         return [
             {name: getattr(pair, name) for name in names}
-            | {"chosen_score": rounded(pair.chosen_score), "rejected_score": rounded(pair.rejected_score)}
+            | {
+                name: None if score is None else rounded(score)
+                for name, score in (("chosen_score", pair.chosen_score), ("rejected_score", pair.rejected_score))
+            }
             for pair in self._samples
         ]
 

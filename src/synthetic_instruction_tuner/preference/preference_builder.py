@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from synthetic_instruction_tuner.config import PreferConfig
+from synthetic_instruction_tuner.data_files.own_data.preference_rows import NO_MODEL
 from synthetic_instruction_tuner.engines.base import Done, Engine, Request, failure_reason
 from synthetic_instruction_tuner.preference.judgments import Judgment
 from synthetic_instruction_tuner.preference.pair_selection import (
@@ -47,6 +48,7 @@ class PreferenceBuilder:
 
     With a cap on a model's share of the chosen answers (`PreferConfig.max_chosen_share`), no model has more than that
     share of the pairs made so far, rounded up. Where it would exceed it, the best answer of another model is chosen.
+    Answers whose model is not known do not count.
 
     Args:
         config: counts, sampling and guards.
@@ -164,7 +166,7 @@ class PreferenceBuilder:
         if share is None:
             return set()
         allowed = math.ceil(share * (self.pairs + 1) - 1e-9)
-        return {model for model, count in self._chosen.items() if count + 1 > allowed}
+        return {model for model, count in self._chosen.items() if count + 1 > allowed and model != NO_MODEL}
 
 
 def request_seed(seed: int, model_name: str, record_id: str, sample: int = 0) -> int:

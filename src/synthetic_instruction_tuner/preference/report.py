@@ -46,6 +46,7 @@ class PreferenceReport:
         judge: statistics of the judgments, such as position bias; None if a reward model scored.
         settings, settings_hash: the settings that decide which pairs are made.
         samples: a few pairs.
+        scored_by: where the scores are from, in words; None if models of a run gave them.
     """
 
     pairs: int
@@ -61,9 +62,10 @@ class PreferenceReport:
     settings: dict[str, Any]
     settings_hash: str
     samples: list[dict[str, Any]]
+    scored_by: str | None = None
 
     @classmethod
-    def from_statistics(cls, statistics: PairStatistics) -> PreferenceReport:
+    def from_statistics(cls, statistics: PairStatistics, scored_by: str | None = None) -> PreferenceReport:
         """Returns the report of these counts, with the settings in force."""
         config = statistics.config
         rules = {name: value for name, value in config.model_dump(mode="json").items() if name in RULES}
@@ -83,6 +85,7 @@ class PreferenceReport:
             settings=rules,
             settings_hash=fingerprint(rules),
             samples=statistics.samples(),
+            scored_by=scored_by,
         )
 
     def main_skip_reason(self) -> str:
@@ -94,16 +97,24 @@ class PreferenceReport:
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values."""
-        return asdict(self)
+        plain = asdict(self)
+        if self.scored_by is None:
+            del plain["scored_by"]
+        return plain
 
     def to_markdown(self) -> str:
         """Returns the statistics as a Markdown page."""
         return report_page(self.to_json())
 
-    def write(self, path: Path) -> None:
-        """Writes the JSON file and, with the suffix ``.md``, the page, each whole or not at all."""
+    def write(self, path: Path, values: Mapping[str, Any] | None = None) -> None:
+        """Writes the JSON file and, with the suffix ``.md``, the page, each whole or not at all.
+
+        Args:
+            path: the JSON file.
+            values: what it holds, if that is more than `to_json` returns.
+        """
         write_text(path.with_suffix(".md"), self.to_markdown())
-        write_text(path, json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n")
+        write_text(path, json.dumps(values or self.to_json(), indent=2, ensure_ascii=False) + "\n")
 
 
 def report_page(report: Mapping[str, Any]) -> str:
@@ -146,6 +157,8 @@ def report_page(report: Mapping[str, Any]) -> str:
 
 def _score_words(report: Mapping[str, Any]) -> str:
     judge = report["judge"]
+    if scored_by := report.get("scored_by"):
+        return f"Scores: {markdown(scored_by)}."
     if judge is None:
         return "The score is the reward model's logit."
     if judge["mode"] == "pointwise":

@@ -42,6 +42,25 @@ class DataSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A file of the user's own that a run has read.
+
+    Attributes:
+        kind: records, prompts or pairs.
+        file: its name without folder, or the data set's.
+        hash: of its content; None for a data set of the Hub.
+        rows: how many rows were read.
+        malformed: how many rows were nothing of that kind.
+    """
+
+    kind: str
+    file: str
+    hash: str | None
+    rows: int
+    malformed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CardFacts:
     """What a card is made from.
 
@@ -55,6 +74,9 @@ class CardFacts:
         diversity: of the filtered records.
         samples: a few filtered records.
         on_policy: where the answers of preference pairs are from; see the setting.
+        sources: files of the user's own that the data are from.
+        source_license: their license; None when it is not known.
+        magpie: whether a chat model wrote instructions.
     """
 
     title: str
@@ -67,11 +89,15 @@ class CardFacts:
     diversity: Diversity | None
     samples: Sequence[Mapping[str, Any]] = ()
     on_policy: str = "off"
+    sources: Sequence[Source] = ()
+    source_license: str | None = None
+    magpie: bool = True
     license: DataLicense = field(init=False)
 
     def __post_init__(self) -> None:
-        """Computes the license from the models'."""
-        object.__setattr__(self, "license", strictest(model.license for model in self.models))
+        """Computes the license from the models' and that of the user's own files."""
+        licenses = [model.license for model in self.models] + [self.source_license] * bool(self.sources)
+        object.__setattr__(self, "license", strictest(licenses))
 
 
 def data_card(facts: CardFacts) -> str:
@@ -92,6 +118,8 @@ def data_card(facts: CardFacts) -> str:
     }
     template = resources.files(__package__).joinpath("templates/data_card.md").read_text(encoding="utf-8")
     unknown = [model.name for model in facts.models if strictest([model.license]).kind == "unknown"]
+    if strictest([facts.source_license]).kind == "unknown":
+        unknown += dict.fromkeys(source.file for source in facts.sources)
     body = environment.from_string(template).render(facts=facts, license=facts.license, unknown=unknown)
     header = yaml.safe_dump(escaping.metadata(metadata(facts)), sort_keys=False, allow_unicode=True)
     return f"---\n{header}---\n\n{body.strip()}\n"
@@ -104,12 +132,14 @@ def metadata(facts: CardFacts) -> dict[str, Any]:
     if facts.language:
         found["language"] = [facts.language]
     found |= facts.license.metadata()
+    written = facts.magpie or any(source.kind == "prompts" for source in facts.sources)
+    creators = ["machine-generated"] * bool(facts.models or not facts.sources) + ["other"] * bool(facts.sources)
     found |= {
         "task_categories": ["text-generation"],
-        "tags": ["synthetic", "instruction-tuning", "preference", "dpo", "magpie"],
+        "tags": ["synthetic"] * written + ["instruction-tuning", "preference", "dpo"] + ["magpie"] * facts.magpie,
         "size_categories": [next((name for limit, name in SIZES if rows < limit), LARGEST)],
-        "annotations_creators": ["machine-generated"],
-        "language_creators": ["machine-generated"],
+        "annotations_creators": creators,
+        "language_creators": creators,
         "configs": [
             {"config_name": part.name, "data_files": [{"split": "train", "path": part.file}]}
             | ({"default": True} if part is facts.sets[0] else {})

@@ -5,6 +5,7 @@ A variant has the same color everywhere, that of `methods.COLORS`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.escaping import figure_text
@@ -57,11 +58,11 @@ def color(variant: str) -> str:
     return COLORS.get(variant, "#CC79A7")
 
 
-def patch(variant: str) -> Any:
+def patch(variant: str, labels: Mapping[str, str] = LABELS) -> Any:
     """Returns the variant's entry in a legend."""
     from matplotlib.patches import Patch
 
-    return Patch(color=color(variant), label=figure_text(LABELS.get(variant, variant)))
+    return Patch(color=color(variant), label=figure_text(labels.get(variant, variant)))
 
 
 def mark(student: str, marker: str) -> Any:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file
 from synthetic_instruction_tuner.escaping import figure_text
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
-from synthetic_instruction_tuner.methods import LABELS
 from synthetic_instruction_tuner.reporting.figure_style import (
     BAR,
     INK,
@@ -42,7 +41,7 @@ def benchmarks(data: ReportData) -> Figure | None:
         scores = [s for s in data.headline_rows if s.benchmark == benchmark]
         _score_bars(ax, scores, data.students, variants)
         ax.set_title(f"{figure_text(benchmark)}: {figure_text(metric)}, {_counts(scores)}")
-    handles = [patch(variant) for variant in variants]
+    handles = [patch(variant, data.labels) for variant in variants]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
     figure.supxlabel(
         "Error bars: 95 % interval of each score by itself. The report's tests are paired.", fontsize=9, color=SOFT
@@ -145,7 +144,7 @@ def training_losses(data: ReportData) -> Figure | None:
                 ax.plot(
                     [r["step"] for r in log], [r["loss"] for r in log], color=hue, lw=1.6, label=figure_text(student)
                 )
-        ax.set_title(figure_text(LABELS.get(method, method)))
+        ax.set_title(figure_text(data.labels.get(method, method)))
         ax.set_xlabel("optimizer step")
         ax.set_ylim(bottom=0)
         ax.grid(axis="y")
@@ -179,7 +178,9 @@ def efficiency(data: ReportData) -> Figure | None:
         ax.tick_params(axis="y", length=0, labelcolor=INK)
     axes[0].set_yticks(range(len(rows)), [figure_text(t["student"]) for t in rows])
     axes[0].invert_yaxis()
-    figure.legend(handles=[patch(method) for method in methods], loc="outside upper left", ncols=len(methods))
+    figure.legend(
+        handles=[patch(method, data.labels) for method in methods], loc="outside upper left", ncols=len(methods)
+    )
     return figure
 
 
@@ -209,7 +210,10 @@ def reward_against_passing(data: ReportData) -> Figure | None:
     ax.set_title("Reward against passed checks, with 95 % intervals")
     ax.grid()
     variants = in_order([r.variant for r, _ in pairs])
-    figure.legend(handles=[*map(patch, variants), *map(mark, data.students, MARKERS)], loc="outside right upper")
+    figure.legend(
+        handles=[*(patch(v, data.labels) for v in variants), *map(mark, data.students, MARKERS)],
+        loc="outside right upper",
+    )
     return figure
 
 

@@ -7,7 +7,7 @@ of its differences remain below 0.01 after Holm's correction over all tests of h
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow
@@ -61,9 +61,9 @@ class Finding:
         """The tests in which the variant is worse."""
         return [t for t in self.tests if t.direction < 0]
 
-    def sentence(self) -> str:
+    def sentence(self, labels: Mapping[str, str] = LABELS) -> str:
         """Returns the finding in words."""
-        ours, theirs = LABELS.get(self.variant, self.variant), LABELS.get(self.reference, self.reference)
+        ours, theirs = labels.get(self.variant, self.variant), labels.get(self.reference, self.reference)
         where, count = f"{self.benchmark} ({self.metric})", len(self.tests)
         differing = self.above + self.below
         if not differing:

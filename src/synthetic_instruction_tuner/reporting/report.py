@@ -15,7 +15,7 @@ from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.escaping import fenced, markdown
 from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow
 from synthetic_instruction_tuner.evaluation.statistics import NORMAL_975
-from synthetic_instruction_tuner.methods import LABELS, METHODS, VARIANTS
+from synthetic_instruction_tuner.methods import METHODS, VARIANTS
 from synthetic_instruction_tuner.reporting.figures import draw_all
 from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
 from synthetic_instruction_tuner.reporting.formatting import duration, p_value
@@ -53,7 +53,7 @@ def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) 
         "markdown": markdown,
         "fenced": fenced,
         "shortened": shortened,
-        "variant": _variant,
+        "variant": lambda name: markdown(data.labels.get(name, name)),
         "value": _value,
         "count": lambda row: f"{row.n}" if row.clusters == row.n else f"{row.n} in {row.clusters} items",
         "number": _number,
@@ -65,10 +65,6 @@ def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) 
     template = resources.files(__package__).joinpath("templates/report_template.md").read_text(encoding="utf-8")
     text = environment.from_string(template).render(**_context(data), figures=figures or {})
     return text.strip() + "\n"
-
-
-def _variant(name: str) -> str:
-    return markdown(LABELS.get(name, name))
 
 
 def shortened(text: object) -> str:
@@ -85,7 +81,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "findings": findings(data),
         "tests": tests,
         "alpha": ALPHA,
-        "references": REFERENCES,
+        "references": [name for name in REFERENCES if name in variants or not variants],
         "secondary": sorted(
             (row for row in data.comparison if not row.headline), key=lambda row: (row.benchmark, row.metric)
         ),
@@ -118,7 +114,7 @@ def _machine(hardware: Mapping[str, Any]) -> str:
 def _glance(data: ReportData) -> list[tuple[str, str]]:
     found = []
     if data.filter_report:
-        found += [("records generated", f"{data.filter_report['records']:,}")]
+        found += [("records" if data.sources else "records generated", f"{data.filter_report['records']:,}")]
         found += [("kept by the filter", f"{data.filter_report['kept']:,}")]
     if data.preference_report:
         found.append(("preference pairs", f"{data.preference_report['pairs']:,}"))

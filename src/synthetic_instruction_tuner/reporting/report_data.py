@@ -9,7 +9,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
-from synthetic_instruction_tuner.methods import VARIANTS
+from synthetic_instruction_tuner.methods import LABELS, VARIANTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class ReportData:
         generator_health: what the generator's first instructions were like; see `data_generation.faults.Health`.
         generate_target: where records were written until enough passed the filter, how many and how it ended; see
             `data_generation.target.Target`.
+        sources: the files of the user's own: kind, file, hash, rows, malformed.
     """
 
     run_name: str
@@ -72,6 +73,7 @@ class ReportData:
     contamination: Mapping[str, int] = field(default_factory=dict)
     generator_health: Mapping[str, Any] = field(default_factory=dict)
     generate_target: Mapping[str, Any] = field(default_factory=dict)
+    sources: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         """Converts each part to the form that the report works with."""
@@ -79,6 +81,22 @@ class ReportData:
         self.samples = [s if isinstance(s, Sample) else Sample(**s) for s in self.samples]
         self.filter_report = _parsed(self.filter_report)
         self.preference_report = _parsed(self.preference_report)
+
+    @property
+    def magpie(self) -> bool:
+        """Whether a chat model wrote instructions."""
+        return not self.sources or bool((self.config.get("data") or {}).get("mix"))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The variants' names in tables and figures; without records nothing comes before DPO."""
+        own = self.config.get("data") or {}
+        alone = own.get("pairs") and not (own.get("records") or own.get("prompts") or own.get("mix"))
+        return {name: label.rpartition(" + ")[2] if alone else label for name, label in LABELS.items()}
+
+    def reads(self, kind: str) -> bool:
+        """Returns whether files of the user's own of this kind were read."""
+        return any(source["kind"] == kind for source in self.sources)
 
     @property
     def headlines(self) -> dict[str, str]:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthetic_instruction_tuner.config import Config, ModelConfig
+from synthetic_instruction_tuner.config.sections.data import KINDS
 from synthetic_instruction_tuner.engines.choice import choose_engine, on_a_server
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.files import local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.records import Message
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.own_data.needs import data_faults, expected_rows
 from synthetic_instruction_tuner.run.pipeline import stage_index, stage_names
 from synthetic_instruction_tuner.run.roles import used_models
 
@@ -202,6 +204,8 @@ def check_languages(config: Config) -> Check:
     from synthetic_instruction_tuner.config.languages import detectable, language_code
 
     generate, wanted = config.generate, config.filter.language
+    if not config.data.magpie:
+        return Check("languages", True, "nothing is generated")
     asked = {d.language or generate.language for d in generate.domains.values()} or {generate.language}
     other = sorted(language for language in asked if language and language_code(language) not in (wanted, None))
     only = language_code(other[0]) if len(other) == 1 and len(asked) == 1 else None
@@ -232,8 +236,9 @@ def check_disk(config: Config, folder: RunFolder) -> Check:
 
 def needed_gb(config: Config) -> float:
     """Returns the disk space that a run's own files take: adapters with optimizer state, twice, and the data."""
+    own = sum(expected_rows(config, kind) for kind in KINDS)
     adapters = sum(0.01 * (s.parameters if (s := shape(m)) else 7e9) * 16 for m in config.models.students) / 1e9
-    return MIN_FREE_GB + adapters + config.generate.count * 2e-5
+    return MIN_FREE_GB + adapters + (config.generate.count * config.data.magpie + own) * 2e-5
 
 
 def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, until: str | None = None) -> None:
@@ -243,6 +248,7 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
         NotReady: naming everything that is missing.
     """
     checks = [
+        *check_own_data(config),
         *_settings_checks(config, hardware, until),
         *check_models(config, until),
         check_languages(config),
@@ -250,6 +256,11 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
     ]
     if bad := [check for check in checks if not (check.ok or check.awaited)]:
         raise NotReady(bad)
+
+
+def check_own_data(config: Config) -> list[Check]:
+    """Returns what is wrong with the user's own files."""
+    return [Check("data", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in data_faults(config)]
 
 
 def _settings_checks(config: Config, hardware: Hardware, until: str | None) -> list[Check]:
@@ -265,7 +276,7 @@ def _settings_checks(config: Config, hardware: Hardware, until: str | None) -> l
         "device": lambda: choose_device(hardware, config.engine.device),
         "engines": lambda: engine_lines(config, hardware, until),
     }
-    if until != "generate":
+    if until != "generate" and config.data.has_records:
         asked = {"contamination": sources} | asked
     found: dict[str, Check] = {}
     for name, ask in asked.items():

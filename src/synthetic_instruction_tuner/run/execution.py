@@ -15,7 +15,8 @@ from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.run.checks import check_before_start, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
-from synthetic_instruction_tuner.run.pipeline import Step, ordered, run_pipeline, stage_index
+from synthetic_instruction_tuner.run.own_data.needs import require_pairs
+from synthetic_instruction_tuner.run.pipeline import Step, ordered, run_pipeline, stage_index, stage_names
 from synthetic_instruction_tuner.run.planning import does_not_fit, estimate
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, look_ahead, remember_agreement
@@ -71,6 +72,8 @@ def execute(
             display.say(f"Nothing to do: everything in {shown(folder.root)} is done with these settings.")
         else:
             check_before_start(config, folder, hardware, until)
+            names = stage_names(config) if repair else [stage.step.stage.name for stage in ahead.todo]
+            require_pairs(config, names)
             _announce(config, folder, hardware, () if repair else ahead.stages, display, until)
         if any(stage.replaced for stage in ahead.stages):
             with folder.hold():

@@ -20,6 +20,7 @@ from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb, reset
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.kept_settings import keep_settings
+from synthetic_instruction_tuner.run.own_data.fitting import fitted, own_files_changed
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.repair import forget, keep_aside, open_store
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
@@ -38,11 +39,15 @@ STAGES: tuple[Stage, ...] = (
 
 
 def ordered(config: Config) -> tuple[Stage, ...]:
-    """Returns the stages in the order of a run.
+    """Returns the stages in the order of a run, with those that the user's own data make unnecessary.
 
     Where the tuned students themselves answer for preference pairs, prefer comes after sft and reads from it.
     """
-    if config.prefer.on_policy != "sft":
+    return tuple(fitted(config, stage) for stage in _in_order(config))
+
+
+def _in_order(config: Config) -> tuple[Stage, ...]:
+    if config.prefer.on_policy != "sft" or config.data.pairs:
         return STAGES
     moved = dataclasses.replace(prefer.STAGE, inputs=("filter", "sft"))
     rest = [stage for stage in STAGES if stage is not prefer.STAGE]
@@ -215,6 +220,8 @@ def _run_stage(ctx: Context, stage: Stage, files: WrittenFiles, done: StageState
 def _say_done(ctx: Context, stage: Stage, outcome: Outcome) -> None:
     state = ctx.store.stage(stage.name)
     assert state
+    if stage.skipped and outcome.rows_out is None:
+        return ctx.display.say(f"  {outcome.note}")
     flow = stage.flow(outcome.rows_in, outcome.rows_out)
     memory = gigabytes(state.peak_memory_gb) if state.peak_memory_gb else ""
     facts = "; ".join(fact for fact in (flow, outcome.note, duration(state.seconds), memory) if fact)
@@ -249,6 +256,8 @@ def _what_changed(old: dict[str, Any], new: dict[str, Any]) -> str:
     changed = [k for k in {**before, **after} if before.get(k) != after.get(k)]
     if not changed:
         return ""
+    if own := own_files_changed(old, new):
+        return own
     shown = ", ".join(f"{k} {before.get(k)} -> {after.get(k)}" for k in changed[:2])
     return shown + (f" and {len(changed) - 2} more" if len(changed) > 2 else "")
 

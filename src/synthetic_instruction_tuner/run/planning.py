@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from synthetic_instruction_tuner.config import Config, ModelConfig, tuned_students
+from synthetic_instruction_tuner.config import Config, ModelConfig, starting_method, tuned_students
 from synthetic_instruction_tuner.engines.choice import on_a_server
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Work, benchmark
 from synthetic_instruction_tuner.methods import BASE, METHODS, Method
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.run.own_data.needs import expected_rows, reading_seconds, skip_reasons
 from synthetic_instruction_tuner.run.progress.forecast import Part
+from synthetic_instruction_tuner.run.speeds import Speed, speed_of
 
 INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens, where that leaves room
 SHORT_INSTRUCTION, SHORT_ANSWER = 25, 45  # tokens that a text reaches all the same, if it may
@@ -25,39 +27,13 @@ KEPT_SHARE = 0.68  # records that pass the filter
 ASKED, ASKED_FOR_MARGIN = 1.12, 1.5  # records that are answered for one pair, without and with a smallest margin
 UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000)
 IMPORT_SECONDS = 8.0  # torch, transformers and trl
+LOADS_NOTHING = ("filter", "report")  # stages that, as a rule, load no model
+READING_GB = 0.3  # of a stage that reads files and loads no model
 GB = 1e9
 LESS_MEMORY = (
     "Use smaller models, smaller batches (engine.batch_size, train.*.per_device_train_batch_size) "
     "or gradient checkpointing."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """What a device does per second, as models reach it.
-
-    Attributes:
-        flops: arithmetic, FLOP/s.
-        bandwidth: memory traffic, bytes/s.
-        layer_seconds: fixed time per layer and forward pass.
-        load: bytes/s from disk to the device.
-    """
-
-    flops: float
-    bandwidth: float
-    layer_seconds: float
-    load: float = 1e9
-
-
-SPEEDS = {
-    "H200": Speed(3.2e14, 3.5e12, 5e-4),
-    "H100": Speed(3.2e14, 2.4e12, 5e-4),
-    "A100": Speed(1.3e14, 1.3e12, 6e-4),
-    "L4": Speed(4e13, 2.4e11, 8e-4),
-    "T4": Speed(2e13, 2.4e11, 1e-3),
-}
-OTHER_GPU = Speed(4e13, 4e11, 8e-4)
-CORE = Speed(2.2e10, 6e9, 1.1e-3)  # one CPU core
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +49,7 @@ class StageEstimate:
 
 def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
     """Returns the estimates of all stages, in order."""
-    speed = _speed(hardware)
+    speed = speed_of(hardware)
     work = _Work(config, speed, 2 if hardware.device == "cuda" else 4)
     found = [
         work.generate(),
@@ -83,7 +59,16 @@ def estimate(config: Config, hardware: Hardware) -> list[StageEstimate]:
         work.evaluate(),
         StageEstimate("report", 6.0, 0.5, "tables, figures, report.md and report.html"),
     ]
-    return [with_start(found[0]), *found[1:]]
+    why = skip_reasons(config)
+    found = [_skipped(config, e.stage, why[e.stage]) if e.stage in why else e for e in found]
+    first = next(e.stage for e in found if e.stage not in (*why, *LOADS_NOTHING))
+    return [with_start(e) if e.stage == first else e for e in found]
+
+
+def _skipped(config: Config, stage: str, why: str) -> StageEstimate:
+    """The estimate of a stage that a run with the user's own data does not need; it may read files all the same."""
+    seconds = reading_seconds(config, stage)
+    return StageEstimate(stage, seconds, READING_GB if seconds else 0.0, why)
 
 
 def with_start(first: StageEstimate) -> StageEstimate:
@@ -108,7 +93,14 @@ def does_not_fit(estimates: Iterable[StageEstimate], hardware: Hardware) -> str 
 
 
 def planned_records(config: Config) -> int:
-    """Returns how many records will be written, as far as that is known before the run."""
+    """Returns how many records there will be, as far as that is known before the run."""
+    return written_records(config) + sum(expected_rows(config, kind) for kind in ("records", "prompts"))
+
+
+def written_records(config: Config) -> int:
+    """Returns how many records Magpie will write, as far as that is known before the run."""
+    if not config.data.magpie:
+        return 0
     wanted, count = config.generate.until_kept, config.generate.count
     return count if wanted is None else min(count, round(wanted / KEPT_SHARE))
 
@@ -129,12 +121,17 @@ class _Work:
 
     def generate(self) -> StageEstimate:
         settings, model = self.config.generate, self.config.models.generator
-        records = planned_records(self.config)
+        records, prompts = written_records(self.config), expected_rows(self.config, "prompts")
         lengths = _asked(settings.instruction.max_new_tokens), _answered(settings.response.max_new_tokens)
         writing = sum(self.decode(model, records * settings.turns, length, settings.batch) for length in lengths)
+        writing += self.decode(model, prompts, lengths[1], settings.batch)
         limit = settings.turns * (settings.instruction.max_new_tokens + settings.response.max_new_tokens)
         seconds, parts = self.load(model) + writing, (Part(f"writing with {model.name}", writing),)
+        own = expected_rows(self.config, "records")
         detail = f"{records:,} records with {model.name}"
+        if self.config.data.given:
+            counts = ((own, "records read"), (prompts, "prompts answered"), (records, "records written"))
+            detail = ", ".join(f"{n:,} {what}" for n, what in counts if n) + f" by {model.name}"
         return StageEstimate("generate", seconds, self.memory(model, limit), detail, parts)
 
     def filter(self) -> StageEstimate:
@@ -208,7 +205,8 @@ class _Work:
         memory = max((self.train_memory(m, rows * length * 1.5, again) for m in students), default=0.0)
         tuned = ", ".join(m.name for m in students) or "no student"
         seconds = sum(part.seconds for part in parts)
-        return StageEstimate(method.name, seconds, memory, f"{method.label} on {tuned}", parts)
+        label = method.label if starting_method(self.config, method) else method.label.rpartition(" + ")[2]
+        return StageEstimate(method.name, seconds, memory, f"{label} on {tuned}", parts)
 
     def evaluate(self) -> StageEstimate:
         settings, models = self.config.evaluate, self.config.models
@@ -290,11 +288,3 @@ def _asked(limit: int) -> float:
 
 def _answered(limit: int) -> float:
     return min(limit, max(ANSWER_SHARE * limit, SHORT_ANSWER))
-
-
-def _speed(hardware: Hardware) -> Speed:
-    if hardware.device == "cuda":
-        return next((speed for name, speed in SPEEDS.items() if name in hardware.device_name), OTHER_GPU)
-    cores = max(1, min(hardware.cores, 16))
-    # Tiny models do not fill more than a few cores: the fixed time per layer does not shrink with them.
-    return Speed(CORE.flops * cores, CORE.bandwidth * min(cores, 4), CORE.layer_seconds / min(cores, 2), CORE.load)

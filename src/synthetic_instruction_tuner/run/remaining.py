@@ -16,20 +16,19 @@ from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import Step, flat, is_current, ordered, preview, stage_index, stage_names
-from synthetic_instruction_tuner.run.planning import StageEstimate, estimate, with_start
+from synthetic_instruction_tuner.run.planning import LOADS_NOTHING, StageEstimate, estimate, with_start
 from synthetic_instruction_tuner.run.progress.forecast import Forecast
-from synthetic_instruction_tuner.run.stages.stage import Amount
+from synthetic_instruction_tuner.run.stages.stage import Amount, Stage
 from synthetic_instruction_tuner.run.store import StageState, Store
 from synthetic_instruction_tuner.run.written_files import WrittenFiles
 
-Condition = Literal["done", "partly done", "failed", "out of date", "in doubt", "incomplete", "not begun"]
+Condition = Literal["done", "skipped", "partly done", "failed", "out of date", "in doubt", "incomplete", "not begun"]
 
 AGREED = "agreed"  # the fact that holds which finished work the user has agreed to replace, and with which settings
 KEPT = (
     "Texts, answers and scores under the earlier settings stay in the store: going back to them costs nothing. "
     "Adapters are replaced."
 )
-LOADS_NOTHING = ("filter", "report")  # stages that, as a rule, load no model
 DELETED = "--from deletes the stored work and the files of these stages."
 
 
@@ -75,7 +74,7 @@ class StageAhead:
         if self.step.action == "redo" and not self.forced:
             return "in doubt" if self.step.in_doubt else "out of date" if self.another else "incomplete"
         if self.step.action == "skip":
-            return "done"
+            return "skipped" if self.step.stage.skipped else "done"
         return "failed" if self.state.status == "failed" else "partly done"
 
     def line(self) -> str:
@@ -183,6 +182,7 @@ def look_ahead(
 def _timed(stages: Sequence[StageAhead]) -> Iterator[StageAhead]:
     """Yields the stages with the time that is left of each: by the plan, and at the pace of those that are done."""
     forecast, loaded = Forecast(), False
+    first = next((stage.step.stage for stage in stages if _loads_model(stage.step.stage)), None)
     for stage in stages:
         if stage.step.action == "skip" and stage.state:
             forecast.learn(stage.estimate.stage, stage.state.seconds, stage.estimate.seconds)
@@ -192,11 +192,15 @@ def _timed(stages: Sequence[StageAhead]) -> Iterator[StageAhead]:
             continue
         name, whole, amount = stage.estimate.stage, stage.estimate.seconds, stage.amount
         planned = whole * max(0.0, 1 - amount.n / amount.of) if amount and amount.of else whole
-        if not loaded and name not in LOADS_NOTHING:
+        if not loaded and _loads_model(stage.step.stage):
             loaded = True
-            if name != "generate":  # its plan has this
+            if stage.step.stage is not first:  # its plan has this
                 planned = with_start(replace(stage.estimate, seconds=planned)).seconds
         yield replace(stage, planned=planned, seconds=forecast.scaled(name, planned))
+
+
+def _loads_model(stage: Stage) -> bool:
+    return stage.name not in LOADS_NOTHING and not stage.skipped
 
 
 def remember_agreement(config: Config, folder: RunFolder, ahead: Ahead) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.methods import METHODS
+from synthetic_instruction_tuner.run.own_data.needs import without_models
 
 DATA_STAGES = ("generate", "filter", "prefer")
 
@@ -39,4 +40,6 @@ def _roles(config: Config) -> list[tuple[str, ModelConfig, set[str]]]:
     found += [("student", model, trained) for model in models.students]
     if judge:
         found.append(("judge", judge, {"prefer"}))
-    return [*found, ("reward model", models.reward, scored)]
+    found.append(("reward model", models.reward, scored))
+    idle = without_models(config)
+    return [(role, model, used - idle) for role, model, used in found if used - idle]

@@ -8,6 +8,7 @@ from synthetic_instruction_tuner.errors import SitError, UserError, together
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.run.checks import check_languages, engine_lines
+from synthetic_instruction_tuner.run.own_data.needs import data_faults
 from synthetic_instruction_tuner.run.pipeline import stage_names
 
 
@@ -17,8 +18,8 @@ def check_settings(config: Config, hardware: Hardware, until: str | None = None)
     Raises:
         UserError: with all mistakes.
     """
-    faults: list[SitError] = []
-    if until != "generate" or config.generate.until_kept is not None:
+    faults: list[SitError] = [*data_faults(config)]
+    if (until != "generate" or config.generate.until_kept is not None) and config.data.has_records:
         faults += source_faults(config.filter.contamination)
     for check in (
         lambda: choose_device(hardware, config.engine.device),

@@ -26,7 +26,7 @@ from trl import DPOConfig as TrlDpoConfig
 from trl import DPOTrainer
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.config import DpoConfig, ModelConfig
+from synthetic_instruction_tuner.config import DpoConfig, LoraShape, ModelConfig, fingerprint
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
@@ -35,6 +35,7 @@ from synthetic_instruction_tuner.training.exact_resume import ExactResume
 from synthetic_instruction_tuner.training.examples import PairExample, dpo_batch, tokenize_pairs
 from synthetic_instruction_tuner.training.files.sealed_folder import seal
 from synthetic_instruction_tuner.training.files.workspace import OnNote, Workspace
+from synthetic_instruction_tuner.training.lora_sft import with_lora
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.run_training import (
     Job,
@@ -84,11 +85,21 @@ class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
 
 
 class Dpo:
-    """Tunes an SFT adapter further on preference pairs; the result is one LoRA adapter on the same base model."""
+    """Tunes an SFT adapter further on preference pairs; the result is one LoRA adapter on the same base model.
+
+    Without an SFT adapter it tunes a new one: the reference is then the base model.
+    """
 
     method = "dpo"
 
-    def __init__(self, config: DpoConfig, seed: int = 0, device: str = "cpu", dtype: str = "float32") -> None:
+    def __init__(
+        self,
+        config: DpoConfig,
+        seed: int = 0,
+        device: str = "cpu",
+        dtype: str = "float32",
+        lora: LoraShape | None = None,
+    ) -> None:
         """Keeps the settings; nothing is loaded.
 
         Args:
@@ -96,13 +107,15 @@ class Dpo:
             seed: fixes the order.
             device: ``cpu`` or ``cuda``.
             dtype: the type of the frozen weights, ``float32``, ``float16`` or ``bfloat16``; the adapter is float32.
+            lora: the shape of a new adapter, where there is none from SFT.
         """
+        self.lora = lora or LoraShape()
         self.config, self.seed, self.device, self.dtype = config, seed, device, dtype
 
     def train(
         self,
         model: ModelConfig,
-        sft_adapter: Path,
+        sft_adapter: Path | None,
         pairs: Sequence[PreferencePair],
         output: Path,
         on_step: OnStep | None = None,
@@ -115,7 +128,7 @@ class Dpo:
 
         Args:
             model: the base model.
-            sft_adapter: the folder of its LoRA adapter from SFT, which stays as it is.
+            sft_adapter: the folder of its LoRA adapter from SFT, which stays as it is; None: a new one is made.
             pairs: what to prefer to what.
             output: the folder for the adapter, the log, the metrics and the order of the data.
             on_step: called after each step.
@@ -127,7 +140,7 @@ class Dpo:
         """
         tokenizer = load_tokenizer(model)
         data = tokenize_pairs(pairs, ChatTemplate.from_tokenizer(tokenizer), self.config.max_length)
-        start = adapter_digest(sft_adapter, model)
+        start = adapter_digest(sft_adapter, model) if sft_adapter else fingerprint(self.lora)
         mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows, start)
         work = Workspace(output, mark, on_note)
         if finished := work.done():
@@ -136,8 +149,12 @@ class Dpo:
         checkpoint = work.open()
         base = load_causal_lm(model, self.dtype, self.device)
         with quiet():
-            policy = PeftModel.from_pretrained(base, str(sft_adapter), is_trainable=True)
-        set_seed(self.seed)
+            if sft_adapter:
+                policy = PeftModel.from_pretrained(base, str(sft_adapter), is_trainable=True)
+                set_seed(self.seed)
+            else:
+                set_seed(self.seed)
+                policy = with_lora(base, self.lora)
         trainer = _trainer(job, policy, tokenizer)
         _add_reference(job, trainer)
         return run_training(job, trainer, checkpoint, on_step)

@@ -11,7 +11,7 @@ from typing import Any
 
 from peft import LoraConfig, get_peft_model
 
-from synthetic_instruction_tuner.config import SftConfig
+from synthetic_instruction_tuner.config import LoraShape, SftConfig
 from synthetic_instruction_tuner.training.supervised import Supervised
 
 
@@ -23,12 +23,16 @@ class LoraSft(Supervised):
 
     def add_adapter(self, base: Any, tokenizer: Any) -> Any:
         """Returns the base model with fresh LoRA matrices, in float32 whatever the base's type."""
-        shape = self.config.lora
-        config = LoraConfig(
-            task_type="CAUSAL_LM",
-            r=shape.r,
-            lora_alpha=shape.lora_alpha,
-            lora_dropout=shape.lora_dropout,
-            target_modules=list(shape.target_modules),
-        )
-        return get_peft_model(base, config)
+        return with_lora(base, self.config.lora)
+
+
+def with_lora(base: Any, shape: LoraShape) -> Any:
+    """Returns the base model with fresh LoRA matrices of this shape."""
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=shape.r,
+        lora_alpha=shape.lora_alpha,
+        lora_dropout=shape.lora_dropout,
+        target_modules=list(shape.target_modules),
+    )
+    return get_peft_model(base, config)

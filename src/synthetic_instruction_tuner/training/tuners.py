@@ -39,7 +39,7 @@ def train_student(
         student: the base model.
         data: what the method trains on, records or preference pairs.
         output: the folder for the adapter, the log, the metrics and the order of the data.
-        start: the folder of the adapter that training starts from, where the method has one.
+        start: the folder of the adapter that training starts from; None where it starts from the base model.
         device: ``cpu`` or ``cuda``.
         dtype: the type of the frozen weights, ``float32``, ``float16`` or ``bfloat16``.
         on_step: called after each step.
@@ -63,6 +63,7 @@ def train_student(
         case "dpo":
             from synthetic_instruction_tuner.training.dpo import Dpo
 
-            assert start is not None
-            return Dpo(settings.dpo, *place).train(student, start, data, output, on_step, on_note)
+            return Dpo(settings.dpo, *place, lora=settings.sft.lora).train(
+                student, start, data, output, on_step, on_note
+            )
     raise ValueError(f"training.tuners does not know the method {method.name}")

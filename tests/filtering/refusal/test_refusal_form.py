@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,11 @@ from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.refusal import patterns
-from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm, context_of
+from synthetic_instruction_tuner.filtering.refusal.disclaimers import is_disclaimer
+from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm
 from synthetic_instruction_tuner.filtering.refusal.keywords import RefusalKeywords
+from synthetic_instruction_tuner.filtering.refusal.request import context_of
+from synthetic_instruction_tuner.filtering.report import FilterReport
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.stages.filter import STAGE
 
@@ -27,27 +32,92 @@ CASES = [json.loads(line) for line in (Path(__file__).parent / "refusal_cases.js
 FORM = RefusalForm(PHRASES)
 
 
+HELD_OUT = [case for case in CASES if case.get("held_out")]  # no pattern was made for them
+
+
 def refuses(response: str, instruction: str = "Tell me something.", rule: Any = FORM) -> bool:
     return not rule.check(Record("r", instruction, response)).passed
 
 
-def measured(rule: Any) -> tuple[float, float]:
-    found = [(refuses(case["response"], case["instruction"], rule), case["refusal"]) for case in CASES]
-    hits = sum(said and true for said, true in found)
-    return hits / sum(said for said, _ in found), hits / sum(true for _, true in found)
+def kind(response: str, instruction: str = "Tell me something.", rule: RefusalForm = FORM) -> str:
+    signal = rule.signal(Record("r", instruction, response))
+    return str(signal[2]) if signal else "answer"
+
+
+def counts(rule: Any, cases: list[Any]) -> tuple[int, int, int]:
+    """How many refusals the rule finds, how many records it drops, and how many refusals there are."""
+    found = [(refuses(case["response"], case["instruction"], rule), case["label"] == "refusal") for case in cases]
+    return sum(said and true for said, true in found), sum(said for said, _ in found), sum(true for _, true in found)
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    z, share = 1.96, hits / n
+    middle, half = share + z * z / (2 * n), z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
 
 
 def test_precision_and_recall_on_labelled_cases() -> None:
-    labels = [case["refusal"] for case in CASES]
-    assert len(CASES) >= 400 and min(sum(labels), len(labels) - sum(labels)) >= 200
+    labels = Counter(case["label"] for case in CASES)
+    assert len(CASES) >= 840 and min(labels["refusal"], labels["answer"]) >= 350 and labels["disclaimer"] >= 80
     assert len({(case["instruction"], case["response"]) for case in CASES}) == len(CASES)
-    precision, recall = measured(FORM)
-    assert precision >= 0.98 and recall >= 0.96, (precision, recall)
+    found, dropped, refusals = counts(FORM, CASES)
+    assert found / dropped >= 0.98 and found / refusals >= 0.96, (found, dropped, refusals)
+
+
+def test_precision_and_recall_on_cases_that_no_pattern_was_tuned_on() -> None:
+    assert Counter(case["label"] for case in HELD_OUT) == {"refusal": 64, "disclaimer": 46, "answer": 58}
+    found, dropped, refusals = counts(FORM, HELD_OUT)
+    print(f"precision {found}/{dropped} {wilson(found, dropped)}, recall {found}/{refusals} {wilson(found, refusals)}")
+    assert found / dropped >= 0.92 and found / refusals >= 0.90
+    assert wilson(found, dropped)[0] >= 0.85 and wilson(found, refusals)[0] >= 0.80
+
+
+def test_disclaimers_are_found_and_are_kept_or_dropped() -> None:
+    drop = RefusalForm(PHRASES, "drop")
+    said = [case for case in CASES if kind(case["response"], case["instruction"]) == "disclaimer"]
+    assert len(said) >= 40
+    for case in said:
+        record = Record("r", case["instruction"], case["response"])
+        kept, dropped = FORM.check(record), drop.check(record)
+        assert kept.passed and not dropped.passed and is_disclaimer(kept) and is_disclaimer(dropped)
+        assert "disclaimer" in dropped.reason and "refuses" not in dropped.reason
+    assert sum(case["label"] == "disclaimer" for case in said) / len(said) >= 0.85
+
+
+@pytest.mark.parametrize("setting", ["keep", "drop"])
+def test_the_report_counts_disclaimers_and_names_the_setting(setting: str) -> None:
+    answer = "As an AI, I have no taste, but here are some dishes: " + " ".join(f"dish{n}" for n in range(30)) + "."
+    records = [
+        Record("a", "Name some dishes.", answer),
+        Record("b", "Open my mail.", "As an AI, I cannot open your mail, and I have no access to the internet at all."),
+        Record("c", "Where is Rome?", "In Italy, on the river Tiber, about twenty kilometers from the coast."),
+    ]
+    config = FilterConfig.model_validate({"refusal_disclaimers": setting, "min_words": 5, "language": ""})
+    results = list(QualityFilter(config).check(records))
+    assert [result.passed for result in results] == [setting == "keep", False, True]
+    report = FilterReport.build(records, results, config)
+    assert report.disclaimers == 1 and json.loads(report.to_json())["disclaimers"] == 1
+    assert f"1 response has a disclaimer before the answer; the rule refusal {setting}s it" in report.summary()
+    (refused, *dropped) = [result.first_reason for result in results if not result.passed][::-1]
+    assert refused and "refuses" in refused
+    assert all(reason and "has a disclaimer before its answer: 'As an AI'" in reason for reason in dropped)
+
+
+def test_without_the_rule_nobody_counts_disclaimers() -> None:
+    for settings in ({"refusal_rule": "keywords"}, {"refusal_phrases": []}):
+        report = FilterReport.build([], [], FilterConfig.model_validate(settings))
+        assert report.disclaimers is None and "disclaimers" not in json.loads(report.to_json())
+
+
+def test_a_phrase_of_ones_own_refuses_whatever_follows() -> None:
+    text = "As a chef, I like soup. " + "Soup warms the hands and the heart, however cold the evening is. " * 4
+    assert kind(text) == "answer" and kind(text, rule=RefusalForm([*PHRASES, "As a chef"])) == "refusal"
 
 
 def test_it_is_far_better_than_words_anywhere() -> None:
-    precision, recall = measured(RefusalKeywords(PHRASES))
-    assert precision < 0.6 and recall < 0.6  # on cases made to be hard
+    found, dropped, refusals = counts(RefusalKeywords(PHRASES), CASES)
+    assert found / dropped < 0.6 and found / refusals < 0.6  # on cases made to be hard
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
@@ -105,7 +175,7 @@ def test_contexts(instruction: str, context: str) -> None:
 @given(st.text(max_size=300), st.text(st.characters(codec=None), max_size=600))
 def test_no_text_does_harm(instruction: str, response: str) -> None:
     verdict = FORM.check(Record("r", instruction, response))
-    assert verdict.passed is (verdict.value is None)
+    assert verdict.passed is (verdict.value is None or is_disclaimer(verdict))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +192,9 @@ def test_no_text_does_harm(instruction: str, response: str) -> None:
         "```\n" * 250_000,
         "i am " * 200_000,
         "to a b c, " * 100_000,
+        "I cannot. " * 100_000,
+        "As an AI, I lack it. But " * 40_000,
+        "I can't say. It is only really only also " + "only " * 200_000,
     ],
 )
 def test_a_megabyte_takes_no_time(text: str) -> None:
@@ -141,25 +214,56 @@ def test_a_long_row_of_adverbs_takes_no_time(adverb: str) -> None:
     assert re.match(f"i {patterns.ADVERBS}cannot", f"i {adverb}, {adverb} , {adverb} {adverb},cannot")
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        "you can really also try to consider ",
+        "it is really also always never not ",
+        "I must also respectfully first kindly ",
+        "it is important to note that ",
+        "as a helpful, honest and ",
+        "helpful, , ",
+        "however, but still, yet, ",
+        "for this reason, ",
+        "while I cannot, ",
+        "I'm not a medical ",
+        "there is no image ",
+        "here is not only really ",
+    ],
+)
+def test_a_long_row_of_any_words_takes_no_time(row: str) -> None:
+    start = time.process_time()
+    for before in ("", "As an AI, I cannot do it. ", "I'm sorry, but ", "As a "):
+        FORM.check(Record("r", "Explain it.", before + row * 60 + "x"))
+    assert time.process_time() - start < 1
+
+
 def test_on_real_answers() -> None:
     """Of 640 answers of four models to MT-Bench; the labels are ours."""
     refusals = {
-        "vicuna-13b-v1.3": {"82.1", "91.1", "92.0", "92.1", "93.0", "100.0", "100.1", "141.1", "156.1"},
-        "gpt-4": {"92.1", "93.0", "100.0"},
-        "rwkv-4-raven-14b": {"91.0", "91.1", "92.0", "92.1", "93.0", "95.1", "98.1", "100.0", "100.1"},
-        "stablelm-tuned-alpha-7b": {"91.1", "95.0", "98.1", "100.0", "101.0", "141.1", "147.1", "156.1"},
+        "vicuna-13b-v1.3": {"92.0", "92.1"},
+        "gpt-4": {"92.1"},
+        "rwkv-4-raven-14b": {"95.1", "100.0", "100.1"},
+        "stablelm-tuned-alpha-7b": set(),
+    }
+    disclaimers = {
+        "vicuna-13b-v1.3": {"82.1", "91.1", "93.0", "100.0", "100.1", "141.1", "156.1"},
+        "gpt-4": {"93.0", "93.1", "100.0"},
+        "rwkv-4-raven-14b": {"91.0", "91.1", "92.0", "92.1", "93.0", "98.1"},
+        "stablelm-tuned-alpha-7b": {"91.1", "95.0", "98.1", "100.0", "101.0", "141.1", "142.1", "147.1"},
     }
     folder = shared("mt_bench")
     questions = {q["question_id"]: q["turns"] for q in _lines(folder / "question.jsonl")}
-    said, true = set(), set()
-    for model, own in refusals.items():
-        true |= {f"{model} {key}" for key in own}
+    said: dict[str, set[str]] = {"refusal": set(), "disclaimer": set(), "answer": set()}
+    for model in refusals:
         for row in _lines(folder / "model_answer" / f"{model}.jsonl"):
             for turn, answer in enumerate(row["choices"][0]["turns"]):
-                if refuses(answer, questions[row["question_id"]][turn]):
-                    said.add(f"{model} {row['question_id']}.{turn}")
-    print(sorted(said - true), sorted(true - said))
-    assert len(said & true) / len(said) >= 0.9 and len(said & true) / len(true) >= 0.85
+                found = kind(answer, questions[row["question_id"]][turn])
+                said[found].add(f"{model} {row['question_id']}.{turn}")
+    true = {f"{model} {key}" for model, keys in refusals.items() for key in keys}
+    partly = {f"{model} {key}" for model, keys in disclaimers.items() for key in keys}
+    assert said["refusal"] >= true and len(said["refusal"] - true) <= 1, said["refusal"] ^ true
+    assert len(said["disclaimer"] & partly) >= 0.8 * len(partly) and not said["disclaimer"] - partly
 
 
 def test_real_code_and_math_stay() -> None:

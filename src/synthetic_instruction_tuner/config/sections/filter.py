@@ -115,6 +115,11 @@ class FilterConfig(Section):
         description="Phrases that count as refusals; straight and curly apostrophes are equivalent. "
         "Empty: the rule is off.",
     )
+    refusal_disclaimers: Literal["keep", "drop"] = Field(
+        "keep",
+        description="Answers with a disclaimer before them (As an AI ..., however, here is ...): keep or drop; "
+        "refusal_rule=keywords does not tell them from refusals.",
+    )
     language: str = Field("en", description="Expected language, as an ISO 639-1 code; the rule is off when empty.")
     language_confidence: float = Field(
         0.7,

@@ -17,6 +17,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file, json_bytes, write_text
+from synthetic_instruction_tuner.data_files.own_data.output_folder import OutputFolder
 from synthetic_instruction_tuner.data_files.reading import (
     SAID,
     Malformed,
@@ -36,7 +37,6 @@ from synthetic_instruction_tuner.filtering.near_duplicates.rule import (
     compared_text,
     exact_fraction,
 )
-from synthetic_instruction_tuner.filtering.output_folder import OutputFolder
 from synthetic_instruction_tuner.filtering.rule import Verdict
 
 REPORT = "dedup_report.json"  # written last: where it exists, the output is complete

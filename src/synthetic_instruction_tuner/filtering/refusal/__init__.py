@@ -1,4 +1,5 @@
 """The two refusal rules: `form` looks at where and how a response refuses, `keywords` only for phrases.
 
-Imports `filtering.rule`. Start with `form`; the expressions that it looks for are in `patterns`.
+Imports `config` and `filtering.rule`. Start with `form`. The expressions that it looks for are in `sentences`,
+`request` and `patterns`; `substance` tells refusals from answers with a disclaimer.
 """

@@ -2,15 +2,17 @@
 
 A model that refuses says so in its own voice and early: its first sentences, after apologies and other openers, say
 that it is an AI, that it cannot help, or what it lacks. Words in quotation marks or code are not its own and do not
-count, nor do later sentences of long answers, so a story whose hero says "I cannot" stays.
+count, nor do later sentences of long answers, so a story whose hero says "I cannot" stays. Only a refusal of the
+request itself may come later, after a paraphrase of the request.
 
-What counts as a refusal depends on what was asked for:
+What counts as a refusal depends on what was asked for (`request`):
 
-- A plain request: each of the configured phrases at the start of an early sentence, and all forms of
-  `patterns`. A sentence that starts with "As an AI, I ..." counts anywhere.
+- A plain request: each of the configured phrases at the start of an early sentence, and all forms of `patterns`.
 - A text in some voice (a story, a letter, a translation): its first person may not be the model, so only forms that
   refer to the request itself count ("I cannot write such a story"), and hardly any after a letter's salutation.
 - A question about the assistant itself: "I'm an AI" answers it.
+
+If the rest of the response answers (`substance`), the words are a disclaimer: "As an AI ..., however, here is ...".
 
 tests/filtering/refusal/test_refusal_form.py measures precision and recall.
 """
@@ -19,10 +21,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from itertools import islice, pairwise
+from typing import Any, ClassVar, Literal
 
-from synthetic_instruction_tuner.filtering.refusal import patterns
+from synthetic_instruction_tuner.config import FilterConfig
+from synthetic_instruction_tuner.filtering.refusal import patterns, sentences
 from synthetic_instruction_tuner.filtering.refusal.keywords import checked_phrases, phrase_pattern, straight
+from synthetic_instruction_tuner.filtering.refusal.request import ABOUT_AI, QUESTION, WHO, context_of, verbs_of
+from synthetic_instruction_tuner.filtering.refusal.substance import answers, speaks_of_itself, substance
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
 from synthetic_instruction_tuner.records import Record
 
@@ -31,7 +37,14 @@ FIRST = 3  # sentences
 SHORT = 60  # words; every sentence of such a response counts
 LOOKED_AT = 20_000  # characters of the response; later text does not refuse
 SENTENCE = 300  # characters of a sentence; refusals are at its start
-
+DEEP = 1500  # characters in which a refusal of the request itself may come after a paraphrase of it
+PARAPHRASE = 60  # words that may precede it; after more of substance, it only limits an answer
+LECTURE = 150  # words; a longer response says more
+FEW = 10  # words on the matter, beside a sentence that condemns the request
+VOICED = 40  # words that may precede it where a text in a voice of its own is asked for
+HITS = 5  # sentences with words of a refusal that are looked at; an answer to the first is most often one to all
+DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
+REFUSAL, DISCLAIMER = "refusal", "disclaimer"
 
 ECHOED = ("plain", "voice", "given_text")  # contexts where "I cannot" with a verb of the request refuses it
 Forms = tuple[re.Pattern[str], ...]
@@ -41,93 +54,122 @@ class RefusalForm(TextRule):
     """The response must not refuse, or speak as an AI instead of answering."""
 
     name: ClassVar[str] = "refusal"
+    version: ClassVar[int] = 2
 
-    def __init__(self, phrases: Iterable[str]) -> None:
-        """Takes phrases that count as refusals at the start of an early sentence, in addition to the built-in forms.
+    def __init__(self, phrases: Iterable[str], disclaimers: Literal["keep", "drop"] = "keep") -> None:
+        """Makes the rule.
 
-        Without phrases, every record passes. Raises UserError for a phrase without a word.
+        Args:
+            phrases: what counts as a refusal at the start of an early sentence, in addition to the built-in forms;
+                without phrases, every record passes.
+            disclaimers: what to do with answers that begin with a disclaimer.
+
+        Raises:
+            UserError: a phrase without a word.
         """
         self.phrases = checked_phrases(phrases)
-        self._phrases = tuple(phrase_pattern(phrase) for phrase in self.phrases)
+        self.disclaimers = disclaimers
+        self._phrases = tuple(map(phrase_pattern, self.phrases))
+        self._words = tuple(straight(phrase).split()[-1] for phrase in self.phrases)
+        self._own_phrases = tuple(phrase_pattern(phrase) for phrase in self.phrases if phrase not in DEFAULT_PHRASES)
 
     def basis(self) -> dict[str, Any]:
         """Returns the phrases."""
         return {"rule": "form", "phrases": list(self.phrases)}
 
+    def limits(self) -> dict[str, Any]:
+        """Returns what happens to disclaimers."""
+        return {"disclaimers": self.disclaimers}
+
     def signal(self, record: Record) -> list[Any] | None:
-        """Returns the words of the refusal and their place, in characters from the response's start."""
+        """Returns the words of the refusal, their place in characters from the start, and which kind it is."""
         if not self.phrases:
             return None
         text = straight(record.response[:LOOKED_AT])
-        short = len(text.split()) <= SHORT
-        late = not short and patterns.AI_HINT.search(text, OPENING) is not None
-        if not late and not self._may_refuse(text[: FIRST * SENTENCE]):
+        if not self._may_refuse(text[:DEEP]):
             return None
         asked = straight(record.instruction[:LOOKED_AT])
-        context = context_of(asked, text)
-        own = _own_words(text, unquote=context == "plain")
-        forms, within = self._forms(asked, context)
-        verbs = _verbs(asked) if context in ECHOED else frozenset()
-        starts = list(_sentence_starts(own))
-        for number, (place, end) in enumerate(zip(starts, [*starts[1:], len(own)], strict=True)):
-            early = short or number < FIRST or place <= OPENING
-            if not early and not (late and context == "plain"):
-                break
-            sentence = own[place : min(end, place + SENTENCE)]
-            if early and self._may_refuse(sentence):
-                found = _refusal(sentence, forms, within if short else (), verbs)
-            else:
-                found = None if early else _refusal(sentence, (patterns.SPEAKS_AS_AI,))
-            if found is not None:
-                start = place + found[0]
-                return [shorten(record.response[start : start + len(found[1])], 60), start]
-        return None
+        found = self._find(text, asked, context_of(asked, text))
+        if found is None:
+            return None
+        kind, start, end = found
+        return [shorten(record.response[start:end], 60), start, kind]
 
     def decide(self, signal: list[Any] | None) -> Verdict:
-        """Drops refusals."""
-        limit = "no refusal"
+        """Drops refusals, and disclaimers if they are not wanted."""
+        limit = "no refusal" if self.disclaimers == "keep" else "no refusal, no disclaimer"
         if signal is None:
             return Verdict(self.name, True, None, limit)
-        words, place = signal
-        reason = f"the response refuses: '{words}' at character {place}"
-        return Verdict(self.name, False, f"{words} @ {place}", limit, reason)
+        words, place, kind = signal
+        if kind == REFUSAL:
+            reason = f"the response refuses: '{words}' at character {place}"
+            return Verdict(self.name, False, f"{words} @ {place}", limit, reason)
+        value = f"{DISCLAIMER}: {words} @ {place}"
+        if self.disclaimers == "keep":
+            return Verdict(self.name, True, value, limit)
+        reason = f"the response has a disclaimer before its answer: '{words}' at character {place}"
+        return Verdict(self.name, False, value, limit, reason)
+
+    def _find(self, text: str, asked: str, context: str) -> tuple[str, int, int] | None:
+        """Returns the kind, start and end of the first words that refuse or, without any, of a disclaimer."""
+        disclaimer = None
+        for sentence, start, end, early in islice(self._hits(text, asked, context), HITS):
+            if context != "plain" and len(text[:sentence].split()) > VOICED:
+                return disclaimer  # the text that was asked for comes first
+            refuses = context != "self" or any(form.match(text, start) for form in patterns.OF_ITSELF)
+            wanted = any(phrase.match(text, start) for phrase in self._own_phrases)
+            if wanted or not answers(text, start, end, sentence):
+                if refuses and (early or substance(text[:sentence]) < PARAPHRASE):
+                    return REFUSAL, start, end
+            elif early and disclaimer is None and (not substance(text[:sentence]) or speaks_of_itself(text, sentence)):
+                disclaimer = DISCLAIMER, start, end
+        return disclaimer or (self._lecture(text, asked) if context == "plain" else None)
+
+    def _lecture(self, text: str, asked: str) -> tuple[str, int, int] | None:
+        """Returns the place of a sentence that condemns the request, if nothing else is said."""
+        if QUESTION.match(asked) or len(text.split()) > LECTURE:
+            return None
+        for place, end in pairwise([*islice(_sentence_starts(text), 3), len(text)]):
+            opener = sentences.OPENERS.match(text, place, end)
+            match = patterns.LECTURE.match(text, opener.end() if opener else place, end)
+            if match and substance(text[place:], end - place) + substance(text[:place]) < FEW:
+                return REFUSAL, place, match.end()
+        return None
+
+    def _hits(self, text: str, asked: str, context: str) -> Iterator[tuple[int, int, int, bool]]:
+        """Yields the start of each sentence that may refuse, the place of the words, and whether it is an early one."""
+        short = len(text.split()) <= SHORT
+        own = _own_words(text, unquote=context == "plain")
+        forms, within = self._forms(asked, context, short)
+        verbs = verbs_of(asked) if context in ECHOED else frozenset()
+        starts = list(_sentence_starts(own[: DEEP + SENTENCE]))
+        for number, (place, end) in enumerate(zip(starts, [*starts[1:], len(own)], strict=True)):
+            early = short or number < FIRST or place <= OPENING
+            if not early and place > DEEP:
+                return
+            sentence = own[place : min(end, place + SENTENCE)]
+            if not self._may_refuse(sentence):
+                continue
+            late = patterns.LATE.get(context, ())
+            found = _refusal(sentence, forms, within, verbs) if early else _refusal(sentence, late)
+            if found:
+                yield place, place + found[0], place + found[0] + len(found[1]), early
 
     def _may_refuse(self, text: str) -> bool:
-        return patterns.HINT.search(text) is not None or any(phrase.search(text) for phrase in self._phrases)
+        if any(hint in text for hint in sentences.HINTS) or text.startswith("no "):
+            return True
+        return any(
+            word in text and phrase.search(text) for word, phrase in zip(self._words, self._phrases, strict=True)
+        )
 
-    def _forms(self, asked: str, context: str) -> tuple[Forms, Forms]:
+    def _forms(self, asked: str, context: str, short: bool) -> tuple[Forms, Forms]:
         """Returns the patterns that count at the start of a sentence, and those that count after a comma."""
+        within = patterns.IN_CLAUSES if short else patterns.IN_LONG_CLAUSES.get(context, ())
         if context != "plain":
-            return patterns.FORMS[context], ()
-        phrases = self._phrases if not patterns.ABOUT_AI.search(asked) else ()
-        return (*phrases, *patterns.FORMS[context]), patterns.IN_CLAUSES
-
-
-def context_of(asked: str, response: str = "") -> str:
-    """Returns what an instruction asks for: ``plain``, ``voice``, ``given_text``, ``ai_voice`` or ``self``.
-
-    ``given_text`` asks to reword a text in the instruction, ``ai_voice`` asks for a text about AI.
-
-    Args:
-        asked: the instruction, as `straight` returns it.
-        response: the response, of which a salutation makes a ``voice`` a ``letter``.
-    """
-    words = asked[:4000]
-    if len(words.split()) <= patterns.SELF_WORDS and patterns.SELF.search(words):
-        return "self"
-    if not patterns.VOICE.search(words):
-        return "plain"
-    if patterns.SALUTATION.match(response):
-        return "letter"
-    if patterns.GIVEN_TEXT.search(words):
-        return "given_text"
-    return "ai_voice" if patterns.ABOUT_AI.search(words) else "voice"
-
-
-def _verbs(asked: str) -> frozenset[str]:
-    """The words of the request itself, without the text that it is about: one of them may be its verb."""
-    request = patterns.QUOTED.sub(" ", asked[:300]).partition(":")[0]
-    return frozenset(word for word in re.findall(r"[a-z]{4,20}", request) if word not in patterns.NO_VERBS)
+            return patterns.FORMS[context], () if short else within
+        phrases = self._phrases if not ABOUT_AI.search(asked) else ()
+        more = patterns.IN_SHORT if not WHO.search(asked) else ()
+        return (*phrases, *patterns.FORMS[context], *(more if short else ())), within
 
 
 def _refusal(
@@ -141,11 +183,13 @@ def _refusal(
         within: the patterns that count after a comma, too.
         verbs: verbs of the request; "I cannot" with one of them counts wherever a form does.
     """
-    starts = [_end(patterns.MARKS, sentence), _end(patterns.OPENERS, sentence)]
+    starts = [_end(sentences.MARKS, sentence), _end(sentences.OPENERS, sentence)]
     tries = [(start, forms) for start in dict.fromkeys(starts)]
     if within:
-        tries += [(boundary.end(), within) for boundary in patterns.CLAUSE.finditer(sentence)]
+        tries += [(boundary.end(), within) for boundary in sentences.CLAUSE.finditer(sentence)]
     for start, some in tries:
+        if patterns.IDIOMS.match(sentence, start):
+            continue
         for form in some:
             if match := form.match(sentence, start):
                 return start, match.group()
@@ -165,12 +209,12 @@ def _own_words(text: str, unquote: bool) -> str:
     wrapped = len(inner) > 2 and inner[0] in '"“' and inner[-1] in '"”' and not re.search('["“”]', inner[1:-1])
     if wrapped and (unquote or patterns.WHOLE_REFUSAL.match(inner, 1)):  # the whole answer is in quotation marks
         return re.sub('["“”]', " ", text)
-    return patterns.QUOTED.sub(lambda match: "□" * len(match.group()), text)
+    return sentences.QUOTED.sub(lambda match: "□" * len(match.group()), text)
 
 
 def _sentence_starts(text: str) -> Iterator[int]:
     end = 0
-    for match in patterns.SENTENCE_START.finditer(text):
+    for match in sentences.SENTENCE_START.finditer(text):
         line = text.find("\n", match.end())
         if match.end() < len(text) and match.end() != line and match.end() >= end:
             end = match.end()

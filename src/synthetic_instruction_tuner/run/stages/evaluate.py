@@ -103,6 +103,8 @@ def run(ctx: Context) -> Outcome:
     _store(ctx, rows)
     comparison.write_csv(rows, ctx.folder.comparison)
     instructions = [record.instruction for record in training.filtered_records(ctx)]
+    if ctx.config.data.pairs:
+        instructions += [row["instruction"] for row in ctx.store.rows(ctx.input_unit("prefer"))]
     ctx.store.set_fact("contamination", Evaluator(ctx.config.evaluate).contamination(instructions))
     items = sum(len(result.items) for result in results[chosen[0].student.name, BASE])
     return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} scores")

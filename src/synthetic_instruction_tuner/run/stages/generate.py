@@ -25,6 +25,7 @@ from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.own_data import records as own
 from synthetic_instruction_tuner.run.stages import filter_inputs
 from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
 from synthetic_instruction_tuner.run.store import Row, Store
@@ -37,9 +38,11 @@ _GOAL = {"count", "until_kept", "exhausted_below", "patience", "min_healthy"}  #
 
 
 def part(config: Config) -> dict[str, Any]:
-    """Returns what the generated pairs depend on."""
+    """Returns what the records depend on: the generator and its settings, and the user's own files."""
+    if not config.data.magpie:
+        return own.part(config) | ({"answers": own.answers_part(config)} if config.data.prompts else {})
     generate = config.generate.model_dump(mode="json", exclude={"min_healthy"})
-    return _source(config) | {"generate": generate} | _rules(config)
+    return _source(config) | {"generate": generate} | _rules(config) | own.part(config)
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
@@ -48,7 +51,29 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 
 
 def run(ctx: Context) -> Outcome:
-    """Writes the instructions and their responses."""
+    """Brings the user's own records, and writes the instructions and their responses."""
+    read = own.bring(ctx, ctx.unit())
+    ctx.store.set_fact("own_records", read.sources)
+    notes, target = [read.note()] if read.sources else [], None
+    if ctx.config.data.magpie:
+        target = _write(ctx)
+    else:
+        for fact in ("generator_health", "generate_target"):
+            ctx.store.set_fact(fact, None)
+    rows = _Rows(ctx, ctx.unit())
+    export_rows(rows, ctx.folder.raw)
+    notes += _shortcomings(rows)
+    if target is not None:
+        ctx.store.set_fact("generate_target", target.to_json())
+        for line in target.explanation().splitlines():
+            ctx.display.say(f"  {line}", style="bold")
+        notes.append(target.summary())
+    skipped = "skipped: " if read.sources and not (ctx.config.data.magpie or ctx.config.data.prompts) else ""
+    return Outcome(ctx.store.unit_digest(ctx.unit()), None, len(rows), skipped + "; ".join(notes))
+
+
+def _write(ctx: Context) -> Target | None:
+    """Writes Magpie's records; returns the target, if there is one."""
     unit, settings = ctx.unit(), ctx.config.generate
     target = None
     if settings.until_kept is not None:
@@ -60,15 +85,7 @@ def run(ctx: Context) -> Outcome:
     with _Writer(ctx, unit, target) as writer:
         for batch in _batches(ctx.config, target):
             writer.bring(batch)
-    rows = _Rows(ctx, unit)
-    export_rows(rows, ctx.folder.raw)
-    notes = _shortcomings(rows)
-    if target is not None:
-        ctx.store.set_fact("generate_target", target.to_json())
-        for line in target.explanation().splitlines():
-            ctx.display.say(f"  {line}", style="bold")
-        notes.append(target.summary())
-    return Outcome(ctx.store.unit_digest(unit), None, len(rows), "; ".join(notes))
+    return target
 
 
 class _Rows(Sequence[Row]):
@@ -107,7 +124,7 @@ class _Writer:
 
     def __init__(self, ctx: Context, unit: str, target: Target | None) -> None:
         self.ctx, self.unit, self.target = ctx, unit, target
-        self.have = ctx.store.batch_sizes(unit)
+        self.have = {n: size for n, size in ctx.store.batch_sizes(unit).items() if n >= 0}  # below are the user's own
         self.donors = {donor: _record_numbers(ctx.store.batch_sizes(donor)) for donor in _donors(ctx)}
         self.stack = ExitStack()
         self.generator: MagpieGenerator | None = None
@@ -263,7 +280,7 @@ def _rules(config: Config) -> dict[str, Any]:
 
 def so_far(config: Config, folder: RunFolder, store: Store, key: str) -> Amount:
     """Returns how many records are written."""
-    wanted = config.generate.count if config.generate.until_kept is None else None
+    wanted = config.generate.count if config.generate.until_kept is None and not config.data.given else None
     return Amount(store.row_count(f"generate:{key}"), wanted, "records")
 
 

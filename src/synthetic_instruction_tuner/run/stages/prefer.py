@@ -19,6 +19,7 @@ from synthetic_instruction_tuner.engines.base import failure_note
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.own_data import pairs as own_pairs
 from synthetic_instruction_tuner.run.stages.data_card import write_data_card
 from synthetic_instruction_tuner.run.stages.prefer_answers import (
     Group,
@@ -41,7 +42,9 @@ REWARD_ONLY = ("reward_batch_size", "reward_max_tokens", "reward_input", "reward
 
 
 def part(config: Config) -> dict[str, Any]:
-    """Returns the settings and models that the pairs depend on."""
+    """Returns the settings and models that the pairs depend on; of the user's own pairs, the files' content."""
+    if config.data.pairs:
+        return own_pairs.part(config)
     settings, models = config.prefer.model_dump(mode="json"), config.models
     judged = config.prefer.scorer == "judge" and models.judge is not None
     for name in REWARD_ONLY if judged else ("judge",):
@@ -63,7 +66,9 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 
 
 def run(ctx: Context) -> Outcome:
-    """Builds the pairs."""
+    """Builds the pairs, or reads the user's own."""
+    if ctx.config.data.pairs:
+        return own_pairs.run(ctx)
     from synthetic_instruction_tuner.preference.pair_statistics import PairStatistics
     from synthetic_instruction_tuner.preference.preference_builder import PreferenceBuilder
     from synthetic_instruction_tuner.preference.report import PreferenceReport
@@ -76,6 +81,7 @@ def run(ctx: Context) -> Outcome:
     report = PreferenceReport.from_statistics(statistics)
     report.write(ctx.folder.preference_report)
     ctx.store.set_fact("preference_report", report.to_json())
+    ctx.store.set_fact("own_pairs", [])
     failed = failure_note(statistics.failed, "answers")
     ctx.require_rows(
         statistics.pairs,
@@ -121,6 +127,8 @@ def _commit_pairs(ctx: Context, pairs: Sequence[PreferencePair]) -> None:
 
 def so_far(config: Config, folder: RunFolder, store: Store, key: str) -> Amount:
     """Returns how many answers are written; how many it takes depends on how many give a pair."""
+    if config.data.pairs:
+        return Amount(store.row_count(f"prefer:{key}"), None, "pairs")
     models = [model.name for group in groups(config, folder) for model, _ in group.models]
     answers = 0
     for number in count():

@@ -10,7 +10,7 @@ from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.stages.data_card import write_data_card
+from synthetic_instruction_tuner.run.stages.data_card import own_sources, write_data_card
 from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows, variants
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 def part(config: Config) -> dict[str, Any]:
-    """Returns what the report depends on, beside the earlier stages."""
-    return {"report": config.report.model_dump(mode="json")}
+    """Returns what the report and the data card depend on, beside the earlier stages."""
+    license = {"data": {"license": config.data.license}} if config.data.license else {}
+    return {"report": config.report.model_dump(mode="json")} | license
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
@@ -51,6 +52,7 @@ def run(ctx: Context) -> Outcome:
         samples=_samples(ctx),
         contamination=ctx.store.fact("contamination") or {},
         generator_health=ctx.store.fact("generator_health") or {},
+        sources=own_sources(ctx),
         generate_target=(ctx.store.fact("generate_target") or {}) if wanted is not None else {},
     )
     with ctx.display.task("drawing and writing", 1, "report") as advance:

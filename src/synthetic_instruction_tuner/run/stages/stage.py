@@ -71,6 +71,7 @@ class Stage:
         units: what `Outcome.rows_in` and `Outcome.rows_out` count, in the plural.
         joint: what stands between the two.
         so_far: how much the store has under a key; None where a stage is done in one piece.
+        skipped: why a run with the user's own data does not need its work; empty where it does.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Stage:
     units: tuple[str, str] = ("records", "records")
     joint: str = "->"
     so_far: Callable[[Config, RunFolder, Store, str], Amount] | None = None
+    skipped: str = ""
 
     def flow(self, rows_in: int | None, rows_out: int | None) -> str:
         """Returns what went in and what came out: 958 records -> 1 adapter."""

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from synthetic_instruction_tuner.config import Config, ModelConfig, fingerprint, tuned_students
+from synthetic_instruction_tuner.config import Config, ModelConfig, fingerprint, starting_method, tuned_students
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.data_files.file_hashes import put_aside
 from synthetic_instruction_tuner.methods import METHODS, Method
@@ -41,8 +41,11 @@ def inputs(method: Method) -> tuple[str, ...]:
 
 def part(method: Method, config: Config) -> dict[str, Any]:
     """Returns what the adapters depend on, besides the data and the adapters that training starts from."""
+    settings = {method.name: config.train.of(method).model_dump(mode="json")}
+    if method.starts_from and starting_method(config, method) is None:  # its adapter is new
+        settings |= {"lora": config.train.sft.lora.model_dump(mode="json")}
     return {
-        "train": {method.name: config.train.of(method).model_dump(mode="json")},
+        "train": settings,
         "students": [identity(m) for m in tuned_students(config, method)],
         "seed": config.seed,
         "device": config.engine.device,
@@ -129,6 +132,7 @@ def _is_trained(ctx: Context, student: ModelConfig, output: Path, row: Row) -> b
 def _train(ctx: Context, method: Method, student: ModelConfig, data: Sequence[Any], output: Path) -> dict[str, Any]:
     from synthetic_instruction_tuner.training.tuners import train_student
 
+    start = starting_method(ctx.config, method)
     with ctx.display.task(f"training {student.name}", 100, "%") as advance:
         return train_student(
             ctx.config,
@@ -136,7 +140,7 @@ def _train(ctx: Context, method: Method, student: ModelConfig, data: Sequence[An
             student,
             own_pairs(data, student) if method.trains_on == "pairs" else data,
             output,
-            start=ctx.folder.adapter(method.starts_from, student.name) if method.starts_from else None,
+            start=ctx.folder.adapter(start.name, student.name) if start else None,
             device=ctx.device,
             dtype=ctx.dtype,
             on_step=_in_percent(advance),

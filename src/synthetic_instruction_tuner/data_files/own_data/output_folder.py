@@ -1,4 +1,4 @@
-"""The folder that `sit filter` or `sit dedup` writes: never the user's own files; an incomplete one is recognizable."""
+"""The folder that a verb on files writes: never the user's own files; an incomplete one is recognizable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OutputFolder:
 
     Attributes:
         path: the folder.
-        verb: ``filter`` or ``dedup``.
+        verb: ``filter``, ``dedup`` or ``prefer``.
     """
 
     path: Path

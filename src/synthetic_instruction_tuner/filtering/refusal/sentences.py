@@ -1,0 +1,57 @@
+"""How a response divides into sentences, what may come before a refusal in one, and what cannot be the model's words.
+
+The patterns are for English text in lower case with straight apostrophes, as `keywords.straight` returns it.
+"""
+
+from __future__ import annotations
+
+import re
+
+QUOTED = re.compile(
+    r"\*(?!as |this |is )[a-z]+s [a-z ]{2,30}\*|```.*?(?:```|\Z)|`[^`\n]+`|^ {0,3}>[^\n]*|\"[^\"]{1,2000}\"|"
+    r"“[^”]{1,2000}”|«[^»]{1,2000}»|「[^」]{1,2000}」"
+    r"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){3,400}'(?!\w)",
+    re.DOTALL | re.MULTILINE,
+)
+SENTENCE_START = re.compile(r"(?:\A|(?<=[.!?…])[\"')\]*_]*\s+|\n+)[\W_]{0,12}(?:\d{1,2}[.)]\s+)?[*_#(]*")
+MARKS = re.compile(r"[\W_]*")
+CLAUSE = re.compile(
+    r"[,;–—] (?:(?:and|so|but|since|as|because|therefore|which means|unfortunately|however),? )?|(?<=\w) (?:and|but|"
+    r"so|therefore) (?=i\b)"
+)
+_HINTS = """
+n't|not|cannot|cant|dont|wont| no |no,|no.|a.i.| ai|artificial|model|chatbot|program|assistant|unable|incapable|declin|
+refus|refrain|prohibit|forbid|against|inappropriate|unethical|illegal|beyond|outside|impossible|guideline|lack|forgot|
+missing|incomplete|unclear|cutoff|cut-off|cut off|training|can only|let's|lets |crime|fraud|immoral|uncomfortable|
+condone|decline|i exist|recommend|suggest|advise|violate|offense|morally|involves personal|pass on
+"""
+HINTS = tuple(_HINTS.replace("\n", "").split("|"))  # without one of them, no pattern can match
+
+OPENERS = re.compile(
+    r"(?:[\s,;:.!…*_#>(□—–-]|(?:well|oh|hmm+|uh|ah|okay|ok|hello|hi|hey|there|greetings|sure|yes|no|nope|"
+    r"unfortunately|sadly|regrettably|regretfully|alas|however|but|and|so|that|though|although|as such|therefore|thus|"
+    r"at (?:this|the) (?:time|moment|point)|right now|currently|please note|note|please understand|please be aware|"
+    r"be aware|keep in mind|please keep in mind|to be clear|to be honest|honestly|frankly|actually|in general|again|"
+    r"also|additionally|furthermore|moreover|first|first of all|let me be (?:clear|honest|direct)|nice try|of course|"
+    r"certainly|absolutely(?: not)?|i(?:'d| would)?(?: also| (?:just )?want| feel (?:the need|obliged)| like| need|"
+    r" have| must| should| feel compelled)(?: also| to| respectfully| first| now| kindly)* (?:admit|say|confess|"
+    r"inform you|point out|emphasi[sz]e|stress|clarify|note|mention|remind you|tell you|be (?:honest|clear|upfront|"
+    r"transparent|direct)(?: with you)?|let you know|warn you|caution you|state|express that|highlight)(?: that)?|"
+    r"i (?:aim|try|strive|want|wish|would love|do my best|always try|am here|am designed) to [^.!?]{0,80}?(?:,|"
+    r"\bbut\b|[.])|i(?:'?m| am) (?:always |so |more than )?(?:happy|glad|here|flattered|honored) [^.!?]{0,80}?(?:,|"
+    r"\bbut\b|[.!])|as an? (?:[\w-]+(?:,? and |, | )){0,6}(?:assistant|ai|model|bot|chatbot|program)\b[^.!?,]{0,40},|"
+    r"i(?:'?m| am) not sure(?: (?:what|how|if|whether)[^.!?]{0,60})?|answer|response|assistant|ai|output|final answer|"
+    r"disclaimer|great question|good question|interesting question|i see|i(?:'?m| am) (?:(?:so|very|really|truly|"
+    r"deeply|extremely|terribly) )?(?:sorry|afraid)(?: (?:to (?:say|inform you|tell you|hear (?:that|"
+    r"about)[^.!?]{0,80}?(?=[.,!?]|but))|for (?:the|any|your|this)[^.,!?]{0,60}|about that|that you[^.!?]{0,60}?(?=,|"
+    r"\bbut)))?|(?:my )?(?:sincere(?:st)? |deepest )?apologies(?: for [^.,!?]{0,60})?|"
+    r"(?:so )?sorry(?: for [^.,!?]{0,60}| about that)?|i (?:sincerely )?apologi[sz]e(?: for [^.,!?]{0,60}?(?=[.,!?]|"
+    r"but))?|i regret(?: to (?:say|inform you)| that)?|(?:thank you|thanks)(?: (?:so much|"
+    r"very much))?(?: for [^.!?,]{0,80})?|that(?:'s| is) (?:a|an) [^.,!?]{0,40}|i (?:can )?(?:understand|appreciate|"
+    r"realize|know|acknowledge|get)(?!\w)[^.!?]{0,120}?(?:,|\bbut\b|[.!])|i(?:'?m| am) not (?:a|an) [^.,!?]{1,40}(?:,|"
+    r"\bbut\b|\band\b|[.!])|(?:while|although|though|even though|as much as) (?:i|i'd|i'm|it|this|that|your|"
+    r"the)(?!\w)[^.!?]{0,120}?,|i(?:'d| would) (?:love|like|be happy|be glad)(?! not) to[^.!?]{0,60}?(?:,|\bbut\b)|"
+    r"i wish i could[^.!?]{0,60}?(?:,|\bbut\b|[.])|(?:to|for|without|regarding|due to|because of|since|given|"
+    r"in order to|based on|in|with|under|from|as for|when it comes to|as of|as) (?!an? )[^.!?,]{1,80},|"
+    r"as a (?:responsible|helpful|professional|matter)[^.!?,]{0,40},)(?!\w))*"
+)

@@ -1,0 +1,176 @@
+"""Whether a response that sounds like a refusal answers after all: how many of its words say something on the matter.
+
+A model that refuses also apologizes, speaks of itself, moralizes, asks, offers and points elsewhere. None of that is an
+answer. What is left, the substance, decides:
+
+- "As an AI I have no taste, but these dishes are loved: ..." begins with a disclaimer and answers.
+- "I can't help with that. Please talk to a doctor." has no substance and refuses.
+- What a model refuses on principle (it is illegal, hurtful, against its guidelines) stays a refusal, whatever it says
+  instead, unless it hands over what was asked for ("That said, here is ...").
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from synthetic_instruction_tuner.filtering.refusal.patterns import ADVERBS, CANNOT
+from synthetic_instruction_tuner.filtering.refusal.sentences import OPENERS, SENTENCE_START
+
+FEW = 6  # words of substance that make an answer after "here is"
+SOME = 12  # after "but", "however"
+MANY = 40  # without any such word
+SHARE = 0.3  # of all words
+PRINCIPLED = 60  # words, and half of all, where the model refuses on principle
+PERSONA = 45  # words; a longer text in the first person that says nothing of a model is somebody's
+NEAR = 350  # characters around the refusal in which its reason is given
+
+_PIVOT = re.compile(
+    r"\b(?:however|but|that (?:being )?said|having said that|with that (?:being )?said|nevertheless|nonetheless|still|"
+    r"though|yet|as of|based on|in general|generally|according to|if i (?:were|had|could)|i can (?:tell|say|offer|"
+    r"give|share|provide|explain|describe|suggest|recommend|outline|list|write|make|imagine))\b|[;:]"
+)
+_CONCEDES = re.compile(r"[\W_]*(?:while|although|though|even though|even if|as much as)\b")
+_MAIN_CLAUSE = re.compile(r", (?=(?:some|the|there|many|most|here|one|it|people|several|this|these|a|an)\b)")
+_DELIVERS = re.compile(
+    r"\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|ethical|"
+    r"positive|healthy|resources|instead|protect))"
+)
+_TURN = re.compile(r",? (?:but|however|yet|though|nevertheless|nonetheless)\b,? |[;:—–] ")
+_LIST = re.compile(r"[\W_]*(?:\d{1,2}[.)]|[-*•+]) ")
+_LEAD = re.compile(
+    r"(?:[\W_]|(?:however|but|that said|that being said|having said that|with that (?:being )?said|nevertheless|"
+    r"nonetheless|instead|also|and|so|additionally|in the meantime|alternatively|therefore|then|still|yet|though|"
+    r"for (?:this|that) reason|in that case|in this case|sorry|unfortunately|(?:it(?:'s| is) (?:also |"
+    r"always )?(?:important|worth|good|helpful) (?:to (?:note|remember|mention|understand|know|keep in mind|consider|"
+    r"recognize|acknowledge)|noting|mentioning|remembering)|please note|note|keep in mind)(?: that|,)?)\b)*"
+)
+_PRINCIPLE = re.compile(
+    r"\b(?:illegal|unlawful|unethical|ethic|moral|harmful|harm (?:to|others|any)|inappropriate|not appropriate|"
+    r"offensive|hurtful|disrespect|derogatory|stereotyp|discriminat|violen|crime|criminal|against the law|guidelines|"
+    r"polic(?:y|ies)\b|copyright|misinformation|disinformation|hate(?:ful)?\b|explicit|sexual|cheating|plagiar|fraud|"
+    r"scam|weapon|drugs|abus|threats|threaten|bully|blackmail|dangerous activit|self-harm|suicid|exploit|malicious|"
+    r"fearmonger|safe (?:or|and)|dangerous (?:or|and)|condone|endorse|promot(?:e|es|ing)|encourag(?:e|es|ing) (?:or|"
+    r"any|such|illegal|harm|dangerous|violence))"
+)
+_FLAT = re.compile(
+    rf"{CANNOT}[.!]|{CANNOT} {ADVERBS}(?:fulfil|comply|satisfy|(?:assist|help)(?: you)? with (?:that|this)|engage|"
+    rf"participat|condon|"
+    r"role-?play|pretend)|(?:must|have to|need to|'ll have to) (?:\w+ )?(?:decline|refuse|refrain)|(?:appropriate|"
+    r"ethical|right|responsible|legal|constructive) (?:(?:or|and) \w+ )?for me|(?:not|n't) (?:feel )?comfortable|"
+    r"(?:do not|don't|cannot|can't) condone|goes against my|against my (?:programming|guidelines|ethic)"
+)
+_DECLINED = re.compile(
+    rf"{CANNOT} {ADVERBS}(?:assist|help|provid|give|offer|writ|creat|generat|recommend|suggest|endors|promot|support|"
+    rf"encourag|share|answer|discuss|teach|explain|instruct|advis|tell you|make|produc|compos|draft|do|facilitat|"
+    rf"accept|satisf|joke)|"
+    r"\bi (?:do not|don't|will not|won't) (?:\w+ly )?(?:provide|help|write|create|generate|answer|support|engage|"
+    r"feel comfortable|think (?:that )?it)|not (?:\w+ )?(?:ethical|appropriate|right|legal|acceptable)|"
+    r"advise (?:you )?against|unethical|inappropriate"
+)
+_FIRST_PERSON = re.compile(r"(?:i|i'm|im|i've|i'd|i'll|my|me)\b")
+_SPEAKS_OF_ITSELF = re.compile(
+    r"\bai\b|a\.i\.|language model|chatbot|assistant|program|sorry|apolog|unfortunately|real-time|access to|"
+    r"personal (?:opinion|belief|experience|preference)|assist\b|your request|you (?:requested|asked|provided)"
+)
+_NO_SUBSTANCE = re.compile(
+    r"(?:i|i'm|im|i've|i'd|i'll|my|me|as an? (?:\w+[ -]){0,3}?(?:ai|model|assistant|program|bot))\b|(?:please|kindly|"
+    r"feel free|let me know|let's|don't hesitate|do not hesitate|thank|thanks|sorry|apolog|remember|best of luck|"
+    r"good luck|hope|rest assured|sure|certainly|of course|great|keep in mind|be aware|note that)\b|(?:is there|"
+    r"are there|would you|could you|can you|do you|did you|have you|how about|what about|may i|shall (?:i|we)|"
+    r"what (?:would|kind|else|can)|how (?:can|may) i)\b|if (?:you|your|there|it|this)\b|(?:you|one|users?) (?:can|"
+    r"could|may|might|should|would|will|need to|want to|'d|must)(?: \w+ly| also| want to| need to| try to| try|"
+    r" consider| wish to| like to| have to| be able to)* (?:check\w*|visit\w*|consult\w*|contact\w*|ask\w*|look\w*|"
+    r"search\w*|us(?:e|ing)|refer\w*|find\w*|shar\w+|past\w+|provid\w+|call\w*|reach\w*|speak\w*|talk\w*|seek\w*|"
+    r"get\w*|see\b|go\b|upload\w*|describ\w+|try\w*|set\b|listen\w*)|(?:it|this|that)(?:'s| is| would be| may be|"
+    r" might be| could be| can be)(?: \w+ly| also| always| never| not| an?)* (?:important|essential|crucial|"
+    r"vital|best|worth|recommended|advisable|better|necessary|wise|helpful|illegal|unethical|possible|appropriate|"
+    r"ethical|legal|safe|right|okay|ok|up to|subjective|personal|great|good idea|wrong|harmful|inappropriate|"
+    r"dangerous|fair|impossible|difficult|hard|crime|decision|against|beyond)\b|(?:consult|contact|visit|seek|"
+    r"speak (?:to|with)|talk to|reach out|refer to|check (?:with|out|the)|ask (?:a|your))\b|(?:a|an|your|the|only a|"
+    r"any|only an) (?:\w+ )?(?:doctor|physician|lawyer|attorney|professional|pharmacist|therapist|advisor|"
+    r"dermatologist|specialist|expert|dietitian|vet|carrier|app|website|weather|search engine)\b[^.!?]{0,20} (?:can|"
+    r"will|could|should|would|may|is)\b|(?:for|to get|to find|to see|to stay|to check|"
+    r"to know)\b[^.!?]{0,90}?, (?:please|you|i|i'd|check|visit|consult|contact|see|refer|try)\b|(?:everyone|everybody|"
+    r"every person|all people|we) (?:should|must|deserves?|has|have|are|is|can)\b"
+)
+
+
+def answers(text: str, place: int, end: int, sentence: int) -> bool:
+    """Returns whether a response with a refusal's words says enough else to be an answer.
+
+    Args:
+        text: the response, as `keywords.straight` returns it.
+        place: where the refusal's words start.
+        end: where they end.
+        sentence: where their sentence starts, which may be earlier: with "I'm sorry, but", for example.
+    """
+    somebody = len(text.split()) > PERSONA and not speaks_of_itself(text, 0)
+    words = _count(_pieces(text, place, end, somebody))
+    share = words / max(len(text.split()), 1)
+    delivers = _DELIVERS.search(text, end)
+    if _on_principle(text, place, delivers.start() if delivers else len(text)):
+        return delivers is not None and words >= PRINCIPLED and share >= 0.5
+    if delivers and words >= FEW:
+        return True
+    concedes = _CONCEDES.match(text, sentence) is not None
+    limits = place == sentence and substance(text[:place]) >= FEW  # an answer, and what it leaves out
+    enough = FEW if limits else SOME if concedes or _PIVOT.search(text, end) else MANY
+    return words >= enough and share >= SHARE
+
+
+def substance(text: str, after: int = 0) -> int:
+    """Returns how many words of a text say something on the matter, without those up to a place."""
+    return _count(_pieces(text, 0, after))
+
+
+def speaks_of_itself(text: str, place: int) -> bool:
+    """Returns whether a response says near a place what only a model or a clerk says."""
+    return _SPEAKS_OF_ITSELF.search(text, place, place + 2 * NEAR) is not None
+
+
+def _on_principle(text: str, place: int, end: int) -> bool:
+    """Returns whether the model will not do it, rather than lacks something that it would need."""
+    end = min(end, place + NEAR)
+    if _FLAT.search(text, place, end):
+        return True
+    declined = _DECLINED.search(text, place, end) is not None
+    return declined and _PRINCIPLE.search(text, max(0, place - NEAR // 2), end) is not None
+
+
+def _count(pieces: list[str]) -> int:
+    return sum(len(piece.split()) for piece in pieces)
+
+
+def _pieces(text: str, place: int, end: int, somebody: bool = False) -> list[str]:
+    """Returns the clauses that have substance, without what is between `place` and `end`.
+
+    Args:
+        text: the text.
+        place: where the refusal's words start.
+        end: where they end.
+        somebody: whether the first person is somebody else than the model.
+    """
+    found = []
+    starts = [match.end() for match in SENTENCE_START.finditer(text)]
+    for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
+        refuses = start <= place < stop and end > place
+        listed = _LIST.search(text, max(0, start - 6), start) is not None
+        turn = _MAIN_CLAUSE if refuses and _CONCEDES.match(text, start) else _TURN
+        turns = [match.end() for match in turn.finditer(text, end if refuses else start, stop)]
+        clauses = [] if refuses else [start]
+        for first, last in pairwise([*clauses, *turns, stop]):
+            if listed or _has_substance(text[first:last], somebody):
+                found.append(text[first:last])
+    return found
+
+
+def _has_substance(clause: str, somebody: bool) -> bool:
+    lead = _LEAD.match(clause)
+    start = lead.end() if lead else 0
+    if somebody and _FIRST_PERSON.match(clause, start):
+        return True
+    if _NO_SUBSTANCE.match(clause, start):
+        return False
+    opener = OPENERS.match(clause, start)
+    return not (opener and opener.end() > start and _NO_SUBSTANCE.match(clause, opener.end()))
