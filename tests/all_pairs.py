@@ -4,60 +4,89 @@ from __future__ import annotations
 
 import random
 import re
-import unicodedata
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
+
+from synthetic_instruction_tuner.filtering.near_duplicates.symbols import close_up, pictures_of, symbols_of
+from synthetic_instruction_tuner.words import MARKS, UNSPACED_RUN, normal_form
 
 Decision = tuple[int, Fraction] | None
 
 
 def word_set(text: str) -> frozenset[str]:
-    composed = unicodedata.normalize("NFC", text.lower())
-    parts = re.sub(r"\W", lambda found: found[0] if is_mark(found[0]) else " ", composed).split()
-    return frozenset(word for part in parts if (word := re.sub(r"^\W+", "", part)))
+    """Words and pictures of a text; none where there is no word."""
+    text = text.replace("\0", " ")
+    parts = close_up(normal_form(text)).split()
+    words = {word for part in parts for word in re.findall(rf"\w[\w{MARKS}]*", part) if not unspaced(word)}
+    for run in UNSPACED_RUN.findall(normal_form(text)):
+        letters = re.findall(rf"\w[{MARKS}]*", run)
+        words |= {*letters, *(a + b for a, b in pairwise(letters))}
+    for mixed in filter(unspaced, re.findall(rf"\w[\w{MARKS}]*", normal_form(text))):
+        words |= set(re.findall(rf"\w[\w{MARKS}]*", UNSPACED_RUN.sub(" ", mixed)))
+    pictures = {picture for part in parts for picture in pictures_of(part)}
+    return frozenset(words | pictures) if words else frozenset()
 
 
-def is_mark(character: str) -> bool:
-    """Whether it belongs to the letter before it; marks above U+10000 and variation selectors do not."""
-    rare = character > "\uffff" or "\ufe00" <= character <= "\ufe0f"
-    return unicodedata.category(character)[0] == "M" and not rare
+def unspaced(word: str) -> bool:
+    return UNSPACED_RUN.search(word) is not None
+
+
+def symbol_set(text: str) -> frozenset[str]:
+    return frozenset(s for part in close_up(normal_form(text.replace("\0", " "))).split() for s in symbols_of(part))
+
+
+def jaccard(first: frozenset[str], second: frozenset[str]) -> Fraction:
+    return Fraction(len(first & second), len(first | second)) if first or second else Fraction(1)
 
 
 def brute(texts: Sequence[str], threshold: Fraction, may_stay: Sequence[bool] | None = None) -> list[Decision]:
-    """For each text the most similar earlier one that stayed, if at or above the threshold; the earliest of equals."""
-    kept: list[tuple[int, frozenset[str]]] = []
+    """For each text the most similar earlier one that stayed, if at or above the threshold; the earliest of equals.
+
+    Of the symbols alone, only half as many may differ.
+    """
+    half = (1 + threshold) / 2
+    kept: list[tuple[int, frozenset[str], frozenset[str]]] = []
     decisions: list[Decision] = []
     for i, text in enumerate(texts):
-        words = word_set(text)
-        similar = [(Fraction(len(words & k), len(words | k)), -j) for j, k in kept] if words else []
-        best = max((s for s in similar if s[0] >= threshold), default=None)
+        words, symbols = word_set(text), symbol_set(text)
+        alike = [(jaccard(words, k), -j) for j, k, s in kept if jaccard(symbols, s) >= half] if words else []
+        best = max((s for s in alike if s[0] >= threshold), default=None)
         decisions.append((-best[1], best[0]) if best else None)
         if words and not best and (may_stay is None or may_stay[i]):
-            kept.append((i, words))
+            kept.append((i, words, symbols))
     return decisions
 
 
 def counted(texts: Sequence[str], num: int, den: int) -> list[Decision]:
-    """As `brute`, for more texts: a sparse matrix product counts the shared words of all pairs."""
-    numbers: dict[str, int] = {}
-    rows = [[numbers.setdefault(w, len(numbers)) for w in word_set(text)] for text in texts]
-    sizes = np.array([len(row) for row in rows])
-    place = np.repeat(np.arange(len(rows)), sizes)
-    words = np.array([w for row in rows for w in row], dtype=np.int64)
-    matrix = sparse.csr_matrix((np.ones(len(words), np.int32), (place, words)), (len(rows), len(numbers)))
-    kept, decisions = np.zeros(len(rows), bool), []
-    for start in range(0, len(rows), 500):
-        block = (matrix[start : start + 500] @ matrix[: start + 500].T).toarray()
-        for i, shared in enumerate(block, start):
+    """As `brute`, for more texts: sparse matrix products count the shared words and symbols of all pairs."""
+    words, sizes = _matrix([word_set(text) for text in texts])
+    symbols, symbol_sizes = _matrix([symbol_set(text) for text in texts])
+    kept, decisions = np.zeros(len(texts), bool), []
+    for start in range(0, len(texts), 500):
+        rows = slice(start, start + 500)
+        block, marks = (m[rows] @ m[: start + 500].T for m in (words, symbols))
+        for i, (shared, same) in enumerate(zip(block.toarray(), marks.toarray(), strict=True), start):
             union = np.maximum(sizes[i] + sizes[: len(shared)] - shared, 1)
-            partners = np.flatnonzero(kept[: len(shared)] & (shared * den >= num * union) & (sizes[i] > 0))
+            similar = kept[: len(shared)] & (shared * den >= num * union) & (sizes[i] > 0)
+            similar &= 2 * same * den >= (num + den) * (symbol_sizes[i] + symbol_sizes[: len(shared)] - same)
+            partners = np.flatnonzero(similar)
             best = max(((Fraction(int(shared[j]), int(union[j])), -int(j)) for j in partners), default=None)
             decisions.append((-best[1], best[0]) if best else None)
             kept[i] = best is None and sizes[i] > 0
     return decisions
+
+
+def _matrix(sets: Sequence[frozenset[str]]) -> tuple[sparse.csr_matrix, np.ndarray]:
+    numbers: dict[str, int] = {}
+    rows = [[numbers.setdefault(w, len(numbers)) for w in found] for found in sets]
+    sizes = np.array([len(row) for row in rows])
+    place = np.repeat(np.arange(len(rows)), sizes)
+    words = np.array([w for row in rows for w in row], dtype=np.int64)
+    return sparse.csr_matrix((np.ones(len(words), np.int32), (place, words)), (len(rows), max(len(numbers), 1))), sizes
 
 
 def near_duplicates(rng: random.Random, count: int, vocabulary: int, longest: int = 20) -> list[str]:

@@ -225,21 +225,21 @@ def test_settings_that_cannot_be(settings: dict[str, object], message: str) -> N
 def test_the_rule_set_hash_of_published_files_stays() -> None:
     """Records carry this hash in `provenance.filter_rules`: a renamed rule or setting must not change it."""
     quality = quality_filter(load_config("nano"))
-    assert quality.rule_set_hash == "b625def8698027a3"
-    assert quality.rule_set["near_duplicates"] == {"near_duplicate_threshold": 0.8}
+    assert quality.rule_set_hash == "b466d9c2cb249b82"
+    assert quality.rule_set["near_duplicates"] == {"version": 2, "near_duplicate_threshold": 0.8}
 
 
 @pytest.mark.parametrize(
     ("settings", "rules"),
     [
-        (["near_duplicate_threshold=0.7"], "39bdf1f7a0a7b6f3"),
-        (["refusal_rule=keywords"], "afc347d1eae54e69"),
-        (["refusal_phrases=[abc, x y]"], "6acae7c41c5161b5"),
-        (["min_reward=-1.5"], "070bb7292843d9c6"),
-        (["tokenizer=nano:student-llama", "max_tokens=90"], "615116e289449970"),
-        (["tags.model=nano:generator", "tags.min_quality=2"], "4f8f591981bdc71d"),
-        (["language=''"], "c07188e8507bd25a"),
-        (["drop_truncated=false", "min_words=3"], "20f5637912a60171"),
+        (["near_duplicate_threshold=0.7"], "77e951014fbeade9"),
+        (["refusal_rule=keywords"], "321dfb58b3db3f52"),
+        (["refusal_phrases=[abc, x y]"], "70cbdffb051ac165"),
+        (["min_reward=-1.5"], "c727130ba57793a0"),
+        (["tokenizer=nano:student-llama", "max_tokens=90"], "dedd3dd01feb1177"),
+        (["tags.model=nano:generator", "tags.min_quality=2"], "88d5e97398154088"),
+        (["language=''"], "6c36e149a840341c"),
+        (["drop_truncated=false", "min_words=3"], "eefa5a1e03554a02"),
     ],
 )
 def test_the_hash_of_every_rules_settings_stays(settings: list[str], rules: str) -> None:

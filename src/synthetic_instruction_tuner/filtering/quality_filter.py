@@ -101,7 +101,10 @@ class QualityFilter:
     def rule_set(self) -> dict[str, dict[str, Any]]:
         """Everything that verdicts depend on besides the records, by rule, as plain JSON values."""
         return {rule.name: rule.settings() for rule in self.rules} | {
-            NearDuplicates.name: {"near_duplicate_threshold": self.config.near_duplicate_threshold}
+            NearDuplicates.name: {
+                "version": NearDuplicates.version,
+                "near_duplicate_threshold": self.config.near_duplicate_threshold,
+            }
         }
 
     @property
@@ -113,7 +116,8 @@ class QualityFilter:
         near_duplicates = hashed.pop(NearDuplicates.name)
         if reward := hashed.get(MinReward.name):
             reward["reward_floor"] = reward.pop("min_reward")
-        return fingerprint(hashed | {"diversity": {"similarity": near_duplicates["near_duplicate_threshold"]}})
+        near_duplicates["similarity"] = near_duplicates.pop("near_duplicate_threshold")
+        return fingerprint(hashed | {"diversity": near_duplicates})
 
     def check(self, records: Iterable[Record], signals: Signals | None = None) -> Iterator[FilterResult]:
         """Yields one result per record, in order and as they come; each call starts with no record kept.

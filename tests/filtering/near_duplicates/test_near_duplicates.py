@@ -187,6 +187,66 @@ def test_words_are_what_the_pattern_finds(texts: list[str]) -> None:
     assert sets.sizes.tolist() == [len(words) for words in found]
 
 
+DIFFERENT = [
+    ["Write hello world in C", "Write hello world in C++", "Write hello world in C#", "Write hello world in F#"],
+    ["What is 3 + 4?", "What is 3 - 4?", "What is 4 - 3?", "What is 3 * 4?", "What is 3/4?", "What is 4 / 3?"],
+    ["Is 3 < 5?", "Is 3 > 5?", "Is 5 < 3?", "Is 3 <= 5?", "Is 3 = 5?", "Is 3 != 5?"],
+    ["Solve x^2 - 5x + 6 = 0", "Solve x^2 + 5x - 6 = 0", "Solve x^2 - 5x - 6 = 0", "Solve -x^2 - 5x + 6 = 0"],
+    ["a == b", "a != b", "a === b", "a & b", "a && b", "a | b", "a || b", "a ^ b"],
+    ["10% of it", "10 of it", "$10 of it", "€10 of it", "-10 of it", "10! of it", "0.10 of it"],
+    ["Take .5", "Take 5"],
+    ["2 * (3 + 4)", "2 * 3 + 4"],
+    ["(3 + 4) * 5", "3 + (4 * 5)"],
+    ["Grade A+", "Grade A-", "Grade A"],
+    ["f'(2)", "f(2)", "f''(2)"],
+    ["5x - 3 = 1", "5x + 3 = 1"],
+    ["sin x - cos x", "sin x + cos x"],
+    ["i++", "i--", "++i"],
+    ["写 3 + 4", "写 3 - 4"],
+]
+SAME = [
+    ["What is 3 + 4?", "What is 3+4 ?", "what is (3 + 4)", "What is 3 ＋ 4?"],
+    ["C++ or C#?", "(C++) or **C#**", "C♯ or C++"],
+    ["It costs 5 %, or $5", "It costs 5%, or 5 $", "It costs $5 or 5%"],
+    ["- well-known text -- here", "* well known *text* - here", "> Well known text: here!", "# Well-known text / here"],
+    ["pages 3-4 and 5 - 6", "pages 3–4 and 5−6"],
+    ["Find $x^2 - 1$", "Find x^2 - 1"],
+    ["either/or", "either or", "“either” - ‘or’"],
+]
+
+
+@pytest.mark.parametrize("texts", DIFFERENT)
+@pytest.mark.parametrize("around", ["{}", "Please read this very carefully and explain each step of your own way: {}."])
+def test_a_symbol_that_carries_meaning_distinguishes(texts: list[str], around: str) -> None:
+    made = KeepFirst(Fraction(4, 5)).decide([around.format(text) for text in texts])
+    assert made.stays.all()
+    one_by_one = KeepFirst(Fraction(4, 5))
+    assert all(one_by_one.decide([around.format(text)]).stays.all() for text in texts)
+
+
+@pytest.mark.parametrize("texts", SAME)
+def test_how_a_formula_is_set_does_not_distinguish(texts: list[str]) -> None:
+    assert [d and d[1] for d in decided(texts, Fraction(1))] == [None, *[Fraction(1)] * (len(texts) - 1)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "found"),
+    [
+        ("请给我写一首关于春天的短诗，要押韵。", "请给我写一首关于春天的短诗，一定要押韵！", True),
+        ("写一首关于春天的诗", "写一首关于秋天的诗", False),
+        ("日本の首都はどこですか、教えてください。", "日本の首都はどこですか？教えてくださいね", True),
+        ("日本の首都はどこですか。", "フランスの首都はどこですか。", False),
+        ("ช่วยอธิบายวิธีการปลูกข้าวให้หน่อย", "ช่วยอธิบายวิธีการปลูกข้าวให้หน่อยครับ", True),
+        ("ช่วยอธิบายวิธีการปลูกข้าว", "ช่วยอธิบายวิธีการทำอาหาร", False),
+        ("សូមសរសេររឿងខ្លីមួយអំពីឆ្មា", "សូមសរសេររឿងខ្លីមួយអំពីឆ្មា។", True),
+        ("ကျေးဇူးပြု၍ ကဗျာတစ်ပုဒ်ရေးပါ", "ကျေးဇူးပြု၍ကဗျာတစ်ပုဒ်ရေးပါ။", True),
+        ("ກະລຸນາຂຽນເລື່ອງກ່ຽວກັບແມວ", "ກະລຸນາອະທິບາຍວິທີປູກເຂົ້າ", False),
+    ],
+)
+def test_text_without_spaces_has_words(first: str, second: str, found: bool) -> None:
+    assert (decided([first, second], Fraction(4, 5))[1] is not None) is found
+
+
 def test_exactly_the_threshold_is_a_duplicate() -> None:
     rule = NearDuplicates(0.8)
     records = [Record("first", "one two three four"), Record("second", "Five, four: three TWO one!")]  # 4 of 5 words

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared_data import shared
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering.refusal.keywords import RefusalKeywords
+from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict
 from synthetic_instruction_tuner.filtering.rules.language import Language, languages_named
 from synthetic_instruction_tuner.filtering.rules.length import NotEmpty, ResponseLength, TokenLength
 from synthetic_instruction_tuner.filtering.rules.repetition import (
@@ -64,12 +66,12 @@ def test_empty_is_measured(instruction: str, response: str, measured: str | None
         ("Very, very very. VERY! good", 4),
         ("no “no” (no) **no**", 4),
         ("no no yes no no", 2),
-        ("| yes | yes | yes | yes |", 1),
+        ("Say | yes | yes | yes | yes | twice", 1),
         ("- - - - -", 0),
-        ("-1 1 -1 1", 1),
+        ("Take -1 1 1 1 1 -1 1", 1),
         ("straße STRASSE Strasse x", 3),
         ("", 0),
-        ("a a b b b a a a a", 4),
+        ("no no so so so no no no no", 4),
         ("word\nword\nword\nword", 4),
     ],
 )
@@ -86,7 +88,7 @@ def test_word_runs(text: str, run: int) -> None:
         ("same  \nsame\nsame\t\nsame", 4),
         ("      }\n    }\n  }\n}", 0),
         ("---\n" * 9, 0),
-        ("  x = 1\n    x = 1\n  x = 1\n    x = 1", 1),
+        ("  go on\n   go on\n  go on\n   go on", 1),
     ],
 )
 def test_line_runs(text: str, run: int) -> None:
@@ -112,8 +114,8 @@ def test_longest_run_is_that_of_the_definition(items: list[str]) -> None:
         ("one two " * 2, 1),
         ("very very very very", 1),
         ("| 1 | 0 | 1 | 0 | 1 | 0 | 1 | 0 |", 1),
-        ("x = 1; y = 2; " * 9, 9),
-        ("A B C D E F G. " * 4 + "End", 4),
+        ("he is 1 and she is 2, " * 9, 9),
+        ("Ann B C D E F G. " * 4 + "End", 4),
         ("", 1),
     ],
 )
@@ -123,7 +125,7 @@ def test_phrase_runs(text: str, run: int) -> None:
     assert bool(verdict.reason) != verdict.passed
 
 
-@given(st.lists(st.sampled_from("ab"), max_size=24))
+@given(st.lists(st.sampled_from(["we", "go"]), max_size=24))
 def test_longest_phrase_run_is_that_of_the_definition(words: list[str]) -> None:
     best = 1
     for period in range(2, 41):
@@ -136,11 +138,93 @@ def test_longest_phrase_run_is_that_of_the_definition(words: list[str]) -> None:
     assert longest_phrase_run(words)[0] == best
 
 
-@given(st.lists(st.sampled_from("abc"), max_size=60))
+@given(st.lists(st.sampled_from(["we", "go", "on"]), max_size=60))
 def test_repeated_share_is_that_of_the_definition(words: list[str]) -> None:
     grams = [tuple(words[i : i + 8]) for i in range(len(words) - 7)]
     covered = {i + k for i, gram in enumerate(grams) if gram in grams[:i] for k in range(8)}
     assert repeated_share(words) == pytest.approx(len(covered) / len(words) if words else 0.0)
+
+
+INTRODUCTION = "Here is what you have asked for, with a few words before it:\n\n"
+NO_LOOPS = [
+    "I = [[1, 0, 0, 0, 0], [0, 0, 0, 0, 1]]",
+    "1 0 0 0 0\n" * 6,
+    "$$\\begin{pmatrix} 0 \\\\ 0 \\\\ 0 \\\\ 0 \\\\ 0 \\end{pmatrix}$$",
+    "\\begin{bmatrix} x & x & x & x & x \\end{bmatrix} \\quad \\quad \\quad \\quad",
+    "| A | B |\n|---|---|\n" + "| no | no |\n" * 8,
+    "0, 0, 0, 0, 0, 0\n" * 7,
+    "a,b,c\n" + "x,,y\n" * 7,
+    "00000010  ff ff ff ff ff ff ff ff  00 00 00 00\n" * 9,
+    "The row is null, null, null, null, and NaN NaN NaN NaN, true true true true.",
+    "0x00 0x00 0x00 0x00 1e5 1e5 1e5 1e5 3.5 3.5 3.5 3.5",
+    "<p>Top</p>\n" + "<br>\n" * 9 + "and <br> <br> <br> <br> <br> inside",
+    "print('-' * 10)\n" * 9,
+    "x = x + 1;\n" * 9 + "}\n" * 5,
+    "```sql\nINSERT INTO t VALUES\n" + "(NULL, 'x'),\n" * 9 + "```",
+    "~~~~\nsome plain words here\n" + "some plain words here\n" * 9 + "~~~~",
+    "    indented words here\n" * 9,
+    "Name: ____\n" * 9 + "Date: ........\n" * 9 + "[ ] done\n" * 9 + "Address:\n" * 9,
+    "xxxxxx\n" * 9 + "# # #\n" * 9 + "X O X\n" * 9,
+    "La la la la la la, we dance. Ha ha ha ha ha! 哈哈哈哈哈哈, he said.",
+    "谢谢谢谢你，我很高兴。 ว้าว สวยมากๆๆๆๆๆ",
+]
+LOOPS = [
+    "It was very very very very long.",
+    "It was very, very, very, very long.",
+    "**no** no (no) “no”",
+    "She said la " + "la " * 40,
+    "He goes home.\n" * 4,
+    "He goes home to the sea and sleeps well.\n\n" * 6,
+    "我非常非常非常非常高兴。",
+    "我 非常 非常 非常 非常 高兴。",
+    "这真的很好，很好，很好，很好，很好。",
+    "とてもとてもとてもとても楽しい。",
+    "สวยมากมากมากมากมาก",
+    "очень очень очень очень хорошо",
+    "बहुत बहुत बहुत बहुत अच्छा",
+    "and so on, " * 7,
+    "print('hello world')\n" * 60,
+    "```\nand a line of words\n" + "and a line of words\n" * 60 + "```",
+    "```\nx = 1\n```\nvery very very very good",
+    "````\n```\n````\nvery very very very good",
+]
+
+
+def loop_rules() -> list[TextRule]:
+    config = FilterConfig()
+    words, lines = WordRepetition(config.max_word_repeats), LineRepetition(config.max_line_repeats)
+    return [words, lines, PhraseRepetition(config.max_phrase_repeats), NgramRepetition(config.max_repeated_share)]
+
+
+@pytest.mark.parametrize("text", NO_LOOPS)
+def test_numbers_literals_code_and_forms_are_no_loops(text: str) -> None:
+    assert [v for rule in loop_rules() if not (v := rule.check(answer(INTRODUCTION + text))).passed] == []
+
+
+@pytest.mark.parametrize("text", LOOPS)
+def test_loops_in_prose_are_loops_in_any_script(text: str) -> None:
+    assert not all(rule.check(answer(INTRODUCTION + text)).passed for rule in loop_rules())
+
+
+@given(st.sampled_from(["the", "sehr", "очень", "बहुत", "nunca", "非常"]), st.integers(4, 30), st.sampled_from(" ,\n"))
+def test_a_repeated_word_is_a_loop_however_it_is_set(word: str, times: int, between: str) -> None:
+    text = f"{INTRODUCTION}He said {' '.join([word + between.strip()] * times)} then."
+    assert WordRepetition(3).check(answer(text)).value == times
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("ab 0(){}[]<>|;:,._\n\t`~'\"=非常มาก"), max_size=200))
+def test_the_rules_on_loops_take_any_text(text: str) -> None:
+    for rule in loop_rules():
+        assert isinstance(rule.check(answer(text)), Verdict)
+
+
+@pytest.mark.parametrize("text", ["(" * 9999, "a," * 9999, "a(" * 9999, "x" * 100_000, "a: " * 9999, "非" * 9999])
+def test_long_lines_take_no_time(text: str) -> None:
+    start = time.process_time()
+    for rule in loop_rules():
+        rule.check(answer(text + "\n" + text + "?"))
+    assert time.process_time() - start < 10
 
 
 def test_loops_go_and_tables_and_choruses_stay() -> None:

@@ -112,3 +112,26 @@ def test_real_answers_stay() -> None:
     cuts = [turn[: len(turn) * part // 40] for turn in long for part in (27, 31, 35, 39)]
     found = sum(how_cut(text) is not None for text in cuts) / len(cuts)
     assert found > 0.3, found
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("Use this:\n\n````\n```\n````\n\nThat is all.", False),
+        ("Use this:\n\n~~~\n```\n~~~\n\nThat is all.", False),
+        ("One line begins it:\n\n    ```python\n\nThat is all.", False),
+        ("- first:\n  ```\n  x\n```\nThat is all.", False),
+        ("1. first:\n   ```python\n   x\n   ```\n2. last.", False),
+        ("It is ``` in the line.", False),
+        ("```a `b`\nis no fence.", False),
+        ("> ```\n> x\n\nThat is all.", False),
+        ("Use this:\n\n~~~\n```\nx = 1", True),
+        ("Use this:\n\n````\n```\nx = 1\n```", True),
+        ("Use this:\n\n```python\nx = 1\n```python", True),
+        ("Use this:\n\n```\nx = 1\n    ```", False),
+        ("- first:\n  ```\n  x", True),
+        ("```\nx\n```\n\n~~~ruby\ny", True),
+    ],
+)
+def test_fences_are_those_of_commonmark(text: str, cut: bool) -> None:
+    assert (how_cut(text) == "ends within a code fence") is cut

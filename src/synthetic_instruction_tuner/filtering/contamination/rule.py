@@ -51,7 +51,7 @@ class Contamination(TextRule):
     """No text of a record may contain an item of the benchmarks."""
 
     name: ClassVar[str] = "contamination"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def __init__(self, sets: Sequence[BenchmarkSet], match: Match | Literal["auto"] = "auto") -> None:
         """Takes the benchmarks' items.

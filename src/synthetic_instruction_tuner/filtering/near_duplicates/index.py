@@ -1,7 +1,8 @@
 """The exact near-duplicate index: finds the word set most similar to a given one, if similar enough.
 
 The similarity of two sets is their Jaccard index, |x & y| / |x | y|. Nothing is approximate: the threshold is a
-fraction and all comparisons are made on integers.
+fraction and all comparisons are made on integers. Beside the words, the symbols that carry meaning must have a
+Jaccard index of (1 + t) / 2 or more: 3 + 4 is not 3 - 4, however long the text around it is.
 
 The index is the prefix filter of Chaudhuri, Ganti and Kaushik (ICDE 2006, "A primitive operator for similarity joins")
 as used by All-Pairs (Bayardo, Ma and Srikant, WWW 2007), with the length and position bounds of PPJoin (Xiao et al.,
@@ -77,7 +78,11 @@ class Matches:
 
 
 class NearDuplicateIndex:
-    """Word sets in which the one most similar to a given set can be found."""
+    """Word sets in which the one most similar to a given set can be found.
+
+    Attributes:
+        symbols: the symbols of each, as bytes.
+    """
 
     def __init__(self, threshold: Fraction) -> None:
         """Takes the lowest Jaccard index, above 0 and at most 1, that counts as similar."""
@@ -90,6 +95,7 @@ class NearDuplicateIndex:
         self._starts = _GrowingArray(np.int64)
         self._sketches = _GrowingArray(np.uint64, columns=4)
         self._folded = _GrowingArray(np.uint64)
+        self.symbols: list[bytes] = []
         self._next_order = FIRST_ORDER
 
     def __len__(self) -> int:
@@ -120,6 +126,7 @@ class NearDuplicateIndex:
         self._starts.extend(starts)
         self._sketches.extend(sketches)
         self._folded.extend(fold(sketches))
+        self.symbols += _symbols(sets)
         if len(self) >= self._next_order:
             self._reorder()
         else:
@@ -139,7 +146,7 @@ class NearDuplicateIndex:
             self._find(all_sets, rows[: len(rows) // 2], found)
             self._find(all_sets, rows[len(rows) // 2 :], found)
             return
-        sketches = sketch(sets)
+        sketches, mine = sketch(sets), _symbols(sets)
         places, numbers = self.may_be_similar(hits, fold(sketches), self._folded.data)
         total = sets.sizes[places] + self._sizes.data[numbers]
         far = np.bitwise_count(sketches[places] ^ self._sketches.data[numbers]).sum(axis=1, dtype=np.int64)
@@ -148,7 +155,7 @@ class NearDuplicateIndex:
         shared = shared_words(sets.take(places), self._sets(numbers))
         columns = (column.tolist() for column in (places, numbers, shared, total - shared))
         for place, number, both, either in zip(*columns, strict=True):
-            if self.similar(both, either):
+            if self.similar(both, either) and self.symbols_similar(mine[place], self.symbols[number]):
                 found.improve(int(rows[place]), number, both, either)
 
     def _sets(self, numbers: Ints) -> WordSets:
@@ -170,6 +177,13 @@ class NearDuplicateIndex:
     def similar(self, shared: int, union: int) -> bool:
         """Whether two sets with this many shared words and words in all reach the threshold."""
         return shared * self._den >= self._num * union
+
+    def symbols_similar(self, mine: bytes, theirs: bytes) -> bool:
+        """Whether symbols of two texts, as bytes, are similar as well: half as many as of the words may differ."""
+        if mine == theirs:
+            return True
+        left, right = (frozenset(np.frombuffer(symbols, np.int32).tolist()) for symbols in (mine, theirs))
+        return len(left & right) * 2 * self._den >= (self._num + self._den) * len(left | right)
 
     def new_postings(self, prefixes: Prefixes) -> Postings:
         """Returns the postings of other sets, with the same threshold and order of words."""
@@ -222,6 +236,10 @@ class _GrowingArray:
             self._all.resize((room,) if self._columns is None else (room, self._columns), refcheck=False)
         self._all[self._used : need] = values
         self._used = need
+
+
+def _symbols(sets: WordSets) -> list[bytes]:
+    return [b""] * len(sets) if sets.symbols is None else sets.symbols.tolist()
 
 
 def without_overflow(threshold: Fraction, most: int = 2 * LARGEST) -> Fraction:

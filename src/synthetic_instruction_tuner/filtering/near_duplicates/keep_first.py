@@ -56,8 +56,9 @@ class KeepFirst:
         filled = np.flatnonzero(new)
         parts = sets.take(filled)
         found = self.index.most_similar(parts)
-        seen: set[bytes] = set()
-        for row, words, known in zip(filled.tolist(), parts.split(), found.shared == found.union, strict=True):
+        seen: set[tuple[bytes, bytes]] = set()
+        for row, words, (number, shared, union) in zip(filled.tolist(), parts.split(), found, strict=True):
+            known = shared == union and words[1] == self.index.symbols[number]
             new[row] = not known and words not in seen
             seen.add(words)
         self.index.add(sets.take(np.flatnonzero(new)))
@@ -123,7 +124,7 @@ class _Batch:
 
     def _rivals(self, start: int, stop: int) -> Ints:
         """The sets that may stay, only the first of equal ones: whatever drops the first drops the others too."""
-        first: dict[bytes, int] = {}
+        first: dict[tuple[bytes, bytes], int] = {}
         for row in (start + np.flatnonzero(self.stays[start:stop])).tolist():
             first.setdefault(self._bytes[row], row)
         return np.array(list(first.values()), np.int64)
@@ -155,12 +156,15 @@ class _Batch:
         mine, theirs = self._words(row), self._words(other)
         shared = len(mine & theirs)
         union = len(mine) + len(theirs) - shared
-        if self._index.similar(shared, union):
+        if self._index.similar(shared, union) and self._symbols_alike(row, other):
             self.stays[row] = False
             if self.found.improve(row, 0, shared, union):
                 self.earlier_in_batch[row] = other
 
+    def _symbols_alike(self, row: int, other: int) -> bool:
+        return self._index.symbols_similar(self._bytes[row][1], self._bytes[other][1])
+
     def _words(self, row: int) -> frozenset[int]:
         if row not in self._frozen:
-            self._frozen[row] = frozenset(np.frombuffer(self._bytes[row], np.int64).tolist())
+            self._frozen[row] = frozenset(np.frombuffer(self._bytes[row][0], np.int64).tolist())
         return self._frozen[row]

@@ -19,12 +19,14 @@ ROLE = {"instruction": "user", "response": "assistant"}
 class NearDuplicates:
     """No instruction may have a word-set similarity of `threshold` or more to an earlier kept one.
 
-    The similarity of two instructions is the Jaccard index of their word sets. The instruction of a conversation is
-    all that the user says in it. Each record is compared with the records kept before it, so the first of two similar
+    The similarity of two instructions is the Jaccard index of their word sets. Where symbols that carry
+    meaning differ, as in C++ and C#, two are not similar; see `symbols`. The instruction of a conversation is all that
+    the user says in it. Each record is compared with the records kept before it, so the first of two similar
     ones stays, and records can be checked as they come: how they are split into batches makes no difference.
     """
 
     name = "near_duplicates"
+    version = 2
 
     def __init__(self, threshold: float) -> None:
         """Takes the lowest similarity, above 0 and at most 1, at which a record is dropped."""

@@ -1,7 +1,7 @@
 """Rules on length: no empty text, no response that is too short or too long, in words or in tokens.
 
-A word is a run of characters without white space, so a Chinese or Japanese text counts as very few words. Count tokens
-there.
+Words are counted by `words.count_words`: what stands between white space, and an estimate where words have no spaces
+between them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict
 from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.words import count_words
 
 _WORD = re.compile(r"[^\W_]")
 
@@ -42,6 +43,7 @@ class ResponseLength(TextRule):
     shortest: int
     longest: int
     name: ClassVar[str] = "length"
+    version: ClassVar[int] = 2
 
     def limits(self) -> dict[str, Any]:
         """Returns the two limits."""
@@ -49,7 +51,7 @@ class ResponseLength(TextRule):
 
     def signal(self, record: Record) -> int:
         """Returns the number of words in the response."""
-        return len(record.response.split())
+        return count_words(record.response)
 
     def decide(self, signal: int) -> Verdict:
         """Compares the number of words with the limits."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
+from synthetic_instruction_tuner.filtering.rules.markdown import ends_within_fence
 from synthetic_instruction_tuner.records import Record
 
 CUT = {"length", "max_tokens", "max_length", "token_limit"}
@@ -33,7 +34,6 @@ NOT_PROSE = re.compile(
     r"^\s*(?:[-*+•#>|]|\d+[.)])|[{}=<>|\\;]|^\s{4}|^\s*(?:def|class|import|from|return|for|if|while|else|elif)\b"
 )
 NO_END = re.compile(r"[^\W_]$")
-FENCE = re.compile(r"^[^\S\n]*(?:```|~~~)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class NotTruncated(TextRule):
     """Neither instruction nor response may be truncated."""
 
     name: ClassVar[str] = "truncated"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def signal(self, record: Record) -> list[str] | None:
         """Returns which text is truncated, and how that is known; None where none is."""
@@ -73,7 +73,7 @@ def finish_reason(record: Record, part: str) -> str | None:
 
 def how_cut(text: str) -> str | None:
     """Returns how a text shows that it is truncated, or None."""
-    if len(FENCE.findall(text)) % 2 and text.count("```") % 2:
+    if ends_within_fence(text):
         return "ends within a code fence"
     text = text[-LOOKED_AT:].rstrip()
     if len(text.split()) < FEWEST_WORDS or "```" in text[-5:]:

@@ -1,0 +1,103 @@
+"""Which lines of a text are prose, and which are code or data: Markdown as CommonMark defines it, and text without it.
+
+Fences are found by a CommonMark parser, since their length, tildes, indentation and info string decide where they end.
+Code and data also stand without fences; there a line is judged by its form.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from markdown_it import MarkdownIt
+
+MOST = 5000  # fences; more are no Markdown, and would take long
+LOOKED_AT = 150  # characters from the start, and from the end, of a long line
+FENCE = re.compile(r"```|~~~")
+RUN = re.compile(r"`{3,}|~{3,}")
+_DATA = re.compile(
+    r"""
+      (?:\t|[ ]{4,}).*                                          # indented
+    | \s*(?:\|.*\||<[^<>]+>|<.*>|>>>[ ].*|\$[ ].*|\#include.*)\s*   # table rows, tags, sessions
+    | \s*(?:[\[{(](?=.*[,:"'=\d]|\S*(?:\s\S+){0,2}\s*$).*[\]})][,;]?|[\]})]+[,;]*|"[^"]*"\s*:.*)\s*  # brackets, JSON
+    | .*[;{}\\]\s*                                              # statements, blocks, rows in LaTeX
+    | .*\w\((?!e?s\)).*\)[;:,]?\s*                              # calls
+    | \s*[\w.\[\]'"]+\s*[-+*/|&:]?=\s*\S.*                      # assignments
+    | \s*(?:(?:def|class|for|if|elif|while|with)\b.*|else):\s*
+    | \s*(?:import\s[\w.,\s]+|from\s\S+\simport\s.*|return\b\s?[^\s]*|INSERT\sINTO\b.*|SELECT\b.*\bFROM\b.*)
+    | .*(?:___|\.{4}|…{2}|\[[ ]?\]|[☐□]).*                      # blanks of a form
+    | [^\s:]+(?:[ ][^\s:]+){0,3}:\s*                                 # labels
+    | [^\s,;]*(?:[,;\t][^\s,;]*){2,}                            # CSV
+    """,
+    re.VERBOSE,
+)
+_WORD = re.compile(r"(?:(?P<first>[^\W\d_])(?!(?P=first)+(?![^\W\d_])))[^\W\d_]|[\u3040-\u30ff\u3400-\u9fff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a text, without white space at its end; `is_data` where it is code or data."""
+
+    text: str
+    is_data: bool
+
+
+@lru_cache(8192)
+def lines_of(text: str) -> tuple[Line, ...]:
+    """Returns the lines of a text that are not blank."""
+    lines = _split(text)
+    fenced = {number for start, end, _ in fences(text) for number in range(start, end)}
+    found = ((number, line.rstrip()) for number, line in enumerate(lines))
+    return tuple(Line(line, number in fenced or _is_data(line)) for number, line in found if line)
+
+
+def fences(text: str) -> list[tuple[int, int, bool]]:
+    """Returns for each fenced code block its first line, the line after it, and whether a fence ends it."""
+    if not 0 < len(FENCE.findall(text)) <= MOST:
+        return []
+    found = []
+    for token in _parser().parse(text.replace("\0", " ")):
+        if token.type == "fence" and token.map:
+            start, end = token.map
+            content = token.content.count("\n") + (not token.content.endswith("\n") and bool(token.content))
+            found.append((start, end, content == end - start - 2))
+    return found
+
+
+def ends_within_fence(text: str) -> bool:
+    """Whether the text ends in a fenced block that nothing closes.
+
+    Two fences count as closing ones here although they are none in CommonMark: one behind a list item that ends before
+    it, and one with too much indentation in the last line.
+    """
+    found = fences(text)
+    if not found or found[-1][2]:
+        return False
+    start, end, _ = found[-1]
+    lines = _split(text)
+    last, opening = text.rstrip().rpartition("\n")[2].strip(), RUN.search(lines[start])
+    if opening and end - start > 1 and len(last) >= len(opening[0]) and set(last) == {opening[0][0]}:
+        return False
+    cut = len(found) > 1 and not found[-2][2] and found[-2][1] == start and lines[start].strip() in ("```", "~~~")
+    return not cut and not any(line.strip() for line in lines[end:])
+
+
+def _split(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _is_data(line: str) -> bool:
+    if line[-1] in ".!?。！？" and line[-4:] != "...." and line[0].isalpha():
+        return False
+    if len(line) > 2 * LOOKED_AT:
+        line = line[:LOOKED_AT] + line[-LOOKED_AT:]
+    return _WORD.search(line) is None or _DATA.fullmatch(line) is not None
+
+
+@cache
+def _parser() -> MarkdownIt:
+    """A CommonMark parser of blocks alone: text within lines does not matter here."""
+    parser = MarkdownIt("zero").enable(["fence", "code", "list", "blockquote"])
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
