@@ -55,6 +55,10 @@ def test_a_text_that_is_known_to_be_whole_ends_as_it_likes() -> None:
     "text",
     [
         GOOD + " and the",
+        GOOD + " and bring goods with",
+        GOOD + ". Whoever has seen it knows that it is of",
+        GOOD + ". They ask which of the harbors are",
+        GOOD + ". The sea that is so large is",
         GOOD + ", for example, oil,",
         GOOD + ". When a storm comes up, they look for a harbor because",
         "Here it is:\n\n```python\ndef add(a, b):\n    return a +",
@@ -88,6 +92,10 @@ def test_what_is_cut(text: str) -> None:
         "First sentence. Second one. He said: “I will come and see all of you at the old harbor tomorrow”",
         "`code` is fine. Use it. It prints one line per record, as in `sit filter mine.jsonl -o out --json`",
         "这是一个很长的句子,没有结束",
+        GOOD + ". Which countries would you like to hear from, and which people will you travel with",
+        GOOD + ". Nobody can say today what all of the old harbor towns are made of",
+        GOOD + ". They cross it as fast as they can",
+        GOOD + ". Nobody knew in those days how deep it was",
     ],
 )
 def test_what_is_whole(text: str) -> None:

@@ -28,6 +28,43 @@ would shall should may might must such very every each between among during with
 through these those including like so when where what how not also both either neither
 """
 GOES_ON = frozenset(_GOES_ON.split())
+# Such a word may still close a question or clause whose object has moved to its front ("which people do you travel
+# with"), or whose verb stands for a longer one ("as fast as you can", "what it is").
+STRANDED = {
+    "to",
+    "of",
+    "with",
+    "by",
+    "from",
+    "at",
+    "into",
+    "onto",
+    "through",
+    "about",
+    "without",
+    "within",
+    "for",
+    "on",
+    "in",
+}
+STANDS_FOR_MORE = {
+    "is",
+    "are",
+    "was",
+    "were",
+    "be",
+    "has",
+    "have",
+    "had",
+    "can",
+    "could",
+    "will",
+    "would",
+    "should",
+    "may",
+}
+SUBJECTS = {"i", "you", "he", "she", "it", "we", "they", "this", "that", "there"}
+FRONTED = re.compile(r"\b(?:who|whom|whose|which|what|where|how|than|as)\b", re.IGNORECASE)
 ENDS = re.compile(r"[.!?…。！？؟।:;)\]}>\"'”’»*_`|~$%0-9]\W*$")
 SENTENCE_END = re.compile(r"[.!?…]['\"”’)*_]*(?=\s|$)")
 NOT_PROSE = re.compile(
@@ -41,7 +78,7 @@ class NotTruncated(TextRule):
     """Neither instruction nor response may be truncated."""
 
     name: ClassVar[str] = "truncated"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def signal(self, record: Record) -> list[str] | None:
         """Returns which text is truncated, and how that is known; None where none is."""
@@ -83,11 +120,19 @@ def how_cut(text: str) -> str | None:
     if len(words) < PROSE_WORDS or NOT_PROSE.search(last) or len(SENTENCE_END.findall(text)) < 2:
         return None
     word = words[-1].lower().strip("\"'“”‘’(")
-    if word.endswith(",") or word in GOES_ON:
+    sentence = SENTENCE_END.split(last)[-1].rstrip()
+    if word.endswith(",") or (word in GOES_ON and not _may_close(sentence)):
         return f"stops in mid-sentence, at '{shorten(words[-1], 30)}'"
     open_end = NO_END.search(last) and not ENDS.search(last)
-    if not open_end or len(text.split()) < LONG_WORDS or len(SENTENCE_END.split(last)[-1].split()) < SENTENCE_WORDS:
+    if not open_end or len(text.split()) < LONG_WORDS or len(sentence.split()) < SENTENCE_WORDS:
         return None
     others = [line for line in lines[:-1] if len(line.split()) >= PROSE_WORDS and not NOT_PROSE.search(line)]
     always = len(SENTENCE_END.findall(text)) >= 3 and all(ENDS.search(line) for line in others)
     return f"stops in mid-sentence, at '{shorten(words[-1], 30)}'" if always else None
+
+
+def _may_close(sentence: str) -> bool:
+    """Returns whether a sentence may end with its last word, although more usually follows that word."""
+    before, last = ["", "", *sentence.lower().split()][-2:]
+    fits = last in STRANDED or (last in STANDS_FOR_MORE and before in SUBJECTS)
+    return fits and FRONTED.search(sentence.rpartition(" ")[0]) is not None
