@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.engines import opening as loading
 from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.models.hardware import detect
-from synthetic_instruction_tuner.run.checks import check_languages
+from synthetic_instruction_tuner.run.checks.before_start import check_languages
 from synthetic_instruction_tuner.run.planning import estimate, planned_records
 
 Sit = Callable[..., tuple[int, str, str]]

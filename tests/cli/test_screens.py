@@ -25,7 +25,7 @@ from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 from synthetic_instruction_tuner.evaluation.statistics import Difference
 from synthetic_instruction_tuner.methods import BASE, VARIANTS
 from synthetic_instruction_tuner.reporting.screen.wrapping import longest_number
-from synthetic_instruction_tuner.run.checks import Check
+from synthetic_instruction_tuner.run.checks.finding import Check
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import STAGES, Step
 from synthetic_instruction_tuner.run.planning import StageEstimate

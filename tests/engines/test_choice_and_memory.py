@@ -21,7 +21,7 @@ from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.models import memory
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.memory import memory_freed
-from synthetic_instruction_tuner.run.checks import engine_lines
+from synthetic_instruction_tuner.run.checks.model_checks import engine_lines
 from synthetic_instruction_tuner.run.planning import estimate
 
 CPU = Hardware("cpu", "x86", 2, 16.0, None, None, "", "")

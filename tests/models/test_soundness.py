@@ -18,9 +18,9 @@ from synthetic_instruction_tuner.cli import app
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.availability import availability
+from synthetic_instruction_tuner.models.file_checks.soundness import folder_fault
 from synthetic_instruction_tuner.models.files import embedded_models, identity, local_folder, shape
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer, resolve
-from synthetic_instruction_tuner.models.soundness import folder_fault
 
 SOURCE = local_folder(ModelConfig(path="nano:student-llama"))
 DEEP = "[" * 500 + "]" * 500

@@ -18,14 +18,14 @@ from safetensors.torch import load_file, save_file
 
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, PreferConfig, load_config
 from synthetic_instruction_tuner.models.availability import availability
+from synthetic_instruction_tuner.models.file_checks.soundness import folder_fault
+from synthetic_instruction_tuner.models.file_checks.weight_files import tensors, wanted_weights
 from synthetic_instruction_tuner.models.files import identity, local_folder, shape
 from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_reward_model, weights_fault
-from synthetic_instruction_tuner.models.soundness import folder_fault
-from synthetic_instruction_tuner.models.weight_files import tensors, wanted_weights
 from synthetic_instruction_tuner.preference.reward.model import open_reward_model
 from synthetic_instruction_tuner.records import Message
-from synthetic_instruction_tuner.run.checks import check_models
+from synthetic_instruction_tuner.run.checks.model_checks import check_models
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 1740000000\n"
 IMPOSTORS = {

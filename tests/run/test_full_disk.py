@@ -10,7 +10,7 @@ import pytest
 from test_pipeline import RESULTS, contents, statuses
 
 from small_disk import small_disk
-from synthetic_instruction_tuner.run import checks
+from synthetic_instruction_tuner.run.checks import before_start, finding
 from synthetic_instruction_tuner.run.pipeline import stage_names
 from whole_runs import Sit
 
@@ -30,8 +30,8 @@ def fill(disk: Path, leave: int) -> None:
         ballast.write(b"x" * max(0, free - leave))
 
 
-def room(*_: object) -> checks.Check:
-    return checks.Check("disk", True, "there was room when the run began")
+def room(*_: object) -> finding.Check:
+    return finding.Check("disk", True, "there was room when the run began")
 
 
 @pytest.mark.parametrize("leave", [0, 250_000])
@@ -42,7 +42,7 @@ def test_every_stage_survives_a_full_disk(
     run: Sit,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(checks, "check_disk", room)
+    monkeypatch.setattr(before_start, "check_disk", room)
     folder = disk / "run"
     stopped = []
     for stage in stage_names():

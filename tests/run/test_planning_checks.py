@@ -15,8 +15,9 @@ from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.methods import VARIANTS
 from synthetic_instruction_tuner.models.files import identity, local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
-from synthetic_instruction_tuner.run import checks
-from synthetic_instruction_tuner.run.checks import check_before_start, check_disk, check_models, models_until, needed_gb
+from synthetic_instruction_tuner.run.checks import before_start
+from synthetic_instruction_tuner.run.checks.before_start import check_before_start, check_disk, needed_gb
+from synthetic_instruction_tuner.run.checks.model_checks import check_models, models_until
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate
@@ -305,7 +306,7 @@ def test_bfloat16_on_a_t4(tmp_path: Path) -> None:
 
 
 def test_too_little_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 1e6}))
+    monkeypatch.setattr(before_start.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 1e6}))
     found = check_disk(load_config(), RunFolder(tmp_path / "not" / "there" / "yet"))
     assert not found.ok and "0.0 GB free" in found.found and found.fix
     with pytest.raises(UserError, match="disk is not ready"):

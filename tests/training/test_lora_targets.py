@@ -24,7 +24,7 @@ from synthetic_instruction_tuner.models.adapters import load_soft_prompt
 from synthetic_instruction_tuner.models.architecture import empty_model, learned_positions, longest_text
 from synthetic_instruction_tuner.models.loading import load_causal_lm
 from synthetic_instruction_tuner.records import PreferencePair, Record
-from synthetic_instruction_tuner.run.student_checks import check_students
+from synthetic_instruction_tuner.run.checks.student_checks import check_students
 from synthetic_instruction_tuner.training.dpo import Dpo
 from synthetic_instruction_tuner.training.lora_sft import LoraSft
 from synthetic_instruction_tuner.training.lora_targets import find_targets

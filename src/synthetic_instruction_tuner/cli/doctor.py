@@ -28,19 +28,12 @@ from synthetic_instruction_tuner.models.hardware import Hardware, choose_device,
 from synthetic_instruction_tuner.reporting.formatting import gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
-from synthetic_instruction_tuner.run.checks import (
-    Check,
-    check_disk,
-    check_languages,
-    check_models,
-    check_own_data,
-    download_size,
-    engine_lines,
-    with_fixes,
-)
+from synthetic_instruction_tuner.run.checks.before_start import check_disk, check_languages, check_own_data
+from synthetic_instruction_tuner.run.checks.finding import Check, with_fixes
+from synthetic_instruction_tuner.run.checks.model_checks import check_models, download_size, engine_lines
+from synthetic_instruction_tuner.run.checks.student_checks import check_students
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
-from synthetic_instruction_tuner.run.student_checks import check_students
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
 

@@ -17,7 +17,7 @@ from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
-from synthetic_instruction_tuner.run.checks import download_size
+from synthetic_instruction_tuner.run.checks.model_checks import download_size
 from synthetic_instruction_tuner.run.progress import Display
 
 if TYPE_CHECKING:

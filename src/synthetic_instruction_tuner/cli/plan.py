@@ -27,13 +27,13 @@ from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
-from synthetic_instruction_tuner.run.checks import check_local_models
+from synthetic_instruction_tuner.run.checks.model_checks import check_local_models
+from synthetic_instruction_tuner.run.checks.settings_checks import check_settings, check_stages
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.pipeline import ordered, stage_index, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest
 from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, look_ahead
 from synthetic_instruction_tuner.run.roles import used_models
-from synthetic_instruction_tuner.run.settings_check import check_settings, check_stages
 
 
 def plan(

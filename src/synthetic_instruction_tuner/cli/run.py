@@ -41,7 +41,7 @@ def run(
 ) -> None:
     """Runs the pipeline."""
     if from_ or until:
-        from synthetic_instruction_tuner.run.settings_check import check_stages
+        from synthetic_instruction_tuner.run.checks.settings_checks import check_stages
 
         check_stages(None, from_, until)
     resolved, folder = opened(profile, config, set_, limit, run_dir, new=not (from_ or repair))
@@ -62,8 +62,8 @@ def run_and_print(
     """Runs the pipeline and prints the outcome; shared by ``run`` and the single-stage verbs."""
     # Imported here: a mistake in the options is reported before the stages, and numpy with them, are loaded.
     from synthetic_instruction_tuner.models.hardware import detect
+    from synthetic_instruction_tuner.run.checks.settings_checks import check_settings, check_stages
     from synthetic_instruction_tuner.run.execution import execute
-    from synthetic_instruction_tuner.run.settings_check import check_settings, check_stages
 
     check_stages(config, start, until)
     if not folder.store.exists():  # a run that was started goes on to what is left of it, and checks then

@@ -13,7 +13,7 @@ from typing import Any
 from synthetic_instruction_tuner.config import EngineConfig
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request, split_faults
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.models.weight_files import uses_safetensors
+from synthetic_instruction_tuner.models.file_checks.weight_files import uses_safetensors
 
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # the ranks that vLLM reserves room for
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.models.checked_files import Unsound, read_object
-from synthetic_instruction_tuner.models.weight_files import tensors
+from synthetic_instruction_tuner.models.file_checks.checked_files import Unsound, read_object
+from synthetic_instruction_tuner.models.file_checks.weight_files import tensors
 
 if TYPE_CHECKING:
     import torch

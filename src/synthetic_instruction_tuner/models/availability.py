@@ -8,10 +8,15 @@ from pathlib import Path
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.config.messages import nearest
-from synthetic_instruction_tuner.models.checked_files import Fault, Unsound, read_text
+from synthetic_instruction_tuner.models.file_checks.checked_files import Fault, Unsound, read_text
+from synthetic_instruction_tuner.models.file_checks.soundness import folder_fault
+from synthetic_instruction_tuner.models.file_checks.weight_files import (
+    PICKLED,
+    SAFETENSORS,
+    wanted_weights,
+    weight_files,
+)
 from synthetic_instruction_tuner.models.files import EMBEDDED, cached_folder, embedded_models, expanded, local_folder
-from synthetic_instruction_tuner.models.soundness import folder_fault
-from synthetic_instruction_tuner.models.weight_files import PICKLED, SAFETENSORS, wanted_weights, weight_files
 
 DOWNLOAD = "Connect to the Hub, or download it before: hf download NAME. Or name a local folder."
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")

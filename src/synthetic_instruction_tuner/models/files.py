@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from synthetic_instruction_tuner.config import ModelConfig
-from synthetic_instruction_tuner.models.checked_files import read_object
-from synthetic_instruction_tuner.models.soundness import stated_size, text_part
-from synthetic_instruction_tuner.models.weight_files import tensors, uses_safetensors, weight_files
+from synthetic_instruction_tuner.models.file_checks.checked_files import read_object
+from synthetic_instruction_tuner.models.file_checks.soundness import stated_size, text_part
+from synthetic_instruction_tuner.models.file_checks.weight_files import tensors, uses_safetensors, weight_files
 
 EMBEDDED = "nano:"
 _WEIGHTS = Path(__file__).parents[1] / "nano" / "weights"

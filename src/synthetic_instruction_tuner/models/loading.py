@@ -16,9 +16,9 @@ from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.adapters import is_soft_prompt, merged
 from synthetic_instruction_tuner.models.availability import availability, local_fault, shown_path, template_fault
-from synthetic_instruction_tuner.models.checked_files import Fault, read_text
+from synthetic_instruction_tuner.models.file_checks.checked_files import Fault, read_text
+from synthetic_instruction_tuner.models.file_checks.weight_files import uses_safetensors
 from synthetic_instruction_tuner.models.files import expanded, local_folder
-from synthetic_instruction_tuner.models.weight_files import uses_safetensors
 
 
 def resolve(model: ModelConfig, weights: bool = True, reward: bool | None = None) -> str:

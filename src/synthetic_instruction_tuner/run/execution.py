@@ -13,7 +13,8 @@ from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
-from synthetic_instruction_tuner.run.checks import check_before_start, engine_lines
+from synthetic_instruction_tuner.run.checks.before_start import check_before_start
+from synthetic_instruction_tuner.run.checks.model_checks import engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.own_data.needs import require_pairs
 from synthetic_instruction_tuner.run.pipeline import Step, ordered, run_pipeline, stage_index, stage_names

@@ -16,7 +16,7 @@ from peft import PromptTuningInit, get_peft_model
 
 from synthetic_instruction_tuner.config import PromptTuningConfig
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.models.soundness import stated_size
+from synthetic_instruction_tuner.models.file_checks.soundness import stated_size
 from synthetic_instruction_tuner.training.supervised import Supervised
 
 

@@ -8,7 +8,7 @@ from synthetic_instruction_tuner.config import Config, ModelConfig, tuned_studen
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import method
 from synthetic_instruction_tuner.models.files import EMBEDDED, local_folder
-from synthetic_instruction_tuner.run.checks import Check
+from synthetic_instruction_tuner.run.checks.finding import Check
 from synthetic_instruction_tuner.run.pipeline import stage_index, stage_names
 
 EMBEDDED_LAYERS = frozenset({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"})

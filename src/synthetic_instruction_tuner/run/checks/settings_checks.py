@@ -7,7 +7,8 @@ from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.errors import SitError, UserError, together
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
-from synthetic_instruction_tuner.run.checks import check_languages, engine_lines
+from synthetic_instruction_tuner.run.checks.before_start import check_languages
+from synthetic_instruction_tuner.run.checks.model_checks import engine_lines
 from synthetic_instruction_tuner.run.own_data.needs import data_faults
 from synthetic_instruction_tuner.run.pipeline import stage_names
 

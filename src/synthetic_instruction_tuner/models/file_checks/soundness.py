@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from synthetic_instruction_tuner.models.checked_files import (
+from synthetic_instruction_tuner.models.file_checks.checked_files import (
     Fault,
     Unsound,
     exists,
@@ -22,7 +22,7 @@ from synthetic_instruction_tuner.models.checked_files import (
     regular,
     shortened,
 )
-from synthetic_instruction_tuner.models.weight_files import INDEXES, tensors, unread_weights, weight_files
+from synthetic_instruction_tuner.models.file_checks.weight_files import INDEXES, tensors, unread_weights, weight_files
 
 _NEED = "A model's folder has config.json, a tokenizer and model.safetensors; give the path of such a folder."
 _OBJECTS = (

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from synthetic_instruction_tuner.models.checked_files import Unsound
+from synthetic_instruction_tuner.models.file_checks.checked_files import Unsound
 
 ZIP = b"PK\x03\x04"
 OLD = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of the number that files before PyTorch 1.6 begin with

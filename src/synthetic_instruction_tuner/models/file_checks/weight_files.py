@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from synthetic_instruction_tuner.models.checked_files import (
+from synthetic_instruction_tuner.models.file_checks.checked_files import (
     Unsound,
     exists,
     impostor,
@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.models.checked_files import (
     regular,
     shortened,
 )
-from synthetic_instruction_tuner.models.pickled_weights import OLD, ZIP, pickled_tensors
+from synthetic_instruction_tuner.models.file_checks.pickled_weights import OLD, ZIP, pickled_tensors
 
 SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
 INDEXES = (f"{SAFETENSORS}.index.json", f"{PICKLED}.index.json")
