@@ -46,6 +46,8 @@ def availability(model: ModelConfig, reward: bool | None = None, weights: bool =
         weights: whether more than its tokenizer is needed.
     """
     folder = local_folder(model) or _cached(model, weights)
+    if folder is None and (fault := id_fault(model)):
+        return Availability(fault, None, None)
     if folder is not None:
         return Availability(local_fault(model, folder, weights, reward), folder)
     return _on_the_hub(model)
@@ -98,9 +100,22 @@ def _has_weights(folder: Path) -> bool:
     return bool(files) and all(file.exists() for file in files)
 
 
+def id_fault(model: ModelConfig) -> Fault | None:
+    """Returns why a path that is no folder here cannot be the id of a model on the Hub, or None."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, but not marked so
+
+    try:
+        validate_repo_id(model.path)
+    except HFValidationError:
+        fix = "Name an existing folder, a Hub id such as Qwen/Qwen2.5-1.5B, or nano:NAME."
+        return Fault("it is neither a folder nor a valid Hub id", fix)
+    return None
+
+
 def _on_the_hub(model: ModelConfig) -> Availability:
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     # Half precision, as nearly all are published; a model's files say more once they can be read.
     about = model.parameters * 2 / 1e9 if model.parameters else None
@@ -111,9 +126,6 @@ def _on_the_hub(model: ModelConfig) -> Availability:
             return Availability(fault, None, about)
         HfApi().auth_check(model.path)
         files = HfApi().model_info(model.path, revision=model.revision, timeout=10, files_metadata=True).siblings or []
-    except HFValidationError:
-        fix = "Name an existing folder, a Hub id such as Qwen/Qwen2.5-1.5B, or nano:NAME."
-        return Availability(Fault("it is neither a folder nor a valid Hub id", fix), None, None)
     except GatedRepoError:
         fix = f"Accept its terms at https://huggingface.co/{name}, then log in with 'hf auth login'."
         return Availability(Fault("its repository is gated, and this machine's login has no access", fix), None, about)

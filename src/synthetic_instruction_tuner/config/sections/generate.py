@@ -110,6 +110,8 @@ class GenerateConfig(Section):
         if isinstance(value, str):
             value = [name.strip() for name in value.split(",") if name.strip()]
         if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+            if twice := [name for name in dict.fromkeys(value) if value.count(name) > 1]:
+                raise ValueError(f"it names {' and '.join(twice)} twice; 'share' says how often a domain comes")
             value = dict.fromkeys(value)
         if not isinstance(value, dict):
             return value

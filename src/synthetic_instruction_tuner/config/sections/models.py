@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, field_validator, model_validator
 
 from synthetic_instruction_tuner.config.sections.section import (
@@ -13,6 +15,7 @@ from synthetic_instruction_tuner.config.sections.section import (
 )
 from synthetic_instruction_tuner.escaping import visible
 
+_WEB_PAGE = re.compile(r"https?://(?:(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<id>[\w.-]+/[\w.-]+))?", re.IGNORECASE)
 LONGEST_NAME = 200  # bytes; the name is part of names of files, which may have 255
 
 
@@ -56,6 +59,16 @@ class ModelConfig(Section):
         if len(name.encode("utf-8", "replace")) > LONGEST_NAME:
             raise ValueError(f"the name has more than {LONGEST_NAME} bytes; give the model a short name of its own")
         return self
+
+    @field_validator("path")
+    @classmethod
+    def _names_a_model(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("it is empty; name a local folder, a Hub id such as Qwen/Qwen2.5-1.5B, or nano:NAME")
+        if page := _WEB_PAGE.match(value):
+            known = f"; write {page['id']}" if page["id"] else ""
+            raise ValueError(f"it is the address of a web page and not a model's id{known}")
+        return value
 
     _short_enough = field_validator("path", "chat_template")(checked_path)
 

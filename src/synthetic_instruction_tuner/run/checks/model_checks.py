@@ -94,17 +94,18 @@ def _needs(role: str, served: bool) -> dict[str, Any]:
 
 
 def check_local_models(config: Config) -> None:
-    """Reads the files of the models on this machine, without loading anything; those that are elsewhere are left out.
+    """Reads the files of the models on this machine, without loading anything; of others, the Hub id is looked at.
 
     Raises:
-        NotReady: some are damaged.
+        NotReady: some are damaged, or named in a way in which no model can be.
     """
-    from synthetic_instruction_tuner.models.availability import local_fault
+    from synthetic_instruction_tuner.models.availability import id_fault, local_fault
 
     bad = []
     for role, model in used_models(config):
         folder = local_folder(model)
-        fault = local_fault(model, folder, **_needs(role, _is_served(role, model, config))) if folder else None
+        needs = _needs(role, _is_served(role, model, config))
+        fault = local_fault(model, folder, **needs) if folder else id_fault(model)
         if fault and not (fault.absent and not model.path.startswith("nano:")):  # planned here, run elsewhere
             bad.append(Check(f"{role} {model.name}", False, fault.reason, fault.fix))
     if bad:
