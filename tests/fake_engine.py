@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from synthetic_instruction_tuner.engines.base import Completion, Done, Request
+from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request
 
 WORDS = [a + b for a in "bdfgklmnprstvz" for b in ("ara", "emo", "iku", "olen", "undi", "apri", "este")]
 
@@ -40,6 +40,11 @@ class FakeEngine:
         self.tokenizer, self.write, self.finish, self.refuse = tokenizer, write, finish, refuse
         self.requests: list[Request] = []
         self.failing_after: int | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """All that an engine may have but log-probabilities."""
+        return Capabilities(seeded=True, batch_free=True, exact_stops=True, scores=False)
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Completion]:
         """Writes."""

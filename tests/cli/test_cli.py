@@ -238,7 +238,7 @@ def test_debug_shows_where_it_happened(sit: Sit) -> None:
         (UserError("p", "c", "f"), 2, "p"),
         (RunError("p", "c", "f"), 1, "p"),
         (OSError(28, "No space left on device", "/x"), 1, "The disk is full."),
-        (PermissionError(13, "Permission denied", "/x"), 1, "Something unexpected went wrong: PermissionError."),
+        (PermissionError(13, "Permission denied", "/x"), 2, "/x may not be read or written."),
         (ZeroDivisionError("division\nby [bold]zero[/]"), 1, "Something unexpected went wrong: ZeroDivisionError."),
         (KeyboardInterrupt(), 130, "Interrupted. Finished work is kept; run the same command again to continue."),
     ],

@@ -117,7 +117,7 @@ def test_a_served_model_s_weights_need_not_be_here(sit: Sit, random_qwen2: Path,
 def test_languages_that_the_filter_would_drop_stop_the_run(sit: Sit, tmp_path: Path) -> None:
     code, _, err = sit("generate", "--set", "generate.language=de", "-d", tmp_path / "r")
     assert code == 2 and "filter.language is en" in err and "filter.language=de" in err
-    assert check_languages(load_config(overrides=["generate.language=Zulu"])).fix == "Add --set filter.language="
+    assert check_languages(load_config(overrides=["generate.language=Zulu"])).fix == "Add --set filter.language=zu"
     for options, ok in (
         (["generate.language=de", "filter.language=de"], True),
         (["generate.language=German", "filter.language=de"], True),

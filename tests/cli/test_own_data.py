@@ -218,7 +218,7 @@ def test_what_cannot_start_is_refused_before_anything_is_written(sit: Sit, setti
     write("empty.jsonl", [])
     for name in ("broken.json", "mine.parquet", "notes.docx"):
         Path(name).write_text('[{"question": "Why?",')
-    for verb in ("plan", "run", "filter"):
+    for verb in ("plan", "run", "generate"):
         code, _, err = sit(f"{verb} --set {settings} -d r")
         assert code == 2 and re.search(says, " ".join(err.split())), err
     assert not Path("r").exists()

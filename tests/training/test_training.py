@@ -335,7 +335,7 @@ def test_a_base_model_of_the_hub_keeps_its_id() -> None:
     from synthetic_instruction_tuner.training.files.adapter_files import base_name, card
 
     base = ModelConfig(path="org/model", name="![x](http) <script> # a")
-    figures = {name: 1 for name in TrainingMetrics.__dataclass_fields__}
+    figures: dict[str, object] = {name: 1 for name in TrainingMetrics.__dataclass_fields__} | {"adapted": ("q_proj",)}
     text = card(base, TrainingMetrics(**figures | {"method": "dpo"}))  # type: ignore[arg-type]
     assert base_name(base) == "org/model" and "base_model: org/model" in text and "On another machine" not in text
     local = card(base.model_copy(update={"path": "/some/model"}), TrainingMetrics(**figures | {"method": "dpo"}))  # type: ignore[arg-type]

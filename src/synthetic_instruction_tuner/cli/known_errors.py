@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import locale
 import os
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,7 +98,7 @@ def _gpu(error: BaseException) -> SitError | None:
 
 def _system(error: BaseException) -> SitError | None:
     """What the operating system, or the store, has refused."""
-    if isinstance(error, sqlite3.Error):
+    if any(kind.__module__ == "sqlite3" for kind in type(error).__mro__):  # importing it takes time
         return RunError("The run's store cannot be read or written.", _said(error), f"Check the disk. {KEPT}")
     full = os.strerror(errno.ENOSPC) in str(error)  # libraries in other languages have errors of their own for it
     if not isinstance(error, OSError):

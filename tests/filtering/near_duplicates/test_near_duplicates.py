@@ -121,7 +121,7 @@ def real_texts(pattern: str, field: str | None) -> list[str]:
         ("gpteacher/*.json", "instruction", 300),
         ("gpteacher/*.json", "response", 50),
         ("gsm8k/train.jsonl", "question", 5),
-        ("gsm8k/train.jsonl", "answer", 1),
+        ("gsm8k/train.jsonl", "answer", 0),
         ("self-instruct/*.jsonl", None, 500),
         ("instructionwild/*.jsonl", "instruction", 1),
         ("fastchat/*.json", None, 500),
