@@ -13,7 +13,7 @@ from synthetic_instruction_tuner.words import MARKS, UNSPACED_LETTER, UNSPACED_R
 PUNCTUATION = ".,;:!?\"'`()[]{}<>*_~…“”„‘’‚«»‹›¡¿、。，！？；：（）「」『』《》"
 LONGEST_PHRASE = 40  # words
 NGRAM = 8  # words; shorter ones recur in good texts, too
-SUNG = 12  # times in a row that a syllable without meaning is sung or laughed, as in "la la la"
+SUNG = 8  # times in a row that a syllable without meaning is sung or laughed, as in "la la la"
 _SYLLABLES = """
 la na da ha he hi ho hee heh hoo oh ooh ah aah uh eh hey yeah doo dum di du dee ba bum boo bop sha shoo woo wow tra fa
 ta tum ra tick tock knock beep
