@@ -190,9 +190,14 @@ def wrong(texts: list[str], stays: list[bool]) -> tuple[int, int]:
         sets, stay = sets.take(filled), stay[filled]
         similar = index.most_similar(sets).numbers >= 0
         words = [frozenset(part) for part in np.split(sets.words, np.cumsum(sets.sizes)[:-1])]
+        symbols = [own for _, own in sets.as_bytes()]
         for row in np.flatnonzero(~similar).tolist():  # and to one of the same batch?
-            near = (words[i] for i in range(row) if stay[i])
-            similar[row] = any(len(words[row] & w) * 5 >= len(words[row] | w) * 4 for w in near)
+            similar[row] = any(
+                len(words[row] & words[i]) * 5 >= len(words[row] | words[i]) * 4
+                and index.symbols_similar(symbols[row], symbols[i])
+                for i in range(row)
+                if stay[i]
+            )
         missed += int((stay & similar).sum())
         false += int((~stay & ~similar).sum())
         index.add(sets.take(np.flatnonzero(stay)))
