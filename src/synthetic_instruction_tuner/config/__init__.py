@@ -1,6 +1,6 @@
 """Every setting of a run, and how profiles, files and the command line become one checked configuration.
 
-It may import methods, words and errors. Start reading in `configuration` and the module of one section in `sections`;
+It may import methods, words, escaping, web_addresses and errors. Start reading in `configuration` and the module of one section in `sections`;
 `loading` puts the layers together.
 """
 

@@ -47,6 +47,8 @@ def choose_engine(
         return EngineChoice("vllm", "set in engine.kind")
     if config.kind == "transformers":
         return EngineChoice("transformers", "set in engine.kind")
+    if config.kind not in ("auto", "server"):  # else a new kind would silently run as another one
+        raise NotImplementedError(f"no rule says when the engine {config.kind} runs a model")
     if not student and on_a_server(model, config):
         return EngineChoice("server", f"its url is {model.url or config.url}")
     if config.kind == "server" and not student:

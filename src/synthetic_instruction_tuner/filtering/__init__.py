@@ -1,6 +1,7 @@
 """Quality filtering: every rule checks every record, and every drop is explained.
 
-Imports the engines, chat and `evaluation.benchmarks` (items that no record may contain), not the other libraries.
+Imports config, records, data_files, models, engines, chat and `evaluation.benchmarks` (items that no record may
+contain), not the other libraries.
 Start with `rule`, then `quality_filter`, which lists all rules in order; `files` filters files without a run.
 """
 
