@@ -1,7 +1,7 @@
 """Every setting of a run, and how profiles, files and the command line become one checked configuration.
 
-It may import methods, words, escaping, web_addresses and errors. Start reading in `configuration` and the module of one section in `sections`;
-`loading` puts the layers together.
+It may import methods, words, escaping, web_addresses and errors. Start reading in `configuration` and the module of
+one section in `sections`; `loading` puts the layers together.
 """
 
 from synthetic_instruction_tuner.config.configuration import (
