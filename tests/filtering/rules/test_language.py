@@ -67,7 +67,8 @@ def test_an_answer_may_be_in_the_language_that_is_asked_for(english: Language, n
 OWN_NAMES = [
     ("中文", "zh"), ("普通话", "zh"), ("國語", "zh"), ("한국어", "ko"), ("ไทย", "th"), ("ภาษาไทย", "th"),
     ("فارسی", "fa"), ("Parsi", "fa"), ("हिंदी", "hi"), ("हिन्दी", "hi"), ("తెలుగు", "te"), ("العربية", "ar"),
-    ("русский", "ru"), ("español", "es"), ("Ελληνικά", "el"), ("bahasa Indonesia", "id"), ("français", "fr"), ("日本語", "ja"),
+    ("русский", "ru"), ("español", "es"), ("Ελληνικά", "el"), ("bahasa Indonesia", "id"), ("français", "fr"),
+    ("日本語", "ja"),
 ]  # fmt: skip
 
 
