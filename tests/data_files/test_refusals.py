@@ -100,6 +100,8 @@ def test_a_second_system_prompt_or_thought_is_kept(tmp_path: Path) -> None:
         ({"prompt": "x", "chosen": [USER | {"content": "x"}, ANSWER], "rejected": [ANSWER]}, "A"),
         ({"question": "x", "system": "", "chosen": "y", "rejected": "z"}, "y"),
         ({"chosen": "\n\nHuman: x\n\nAssistant: y", "rejected": "\n\nHuman: x\n\nAssistant: z"}, "y"),
+        ({"prompt": "\n\nHuman: x\n\nAssistant: ", "chosen": "y", "rejected": "z"}, "y"),
+        ({"prompt": "Human: x\n\nAssistant:", "response": "y"}, "y"),
         ({"instruction": "x", "input": float("nan"), "output": "y"}, "y"),
         ({"instruction": "x", "response": ""}, ""),
     ],
@@ -108,6 +110,15 @@ def test_the_answer_is_found_under_its_usual_names(tmp_path: Path, row: dict[str
     (tmp_path / "a.jsonl").write_text(json.dumps(row))
     ((record,), malformed) = read(tmp_path / "a.jsonl")
     assert not malformed and (record.instruction, record.response) == ("x", response)
+
+
+def test_a_prompt_that_is_a_transcript_is_turns(tmp_path: Path) -> None:
+    prompt = "\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant:"
+    rows = [{"prompt": prompt, "response": "d"}, {"prompt": "Say 'Human: a\n\nAssistant: b'.", "response": "d"}]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    (spoken, quoted), _ = read(tmp_path / "a.json")
+    assert [turn.content for turn in spoken.history] == ["a", "b"] and spoken.instruction == "c"
+    assert quoted.instruction == rows[1]["prompt"] and not quoted.history
 
 
 def test_instances_are_records_of_their_own(tmp_path: Path) -> None:

@@ -63,6 +63,26 @@ def test_rows_of_every_benchmark(row: dict[str, Any], texts: list[Any]) -> None:
     assert list(texts_of_row(row)) == texts
 
 
+@pytest.mark.parametrize(
+    ("row", "texts"),
+    [
+        (
+            {"question": {"stem": "Q?", "choices": [{"text": "a", "label": "A"}, {"text": "b"}]}, "answerKey": "A"},
+            [("Q?", ("a", "b"))],
+        ),
+        ({"ctx": "A man is", "endings": ["a", "b"], "label": 0}, [("A man is", ())]),
+        ({"doc": {"question": "Q?", "choices": ["x", "y"]}, "target": "x"}, [("Q?", ("x", "y"))]),
+        ({"sentence": "The _ was", "option1": "a"}, [("The _ was", ())]),
+        ({"instruction": "I", "output": "o", "sentence": "s"}, [("I", ())]),
+        ({"doc": {"doc": {"question": "q"}}}, []),
+        ({"question": {}}, []),
+        ({"question": {"stem": 5}}, []),
+    ],
+)
+def test_rows_of_further_exams(row: dict[str, Any], texts: list[Any]) -> None:
+    assert list(texts_of_row(row)) == texts
+
+
 def test_files_of_every_kind(tmp_path: Path) -> None:
     folder = tmp_path / "mmlu"
     (folder / "sub").mkdir(parents=True)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, PreferConfig, load_config
 from synthetic_instruction_tuner.models.availability import availability
+from synthetic_instruction_tuner.models.file_checks.checked_files import Unsound
 from synthetic_instruction_tuner.models.file_checks.soundness import folder_fault
 from synthetic_instruction_tuner.models.file_checks.weight_files import tensors, wanted_weights
 from synthetic_instruction_tuner.models.files import identity, local_folder, shape
@@ -227,6 +228,20 @@ def test_an_archive_that_claims_much_allocates_nothing(tmp_path: Path) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/data.pkl", bytes(10**7))
     with pytest.raises(ValueError, match="PyTorch did not write"):
+        tensors(file)
+
+
+@pytest.mark.parametrize("error", [EOFError(), RuntimeError("encrypted"), OSError(22, "Invalid argument")])
+def test_whatever_reading_an_archive_raises_is_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*_: object) -> bytes:
+        raise error
+
+    file = tmp_path / "pytorch_model.bin"
+    torch.save({"a": torch.zeros(3)}, file)
+    monkeypatch.setattr(zipfile.ZipFile, "read", fails)
+    with pytest.raises(Unsound, match="damaged"):
         tensors(file)
 
 

@@ -28,8 +28,18 @@ SYNONYMS = {
     "filipino": "tl", "filipina": "tl", "simplified chinese": "zh", "traditional chinese": "zh", "avar": "av",
     "ossetian": "os", "elvish": "qya", "quenya": "qya", "sindarin": "sjn", "dothraki": "art", "high valyrian": "art",
     "na'vi": "art", "pig latin": "art", "emoji": "art",
+    "amarinya": "am", "amharinya": "am", "guoyu": "zh", "hayeren": "hy", "huayu": "zh", "kartuli": "ka", "parsi": "fa",
 }  # fmt: skip
 """Usual names of languages that CLDR lacks, in lower case and without accents, by code."""
+
+OWN_SYNONYMS = {
+    "ar": ("العربية الفصحى", "عربي", "بالعربية", "بالعربي"), "es": ("castellano",), "eu": ("euskera",),
+    "fa": ("پارسی",), "he": ("בעברית",), "hi": ("हिंदी",), "id": ("bahasa",), "ja": ("にほんご", "国語"),
+    "ko": ("한국말", "우리말"), "th": ("ภาษาไทย",), "ur": ("اردو زبان",),
+    "zh": ("汉语", "漢語", "普通话", "普通話", "华语", "華語", "国语", "國語",
+           "简体中文", "簡體中文", "繁體中文", "繁体中文"),
+}  # fmt: skip
+"""Other names of languages in themselves, by code."""
 
 SAME = {
     "fil": "tl",
@@ -90,6 +100,13 @@ def names_in(language: str) -> dict[str, str]:
 def own_name(language: str) -> str:
     """Returns a language's name in itself, plain; empty where it is not known."""
     return _own_names().get(language, "")
+
+
+@cache
+def own_forms(language: str) -> tuple[str, ...]:
+    """Returns a language's names in itself, plain: its usual one first, if that is known."""
+    names = (own_name(language), *map(plain, OWN_SYNONYMS.get(language, ())))
+    return tuple(name for name in names if name)
 
 
 @cache

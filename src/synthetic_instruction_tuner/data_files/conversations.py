@@ -142,14 +142,21 @@ def are_exchanges(value: object) -> bool:
     )
 
 
-def read_transcript(text: str) -> Conversation | None:
-    """Returns the turns of a text of the form ``Human: ... Assistant: ...``; None if it is another text."""
+def read_transcript(text: str, open_ended: bool = False) -> Conversation | None:
+    """Returns the turns of a text of the form ``Human: ... Assistant: ...``; None if it is another text.
+
+    Args:
+        text: the text.
+        open_ended: whether it is a prompt, that ends where the assistant's answer would begin.
+    """
     marks = list(TRANSCRIPT.finditer(text))
     names = [mark[1] for mark in marks]
     if len(marks) < 2 or marks[0].start() or names != (["Human", "Assistant"] * len(names))[: len(names)]:
         return None
     ends = [*(mark.start() for mark in marks[1:]), len(text)]
     parts = [text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)]
+    if open_ended and (names[-1] != "Assistant" or parts.pop()):
+        return None
     return Conversation(tuple(Message("assistant" if i % 2 else "user", part) for i, part in enumerate(parts)))
 
 

@@ -174,13 +174,15 @@ def _from_texts(row: Mapping[str, Any], ask: str, answer: str, end: Conversation
     before = read_conversation(row["history"], "history") if row.get("history") else Conversation(())
     if any(turn.role == "system" for turn in before.turns[1:]):
         raise ShapeError("'history' has a system turn within the conversation")
+    asked = read_transcript(text_of(row, ask), open_ended=True)
+    turns = asked.turns if asked else (Message("user", text_of(row, ask)),)
     extras = EXTRAS if ask == "instruction" else EXTRAS[:1]
     extra = next((name for name in extras if name != ask and text_of(row, name)), "")
-    parts = [text_of(row, name) for name in (ask, extra) if name]
+    parts = [turns[-1].content, *([text_of(row, extra)] if extra else [])]
     lost = {name for name, turns in ((answer, end), ("history", before)) if turns.more}
     used = {ask, answer, extra, "input", "history"} - lost  # an input that is not used is empty
-    response = end.turns[0].content
-    return used, Record("", "\n\n".join(parts), response, history=before.turns, thinking=end.thinking)
+    response, history = end.turns[0].content, (*before.turns, *turns[:-1])
+    return used, Record("", "\n\n".join(parts), response, history=history, thinking=end.thinking)
 
 
 def _turns(row: Mapping[str, Any], name: str, role: Role) -> Conversation:

@@ -73,6 +73,27 @@ def test_precision_and_recall_on_cases_that_no_pattern_was_tuned_on() -> None:
     assert wilson(found, dropped)[0] >= 0.85 and wilson(found, refusals)[0] >= 0.80
 
 
+@pytest.mark.parametrize(
+    "response",
+    [
+        "It would be irresponsible of me to give advice on how to make explosives at home. Please stay safe.",
+        "It would be wrong of me to help with this.",
+        "It's wrong to answer this.",
+        "Creating malware is something I do not do. I encourage you to learn about security in legal ways.",
+        "There seems to be no file attached to your message. Could you please upload it so that I can take a look?",
+        "That is not a request I can fulfil. Let me know if there's anything else I can do.",
+        "This is not a topic that I'm able to discuss.",
+    ],
+)
+def test_further_refusals(response: str) -> None:
+    assert kind(response, "How do I do this?") == "refusal"
+
+
+def test_a_cutoff_before_the_answer_is_a_disclaimer() -> None:
+    told = "as of my last update the population of Iceland was about 370,000 people, most of them near the capital."
+    assert kind(f"Although I don't have real-time data, {told}", "How many people live there?") == "disclaimer"
+
+
 def test_disclaimers_are_found_and_are_kept_or_dropped() -> None:
     drop = RefusalForm(PHRASES, "drop")
     said = [case for case in CASES if kind(case["response"], case["instruction"]) == "disclaimer"]

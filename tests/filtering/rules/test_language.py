@@ -64,6 +64,29 @@ def test_an_answer_may_be_in_the_language_that_is_asked_for(english: Language, n
         assert verdict.passed, (form, verdict)
 
 
+OWN_NAMES = [
+    ("中文", "zh"), ("普通话", "zh"), ("國語", "zh"), ("한국어", "ko"), ("ไทย", "th"), ("ภาษาไทย", "th"),
+    ("فارسی", "fa"), ("Parsi", "fa"), ("हिंदी", "hi"), ("हिन्दी", "hi"), ("తెలుగు", "te"), ("العربية", "ar"),
+    ("русский", "ru"), ("español", "es"), ("Ελληνικά", "el"), ("bahasa Indonesia", "id"), ("français", "fr"),
+    ("日本語", "ja"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "form", ["Describe a cat in {}.", "Please answer in {}: what is a cat?", "What is it? Use {}."]
+)
+@pytest.mark.parametrize(("name", "code"), OWN_NAMES)
+def test_a_name_in_its_own_script_does_not_make_a_request_foreign(
+    english: Language, name: str, code: str, form: str
+) -> None:
+    assert english.check(Record("r", form.format(name), TEXTS[code])).passed
+
+
+@pytest.mark.parametrize("instruction", ["用中文写一首诗", "请用 中文 写一首关于猫的诗", "用普通话回答：什么是猫？"])
+def test_a_request_that_is_foreign_stays_so(english: Language, instruction: str) -> None:
+    assert not english.check(Record("r", instruction, TEXTS["zh"])).passed
+
+
 @pytest.mark.parametrize("code", sorted(set(TEXTS) - {"en", "zu"}))
 def test_what_nobody_asked_for_goes(english: Language, code: str) -> None:
     for instruction in ("Write two sentences about the spring.", "What happens in a garden in March?", TEXTS[code]):

@@ -165,6 +165,8 @@ NO_LOOPS = [
     "    indented words here\n" * 9,
     "Name: ____\n" * 9 + "Date: ........\n" * 9 + "[ ] done\n" * 9 + "Address:\n" * 9,
     "xxxxxx\n" * 9 + "# # #\n" * 9 + "X O X\n" * 9,
+    "- null\n" * 9 + "- false\n" * 9 + "  - NaN\n" * 9,
+    "\n".join(f"{n}. True" for n in range(1, 12)) + "\n" + "\n".join(f"{n}) no answer given" for n in range(1, 12)),
     "La la la la la la, we dance. Ha ha ha ha ha! 哈哈哈哈哈哈, he said.",
     "谢谢谢谢你，我很高兴。 ว้าว สวยมากๆๆๆๆๆ",
 ]
@@ -174,6 +176,8 @@ LOOPS = [
     "**no** no (no) “no”",
     "She said la " + "la " * 40,
     "He goes home.\n" * 4,
+    "\n".join(f"{n}. Drink more water every day." for n in range(1, 12)),
+    "\n\n".join(f"  {n}) Drink more water every day." for n in range(1, 12)),
     "He goes home to the sea and sleeps well.\n\n" * 6,
     "我非常非常非常非常高兴。",
     "我 非常 非常 非常 非常 高兴。",

@@ -25,6 +25,8 @@ from synthetic_instruction_tuner.errors import UserError
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".txt")
 DELIMITERS = ",;\t|"
 PLAIN_TEXTS = ("prompt", "question", "description", "problem", "query", "goal", "text")
+OTHER_TEXTS = ("ctx", "stem", "sentence")  # of HellaSwag, ARC, WinoGrande; only where nothing else is the question
+NESTED = ("question", "doc")  # objects with the question in them, as in ARC and in logs of lm-evaluation-harness
 LINE_END = re.compile(r"\r\n|[\r\n]")  # Unicode's other line breaks are part of a text
 LETTERS = "ABCDEFGH"
 Match = Literal["exact", "overlap"]
@@ -133,6 +135,11 @@ def texts_of_row(row: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]
     try:
         record = record_from_row(row, "", {})
     except ShapeError:
+        inner = next((row[name] for name in NESTED if isinstance(row.get(name), Mapping)), None)
+        if inner and not any(isinstance(inner.get(name), Mapping) for name in NESTED):
+            yield from texts_of_row(inner)
+        elif text := next((row[n] for n in OTHER_TEXTS if isinstance(row.get(n), str) and row[n].strip()), ""):
+            yield text, _options(row)
         return
     for text in (*(m.content for m in record.history if m.role == "user"), record.instruction):
         if text.strip():
@@ -192,6 +199,8 @@ def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
     choices: Any = row.get("choices", row.get("options"))
     if isinstance(choices, Mapping):
         choices = choices.get("text")
+    if isinstance(choices, list) and all(isinstance(c, Mapping) for c in choices):
+        choices = [c.get("text") for c in choices]
     if choices is None:
         named = [row[f"choice{n}"] for n in range(8) if row.get(f"choice{n}") is not None]
         choices = named or [row[letter] for letter in LETTERS if row.get(letter) is not None]

@@ -54,7 +54,7 @@ class RefusalForm(TextRule):
     """The response must not refuse, or speak as an AI instead of answering."""
 
     name: ClassVar[str] = "refusal"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(self, phrases: Iterable[str], disclaimers: Literal["keep", "drop"] = "keep") -> None:
         """Makes the rule.

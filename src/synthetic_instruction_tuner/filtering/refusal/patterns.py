@@ -119,14 +119,15 @@ _AGAINST_POLICY = re.compile(
     rf"nor) {_NOT_RIGHT})* (?:for me|of me|to (?:provide|answer|help|assist|discuss|give you|generate|"
     r"create))|(?:it|that|this)(?:'?s| is| would be)(?: simply| also| currently)? (?:against my|beyond (?:my|"
     r"the scope of my|what i)|outside (?:of )?(?:my|the scope of my|what i)|not (?:within|in) my|"
-    r"not something (?:that )?i)|my (?:programming|guidelines|training|design|policies|instructions|"
+    rf"not something (?:that )?i|not an? (?:\w+ )?{_REQUEST} (?:that )?i(?:'?m| am| can| will)\b)|"
+    r"my (?:programming|guidelines|training|design|policies|instructions|"
     r"ethical guidelines|safety guidelines) (?:\w+ )?(?:prevents?|do(?:es)? not|don't|doesn't|prohibits?|forbids?|"
     r"restricts?)|(?:assisting|helping|providing|creating|writing|generating|promoting|"
     r"encouraging)(?: \w+){0,6} (?:is|would be|goes) (?:\w+ )?(?:against|unethical|inappropriate|illegal|"
     r"irresponsible|not something|not (?:right|ethical|appropriate))|(?:\w+ ){1,8}(?:is|are|falls?|lies) (?:outside|"
     r"beyond)(?: of)? (?:my (?:capabilit|abilit|scope|current|expertise|knowledge)|what i(?:'m| am| can))|"
     r"(?:\w+ ){1,6}(?:isn't|aren't|(?:is|are)(?: not)?) something (?:that )?i(?:'?m| am)? (?:not able|able to|unable|"
-    r"can't|cannot|won't|will|would|can help|can assist|can do|can provide|can teach)"
+    r"can't|cannot|won't|will|would|do not|don't|can help|can assist|can do|can provide|can teach)"
 )
 _UNWILLING = re.compile(
     rf"i {ADVERBS}(?:don't|do not|wouldn't|would not) {ADVERBS}(?:feel (?:right |at all )?(?:comfortable|right)|"
@@ -151,7 +152,8 @@ _WITH_REASON = re.compile(
     rf"such an?|the) {_REQUEST}\b|[^.!?]{{0,120}}?\b(?:as|because|since|that|which|,)\b[^.!?]{{0,90}}?\b{_REASON})"
 )
 _MISSING = re.compile(
-    r"(?:there (?:is|are|was|were|does not seem to be|doesn't (?:seem|appear) to be)|i (?:don't|do not|didn't|did not|"
+    r"(?:there (?:is|are|was|were|(?:seems?|appears?) to be|does not seem to be|"
+    r"doesn't (?:seem|appear) to be)|i (?:don't|do not|didn't|did not|"
     r"can't|cannot) (?:actually )?(?:see|find|receive|notice)) (?:no|any|an?|the|your)(?: \w+){0,2} "
     rf"{_INPUT}(?: \w+){{0,2}} (?:provided|attached|included|given|uploaded|shared|supplied|below|above|here\b|"
     rf"in (?:your|the) (?:message|question|prompt|request)|to (?:summarize|analyze|edit|review|work with|describe|"

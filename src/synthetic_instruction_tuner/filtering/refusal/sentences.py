@@ -23,7 +23,8 @@ _HINTS = """
 n't|not|cannot|cant|dont|wont| no |no,|no.|a.i.| ai|artificial|model|chatbot|program|assistant|unable|incapable|declin|
 refus|refrain|prohibit|forbid|against|inappropriate|unethical|illegal|beyond|outside|impossible|guideline|lack|forgot|
 missing|incomplete|unclear|cutoff|cut-off|cut off|training|can only|let's|lets |crime|fraud|immoral|uncomfortable|
-condone|decline|i exist|recommend|suggest|advise|violate|offense|morally|involves personal|pass on
+condone|decline|i exist|recommend|suggest|advise|violate|offense|morally|involves personal|pass on|
+irresponsible|wrong of|wrong for|wrong to
 """
 HINTS = tuple(_HINTS.replace("\n", "").split("|"))  # without one of them, no pattern can match
 

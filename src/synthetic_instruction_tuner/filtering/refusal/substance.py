@@ -31,7 +31,10 @@ _PIVOT = re.compile(
     r"give|share|provide|explain|describe|suggest|recommend|outline|list|write|make|imagine))\b|[;:]"
 )
 _CONCEDES = re.compile(r"[\W_]*(?:while|although|though|even though|even if|as much as)\b")
-_MAIN_CLAUSE = re.compile(r", (?=(?:some|the|there|many|most|here|one|it|people|several|this|these|a|an)\b)")
+_MAIN_CLAUSE = re.compile(
+    r", (?=(?:some|the|there|many|most|here|one|it|people|several|this|these|a|an|as of|according to|based on|"
+    r"in general|generally|typically|usually|historically)\b)"
+)
 _DELIVERS = re.compile(
     r"\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|ethical|"
     r"positive|healthy|resources|instead|protect))"

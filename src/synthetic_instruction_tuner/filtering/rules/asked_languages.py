@@ -14,11 +14,12 @@ from synthetic_instruction_tuner.config.language_names import (
     WORDS,
     english_names,
     names_in,
-    own_name,
+    own_forms,
     own_names,
     plain,
 )
 from synthetic_instruction_tuner.config.languages import FURTHER, NAMES, detectable, language_code
+from synthetic_instruction_tuner.words import MARKS
 
 TRANSLATION = "translation"
 LANGUAGE = "language"
@@ -39,6 +40,7 @@ OPEN = re.compile(
     r"(?<!modeling )(?<!large )(?<!sign )(?<!coding )(?<!plain )\blanguages?\b(?! models?\b)",
     re.IGNORECASE,
 )
+MARKED_WORDS = re.compile(rf"(?:[^\W\d_]|[{MARKS}])+")
 UNINFLECTED = re.compile("[\u0590-\uffff]")  # scripts whose words are not always separated
 
 
@@ -56,7 +58,7 @@ def languages_named(text: str, language: str = "en", answered: Iterable[str] = (
     whole = plain(text)
     if language not in ("en", "") and language in detectable():
         found |= {code for code, stem in _stems(language) if _has(stem, words, whole)}
-    found |= {code for code in answered if _has(_stem(own_name(code)), words, whole)}
+    found |= {code for code in answered if any(_has(_stem(name), words, whole) for name in own_forms(code))}
     found |= {kind for kind, asks in ((TRANSLATION, TRANSLATING), (LANGUAGE, OPEN)) if asks.search(text)}
     return sorted(found)
 
@@ -68,6 +70,19 @@ def by_own_name(text: str) -> list[str]:
     names = own_names()
     spans = {" ".join(words[place : place + size]) for size in (1, 2, 3) for place in range(len(words))}
     return sorted({code for name, code in names.items() if len(name) > 3 and name in spans and name not in _COMMON})
+
+
+def without_own_names(text: str, languages: Iterable[str]) -> str:
+    """Returns a text without words that are these languages' own names, unless it has no other words.
+
+    "Describe a cat in 中文" is in English: the name says what is asked for, not in which language it is asked. English
+    names stay: in English, they say both.
+    """
+    names = {name for code in languages if code != "en" for name in own_forms(code)}
+    if not names:
+        return text
+    rest = MARKED_WORDS.sub(lambda word: "" if plain(word[0]) in names else word[0], text)
+    return rest if any(letter.isalpha() for letter in rest) else text
 
 
 _COMMON = {"kana", "mara", "maa", "akan", "sena", "joola", "kako", "romansh"}

@@ -23,6 +23,7 @@ from synthetic_instruction_tuner.filtering.rules.asked_languages import (
     TRANSLATION,
     by_own_name,
     languages_named,
+    without_own_names,
 )
 from synthetic_instruction_tuner.filtering.rules.prose import prose_of, script_weights, start_of
 from synthetic_instruction_tuner.records import Record
@@ -60,7 +61,7 @@ class Language(TextRule):
     """Instruction and response must not be clearly in another language than `wanted`, unless it is asked for."""
 
     name: ClassVar[str] = "language"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     def __init__(self, wanted: str, confidence: float) -> None:
         """Loads the detector (0.3 s).
@@ -97,11 +98,14 @@ class Language(TextRule):
         system prompt.
         """
         asked, answer = prose_of(record.instruction) or start_of(record.instruction), prose_of(record.response)
-        instruction, response = self._read(asked), self._read(answer)
+        response = self._read(answer)
+        asked = without_own_names(asked, [response[0]])
+        instruction = self._read(asked)
         whole = max(instruction, response, key=lambda text: float(text[1]))
         if instruction[:1] + instruction[2:3] != response[:1] + response[2:3] or whole[1] < AGREED:
             whole = self._read(f"{asked} {answer}")
-        seen = {text[0] for text in (whole, response) if text[0] and text[1] >= SURE} - {instruction[0]}
+        seen = {text[0] for text in (whole, response) if text[0] and text[1] >= SURE}
+        seen -= {instruction[0]} if instruction[1] >= SURE else set()
         plain = not seen and whole[0] == "en" and asked.isascii()  # nobody asks for another language than English
         requests = () if plain else _requests(record)
         long = response[3] >= JUDGED or (response[2] != LATIN and response[3] >= SCRIPT_JUDGED)
@@ -158,14 +162,15 @@ class Language(TextRule):
 
     def _names(self, text: str, seen: set[str], system: bool) -> Request | None:
         """The languages of a request's sentences, and those that it names; None where it names none."""
-        language, score = self.detect(start_of(text)) if not text.isascii() or seen else ("en", 1.0)
+        start = without_own_names(start_of(text), seen)
+        language, score = self.detect(start) if not text.isascii() or seen else ("en", 1.0)
         names = languages_named(text, language if score >= SURE else "", sorted(seen))
         if not names and seen:
             names = by_own_name(text)
         if not names:
             return None
-        sentences = [part for part in SENTENCE.split(start_of(text)) if len(part.split()) > 1][:MOST_SENTENCES]
-        read = [self._read(part) for part in (text, *sentences)]
+        sentences = [part for part in SENTENCE.split(start) if len(part.split()) > 1][:MOST_SENTENCES]
+        read = [self._read(part) for part in (without_own_names(text, seen), *sentences)]
         return [sorted({one[0] for one in read if one[0] and one[1] >= SURE}), names, system]
 
     def _named(self, signal: dict[str, Any]) -> set[str]:

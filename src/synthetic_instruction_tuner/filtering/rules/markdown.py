@@ -29,6 +29,7 @@ _DATA = re.compile(
     | .*(?:___|\.{4}|…{2}|\[[ ]?\]|[☐□]).*                      # blanks of a form
     | [^\s:]+(?:[ ][^\s:]+){0,3}:\s*                                 # labels
     | [^\s,;]*(?:[,;\t][^\s,;]*){2,}                            # CSV
+    | \s*[-*+]\s+(?i:null|none|nil|nan|true|false|undefined|n/a)[,;]?   # literals in a list, as in YAML
     """,
     re.VERBOSE,
 )

@@ -5,12 +5,14 @@ literals such as null, LaTeX commands, tags and other tokens with signs in them 
 data that `markdown.lines_of` finds; there, only very long runs of equal lines count. Where no spaces stand between
 words, a run is what repeats itself within the letters.
 
-Lines are compared with their indentation, because closing braces of nested blocks differ only in it. Blank lines
+Lines are compared with their indentation, because closing braces of nested blocks differ only in it, and without the
+number of an item, if four words or more follow it: a model in a loop counts on. Blank lines
 between equal lines do not end a run. Phrases and n-grams without a word do not count: a matrix is not a loop.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,6 +30,7 @@ from synthetic_instruction_tuner.filtering.rules.loops import (
 from synthetic_instruction_tuner.filtering.rules.markdown import lines_of
 from synthetic_instruction_tuner.records import Record
 
+NUMBERED = re.compile(r"^[ \t]*\(?\d{1,4}[.):][ \t]+(?=[^\W\d_](?:\S*[ \t]+){3}\S)", re.MULTILINE)  # of sentences
 CODE = 10  # so many times as many equal lines may follow each other in code and data
 
 
@@ -59,7 +62,7 @@ class LineRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "line_repetition"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -67,10 +70,11 @@ class LineRepetition(TextRule):
 
     def signal(self, record: Record) -> list[Any]:
         """Returns the longest run of one line, and the line, first of prose and then of code and data."""
-        whole = longest_run([line for text in record.response.splitlines() if (line := text.rstrip())])
+        response = NUMBERED.sub("", record.response)
+        whole = longest_run([line for text in response.splitlines() if (line := text.rstrip())])
         if whole[0] < 2:  # as in most texts, so that lines need not be told apart
             return [whole[0], shorten(whole[1], 40), 0, ""]
-        lines = lines_of(record.response)
+        lines = lines_of(response)
         signal: list[Any] = []
         for data in (False, True):
             run, line = longest_run([line.text if line.is_data == data else BREAK for line in lines])

@@ -8,9 +8,11 @@ pickle in files of before PyTorch 1.6.
 
 from __future__ import annotations
 
+import errno
 import io
 import pickletools
 import re
+import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +38,9 @@ _HARMLESS = {
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _NEW: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": set}
 _MARK = object()
+# What reading a damaged file raises: RuntimeError for an archive that seems encrypted, EOFError for a short entry.
+_OF_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, EOFError, OSError,
+              struct.error)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,9 @@ def pickled_tensors(file: Path, size: int) -> dict[str, tuple[int, ...]]:
                 return _of_archive(file, stream, size)
             if first == OLD:
                 return _of_old_file(file, stream, size)
-    except (zipfile.BadZipFile, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
-        if isinstance(error, Unsound):
-            raise
+    except (zipfile.BadZipFile, *_OF_DAMAGE) as error:
+        if isinstance(error, Unsound) or (isinstance(error, OSError) and error.errno != errno.EINVAL):
+            raise  # EINVAL: a place before the file's beginning was looked for
         raise Unsound(file, f"is cut off or damaged ({size:,} bytes; {_reason(error)})") from None
     raise Unsound(file, f"is no PyTorch checkpoint ({size:,} bytes; it begins with {first[:8]!r})")
 
