@@ -30,7 +30,7 @@ train:
 
 def listed() -> list[str]:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    section = page.split("## The way of one record\n")[1].split("\n## ")[0]
+    section = page.split("## From generation to the report: one record\n")[1].split("\n## ")[0]
     return re.findall(r"^\|[a-z ]*\| `([\w/]+\.py)` \|", section, re.MULTILINE)
 
 

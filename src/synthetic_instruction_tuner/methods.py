@@ -1,4 +1,4 @@
-"""The ways of tuning a student, listed once: whatever needs to know them reads this tuple.
+"""The training methods, listed once: whatever needs to know them reads this tuple.
 
 A method's settings are ``train.NAME``, its stage and its folder below ``models/`` have its name, and what trains it is
 named in `training.tuners`.
