@@ -49,7 +49,7 @@ KNOWN: list[tuple[BaseException, int, str]] = [
     (SafetensorError("I/O error: No space left on device (os error 28)"), 1, "The disk is full"),
     (system(errno.EACCES), 2, "/some/file may not be read or written"),
     (system(errno.EPERM), 2, "may not be read or written"),
-    (system(errno.EROFS, "/root/.cache/huggingface"), 2, "/root/.cache/huggingface may not be"),
+    (system(errno.EROFS, "/home/me/.cache/huggingface"), 2, "/home/me/.cache/huggingface may not be"),
     (system(errno.EISDIR), 2, "is not what it should be"),
     (system(errno.ENOTDIR), 2, "is not what it should be"),
     (system(errno.ENOENT), 2, "is not what it should be"),
