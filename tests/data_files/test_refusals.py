@@ -43,6 +43,7 @@ def read(*files: Path) -> tuple[list[Record], list[Malformed]]:
         ({"prompt": ["a", "b"]}, "'prompt'"),
         ({"question": "Which?", "answer": 2}, "'answer'"),
         ({"history": [USER, ANSWER], "chosen": "c", "rejected": "r"}, "history"),
+        ({"prompt": "p", "completion": "c", "label": False}, "label"),
         (USER, "single turn"),
         (["a", "b"], "list"),
     ],

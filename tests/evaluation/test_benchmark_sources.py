@@ -20,7 +20,13 @@ from synthetic_instruction_tuner.evaluation.benchmarks.items import (
     items_of_folder,
     texts_of_row,
 )
-from synthetic_instruction_tuner.evaluation.benchmarks.sources import content_key, fetch, file_names, load_benchmarks
+from synthetic_instruction_tuner.evaluation.benchmarks.sources import (
+    content_key,
+    fetch,
+    file_names,
+    load_benchmarks,
+    source_faults,
+)
 from synthetic_instruction_tuner.filtering import QualityFilter
 from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
 from synthetic_instruction_tuner.records import Record
@@ -204,6 +210,16 @@ def test_rows_of_the_users_file_without_an_item_are_said(tmp_path: Path) -> None
     assert (
         len(some.items) == 1 and some.problem == "3 of its rows do not contain the text of an item (the first is row 3)"
     )
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", '{"answer": "x"}\n{"answer": "y"}\n', "[1, 2]", "{broken"])
+def test_a_users_file_without_any_item_is_a_mistake_before_the_run(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "exam.jsonl"
+    file.write_text(content)
+    (fault,) = source_faults(ContaminationConfig(files=(str(file),)))
+    assert "exam.jsonl" in fault.problem + fault.cause
+    file.write_text('{"answer": "x"}\n{"question": "What is tin?"}\n')
+    assert not source_faults(ContaminationConfig(files=(str(file),)))
 
 
 def test_training_parts_are_known_by_the_word(tmp_path: Path) -> None:

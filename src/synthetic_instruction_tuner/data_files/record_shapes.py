@@ -44,6 +44,8 @@ def record_from_row(row: object, default_id: str, source: dict[str, Any]) -> Rec
         raise ShapeError(f"a row must be an object with fields, not {kind_of(row)}{names}")
     if any(type(value) is float and math.isnan(value) for value in row.values()):
         row = {name: None if name in OWN and value != value else value for name, value in row.items()}
+    if row.get("label") is False and "prompt" in row and "completion" in row:  # as in data sets for KTO
+        raise ShapeError("'label' is false, so its completion is an example of a bad answer")
     row, used, exchange = read_exchange(row)
     system = next((name for name in SYSTEMS if text_of(row, name)), SYSTEMS[0])
     found, provenance, thinking = _id(row), _provenance(row), thinking_of(row)

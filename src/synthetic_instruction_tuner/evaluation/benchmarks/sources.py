@@ -15,6 +15,7 @@ from pathlib import Path
 from synthetic_instruction_tuner.config import ContaminationConfig
 from synthetic_instruction_tuner.errors import UserError, together
 from synthetic_instruction_tuner.evaluation.benchmarks.items import (
+    PLAIN_TEXTS,
     BenchmarkSet,
     benchmark_files,
     distinct,
@@ -78,13 +79,13 @@ def file_names(files: Sequence[Path]) -> list[str]:
 
 
 def check_sources(config: ContaminationConfig) -> None:
-    """Raises UserError for a folder or files of the settings that are not there."""
+    """Raises UserError for a folder or files of the settings that are not there, or that hold no item."""
     if faults := source_faults(config):
         raise together(faults)
 
 
 def source_faults(config: ContaminationConfig) -> list[UserError]:
-    """Returns a mistake for the settings' folder and for each of their files that is not there."""
+    """Returns a mistake for the settings' folder and each of their files that is not there or holds no item."""
     faults = []
     if config.folder is not None and not os.path.isdir(Path(config.folder).expanduser()):
         faults.append(_not_there(f"The folder {config.folder}", "folder"))
@@ -93,7 +94,23 @@ def source_faults(config: ContaminationConfig) -> list[UserError]:
         if not os.path.isfile(path):
             odd = f"{path} is not a file." if os.path.exists(path) else ""
             faults.append(_not_there(f"The file {file}", "files", odd))
+        elif fault := _no_item(path):
+            faults.append(fault)
     return faults
+
+
+def _no_item(file: Path) -> UserError | None:
+    """Returns why a file of the user's is no exam, or None; reads it as far as its first item."""
+    try:
+        if next(items_of_file("", file), None):
+            return None
+    except UserError as error:
+        return error
+    return UserError(
+        f"The file {file} holds no item of a benchmark.",
+        "filter.contamination.files names it, and no row contains the text of an item.",
+        f"Rows need one of the fields {', '.join(PLAIN_TEXTS)} and turns.",
+    )
 
 
 def _not_there(what: str, key: str, odd: str = "") -> UserError:
