@@ -19,7 +19,7 @@ NAME = "synthetic_instruction_tuner"
 SOURCE = Path(synthetic_instruction_tuner.__file__).parent
 
 # What a package or a module of the top level may import, besides itself.
-SPOKEN = {"records", "errors", "methods", "words", "escaping", "web_addresses"}  # what everybody speaks of
+SPOKEN = {"records", "errors", "methods", "words", "escaping", "web_addresses", "lazy_names"}  # what all speak of
 BASE = SPOKEN | {"config", "data_files"}
 MODELS = BASE | {"models"}
 ENGINES = MODELS | {"chat", "engines"}
@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": {"web_addresses"},
     "words": set(),
     "escaping": set(),
+    "lazy_names": set(),
     "methods": set(),
     "config": SPOKEN,
     "data_files": SPOKEN,

@@ -62,7 +62,8 @@ def sit(capsys: pytest.CaptureFixture[str]) -> Sit:
 def fresh(*arguments: str) -> tuple[int, str, str, float, set[str]]:
     """Runs the command in a new process; returns also its CPU seconds and the modules that it imported.
 
-    CPU seconds, because a busy machine does not change them; starting waits for nothing.
+    CPU seconds, because a busy machine hardly changes them; starting waits for nothing. Compiled modules are kept, as
+    they are for users: only the first start of all compiles them.
     """
     probe = (
         "import atexit, sys\n"
@@ -70,7 +71,9 @@ def fresh(*arguments: str) -> tuple[int, str, str, float, set[str]]:
         "from synthetic_instruction_tuner.cli.app import main; main()"
     )
     start = _child_seconds()
-    done = subprocess.run([sys.executable, "-c", probe, *arguments], capture_output=True, text=True, timeout=60)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    line = [sys.executable, "-c", probe, *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, env=env)
     seconds = _child_seconds() - start
     error, _, modules = done.stderr.rpartition("MODULES")
     return done.returncode, done.stdout, error, seconds, set(modules.split())
@@ -113,7 +116,8 @@ def test_a_plan_takes_less_than_two_seconds_and_no_torch(profile: str) -> None:
     assert all(stage in out for stage in stage_names())
     assert "in total" in out and "GB" in out
     assert HEAVY & modules == set()
-    assert min(seconds, fresh("plan", "--profile", profile)[3]) < max(2, 8 * bare())
+    seconds = min(seconds, *(fresh("plan", "--profile", profile)[3] for _ in range(2)))
+    assert seconds < max(2, 8 * min(bare() for _ in range(3)))
 
 
 def test_a_mistake_is_told_without_importing_anything_heavy() -> None:
@@ -121,7 +125,8 @@ def test_a_mistake_is_told_without_importing_anything_heavy() -> None:
     assert (code, out) == (2, "")
     assert error.splitlines()[0] == "There is no setting 'fliter'."
     assert (HEAVY | {"numpy"}) & modules == set()
-    assert min(seconds, fresh("run", "--set", "fliter.min_words=3")[3]) < max(2, 8 * bare())
+    seconds = min(seconds, *(fresh("run", "--set", "fliter.min_words=3")[3] for _ in range(2)))
+    assert seconds < max(2, 8 * min(bare() for _ in range(3)))
 
 
 def test_the_module_is_the_command() -> None:

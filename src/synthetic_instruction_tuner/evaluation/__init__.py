@@ -4,8 +4,9 @@ May import config, models, chat, engines, data_files and nano.world. Start with 
 `benchmarks.base` (what a benchmark is), `results`, `statistics` and `comparison`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from synthetic_instruction_tuner.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow, compare
@@ -14,16 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BenchmarkResult", "ComparisonRow", "Evaluator", "ItemResult", "compare"]
 
-
-def __getattr__(name: str) -> Any:
-    """Imports a name when it is asked for, because its module loads numpy."""
-    places = {
+__getattr__ = lazy_names(
+    __name__,
+    {
         "BenchmarkResult": "results",
         "ComparisonRow": "comparison",
         "Evaluator": "evaluator",
         "ItemResult": "results",
         "compare": "comparison",
-    }
-    if name not in places:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{places[name]}"), name)
+    },
+)

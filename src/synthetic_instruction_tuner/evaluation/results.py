@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from synthetic_instruction_tuner.evaluation import statistics
 from synthetic_instruction_tuner.records import Message
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.statistics import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,10 @@ class BenchmarkResult:
         """Returns the metric's observations, item by item."""
         return [item.scores[metric] for item in self.items]
 
-    def estimate(self, metric: str | None = None) -> statistics.Estimate:
+    def estimate(self, metric: str | None = None) -> Estimate:
         """Returns the mean of a metric (the headline when None) with its error."""
+        from synthetic_instruction_tuner.evaluation import statistics
+
         return statistics.estimate(self.clusters(metric or self.headline))
 
     def with_scores(self, metric: str, scores: Sequence[Sequence[float]]) -> BenchmarkResult:

@@ -5,23 +5,28 @@ contain), not the other libraries.
 Start with `rule`, then `quality_filter`, which lists all rules in order; `files` filters files without a run.
 """
 
-from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
-from synthetic_instruction_tuner.evaluation.benchmarks.sources import load_benchmarks
-from synthetic_instruction_tuner.filtering.files import filter_files
-from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter, select
-from synthetic_instruction_tuner.filtering.report import FilterReport
-from synthetic_instruction_tuner.filtering.rule import FilterResult, Verdict
-from synthetic_instruction_tuner.filtering.signals import compute_signals
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "BenchmarkItem",
-    "BenchmarkSet",
-    "FilterReport",
-    "FilterResult",
-    "QualityFilter",
-    "Verdict",
-    "compute_signals",
-    "filter_files",
-    "load_benchmarks",
-    "select",
-]
+from synthetic_instruction_tuner.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.filtering.files import filter_files
+    from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter, select
+    from synthetic_instruction_tuner.filtering.report import FilterReport
+    from synthetic_instruction_tuner.filtering.rule import FilterResult, Verdict
+    from synthetic_instruction_tuner.filtering.signals import compute_signals
+
+__all__ = ["FilterReport", "FilterResult", "QualityFilter", "Verdict", "compute_signals", "filter_files", "select"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "FilterReport": "report",
+        "FilterResult": "rule",
+        "QualityFilter": "quality_filter",
+        "Verdict": "rule",
+        "compute_signals": "signals",
+        "filter_files": "files",
+        "select": "quality_filter",
+    },
+)

@@ -4,8 +4,9 @@ Builds on TRL and PEFT; may import chat, models, data_files and config, and no o
 Start with `tuners`, which trains one student with one method, then `supervised` and `run_training`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from synthetic_instruction_tuner.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.training.dpo import Dpo
@@ -14,10 +15,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Dpo", "LoraSft", "PromptTuning"]
 
-
-def __getattr__(name: str) -> Any:
-    """Imports a class when it is asked for, because its module loads torch."""
-    places = {"Dpo": "dpo", "LoraSft": "lora_sft", "PromptTuning": "prompt_tuning"}
-    if name not in places:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{places[name]}"), name)
+__getattr__ = lazy_names(__name__, {"Dpo": "dpo", "LoraSft": "lora_sft", "PromptTuning": "prompt_tuning"})

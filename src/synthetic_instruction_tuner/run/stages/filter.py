@@ -10,20 +10,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, FilterConfig
 from synthetic_instruction_tuner.data_files.exports import export_rows
 from synthetic_instruction_tuner.data_generation.plan import apportion, domain_shares
-from synthetic_instruction_tuner.filtering.advice import advice
-from synthetic_instruction_tuner.filtering.quality_filter import kept_rows, select, select_by_domain
-from synthetic_instruction_tuner.filtering.report import FilterReport
-from synthetic_instruction_tuner.filtering.rule import ModelRule, Verdict
-from synthetic_instruction_tuner.filtering.signals import compute_signals, failed_requests
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages import filter_inputs
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.filtering.report import FilterReport
+    from synthetic_instruction_tuner.filtering.rule import Verdict
 
 
 def part(config: Config) -> dict[str, Any]:
@@ -43,6 +42,11 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 
 def run(ctx: Context) -> Outcome:
     """Checks all records and keeps the first that pass: `keep` of them, or the target's number, domain by domain."""
+    from synthetic_instruction_tuner.filtering.quality_filter import kept_rows, select, select_by_domain
+    from synthetic_instruction_tuner.filtering.report import FilterReport
+    from synthetic_instruction_tuner.filtering.rule import ModelRule
+    from synthetic_instruction_tuner.filtering.signals import compute_signals, failed_requests
+
     settings = ctx.config.filter
     source = ctx.input_unit("generate")
     records = [Record.from_json(row) for row in ctx.store.rows(source)]
@@ -99,6 +103,8 @@ def _shortfall(report: FilterReport, later: Sequence[str]) -> str:
 
 def _what_helps(failures: Sequence[tuple[Verdict, str | None]], settings: FilterConfig) -> str:
     """Returns advice on the rule of most of these verdicts, each with the language asked for; empty without any."""
+    from synthetic_instruction_tuner.filtering.advice import advice
+
     for rule, _ in Counter(failure.rule for failure, _ in failures).most_common(1):
         found = Counter(advice(failure, settings, asked) for failure, asked in failures if failure.rule == rule)
         return f"What helps for {rule}: {found.most_common(1)[0][0]}."

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import BENCHMARKS, Config
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import NANO, content_key, load_benchmarks
-from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
-from synthetic_instruction_tuner.filtering.rules.reward import RewardScorer, Scorer
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.preference.reward.input import reward_settings
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
+    from synthetic_instruction_tuner.filtering.rules.reward import RewardScorer, Scorer
 
 REWARD_BATCHES = 4  # batches of answers that are scored between commits
 
@@ -42,6 +44,8 @@ def part(config: Config) -> dict[str, Any]:
 
 def quality_filter(config: Config) -> QualityFilter:
     """Returns the configuration's filter."""
+    from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
+
     return QualityFilter(config.filter, benchmark_sets(config), reward_scorer(config), config.engine)
 
 
@@ -57,6 +61,7 @@ def generated_sets(config: Config) -> list[BenchmarkSet]:
 
 def reward_scorer(config: Config) -> RewardScorer:
     """Returns the configuration's reward model, not yet loaded."""
+    from synthetic_instruction_tuner.filtering.rules.reward import RewardScorer
 
     @contextmanager
     def load() -> Iterator[Scorer]:
