@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.base import Work, benchma
 from synthetic_instruction_tuner.methods import BASE, METHODS, Method
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.models.working_memory import decoding_gb, tuning_gb
 from synthetic_instruction_tuner.run.own_data.needs import expected_rows, reading_seconds, skip_reasons
 from synthetic_instruction_tuner.run.progress.forecast import Part
 from synthetic_instruction_tuner.run.speeds import Speed, speed_of
@@ -267,19 +268,12 @@ class _Work:
         if not student and on_a_server(model, self.config.engine):
             return self.base_gb
         size, rows = shape(model) or UNKNOWN, self.config.engine.batch_size
-        cache = rows * length * size.layers * size.kv_width * self.width
-        return self.base_gb + (size.parameters * self.width + cache + rows * size.vocabulary * 8) / GB
+        return self.base_gb + size.parameters * self.width / GB + decoding_gb(size, rows, length, self.width)
 
     def train_memory(self, model: ModelConfig, tokens: float, checkpointing: bool) -> float:
-        """GB for training an adapter: weights, activations, logits with their gradient.
-
-        A layer's activations take 34 bytes per token and hidden unit in 16 bits (Korthikanti et al. 2022,
-        arXiv:2205.05198); checkpointing keeps the inputs of all layers, 2 bytes, and one layer's activations.
-        """
+        """GB for training an adapter: its base model's weights, and what tuning takes beside them."""
         size = shape(model) or UNKNOWN
-        each = 2 * size.layers + 34 if checkpointing else 34 * size.layers
-        activations = tokens * size.hidden * each * self.width / 2
-        return self.base_gb + 0.4 + (size.parameters * self.width + activations + tokens * size.vocabulary * 10) / GB
+        return self.base_gb + size.parameters * self.width / GB + tuning_gb(size, tokens, checkpointing, self.width)
 
 
 def _asked(limit: int) -> float:
