@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.models.file_checks.checked_files import read_object
 from synthetic_instruction_tuner.models.file_checks.soundness import stated_size, text_part
 from synthetic_instruction_tuner.models.file_checks.weight_files import tensors, uses_safetensors, weight_files
+from synthetic_instruction_tuner.models.known_shapes import KNOWN, KnownSizes
 
 EMBEDDED = "nano:"
 _WEIGHTS = Path(__file__).parents[1] / "nano" / "weights"
@@ -36,6 +37,9 @@ class ModelShape:
         kv_width: key and value numbers per token and layer.
         vocabulary: rows of the output projection.
         unquantized: weights outside of linear layers, and those of the output layer, which 4 bits leave alone.
+        inner: width of the layers between, of the MLP; 0 where it is not known.
+        query_width: numbers of all query heads of a token; 0 where it is not known.
+        origin: whether the model's own files say so, the table of `known_shapes`, or a guess.
     """
 
     parameters: float
@@ -44,6 +48,9 @@ class ModelShape:
     kv_width: int
     vocabulary: int
     unquantized: float = 0.0
+    inner: int = 0
+    query_width: int = 0
+    origin: Literal["files", "known", "guess"] = "files"
 
 
 def local_folder(model: ModelConfig) -> Path | None:
@@ -86,11 +93,14 @@ def identity(model: ModelConfig) -> dict[str, Any]:
 def shape(model: ModelConfig) -> ModelShape | None:
     """Returns a model's sizes from the headers of its weights and its configuration, wherever both are on this machine.
 
-    Of a model that is not here, its configured number of weights gives a guess; without one, None.
+    Of a model that is not here, the table of `known_shapes` says them, or its configured number of weights gives a
+    guess; without either, None.
     """
     folder = local_folder(model) or cached_folder(model)
     if folder is not None and (found := _measured(folder)):
         return found
+    if folder is None and (known := KNOWN.get(model.path)):
+        return _known(known)
     return _guess(model.parameters) if model.parameters else None
 
 
@@ -153,7 +163,20 @@ def _measured(folder: Path) -> ModelShape | None:
     if min(layers, hidden, words) < 1:
         return _guess(parameters)
     kept = float(sum(prod(one) for name, one in found.items() if not _is_linear(name, one, words)))
-    return ModelShape(parameters, layers, hidden, _kv_width(config, hidden), words, kept or 2.0 * words * hidden)
+    kept = kept or 2.0 * words * hidden
+    inner, queries = stated_size(config, "inner") or 0, _query_width(config, hidden)
+    return ModelShape(parameters, layers, hidden, _kv_width(config, hidden), words, kept, inner, queries)
+
+
+def _known(sizes: KnownSizes) -> ModelShape:
+    kept = float(sizes.parameters - sizes.linear)
+    widths = (sizes.hidden, sizes.kv_width, sizes.vocabulary, kept, sizes.inner, sizes.query_width)
+    return ModelShape(float(sizes.parameters), sizes.layers, *widths, "known")
+
+
+def _query_width(config: Mapping[str, Any], hidden: int) -> int:
+    heads, width = stated_size(config, "heads") or 0, stated_size(config, "head_width")
+    return heads * width if width else hidden
 
 
 def _is_linear(name: str, shape: Sequence[int], words: int) -> bool:
@@ -252,4 +275,5 @@ def _guess(parameters: float) -> ModelShape:
     # A decoder's width and depth grow together: layers ~ hidden / 128, parameters ~ 12 layers hidden^2.
     hidden = max(128, round((parameters * 128 / 12) ** (1 / 3) / 128) * 128)
     kept = min(parameters / 2, 2.0 * 128_000 * hidden)
-    return ModelShape(parameters, max(1, hidden // 128), hidden, hidden // 2, 128_000, kept)
+    layers = max(1, hidden // 128)
+    return ModelShape(parameters, layers, hidden, hidden // 2, 128_000, kept, 7 * hidden // 2, hidden, "guess")
