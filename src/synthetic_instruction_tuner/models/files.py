@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.models.file_checks.checked_files import read_object
 from synthetic_instruction_tuner.models.file_checks.soundness import stated_size, text_part
 from synthetic_instruction_tuner.models.file_checks.weight_files import tensors, uses_safetensors, weight_files
-from synthetic_instruction_tuner.models.known_shapes import KNOWN, KnownSizes
+from synthetic_instruction_tuner.models.sizes.known_shapes import KNOWN, KnownSizes
 
 EMBEDDED = "nano:"
 _WEIGHTS = Path(__file__).parents[1] / "nano" / "weights"

@@ -62,7 +62,14 @@ def adapter_weights(size: ModelShape, tuned: Tuned, rank: int = 8, virtual_token
     return float(rank * size.layers * widths(size).lora_sums)
 
 
-def decoding_gb(size: ModelShape, rows: int, length: float, width: int = WIDTH, free_gb: float | None = None) -> float:
+def decoding_gb(
+    size: ModelShape,
+    rows: int,
+    length: float,
+    width: int = WIDTH,
+    free_gb: float | None = None,
+    prompt: float | None = None,
+) -> float:
     """Returns the memory for decoding, in GB of 1e9 bytes: keys and values, what reads the prompts, and logits.
 
     Args:
@@ -71,6 +78,8 @@ def decoding_gb(size: ModelShape, rows: int, length: float, width: int = WIDTH, 
         length: the most tokens of a text with its prompt.
         width: bytes of a number.
         free_gb: on a GPU, what is free beside the weights; the pages of keys and values take a part of it at most.
+        prompt: tokens of a prompt, padding included, that the engine reads with those of other rows; a quarter of
+            `length` where it is not known.
     """
     logits = rows * size.vocabulary * 8
     if width == FULL_WIDTH:
@@ -79,7 +88,7 @@ def decoding_gb(size: ModelShape, rows: int, length: float, width: int = WIDTH, 
     pages = rows * (length + SPARE_POSITIONS) * position
     if free_gb is not None:
         pages = min(pages, POOL_PART * max(free_gb, 0.0) * GB)
-    read = min(PREFILLED, rows * length / 4)  # prompts are a quarter of a text or less
+    read = min(PREFILLED, rows * (length / 4 if prompt is None else prompt))
     return (pages + read * (position + reading_bytes(size)) + logits) / GB
 
 

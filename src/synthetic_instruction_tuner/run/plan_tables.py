@@ -69,14 +69,16 @@ def stages_table(estimates: Sequence[StageEstimate], titles: Mapping[str, str], 
 def tasks_table(estimates: Sequence[StageEstimate]) -> Table:
     """Returns what each model does in each stage: format, engine, batch, memory, tokens and time."""
     table = Table(
-        Column("stage and model", "name", key=True), Column("weights", "whole"),
+        Column("model", "name", key=True), Column("weights", "whole"),
         Column("engine", "whole"), Column("batch", "whole"), Column("memory", "whole"), Column("tokens", "whole"),
         Column("time", "whole"),
     )  # fmt: skip
     for e in estimates:
+        if e.tasks:
+            table.add(f"{e.stage}:", *[""] * 6, style="bold")
         for task in e.tasks:
             table.add(
-                f"{e.stage}: {task.model}", task.number_format, task.engine, task.batch, gigabytes(task.memory_gb),
+                task.model, task.number_format, task.engine, task.batch, gigabytes(task.memory_gb),
                 millions(task.tokens), duration(task.seconds),
             )  # fmt: skip
     return table

@@ -66,7 +66,7 @@ def card_of(hardware: Hardware) -> Card:
     """Returns the card of a machine with a GPU; one that the table does not have gets an assumed speed."""
     memory = hardware.gpu_memory_gb or 0.0
     words = set(re.split(r"[^a-z0-9]+", hardware.device_name.lower()))
-    found = [c for c in CARDS.values() if _model(c) in words or _model(c) in hardware.device_name.lower()[-8:].split()]
+    found = [card for card in CARDS.values() if _model(card) in words]
     if not found:
         return replace(OTHER, name=hardware.device_name, memory_gb=memory, capability=hardware.capability or (8, 0))
     nearest = min(found, key=lambda card: abs(card.memory_gb - memory))

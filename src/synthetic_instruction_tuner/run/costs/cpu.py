@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from synthetic_instruction_tuner.models.files import ModelShape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_format import NumberFormat
-from synthetic_instruction_tuner.models.working_memory import FULL_WIDTH, GB, decoding_gb, tuning_gb
+from synthetic_instruction_tuner.models.working_memory import FULL_WIDTH, GB, decoding_gb, scoring_gb, tuning_gb
 from synthetic_instruction_tuner.run.costs.work import Reading, Texts, Tuning
 
 CORE_FLOPS, CORE_BANDWIDTH, CORE_LAYER_SECONDS = 2.2e10, 6e9, 1.1e-3  # of one core, as models reach it
@@ -53,13 +53,14 @@ class CpuCosts:
         tokens = (tuning.tokens + tuning.read_once / 3) * again
         return 2 + 2 * self._forward(size, tokens, 1.6 * tuning.micro_batches)
 
-    def writing_gb(self, size: ModelShape, held: NumberFormat, slots: int, length: float, engine: str) -> float:
-        """Memory while `slots` texts of this length, with their prompts, are written at once."""
-        return BASE_GB + size.parameters * FULL_WIDTH / GB + decoding_gb(size, slots, length, FULL_WIDTH)
+    def writing_gb(self, size: ModelShape, held: NumberFormat, texts: Texts) -> float:
+        """Memory while texts are written."""
+        work = decoding_gb(size, texts.at_once, texts.longest, FULL_WIDTH)
+        return BASE_GB + size.parameters * FULL_WIDTH / GB + work
 
     def reading_gb(self, size: ModelShape, held: NumberFormat, reading: Reading) -> float:
         """Memory while texts are read."""
-        return self.writing_gb(size, held, 1, 1, "")
+        return BASE_GB + size.parameters * FULL_WIDTH / GB + scoring_gb(size, reading.at_once, FULL_WIDTH)
 
     def tuning_gb(self, size: ModelShape, held: NumberFormat, tuning: Tuning) -> float:
         """Memory while an adapter is trained."""

@@ -26,6 +26,7 @@ DECODING_FLOPS, READING_FLOPS, TUNING_FLOPS = 0.7, 0.4, 0.4  # of the data sheet
 GRAPH_LAYER = {"transformers": 2.6e-4, "vllm": 1.0e-4}  # seconds of a step per layer, in a CUDA graph
 PASS_LAYER = 6e-4  # seconds of a forward pass per layer, launched one by one
 TUNING_LAYER = 6e-3  # seconds of forward and backward pass per layer, at least
+PADDED = 1.7  # times the mean prompt: what a row takes while prompts of unequal length are read together
 ADMITTED = 8  # the engine reads new prompts when this part of its rows is free
 MOVED = 62  # times that the kept activations cross the memory in forward and backward pass, all small operations
 DEQUANTIZED = 13  # bytes that a weight in 4 bits moves each time it is brought to 16
@@ -86,11 +87,12 @@ class GpuCosts:
         dequantized = tuning.micro_batches * (2 + again) * self._dequantizing(size, held)
         return 2 + max(computed, tuning.micro_batches * size.layers * TUNING_LAYER) + dequantized
 
-    def writing_gb(self, size: ModelShape, held: NumberFormat, slots: int, length: float, engine: str) -> float:
-        """Memory while `slots` texts of this length, with their prompts, are written at once."""
+    def writing_gb(self, size: ModelShape, held: NumberFormat, texts: Texts) -> float:
+        """Memory while texts are written by the transformers engine."""
         weights = self._weights(size, held)
         free = self.card.memory_gb - weights
-        return weights + decoding_gb(size, slots, length, free_gb=free)
+        prompt = 0.0 if texts.equal_prompts else PADDED * texts.prompt
+        return weights + decoding_gb(size, texts.at_once, texts.longest, free_gb=free, prompt=prompt)
 
     def reading_gb(self, size: ModelShape, held: NumberFormat, reading: Reading) -> float:
         """Memory while texts are read."""

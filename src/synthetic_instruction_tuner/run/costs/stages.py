@@ -70,13 +70,14 @@ class StageWork:
         records, prompts = written_records(self.config), expected_rows(self.config, "prompts")
         limits = settings.instruction.max_new_tokens, settings.response.max_new_tokens
         rows, call, slots = records * settings.turns, settings.batch, self.config.engine.batch_size
-        answer = Texts(rows, answered(limits[1]), limits[1], call, slots, TEMPLATE + self.asked)
+        before = TEMPLATE + self.asked + (settings.turns - 1) * (self.asked + answered(limits[1]))
+        answer = Texts(rows, answered(limits[1]), limits[1], call, slots, before)
         texts = [
             Texts(rows, self.asked, limits[0], call, slots, TEMPLATE, equal_prompts=True),
             answer,
             replace(answer, rows=prompts),
         ]
-        task = self.writer(model, texts, settings.turns * sum(limits))
+        task = self.writer(model, texts)
         writing = task.seconds - self.costs.load(_size(model))
         detail = f"{records:,} records with {model.name}"
         if self.config.data.given:
@@ -97,7 +98,7 @@ class StageWork:
             prompt, most = length + TAG_QUESTION, settings.tags.max_new_tokens
             slots = self.config.engine.batch_size
             texts = Texts(records, TAG_ANSWER, most, settings.tags.batch, slots, prompt)
-            tasks.append(self.writer(model, [texts], prompt + most))
+            tasks.append(self.writer(model, [texts]))
             detail += f", tags by {model.name}"
         if settings.min_reward is not None:
             tasks.append(self.reward_task(records * length, records / self.config.prefer.reward_batch_size))
@@ -116,7 +117,7 @@ class StageWork:
         answering = models.students if own else models.responders
         rows = n * settings.samples
         texts = Texts(rows, length, limit, call, slots, TEMPLATE + self.asked)
-        tasks = [self.writer(m, [texts], limit, student=own) for m in answering]
+        tasks = [self.writer(m, [texts], student=own) for m in answering]
         parts = [Part(f"answering with {m.name}", t.seconds) for m, t in zip(answering, tasks, strict=True)]
         each = settings.samples * (1 if own else len(answering))  # answers to a record that are compared
         if settings.scorer == "judge" and models.judge:
@@ -124,7 +125,7 @@ class StageWork:
             most = settings.judge.sampling.max_new_tokens
             written, prompt = answered(most), 2 * length + self.asked + TAG_QUESTION
             judged = Texts(judgments, written + 0.2 * length, most, call, slots, prompt)
-            tasks.append(self.writer(models.judge, [judged], 3 * length + written))
+            tasks.append(self.writer(models.judge, [judged]))
             parts.append(Part(f"scoring with {models.judge.name}", tasks[-1].seconds))
             how = f"{judgments:,} judgments"
         else:
@@ -227,7 +228,8 @@ class StageWork:
     def answering(self, model: ModelConfig, longest: int, tokens: float, seconds: float) -> TaskEstimate:
         """A student that answers the benchmarks, as a task."""
         size, held, slots = _size(model), self._students[model.path], self.config.engine.batch_size
-        memory = self.costs.writing_gb(size, held, slots, longest, "transformers")
+        texts = Texts(slots, answered(longest), longest, slots, slots, TEMPLATE + 60)
+        memory = self.costs.writing_gb(size, held, texts)
         return TaskEstimate(model.name, held.weights, "transformers", f"{slots:,}", memory, tokens, seconds)
 
     def scoring(self, works: Sequence[Work], variants: int) -> TaskEstimate:
@@ -235,11 +237,11 @@ class StageWork:
         tokens = variants * sum(one.items * one.answers * 2 * answered(one.max_new_tokens) for one in works)
         return self.reward_task(tokens, variants * sum(one.items for one in works) / 16)
 
-    def writer(self, model: ModelConfig, texts: Sequence[Texts], length: float, student: bool = False) -> TaskEstimate:
-        """A model that writes texts of at most `length` tokens with their prompts."""
+    def writer(self, model: ModelConfig, texts: Sequence[Texts], student: bool = False) -> TaskEstimate:
+        """A model that writes texts."""
         size = _size(model)
         engine = self.engine(model, student)
-        held = written_format(self.config, self.hardware, model, size, length)
+        held = written_format(self.config, self.hardware, model, size, max(some.longest for some in texts))
         if student:
             held = self._students[model.path]
         if held.quantized and engine == "vllm":
@@ -249,11 +251,10 @@ class StageWork:
         if not student and on_a_server(model, self.config.engine):
             at_once = f"{self.config.engine.concurrency:,}"
             return TaskEstimate(model.name, "", "server", at_once, BASE_GB, tokens, seconds)
-        slots = max(some.at_once for some in texts)
-        memory = self.costs.writing_gb(size, held, slots, length, engine)
+        memory = max(self.costs.writing_gb(size, held, some) for some in texts)
         if engine == "vllm":
             memory = self.config.engine.gpu_memory_utilization * self.hardware.memory_for_models_gb
-        batch = "own" if engine == "vllm" else f"{slots:,}"
+        batch = "own" if engine == "vllm" else f"{max(some.at_once for some in texts):,}"
         return TaskEstimate(model.name, held.weights, engine, batch, memory, tokens, seconds)
 
     def engine(self, model: ModelConfig, student: bool) -> str:

@@ -37,6 +37,11 @@ class Texts:
         """Texts that are written at once."""
         return max(1, min(self.slots, self.call, self.rows))
 
+    @property
+    def longest(self) -> float:
+        """The most tokens of a text with its prompt, which is of usual length."""
+        return self.prompt + self.limit
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -95,8 +100,8 @@ class Costs(Protocol):
         """Seconds to train an adapter."""
         ...
 
-    def writing_gb(self, size: ModelShape, held: NumberFormat, slots: int, length: float, engine: str) -> float:
-        """Memory while `slots` texts of this length, with their prompts, are written at once."""
+    def writing_gb(self, size: ModelShape, held: NumberFormat, texts: Texts) -> float:
+        """Memory while texts are written by the transformers engine."""
         ...
 
     def reading_gb(self, size: ModelShape, held: NumberFormat, reading: Reading) -> float:
