@@ -19,7 +19,8 @@ from synthetic_instruction_tuner.models.availability import availability, local_
 from synthetic_instruction_tuner.models.file_checks.checked_files import Fault, read_text
 from synthetic_instruction_tuner.models.file_checks.weight_files import uses_safetensors
 from synthetic_instruction_tuner.models.files import expanded, local_folder, stored_as
-from synthetic_instruction_tuner.models.four_bit import compute_in, held_as, loading_arguments
+from synthetic_instruction_tuner.models.quantization.held import held_as
+from synthetic_instruction_tuner.models.quantization.layers import compute_in, loading_arguments
 
 
 def resolve(model: ModelConfig, weights: bool = True, reward: bool | None = None) -> str:
@@ -72,7 +73,7 @@ def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | 
     Beside quantized weights the adapter stays what it is: merging would round the weights that it was trained on again.
 
     Args:
-        model: where it is, and whether it is held in 4 bits; see `four_bit.held_as`.
+        model: where it is, and whether it is held in 4 bits; see `quantization.held`.
         dtype: ``float32``, ``float16`` or ``bfloat16``; of a model in 4 bits the type that computes.
         device: ``cpu`` or ``cuda``.
         adapter: folder of a PEFT LoRA adapter; for prompt tuning see `load_soft_prompt`.

@@ -30,8 +30,8 @@ from synthetic_instruction_tuner.config import DpoConfig, LoraShape, ModelConfig
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.architecture import longest_text
-from synthetic_instruction_tuner.models.four_bit import adapters_in_float32
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.models.quantization.layers import adapters_in_float32
 from synthetic_instruction_tuner.models.running import require_known_tokens, running
 from synthetic_instruction_tuner.records import PreferencePair
 from synthetic_instruction_tuner.training.exact_resume import ExactResume

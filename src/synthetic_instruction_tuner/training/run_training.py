@@ -23,7 +23,8 @@ from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig, finge
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.file_hashes import clear_way
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.models.four_bit import held_as, weight_count
+from synthetic_instruction_tuner.models.quantization.held import held_as
+from synthetic_instruction_tuner.models.quantization.layers import weight_count
 from synthetic_instruction_tuner.models.running import running
 from synthetic_instruction_tuner.training.answer_only_head import use_answer_only_head
 from synthetic_instruction_tuner.training.exact_resume import trainable

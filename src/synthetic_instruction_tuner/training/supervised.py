@@ -14,8 +14,8 @@ from trl import SFTTrainer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig
 from synthetic_instruction_tuner.models.architecture import longest_text
-from synthetic_instruction_tuner.models.four_bit import adapters_in_float32
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.models.quantization.layers import adapters_in_float32
 from synthetic_instruction_tuner.models.running import require_known_tokens, running
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.training.exact_resume import ExactResume

@@ -8,7 +8,7 @@ from synthetic_instruction_tuner.errors import SitError, UserError, together
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.run.checks.before_start import check_languages
-from synthetic_instruction_tuner.run.checks.model_checks import engine_lines
+from synthetic_instruction_tuner.run.checks.model_checks import check_number_formats, engine_lines
 from synthetic_instruction_tuner.run.own_data.needs import data_faults
 from synthetic_instruction_tuner.run.pipeline import stage_names
 
@@ -26,6 +26,7 @@ def check_settings(config: Config, hardware: Hardware, until: str | None = None)
         lambda: choose_device(hardware, config.engine.device),
         lambda: choose_dtype(hardware, config.engine.dtype),
         lambda: engine_lines(config, hardware, until),
+        lambda: check_number_formats(config, hardware, until),
     ):
         try:
             check()

@@ -8,36 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from math import prod
 from typing import Any
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.availability import shown_path
-from synthetic_instruction_tuner.models.file_checks.checked_files import Fault
 from synthetic_instruction_tuner.models.files import stored_as
-from synthetic_instruction_tuner.models.number_format import FOUR_BITS
+from synthetic_instruction_tuner.models.quantization.held import held_as, missing_library
 
-INSTALL = 'pip install "synthetic-instruction-tuner[qlora]"'
-OF_BITSANDBYTES = {*FOUR_BITS, "int8"}
 _FLAGS = ("is_loaded_in_4bit", "is_loaded_in_8bit")
-
-
-def held_as(model: ModelConfig) -> str:
-    """Returns how a model's linear layers are held once it is loaded: ``nf4``, another name, or "" for plain weights.
-
-    A model's setting ``auto`` says nothing of 4 bits here: whoever knows the machine and the stage has decided before.
-    """
-    return stored_as(model) or ("nf4" if model.load_in_4bit is True else "")
-
-
-def missing_library(model: ModelConfig) -> Fault | None:
-    """Returns that bitsandbytes is not installed, where this model needs it."""
-    if held_as(model) not in OF_BITSANDBYTES or find_spec("bitsandbytes") is not None:
-        return None
-    fix = f"Install it: {INSTALL}. Or use a smaller model, or set its load_in_4bit to false."
-    return Fault(f"its weights are held in {held_as(model)}, which needs bitsandbytes", fix)
 
 
 def loading_arguments(model: ModelConfig, compute: Any, device: str) -> dict[str, Any]:
