@@ -51,7 +51,7 @@ def test_a_student_has_one_format_in_all_stages() -> None:
     st.floats(5.0, 60.0),
     st.sampled_from(([], ["models.generator.load_in_4bit=false"], ["models.students.1.load_in_4bit=false"])),
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_settings_that_are_said_to_make_a_stage_fit_do(profile: str, memory: float, changes: list[str]) -> None:
     config = load_config(profile, overrides=changes)
     card = Card("a GPU", memory, 5e11, 1e14, (8, 0))
@@ -97,3 +97,14 @@ def test_what_auto_takes_fits_any_memory(memory: float) -> None:
 def test_without_a_gpu() -> None:
     assert fitting_profile(HERE) == "cpu" and hint(HERE) is None
     assert fitting_profile(Hardware("cpu", "arm64", 2, 4.0, None, None, "", "")) == "nano"
+
+
+def test_one_setting_is_enough_where_one_is() -> None:
+    machine = machine_with(CARDS["t4"], HERE)
+    config = load_config("t4", overrides=["models.students.1.load_in_4bit=false"])
+    sft = next(e for e in too_large(estimate(config, machine), machine) if e.stage == "sft")
+    assert settings_that_fit(config, machine, sft) == ["models.students.1.load_in_4bit=true"]
+    config = load_config("h200")
+    machine = machine_with(CARDS["a100-40"], HERE)
+    sft = next(e for e in too_large(estimate(config, machine), machine) if e.stage == "sft")
+    assert settings_that_fit(config, machine, sft) == ["train.sft.gradient_checkpointing=true"]

@@ -80,16 +80,15 @@ def plan(
     check_local_models(resolved)
     asked = _asked(resolved, on, price_per_hour)
     screen = Screen(wide=wide)
-    if not as_json and (line := profile_line(profile, config, run_dir, asked.hardware)):
-        screen.say(line)
+    first = profile_line(profile, config, run_dir, asked.hardware)
     folder = run_folder(resolved, run_dir)
     if on:  # the whole run, wherever this machine's one stands
-        _plan_new(resolved, folder, until, screen, as_json, asked)
+        _plan_new(resolved, folder, until, screen, as_json, asked, first)
         return
     if from_:
         resolved, folder = opened(profile, config, set_, limit, folder.root, new=False)
     elif run_dir is None or not folder.holds_run():
-        _plan_new(resolved, folder, until, screen, as_json, asked)
+        _plan_new(resolved, folder, until, screen, as_json, asked, first)
         return
     folder.require_current_format()
     hardware = asked.hardware
@@ -99,6 +98,8 @@ def plan(
     if as_json:
         echo_json(json.dumps(_ahead_as_json(resolved, folder, ahead, hardware)))
     else:
+        if first:
+            screen.say(first)
         _print_ahead(resolved, folder, ahead, hardware, screen)
 
 
@@ -138,10 +139,16 @@ def _asked(config: Config, card: Card | None, price: float | None) -> Asked:
 
 
 def _plan_new(
-    config: Config, folder: RunFolder, until: str | None, screen: Screen, as_json: bool, asked: Asked
+    config: Config,
+    folder: RunFolder,
+    until: str | None,
+    screen: Screen,
+    as_json: bool,
+    asked: Asked,
+    first: str | None,
 ) -> None:
     hardware = asked.hardware
-    check_settings(config, hardware, until)
+    check_settings(config, hardware, until, here=asked.card is None)
     last = stage_index(until, config) if until else None
     names = stage_names(config)[: last + 1 if last is not None else None]
     every = estimate(config, hardware, asked.card)
@@ -161,6 +168,8 @@ def _plan_new(
             )
         )
     else:
+        if first:
+            screen.say(first)
         _print(config, estimates, asked, screen)
         if asked.card:
             return

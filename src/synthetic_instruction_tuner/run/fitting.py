@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synthetic_instruction_tuner.config import Config, change_config
-from synthetic_instruction_tuner.methods import METHODS
+from synthetic_instruction_tuner.methods import METHODS, Method
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.run.costs.cards import Card
 from synthetic_instruction_tuner.run.costs.estimates import StageEstimate
@@ -34,33 +34,30 @@ def settings_that_fit(
 
 
 def _candidates(config: Config, hardware: Hardware, stage: StageEstimate) -> Iterator[list[str]]:
-    """Yields settings that take less and less memory; those that change least come first."""
-    method = next((method for method in METHODS if method.name == stage.stage), None)
+    """Yields settings that take less and less memory; what changes least comes first, 4 bits last."""
     few_bits = _in_4_bits(config, hardware, stage)
-    if method is None:
-        for settings in _fewer_texts(config):
-            yield settings
-        if few_bits:
-            yield few_bits
-            for settings in _fewer_texts(config):
-                yield few_bits + settings
-        return
+    for bits in ([], few_bits) if few_bits else ([],):
+        if bits:
+            yield bits
+        method = next((method for method in METHODS if method.name == stage.stage), None)
+        smaller = _fewer_texts(config) if method is None else _smaller_training(config, method)
+        yield from (bits + settings for settings in smaller)
+
+
+def _smaller_training(config: Config, method: Method) -> Iterator[list[str]]:
+    """Yields checkpointing, then smaller micro-batches of the same global batch, then shorter texts."""
     name, settings = f"train.{method.name}", config.train.of(method)
     again = [] if settings.gradient_checkpointing else [f"{name}.gradient_checkpointing=true"]
-    for bits in ([], few_bits) if few_bits else ([],):
-        if again:
-            yield bits + again
-        rows, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
-        while rows > 1 and not rows % 2:
-            rows, steps = rows // 2, steps * 2
-            yield bits + again + _batch(name, rows, steps)
-        if rows > 1:
-            rows, steps = 1, rows * steps
-            yield bits + again + _batch(name, rows, steps)
-        length = settings.max_length // 2
-        while length >= SHORTEST:
-            yield bits + again + _batch(name, rows, steps) + [f"{name}.max_length={length}"]
-            length //= 2
+    if again:
+        yield again
+    rows, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
+    while rows > 1:
+        rows, steps = (rows // 2, steps * 2) if rows % 2 == 0 else (1, steps * rows)
+        yield again + _batch(name, rows, steps)
+    length = settings.max_length // 2
+    while length >= SHORTEST:
+        yield [*again, *_batch(name, rows, steps), f"{name}.max_length={length}"]
+        length //= 2
 
 
 def _batch(name: str, rows: int, steps: int) -> list[str]:

@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_format import FOUR_BITS, NumberFormat, model_format
 from synthetic_instruction_tuner.models.quantization.held import FEW_ROWS, reading_format, settled, writing_format
-from synthetic_instruction_tuner.models.working_memory import decoding_gb, tuning_gb
+from synthetic_instruction_tuner.models.working_memory import Tuned, decoding_gb, tuning_gb
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.store import Store
 
@@ -103,16 +103,25 @@ def _student_needs(config: Config, model: ModelConfig, size: ModelShape) -> list
     for method in METHODS:
         if model in tuned_students(config, method):
             settings = config.train.of(method)
-            found.append(tuning_gb(size, _largest_micro_batch(config, method), settings.gradient_checkpointing))
+            tokens, tuned = largest_micro_batch(config, method), what_is_tuned(method)
+            rank = config.train.sft.lora.r
+            found.append(tuning_gb(size, tokens, settings.gradient_checkpointing, tuned=tuned, rank=rank))
     return found
 
 
-def _largest_micro_batch(config: Config, method: Method) -> float:
-    """Returns its tokens: rows of similar length share one, so all may be the longest."""
+def largest_micro_batch(config: Config, method: Method) -> float:
+    """Returns a largest micro-batch's tokens: rows of similar length share one, so all may be the longest."""
     settings = config.train.of(method)
     virtual = config.train.prompt_tuning.num_virtual_tokens if method.name == "prompt_tuning" else 0
     rows = settings.per_device_train_batch_size * (2 if method.trains_on == "pairs" else 1)
     return float(rows * (settings.max_length + virtual))
+
+
+def what_is_tuned(method: Method) -> Tuned:
+    """Returns what a method tunes."""
+    if method.trains_on == "pairs":
+        return "pairs"
+    return "soft_prompt" if method.name == "prompt_tuning" else "lora"
 
 
 def _rows(config: Config) -> int:
@@ -125,4 +134,6 @@ def _longest(config: Config, model: ModelConfig, stage: str) -> float:
     conversation = generate.turns * (generate.instruction.max_new_tokens + generate.response.max_new_tokens)
     if stage == "prefer" and model == config.models.judge:
         return conversation + 2 * prefer.sampling.max_new_tokens + prefer.judge.sampling.max_new_tokens
-    return conversation if stage == "generate" else conversation + prefer.sampling.max_new_tokens
+    if stage == "generate":
+        return conversation
+    return conversation - generate.response.max_new_tokens + prefer.sampling.max_new_tokens  # the last is written anew

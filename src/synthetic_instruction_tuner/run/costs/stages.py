@@ -32,18 +32,18 @@ from synthetic_instruction_tuner.run.costs.counts import (
 )
 from synthetic_instruction_tuner.run.costs.cpu import BASE_GB
 from synthetic_instruction_tuner.run.costs.estimates import StageEstimate, TaskEstimate
-from synthetic_instruction_tuner.run.costs.formats import (
+from synthetic_instruction_tuner.run.costs.work import Costs, Reading, Texts, Tuning
+from synthetic_instruction_tuner.run.number_formats import (
     largest_micro_batch,
-    read_format,
+    role_format,
     student_format,
     what_is_tuned,
-    written_format,
 )
-from synthetic_instruction_tuner.run.costs.work import Costs, Reading, Texts, Tuning
 from synthetic_instruction_tuner.run.own_data.needs import expected_rows
 from synthetic_instruction_tuner.run.progress.forecast import Part
 
 UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000, 1.05e9, 14_336, 4096, "guess")
+SERVED = NumberFormat("bfloat16", "bfloat16", "on its server")
 ROW_GB = 2e-5  # of a record in the store and in two files
 CHECKPOINTS, TRAINED_BYTES = 2, 16  # checkpoints that are kept, and bytes of a trained number with its optimizer state
 
@@ -62,7 +62,7 @@ class StageWork:
         passed = round(planned_records(config) * KEPT_SHARE)
         self.kept = min(passed, config.filter.keep or passed)
         self.asked = asked(config.generate.instruction.max_new_tokens)
-        self._students = {m.path: student_format(config, hardware, m, _size(m)) for m in config.models.students}
+        self._students = {m.path: student_format(config, hardware, m, None) for m in config.models.students}
 
     def generate(self) -> StageEstimate:
         """The generator writes instructions and answers."""
@@ -77,7 +77,7 @@ class StageWork:
             answer,
             replace(answer, rows=prompts),
         ]
-        task = self.writer(model, texts)
+        task = self.writer("generator", model, texts)
         writing = task.seconds - self.costs.load(_size(model))
         detail = f"{records:,} records with {model.name}"
         if self.config.data.given:
@@ -98,7 +98,7 @@ class StageWork:
             prompt, most = length + TAG_QUESTION, settings.tags.max_new_tokens
             slots = self.config.engine.batch_size
             texts = Texts(records, TAG_ANSWER, most, settings.tags.batch, slots, prompt)
-            tasks.append(self.writer(model, [texts]))
+            tasks.append(self.writer("tagging model", model, [texts]))
             detail += f", tags by {model.name}"
         if settings.min_reward is not None:
             tasks.append(self.reward_task(records * length, records / self.config.prefer.reward_batch_size))
@@ -117,7 +117,7 @@ class StageWork:
         answering = models.students if own else models.responders
         rows = n * settings.samples
         texts = Texts(rows, length, limit, call, slots, TEMPLATE + self.asked)
-        tasks = [self.writer(m, [texts], student=own) for m in answering]
+        tasks = [self.writer("student" if own else "responder", m, [texts]) for m in answering]
         parts = [Part(f"answering with {m.name}", t.seconds) for m, t in zip(answering, tasks, strict=True)]
         each = settings.samples * (1 if own else len(answering))  # answers to a record that are compared
         if settings.scorer == "judge" and models.judge:
@@ -125,7 +125,7 @@ class StageWork:
             most = settings.judge.sampling.max_new_tokens
             written, prompt = answered(most), 2 * length + self.asked + TAG_QUESTION
             judged = Texts(judgments, written + 0.2 * length, most, call, slots, prompt)
-            tasks.append(self.writer(models.judge, [judged]))
+            tasks.append(self.writer("judge", models.judge, [judged]))
             parts.append(Part(f"scoring with {models.judge.name}", tasks[-1].seconds))
             how = f"{judgments:,} judgments"
         else:
@@ -237,13 +237,11 @@ class StageWork:
         tokens = variants * sum(one.items * one.answers * 2 * answered(one.max_new_tokens) for one in works)
         return self.reward_task(tokens, variants * sum(one.items for one in works) / 16)
 
-    def writer(self, model: ModelConfig, texts: Sequence[Texts], student: bool = False) -> TaskEstimate:
-        """A model that writes texts."""
-        size = _size(model)
+    def writer(self, role: str, model: ModelConfig, texts: Sequence[Texts]) -> TaskEstimate:
+        """A model that writes texts, as a task."""
+        size, student = _size(model), role == "student"
         engine = self.engine(model, student)
-        held = written_format(self.config, self.hardware, model, size, max(some.longest for some in texts))
-        if student:
-            held = self._students[model.path]
+        held = role_format(self.config, self.hardware, role, model) or SERVED
         if held.quantized and engine == "vllm":
             engine = "transformers"
         seconds = self.costs.load(size) + sum(self.costs.write(size, held, some, engine) for some in texts)
@@ -259,6 +257,8 @@ class StageWork:
 
     def engine(self, model: ModelConfig, student: bool) -> str:
         """The engine that would run a model; the checks of a run say what is wrong with the settings."""
+        if self.config.engine.kind == "vllm":
+            return "vllm"  # wherever the plan is for, it is installed there
         try:
             return choose_engine(model, self.config.engine, self.hardware, student=student).kind
         except UserError:
@@ -268,7 +268,7 @@ class StageWork:
         """The reward model reads answers."""
         model, batch = self.config.models.reward, self.config.prefer.reward_batch_size
         size = _size(model)
-        held: NumberFormat = read_format(self.config, self.hardware, model, size)
+        held = role_format(self.config, self.hardware, "reward model", model) or SERVED
         reading = Reading(tokens, passes, batch * self.config.prefer.reward_max_tokens)
         seconds = self.costs.load(size) + self.costs.read(size, held, reading)
         memory = self.costs.reading_gb(size, held, reading)
