@@ -108,6 +108,8 @@ def weights_fault(model: ModelConfig, reward: bool) -> Fault | None:
         model: where it is; its files must be on this machine.
         reward: whether it is a reward model; otherwise it writes text.
     """
+    if stored_as(model):  # what is packed has other shapes, and is unpacked only with its numbers
+        return None
     try:
         _loaded(model, "float32", "meta", reward)
     except UserError as error:
@@ -136,6 +138,7 @@ def _loaded(model: ModelConfig, dtype: str, device: str, reward: bool) -> Any:
 
     kind = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
     with explained(model):
+        heads = _heads(model) if reward and held_as(model) else []
         loaded, found = kind.from_pretrained(
             resolve(model, reward=None if reward else False),
             dtype=getattr(torch, dtype),
@@ -143,7 +146,7 @@ def _loaded(model: ModelConfig, dtype: str, device: str, reward: bool) -> Any:
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are an error below, in plainer words
             **({"device_map": "meta"} if device == "meta" else {}),
-            **loading_arguments(model, getattr(torch, dtype), device),
+            **loading_arguments(model, getattr(torch, dtype), device, heads),
             **_format(model),
             **source(model),
         )
@@ -152,6 +155,17 @@ def _loaded(model: ModelConfig, dtype: str, device: str, reward: bool) -> Any:
     if held_as(model) and device != "meta":
         compute_in(loaded, getattr(torch, dtype))
     return loaded
+
+
+def _heads(model: ModelConfig) -> list[str]:
+    """Returns the parts of a sequence classifier above its base model; a score of few bits would tell nothing apart."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    config = AutoConfig.from_pretrained(resolve(model, reward=None), **source(model))
+    with torch.device("meta"):
+        empty = AutoModelForSequenceClassification.from_config(config, trust_remote_code=model.trust_remote_code)
+    return [name for name, _ in empty.named_children() if name != empty.base_model_prefix]
 
 
 def _require_whole(model: ModelConfig, found: Any, base: str | None) -> None:

@@ -6,7 +6,7 @@ processors, in bfloat16; they are turned off, so that a model's numbers do not d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from typing import Any
@@ -15,29 +15,34 @@ from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.availability import shown_path
 from synthetic_instruction_tuner.models.files import stored_as
-from synthetic_instruction_tuner.models.quantization.held import held_as, missing_library
+from synthetic_instruction_tuner.models.quantization.held import OF_BITSANDBYTES, held_as, missing_library
 
 _FLAGS = ("is_loaded_in_4bit", "is_loaded_in_8bit")
 
 
-def loading_arguments(model: ModelConfig, compute: Any, device: str) -> dict[str, Any]:
+def loading_arguments(model: ModelConfig, compute: Any, device: str, heads: Sequence[str] = ()) -> dict[str, Any]:
     """Returns what `from_pretrained` needs besides the path to load a model's linear layers in 4 bits, if they are to.
 
     Args:
         model: where it is, and whether it is held in 4 bits.
         compute: torch's type for the arithmetic.
-        device: where it is loaded; quantized weights are made there.
+        device: where it is loaded; quantized weights are made there, and none on ``meta``.
+        heads: parts of the model that are not quantized, besides the output layer of one that writes.
 
     Raises:
-        UserError: bitsandbytes is not installed.
+        UserError: bitsandbytes is not installed, or the model's files are quantized in a way that is not known.
     """
     if not held_as(model):
         return {}
+    stored = stored_as(model)
+    if stored and stored not in OF_BITSANDBYTES:
+        _require_known(model, stored)
     if fault := missing_library(model):
         raise UserError(f"The model {shown_path(model)} cannot be loaded.", fault.reason, fault.fix)
-    where = {"device_map": device if device == "meta" else {"": device}}
-    if stored_as(model):
-        return where
+    if device == "meta":
+        return {}
+    if stored:
+        return {"device_map": {"": device}}
     from transformers import BitsAndBytesConfig
 
     config = BitsAndBytesConfig(
@@ -45,8 +50,20 @@ def loading_arguments(model: ModelConfig, compute: Any, device: str) -> dict[str
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute,
+        llm_int8_skip_modules=list(heads) or None,
     )
-    return {**where, "quantization_config": config}
+    return {"device_map": {"": device}, "quantization_config": config}
+
+
+def _require_known(model: ModelConfig, stored: str) -> None:
+    from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING
+
+    if stored not in AUTO_QUANTIZER_MAPPING:
+        raise UserError(
+            f"The model {shown_path(model)} cannot be loaded.",
+            f"its config.json says that its weights are quantized by {stored!r}, which Transformers does not know",
+            "Name a model whose files are not quantized, or are quantized in a way that Transformers reads.",
+        )
 
 
 def compute_in(loaded: Any, compute: Any) -> None:
