@@ -76,6 +76,9 @@ def main() -> None:
             break
         print(f"{number} of {len(left)}: {' '.join(map(str, one))}", file=sys.stderr, flush=True)
         found = in_a_process(one, remaining, args.models)
+        if found is None:
+            print(f"It was not finished in the {remaining:.0f} s that were left: not in the results.", file=sys.stderr)
+            break
         with args.results.open("a") as file:
             file.write(json.dumps(found) + "\n")
     print(table(results(args.results)))
@@ -88,15 +91,15 @@ def results(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def in_a_process(one: tuple[str, int, str], seconds: float, models: Path) -> dict[str, Any]:
-    """Measures one thing in a process of its own, whose memory ends with it."""
+def in_a_process(one: tuple[str, int, str], seconds: float, models: Path) -> dict[str, Any] | None:
+    """Measures one thing in a process of its own, whose memory ends with it; None if the time is not enough."""
     line = [sys.executable, __file__, "--results", "-", "--models", str(models), "--inside", *map(str, one)]
     name, bits, work = one
     failed = {"model": name, "bits": bits, "work": work}
     try:
         done = subprocess.run(line, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
-        sys.exit(f"{' '.join(map(str, one))} was not finished in {seconds:.0f} s; it is not in the results.")
+        return None
     for text in done.stdout.splitlines():
         if text.startswith("RESULT "):
             found: dict[str, Any] = json.loads(text.removeprefix("RESULT "))
