@@ -53,7 +53,7 @@ class TransformersEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """In half precision and in 4 bits, kernels round by the size of the batch: a text may depend on its batch."""
+        """In half precision and 4 bits, kernels round differently for other batch sizes: texts may depend on them."""
         whole = self._model.dtype == torch.float32 and self._device == "cpu" and not _quantized(self._model)
         slow = "" if self._decoder is None else note(self._decoder)
         return Capabilities(seeded=True, batch_free=whole, exact_stops=True, scores=True, slow=slow)

@@ -1,5 +1,5 @@
 """Models whose linear layers are held in fewer bits than they compute in.
 
-It imports what `models` may. Start with `held` (which models are, and what they need), then
-`layers` (what is done to the layers).
+Imports the rest of models, config and errors; transformers only inside functions.
+Start with `held` (which models are, and what they need), then `layers` (what is done to the layers).
 """
