@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -38,7 +39,7 @@ SETTINGS = {
         "max_word_repeats": 1000,
         "max_line_repeats": 1000,
         "language": "",
-        "similarity": 1.0,
+        "near_duplicate_threshold": 1.0,
     },
     "prefer": {"truncated": "allowed", "sampling": {"max_new_tokens": 64}},
     "evaluate": {
@@ -62,10 +63,7 @@ def main() -> int:
     began = time.perf_counter()
     config = options.folder / "config.yaml"
     if not config.exists():
-        models = {name: _model(options.folder, name, TINY if options.tiny else SHAPES) for name in SHAPES}
-        pair = [models["llama"], models["qwen2"]]
-        roles = {"generator": pair[0], "responders": pair, "students": pair, "reward": models["deberta"]}
-        config.write_text(yaml.safe_dump({**SETTINGS, "models": roles}))
+        config.write_text(yaml.safe_dump({**SETTINGS, "models": write_models(options.folder, options.tiny)}))
         print(f"models written: {time.perf_counter() - began:.0f} s", flush=True)
     command = [sys.executable, "-m", "synthetic_instruction_tuner", "run", "--config", str(config)]
     command += ["--run-dir", str(options.folder / options.name), "--limit", options.limit, "--until", options.until]
@@ -76,6 +74,13 @@ def main() -> int:
     status = [sys.executable, "-m", "synthetic_instruction_tuner", "status", "--run-dir"]
     subprocess.run([*status, str(options.folder / options.name)], check=False)
     return code
+
+
+def write_models(folder: Path, tiny: bool) -> dict[str, Any]:
+    """Writes the models; returns them by role, as the configuration takes them."""
+    models = {name: _model(folder, name, TINY if tiny else SHAPES) for name in SHAPES}
+    pair = [models["llama"], models["qwen2"]]
+    return {"generator": pair[0], "responders": pair, "students": pair, "reward": models["deberta"]}
 
 
 def _model(folder: Path, name: str, shapes: dict[str, tuple[int, ...]]) -> str:

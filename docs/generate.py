@@ -91,7 +91,7 @@ def rows_of(
 
 def profile_table() -> str:
     """Returns a row for each setting that a profile changes, with its value in every profile."""
-    names = [n for n in ("nano", "t4", "a100", "h200") if n in profile_names()]
+    names = [n for n in ("nano", "cpu", "t4", "l4", "a100", "h200") if n in profile_names()]
     flat = {name: _flat(load_config(name).model_dump(mode="json")) for name in names}
     default = {key: value for key, _, value, _ in rows_of(Config)}
     lines = [f"| setting | default | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]

@@ -28,7 +28,8 @@ from synthetic_instruction_tuner.config.messages import valid_keys
 from synthetic_instruction_tuner.config.sections.section import Section
 from synthetic_instruction_tuner.errors import UserError
 
-PROFILES = ("a100", "h200", "nano", "t4")
+PROFILES = ("a100", "cpu", "h200", "l4", "nano", "t4")
+GPU_PROFILES = ("a100", "h200", "l4", "t4")
 SOURCE = Path(synthetic_instruction_tuner.__file__).parent
 
 
@@ -64,18 +65,19 @@ def test_every_profile_has_the_plan_s_values(profile: str) -> None:
     assert config.train.prompt_tuning.num_virtual_tokens == 20
     assert config.train.dpo.beta == 0.1
     assert (config.filter.min_words, config.filter.max_words, config.filter.near_duplicate_threshold) == (20, 500, 0.8)
-    assert (config.generate.count, config.filter.keep, config.prefer.pairs) == (1500, 1000, 600)
+    counts = (config.generate.count, config.filter.keep, config.prefer.pairs)
+    assert counts == ((300, 1000, 120) if profile == "cpu" else (1500, 1000, 600))  # a CPU's night is short
     assert len(config.models.responders) == len(config.models.students) == 3
 
 
-@pytest.mark.parametrize("profile", ("a100", "h200", "t4"))
+@pytest.mark.parametrize("profile", GPU_PROFILES)
 def test_the_real_profiles_have_the_plan_s_models_and_rates(profile: str) -> None:
     config = load_config(profile)
     assert config.models.generator.path == "meta-llama/Llama-3.1-8B-Instruct"
     assert config.models.reward.name == "reward-model-deberta-v3-large-v2"
     assert [m.name for m in config.models.students] == ["Llama-3.2-3B", "Mistral-7B-v0.3", "Qwen2.5-3B"]
     rates = [config.train.sft.learning_rate, config.train.prompt_tuning.learning_rate, config.train.dpo.learning_rate]
-    assert rates == [2e-4, 1e-3, 5e-6]
+    assert rates == [2e-4, 1e-3, 5e-5]
     assert (
         config.train.sft.num_train_epochs,
         config.train.prompt_tuning.num_train_epochs,
@@ -83,11 +85,22 @@ def test_the_real_profiles_have_the_plan_s_models_and_rates(profile: str) -> Non
     ) == (3, 3, 1)
 
 
-def test_a_gpu_s_memory_does_not_change_the_global_batch() -> None:
-    """Another GPU must give the same training, only in other portions."""
-    for method in ("sft", "prompt_tuning", "dpo"):
-        trainers = [getattr(load_config(p).train, method) for p in ("a100", "h200", "t4")]
-        assert len({t.per_device_train_batch_size * t.gradient_accumulation_steps for t in trainers}) == 1
+@pytest.mark.parametrize(
+    ("profile", "records", "pairs"),
+    [("t4", (4, 4), (2, 8)), ("l4", (4, 4), (2, 8)), ("a100", (12, 2), (8, 2)), ("h200", (12, 2), (8, 2))],
+)
+def test_the_plan_s_batches(profile: str, records: tuple[int, int], pairs: tuple[int, int]) -> None:
+    train = load_config(profile).train
+    found = [(t.per_device_train_batch_size, t.gradient_accumulation_steps) for t in (train.sft, train.prompt_tuning)]
+    assert found == [records, records]
+    assert (train.dpo.per_device_train_batch_size, train.dpo.gradient_accumulation_steps) == pairs
+    assert max(t.save_steps for t in (train.sft, train.prompt_tuning, train.dpo)) <= 25
+
+
+def test_profile_auto_is_what_the_caller_says(tmp_path: Path) -> None:
+    assert load_config("auto", auto=lambda: "l4") == load_config("l4")
+    assert load_config(file=written(tmp_path, "profile: auto\n"), auto=lambda: "t4").profile == "t4"
+    assert load_config("nano", auto=lambda: "t4").profile == "nano"
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -352,7 +365,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_an_unknown_profile_names_the_nearest() -> None:
     error = refused(profile="h20")
-    assert "h200" in error.fix and "a100, h200, nano, t4" in error.cause
+    assert "h200" in error.fix and "a100, cpu, h200, l4, nano, t4" in error.cause
 
 
 @sizes(max_examples=60, deadline=None)

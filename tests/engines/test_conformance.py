@@ -22,15 +22,20 @@ from synthetic_instruction_tuner.engines.server.dialects import LlamaCppDialect,
 from synthetic_instruction_tuner.engines.server.engine import ServerEngine
 from synthetic_instruction_tuner.engines.server.probe import open_server
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
+from synthetic_instruction_tuner.models.loading import load_causal_lm
 
 per_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 
 
-@pytest.fixture(scope="module", params=["float32", "bfloat16", "plain decoder"])
+@pytest.fixture(scope="module", params=["float32", "bfloat16", "plain decoder", "4 bits"])
 def local(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Subject:
     folder = write_chain_model(tmp_path_factory.mktemp("chain"))
     dtype = torch.bfloat16 if request.param == "bfloat16" else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    if request.param == "4 bits":
+        pytest.importorskip("bitsandbytes", reason="the extra qlora is not installed")
+        model = load_causal_lm(ModelConfig(path=str(folder), load_in_4bit=True), "float32", "cpu")
+    else:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     engine = TransformersEngine(model, tokenizer.pad_token_id, batch_size=64, device="cpu")
     if request.param == "plain decoder":

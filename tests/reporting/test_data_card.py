@@ -246,7 +246,7 @@ def test_a_model_of_the_hub_shows_its_commit(tmp_path: Path, monkeypatch: pytest
     )
 
 
-@pytest.mark.parametrize("profile", ["a100", "h200", "t4"])
+@pytest.mark.parametrize("profile", ["a100", "cpu", "h200", "l4", "t4"])
 def test_the_plan_s_models_all_have_a_known_license(profile: str) -> None:
     models = load_config(profile).models
     everything = [models.generator, *models.responders, models.reward, *models.students]

@@ -139,6 +139,47 @@ def test_a_run_is_foretold_better_as_it_goes_on(seed: int) -> None:
     assert sum(last[330:]) / len(last[330:]) <= first / 2 + 0.05 * whole
 
 
+@pytest.mark.parametrize("busy", (2.0, 4.0, 8.0))
+def test_a_machine_that_was_busy_at_first_is_forgotten(busy: float) -> None:
+    """The first stage takes several times its plan, because of other work; the later ones take what was planned."""
+    plan = {"generate": 600.0, "prefer": 300.0, "evaluate": 900.0}
+    forecast, now = Forecast(), 0.0
+    forecast.plan(plan, {stage: [Part(f"{stage} task", seconds)] for stage, seconds in plan.items()})
+    for stage, pace in (("generate", busy), ("prefer", 1.0), ("evaluate", 1.0)):
+        forecast.enter(stage, now)
+        task = forecast.begin_task(f"{stage} task", 100, 0, (), now)
+        for done in range(1, 101):
+            now += pace * plan[stage] / 100
+            task.advance(1, now)
+            if stage == "prefer":
+                truth = plan["prefer"] * (1 - done / 100) + plan["evaluate"]
+                if done >= 70:
+                    assert forecast.left(now) == pytest.approx(truth, rel=0.1 * busy)
+                if done == 100:
+                    assert forecast.left(now) == pytest.approx(truth, rel=0.05 * busy)
+        forecast.leave(stage, now)
+
+
+@given(st.floats(2, 10), st.integers(20, 60), st.one_of(st.none(), st.floats(50, 150)))
+def test_a_task_on_a_machine_that_was_busy_at_first(busy: float, until: int, planned: float | None) -> None:
+    task, now = TaskForecast(0.0, 100, planned=planned), 0.0
+    for done in range(1, 100):
+        now += busy if done <= until else 1.0
+        task.advance(1, now)
+        if done >= until + 30:
+            left, truth = task.left(now).seconds, 100.0 - done
+            assert left is not None and left <= truth * (1 + 0.4 * busy) + 1
+
+
+def test_a_machine_that_becomes_busy_is_noticed() -> None:
+    task = TaskForecast(0.0, 100, planned=100.0)
+    for done in range(1, 51):
+        task.advance(1, float(done))
+    for more in range(1, 26):
+        task.advance(1, 50 + 4.0 * more)
+    assert (task.left(150.0).seconds or 0.0) > 60  # 100 in truth, 50 by the mean of all
+
+
 def test_the_plan_names_the_tasks_and_their_seconds() -> None:
     config = load_config()
     found = {e.stage: e for e in estimate(config, Hardware("cpu", "x86_64", 2, 16.0, None, None, "2.6", "5.10"))}

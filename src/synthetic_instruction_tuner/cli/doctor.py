@@ -30,10 +30,17 @@ from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
 from synthetic_instruction_tuner.run.checks.before_start import check_disk, check_languages, check_own_data
 from synthetic_instruction_tuner.run.checks.finding import Check, with_fixes
-from synthetic_instruction_tuner.run.checks.model_checks import check_models, download_size, engine_lines
+from synthetic_instruction_tuner.run.checks.model_checks import (
+    check_models,
+    check_number_formats,
+    download_size,
+    engine_lines,
+)
 from synthetic_instruction_tuner.run.checks.student_checks import check_students
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
+from synthetic_instruction_tuner.run.number_formats import format_lines
 from synthetic_instruction_tuner.run.planning import LESS_MEMORY, estimate, largest
+from synthetic_instruction_tuner.run.roles import used_models
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "lm_eval", "datasets")
 
@@ -100,7 +107,12 @@ def _precision(config: Config, hardware: Hardware) -> Check:
         dtype, reason = choose_dtype(hardware, config.engine.dtype)
     except UserError as error:
         return Check("precision", False, f"{error.problem} {error.cause}", error.fix)
-    return Check("precision", True, f"{dtype} on {device} ({reason})")
+    try:
+        check_number_formats(config, hardware)
+    except UserError as error:
+        return Check("precision", False, f"{error.problem} {error.cause}", error.fix)
+    few_bits = format_lines(config, hardware, used_models(config))
+    return Check("precision", True, "; ".join([f"{dtype} on {device} ({reason})", *few_bits]))
 
 
 def _engines(config: Config, hardware: Hardware) -> Check:

@@ -15,9 +15,12 @@ from synthetic_instruction_tuner.config.overrides import conflicts
 from synthetic_instruction_tuner.config.sections.section import LARGEST, checked_path
 from synthetic_instruction_tuner.config.yaml_text import plain_value
 from synthetic_instruction_tuner.errors import UserError, together
+from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.profiles import AUTO, auto_line, fitting_profile, hint
 from synthetic_instruction_tuner.run.store.file import RUN_STORE
 
+MOST_AN_HOUR = 1_000_000
 ANOTHER = "Choose another --run-dir."
 
 
@@ -45,6 +48,15 @@ def share(option: str) -> Callable[[object], float]:
         return float(number)
 
     return parse
+
+
+def price_of_an_hour(text: object) -> float:
+    """Returns the price of an hour; raises UserError for what is no price."""
+    number = plain_value(str(text).strip())
+    if type(number) not in (int, float) or not 0 <= number <= MOST_AN_HOUR:
+        cause = f"It must be a number from 0 to {MOST_AN_HOUR:,}, without a currency."
+        raise UserError(f"--price-per-hour {text} is not possible.", cause, "Write for example --price-per-hour 0.35")
+    return float(number)
 
 
 def existing_path(text: object) -> Path:
@@ -126,7 +138,7 @@ Profile = Annotated[
     typer.Option(
         "--profile",
         "-p",
-        help="Profile to start from: nano (the default), t4, a100 or h200.",
+        help="Profile to start from: nano (the default), cpu, t4, l4, a100, h200, or auto for what fits this machine.",
     ),
 ]
 ConfigFile = Annotated[
@@ -172,6 +184,19 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Replace finished work wi
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
 
 
+def profile_here() -> str:
+    """Returns the profile that fits this machine."""
+    return fitting_profile(detect())
+
+
+def profile_line(profile: str | None, config: Path | None, run_dir: Path | None, hardware: Hardware) -> str | None:
+    """Returns the first line of a run or a plan: which profile was taken, or which one would fit; mostly none."""
+    if profile == AUTO:
+        return auto_line(hardware)
+    plain = profile is None and config is None and (run_dir is None or not run_folder(None, run_dir).holds_run())
+    return hint(hardware) if plain else None
+
+
 def configuration(
     profile: str | None,
     config: Path | None,
@@ -191,7 +216,7 @@ def configuration(
         folder.require_current_format()
         if folder.holds_run():
             return change_config(folder.read_config(), overrides or (), limit)
-    return load_config(profile, config, overrides or (), limit)
+    return load_config(profile, config, overrides or (), limit, auto=profile_here)
 
 
 def opened(
@@ -215,9 +240,9 @@ def opened(
     """
     named = [text for text in overrides or () if text.partition("=")[0].strip() in ("profile", "limit")]
     try:
-        folder = run_folder(None if run_dir else load_config(profile, config, named, limit), run_dir)
+        folder = run_folder(None if run_dir else load_config(profile, config, named, limit, auto=profile_here), run_dir)
     except UserError:
-        load_config(profile, config, overrides or (), limit)  # which tells all mistakes at once
+        load_config(profile, config, overrides or (), limit, auto=profile_here)  # which tells all mistakes at once
         raise
     folder.require_current_format()
     if not new:

@@ -5,11 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Limit, Profile, Quiet, RunDir, Set, Yes, opened
+from synthetic_instruction_tuner.cli.options import (
+    ConfigFile,
+    Json,
+    Limit,
+    Profile,
+    Quiet,
+    RunDir,
+    Set,
+    Yes,
+    opened,
+    profile_line,
+)
 from synthetic_instruction_tuner.cli.summary import print_summary, states_as_json
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
@@ -45,7 +57,15 @@ def run(
 
         check_stages(None, from_, until)
     resolved, folder = opened(profile, config, set_, limit, run_dir, new=not (from_ or repair))
+    if not (quiet or as_json) and (line := _first_line(profile, config, run_dir, resolved)):
+        typer.echo(line, err=True)
     run_and_print(resolved, folder, start=from_, until=until, repair=repair, yes=yes, as_json=as_json, quiet=quiet)
+
+
+def _first_line(profile: str | None, config: Path | None, run_dir: Path | None, resolved: Config) -> str | None:
+    from synthetic_instruction_tuner.models.hardware import detect
+
+    return profile_line(profile, config, run_dir, detect(resolved.engine.device))
 
 
 def run_and_print(

@@ -6,7 +6,7 @@ wrong values stop here, before anything is loaded, all of them in one message th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ def load_config(
     file: Path | None = None,
     overrides: Iterable[str] = (),
     limit: int | None = None,
+    auto: Callable[[], str] | None = None,
 ) -> Config:
     """Returns the configuration that the layers make together.
 
@@ -38,6 +39,7 @@ def load_config(
         file: the user's YAML file.
         overrides: texts such as ``filter.min_words=10``; values are read as YAML.
         limit: cuts every count, as the setting ``limit``.
+        auto: returns the profile that fits this machine, which the name ``auto`` stands for.
 
     Raises:
         UserError: unknown profile, unreadable file, unknown keys or wrong values.
@@ -56,8 +58,9 @@ def load_config(
             UserError(f"There is no profile {named!r} ({file}).", "It is the name of a profile.", "Write profile: nano")
         )
         named = None
+    name = str(next((name for name in (profile, named) if name is not None), "nano"))
     try:
-        data = profile_data(str(next((name for name in (profile, named) if name is not None), "nano")))
+        data = profile_data(auto() if auto and name == "auto" else name)
     except UserError as error:
         faults.append(error)
         data = profile_data("nano")

@@ -269,10 +269,16 @@ def model_revision(model: ModelConfig) -> str | None:
     return Path(file).parent.name if isinstance(file, str) else model.revision
 
 
-def engine_facts(kind: str, model: ModelConfig) -> dict[str, str]:
-    """Returns which engine writes, and the model's name on its server, whose weights may differ from the local ones."""
+def engine_facts(kind: str, model: ModelConfig, quantized: str = "") -> dict[str, str]:
+    """Returns which engine writes, and the model's name on its server, whose weights may differ from the local ones.
+
+    Args:
+        kind: the engine's.
+        model: the model.
+        quantized: how its weights are held here, such as ``nf4``; "" where they are not quantized.
+    """
     named = {"served_as": model.served_as} if kind == "server" and model.served_as else {}
-    return {"engine": kind} | named
+    return {"engine": kind} | named | ({"weights": quantized} if quantized else {})
 
 
 def failure(step: str, completion: Completion) -> dict[str, str]:

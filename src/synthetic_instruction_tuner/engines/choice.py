@@ -10,6 +10,8 @@ from typing import Literal
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device
+from synthetic_instruction_tuner.models.number_format import FOUR_BITS
+from synthetic_instruction_tuner.models.quantization.held import held_as
 
 Kind = Literal["transformers", "vllm", "server"]
 
@@ -42,8 +44,11 @@ def choose_engine(
         UserError: the engine that the settings name is not available here.
     """
     device = choose_device(hardware, config.device)
+    held = held_as(model)
     if config.kind == "vllm":
         _require_vllm(device)
+        if held in FOUR_BITS:
+            raise _not_in_vllm(model, held)
         return EngineChoice("vllm", "set in engine.kind")
     if config.kind == "transformers":
         return EngineChoice("transformers", "set in engine.kind")
@@ -57,6 +62,8 @@ def choose_engine(
         return EngineChoice("transformers", "all variants of a student run on the same engine")
     if device != "cuda":
         return EngineChoice("transformers", "no GPU and no server url")
+    if held:
+        return EngineChoice("transformers", f"its weights are held as {held}")
     if not vllm_version():
         return EngineChoice("transformers", "vLLM is not installed, and there is no server url")
     return EngineChoice("vllm", f"there is a GPU, and vLLM {vllm_version()} is installed")
@@ -75,6 +82,14 @@ def vllm_version() -> str:
         return version("vllm")
     except PackageNotFoundError:
         return "of unknown version"
+
+
+def _not_in_vllm(model: ModelConfig, held: str) -> UserError:
+    return UserError(
+        f"{model.name} is held in 4 bits, and vLLM is not used for that.",
+        f"engine.kind is vllm, and its weights are {held}",
+        "Set engine.kind=auto: the transformers engine runs it. Or set its load_in_4bit to false.",
+    )
 
 
 def _require_vllm(device: str) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
-from synthetic_instruction_tuner.engines.choice import choose_engine
+from synthetic_instruction_tuner.engines.choice import choose_engine, on_a_server
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.adapters import is_soft_prompt, load_soft_prompt
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, set_threads
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer, resolve
 from synthetic_instruction_tuner.models.memory import memory_freed, not_freed, release
+from synthetic_instruction_tuner.models.quantization.held import settled, writing_format
 from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def open_engine(
     """Opens a model, with an adapter if one is given, and yields its engine and chat template.
 
     Args:
-        model, config, hardware: what runs, how, and where.
+        model, config, hardware: what runs, how, and where. A model whose ``load_in_4bit`` is ``auto`` is held in 4 bits
+            where 16 do not fit beside a few texts.
         adapter: folder of a LoRA or prompt-tuning adapter.
         student: see `choose_engine`.
         finished: keeps a server's completions until they are stored; see `engines.server.engine`.
@@ -46,6 +48,8 @@ def open_engine(
         UserError: the model cannot be loaded, its chat template cannot be used, or the engine is not available here.
         RunError: the model's memory was not freed, or a server does not answer.
     """
+    if not on_a_server(model, config):
+        model = settled(model, writing_format(model, hardware, config.dtype, config.batch_size))
     choice = choose_engine(model, config, hardware, student=student or adapter is not None)
     openers: dict[str, Callable[..., AbstractContextManager[tuple[Engine, ChatTemplate]]]] = {
         "transformers": _open_transformers,

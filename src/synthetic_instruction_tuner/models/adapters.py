@@ -55,6 +55,26 @@ def merged(model: Any, adapter: Path) -> Any:
     Raises:
         UserError: the adapter is of another type, or does not fit the model.
     """
+    return _with_lora(model, adapter).merge_and_unload(safe_merge=True)
+
+
+def attached(model: Any, adapter: Path) -> Any:
+    """Returns a quantized model with a LoRA adapter beside its weights, which computes in the model's own type.
+
+    Raises:
+        UserError: the adapter is of another type, or does not fit the model.
+    """
+    from peft.tuners.lora import LoraLayer
+
+    tuned = _with_lora(model, adapter)
+    for layer in tuned.modules():
+        if isinstance(layer, LoraLayer):
+            for part in (layer.lora_A, layer.lora_B, layer.lora_embedding_A, layer.lora_embedding_B):
+                part.to(model.dtype)
+    return tuned.get_base_model()
+
+
+def _with_lora(model: Any, adapter: Path) -> Any:
     from peft import PeftModel
 
     kind = adapter_config(adapter).get("peft_type")
@@ -62,7 +82,7 @@ def merged(model: Any, adapter: Path) -> Any:
         fix = "Use a LoRA or prompt-tuning adapter."
         raise UserError(f"The adapter {adapter} cannot be merged.", f"its type is {kind}", fix)
     try:
-        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
+        return PeftModel.from_pretrained(model, str(adapter))
     except RuntimeError as error:
         if "size mismatch" not in str(error):
             raise

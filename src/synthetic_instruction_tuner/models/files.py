@@ -7,17 +7,18 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.models.file_checks.checked_files import read_object
 from synthetic_instruction_tuner.models.file_checks.soundness import stated_size, text_part
 from synthetic_instruction_tuner.models.file_checks.weight_files import tensors, uses_safetensors, weight_files
+from synthetic_instruction_tuner.models.sizes.known_shapes import KNOWN, KnownSizes
 
 EMBEDDED = "nano:"
 _WEIGHTS = Path(__file__).parents[1] / "nano" / "weights"
@@ -35,6 +36,10 @@ class ModelShape:
         layers, hidden: depth and width.
         kv_width: key and value numbers per token and layer.
         vocabulary: rows of the output projection.
+        unquantized: weights outside of linear layers, and those of the output layer, which 4 bits leave alone.
+        inner: width of the layers between, of the MLP; 0 where it is not known.
+        query_width: numbers of all query heads of a token; 0 where it is not known.
+        origin: whether the model's own files say so, the table of `known_shapes`, or a guess.
     """
 
     parameters: float
@@ -42,6 +47,10 @@ class ModelShape:
     hidden: int
     kv_width: int
     vocabulary: int
+    unquantized: float = 0.0
+    inner: int = 0
+    query_width: int = 0
+    origin: Literal["files", "known", "guess"] = "files"
 
 
 def local_folder(model: ModelConfig) -> Path | None:
@@ -77,19 +86,49 @@ def identity(model: ModelConfig) -> dict[str, Any]:
         content = _content_hash(folder) if folder and folder.is_dir() else None
     except OSError:  # the checks before a run say what is wrong with it
         content = None
-    facts = model.model_dump(include={"path", "revision", "name", "chat_template"})
+    facts = model.model_dump(include={"path", "revision", "name", "chat_template", "load_in_4bit"})
     return facts | {"content": content} | ({"served_as": model.served_as} if model.served_as else {})
 
 
 def shape(model: ModelConfig) -> ModelShape | None:
     """Returns a model's sizes from the headers of its weights and its configuration, wherever both are on this machine.
 
-    Of a model that is not here, its configured number of weights gives a guess; without one, None.
+    Of a model that is not here, the table of `known_shapes` says them, or its configured number of weights gives a
+    guess; without either, None.
     """
     folder = local_folder(model) or cached_folder(model)
     if folder is not None and (found := _measured(folder)):
         return found
+    if folder is None and (known := KNOWN.get(model.path)):
+        return _known(known)
     return _guess(model.parameters) if model.parameters else None
+
+
+def stored_format(config: Mapping[str, Any]) -> str | None:
+    """Returns how a model's weights are quantized in its files, such as ``nf4`` or ``gptq``; None where they are not.
+
+    Args:
+        config: its config.json.
+    """
+    stored = config.get("quantization_config")
+    if stored is None:
+        return None
+    if not isinstance(stored, Mapping):
+        return "unknown"
+    if stored.get("load_in_4bit") or stored.get("_load_in_4bit"):
+        return str(stored.get("bnb_4bit_quant_type") or "fp4")
+    if stored.get("load_in_8bit") or stored.get("_load_in_8bit"):
+        return "int8"
+    return str(stored.get("quant_method") or "unknown")
+
+
+def stored_as(model: ModelConfig) -> str | None:
+    """Returns `stored_format` of a model whose configuration is on this machine; None where it is not."""
+    folder = local_folder(model) or cached_folder(model)
+    try:
+        return stored_format(read_object(folder / "config.json")) if folder else None
+    except (OSError, ValueError):
+        return None
 
 
 def cached_folder(model: ModelConfig) -> Path | None:
@@ -111,6 +150,8 @@ def _measured(folder: Path) -> ModelShape | None:
         found = {name: one for file in weight_files(folder) for name, one in tensors(file).items()}
     except (OSError, ValueError):
         return None
+    if stored_format(config) is not None:  # the shapes are those of packed numbers
+        found = {}
     depths = [int(number) + 1 for name in found for number in re.findall(r"\.(\d{1,5})\.", f".{name}")[:1]]
     table = max((one for one in found.values() if len(one) == 2), key=max, default=(0, 0))  # that of the words
     layers = stated_size(config, "layers") or max(depths, default=0)
@@ -121,7 +162,29 @@ def _measured(folder: Path) -> ModelShape | None:
         return None
     if min(layers, hidden, words) < 1:
         return _guess(parameters)
-    return ModelShape(parameters, layers, hidden, _kv_width(config, hidden), words)
+    kept = float(sum(prod(one) for name, one in found.items() if not _is_linear(name, one, words)))
+    kept = kept or 2.0 * words * hidden
+    inner, queries = stated_size(config, "inner") or 0, _query_width(config, hidden)
+    return ModelShape(parameters, layers, hidden, _kv_width(config, hidden), words, kept, inner, queries)
+
+
+def _known(sizes: KnownSizes) -> ModelShape:
+    kept = float(sizes.parameters - sizes.linear)
+    widths = (sizes.hidden, sizes.kv_width, sizes.vocabulary, kept, sizes.inner, sizes.query_width)
+    return ModelShape(float(sizes.parameters), sizes.layers, *widths, "known")
+
+
+def _query_width(config: Mapping[str, Any], hidden: int) -> int:
+    heads, width = stated_size(config, "heads") or 0, stated_size(config, "head_width")
+    return heads * width if width else hidden
+
+
+def _is_linear(name: str, shape: Sequence[int], words: int) -> bool:
+    """Returns whether a tensor is the matrix of a linear layer between two others; experts that lie together are not.
+
+    Transformers holds the experts of a layer in one tensor, which 4 bits leave alone.
+    """
+    return len(shape) == 2 and words not in shape and "experts" not in name.split(".")
 
 
 def _kv_width(config: Mapping[str, Any], hidden: int) -> int:
@@ -211,4 +274,6 @@ def _header(stream: BinaryIO, size: int) -> tuple[int, dict[str, Any]]:
 def _guess(parameters: float) -> ModelShape:
     # A decoder's width and depth grow together: layers ~ hidden / 128, parameters ~ 12 layers hidden^2.
     hidden = max(128, round((parameters * 128 / 12) ** (1 / 3) / 128) * 128)
-    return ModelShape(parameters, max(1, hidden // 128), hidden, hidden // 2, 128_000)
+    kept = min(parameters / 2, 2.0 * 128_000 * hidden)
+    layers = max(1, hidden // 128)
+    return ModelShape(parameters, layers, hidden, hidden // 2, 128_000, kept, 7 * hidden // 2, hidden, "guess")

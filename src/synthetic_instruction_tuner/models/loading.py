@@ -14,11 +14,13 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import SitError, UserError
-from synthetic_instruction_tuner.models.adapters import is_soft_prompt, merged
+from synthetic_instruction_tuner.models.adapters import attached, is_soft_prompt, merged
 from synthetic_instruction_tuner.models.availability import availability, local_fault, shown_path, template_fault
 from synthetic_instruction_tuner.models.file_checks.checked_files import Fault, read_text
 from synthetic_instruction_tuner.models.file_checks.weight_files import uses_safetensors
-from synthetic_instruction_tuner.models.files import expanded, local_folder
+from synthetic_instruction_tuner.models.files import expanded, local_folder, stored_as
+from synthetic_instruction_tuner.models.quantization.held import held_as
+from synthetic_instruction_tuner.models.quantization.layers import compute_in, loading_arguments
 
 
 def resolve(model: ModelConfig, weights: bool = True, reward: bool | None = None) -> str:
@@ -68,13 +70,15 @@ def _chat_template(source: str) -> str:
 def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | None = None) -> Any:
     """Returns the causal LM in evaluation mode on the device, with a LoRA adapter merged into its weights.
 
+    Beside quantized weights the adapter stays what it is: merging would round the weights that it was trained on again.
+
     Args:
-        model: where it is.
-        dtype: ``float32``, ``float16`` or ``bfloat16``.
+        model: where it is, and whether it is held in 4 bits; see `quantization.held`.
+        dtype: ``float32``, ``float16`` or ``bfloat16``; of a model in 4 bits the type that computes.
         device: ``cpu`` or ``cuda``.
         adapter: folder of a PEFT LoRA adapter; for prompt tuning see `load_soft_prompt`.
     """
-    loaded = _loaded(model, dtype, reward=False)
+    loaded = _loaded(model, dtype, device, reward=False)
     if _reads_both_ways(loaded.config):
         raise UserError(
             f"The model {shown_path(model)} does not write text.",
@@ -82,8 +86,8 @@ def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | 
             "Name a causal language model for this role.",
         )
     if adapter is not None and not is_soft_prompt(adapter):
-        loaded = merged(loaded, adapter)
-    return loaded.to(device).eval()
+        loaded = attached(loaded, adapter) if held_as(model) else merged(loaded, adapter)
+    return _placed(model, loaded, device).eval()
 
 
 def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
@@ -92,7 +96,7 @@ def load_reward_model(model: ModelConfig, dtype: str, device: str) -> Any:
     Raises:
         UserError: it cannot be loaded, or has no trained head, in whose place Transformers would put a random one.
     """
-    return _loaded(model, dtype, reward=True).to(device).eval()
+    return _placed(model, _loaded(model, dtype, device, reward=True), device).eval()
 
 
 def weights_fault(model: ModelConfig, reward: bool) -> Fault | None:
@@ -104,8 +108,10 @@ def weights_fault(model: ModelConfig, reward: bool) -> Fault | None:
         model: where it is; its files must be on this machine.
         reward: whether it is a reward model; otherwise it writes text.
     """
+    if stored_as(model):  # what is packed has other shapes, and is unpacked only with its numbers
+        return None
     try:
-        _loaded(model, "float32", reward, dry=True)
+        _loaded(model, "float32", "meta", reward)
     except UserError as error:
         if isinstance(error.__cause__, NotImplementedError):  # the model does something that needs the numbers
             return None
@@ -113,33 +119,53 @@ def weights_fault(model: ModelConfig, reward: bool) -> Fault | None:
     return None
 
 
-def _loaded(model: ModelConfig, dtype: str, reward: bool, dry: bool = False) -> Any:
+def _placed(model: ModelConfig, loaded: Any, device: str) -> Any:
+    """Returns the model on the device; quantized weights are made there, and their types are not to be changed."""
+    return loaded if held_as(model) else loaded.to(device)
+
+
+def _loaded(model: ModelConfig, dtype: str, device: str, reward: bool) -> Any:
     """Returns the model as `from_pretrained` loads it, if its files have all weights in the shapes that it needs.
 
     Args:
         model: where it is.
         dtype: the name of the weights' type.
+        device: ``meta`` reads and allocates no weights; plain weights come to the CPU for any other one.
         reward: whether to load a sequence classifier; otherwise a causal LM.
-        dry: read and allocate no weights.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     kind = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
     with explained(model):
+        heads = _heads(model) if reward and held_as(model) else []
         loaded, found = kind.from_pretrained(
             resolve(model, reward=None if reward else False),
             dtype=getattr(torch, dtype),
             weights_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are an error below, in plainer words
-            **({"device_map": "meta"} if dry else {}),
+            **({"device_map": "meta"} if device == "meta" else {}),
+            **loading_arguments(model, getattr(torch, dtype), device, heads),
             **_format(model),
             **source(model),
         )
         _require_text_config(loaded)
     _require_whole(model, found, f"{loaded.base_model_prefix}." if reward else None)
+    if held_as(model) and device != "meta":
+        compute_in(loaded, getattr(torch, dtype))
     return loaded
+
+
+def _heads(model: ModelConfig) -> list[str]:
+    """Returns the parts of a sequence classifier above its base model; a score of few bits would tell nothing apart."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    config = AutoConfig.from_pretrained(resolve(model, reward=None), **source(model))
+    with torch.device("meta"):
+        empty = AutoModelForSequenceClassification.from_config(config, trust_remote_code=model.trust_remote_code)
+    return [name for name, _ in empty.named_children() if name != empty.base_model_prefix]
 
 
 def _require_whole(model: ModelConfig, found: Any, base: str | None) -> None:
@@ -224,5 +250,8 @@ def explained(model: ModelConfig) -> Iterator[None]:
             raise UserError(problem, "its repository is gated", fix) from error
         if local_folder(model) is None and (fault := availability(model).fault):
             raise UserError(problem, fault.reason, fault.fix) from error
+        if isinstance(error, ImportError) and (stored := stored_as(model)):
+            fix = "Install what it asks for, or name a model whose files are not quantized."
+            raise UserError(problem, f"its files hold {stored} weights: {first}", fix) from error
         fix = "Check that the folder contains a complete model that Transformers can read."
         raise UserError(problem, first, fix) from error

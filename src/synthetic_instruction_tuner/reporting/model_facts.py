@@ -27,6 +27,7 @@ class ModelFacts:
         source: where it is from.
         revision: the commit, or a hash of the files' beginnings.
         license: as the Hub names it; None when it is not known.
+        held: how its weights were held where they were quantized, such as ``nf4, computed in float16``; else "".
     """
 
     role: str
@@ -34,6 +35,7 @@ class ModelFacts:
     source: str
     revision: str
     license: str | None
+    held: str = ""
 
 
 def model_facts(role: str, model: ModelConfig) -> ModelFacts:

@@ -87,6 +87,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         ),
         "in_order": in_order,
         "machine": _machine(data.hardware),
+        "quantized": [f"{markdown(name)} {markdown(held)}" for name, held in data.number_formats.items()],
         "glance": _glance(data),
         "length_sentence": _length_sentence(data.preference_report.get("length") or {}),
         "missing": [variant for variant in VARIANTS if variant not in variants],

@@ -42,6 +42,7 @@ class ReportData:
         run_name, profile, title: for the heading.
         config: the resolved configuration.
         hardware: the machine that the run was measured on.
+        number_formats: by name, how models were held whose weights were quantized.
         stages: `StageLine` or mappings with its fields.
         filter_report, preference_report: the JSON of the two reports, parsed or as text.
         training: one mapping per training: method, student, seconds, tokens_per_second, peak_memory_gb,
@@ -62,6 +63,7 @@ class ReportData:
     title: str = "Synthetic instruction tuning"
     config: Mapping[str, Any] = field(default_factory=dict)
     hardware: Mapping[str, Any] = field(default_factory=dict)
+    number_formats: Mapping[str, str] = field(default_factory=dict)
     stages: Sequence[Any] = ()
     filter_report: Any = None
     preference_report: Any = None

@@ -14,8 +14,9 @@ from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.run.checks.before_start import check_before_start
-from synthetic_instruction_tuner.run.checks.model_checks import engine_lines
+from synthetic_instruction_tuner.run.checks.model_checks import engine_lines, models_until
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
+from synthetic_instruction_tuner.run.number_formats import format_lines
 from synthetic_instruction_tuner.run.own_data.needs import require_pairs
 from synthetic_instruction_tuner.run.pipeline import Step, ordered, run_pipeline, stage_index, stage_names
 from synthetic_instruction_tuner.run.planning import does_not_fit, estimate
@@ -138,6 +139,8 @@ def _announce(
     display.say(f"Profile {config.profile} ({config.description}), seed {config.seed}, {place} {shown(folder.root)}")
     display.say(f"On {hardware.describe()}")
     for line in engine_lines(config, hardware, until):
+        display.say(line[0].upper() + line[1:])
+    for line in format_lines(config, hardware, models_until(config, until)):
         display.say(line[0].upper() + line[1:])
     table = Table(Column("stage", key=True), Column("time", "whole"), Column("what"), headings=False)
     for stage in todo:

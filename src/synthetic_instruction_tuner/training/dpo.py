@@ -31,6 +31,7 @@ from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.architecture import longest_text
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.models.quantization.layers import adapters_in_float32
 from synthetic_instruction_tuner.models.running import require_known_tokens, running
 from synthetic_instruction_tuner.records import PreferencePair
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
@@ -167,7 +168,7 @@ class Dpo:
 def _trainer(job: Job, policy: PeftModel, tokenizer: Any) -> Any:
     config = job.config
     assert isinstance(config, DpoConfig)
-    with quiet():
+    with quiet(), adapters_in_float32(policy.get_base_model()):
         trainer = PreferenceTrainer(
             model=policy,
             args=one_gpu(TrlDpoConfig(**trainer_arguments(job), beta=config.beta, disable_dropout=True)),

@@ -32,9 +32,10 @@ class TrainingMetrics:
         final_loss: mean loss of the last tenth of the steps.
         seed: the training's seed.
         device: ``cpu`` or the GPU's name.
-        dtype: the type of the base model's weights.
+        dtype: the type of the base model's weights; of a quantized one the type that computes.
         adapted: the modules that LoRA adapts, by the last part of their names; none in prompt tuning.
         adapted_layers: how many modules that are, in all layers.
+        quantized: how the base model's linear layers are held, such as ``nf4``; "" where they are not quantized.
     """
 
     method: str
@@ -58,10 +59,11 @@ class TrainingMetrics:
     dtype: str
     adapted: list[str] = field(default_factory=list)
     adapted_layers: int = 0
+    quantized: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values, from which `from_json` makes equal metrics."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value or name != "quantized"}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TrainingMetrics:

@@ -23,6 +23,8 @@ from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig, finge
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.file_hashes import clear_way
 from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.models.quantization.held import held_as
+from synthetic_instruction_tuner.models.quantization.layers import weight_count
 from synthetic_instruction_tuner.models.running import running
 from synthetic_instruction_tuner.training.answer_only_head import use_answer_only_head
 from synthetic_instruction_tuner.training.exact_resume import trainable
@@ -227,7 +229,7 @@ def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMet
         tokens_per_second=tokens / facts["seconds"],
         peak_memory_gb=facts["peak_memory_gb"],
         trainable_parameters=sum(p.numel() for _, p in trainable(trainer.model)),
-        total_parameters=sum(p.numel() for p in trainer.model.parameters()),
+        total_parameters=sum(weight_count(p) for p in trainer.model.parameters()),
         steps=len(steps),
         epochs=job.config.num_train_epochs,
         examples=len(job.data.rows),
@@ -240,6 +242,7 @@ def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMet
         dtype=job.dtype,
         adapted=sorted({name.rsplit(".", 1)[-1] for name in layers}),
         adapted_layers=len(layers),
+        quantized=held_as(job.model),
     )
 
 

@@ -15,6 +15,7 @@ from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig
 from synthetic_instruction_tuner.models.architecture import longest_text
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
+from synthetic_instruction_tuner.models.quantization.layers import adapters_in_float32
 from synthetic_instruction_tuner.models.running import require_known_tokens, running
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.training.exact_resume import ExactResume
@@ -107,7 +108,7 @@ class Supervised(ABC):
             if on_note:
                 on_note(note)
         set_seed(self.seed)
-        with quiet(), running(model.name, "be trained"):
+        with quiet(), running(model.name, "be trained"), adapters_in_float32(base):
             trainer = SupervisedTrainer(
                 model=self.add_adapter(base, tokenizer),
                 args=one_gpu(TrlSftConfig(**trainer_arguments(job))),

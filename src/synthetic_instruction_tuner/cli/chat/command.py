@@ -55,7 +55,9 @@ def chat(
         typer.echo(f"Loading {model.name}, {chosen} ...", err=True)
     # Imported here: a mistake on the command line is reported before torch is loaded.
     from synthetic_instruction_tuner.engines.opening import open_engine
+    from synthetic_instruction_tuner.run.number_formats import as_trained
 
+    model = as_trained(folder, model)
     with open_engine(model, config.engine, detect(config.engine.device), adapter, student=True) as (engine, template):
         if source.terminal:
             typer.echo(f"{model.name}, {chosen}. /help lists the commands, Ctrl-D ends the chat.", err=True)

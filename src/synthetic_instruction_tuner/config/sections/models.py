@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -32,6 +33,12 @@ class ModelConfig(Section):
     )
     parameters: float | None = Field(
         None, gt=0, description="Number of weights, for planning when the model's files are not on this machine."
+    )
+    load_in_4bit: Literal["auto"] | bool = Field(
+        "auto",
+        description="Hold the weights in 4 bits (NF4, bitsandbytes); auto: on a GPU where 16 bits do not fit beside "
+        "what the stage needs.",
+        exclude_if=lambda value: value == "auto",
     )
     license: str | None = Field(
         None,

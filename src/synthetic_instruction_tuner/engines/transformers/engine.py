@@ -53,8 +53,8 @@ class TransformersEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """In half precision, kernels round differently for other batch sizes, so a text may depend on its batch."""
-        whole = self._model.dtype == torch.float32 and self._device == "cpu"
+        """In half precision and 4 bits, kernels round differently for other batch sizes: texts may depend on them."""
+        whole = self._model.dtype == torch.float32 and self._device == "cpu" and not _quantized(self._model)
         slow = "" if self._decoder is None else note(self._decoder)
         return Capabilities(seeded=True, batch_free=whole, exact_stops=True, scores=True, slow=slow)
 
@@ -194,3 +194,7 @@ class TransformersEngine:
             if count and logits > _SCORED_LOGITS:
                 return count
         return min(most, len(rows))
+
+
+def _quantized(model: Any) -> bool:
+    return bool(getattr(model, "is_quantized", False))

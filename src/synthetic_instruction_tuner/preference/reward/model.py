@@ -15,8 +15,9 @@ from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, Prefer
 from synthetic_instruction_tuner.engines.base import Done
 from synthetic_instruction_tuner.models.architecture import learned_positions
 from synthetic_instruction_tuner.models.files import shape
-from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, set_threads
+from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, set_threads
 from synthetic_instruction_tuner.models.memory import memory_freed
+from synthetic_instruction_tuner.models.quantization.held import reading_format, settled
 from synthetic_instruction_tuner.models.running import running
 from synthetic_instruction_tuner.preference.reward.head import RewardHead
 from synthetic_instruction_tuner.preference.reward.input import Encoded, RewardInput
@@ -187,7 +188,9 @@ def open_reward_model(
     known = shape(model)
     device = choose_device(hardware, engine.device)
     single = device == "cpu" or (known is not None and known.parameters <= SMALL)
-    dtype = "float32" if engine.dtype == "auto" and single else choose_dtype(hardware, engine.dtype)[0]
+    held = reading_format(model, hardware, engine.dtype, config.reward_batch_size * config.reward_max_tokens)
+    dtype = "float32" if engine.dtype == "auto" and single and not held.quantized else held.compute
+    model = settled(model, held)
     with memory_freed(model.name, device):
         reward = RewardModel(
             load_reward_model(model, dtype, device),

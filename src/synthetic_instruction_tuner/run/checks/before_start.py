@@ -11,7 +11,7 @@ from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.files import shape
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.run.checks.finding import Check, NotReady
-from synthetic_instruction_tuner.run.checks.model_checks import check_models, engine_lines
+from synthetic_instruction_tuner.run.checks.model_checks import check_models, check_number_formats, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.own_data.needs import data_faults, expected_rows
 
@@ -102,6 +102,7 @@ def _settings_checks(config: Config, hardware: Hardware, until: str | None) -> l
         "precision": lambda: choose_dtype(hardware, config.engine.dtype),
         "device": lambda: choose_device(hardware, config.engine.device),
         "engines": lambda: engine_lines(config, hardware, until),
+        "number formats": lambda: check_number_formats(config, hardware, until),
     }
     if until != "generate" and config.data.has_records:
         asked = {"contamination": sources} | asked

@@ -11,8 +11,10 @@ from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.file_checks.checked_files import Fault
 from synthetic_instruction_tuner.models.files import local_folder
 from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.models.quantization.held import missing_library, settled
 from synthetic_instruction_tuner.records import Message
 from synthetic_instruction_tuner.run.checks.finding import Check, NotReady
+from synthetic_instruction_tuner.run.number_formats import role_format
 from synthetic_instruction_tuner.run.pipeline import stage_index, stage_names
 from synthetic_instruction_tuner.run.roles import used_models
 
@@ -31,9 +33,24 @@ def engine_lines(config: Config, hardware: Hardware, until: str | None = None) -
     groups: dict[str, list[str]] = {}
     for role, model in models_until(config, until):
         if role not in ("reward model", "tokenizer"):
-            choice = choose_engine(model, config.engine, hardware, student=role == "student")
+            held = role_format(config, hardware, role, model)
+            choice = choose_engine(
+                settled(model, held) if held else model, config.engine, hardware, student=role == "student"
+            )
             groups.setdefault(choice.describe(), []).append(role)
     return [f"{_together(roles)} on {engine}" for engine, roles in groups.items()]
+
+
+def check_number_formats(config: Config, hardware: Hardware, until: str | None = None) -> None:
+    """Stops where a model needs 4 bits on this machine and cannot have them.
+
+    Raises:
+        UserError: bitsandbytes is not installed, or the setting contradicts the model's files.
+    """
+    for role, model in models_until(config, until):
+        held = role_format(config, hardware, role, model)
+        if held and (fault := missing_library(settled(model, held))):
+            raise UserError(f"The {role} {model.name} cannot be loaded: {held.describe()}.", fault.reason, fault.fix)
 
 
 def _together(roles: list[str]) -> str:

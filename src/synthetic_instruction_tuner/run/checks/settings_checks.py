@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.errors import SitError, UserError, together
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.run.checks.before_start import check_languages
-from synthetic_instruction_tuner.run.checks.model_checks import engine_lines
+from synthetic_instruction_tuner.run.checks.model_checks import check_number_formats, engine_lines
 from synthetic_instruction_tuner.run.own_data.needs import data_faults
 from synthetic_instruction_tuner.run.pipeline import stage_names
 
 
-def check_settings(config: Config, hardware: Hardware, until: str | None = None) -> None:
+def check_settings(config: Config, hardware: Hardware, until: str | None = None, here: bool = True) -> None:
     """Stops where a run with these settings would refuse to start; whether the models are there is not looked at.
+
+    Args:
+        config, hardware: the run's settings, and the machine.
+        until: the run's last stage.
+        here: whether the machine is this one; of another one it is not known what is installed.
 
     Raises:
         UserError: with all mistakes.
@@ -22,11 +29,13 @@ def check_settings(config: Config, hardware: Hardware, until: str | None = None)
     faults: list[SitError] = [*data_faults(config)]
     if (until != "generate" or config.generate.until_kept is not None) and config.data.has_records:
         faults += source_faults(config.filter.contamination)
-    for check in (
+    checks: tuple[Callable[[], object], ...] = (
         lambda: choose_device(hardware, config.engine.device),
         lambda: choose_dtype(hardware, config.engine.dtype),
         lambda: engine_lines(config, hardware, until),
-    ):
+        lambda: check_number_formats(config, hardware, until),
+    )
+    for check in checks if here else checks[:2]:
         try:
             check()
         except UserError as error:

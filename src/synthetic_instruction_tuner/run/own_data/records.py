@@ -17,8 +17,7 @@ from synthetic_instruction_tuner.data_files.own_data.sources import (
     read_own_records,
     read_prompts,
 )
-from synthetic_instruction_tuner.data_generation.magpie_generator import engine_facts, failures, model_revision
-from synthetic_instruction_tuner.engines.choice import choose_engine
+from synthetic_instruction_tuner.data_generation.magpie_generator import failures, model_revision
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import Record
@@ -123,7 +122,7 @@ class _Answering:
             seed=config.seed,
             model_name=model.name,
             revision=model_revision(model),
-            engine_facts=engine_facts(choose_engine(model, config.engine, self.ctx.hardware).kind, model),
+            engine_facts=self.ctx.engine_facts(model),
         )
 
 

@@ -1,19 +1,23 @@
 """How long a run still takes: the plan at first, then what is measured.
 
 A stage's estimate is scaled by what earlier stages of its kind took. Within a stage, each task has its share of the
-estimate, and the pace of the task replaces it bit by bit. Estimates count down with the clock; work that does not
-arrive when it should makes them longer, so that none stays the same for minutes.
+estimate, and the pace of the task replaces it bit by bit. What was measured last counts most: that a machine was busy
+at first is soon forgotten. Estimates count down with the clock; work that does not arrive when it should makes them
+longer, so that none stays the same for minutes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import exp
 
 from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.reporting.formatting import duration
 
 PRIOR = 0.1  # of a task's plan: how much of it must be done to trust the pace as much as the plan
+RECENT = 0.25  # of a task: work that is further back counts for little
+FORGOTTEN = 0.1  # of what earlier stages had planned: after as much newer work, they count for a third
 PRIOR_SECONDS = 5.0  # a stage this long counts as much as the plan when later stages are scaled
 SCALES = (0.2, 10.0)  # a stage is not expected to be further from its plan
 OVERDUE = 0.2  # of the time that something is late: what is added to the estimate
@@ -82,12 +86,17 @@ class TaskForecast:
         self._first, self._start, self._last = done, now, now
         self._planned, self._steps = planned, steps
         self._advances, self._longest_gap = 0, 0.0
+        prior = PRIOR * (planned or 0.0)  # the plan itself, as if this much of it had been measured
+        self._recent = (prior, prior)  # measured and planned seconds, or units, of late
 
     def advance(self, n: int, now: float) -> None:
         """Notes that `n` units more are done."""
         if n <= 0:
             return
         self._longest_gap = max(self._longest_gap, now - self._last)
+        cost, whole = self._cost(self.done, self.done + n), self._cost(self._first, self.total)
+        kept = exp(-cost / (RECENT * whole)) if whole else 1.0
+        self._recent = (self._recent[0] * kept + now - self._last, self._recent[1] * kept + cost)
         self.done += n
         self._advances += 1
         self._last = now
@@ -116,11 +125,8 @@ class TaskForecast:
             waited: seconds since the last unit was done.
             step: planned seconds, or number, of the units that were to be done in this time.
         """
-        measured, done = self._last - self._start + waited, self._cost(self._first, self.done) + step
-        if self._planned is None:
-            return measured / done
-        prior = PRIOR * self._planned
-        return (measured + prior) / (done + prior)
+        measured, done = self._recent[0] + waited, self._recent[1] + step
+        return measured / done if done else 1.0
 
     def _usual_step(self) -> int:
         """Units that are done at once; before the first are done, a quarter of all."""
@@ -166,16 +172,23 @@ class Forecast:
 
     def learn(self, stage: str, measured: float, planned: float) -> None:
         """Notes what a stage took; later stages of its kind are scaled by it."""
-        kind = _kind(stage)
-        old = self._took.get(kind, (0.0, 0.0))
-        self._took[kind] = (old[0] + measured, old[1] + planned)
+        old = self._earlier(stage, planned)
+        self._took[_kind(stage)] = (old[0] + measured, old[1] + planned)
+
+    def _earlier(self, stage: str, newer: float) -> tuple[float, float]:
+        """Measured and planned seconds of earlier stages of this kind, less of them the more newer work was planned."""
+        measured, planned = self._took.get(_kind(stage), (0.0, 0.0))
+        kept = exp(-newer / max(FORGOTTEN * planned, PRIOR_SECONDS))
+        return measured * kept, planned * kept
 
     def scaled(self, stage: str, seconds: float) -> float:
         """Returns what the stage is expected to take, after what is known of this machine."""
-        measured, planned = self._took.get(_kind(stage), (0.0, 0.0))
+        measured, planned = self._earlier(stage, 0.0)
         if self._task is not None and stage != self._stage and _kind(stage) == _kind(self._stage):
             took, scaled = self._task.measured()
-            measured, planned = measured + took, planned + scaled / self._task_scale
+            newer = scaled / self._task_scale
+            measured, planned = self._earlier(stage, newer)
+            measured, planned = measured + took, planned + newer
         scale = (measured + PRIOR_SECONDS) / (planned + PRIOR_SECONDS)
         return seconds * min(max(scale, SCALES[0]), SCALES[1])
 

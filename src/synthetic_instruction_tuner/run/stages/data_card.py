@@ -5,12 +5,13 @@ The stages prefer and report do, so that the card is always up to date.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.run.roles import data_models
-from synthetic_instruction_tuner.run.stages.stage import Context
+from synthetic_instruction_tuner.run.stages.stage import FORMATS, Context
 
 
 def write_data_card(ctx: Context) -> None:
@@ -20,6 +21,7 @@ def write_data_card(ctx: Context) -> None:
     from synthetic_instruction_tuner.reporting.model_facts import model_facts
 
     config, store = ctx.config, ctx.store
+    formats: dict[str, str] = store.fact(FORMATS) or {}
     rows = {name: _unit(ctx, name) for name in ("generate", "filter", "prefer")}
     parts = [
         ("preference", "prefer", ctx.folder.pairs, "preference pairs: a chosen and a rejected answer"),
@@ -41,7 +43,9 @@ def write_data_card(ctx: Context) -> None:
             for name, stage, file, what in parts
             if not config.data.given or store.row_count(rows[stage])
         ],
-        models=[model_facts(role, model) for role, model in data_models(config)],
+        models=[
+            replace(model_facts(role, model), held=formats.get(model.path, "")) for role, model in data_models(config)
+        ],
         seed=config.seed,
         language=config.filter.language if config.data.has_records else "",
         filter_report=store.fact("filter_report") or {},

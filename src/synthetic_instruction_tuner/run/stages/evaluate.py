@@ -20,6 +20,7 @@ from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.preference.reward.input import reward_settings
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.number_formats import reader_format, trained_on
 from synthetic_instruction_tuner.run.planning import evaluation_step
 from synthetic_instruction_tuner.run.progress import Advance
 from synthetic_instruction_tuner.run.stages import training
@@ -140,6 +141,7 @@ def _reward(ctx: Context, chosen: list[Variant]) -> None:
     from synthetic_instruction_tuner.preference.reward.model import open_reward_model
 
     config = ctx.config
+    ctx.opens(config.models.reward, reader_format(config, ctx.hardware))
     with (
         open_reward_model(config.models.reward, config.prefer, config.engine, ctx.hardware) as reward,
         ctx.display.task("scoring the answers", len(missing), "variants") as advance,
@@ -169,16 +171,27 @@ def so_far(config: Config, folder: RunFolder, store: Store, key: str) -> Amount:
     """Returns how many benchmarks are answered, variant by variant."""
     there = [v for v in variants(config, folder) if v.adapter is None or v.adapter.is_dir()]
     names = config.evaluate.benchmarks
-    answered = sum(bool(store.batch_numbers(_answers_unit(config, v, name))) for v in there for name in names)
+    keys = {m.name: state.key for m in METHODS if (state := store.stage(m.name))}
+    held = {v.student.name: trained_on(store, keys, v.student) or "" for v in there}
+    units = (_answers_unit(config, v, name, held[v.student.name]) for v in there for name in names)
+    answered = sum(bool(store.batch_numbers(unit)) for unit in units)
     return Amount(answered, len(variants(config, folder)) * len(names), "benchmarks")
 
 
 def _unit(ctx: Context, variant: Variant, name: str) -> str:
-    return _answers_unit(ctx.config, variant, name)
+    held = ctx.number_format(variant.student, student=True)
+    return _answers_unit(ctx.config, variant, name, held.weights if held.quantized else "")
 
 
-def _answers_unit(config: Config, variant: Variant, name: str) -> str:
-    """Names a variant's answers to a benchmark by all that they depend on, the benchmark's own settings among it."""
+def _answers_unit(config: Config, variant: Variant, name: str, quantized: str) -> str:
+    """Names a variant's answers to a benchmark by all that they depend on, the benchmark's own settings among it.
+
+    Args:
+        config: the run's settings.
+        variant: who answers.
+        name: the benchmark.
+        quantized: how its weights are held, such as ``nf4``; "" where they are not quantized.
+    """
     adapter = adapter_digest(variant.adapter, variant.student) if variant.adapter else None
     key = fingerprint(
         STAGE.version,
@@ -187,6 +200,7 @@ def _answers_unit(config: Config, variant: Variant, name: str) -> str:
         identity(variant.student),
         adapter,
         config.engine.key_part(),
+        *((quantized,) if quantized else ()),
     )
     return f"evaluate:{variant.label}:{name}:{key}"
 

@@ -17,6 +17,8 @@ from synthetic_instruction_tuner.data_files.exports import export_rows
 from synthetic_instruction_tuner.data_generation.plan import apportion, domain_shares
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.number_formats import role_format
+from synthetic_instruction_tuner.run.roles import used_models
 from synthetic_instruction_tuner.run.stages import filter_inputs
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
 
@@ -51,6 +53,9 @@ def run(ctx: Context) -> Outcome:
     source = ctx.input_unit("generate")
     records = [Record.from_json(row) for row in ctx.store.rows(source)]
     quality = filter_inputs.quality_filter(ctx.config)
+    for role, model in used_models(ctx.config, ["filter"]):
+        if held := role_format(ctx.config, ctx.hardware, role, model):
+            ctx.opens(model, held)
     signals = compute_signals(quality.rules, records, RunSignals(ctx), ctx.store.unit_digest(source), ctx.display)
     results = []
     with ctx.display.task("deciding", len(records), "records") as advance:

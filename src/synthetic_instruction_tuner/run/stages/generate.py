@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.data_files.exports import export_rows
 from synthetic_instruction_tuner.data_generation.faults import ENOUGH_PROBES, PROBES, examine
-from synthetic_instruction_tuner.data_generation.magpie_generator import engine_facts, failures, model_revision
+from synthetic_instruction_tuner.data_generation.magpie_generator import failures, model_revision
 from synthetic_instruction_tuner.data_generation.plan import Place, batches
 from synthetic_instruction_tuner.data_generation.target import Target
 from synthetic_instruction_tuner.engines.base import failure_note, most_frequent
-from synthetic_instruction_tuner.engines.choice import choose_engine
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.records import Record
@@ -189,7 +188,7 @@ class _Writer:
             seed=config.seed,
             model_name=model.name,
             revision=model_revision(model),
-            engine_facts=engine_facts(choose_engine(model, config.engine, self.ctx.hardware).kind, model),
+            engine_facts=self.ctx.engine_facts(model),
         )
 
     def _probe(self, generator: MagpieGenerator, size: int) -> Examine | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.records import Answer, Record
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.number_formats import reader_format
 from synthetic_instruction_tuner.run.stages.stage import Context
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ class _RewardScoring:
         from synthetic_instruction_tuner.preference.reward.model import open_reward_model
 
         ctx = self._ctx
+        ctx.opens(self.model, reader_format(ctx.config, ctx.hardware))
         with open_reward_model(self.model, ctx.config.prefer, ctx.config.engine, ctx.hardware) as reward:
             yield reward
 

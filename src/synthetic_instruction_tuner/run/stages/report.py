@@ -10,9 +10,10 @@ from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.roles import used_models
 from synthetic_instruction_tuner.run.stages.data_card import own_sources, write_data_card
 from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows, variants
-from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage
+from synthetic_instruction_tuner.run.stages.stage import FORMATS, Context, Outcome, Stage
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.reporting.report_data import Sample, StageLine
@@ -42,6 +43,7 @@ def run(ctx: Context) -> Outcome:
         title=ctx.config.report.title,
         config=ctx.config.model_dump(mode="json"),
         hardware=_hardware(ctx),
+        number_formats=_number_formats(ctx),
         stages=_stages(ctx),
         filter_report=ctx.store.fact("filter_report"),
         preference_report=ctx.store.fact("preference_report"),
@@ -60,6 +62,12 @@ def run(ctx: Context) -> Outcome:
         write_data_card(ctx)  # again, because a changed filter setting may keep the same records
         advance(1)
     return Outcome(fingerprint(len(files)), None, len(files), files=(*files, ctx.folder.data_card))
+
+
+def _number_formats(ctx: Context) -> dict[str, str]:
+    """Returns by name how the run's models were held whose weights were quantized."""
+    known = ctx.store.fact(FORMATS) or {}
+    return {model.name: known[model.path] for _, model in used_models(ctx.config) if model.path in known}
 
 
 def _hardware(ctx: Context) -> dict[str, Any]:

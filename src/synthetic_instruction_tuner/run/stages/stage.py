@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, ModelConfig
-from synthetic_instruction_tuner.engines.choice import choose_engine
+from synthetic_instruction_tuner.engines.choice import choose_engine, on_a_server
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
+from synthetic_instruction_tuner.models.number_format import NumberFormat
 from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb
+from synthetic_instruction_tuner.models.quantization.held import settled
 from synthetic_instruction_tuner.reporting.formatting import counted
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.number_formats import student_format, trained_on, writer_format
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.store import Row, Store
 from synthetic_instruction_tuner.run.store.served_texts import ServedTexts
@@ -23,6 +26,10 @@ from synthetic_instruction_tuner.run.store.served_texts import ServedTexts
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
     from synthetic_instruction_tuner.engines.base import Engine
+
+
+FORMATS = "number_formats"
+"""The fact that holds, by their paths, how models were held whose weights were quantized."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,7 @@ class Context:
     keys: dict[str, str]
     watch: Stopwatch = field(default_factory=Stopwatch)
     served: ServedTexts | None = None
+    said: set[str] = field(default_factory=set)
 
     @property
     def device(self) -> str:
@@ -129,6 +137,32 @@ class Context:
     def dtype(self) -> str:
         """The type of the models' weights."""
         return choose_dtype(self.hardware, self.config.engine.dtype)[0]
+
+    def number_format(self, model: ModelConfig, *, student: bool = False) -> NumberFormat:
+        """Returns in which format a model's weights are held in this stage; a student's is the same in all."""
+        if not student:
+            return writer_format(self.config, self.hardware, model, self.stage)
+        return student_format(self.config, self.hardware, model, trained_on(self.store, self.keys, model))
+
+    def opens(self, model: ModelConfig, held: NumberFormat) -> None:
+        """Says how a model that is loaded now is held, where it is quantized, and keeps that for the report."""
+        known: dict[str, str] = self.store.fact(FORMATS) or {}
+        if held.quantized and (line := f"  {model.name}: {held.describe()}") not in self.said:
+            self.display.say(line)
+            self.said.add(line)
+        if known.get(model.path) != (held.name if held.quantized else None):
+            others = {path: name for path, name in known.items() if path != model.path}
+            self.store.set_fact(FORMATS, others | ({model.path: held.name} if held.quantized else {}))
+
+    def engine_facts(self, model: ModelConfig) -> dict[str, str]:
+        """Returns what the provenance of a text says about the engine that writes it."""
+        from synthetic_instruction_tuner.data_generation.magpie_generator import engine_facts
+
+        if on_a_server(model, self.config.engine):
+            return engine_facts("server", model)
+        held = self.number_format(model)
+        kind = choose_engine(settled(model, held), self.config.engine, self.hardware).kind
+        return engine_facts(kind, model, held.weights if held.quantized else "")
 
     def unit(self, *parts: str) -> str:
         """Returns the name of a unit of work under this stage's key."""
@@ -156,11 +190,13 @@ class Context:
         """
         from synthetic_instruction_tuner.engines.opening import open_engine
 
-        engine, kind = (
-            self.config.engine,
-            choose_engine(model, self.config.engine, self.hardware, student=student or adapter is not None).kind,
-        )
-        self.served = ServedTexts(self.store, self.stage, model, engine) if kind == "server" else None
+        engine, given = self.config.engine, model
+        if student or not on_a_server(model, engine):
+            held = self.number_format(model, student=student)
+            self.opens(model, held)
+            model = settled(model, held)
+        kind = choose_engine(model, engine, self.hardware, student=student or adapter is not None).kind
+        self.served = ServedTexts(self.store, self.stage, given, engine) if kind == "server" else None
         try:
             with open_engine(model, engine, self.hardware, adapter, student=student, finished=self.served) as opened:
                 if slow := opened[0].capabilities.slow:

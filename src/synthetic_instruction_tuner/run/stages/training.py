@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.methods import METHODS, Method
 from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.models.hardware import set_threads
+from synthetic_instruction_tuner.models.quantization.held import settled
 from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
@@ -103,11 +104,16 @@ def _pairs(ctx: Context) -> list[PreferencePair]:
 def _train_student(ctx: Context, method: Method, student: ModelConfig, data: Sequence[Any]) -> Row:
     """Returns the facts of the student's training, after doing it or making sure that it is done."""
     unit, output = ctx.unit(student.name), ctx.folder.model(method.name, student.name)
-    done = list(ctx.store.rows(unit))
+    done, held = list(ctx.store.rows(unit)), ctx.number_format(student, student=True)
+    if done and held.quantized != bool(done[0]["metrics"].get("quantized")):
+        ctx.display.say(f"  {student.name} is trained again: its first adapter is for weights in {held.weights}")
+        ctx.store.drop_unit(unit)
+        done = []
     if done and _is_trained(ctx, student, output, done[0]):
         restore(ctx, student, output, done)
         return facts_of(done)
-    metrics = _train(ctx, method, student, data, output)
+    ctx.opens(student, held)
+    metrics = _train(ctx, method, settled(student, held) if held.four_bit else student, data, output)
     if done and done[0]["adapter"] == adapter_digest(output / "final", student):
         restore(ctx, student, output, done)  # the metrics stay those of the first time
         return facts_of(done)

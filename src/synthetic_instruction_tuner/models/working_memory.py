@@ -1,0 +1,153 @@
+"""What a model's work takes of memory beside its weights: while it writes text, and while it is tuned.
+
+On a GPU the terms are counted from what the layers keep, and were compared with measured peaks (docs/planning.md). On a
+CPU, in float32, they are those of Korthikanti et al. 2022 (arXiv:2205.05198), fitted to the embedded models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from synthetic_instruction_tuner.models.files import ModelShape
+
+GB = 1e9
+WIDTH = 2  # bytes of a number while a GPU computes
+FULL_WIDTH = 4  # bytes of a number on a CPU
+OPTIMIZER_GB = 0.4  # on a CPU: the adapter, its gradient, and the optimizer's two means
+PREFILLED = 32_768  # tokens that the transformers engine reads at once on a GPU
+SPARE_POSITIONS = 192  # pages of a text that are kept free while it grows
+POOL_PART = 0.7  # of the free memory, the most that pages of keys and values take
+
+Tuned = Literal["lora", "pairs", "soft_prompt"]
+"""What is tuned: LoRA on texts, LoRA on pairs (no dropout, two texts each), or virtual tokens alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """The widths of a layer's parts, guessed where a model's files do not tell them."""
+
+    hidden: int
+    inner: int
+    queries: int
+    key_values: int
+
+    @property
+    def adapted(self) -> int:
+        """Numbers that the seven linear layers read for a token."""
+        return 5 * self.hidden + self.queries + self.inner
+
+    @property
+    def weights(self) -> int:
+        """Weights of the seven linear layers."""
+        return self.hidden * (2 * self.queries + self.key_values + 3 * self.inner)
+
+    @property
+    def lora_sums(self) -> int:
+        """Inputs and outputs of the seven linear layers; times the rank, the weights of LoRA in a layer."""
+        attention = 2 * (self.hidden + self.queries) + 2 * self.hidden + self.key_values
+        return attention + 3 * (self.hidden + self.inner)
+
+
+def widths(size: ModelShape) -> Widths:
+    """Returns the widths of a layer's parts."""
+    inner = size.inner or 7 * size.hidden // 2
+    return Widths(size.hidden, inner, size.query_width or size.hidden, size.kv_width)
+
+
+def adapter_weights(size: ModelShape, tuned: Tuned, rank: int = 8, virtual_tokens: int = 20) -> float:
+    """Returns how many numbers are trained, with LoRA on the seven linear layers of each layer."""
+    if tuned == "soft_prompt":
+        return float(virtual_tokens * size.hidden)
+    return float(rank * size.layers * widths(size).lora_sums)
+
+
+def decoding_gb(
+    size: ModelShape,
+    rows: int,
+    length: float,
+    width: int = WIDTH,
+    free_gb: float | None = None,
+    prompt: float | None = None,
+) -> float:
+    """Returns the memory for decoding, in GB of 1e9 bytes: keys and values, what reads the prompts, and logits.
+
+    Args:
+        size: the model's sizes.
+        rows: texts at once.
+        length: the most tokens of a text with its prompt.
+        width: bytes of a number.
+        free_gb: on a GPU, what is free beside the weights; the pages of keys and values take a part of it at most.
+        prompt: tokens of a prompt, padding included, that the engine reads with those of other rows; a quarter of
+            `length` where it is not known.
+    """
+    logits = rows * size.vocabulary * 8
+    if width == FULL_WIDTH:
+        return (rows * length * size.layers * size.kv_width * width + logits) / GB
+    position = size.layers * size.kv_width * width
+    pages = rows * (length + SPARE_POSITIONS) * position
+    if free_gb is not None:
+        pages = min(pages, POOL_PART * max(free_gb, 0.0) * GB)
+    read = min(PREFILLED, rows * (length / 4 if prompt is None else prompt))
+    return (pages + read * (position + reading_bytes(size)) + logits) / GB
+
+
+def scoring_gb(size: ModelShape, tokens: float, width: int = WIDTH) -> float:
+    """Returns the memory for reading texts once, in GB of 1e9 bytes.
+
+    Args:
+        size: the model's sizes.
+        tokens: read at once, padding included.
+        width: bytes of a number.
+    """
+    return tokens * reading_bytes(size) * (width / WIDTH) / GB
+
+
+def reading_bytes(size: ModelShape) -> float:
+    """Bytes per token while a layer is computed without a backward pass: three tensors of the MLP, and four more."""
+    parts = widths(size)
+    return 2 * (3 * parts.inner + 4 * parts.hidden)
+
+
+def tuning_gb(
+    size: ModelShape,
+    tokens: float,
+    checkpointing: bool,
+    width: int = WIDTH,
+    tuned: Tuned = "lora",
+    rank: int = 8,
+    four_bit: bool = False,
+) -> float:
+    """Returns the memory for tuning an adapter, in GB of 1e9 bytes.
+
+    Args:
+        size: the model's sizes.
+        tokens: in the largest micro-batch, padding included.
+        checkpointing: whether activations are computed again in the backward pass: then the inputs of all layers are
+            kept, and one layer's activations.
+        width: bytes of a number.
+        tuned: what is tuned.
+        rank: of LoRA.
+        four_bit: whether the base is held in 4 bits: one matrix at a time is brought to 16.
+    """
+    if width == FULL_WIDTH:
+        each = 2 * size.layers + 34 if checkpointing else 34 * size.layers
+        return OPTIMIZER_GB + (tokens * size.hidden * each * width / 2 + tokens * size.vocabulary * 10) / GB
+    parts, layer = widths(size), activation_bytes(size, tuned)
+    kept = 2 * size.layers * size.hidden + layer if checkpointing else size.layers * layer
+    gradients = 6 * parts.inner + 12 * parts.hidden
+    adapter = 16 * adapter_weights(size, tuned, rank)  # float32: itself, its gradient, and the optimizer's two means
+    matrix = 2 * parts.hidden * parts.inner if four_bit else 0
+    return (tokens * (kept + gradients) + adapter + matrix) / GB
+
+
+def activation_bytes(size: ModelShape, tuned: Tuned) -> float:
+    """Bytes per token that a layer keeps for the backward pass under 16-bit autocast.
+
+    Two norms keep their input in float32; the MLP keeps its gate, its activation and its product; attention keeps
+    queries, expanded keys and values, and its result. Each of the seven linear layers under LoRA also keeps its input
+    in 16 bits and, with dropout, a mask of a byte.
+    """
+    parts = widths(size)
+    layer = 8 * parts.hidden + 6 * parts.inner + 8 * parts.queries
+    return layer + {"lora": 3, "pairs": 2, "soft_prompt": 0}[tuned] * parts.adapted

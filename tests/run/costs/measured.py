@@ -1,0 +1,82 @@
+"""What was measured on GPUs, and the work that it was measured on.
+
+One H100 80 GB for training and one H200 for text, with random weights in the shapes of Llama-3.2-3B and Llama-3.1-8B in
+bfloat16. The lengths are drawn as the measuring scripts draw them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+GIB = 2.0**30 / 1e9  # in GB
+TEMPLATE = 21  # tokens of the chat template of the models with random weights
+LIMIT = 1024
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A measured training.
+
+    Attributes:
+        tuned: what was tuned.
+        checkpointing: whether activations were computed again.
+        tokens_per_second: real tokens, without padding.
+        peak_gib: the largest sum of tensors, in GiB.
+    """
+
+    tuned: str
+    checkpointing: bool
+    tokens_per_second: float
+    peak_gib: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """Text that was measured: 1,024 requests, so many rows at once, on an engine."""
+
+    rows: int
+    engine: str
+    card: str
+    tokens_per_second: float
+    peak_gib: float | None = None
+
+
+TRAINED = (
+    Trained("lora", False, 6667, 63.8),
+    Trained("lora", True, 6207, 11.4),
+    Trained("pairs", True, 6635, 12.3),
+    Trained("soft_prompt", False, 12313, 38.9),
+)
+WRITTEN = (
+    Written(64, "transformers", "h200", 3746),
+    Written(256, "transformers", "h200", 9880, 44),
+    Written(1024, "transformers", "h200", 13971, 94),
+    Written(1024, "vllm", "h200", 18204),
+    Written(1024, "vllm", "h100", 17161),
+)
+
+
+def drawn(rng: np.random.Generator, n: int, median: float, spread: float, most: int = 900) -> np.ndarray:
+    """Returns lengths from a log-normal distribution, in tokens."""
+    return np.clip(np.exp(rng.normal(np.log(median), spread, size=n)).astype(int), 16, most)
+
+
+def training_work(tuned: str) -> tuple[float, float, float]:
+    """Returns a training's tokens in all, its micro-batches, and the tokens of the largest with padding."""
+    rng, pairs = np.random.default_rng(0), tuned == "pairs"
+    rows, n = (8, 8 * 16) if pairs else (12, 12 * 24)
+    prompts, answers = drawn(rng, n, 40, 0.5), drawn(rng, n, 330, 0.6)
+    texts = [prompts + answers + TEMPLATE]
+    if pairs:
+        texts.append(prompts + drawn(rng, n, 330, 0.6) + TEMPLATE)
+    longest = np.sort(np.minimum(np.maximum.reduce(texts), LIMIT))[-1]  # rows of similar length share a batch
+    virtual = 20 if tuned == "soft_prompt" else 0
+    return float(sum(t.sum() for t in texts)), n / rows, float(rows * len(texts) * (longest + virtual))
+
+
+def written_lengths(n: int = 1024) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the lengths of prompts and answers."""
+    rng = np.random.default_rng(0)
+    return rng.integers(20, 120, size=n), drawn(rng, n, 260, 0.6, 1024)
