@@ -105,7 +105,8 @@ def read_pairs(name: str, malformed: list[Malformed]) -> Iterator[PreferencePair
     """
     file, content = path_of(name), content_of(name)
     for number, pair in read_as(file, pair_from_row, malformed, expected=EXPECTED["pairs"]):
-        yield replace(pair, provenance={"source": _source(content, number)})
+        thoughts = {name: text for name, text in pair.provenance.items() if name.endswith("_thinking")}
+        yield replace(pair, provenance={"source": _source(content, number), **thoughts})
 
 
 def source_fault(kind: Kind, name: str) -> UserError | None:
@@ -197,7 +198,7 @@ def _not_there(kind: Kind, path: Path) -> UserError:
 
 
 def _prompt(row: Any, default_id: str, source: dict[str, Any]) -> Record:
-    record = record_from_row({"instruction": row} if isinstance(row, str) else row, default_id, source)
+    record = record_from_row({"instruction": row} if isinstance(row, str) else row, default_id, source, strict=False)
     if not record.instruction.strip():
         raise ShapeError("the instruction is empty")
     left = {name: text for name, text in (("response", record.response), ("thinking", record.thinking)) if text}
