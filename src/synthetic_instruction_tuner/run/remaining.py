@@ -12,6 +12,7 @@ from typing import Literal
 
 from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.errors import SitError
+from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.folder import RunFolder
@@ -29,6 +30,7 @@ KEPT = (
     "Texts, answers and scores under the earlier settings stay in the store: going back to them costs nothing. "
     "Adapters are replaced."
 )
+_TRAINING = {method.name for method in METHODS}
 DELETED = "--from deletes the stored work and the files of these stages."
 
 
@@ -171,7 +173,8 @@ def look_ahead(
             forced = step.why == _asked(start)
             another = step.action == "redo" and not forced and (step.in_doubt or _changed(step, config, store))
             known = state is not None and work.get(name) == state.key
-            amount = _amount(step, state, config, folder, store)
+            rewritten = step.action == "redo" and not (another or forced)
+            amount = _amount(step, state, config, folder, store, rewritten)
             stages.append(StageAhead(step, state, estimates[name], another, forced, known, amount))
     finally:
         if store:
@@ -192,7 +195,7 @@ def _timed(stages: Sequence[StageAhead]) -> Iterator[StageAhead]:
             continue
         name, whole, amount = stage.estimate.stage, stage.estimate.seconds, stage.amount
         planned = whole * max(0.0, 1 - amount.n / amount.of) if amount and amount.of else whole
-        if not loaded and _loads_model(stage.step.stage):
+        if planned and not loaded and _loads_model(stage.step.stage):
             loaded = True
             if stage.step.stage is not first:  # its plan has this
                 planned = with_start(replace(stage.estimate, seconds=planned)).seconds
@@ -218,9 +221,11 @@ def _settings_key(config: Config) -> str:
 
 
 def _amount(
-    step: Step, state: StageState | None, config: Config, folder: RunFolder, store: Store | None
+    step: Step, state: StageState | None, config: Config, folder: RunFolder, store: Store | None, rewritten: bool
 ) -> Amount | None:
-    if store is None or state is None or step.action != "resume" or step.stage.so_far is None:
+    """How much the store has of a stage that goes on, or whose files are written anew; adapters are not in it."""
+    goes_on = step.action == "resume" or (rewritten and step.stage.name not in _TRAINING)
+    if store is None or state is None or not goes_on or step.stage.so_far is None:
         return None
     return step.stage.so_far(config, folder, store, state.key)
 

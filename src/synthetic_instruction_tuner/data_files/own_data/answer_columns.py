@@ -183,7 +183,7 @@ def _single(row: Mapping[str, Any], wanted: str | None) -> Found:
     if row.get(REJECTED) is not None:
         raise ShapeError("chosen and rejected without scores: name the file under data.pairs")
     scores = scores_in(row, wanted)
-    turns = next((row[name] for name in CONVERSATIONS if are_turns(row.get(name))), [{}])
+    turns: list[Any] = next((row[name] for name in CONVERSATIONS if are_turns(row.get(name))), [{}])
     scores = scores_in({str(key).lower(): part for key, part in turns[-1].items()}, wanted) | scores
     if not scores and isinstance(label, bool) and "completion" in row:
         scores = {"label": float(label)}

@@ -52,7 +52,8 @@ def split_thoughts(text: str, asked: str = "", field: str = "the response") -> t
     opened = _OPENED.match(text.lstrip())
     if opened is None:
         return _closed_alone(text, field)
-    thoughts, rest = [], text.lstrip()
+    thoughts: list[str] = []
+    rest = text.lstrip()
     while opened := _OPENED.match(rest):
         mark, closing = opened[0], _PAIRS[opened[0].lower()]
         inside = rest[opened.end() :]
