@@ -12,7 +12,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.data_files.conversations import ShapeError, are_exchanges, are_turns, is_turn
 from synthetic_instruction_tuner.data_files.row_shapes.other_answers import are_compared
-from synthetic_instruction_tuner.data_files.row_shapes.public_sets import is_tree, is_ultrachat
+from synthetic_instruction_tuner.data_files.row_shapes.public_sets import is_one_row
 from synthetic_instruction_tuner.data_files.row_texts import CONVERSATIONS, RECORD_FIELDS, field_of
 
 # where an object holds its rows
@@ -38,7 +38,7 @@ def _rows(value: Any, depth: int) -> list[Any]:
         return _rows_of_document_list(value)
     if not isinstance(value, dict):
         return [value]
-    if is_tree(value) or is_ultrachat(value) or _is_task(value) or _is_comparison(value):
+    if is_one_row(value) or _is_comparison(value):
         return [value]
     if (shown := _viewer_rows(value)) is not None:
         return shown
@@ -51,10 +51,6 @@ def _rows(value: Any, depth: int) -> list[Any]:
     if any(map(field_of, value)):
         return _columns(value)
     return _keyed(value) or (_inner(value, depth - 1) if depth else []) or _equal_lists(value) or [value]
-
-
-def _is_task(value: dict[str, Any]) -> bool:
-    return {"Definition", "Instances"} <= value.keys()
 
 
 def _is_comparison(value: dict[str, Any]) -> bool:

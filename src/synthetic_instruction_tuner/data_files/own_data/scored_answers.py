@@ -25,6 +25,7 @@ from synthetic_instruction_tuner.data_files.own_data.numbers import (
 from synthetic_instruction_tuner.data_files.own_data.winners import with_winner
 from synthetic_instruction_tuner.data_files.reading import Malformed, fallback_id, no_rows, read_as, with_free_id
 from synthetic_instruction_tuner.data_files.record_shapes import record_from_row, with_fields
+from synthetic_instruction_tuner.data_files.row_shapes.public_sets import post
 from synthetic_instruction_tuner.records import Answer, Record
 
 EXPECTED = (
@@ -95,7 +96,7 @@ def scored_row(row: Any, default_id: str, source: dict[str, Any], score: str | N
         answers = [replace(answers[0], scores=_aspects(row))]
     asked = _same_prompt(answers)
     rest = {name: _prompt_text(name, v) for name, v in row.items() if name not in used}
-    rest = {**rest, "messages": asked} if asked else rest
+    rest |= {"messages": asked} if asked else post(row) or {}
     record = record_from_row(rest, default_id, source, strict=False)
     if not record.instruction.strip():
         raise ShapeError("the prompt is empty")

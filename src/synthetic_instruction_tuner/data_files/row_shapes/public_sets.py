@@ -37,7 +37,7 @@ def usual_row(row: Row) -> Row:
         _chat,
         _texts_in_data,
         _context,
-        _post,
+        post,
         _answers,
         _text,
     ):
@@ -56,6 +56,13 @@ def split_row(row: Any) -> list[Any] | None:
     if is_tree(row):
         return list(_questions(row["prompt"], [], {n: v for n, v in row.items() if n != "prompt"}))
     return None
+
+
+def is_one_row(value: Row) -> bool:
+    """Returns whether an object is one row of a data set, though its parts look like rows or columns."""
+    chat = value.get("chat")
+    is_moss = isinstance(chat, Mapping) and any(isinstance(turn, Mapping) and "MOSS" in turn for turn in chat.values())
+    return is_moss or is_tree(value) or is_ultrachat(value) or {"Definition", "Instances"} <= value.keys()
 
 
 def is_tree(value: Row) -> bool:
@@ -183,8 +190,8 @@ def _context(row: Row) -> Row | None:
     return {"messages": row["context"], "context": None}
 
 
-def _post(row: Row) -> Row | None:
-    """SHP: a post, which is called the history, and two answers."""
+def post(row: Row) -> Row | None:
+    """Returns the prompt of a row of SHP: a post, which is called the history; None of other rows."""
     if not isinstance(row.get("history"), str) or not {"human_ref_A", "human_ref_a", "labels"} & row.keys():
         return None
     return None if _has(row, QUESTIONS) else {"prompt": row["history"], "history": None}

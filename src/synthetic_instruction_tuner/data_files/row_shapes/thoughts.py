@@ -9,7 +9,7 @@ import re
 
 from synthetic_instruction_tuner.data_files.conversations import ShapeError
 
-_TAGS = ("think", "thinking", "thought", "thoughts", "reasoning", "reason", "reflection", "scratchpad", "seed:think")
+_TAGS = ("think", "thinking", "thought", "thoughts", "reasoning", "scratchpad", "seed:think")
 MARKS = (
     *((f"<{tag}>", f"</{tag}>") for tag in _TAGS),
     ("[THINK]", "[/THINK]"),
@@ -51,7 +51,7 @@ def split_thoughts(text: str, asked: str = "", field: str = "the response") -> t
         return None, text
     opened = _OPENED.match(text.lstrip())
     if opened is None:
-        return _closed_alone(text, field)
+        return _closed_alone(text, asked, field)
     thoughts: list[str] = []
     rest = text.lstrip()
     while opened := _OPENED.match(rest):
@@ -70,7 +70,7 @@ def split_thoughts(text: str, asked: str = "", field: str = "the response") -> t
     return "\n\n".join(filter(None, thoughts)), answer
 
 
-def _closed_alone(text: str, field: str) -> tuple[str | None, str]:
+def _closed_alone(text: str, asked: str, field: str) -> tuple[str | None, str]:
     """Thoughts whose opening mark the prompt had: the closing mark ends a line, and no opening mark is before it."""
     closed = _CLOSED.search(text)
     if closed is None:
@@ -79,7 +79,7 @@ def _closed_alone(text: str, field: str) -> tuple[str | None, str]:
     own_line = not before.strip() or before.rstrip(" \t").endswith("\n") or closed[0].upper() in _FINAL
     ends_line = not after.strip() or after.lstrip(" \t").startswith(("\n", "\r"))
     opening = _CLOSINGS.get(closed[0].lower())
-    mentioned = opening is not None and opening in before.lower()
+    mentioned = opening is not None and (opening in before.lower() or closed[0].lower() in asked.lower())
     if not (own_line or (ends_line and before.rstrip()[-1:] in ".!?")) or not ends_line or mentioned:
         return None, text
     if before.count("```") % 2 or closed[0] in after:
