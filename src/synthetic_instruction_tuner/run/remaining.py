@@ -30,6 +30,7 @@ KEPT = (
     "Texts, answers and scores under the earlier settings stay in the store: going back to them costs nothing. "
     "Adapters are replaced."
 )
+WRITING = 1.0  # seconds that it takes to write a stage's files, about
 _TRAINING = {method.name for method in METHODS}
 DELETED = "--from deletes the stored work and the files of these stages."
 
@@ -195,7 +196,10 @@ def _timed(stages: Sequence[StageAhead]) -> Iterator[StageAhead]:
             continue
         name, whole, amount = stage.estimate.stage, stage.estimate.seconds, stage.amount
         planned = whole * max(0.0, 1 - amount.n / amount.of) if amount and amount.of else whole
-        if planned and not loaded and _loads_model(stage.step.stage):
+        if not planned:  # its files are written anew from the store
+            yield replace(stage, planned=WRITING, seconds=WRITING)
+            continue
+        if not loaded and _loads_model(stage.step.stage):
             loaded = True
             if stage.step.stage is not first:  # its plan has this
                 planned = with_start(replace(stage.estimate, seconds=planned)).seconds

@@ -199,11 +199,11 @@ def _no_writer(config: Mapping[str, Any], kinds: Sequence[str]) -> str:
     if kinds and all(name.endswith(_NO_WRITERS) for name in kinds):
         return f"does not write text: it is a {kinds[0]}"
     if kind in _ENCODERS and text_part(config).get("is_decoder") is not True:
-        return f"looks ahead: a model of type {kind} reads the text that follows, too, so it cannot write one"
+        return f"does not write text: it is an encoder ({kind}), which reads a text in both directions"
     if kind in ("xlm", "flaubert") and config.get("causal") is not True:
-        return f"looks ahead: its {kind} is not causal, so it cannot write a text"
+        return f"does not write text: it is not causal ({kind}), and reads a text in both directions"
     if kind in _TRANSLATORS:
-        return f"does not continue text: a model of type {kind} has an encoder, and its decoder alone is no model"
+        return f"does not write text alone: it has an encoder and a decoder ({kind})"
     return ""
 
 
