@@ -83,7 +83,7 @@ def _without_thoughts(record: Record, strict: bool) -> Record:
     """The record with the thoughts in its answers' texts kept apart; turns as they were stay among the fields."""
     try:
         thoughts, answer = split_thoughts(record.response, record.instruction)
-        earlier = tuple(
+        earlier = record.history and tuple(
             replace(turn, content=split_thoughts(turn.content, field="an earlier answer")[1])
             if turn.role == "assistant"
             else turn

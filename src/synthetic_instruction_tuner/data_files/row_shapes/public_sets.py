@@ -16,9 +16,14 @@ from synthetic_instruction_tuner.data_files.row_shapes.transcripts import turns_
 Row = Mapping[str, Any]
 QUESTIONS = ("instruction", "prompt", "question", "query", "input", "problem", "inputs", "user", "human")
 ANSWERS = ("response", "output", "completion", "answer", "targets", "target", "solution", "reply", "generation")
+TEXTS = {*QUESTIONS, *ANSWERS}
 REFERENCES = ("answer", "output", "targets", "target", "solution")  # often a list of the texts that are right
 TALKS = ("messages", "conversations", "conversation")
 TEXT_KEYS = ("text", "full_text", "value")  # where an object has the text of a question or of an answer
+MARKED = {  # a row without any of these names has a usual form
+    *("Definition", "definition", "inputs_pretokenized", "chat", "message_1", "input", "conversation", "transcript"),
+    *("data", "context", "history", "answers", "text"),
+}
 SPECIAL = re.compile(r"<\|[^|<>]*\|>:?|<eo[a-z]>")  # MOSS: who speaks, and where a part ends
 
 
@@ -28,19 +33,12 @@ def usual_row(row: Row) -> Row:
     Raises:
         ShapeError: a record cannot hold what it has.
     """
-    for form in (
-        _objects,
-        _tasks,
-        _pretokenized,
-        _moss,
-        _roles,
-        _chat,
-        _texts_in_data,
-        _context,
-        post,
-        _answers,
-        _text,
-    ):
+    nested = [name for name, value in row.items() if type(value) in (dict, list) and name in TEXTS]
+    if nested and (found := _objects(row, nested)) is not None:
+        row = {**row, **found}
+    if MARKED.isdisjoint(row):
+        return row
+    for form in (_tasks, _pretokenized, _moss, _roles, _chat, _texts_in_data, _context, post, _answers, _text):
         if (found := form(row)) is not None:
             row = {**row, **found}
     return row
@@ -48,7 +46,7 @@ def usual_row(row: Row) -> Row:
 
 def split_row(row: Any) -> list[Any] | None:
     """Returns the rows that a row holds: a tree of messages, or a task with its instances; None for any other."""
-    if not isinstance(row, Mapping):
+    if type(row) is not dict:
         return None
     if isinstance(row.get("Instances"), list) and row.get("Definition") is not None:
         rest = {name: value for name, value in row.items() if name != "Instances"}
@@ -68,7 +66,7 @@ def is_one_row(value: Row) -> bool:
 def is_tree(value: Row) -> bool:
     """Returns whether a row is a tree of messages, as OpenAssistant has them."""
     root = value.get("prompt")
-    return isinstance(root, Mapping) and isinstance(root.get("text"), str) and isinstance(root.get("replies"), list)
+    return isinstance(root, dict) and isinstance(root.get("text"), str) and isinstance(root.get("replies"), list)
 
 
 def _questions(node: Row, before: list[dict[str, str]], rest: Row) -> Any:
@@ -95,11 +93,11 @@ def _questions(node: Row, before: list[dict[str, str]], rest: Row) -> Any:
                 yield from _questions(question, answered, rest)
 
 
-def _objects(row: Row) -> Row | None:
+def _objects(row: Row, names: Sequence[str]) -> Row | None:
     """Questions and answers that are objects with a text (WebGPT, TriviaQA), or lists of one text."""
     found: dict[str, Any] = {}
-    for name in (*QUESTIONS, *ANSWERS):
-        value = row.get(name)
+    for name in names:
+        value = row[name]
         if isinstance(value, Mapping) and not {"role", "from", "replies"} & value.keys():
             texts = [value[key] for key in TEXT_KEYS if isinstance(value.get(key), str)]
             if texts:

@@ -32,6 +32,8 @@ _FRAMES = (  # around an answer that follows thoughts
 _CLOSINGS = {closing.lower(): opening.lower() for opening, closing in MARKS if closing != "<|end|>"}
 _OPENED = re.compile("|".join(re.escape(opening) for opening, _ in MARKS), re.IGNORECASE)
 _CLOSED = re.compile("|".join(map(re.escape, (*_CLOSINGS, *_FINAL))), re.IGNORECASE)
+_FIRST = ("<", "[", "\u25c1")  # what a mark begins with
+_PARTS = ("</", "[/", "\u25c1/", "<|", "<channel|>", "<unused95>", "[BEGIN FINAL")  # of closing marks
 _PAIRS = {opening.lower(): closing for opening, closing in MARKS}
 _SHORT = 3  # words between two marks that are mentioned in a sentence: "<think> and </think> are ..."
 
@@ -49,7 +51,10 @@ def split_thoughts(text: str, asked: str = "", field: str = "the response") -> t
     """
     if "<" not in text and "[" not in text and "\u25c1" not in text:
         return None, text
-    opened = _OPENED.match(text.lstrip())
+    start = text[:200].lstrip() or text.lstrip()
+    opened = _OPENED.match(start) if start[:1] in _FIRST else None
+    if opened is None and not any(part in text for part in _PARTS):
+        return None, text
     if opened is None:
         return _closed_alone(text, asked, field)
     thoughts: list[str] = []
