@@ -90,7 +90,7 @@ def test_a_file_that_is_missing_is_planned_and_asks_nothing(sit: Sit, copy: Path
 
 
 def test_files_that_the_store_can_write_again_take_no_time(sit: Sit, copy: Path) -> None:
-    files = {"evaluate": "evaluation/comparison.csv", "prefer": "data/preference/pairs.jsonl"}
+    files = {"evaluate": "evaluation/metrics/comparison_summary.csv", "prefer": "data/preference/preference_pairs.json"}
     for name, file in files.items():
         assert (copy / file).exists()
         again = json.loads(sit("plan", "-d", copy, "--from", name, "--json")[1])
