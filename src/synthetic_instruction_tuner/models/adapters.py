@@ -87,7 +87,7 @@ def merged(model: Any, adapter: Path) -> Any:
 
 
 def _require_rank(adapter: Path) -> None:
-    """Raises UserError if the stated rank is larger than that of every matrix: PEFT would make matrices of that size."""
+    """Raises UserError if the stated rank is larger than every matrix: PEFT would make matrices of that size."""
     stated = adapter_config(adapter).get("r")
     found = [shape[0] for name, shape in tensors(adapter / _WEIGHTS).items() if ".lora_A." in name and shape]
     if found and isinstance(stated, int) and stated > max(found):
