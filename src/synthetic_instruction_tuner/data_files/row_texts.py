@@ -15,6 +15,7 @@ from synthetic_instruction_tuner.data_files.conversations import (
     read_conversation,
     read_transcript,
 )
+from synthetic_instruction_tuner.data_files.row_shapes.other_answers import TO_PAIRS, are_compared
 from synthetic_instruction_tuner.records import Message, Record, Role
 
 PAIRS = (  # the field of the instruction, and those of its response
@@ -238,6 +239,8 @@ def _from_turns(row: Mapping[str, Any]) -> Exchange | None:
 def _unknown(row: Mapping[str, Any]) -> Exchange:
     if is_turn(row):
         raise ShapeError("a single turn; the turns of a conversation belong into one list, under 'messages'")
+    if are_compared(row):
+        raise ShapeError(f"two answers to compare, and no single one; {TO_PAIRS}")
     fields = ", ".join(str(k) for k in list(row)[:8]) or "none"
     raise ShapeError(f"no instruction, prompt, question, messages or conversations among its fields ({fields})")
 

@@ -64,7 +64,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "by model": ({"prompt": Q, "responses": {"x": A, "y": A2}}, "'responses'"),
     "arena": (
         {"winner": "tie", "conversation_a": ASKED, "conversation_b": ASKED},
-        "instruction",
+        "two answers to compare",
     ),
     "odd history": ({"instruction": Q2, "output": A2, "history": [Q, A, "x"]}, "'history' has 3 texts"),
     "function calls": ({"chat": f"USER: {Q}\n\nASSISTANT: <functioncall> {{}}"}, "function calls"),

@@ -15,7 +15,7 @@ _NAMED = re.compile(
 )
 _NUMBERED = re.compile(rf"(?:\w+_)?(?:{_KINDS}|human_ref|conversation)(?:_?\d+|_[a-z])", re.IGNORECASE)
 COMPARED = ("conversation", "response", "answer", "human_ref", "messages")
-_TO_PAIRS = "'sit prefer FILE -o out' makes pairs of answers that have scores or a winner"
+TO_PAIRS = "'sit prefer FILE -o out' makes pairs of answers that have scores or a winner"
 
 
 def only_other_answer(row: Mapping[str, Any], strict: bool) -> str | None:
@@ -40,9 +40,9 @@ def only_other_answer(row: Mapping[str, Any], strict: bool) -> str | None:
         raise ShapeError(f"several fields could be its answer ({said}): name one of them 'response'")
     if strict and len(numbered) > 1:
         said = ", ".join(f"'{name}'" for name in numbered[:4])
-        raise ShapeError(f"several answers ({said}); {_TO_PAIRS}")
+        raise ShapeError(f"several answers ({said}); {TO_PAIRS}")
     if strict and listed:
-        raise ShapeError(f"'{listed[0]}' holds several answers; {_TO_PAIRS}")
+        raise ShapeError(f"'{listed[0]}' holds several answers; {TO_PAIRS}")
     return None
 
 
