@@ -31,7 +31,6 @@ KEPT = (
     "Adapters are replaced."
 )
 WRITING = 1.0  # seconds that it takes to write a stage's files, about
-_TRAINING = {method.name for method in METHODS}
 DELETED = "--from deletes the stored work and the files of these stages."
 
 
@@ -174,8 +173,10 @@ def look_ahead(
             forced = step.why == _asked(start)
             another = step.action == "redo" and not forced and (step.in_doubt or _changed(step, config, store))
             known = state is not None and work.get(name) == state.key
-            rewritten = step.action == "redo" and not (another or forced)
-            amount = _amount(step, state, config, folder, store, rewritten)
+            rewritten = step.action == "redo" and not (another or forced or name in {m.name for m in METHODS})
+            goes_on = rewritten or step.action == "resume"
+            so_far = step.stage.so_far if goes_on else None
+            amount = so_far(config, folder, store, state.key) if so_far and store and state else None
             stages.append(StageAhead(step, state, estimates[name], another, forced, known, amount))
     finally:
         if store:
@@ -196,7 +197,7 @@ def _timed(stages: Sequence[StageAhead]) -> Iterator[StageAhead]:
             continue
         name, whole, amount = stage.estimate.stage, stage.estimate.seconds, stage.amount
         planned = whole * max(0.0, 1 - amount.n / amount.of) if amount and amount.of else whole
-        if not planned:  # its files are written anew from the store
+        if stage.condition == "incomplete" and amount and (amount.of is None or not planned):  # all is in the store
             yield replace(stage, planned=WRITING, seconds=WRITING)
             continue
         if not loaded and _loads_model(stage.step.stage):
@@ -222,16 +223,6 @@ def remember_agreement(config: Config, folder: RunFolder, ahead: Ahead) -> None:
 
 def _settings_key(config: Config) -> str:
     return fingerprint(config)
-
-
-def _amount(
-    step: Step, state: StageState | None, config: Config, folder: RunFolder, store: Store | None, rewritten: bool
-) -> Amount | None:
-    """How much the store has of a stage that goes on, or whose files are written anew; adapters are not in it."""
-    goes_on = step.action == "resume" or (rewritten and step.stage.name not in _TRAINING)
-    if store is None or state is None or not goes_on or step.stage.so_far is None:
-        return None
-    return step.stage.so_far(config, folder, store, state.key)
 
 
 def current_outputs(config: Config, folder: RunFolder) -> dict[str, list[Path]]:
