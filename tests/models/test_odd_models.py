@@ -23,7 +23,8 @@ from synthetic_instruction_tuner.engines.opening import _template, open_engine
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.availability import availability
-from synthetic_instruction_tuner.models.files import identity, shape
+from synthetic_instruction_tuner.models.file_checks.soundness import folder_fault
+from synthetic_instruction_tuner.models.files import identity, local_folder, shape
 from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_reward_model, load_tokenizer
 from synthetic_instruction_tuner.models.running import require_known_tokens, running
@@ -166,6 +167,35 @@ def test_an_encoder_does_not_write(decoder: bool, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not write text") as caught:
         load_causal_lm(model, "float32", "cpu")
     assert "an encoder (bert)" in caught.value.cause
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"model_type": "roberta"}, "an encoder (roberta)"),
+        ({"model_type": "roberta", "architectures": ["RobertaForCausalLM"]}, "an encoder (roberta)"),
+        ({"model_type": "roberta", "is_decoder": True}, ""),
+        ({"model_type": "modernbert", "architectures": ["ModernBertModel"]}, "an encoder (modernbert)"),
+        ({"model_type": "xlnet"}, "an encoder (xlnet)"),
+        ({"model_type": "xlm", "causal": True}, ""),
+        ({"model_type": "xlm"}, "not causal (xlm)"),
+        ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, "a decoder (t5)"),
+        ({"model_type": "x", "architectures": ["XForMaskedLM"]}, "XForMaskedLM"),
+        ({"model_type": "llava", "text_config": {"model_type": "llama"}}, ""),
+        ({"model_type": "modernbert-decoder"}, ""),
+    ],
+)
+def test_what_reads_both_ways_is_seen_in_its_configuration(facts: dict[str, Any], why: str, tmp_path: Path) -> None:
+    folder = local_folder(ModelConfig(path="nano:student-llama"))
+    assert folder is not None
+    model = shutil.copytree(folder, tmp_path / "model")
+    config = json.loads((model / "config.json").read_text())
+    config.pop("architectures")
+    (model / "config.json").write_text(json.dumps(config | facts))
+    fault = folder_fault(Path(model), reward=False)
+    assert fault is None if not why else fault is not None and "does not write text" in fault.reason
+    assert fault is None or why in fault.reason
+    assert folder_fault(Path(model)) is None, "as a tokenizer, or for a server, it may be anything"
 
 
 @pytest.mark.parametrize("missing", ["pad_token", "eos_token", "both"])

@@ -15,6 +15,7 @@ from synthetic_instruction_tuner.config import Config, parse_config
 from synthetic_instruction_tuner.run import execution
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import STAGES, stage_names
+from synthetic_instruction_tuner.run.remaining import WRITING
 from synthetic_instruction_tuner.run.store import Store
 from whole_runs import Sit
 
@@ -86,6 +87,26 @@ def test_a_file_that_is_missing_is_planned_and_asks_nothing(sit: Sit, copy: Path
     status = json.loads(sit("status", "-d", copy, "--json")[1])
     assert status[-1]["outputs"] == [] and status[0]["outputs"]
     assert sit("run", "-d", copy)[0] == 0 and (copy / "docs/report.md").exists()
+
+
+def test_files_that_the_store_can_write_again_take_no_time(sit: Sit, copy: Path) -> None:
+    files = {"evaluate": "evaluation/metrics/comparison_summary.csv", "prefer": "data/preference/preference_pairs.json"}
+    for name, file in files.items():
+        assert (copy / file).exists()
+        again = json.loads(sit("plan", "-d", copy, "--from", name, "--json")[1])
+        (copy / file).unlink()
+        plan = json.loads(sit("plan", "-d", copy, "--json")[1])
+        (stage,) = (s for s in plan["stages"] if s["stage"] == name)
+        (whole,) = (s for s in again["stages"] if s["stage"] == name)
+        assert stage["state"] == "incomplete" and stage["seconds"] == WRITING < whole["seconds"]
+    assert sit("run", "-d", copy, "-q")[0] == 0 and all((copy / file).exists() for file in files.values())
+
+
+def test_an_adapter_that_is_missing_is_trained_again(sit: Sit, copy: Path) -> None:
+    next((copy / "models/sft").rglob("adapter_model.safetensors")).unlink()
+    plan = json.loads(sit("plan", "-d", copy, "--json")[1])
+    (stage,) = (s for s in plan["stages"] if s["stage"] == "sft")
+    assert stage["state"] == "incomplete" and stage["seconds"] != WRITING
 
 
 def make_dear(folder: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.data_files.conversations import ShapeError, are_turns
+from synthetic_instruction_tuner.data_files.row_shapes.other_answers import are_compared
 from synthetic_instruction_tuner.data_files.row_texts import EXTRAS, SYSTEMS, TEXTS, field_of
 from synthetic_instruction_tuner.errors import UserError
 
@@ -54,7 +55,7 @@ def csv_rows(file: Path, stream: io.BufferedReader, tabs: bool) -> Iterator[tupl
     if twice := sorted({name for name in names if names.count(name) > 1}):
         cause = f"Columns have the same name: {', '.join(twice)}."
         raise UserError(f"No record could be read from {file}.", cause, "Give each column a name of its own.")
-    if header and not any(map(field_of, names)):
+    if header and not any(map(field_of, names)) and not are_compared(names):
         cause = f"It looks like a table with the columns {', '.join(names[:8])}."[:300]
         fix = "Its first line must name the columns: instruction and response, question and answer, or messages."
         raise UserError(f"No record could be read from {file}.", cause, fix)

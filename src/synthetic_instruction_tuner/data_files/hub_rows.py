@@ -8,15 +8,31 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.web_addresses import without_secrets
 
 PREFIX = "hf:"
 FORM = "Write hf:NAME, hf:NAME:SPLIT or hf:NAME:CONFIG:SPLIT."
 BATCH = 1024
+ADDRESS = re.compile(r"(?:\A|.*/)((?:https?|s3|gs|ftp|hdfs|az)):/+(.*)", re.IGNORECASE | re.DOTALL)
+PAGE = re.compile(r"(?:www\.)?huggingface\.co/datasets/([^/]+/[^/?#]+)|hf\.co/datasets/([^/]+/[^/?#]+)")
 
 
 def is_hub_name(file: Path) -> bool:
     """Returns whether an input names a data set of the Hub instead of a file."""
     return str(file).startswith(PREFIX)
+
+
+def address_fault(file: Path) -> UserError | None:
+    """Returns why a web address cannot be read as a file, or None of anything else; its path may be made absolute."""
+    found = ADDRESS.fullmatch(str(file))
+    if found is None or file.exists():
+        return None
+    page = PAGE.match(found[2])
+    fix = (
+        f"Write {PREFIX}{page[1] or page[2]}." if page else f"Download it first and name the file, or write {FORM[6:]}"
+    )
+    address = without_secrets(f"{found[1]}://{found[2]}")
+    return UserError(f"{address} is a web address, not a file.", "Only files and data sets of the Hub are read.", fix)
 
 
 def hub_stem(name: str) -> str:

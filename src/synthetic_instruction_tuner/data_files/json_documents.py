@@ -11,6 +11,8 @@ from itertools import chain
 from typing import Any
 
 from synthetic_instruction_tuner.data_files.conversations import ShapeError, are_exchanges, are_turns, is_turn
+from synthetic_instruction_tuner.data_files.row_shapes.other_answers import are_compared
+from synthetic_instruction_tuner.data_files.row_shapes.public_sets import is_one_row
 from synthetic_instruction_tuner.data_files.row_texts import CONVERSATIONS, RECORD_FIELDS, field_of
 
 # where an object holds its rows
@@ -36,6 +38,10 @@ def _rows(value: Any, depth: int) -> list[Any]:
         return _rows_of_document_list(value)
     if not isinstance(value, dict):
         return [value]
+    if is_one_row(value) or _is_comparison(value):
+        return [value]
+    if (shown := _viewer_rows(value)) is not None:
+        return shown
     if _is_split(value):
         return _labeled([dict(zip(value["columns"], row, strict=True)) for row in value["data"]], value.get("index"))
     if any(name in value for name in RECORD_FIELDS):
@@ -45,6 +51,25 @@ def _rows(value: Any, depth: int) -> list[Any]:
     if any(map(field_of, value)):
         return _columns(value)
     return _keyed(value) or (_inner(value, depth - 1) if depth else []) or _equal_lists(value) or [value]
+
+
+def _is_comparison(value: dict[str, Any]) -> bool:
+    """Whether it is one row with two answers and the winner; not columns of such rows."""
+    sides = [v for name, v in value.items() if are_compared((name, *value)) and str(name).startswith("conversation_")]
+    return bool(sides) and all(map(are_turns, sides))
+
+
+def _viewer_rows(value: dict[str, Any]) -> list[Any] | None:
+    """The rows that the Hub's data set viewer answers with; those of which it has cut off cells cannot be used."""
+    rows = value.get("rows")
+    if not isinstance(rows, list) or not rows or not all(isinstance(r, Mapping) and "row_idx" in r for r in rows):
+        return None
+    return [
+        ShapeError(f"the viewer has cut off {', '.join(map(str, cut))}; download the data set's files instead")
+        if (cut := row.get("truncated_cells"))
+        else row.get("row")
+        for row in rows
+    ]
 
 
 def _named_lists(value: dict[str, Any], depth: int) -> list[Any]:
@@ -96,9 +121,11 @@ def _columns(value: dict[str, Any]) -> list[Any]:
     """The rows of columns: lists of equal length, or objects with equal labels; else the object is a row."""
     fields = {name: column for name, column in value.items() if field_of(name) and column is not None}
     if fields and all(isinstance(column, list) for column in fields.values()):
+        if any(column and all(type(one) is int for one in column) for column in fields.values()):
+            return [value]  # token ids of one text
         if not all(_is_conversation(name, column, value) for name, column in fields.items()):
             return _rows_of_lists(value)
-    elif fields and all(_is_labeled(column) for column in fields.values()):
+    elif fields and all(_is_labeled(column) for column in fields.values()) and _every_column_is_labeled(value):
         return _rows_of_labels(value)
     return [value]
 
@@ -129,6 +156,12 @@ def _rows_of_lists(value: dict[str, Any]) -> list[Any]:
 def _is_labeled(column: Any) -> bool:
     """Whether it is a column of pandas' ``columns`` orientation: values by labels, not the parts of turns."""
     return isinstance(column, Mapping) and not ({"role", "content"} <= column.keys() or "value" in column)
+
+
+def _every_column_is_labeled(value: dict[str, Any]) -> bool:
+    """Whether all columns are objects, as pandas writes them; values for every row may stand beside numbered ones."""
+    columns = [column for column in value.values() if isinstance(column, Mapping)]
+    return len(columns) == len(value) or all(_only_counts(column) for column in columns)
 
 
 def _rows_of_labels(value: dict[str, Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from synthetic_instruction_tuner.data_files.csv_rows import csv_rows
-from synthetic_instruction_tuner.data_files.hub_rows import hub_rows, hub_stem, is_hub_name
+from synthetic_instruction_tuner.data_files.hub_rows import address_fault, hub_rows, hub_stem, is_hub_name
 from synthetic_instruction_tuner.data_files.json_rows import json_rows
 from synthetic_instruction_tuner.data_files.record_shapes import (
     ShapeError,
@@ -210,6 +210,8 @@ def _stored_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
     if is_hub_name(file):
         yield from hub_rows(str(file))
         return
+    if (remote := address_fault(file)) is not None:
+        raise remote
     packed = file.suffix.lower() == PACKED
     suffix = (Path(file.stem) if packed else file).suffix.lower()
     if suffix not in SUFFIXES or (packed and suffix == ".parquet"):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synthetic_instruction_tuner.data_files.conversations import (
+    REASONING,
     Conversation,
     ShapeError,
     are_turns,
@@ -14,6 +15,7 @@ from synthetic_instruction_tuner.data_files.conversations import (
     read_conversation,
     read_transcript,
 )
+from synthetic_instruction_tuner.data_files.row_shapes.other_answers import TO_PAIRS, are_compared
 from synthetic_instruction_tuner.records import Message, Record, Role
 
 PAIRS = (  # the field of the instruction, and those of its response
@@ -92,8 +94,7 @@ def text_of(row: Mapping[str, Any], name: str) -> str:
 
 def thinking_of(row: Mapping[str, Any]) -> str | None:
     """Returns the thoughts that stand beside a row's texts."""
-    value = row.get("thinking")
-    return value if isinstance(value, str) and value else None
+    return next((v for name in ("thinking", *REASONING) if isinstance(v := row.get(name), str) and v), None)
 
 
 def _usual_exchange(row: Mapping[str, Any]) -> Exchange:
@@ -171,18 +172,28 @@ def _from_texts(row: Mapping[str, Any], ask: str, answer: str, end: Conversation
     """A question with what it is about and the turns before it."""
     if len(end.turns) != 1:
         raise ShapeError(f"'{answer}' has several turns")
-    before = read_conversation(row["history"], "history") if row.get("history") else Conversation(())
+    before = _history(row)
     if any(turn.role == "system" for turn in before.turns[1:]):
         raise ShapeError("'history' has a system turn within the conversation")
     asked = read_transcript(text_of(row, ask), open_ended=True)
     turns = asked.turns if asked else (Message("user", text_of(row, ask)),)
-    extras = EXTRAS if ask == "instruction" else EXTRAS[:1]
+    extras = EXTRAS if ask in ("instruction", "question") else EXTRAS[:1]
     extra = next((name for name in extras if name != ask and text_of(row, name)), "")
     parts = [turns[-1].content, *([text_of(row, extra)] if extra else [])]
     lost = {name for name, turns in ((answer, end), ("history", before)) if turns.more}
     used = {ask, answer, extra, "input", "history"} - lost  # an input that is not used is empty
     response, history = end.turns[0].content, (*before.turns, *turns[:-1])
     return used, Record("", "\n\n".join(parts), response, history=history, thinking=end.thinking)
+
+
+def _history(row: Mapping[str, Any]) -> Conversation:
+    """The turns before the question. Texts alternate, so each question among them has an answer."""
+    before = read_conversation(row["history"], "history") if row.get("history") else Conversation(())
+    texts = isinstance(row.get("history"), list) and all(isinstance(turn, str) for turn in row["history"])
+    if texts and len(before.turns) % 2:
+        n = len(before.turns)
+        raise ShapeError(f"'history' has {n} text{'s' * (n > 1)}, so that one of its questions has no answer")
+    return before
 
 
 def _turns(row: Mapping[str, Any], name: str, role: Role) -> Conversation:
@@ -228,6 +239,8 @@ def _from_turns(row: Mapping[str, Any]) -> Exchange | None:
 def _unknown(row: Mapping[str, Any]) -> Exchange:
     if is_turn(row):
         raise ShapeError("a single turn; the turns of a conversation belong into one list, under 'messages'")
+    if are_compared(row):
+        raise ShapeError(f"two answers to compare, and no single one; {TO_PAIRS}")
     fields = ", ".join(str(k) for k in list(row)[:8]) or "none"
     raise ShapeError(f"no instruction, prompt, question, messages or conversations among its fields ({fields})")
 

@@ -73,6 +73,8 @@ def filter_files(
     records = list(read_records(inputs, malformed))
     if not records:
         raise no_rows(inputs)
+    if thinking := sum(record.thinking is not None for record in records):
+        progress.say(f"Responses with thoughts: {thinking:,}. They are kept apart, as 'thinking'.")
     with folder.claimed(REPORT):
         signals = compute_signals(
             quality.model_rules, records, SignalFolder(folder.path / SIGNALS), records_digest(records), progress

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import ModelConfig
-from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.file_checks.checked_files import Unsound, read_object
 from synthetic_instruction_tuner.models.file_checks.weight_files import tensors
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _ADAPTER = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
+_AGAIN = "Train it again: run `sit run` with the same folder."
 
 
 def is_soft_prompt(adapter: Path) -> bool:
@@ -43,9 +44,15 @@ def adapter_digest(folder: Path, base: ModelConfig) -> str:
 
 
 def load_soft_prompt(adapter: Path) -> torch.Tensor:
-    """Returns the virtual tokens of a prompt-tuning adapter, [virtual tokens, hidden]."""
+    """Returns the virtual tokens of a prompt-tuning adapter, [virtual tokens, hidden].
+
+    Raises:
+        UserError: the file holds none.
+    """
     from safetensors.torch import load_file
 
+    if "prompt_embeddings" not in tensors(adapter / _WEIGHTS):
+        raise UserError(f"The adapter {adapter} cannot be used.", f"{_WEIGHTS} holds no virtual tokens", _AGAIN)
     return load_file(adapter / _WEIGHTS)["prompt_embeddings"]
 
 
@@ -55,7 +62,11 @@ def merged(model: Any, adapter: Path) -> Any:
     Raises:
         UserError: the adapter is of another type, or does not fit the model.
     """
-    return _with_lora(model, adapter).merge_and_unload(safe_merge=True)
+    tuned = _with_lora(model, adapter)
+    try:
+        return tuned.merge_and_unload(safe_merge=True)
+    except ValueError as error:  # numbers that are none
+        raise UserError(f"The adapter {adapter} cannot be used.", " ".join(str(error).split())[:200], _AGAIN) from error
 
 
 def attached(model: Any, adapter: Path) -> Any:
@@ -81,16 +92,46 @@ def _with_lora(model: Any, adapter: Path) -> Any:
     if kind != "LORA":
         fix = "Use a LoRA or prompt-tuning adapter."
         raise UserError(f"The adapter {adapter} cannot be merged.", f"its type is {kind}", fix)
+    _require_rank(adapter)
     try:
-        return PeftModel.from_pretrained(model, str(adapter))
-    except RuntimeError as error:
-        if "size mismatch" not in str(error):
+        tuned = PeftModel.from_pretrained(model, str(adapter))
+        _require_same_layers(tuned, adapter)
+        return tuned
+    except (SitError, MemoryError):
+        raise
+    except Exception as error:  # a configuration can be wrong in many ways, each with an error of its own
+        if type(error).__name__ == "OutOfMemoryError":  # of a GPU
             raise
-        raise UserError(
-            f"The adapter {adapter} does not fit its base model.",
-            "it was trained on a model of another shape: the base model has changed since",
-            "Train it again: run `sit run` with the same folder.",
-        ) from error
+        if "size mismatch" in str(error):
+            raise _misfit(
+                adapter, "it was trained on a model of another shape: the base model has changed since"
+            ) from error
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"The adapter {adapter} cannot be used.", f"its {_ADAPTER}: {said}", _AGAIN) from error
+
+
+def _require_rank(adapter: Path) -> None:
+    """Raises UserError if the stated rank is larger than every matrix: PEFT would make matrices of that size."""
+    stated = adapter_config(adapter).get("r")
+    found = [shape[0] for name, shape in tensors(adapter / _WEIGHTS).items() if ".lora_A." in name and shape]
+    if found and isinstance(stated, int) and stated > max(found):
+        said = f"another shape: its {_ADAPTER} says r {stated:,}, and its matrices have at most {max(found):,}"
+        raise _misfit(adapter, said)
+
+
+def _require_same_layers(tuned: Any, adapter: Path) -> None:
+    """Raises UserError unless each matrix in the file has its place in the model, and each place its matrix."""
+    from peft import get_peft_model_state_dict
+
+    places, given = set(get_peft_model_state_dict(tuned)), set(tensors(adapter / _WEIGHTS))
+    if places != given:
+        shown = sorted(places ^ given)[0]
+        what = "the model has no such layer" if shown in given else "the file has no matrix for this layer"
+        raise _misfit(adapter, f"{what}: {shown}")
+
+
+def _misfit(adapter: Path, cause: str) -> UserError:
+    return UserError(f"The adapter {adapter} does not fit its base model.", cause, _AGAIN)
 
 
 def adapter_config(adapter: Path) -> dict[str, Any]:
@@ -107,6 +148,5 @@ def adapter_config(adapter: Path) -> dict[str, Any]:
         config = dict(read_object(adapter / _ADAPTER))
         tensors(adapter / _WEIGHTS)
     except Unsound as error:
-        fix = "Train it again: run `sit run` with the same folder."
-        raise UserError(f"The adapter in {adapter} cannot be used.", error.fault.reason, fix) from error
+        raise UserError(f"The adapter in {adapter} cannot be used.", error.fault.reason, _AGAIN) from error
     return config

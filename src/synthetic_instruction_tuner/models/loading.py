@@ -241,7 +241,7 @@ def explained(model: ModelConfig) -> Iterator[None]:
             raise
         text = str(error)
         problem = f"The model {shown_path(model)} cannot be loaded."
-        first = text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__
+        first = _said(error)
         if "trust_remote_code" in text:
             fix = "Set trust_remote_code: true for this model if you trust its authors; their code then runs here."
             raise UserError(problem, "its repository contains its own code", fix) from error
@@ -255,3 +255,13 @@ def explained(model: ModelConfig) -> Iterator[None]:
             raise UserError(problem, f"its files hold {stored} weights: {first}", fix) from error
         fix = "Check that the folder contains a complete model that Transformers can read."
         raise UserError(problem, first, fix) from error
+
+
+def _said(error: Exception) -> str:
+    """What an error says, in one line: a name that is missing says nothing alone, and a heading goes on below."""
+    if isinstance(error, KeyError) and error.args:
+        return f"one of its files has no {str(error.args[0])[:80]!r}, or a value of that name that is not known"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return (" ".join(lines[:2]) if lines[0].endswith(":") else lines[0])[:300]

@@ -12,6 +12,7 @@ from typing import Literal
 
 from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.errors import SitError
+from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.folder import RunFolder
@@ -29,6 +30,7 @@ KEPT = (
     "Texts, answers and scores under the earlier settings stay in the store: going back to them costs nothing. "
     "Adapters are replaced."
 )
+WRITING = 1.0  # seconds that it takes to write a stage's files, about
 DELETED = "--from deletes the stored work and the files of these stages."
 
 
@@ -171,7 +173,10 @@ def look_ahead(
             forced = step.why == _asked(start)
             another = step.action == "redo" and not forced and (step.in_doubt or _changed(step, config, store))
             known = state is not None and work.get(name) == state.key
-            amount = _amount(step, state, config, folder, store)
+            rewritten = step.action == "redo" and not (another or forced or name in {m.name for m in METHODS})
+            goes_on = rewritten or step.action == "resume"
+            so_far = step.stage.so_far if goes_on else None
+            amount = so_far(config, folder, store, state.key) if so_far and store and state else None
             stages.append(StageAhead(step, state, estimates[name], another, forced, known, amount))
     finally:
         if store:
@@ -192,6 +197,9 @@ def _timed(stages: Sequence[StageAhead]) -> Iterator[StageAhead]:
             continue
         name, whole, amount = stage.estimate.stage, stage.estimate.seconds, stage.amount
         planned = whole * max(0.0, 1 - amount.n / amount.of) if amount and amount.of else whole
+        if stage.condition == "incomplete" and amount and (amount.of is None or not planned):  # all is in the store
+            yield replace(stage, planned=WRITING, seconds=WRITING)
+            continue
         if not loaded and _loads_model(stage.step.stage):
             loaded = True
             if stage.step.stage is not first:  # its plan has this
@@ -215,14 +223,6 @@ def remember_agreement(config: Config, folder: RunFolder, ahead: Ahead) -> None:
 
 def _settings_key(config: Config) -> str:
     return fingerprint(config)
-
-
-def _amount(
-    step: Step, state: StageState | None, config: Config, folder: RunFolder, store: Store | None
-) -> Amount | None:
-    if store is None or state is None or step.action != "resume" or step.stage.so_far is None:
-        return None
-    return step.stage.so_far(config, folder, store, state.key)
 
 
 def current_outputs(config: Config, folder: RunFolder) -> dict[str, list[Path]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthetic_instruction_tuner.data_files.atomic_writing import TEMPORARY, lock, write_error, write_text
-from synthetic_instruction_tuner.data_files.hub_rows import is_hub_name
+from synthetic_instruction_tuner.data_files.hub_rows import address_fault, is_hub_name
 from synthetic_instruction_tuner.errors import UserError
 
 
@@ -44,6 +44,8 @@ class OutputFolder:
         inputs = [file for file in inputs if not is_hub_name(file)]
         for file in inputs:
             if not file.is_file():
+                if (remote := address_fault(file)) is not None:
+                    raise remote
                 cause = "It is not a file." if file.exists() else "It does not exist."
                 raise UserError(f"The file {file} cannot be read.", cause)
         try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from synthetic_instruction_tuner.data_files.conversations import ShapeError, are_turns, read_conversation
+from synthetic_instruction_tuner.data_files.own_data.numbers import number_of
 from synthetic_instruction_tuner.data_files.record_shapes import record_from_row
 from synthetic_instruction_tuner.data_files.row_texts import ANSWERS, CHOSEN, CONVERSATIONS, REJECTED, field_of
 from synthetic_instruction_tuner.records import PreferencePair, Record
@@ -45,6 +45,7 @@ def pair_from_row(row: Any, default_id: str, source: dict[str, Any]) -> Preferen
     if chosen.response.strip() == rejected.response.strip():
         raise ShapeError("'chosen' and 'rejected' are the same text")
     named = row.get("record_id")
+    thoughts = {f"{side}_thinking": r.thinking for side, r in zip(SIDES, (chosen, rejected), strict=True) if r.thinking}
     return PreferencePair(
         id=chosen.id,
         record_id=named if isinstance(named, str) and named else chosen.id,
@@ -59,7 +60,7 @@ def pair_from_row(row: Any, default_id: str, source: dict[str, Any]) -> Preferen
         history=chosen.history,
         chosen_truncated=row.get("chosen_truncated") is True,
         rejected_truncated=row.get("rejected_truncated") is True,
-        provenance=source,
+        provenance=source | thoughts,
     )
 
 
@@ -67,21 +68,6 @@ def score_beside(row: Mapping[str, Any], side: str) -> float | None:
     """Returns the score that a row names for one of its two answers."""
     names = [form.format(side, kind) for kind in SCORED for form in ("{1}_{0}", "{0}_{1}", "{0}-{1}", "{1}-{0}")]
     return next((score for name in names if (score := number_of(row.get(name))) is not None), None)
-
-
-def number_of(value: object) -> float | None:
-    """Returns a finite number, also one that is written as text; None for everything else."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
 
 
 def _answered(row: Mapping[str, Any], side: str, default_id: str, source: dict[str, Any]) -> Record:

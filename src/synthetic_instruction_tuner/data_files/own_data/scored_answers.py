@@ -7,38 +7,27 @@ with scores, or rows of their own, each with the same prompt.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from synthetic_instruction_tuner.data_files.conversations import ShapeError, are_turns, read_conversation
-from synthetic_instruction_tuner.data_files.own_data.preference_rows import NO_MODEL, number_of, score_beside
-from synthetic_instruction_tuner.data_files.reading import Malformed, fallback_id, no_rows, read_as, with_free_id
-from synthetic_instruction_tuner.data_files.record_shapes import record_from_row
-from synthetic_instruction_tuner.data_files.row_texts import ANSWERS, CHOSEN, REJECTED
-from synthetic_instruction_tuner.records import Answer, Message, Record
-
-LISTS = ("completions", "responses", "answers", "outputs", "generations", "candidates", "samples", "replies")
-TEXTS = (*ANSWERS, "text", "content", "message", "messages")
-MODELS = ("model", "model_name", "generator", "source_model", "gen_model")
-SCORES = (  # the first of them that is there for at least two answers counts
-    "overall_score",
-    "fine-grained_score",
-    "fine_grained_score",
-    "score",
-    "reward",
-    "rating",
-    "reward_score",
-    "instruct_reward",
-    "overall",
-    "rank",
+from synthetic_instruction_tuner.data_files.conversations import ShapeError
+from synthetic_instruction_tuner.data_files.own_data.answer_columns import answers_in, parsed
+from synthetic_instruction_tuner.data_files.own_data.answer_texts import Text
+from synthetic_instruction_tuner.data_files.own_data.numbers import (
+    ASPECTS,
+    LOWER_IS_BETTER,
+    SCORES,
+    number_of,
+    numeric_fields,
 )
-LOWER_IS_BETTER = ("rank",)
-SCORE_LIST = re.compile(r"(\w+[_-])?(score|reward|rating|rank)s?([_-]\w+)?")
-NUMBERED = re.compile(rf"({'|'.join(ANSWERS)}|score|rating|reward|model)_?(?:(?<=_)([a-z])|(\d+))")
+from synthetic_instruction_tuner.data_files.own_data.winners import with_winner
+from synthetic_instruction_tuner.data_files.reading import Malformed, fallback_id, no_rows, read_as, with_free_id
+from synthetic_instruction_tuner.data_files.record_shapes import record_from_row, with_fields
+from synthetic_instruction_tuner.data_files.row_shapes.public_sets import post
+from synthetic_instruction_tuner.records import Answer, Record
+
 EXPECTED = (
     "A row is read if it has a prompt and answers with scores: completions with overall_score, responses and scores, "
     "or one response and its score. All shapes are in docs/own-data.md."
@@ -99,155 +88,87 @@ def scored_row(row: Any, default_id: str, source: dict[str, Any], score: str | N
     if not isinstance(row, Mapping):
         record_from_row(row, default_id, source)  # says what is wrong with it
         raise ShapeError("a conversation without scores")
-    row = {str(name).strip().lower(): _parsed(value) for name, value in row.items()}
-    wanted = score.lower() if score else None
-    used, answers = _listed(row, wanted) or _numbered(row, wanted) or _paired(row) or _single(row, wanted)
-    record = record_from_row({name: v for name, v in row.items() if name not in used}, default_id, source)
+    row = {str(name).strip().lower(): parsed(value) for name, value in row.items()}
+    used, answers = answers_in(row, score.lower() if score else None)
+    if (won := with_winner(row, answers)) is not None and not score:
+        used, answers = used | won[0], won[1]
+    if not any(answer.scores for answer in answers) and len(answers) == 1:
+        answers = [replace(answers[0], scores=_aspects(row))]
+    asked = _same_prompt(answers)
+    rest = {name: _prompt_text(name, v) for name, v in row.items() if name not in used}
+    rest |= {"messages": asked} if asked else post(row) or {}
+    record = record_from_row(rest, default_id, source, strict=False)
     if not record.instruction.strip():
         raise ShapeError("the prompt is empty")
-    found = {name for answer in answers for name in answer.scores if answer.text.strip()}
-    names = [wanted] if wanted else [*SCORES, *sorted(found - {*SCORES})]
-    counts = {name: sum(name in answer.scores for answer in answers) for name in names}
-    field = next((n for n in names if counts[n] > 1), next((n for n in names if counts[n]), None))
-    if field is None:
-        named = f"'{score}'" if score else "score, reward or rating"
-        raise ShapeError(f"{len(answers)} answer{'s' * (len(answers) > 1)} without a number as {named}")
-    answered = tuple(answer.with_score(field) for answer in answers)
+    field = _field(answers, score, row)
+    thoughts = [answer.thoughts for answer in answers]
+    record = with_fields(record, {"thinking": thoughts} if any(thoughts) else {})
+    answered = tuple(_with_score(answer, field) for answer in answers)
     return Scored(replace(record, response="", thinking=None), answered, field)
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """An answer with all scores that it may be judged by."""
-
-    text: str
-    model: str
-    scores: dict[str, float]
-    truncated: bool = False
-
-    def with_score(self, field: str) -> Answer:
-        score = self.scores.get(field)
-        if score is not None and field in LOWER_IS_BETTER:
-            score = -score
-        return Answer("", self.model, self.text, self.truncated, score)
+def _aspects(row: Mapping[str, Any]) -> dict[str, float]:
+    numbers = {name: number_of(row.get(name)) for name in ASPECTS}
+    return {name: n for name, n in numbers.items() if n is not None} if None not in numbers.values() else {}
 
 
-def _listed(row: Mapping[str, Any], wanted: str | None) -> tuple[set[str], list[_Text]] | None:
-    """Answers in a list: objects with their scores, or texts beside lists of scores."""
-    for name in LISTS:
-        values = row.get(name)
-        if isinstance(values, list) and values and not are_turns(values):
-            break
-    else:
+def _prompt_text(name: str, value: Any) -> Any:
+    """The prompt in a list of one text, as the rows of the Arena have it."""
+    asks = name in ("prompt", "instruction", "question")
+    return value[0] if asks and isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) else value
+
+
+def _field(answers: Sequence[Text], score: str | None, row: Mapping[str, Any]) -> str:
+    """The name of the score that counts.
+
+    Raises:
+        ShapeError: there is none, or there are several of which none is usual.
+    """
+    wanted = score.lower() if score else None
+    found = {name for answer in answers for name in answer.scores if answer.text.strip()}
+    counts = {name: sum(name in answer.scores for answer in answers) for name in found}
+    usual = [wanted] if wanted else [name for name in SCORES if name in found]
+    field = next((n for n in usual if counts.get(n, 0) > 1), next((n for n in usual if counts.get(n)), None))
+    if field is not None:
+        return field
+    if not wanted and all(number_of(row.get(name)) is not None for name in ASPECTS):
+        return ASPECTS[0]
+    others = sorted(name for name in found if counts[name] == max(counts.values()))
+    others = [name for name in others if "." not in name] or others
+    if wanted or not others:
+        raise ShapeError(_without_score(answers, score, others, row))
+    if len(others) > 1:
+        said = ", ".join(others[:8])
+        raise ShapeError(f"several fields could be the score ({said}): name one with --score")
+    return others[0]
+
+
+def _without_score(answers: Sequence[Text], score: str | None, others: Sequence[str], row: Mapping[str, Any]) -> str:
+    named = f"'{score}'" if score else "score, reward or rating"
+    said = f"{len(answers)} answer{'s' * (len(answers) > 1)} without a number as {named}"
+    numbers = others or numeric_fields(row)
+    return f"{said}; it has numbers under {', '.join(numbers[:8])}: name one with --score" if numbers else said
+
+
+def _with_score(answer: Text, field: str) -> Answer:
+    score = answer.scores.get(field)
+    if score is not None and field in LOWER_IS_BETTER:
+        score = -score
+    return Answer("", answer.model, answer.text, answer.truncated, score)
+
+
+def _same_prompt(answers: Sequence[Text]) -> list[dict[str, str]] | None:
+    """The turns before the answers, where each is a whole conversation.
+
+    Raises:
+        ShapeError: they answer different prompts.
+    """
+    asked = {answer.asked for answer in answers} - {()}
+    if not any(turn.role == "user" for turns in asked for turn in turns):
         return None
-    beside = {
-        key: column
-        for key, column in row.items()
-        if key != name and isinstance(column, list) and (key == wanted or SCORE_LIST.fullmatch(key))
-    }
-    for key, column in beside.items():
-        if len(column) != len(values):
-            raise ShapeError(f"'{name}' has {len(values)} entries, and '{key}' has {len(column)}")
-    models: list[Any] = next((row[f"{m}s"] for m in MODELS if isinstance(row.get(f"{m}s"), list)), [])
-    models = models if len(models) == len(values) else [None] * len(values)
-    answers = []
-    for place, value in enumerate(values):
-        scores = {_singular(key): s for key, column in beside.items() if (s := _score(column[place])) is not None}
-        answers.append(_text(value, name, models[place], scores, wanted))
-    return {name, "models", *beside, *ANSWERS}, answers
-
-
-def _text(value: Any, name: str, model: Any, scores: dict[str, float], wanted: str | None) -> _Text:
-    if not isinstance(value, Mapping) or are_turns([value]):
-        return _Text(_spoken(value, name), model if isinstance(model, str) and model else NO_MODEL, scores)
-    plain = {str(key).lower(): part for key, part in value.items()}
-    field = next((key for key in TEXTS if plain.get(key) is not None), None)
-    if field is None:
-        raise ShapeError(f"an entry of '{name}' has none of {', '.join(TEXTS[:4])} ({', '.join(map(str, value))[:80]})")
-    named = next((plain[key] for key in MODELS if isinstance(plain.get(key), str) and plain[key]), model)
-    own = {key: s for key in {*SCORES, wanted} if key in plain and (s := _score(plain[key])) is not None}
-    cut = plain.get("truncated") is True or plain.get("finish_reason") == "length"
-    return _Text(_spoken(plain[field], name), named if isinstance(named, str) else NO_MODEL, scores | own, cut)
-
-
-def _numbered(row: Mapping[str, Any], wanted: str | None) -> tuple[set[str], list[_Text]] | None:
-    """Columns such as response_a, response_b, score_a and score_b, or response1 and score1."""
-    found: dict[str, dict[str, Any]] = {}
-    used = set()
-    for name, value in row.items():
-        if match := NUMBERED.fullmatch(name):
-            found.setdefault(match[2] or match[3], {})[match[1]] = value
-            used.add(name)
-    answers = []
-    for parts in found.values():
-        text = next((parts[name] for name in ANSWERS if parts.get(name) is not None), None)
-        if text is not None:
-            scores = {n: s for n in ("score", "reward", "rating") if (s := _score(parts.get(n))) is not None}
-            scores |= {wanted: next(iter(scores.values()))} if wanted and scores else {}
-            model = parts.get("model")
-            answers.append(_Text(_spoken(text, "response"), model if isinstance(model, str) else NO_MODEL, scores))
-    return ({*used, *ANSWERS}, answers) if len(answers) > 1 else None
-
-
-def _paired(row: Mapping[str, Any]) -> tuple[set[str], list[_Text]] | None:
-    """A chosen and a rejected answer that both have a score."""
-    scores = [score_beside(row, side) for side in (CHOSEN, REJECTED)]
-    if None in scores or not (row.get(CHOSEN) and row.get(REJECTED)):
-        return None
-    from synthetic_instruction_tuner.data_files.own_data.preference_rows import pair_from_row
-
-    pair = pair_from_row(row, "", {})
-    sides = ((pair.chosen, pair.chosen_model, scores[0]), (pair.rejected, pair.rejected_model, scores[1]))
-    answers = [_Text(text, model, {"score": score}) for text, model, score in sides if score is not None]
-    return {REJECTED, *ANSWERS}, answers
-
-
-def _single(row: Mapping[str, Any], wanted: str | None) -> tuple[set[str], list[_Text]]:
-    """A prompt with one answer and its score."""
-    record = record_from_row(row, "", {})
-    if not record.response.strip():
-        raise ShapeError(f"no answers: none of {', '.join(LISTS[:3])}, response or output holds any")
-    if row.get(REJECTED) is not None:
-        raise ShapeError("chosen and rejected without scores: name the file under data.pairs")
-    scores = {name: s for name in {*SCORES, wanted} if name and (s := _score(row.get(name))) is not None}
-    model = next((row[name] for name in MODELS if isinstance(row.get(name), str) and row[name]), NO_MODEL)
-    return set(), [_Text(record.response, model, scores, row.get("truncated") is True)]
-
-
-def _spoken(value: Any, name: str) -> str:
-    """An answer's text; of messages, that of the last one."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    turns: Sequence[Message] = ()
-    if isinstance(value, (list, Mapping)):
-        turns = read_conversation(value, name, texts=False).turns
-    if not turns or turns[-1].role != "assistant":
-        raise ShapeError(f"an entry of '{name}' is no answer")
-    return turns[-1].content
-
-
-def _score(value: Any) -> float | None:
-    """A number, or the one in an object such as {"score": 0.7}."""
-    if isinstance(value, Mapping):
-        return next((s for name in SCORES if (s := number_of(value.get(name))) is not None), None)
-    return number_of(value)
-
-
-def _parsed(value: Any) -> Any:
-    """A list that a cell of a table holds as JSON."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            found = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-        return found if isinstance(found, list) else value
-    return value
-
-
-def _singular(name: str) -> str:
-    return name.removesuffix("s")
+    if len(asked) > 1:
+        raise ShapeError("the answers are to different prompts")
+    return [turn.as_dict() for turn in next(iter(asked))]
 
 
 def _prompt(record: Record) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from synthetic_instruction_tuner.data_files.file_hashes import file_hash
-from synthetic_instruction_tuner.data_files.hub_rows import is_hub_name
+from synthetic_instruction_tuner.data_files.hub_rows import address_fault, is_hub_name
 from synthetic_instruction_tuner.data_files.own_data.preference_rows import pair_from_row
 from synthetic_instruction_tuner.data_files.reading import (
     READ,
@@ -26,7 +26,7 @@ from synthetic_instruction_tuner.data_files.reading import (
     with_free_id,
 )
 from synthetic_instruction_tuner.data_files.record_shapes import ShapeError, record_from_row, with_fields
-from synthetic_instruction_tuner.data_files.text_streams import utf8_stream
+from synthetic_instruction_tuner.data_files.text_streams import BLOCK, utf8_stream
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import PreferencePair, Record
 
@@ -105,7 +105,8 @@ def read_pairs(name: str, malformed: list[Malformed]) -> Iterator[PreferencePair
     """
     file, content = path_of(name), content_of(name)
     for number, pair in read_as(file, pair_from_row, malformed, expected=EXPECTED["pairs"]):
-        yield replace(pair, provenance={"source": _source(content, number)})
+        thoughts = {name: text for name, text in (pair.provenance or {}).items() if name.endswith("_thinking")}
+        yield replace(pair, provenance={"source": _source(content, number), **thoughts})
 
 
 def source_fault(kind: Kind, name: str) -> UserError | None:
@@ -183,6 +184,8 @@ def _not_there(kind: Kind, path: Path) -> UserError:
     from difflib import get_close_matches
 
     cause = f"data.{kind} names it."
+    if (remote := address_fault(path)) is not None:
+        return remote
     if path.exists():
         what = "a folder" if path.is_dir() else "not a file"
         return UserError(f"{path} is {what}.", cause, "Name the files in it." if path.is_dir() else "Name a file.")
@@ -197,7 +200,7 @@ def _not_there(kind: Kind, path: Path) -> UserError:
 
 
 def _prompt(row: Any, default_id: str, source: dict[str, Any]) -> Record:
-    record = record_from_row({"instruction": row} if isinstance(row, str) else row, default_id, source)
+    record = record_from_row({"instruction": row} if isinstance(row, str) else row, default_id, source, strict=False)
     if not record.instruction.strip():
         raise ShapeError("the instruction is empty")
     left = {name: text for name, text in (("response", record.response), ("thinking", record.thinking)) if text}
@@ -211,6 +214,9 @@ def prompt_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
 
 def _lines(file: Path) -> Iterator[tuple[int, Any, str]]:
     with utf8_stream(file) as stream:
+        if b"\0" in stream.peek(BLOCK)[:BLOCK]:
+            cause = "It looks like binary data, not like lines of text."
+            raise UserError(f"No prompt could be read from {file}.", cause, "Name a text file, in UTF-8.")
         for number, line in enumerate(stream, 1):
             if not line.strip():
                 continue

@@ -127,7 +127,8 @@ class ServerEngine:
         try:
             return [self._dialect.score(*pair) if pair[1] else (0.0, True) for pair in pairs]
         except ServerFailure as error:
-            raise RunError(f"The server {self._where} did not score a text.", str(error)) from None
+            fix = "Look at the server's own messages; then run the same command again to continue."
+            raise RunError(f"The server {self._where} did not score a text.", str(error), fix) from None
 
     def describe(self) -> str:
         """Returns its address and how to talk to it, in a few words."""

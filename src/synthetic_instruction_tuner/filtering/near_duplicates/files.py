@@ -240,7 +240,7 @@ class _Job:
             try:
                 if isinstance(row, ShapeError):
                     raise row
-                record = record_from_row(row, "", {})
+                record = record_from_row(row, "", {}, strict=False)
             except ShapeError as error:
                 self.report.malformed += 1
                 tally.add(str(error))

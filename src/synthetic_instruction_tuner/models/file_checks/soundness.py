@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,15 @@ _HEADS = {
     "score", "classifier", "classification_head", "pre_classifier", "summary", "logits_proj", "v_head", "value_head",
     "reward_head", "rm_head", "regression_layer",
 }  # fmt: skip
+# Architectures whose texts are read in both directions, unless their configuration makes them decoders.
+_ENCODERS = {
+    "albert", "bert", "bert-generation", "big_bird", "camembert", "canine", "convbert", "data2vec-text", "deberta",
+    "deberta-v2", "distilbert", "electra", "ernie", "ernie_m", "esm", "eurobert", "fnet", "funnel", "ibert",
+    "layoutlm", "longformer", "luke", "megatron-bert", "mobilebert", "modernbert", "mpnet", "mra", "nezha",
+    "nomic_bert", "nystromformer", "qdqbert", "rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer",
+    "reformer", "squeezebert", "tapas", "xlm-roberta", "xlm-roberta-xl", "xlnet", "xmod", "yoso",
+}  # fmt: skip
+_TRANSLATORS = {"t5", "mt5", "umt5", "longt5", "switch_transformers", "t5gemma"}  # an encoder and a decoder
 _VOCABULARIES = ("tokenizer.model", "spm.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "merges.txt")
 _NO_WRITERS = ("ForSequenceClassification", "ForTokenClassification", "ForMaskedLM", "ForQuestionAnswering")
 
@@ -180,8 +189,22 @@ def _check_head(folder: Path, config: Mapping[str, Any], shapes: Iterable[str], 
     if reward and not any(not _HEADS.isdisjoint(name.split(".")) for name in shapes):
         fix = "Set models.reward to a sequence classifier that was trained as a reward model."
         raise Unsound(folder, "is not a reward model: its weights have no head that gives a score", fix)
-    if reward is False and kinds and all(kind.endswith(_NO_WRITERS) for kind in kinds):
-        raise Unsound(folder, f"does not write text: it is a {kinds[0]}", "Name a causal language model for this role.")
+    if reward is False and (what := _no_writer(config, kinds)):
+        raise Unsound(folder, what, "Name a causal language model for this role.")
+
+
+def _no_writer(config: Mapping[str, Any], kinds: Sequence[str]) -> str:
+    """Why a model cannot write a text word by word; empty where nothing speaks against it."""
+    kind = text_part(config).get("model_type")
+    if kinds and all(name.endswith(_NO_WRITERS) for name in kinds):
+        return f"does not write text: it is a {kinds[0]}"
+    if kind in _ENCODERS and text_part(config).get("is_decoder") is not True:
+        return f"does not write text: it is an encoder ({kind}), which reads a text in both directions"
+    if kind in ("xlm", "flaubert") and config.get("causal") is not True:
+        return f"does not write text: it is not causal ({kind}), and reads a text in both directions"
+    if kind in _TRANSLATORS:
+        return f"does not write text alone: it has an encoder and a decoder ({kind})"
+    return ""
 
 
 def _is_number(value: object, least: int, most: int) -> bool:

@@ -14,6 +14,7 @@ from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.own_data.sources import EXPECTED, content_of, path_of
 from synthetic_instruction_tuner.data_files.reading import SAID, Malformed, no_rows
 from synthetic_instruction_tuner.errors import RunError
+from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.reporting.formatting import counted
 
 T = TypeVar("T")
@@ -26,14 +27,18 @@ class Read:
     Attributes:
         sources: one object per file: kind, file, hash, size, rows, malformed.
         malformed: the rows that were nothing.
+        thoughts: how many records or pairs have thoughts before an answer; they are kept apart from it.
     """
 
     sources: list[dict[str, Any]] = field(default_factory=list)
     malformed: list[Malformed] = field(default_factory=list)
+    thoughts: int = 0
 
     def note(self) -> str:
         """Returns what was read from where, and what was not."""
         notes = [f"{counted(source['rows'], source['kind'])} from {source['file']}" for source in self.sources]
+        if self.thoughts:
+            notes.append(f"{self.thoughts:,} with thoughts, kept apart from the answers")
         if self.malformed:
             n, places = len(self.malformed), ", ".join(one.place for one in self.malformed[:SAID])
             notes.append(f"{counted(n, 'rows')} could not be read ({places}{' and more' * (n > SAID)})")
@@ -61,6 +66,7 @@ def read_files(
         before, rows = content_of(name), 0
         for found in islice(reader(name, malformed), left):
             rows += 1
+            read.thoughts += has_thoughts(found)
             yield found
         if not rows and left != 0:
             raise no_rows([path_of(name)], EXPECTED[kind])
@@ -69,6 +75,13 @@ def read_files(
         left = None if left is None else left - rows
         read.sources.append({"kind": kind, **before, "rows": rows, "malformed": len(malformed)})
         read.malformed += malformed
+
+
+def has_thoughts(found: object) -> bool:
+    """Returns whether a record, or one of a pair's answers, came with thoughts."""
+    if isinstance(found, PreferencePair):
+        return any(name.endswith("_thinking") for name in found.provenance or ())
+    return isinstance(found, Record) and found.thinking is not None
 
 
 def contents(config: Config, kinds: Sequence[Kind]) -> dict[str, Any]:
