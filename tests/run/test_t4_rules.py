@@ -34,11 +34,11 @@ SETTINGS: dict[str, Any] = {
 def test_no_stage_breaks_the_rules_of_a_t4(tmp_path: Path) -> None:
     """The models are stored in bfloat16, as most are; one student is tuned in 16 bits, and one in 4."""
     pytest.importorskip("bitsandbytes", reason="the extra qlora is not installed")
-    shape = {"hidden": 64, "layers": 1, "mlp": 96, "vocab": 512, "dtype": "bfloat16"}
+    shape = {"hidden": 64, "mlp": 96, "vocab": 512, "dtype": "bfloat16"}
     llama, qwen = (str(write_model(tmp_path / arch, arch, **shape)) for arch in ("llama", "qwen2"))
     reward = str(write_model(tmp_path / "deberta", "deberta", **shape))
     models = {
-        "generator": {"path": llama, "name": "generator", "load_in_4bit": True},
+        "generator": {"path": qwen, "name": "generator", "load_in_4bit": True},
         "responders": [llama, qwen],
         "students": [{"path": llama, "load_in_4bit": True}, qwen],
         "reward": reward,
@@ -53,8 +53,8 @@ def test_no_stage_breaks_the_rules_of_a_t4(tmp_path: Path) -> None:
     assert seen.attention
     assert 0 < seen.steps <= seen.unscaled  # all three trainings scale their loss
     metrics = [yaml.safe_load(f.read_text()) for f in (tmp_path / "run/models").glob("*/*/metrics.json")]
-    assert [m["dtype"] for m in metrics] == ["float16"] * 6
-    assert sorted(m.get("quantized", "") for m in metrics) == ["", "", "", "nf4", "nf4", "nf4"]
+    assert [m["dtype"] for m in metrics] == ["float16"] * 5
+    assert sorted(m.get("quantized", "") for m in metrics) == ["", "", "nf4", "nf4", "nf4"]
     assert '"weights": "nf4"' in (tmp_path / "run/data/raw/instructions_raw.json").read_text()
 
 
