@@ -331,7 +331,7 @@ def test_who_asks_for_another_language_may_get_it(
 
 
 def test_languages_that_are_named() -> None:
-    named = languages_named("Translating GERMAN and French, not Thailand; translate. Polish?")
+    named = languages_named("Translating GERMAN and French, not Thailand; translate. In Polish?")
     assert named == ["de", "fr", "pl", "translation"] and languages_named("translator, Frenchman") == []
 
 
