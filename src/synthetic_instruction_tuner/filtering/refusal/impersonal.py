@@ -1,8 +1,8 @@
 """Refusals whose subject is not "I": the request, a rule, a line that is drawn, we, the assistant, or nobody.
 
 "This isn't something I'll help with." "That would violate my policies." "Such content cannot be generated." "Nope,
-can't do that." Each matches at the start of a sentence, as the forms in `patterns` do, and each speaks of the request or of
-the model's own rules, so that texts about anybody else's rules do not match.
+can't do that." Each matches at the start of a sentence, as the forms in `patterns` do, and each speaks of the request
+or of the model's own rules, so that texts about anybody else's rules do not match.
 """
 
 from __future__ import annotations

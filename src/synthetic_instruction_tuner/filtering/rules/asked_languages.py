@@ -28,33 +28,44 @@ TRANSLATION = "translation"
 LANGUAGE = "language"
 Span = tuple[int, int, str]  # start and end in the text, and a word or a code
 TAG = re.compile(
-    r"(?<![a-z])(?:(?:output|target|response|answer|reply|respond|answer_in)[ _-]?)?(?:language|lang|locale|idioma|lengua|sprache|langue|lingua|taal|språk|"
+    r"(?<![a-z])(?:(?:output|target|response|answer|reply|respond|answer_in)[ _-]?)?(?:language|lang|locale|"
+    r"idioma|lengua|sprache|langue|lingua|taal|språk|"
     r"język|язык)\b[\"']?\s*[:=]\s*[\"']?([^\W\d_]+)",
     re.IGNORECASE,
 )
 ABROAD = {
-    "auf": ("de",), "ins": ("de",), "en": ("es", "fr"), "em": ("pt",), "in het": ("nl",), "naar het": ("nl",), "på": ("sv", "da"),
-    "po": ("pl",), "au": ("fr",), "in": ("it",), "al": ("es",),
+    "auf": ("de",), "ins": ("de",), "en": ("es", "fr"), "au": ("fr",), "al": ("es",), "em": ("pt",), "in": ("it",),
+    "in het": ("nl",), "naar het": ("nl",), "på": ("sv", "da"), "po": ("pl",),
 }  # fmt: skip
 """Languages by the preposition that asks for one in them."""
 ELSEWHERE = re.compile(rf"\b({'|'.join(sorted(ABROAD, key=len, reverse=True))})\s+([^\W\d_]{{4,}})", re.IGNORECASE)
+_BEFORE = {
+    "de": r"\b(?:auf|ins|in|aus dem|vom|zum|sprich|spreche|spricht|lerne|lernt|heißt)",
+    "fr": r"\b(?:en|au|du|le|parle|parles|apprends|vers le)",
+    "es": r"\b(?:en|al|del|hablo|hablas|habla|aprendo)",
+    "it": r"(?:\b(?:in|al|dal|parli|parla)|\bdall'|\bin lingua)",
+    "pt": r"\b(?:em|para|para o|do|falo|fala|no)",
+    "nl": r"\b(?:in het|naar het|uit het|het|op zijn|spreek|leer|in)",
+}
+_AFTER = {
+    "de": "übersetz|text|satz|sätze|brief|gedicht|version|sprach|wort|wörter|übung|grammatik|vokabel|verb|e-?mail",
+    "nl": "vertaling|tekst|zin|zinnen|brief|gedicht|versie|woord|les",
+}
 PREPOSITIONS = {
-    code: (re.compile(rf"(?:{before})\s+(?:[\w-]+\s+)?\Z", re.IGNORECASE), re.compile(rf"\w*\s+(?:\w+\s+)?(?:{after})", re.IGNORECASE))
-    for code, before, after in (
-        ("de", r"\b(?:auf|ins|in|aus dem|vom|zum|sprich|spreche|spricht|lerne|lernt|heißt)", r"übersetz|text|satz|sätze|brief|gedicht|"
-         r"version|sprach|wort|wörter|übung|grammatik|vokabel|verb|e-?mail|nachricht"),
-        ("fr", r"\b(?:en|au|du|le|parle|parles|apprends|vers le)", r"\Z(?!)"),
-        ("es", r"\b(?:en|al|del|hablo|hablas|habla|aprendo)", r"\Z(?!)"),
-        ("it", r"(?:\b(?:in|al|dal|parli|parla)|\bdall'|\bin lingua)", r"\Z(?!)"),
-        ("pt", r"\b(?:em|para|para o|do|falo|fala|no)", r"\Z(?!)"),
-        ("nl", r"\b(?:in het|naar het|uit het|het|op zijn|spreek|leer|in)", r"vertaling|tekst|zin|zinnen|brief|gedicht|versie|woord|les"),
+    code: (
+        re.compile(rf"(?:{before})\s+(?:[\w-]+\s+)?\Z", re.IGNORECASE),
+        re.compile(rf"\w*\s+(?:\w+\s+)?(?:{_AFTER.get(code, '(?!)')})", re.IGNORECASE),
     )
-}  # fmt: skip
+    for code, before in _BEFORE.items()
+}
 """By language, what stands before the name of a language that is asked for, and what stands after one."""
 EXERCISE = re.compile(
-    r"\b(?:correct|fix|proofread|proof-read|edit|improve|revise|rewrite|rephrase|reword|paraphrase|continue|complete|finish|fill in|"
-    r"conjugat\w*|decline|punctuate|spell-?check|shorten|expand|extend|polish|grammar|grammatical|mistakes?|errors?|typos?|sentences?|"
-    r"plural|singular|tense|opposite|synonyms?|rhymes?|reply to|respond to|answer (?:this|the) (?:message|mail|e-?mail|letter|text)|"
+    r"\b(?:correct|fix|proofread|proof-read|edit|improve|revise|rewrite|rephrase|reword|paraphrase|continue|"
+    r"complete|finish|fill in|"
+    r"conjugat\w*|decline|punctuate|spell-?check|shorten|expand|extend|polish|grammar|grammatical|mistakes?|"
+    r"errors?|typos?|sentences?|"
+    r"plural|singular|tense|opposite|synonyms?|rhymes?|reply to|respond to|answer (?:this|the) (?:message|mail|"
+    r"e-?mail|letter|text)|"
     r"repeat|copy|quote|reorder|unscramble|turn (?:this|the)|make (?:this|the))\b",
     re.IGNORECASE,
 )

@@ -11,36 +11,55 @@ import re
 
 NEAR = 80  # characters before and after a name
 _KIND = (
-    r"(?:simple|formal|informal|plain|basic|good|perfect|correct|proper|clear|easy|everyday|colloquial|old|middle|modern|ancient|"
-    r"classical|standard|traditional|simplified|brazilian|mexican|latin american|european|canadian|swiss|austrian|egyptian|"
-    r"british|american|both|either|only|fluent|beginner|beginners|intermediate|advanced|native|spoken|written|broken|flawless|"
-    r"idiomatic|slangy|poetic|biblical|all|just|some|a little|a bit of|more|your best|archaic|children's|literary|natural|"
+    r"(?:simple|formal|informal|plain|basic|good|perfect|correct|proper|clear|easy|everyday|colloquial|old|middle|"
+    r"modern|ancient|"
+    r"classical|standard|traditional|simplified|brazilian|mexican|latin american|european|canadian|swiss|austrian|"
+    r"egyptian|"
+    r"british|american|both|either|only|fluent|beginner|beginners|intermediate|advanced|native|spoken|written|"
+    r"broken|flawless|"
+    r"idiomatic|slangy|poetic|biblical|all|just|some|a little|a bit of|more|your best|archaic|children's|literary|"
+    r"natural|"
     r"intermediate-level|business|conversational|south|north|northern|southern|my|their|his|her)"
 )
 _BEFORE = re.compile(
-    r"(?:\b(?:in|into|to|using|use|uses|via|speak|speaks|speaking|spoken|talk|read|reads|reading|understands?|knows?|write|answer|"
-    r"respond|reply|say|says|learn|learns|learning|study|studying|studies|teach|teaches|teach me|teach us|practice|practise|"
-    r"practicing|practising|translate|translated|languages?|tongue|only|either|whichever of|versus|vs|to|from \w+ to|taking|fluent in|switch to|prefer|"
+    r"(?:\b(?:in|into|to|using|use|uses|via|speak|speaks|speaking|spoken|talk|read|reads|reading|understands?|"
+    r"knows?|write|answer|"
+    r"respond|reply|say|says|learn|learns|learning|study|studying|studies|teach|teaches|teach me|teach us|"
+    r"practice|practise|"
+    r"practicing|practising|translate|translated|languages?|tongue|only|either|whichever of|versus|vs|to|from \w+ "
+    r"to|taking|fluent in|switch to|prefer|"
     r"prefers|want|wanted|like it|need|needs|try|auf|en|em|på|po|na|til|ins|au|in het|naar het|naar|op z'n|på)"
     rf"[\s:\"'“‘(]+(?:{_KIND}\s+){{0,3}}|[:=]\s*|[-–>→/]\s*|^\W*)$",
     re.IGNORECASE,
 )
 _ENDS = re.compile(
-    r"\s*(?:$|[^\w\s'’-]|['’](?!s\b)|[-–](?=\s|>)|(?:and|or|please|pls|with|about|that|for|to|on|using|but|then|so|as|of|is|are|by|only|"
-    r"instead|first|if|when|how|what|which|who|why|where|from|at|because|not|too|also|me|him|her|us|them|it|this|these|those|the|a|"
-    r"an|my|your|his|their|our|its|some|one|two|three|ten|any|all|would|should|could|do|does|can|look|looks|like|here|now|today|"
-    r"wanted|without|rather|since|in|into|well|fluently|style|por favor|bitte|s'il|svp|per favore|alstublieft|graag|tack|"
-    r"proszę|describing|explaining|telling|saying|asking|inviting|thanking|introducing|mentioning|including|\d+)\b|[^\x00-\x7f])",
+    r"\s*(?:$|[^\w\s'’-]|['’](?!s\b)|[-–](?=\s|>)|(?:and|or|please|pls|with|about|that|for|to|on|using|but|then|"
+    r"so|as|of|is|are|by|only|"
+    r"instead|first|if|when|how|what|which|who|why|where|from|at|because|not|too|also|me|him|her|us|them|it|this|"
+    r"these|those|the|a|"
+    r"an|my|your|his|their|our|its|some|one|two|three|ten|any|all|would|should|could|do|does|can|look|looks|like|"
+    r"here|now|today|"
+    r"wanted|without|rather|since|in|into|well|fluently|style|por favor|bitte|s'il|svp|per favore|alstublieft|"
+    r"graag|tack|"
+    r"proszę|describing|explaining|telling|saying|asking|inviting|thanking|introducing|mentioning|including|"
+    r"\d+)\b|[^\x00-\x7f])",
     re.IGNORECASE,
 )
 _OF_LANGUAGE = re.compile(
-    r"(?:[\s-]+(?:and|or)[\s-]+\w+)?[\s-]+(?:[\w-]+ )?(?:translations?|versions?|sentences?|words?|phrases?|expressions?|idioms?|"
-    r"proverbs?|sayings?|letters?|poems?|poetry|essays?|e-?mails?|messages?|texts?|paragraphs?|songs?|lyrics|greetings?|jokes?|"
-    r"speech|dialogues?|dialogs?|conversations?|haikus?|slogans?|captions?|tweets?|subtitles?|equivalents?|terms?|alphabet|"
-    r"tongue[- ]twisters?|rhymes?|lullab(?:y|ies)|prayers?|quotes?|stor(?:y|ies)|summar(?:y|ies)|rendering|original|script|"
-    r"characters|transcript|transcription|orthography|lessons?|class(?:es)?|courses?|exams?|homework|exercises?|worksheets?|"
-    r"vocabulary|grammar|pronunciation|spelling|teachers?|tutors?|learners?|speakers?|speaking|language|dialects?|textbooks?|"
-    r"dictionar(?:y|ies)|verbs?|nouns?|adjectives?|pronouns?|articles? of|conjugations?|tenses?|synonyms?|spoken|verse|sonnets?|"
+    r"(?:[\s-]+(?:and|or)[\s-]+\w+)?[\s-]+(?:[\w-]+ )?(?:translations?|versions?|sentences?|words?|phrases?|"
+    r"expressions?|idioms?|"
+    r"proverbs?|sayings?|letters?|poems?|poetry|essays?|e-?mails?|messages?|texts?|paragraphs?|songs?|lyrics|"
+    r"greetings?|jokes?|"
+    r"speech|dialogues?|dialogs?|conversations?|haikus?|slogans?|captions?|tweets?|subtitles?|equivalents?|terms?|"
+    r"alphabet|"
+    r"tongue[- ]twisters?|rhymes?|lullab(?:y|ies)|prayers?|quotes?|stor(?:y|ies)|summar(?:y|ies)|rendering|"
+    r"original|script|"
+    r"characters|transcript|transcription|orthography|lessons?|class(?:es)?|courses?|exams?|homework|exercises?|"
+    r"worksheets?|"
+    r"vocabulary|grammar|pronunciation|spelling|teachers?|tutors?|learners?|speakers?|speaking|language|dialects?|"
+    r"textbooks?|"
+    r"dictionar(?:y|ies)|verbs?|nouns?|adjectives?|pronouns?|articles? of|conjugations?|tenses?|synonyms?|spoken|"
+    r"verse|sonnets?|"
     r"limericks?|article|answer|reply|response|output|description|only)\b|[\s-]+for\b(?=\s+[\"'“‘\w])",
     re.IGNORECASE,
 )
@@ -49,8 +68,10 @@ POLITE = re.compile(
     re.IGNORECASE,
 )
 _LESSON = re.compile(
-    r"\b(?:learn(?:s|er|ers|ing)?|lessons?|homework|exercises?|vocabulary|grammar|grammatical|conjugat\w+|declin(?:e|ension)\w*|pronounc"
-    r"\w+|spelling|spell|idioms?|flash ?cards?|tutors?|fluent(?:ly)?|fluency|beginners?|translat\w+|duolingo|cefr|[abc][12] level|"
+    r"\b(?:learn(?:s|er|ers|ing)?|lessons?|homework|exercises?|vocabulary|grammar|grammatical|conjugat\w+|"
+    r"declin(?:e|ension)\w*|pronounc"
+    r"\w+|spelling|spell|idioms?|flash ?cards?|tutors?|fluent(?:ly)?|fluency|beginners?|translat\w+|duolingo|cefr|"
+    r"[abc][12] level|"
     r"mother tongue|native speakers?|tongue|verbs?|noun|grandm\w+ only|only (?:speaks?|reads?|understands?))\b",
     re.IGNORECASE,
 )
