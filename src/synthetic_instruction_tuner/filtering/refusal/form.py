@@ -173,7 +173,7 @@ class RefusalForm(TextRule):
                 yield place, place + found[0], place + found[0] + len(found[1]), early
 
     def _may_refuse(self, text: str) -> bool:
-        if any(hint in text for hint in sentences.HINTS) or text.startswith("no "):
+        if any(map(text.__contains__, sentences.HINTS)) or text.startswith("no "):
             return True
         return any(
             word in text and phrase.search(text) for word, phrase in zip(self._words, self._phrases, strict=True)

@@ -32,17 +32,13 @@ CLAUSE = re.compile(
     r"so|therefore) (?=i\b)"
 )
 _HINTS = """
-n't|not|cannot|cant|dont|wont| no |no,|no.|a.i.| ai|artificial|model|chatbot|program|assistant|unable|incapable|declin|
-refus|refrain|prohibit|forbid|against|inappropriate|unethical|illegal|beyond|outside|impossible|guideline|lack|forgot|
-missing|incomplete|unclear|cutoff|cut-off|cut off|training|can only|let's|lets |crime|fraud|immoral|uncomfortable|
-condone|decline|i exist|recommend|suggest|advise|violate|offense|morally|involves personal|pass on|
-irresponsible|wrong of|wrong for|wrong to|off the table|off limits|off-limits|violat|draw the line|hard pass|
-rather stay|prefer to|say no|saying no|to pass|turn this|turn that|turn it|turn you|turn down|steer clear|
-never|breach|conflict|improper|unfair|best if|best that|better for me|better not|choos|neither|nothing|circumstances|
-elsewhere|
-crosses|exceed|bound by|limited to|only work|restricted|answer is|to myself|available to|accessible to|prevent|
-abstain|the right|'d rather|draw a line|be wrong|be cheating|is cheating|stealing|
-dangerous|harmful|prohibit|forbid|disallow|alone|unanswered|my place|beyond me|careful|we talk|we change
+n't|not|cant|dont|wont| no |no,|no.|a.i.| ai|artificial|model|chatbot|program|assistant|unable|incapable|declin|refus|
+refrain|prohibit|forbid|against|inappropriate|unethical|illegal|beyond|outside|impossible|guideline|lack|forgot|missing|
+incomplete|unclear|cutoff|cut-off|cut off|training|can only|let's|lets |crime|fraud|immoral|uncomfortable|condone|
+i exist|recommend|suggest|advise|violat|offense|morally|involves personal|pass on|irresponsible|wrong|off the table|
+off limits|off-limits|draw |pass.|rather |prefer |turn this|turn your|steer clear|never |breach|conflict|best if|
+neither|circumstances|elsewhere|crosses|exceed|bound by|limited to|to myself|prevent|abstain|cheating|stealing|
+dangerous|disallow|alone|unanswered|policies|we talk
 """
 HINTS = tuple(_HINTS.replace("\n", "").split("|"))  # without one of them, no pattern can match
 

@@ -82,9 +82,11 @@ HABIT = re.compile(
 )
 REFUSES = re.compile(
     rf"i(?:'m| am) {ADVERBS}(?:going to|gonna) {ADVERBS}(?:have to |need to )?(?:{_NO})|i(?:'m| am) {ADVERBS}(?:declin"
-    rf"ing|refusing|passing|saying no|opting out|drawing the line|steering clear)\b|i(?:'ll| will| must| should|"
-    rf"'d| would|'ve got to| have got to)? ?(?:also )?(?:have to |need to |want to |like to |choose to |"
-    rf"respectfully |politely |kindly |firmly )*(?:{_NO})(?! (?:your|the|this|that|an?) (?:\w+ )?(?:offer|invitation|"
+    rf"ing|refusing|passing|saying no|opting out|drawing the line|steering clear)\b|i(?:(?:'ll| will| must| should|"
+    rf"'d| would|'ve got to| have got to)(?: also)?| (?=have to|need to|choose to|respectfully|politely|"
+    rf"kindly|firmly)) ?"
+    rf"(?:have to |need to |want to |like to |choose to |respectfully |politely |kindly |firmly )*(?:{_NO})"
+    r"(?! (?:your|the|this|that|an?) (?:\w+ )?(?:offer|invitation|"
     r"position|proposal|gift|job))|i want (?:no|nothing) (?:part|to do)|i (?:strongly |highly |firmly |really )?"
     r"(?:advise|recommend|urge|caution|warn)(?: you)?(?: very)?(?: strongly)? against (?:this|that|it|doing|such|"
     r"trying)[^.!?]{0,60}?(?:,| and| so)(?: \w+)? (?:(?:i )?(?:will not|won't|cannot|can't|am not|do not|don't|must"

@@ -35,7 +35,7 @@ _BEFORE = re.compile(
 _ENDS = re.compile(
     r"\s*(?:$|[^\w\s'’-]|['’](?!s\b)|[-–](?=\s|>)|(?:and|or|please|pls|with|about|that|for|to|on|using|but|then|"
     r"so|as|of|is|are|by|only|"
-    r"instead|first|if|when|how|what|which|who|why|where|from|at|because|not|too|also|me|him|her|us|them|it|this|"
+    r"instead|first|if|when|how|what|which|who|why|where|from|at|because|not|too|also|you|i|we|they|me|him|her|us|them|it|this|"
     r"these|those|the|a|"
     r"an|my|your|his|their|our|its|some|one|two|three|ten|any|all|would|should|could|do|does|can|look|looks|like|"
     r"here|now|today|"
