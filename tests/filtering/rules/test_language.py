@@ -153,10 +153,12 @@ ASKING = [
     "respond_language=es\nWhat is it?", "Say it in Spanish", "Answer in whichever of French or Spanish you like.",
 ]  # fmt: skip
 MENTIONING = [
-    "Tell me about Spanish cats.", "Recommend a Spanish restaurant.", "How wide is the Spanish coast?", "Name a Spanish king.",
+    "Tell me about Spanish cats.", "Recommend a Spanish restaurant.", "How wide is the Spanish coast?",
+    "Name a Spanish king.",
     "What do people eat in Spanish cuisine?", "Give me a recipe for Spanish omelette.", "Who lives in Spanish Harlem?",
     "Compare Spanish and Italian wines.", "He is Spanish. What does he eat?", "Do Spanish people like cats?",
-    "Write about the Spanish economy.", "Plan a trip for my Spanish friend.", "What did the Dutch say to the Spanish in 1672?",
+    "Write about the Spanish economy.", "Plan a trip for my Spanish friend.",
+    "What did the Dutch say to the Spanish in 1672?",
 ]  # fmt: skip
 
 
