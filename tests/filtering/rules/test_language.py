@@ -143,6 +143,59 @@ def test_quotations_names_code_and_exercises_stay(english: Language, instruction
     assert verdict.passed, verdict
 
 
+ASKING = [
+    "Write about it in simple Spanish.", "Write in Spanish about it.", "Write about it (language: es)",
+    "Write about it, en español por favor.", "Give me the Spanish version of this text.", "Spanish please: what is it?",
+    "I'm learning Spanish. Write a text for my level.", "Write a short Spanish bedtime story.", "Use Spanish.",
+    "Describe it auf Spanisch, bitte.", "Describe it in het Spaans", "Write two sentences in French and Spanish.",
+    "What is the Spanish for 'spring has come'?", "Speak Spanish.", "English to Spanish: Spring has come.",
+    "Only Spanish from now on! What is it?", "cats, spanish please", "Write it in Latin American Spanish.",
+    "respond_language=es\nWhat is it?", "Say it in Spanish", "Answer in whichever of French or Spanish you like.",
+]  # fmt: skip
+MENTIONING = [
+    "Tell me about Spanish cats.", "Recommend a Spanish restaurant.", "How wide is the Spanish coast?",
+    "Name a Spanish king.",
+    "What do people eat in Spanish cuisine?", "Give me a recipe for Spanish omelette.", "Who lives in Spanish Harlem?",
+    "Compare Spanish and Italian wines.", "He is Spanish. What does he eat?", "Do Spanish people like cats?",
+    "Write about the Spanish economy.", "Plan a trip for my Spanish friend.",
+    "What did the Dutch say to the Spanish in 1672?",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("instruction", ASKING)
+def test_a_name_in_a_position_that_asks(english: Language, instruction: str) -> None:
+    assert english.check(Record("r", instruction, TEXTS["es"])).passed
+    assert not english.check(Record("r", instruction, TEXTS["pl"])).passed or "language" in instruction
+
+
+@pytest.mark.parametrize("instruction", MENTIONING)
+def test_a_name_that_is_only_mentioned_asks_for_nothing(english: Language, instruction: str) -> None:
+    assert not english.check(Record("r", instruction, TEXTS["es"])).passed
+
+
+@pytest.mark.parametrize(
+    ("instruction", "response"),
+    [
+        ("Polish the table and say how.", "pl"),
+        ("How wide is the English Channel?", "fr"),
+        ("Explain how a French drain works.", "fr"),
+        ("Is the Deutsche Bank safe?", "de"),
+    ],
+)
+def test_a_name_of_something_else_asks_for_nothing(english: Language, instruction: str, response: str) -> None:
+    assert not english.check(Record("r", instruction, TEXTS[response])).passed
+
+
+@pytest.mark.parametrize("code", ["de", "es", "fr", "pl", "pt"])
+@pytest.mark.parametrize(
+    "form",
+    ["Correct this sentence: {}", "Please proofread the text.\n\n{}", "Rephrase: '{}'", "Continue the story: {}"],
+)
+def test_work_on_a_foreign_text_gives_a_foreign_text(english: Language, code: str, form: str) -> None:
+    assert english.check(Record("r", form.format(TEXTS[code]), TEXTS[code])).passed
+    assert not english.check(Record("r", TEXTS[code], TEXTS[code])).passed
+
+
 def test_an_earlier_turn_may_ask(english: Language) -> None:
     turns = (Message("user", "Let us practise Spanish, answer only in it."), Message("assistant", "¡Claro que sí!"))
     assert english.check(Record("r", "¿Qué pasa en el jardín en primavera?", TEXTS["es"], history=turns)).passed

@@ -210,6 +210,43 @@ def test_loops_in_prose_are_loops_in_any_script(text: str) -> None:
     assert not all(rule.check(answer(INTRODUCTION + text)).passed for rule in loop_rules())
 
 
+NOTATION = [
+    "nop\nnop\nnop\nnop\nnop\nnop", "nop nop nop nop nop nop", "ATG ATG ATG ATG ATG ATG GCC TAA",
+    "push eax\npush eax\npush eax\npush eax\npush eax", "inc ecx\n" * 5, "C C C C | G G G G | Am Am Am Am | F F F F",
+    "Am Am Am Am F F F F C C C C", "Verse: Em Em Em Em Em Em", "HH: x x x x x x x x\nSD: - - o - - - o -",
+    "4 four four four four\n5 five five five five five", "Apple apple apple apple apple makes five apples.",
+    'print("moo moo moo moo moo")', "dit dit dit dit dah dah", "Row 1: k k k k k k k k p p", "Gly Gly Gly Gly Gly Ser",
+    "mi mi mi mi re re re re", "[MASK] [MASK] [MASK] [MASK] [MASK]", "O O O O O B-PER I-PER O O O O O",
+    "o o o o o o\n" * 5, "x x x x\nX X X X", "```\nAUG AUG AUG AUG AUG\n```", "| C C C C | G G G G |\n" * 5,
+    "```yaml\n- a\n- a\n- a\n- a\n- a\n```", "```\nHello\nHello\nHello\nHello\nHello\n```",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NOTATION)
+def test_notation_assembly_and_counting_are_no_loops(text: str) -> None:
+    response = answer(f"Here is what you asked for:\n\n{text}\n\nThat is all.")
+    for rule in (WordRepetition(3), LineRepetition(3), PhraseRepetition(5)):
+        assert rule.check(response).passed, rule
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```\nthe the the the the the\n```",
+        "```text\nI am very very very very very happy.\n```",
+        "~~~\nno no no no no no no no no no\n~~~",
+        "Cats are VERY VERY VERY VERY VERY nice.",
+        "It is a a a a a house.",
+        "I am am am am am here.",
+        "Go go go go go to the store.",
+        "The act act act act act was long.",
+        "I call call call call call you.",
+    ],
+)
+def test_loops_in_prose_stay_loops(text: str) -> None:
+    assert not WordRepetition(3).check(answer(f"Here it is:\n\n{text}\n\nThat is all.")).passed
+
+
 @given(st.sampled_from(["the", "sehr", "очень", "बहुत", "nunca", "非常"]), st.integers(4, 30), st.sampled_from(" ,\n"))
 def test_a_repeated_word_is_a_loop_however_it_is_set(word: str, times: int, between: str) -> None:
     text = f"{INTRODUCTION}He said {' '.join([word + between.strip()] * times)} then."
@@ -331,7 +368,7 @@ def test_who_asks_for_another_language_may_get_it(
 
 
 def test_languages_that_are_named() -> None:
-    named = languages_named("Translating GERMAN and French, not Thailand; translate. Polish?")
+    named = languages_named("Translating GERMAN and French, not Thailand; translate. In Polish?")
     assert named == ["de", "fr", "pl", "translation"] and languages_named("translator, Frenchman") == []
 
 

@@ -25,9 +25,18 @@ from itertools import islice, pairwise
 from typing import Any, ClassVar, Literal
 
 from synthetic_instruction_tuner.config import FilterConfig
-from synthetic_instruction_tuner.filtering.refusal import patterns, sentences
+from synthetic_instruction_tuner.filtering.refusal import other_languages, patterns, sentences
+from synthetic_instruction_tuner.filtering.refusal.impersonal import NO
 from synthetic_instruction_tuner.filtering.refusal.keywords import checked_phrases, phrase_pattern, straight
-from synthetic_instruction_tuner.filtering.refusal.request import ABOUT_AI, QUESTION, WHO, context_of, verbs_of
+from synthetic_instruction_tuner.filtering.refusal.request import (
+    ABOUT_AI,
+    OFFERS_ANOTHER,
+    QUESTION,
+    RETELLS,
+    WHO,
+    context_of,
+    verbs_of,
+)
 from synthetic_instruction_tuner.filtering.refusal.substance import answers, speaks_of_itself, substance
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
 from synthetic_instruction_tuner.records import Record
@@ -42,6 +51,8 @@ PARAPHRASE = 60  # words that may precede it; after more of substance, it only l
 LECTURE = 150  # words; a longer response says more
 FEW = 10  # words on the matter, beside a sentence that condemns the request
 VOICED = 40  # words that may precede it where a text in a voice of its own is asked for
+ITEMS = 3  # lines of a list; so many are a list of what was asked for
+TURNS = 2  # lines that begin with a name make a dialogue
 HITS = 5  # sentences with words of a refusal that are looked at; an answer to the first is most often one to all
 DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
 REFUSAL, DISCLAIMER = "refusal", "disclaimer"
@@ -54,7 +65,7 @@ class RefusalForm(TextRule):
     """The response must not refuse, or speak as an AI instead of answering."""
 
     name: ClassVar[str] = "refusal"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def __init__(self, phrases: Iterable[str], disclaimers: Literal["keep", "drop"] = "keep") -> None:
         """Makes the rule.
@@ -69,7 +80,7 @@ class RefusalForm(TextRule):
         """
         self.phrases = checked_phrases(phrases)
         self.disclaimers = disclaimers
-        self._phrases = tuple(map(phrase_pattern, self.phrases))
+        self._phrases = tuple(map(_of_the_model, self.phrases))
         self._words = tuple(straight(phrase).split()[-1] for phrase in self.phrases)
         self._own_phrases = tuple(phrase_pattern(phrase) for phrase in self.phrases if phrase not in DEFAULT_PHRASES)
 
@@ -86,10 +97,15 @@ class RefusalForm(TextRule):
         if not self.phrases:
             return None
         text = straight(record.response[:LOOKED_AT])
+        if len(text) <= other_languages.MOST and (place := other_languages.refusal(text, straight(record.instruction))):
+            return [shorten(record.response[place[0] : place[1]], 60), place[0], REFUSAL]
         if not self._may_refuse(text[:DEEP]):
             return None
         asked = straight(record.instruction[:LOOKED_AT])
-        found = self._find(text, asked, context_of(asked, text))
+        context = context_of(asked, text)
+        if context in ECHOED and _speaks_of_the_text(text):
+            context = "plain"
+        found = self._find(text, asked, context)
         if found is None:
             return None
         kind, start, end = found
@@ -118,7 +134,8 @@ class RefusalForm(TextRule):
                 return disclaimer  # the text that was asked for comes first
             refuses = context != "self" or any(form.match(text, start) for form in patterns.OF_ITSELF)
             wanted = any(phrase.match(text, start) for phrase in self._own_phrases)
-            if wanted or not answers(text, start, end, sentence):
+            weak = not wanted and any(form.match(text, start) for form in patterns.WEAK)
+            if wanted or not answers(text, start, end, sentence, weak):
                 if refuses and (early or substance(text[:sentence]) < PARAPHRASE):
                     return REFUSAL, start, end
             elif early and disclaimer is None and (not substance(text[:sentence]) or speaks_of_itself(text, sentence)):
@@ -156,7 +173,7 @@ class RefusalForm(TextRule):
                 yield place, place + found[0], place + found[0] + len(found[1]), early
 
     def _may_refuse(self, text: str) -> bool:
-        if any(hint in text for hint in sentences.HINTS) or text.startswith("no "):
+        if any(map(text.__contains__, sentences.HINTS)) or text.startswith("no "):
             return True
         return any(
             word in text and phrase.search(text) for word, phrase in zip(self._words, self._phrases, strict=True)
@@ -164,11 +181,13 @@ class RefusalForm(TextRule):
 
     def _forms(self, asked: str, context: str, short: bool) -> tuple[Forms, Forms]:
         """Returns the patterns that count at the start of a sentence, and those that count after a comma."""
-        within = patterns.IN_CLAUSES if short else patterns.IN_LONG_CLAUSES.get(context, ())
         if context != "plain":
-            return patterns.FORMS[context], () if short else within
+            return patterns.FORMS[context], patterns.IN_LONG_CLAUSES.get(context, ())
         phrases = self._phrases if not ABOUT_AI.search(asked) else ()
+        within = patterns.IN_CLAUSES if short else patterns.IN_LONG_CLAUSES["plain"]
         more = patterns.IN_SHORT if not WHO.search(asked) else ()
+        if not QUESTION.match(asked) and "?" not in asked:
+            more, within = (*more, NO), (*within, NO) if short else within
         return (*phrases, *patterns.FORMS[context], *(more if short else ())), within
 
 
@@ -186,7 +205,9 @@ def _refusal(
     starts = [_end(sentences.MARKS, sentence), _end(sentences.OPENERS, sentence)]
     tries = [(start, forms) for start in dict.fromkeys(starts)]
     if within:
-        tries += [(boundary.end(), within) for boundary in sentences.CLAUSE.finditer(sentence)]
+        for boundary in sentences.CLAUSE.finditer(sentence):
+            opener = sentences.OPENERS.match(sentence, boundary.end())
+            tries += [(end, within) for end in {boundary.end(), opener.end() if opener else 0} if end]
     for start, some in tries:
         if patterns.IDIOMS.match(sentence, start):
             continue
@@ -194,8 +215,23 @@ def _refusal(
             if match := form.match(sentence, start):
                 return start, match.group()
         if verbs and (match := patterns.CANNOT_VERB.match(sentence, start)) and match["verb"] in verbs:
+            if start not in starts and sentence.startswith(",", match.end()):
+                continue  # "I won't call, I won't write, ..." is a song
             return start, match.group()
     return None
+
+
+def _speaks_of_the_text(text: str) -> bool:
+    """Whether a response speaks of a text that was asked for, or offers another, so that it is none itself."""
+    return RETELLS.match(text) is not None or (len(text.split()) <= SHORT and OFFERS_ANOTHER.search(text) is not None)
+
+
+def _of_the_model(phrase: str) -> re.Pattern[str]:
+    """The pattern of a phrase; one that names an AI is about the model, not about people who work on AI."""
+    pattern = phrase_pattern(phrase).pattern
+    if not re.search(r"\bai$", straight(phrase)):
+        return re.compile(pattern)
+    return re.compile(rf"{pattern}{patterns.NO_PERSON.pattern}(?! [\w -]{{0,40}}, you\b)")
 
 
 def _end(pattern: re.Pattern[str], text: str) -> int:
@@ -204,11 +240,16 @@ def _end(pattern: re.Pattern[str], text: str) -> int:
 
 
 def _own_words(text: str, unquote: bool) -> str:
-    """The text with quotations and code blanked out, each character in its place."""
+    """The text with quotations, code, lists and dialogues blanked out, each character in its place."""
+    text = sentences.SPEECH.sub(lambda match: match[1] + "□" * len(match[2]), text)
     inner = text.strip()
     wrapped = len(inner) > 2 and inner[0] in '"“' and inner[-1] in '"”' and not re.search('["“”]', inner[1:-1])
     if wrapped and (unquote or patterns.WHOLE_REFUSAL.match(inner, 1)):  # the whole answer is in quotation marks
         return re.sub('["“”]', " ", text)
+    if len(sentences.ITEM.findall(text)) >= ITEMS:
+        text = sentences.ITEM.sub(lambda match: "□" * len(match.group()), text)
+    if len(sentences.TURN.findall(text)) >= TURNS:
+        text = sentences.TURN.sub(lambda match: "□" * len(match.group()), text)
     return sentences.QUOTED.sub(lambda match: "□" * len(match.group()), text)
 
 

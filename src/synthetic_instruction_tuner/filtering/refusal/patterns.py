@@ -7,6 +7,19 @@ from __future__ import annotations
 
 import re
 
+from synthetic_instruction_tuner.filtering.refusal import impersonal, indirect, sentences
+from synthetic_instruction_tuner.filtering.refusal.missing_input import INPUT, MISSING
+from synthetic_instruction_tuner.filtering.refusal.unwilling import (
+    ADVERBS,
+    DECLINES,
+    HABIT,
+    RATHER_NOT,
+    REFUSES,
+    UNWILLING,
+    WONT,
+    WRITES_NOT,
+)
+
 _AI = (
     r"(?:an? )?(?:[\w-]+ ){0,2}?(?:ai\b|a\.i\.|artificial intelligence|language model|llm\b|chatbot|computer program|"
     r"(?:text|machine|virtual|digital)[\w-]* (?:\w+ )?(?:model|program|assistant))"
@@ -14,8 +27,10 @@ _AI = (
 _NO_PERSON = (
     r"(?!-|\w)(?! (?:engineer|researcher|enthusiast|developer|specialist|student|consultant|ethic|expert|scientist|"
     r"company|startup|artist|professional|lead\b|team|strateg|product|architect|lawyer|teacher|professor|practitioner|"
-    r"hobby))"
+    r"hobby|author|writer|user|expert|analyst|founder|manager|officer|community|tutor|trainer|intern|firm|"
+    r"advocate|journalist|reporter|policy|governance|safety researcher|educator|critic|skeptic|investor|executive))"
 )
+NO_PERSON = re.compile(_NO_PERSON)
 _SPEAKER = r"(?=[^.!?]{0,150}(?<!\w)(?:i|i'm|i've|i'll|i'd|my|me)(?!\w))"
 SPEAKS_AS_AI = re.compile(
     rf"as {_AI}{_NO_PERSON}{_SPEAKER}|as (?:your |an? )?(?:(?:helpful|virtual|digital|responsible|respectful|honest|"
@@ -25,21 +40,18 @@ SPEAKS_AS_AI = re.compile(
     rf"simply )*{_AI}{_NO_PERSON}|(?:since|because|given that|being)(?: i(?:'?m| am))? (?:only |"
     rf"just )?{_AI}{_NO_PERSON}"
 )
-# Each repetition can match a text in one way only: with two, a long row of adverbs takes forever.
-ADVERBS = (
-    r"(?:(?:simply|just|really|also|personally|currently|unfortunately|regrettably|sadly|still|therefore|honestly|"
-    r"actually|directly|physically|in good conscience|in good faith|ethically|legally|knowingly|respectfully|politely|"
-    r"accurately|reliably|definitively|specifically|completely|fully|yet|always|ever|possibly|even)(?: ?, ?| {0,2}))*"
-)
 _UNABLE = (
     rf"i(?:'?m| am) {ADVERBS}(?:unable|not able|not allowed|not permitted|not authori[sz]ed|not programmed|"
     rf"not designed|not supposed|"
-    r"not capable|not equipped|not willing|not qualified|not trained|not set up|not meant|not in a position|incapable|"
+    r"not capable|not equipped|not willing|not qualified|not trained|not set up|not meant|not in a position|not "
+    r"at liberty|not prepared|not inclined|"
+    r"not free|not here|not built|not made|in no position|incapable|"
     r"prohibited|forbidden)(?: of| to| from| with)?"
 )
 CANNOT = (
     rf"(?:i {ADVERBS}(?:cannot|can't|can not|cant|could not|couldn't|won't|wont|will not|shouldn't|"
-    rf"should not)(?: be able to)?(?: and will not)?|{_UNABLE}|i(?:'?m| am) {ADVERBS}(?:not comfortable|"
+    rf"should not|couldn't and wouldn't)(?: be able to)?(?: (?:and|or) (?:will not|won't|shouldn't|should not))?|"
+    rf"{_UNABLE}|i(?:'?m| am) {ADVERBS}(?:not comfortable|"
     rf"not going)(?: with| to)?)"
 )
 _REQUEST_VERBS = (
@@ -50,7 +62,11 @@ _REQUEST_VERBS = (
     r"create|write)|help(?: you)?[.,!;]|respond to (?:that|this|your)|process(?:ing)? (?:audio|video|images?|files?|"
     r"this|that)|(?:access|see|view|open|read|hear|watch|play)(?:ing)? (?:(?:the|any|your|this|that|an?|"
     r"external) )?(?:\w+ )?(?:attach|images?|files?|pictures?|photos?|videos?|links?|documents?|audio|urls?|websites?|"
-    r"pages?|music|songs?)|browse|role-?play(?:ing)?|pretend(?:ing)?)"
+    r"pages?|music|songs?)|browse|role-?play(?:ing)?|pretend(?:ing)?|of (?:any )?(?:help|assistance|service)\b|"
+    r"(?:any |further )?"
+    r"(?:part|party) (?:of|in|to)\b|be (?:involved|complicit|(?:a )?part)\b|(?:say|tell you|shar(?:e|ing)|"
+    r"reveal(?:ing)?|"
+    r"giv(?:e|ing)) (?:that|it|this|them|those|these|any)\b|help (?:plan|you plan|someone|anyone|anybody|people))"
 )
 _OTHER_VERBS = (
     r"(?:help (?!but)|complet|participat|offer|support|share|recommend|translat|summari[sz]|continu|perform|open|view|"
@@ -65,7 +81,7 @@ _OTHER_VERBS = (
 _IDIOM = (
     r"(?:help but|wait\b|say enough|imagine|believe|stand\b|agree more|stress|thank|complain|promise (?:that )?(?:you|"
     r"it)|count\b|overstate|emphasi|resist|deny\b|get enough|live without|remember (?:the last|a time)|begin to|"
-    r"make heads|recommend (?:\w+ ){1,4}(?:enough|highly)|speak highly)"
+    r"make heads|recommend (?:[\w']+ ){1,8}?(?:enough|highly)|speak highly)"
 )
 IDIOMS = re.compile(rf"i (?:\w+ly )?(?:cannot|can't|cant|can not|couldn't|could not) (?:\w+ly )?{_IDIOM}")
 _ANY_VERB = rf"(?!{_IDIOM})\w"
@@ -79,16 +95,6 @@ _LACKED_BY_MODELS = (
     r"consciousness|emotions|(?:a |an )?\w+, (?:as|since|because) i(?:'?m| am) )"
 )
 
-_DECLINES = re.compile(
-    rf"i {ADVERBS}(?:must|(?:will |'ll )?have to|need to) {ADVERBS}(?:decline|refuse|refrain)(?! (?:your|the|this|"
-    rf"that|an?) (?:\w+ )?(?:offer|invitation|position|proposal|gift|job|honor))|i {ADVERBS}(?:decline|"
-    rf"refuse)(?: to {ADVERBS}(?:assist|help|provide|answer|write|create|generate|engage|take part|mock|mak|discuss|"
-    rf"respond|comply|participate|share|give|fulfil|recommend|do|contin|support)|[.])|"
-    r"i(?:'d| would) (?:rather|prefer) not(?: to)? (?:assist|help|provide|answer|write|create|generate|engage|discuss|"
-    r"make)|i(?:'ll| will) (?:have to )?(?:pass on this|refrain from)|"
-    rf"i(?:'?m| am) going to (?:have to )?(?:pass|decline)|i {ADVERBS}(?:do not|don't) (?:condone|endorse|generate|"
-    rf"create|produce) (?:\w+ )*(?:content|material|violence|discriminat|hate|harm|illegal|such)"
-)
 _ONLY = re.compile(r"i can only (?:assist|help|answer|provide|discuss|respond|offer|talk)\b")
 _NO = re.compile(
     r"(?:i'?m |i am )?sorry,? (?:but )?no\b[.!]|let'?s (?:talk about|change the (?:subject|topic)|discuss something)"
@@ -96,9 +102,10 @@ _NO = re.compile(
 _EXISTS = re.compile(
     r"i (?:exist|live) (?:only|solely|purely) (?:as|in)|there(?:'s| is) no way (?:for me|that i|i)\b|i (?:have|hold|"
     r"possess) no (?:\w+ )?(?:opinions?|preferences?|feelings?|memor(?:y|ies)|experiences?|knowledge|information|"
-    r"access|way|ability|body|eyes|ears|senses|favorites?)\b"
+    r"access|way|ability|body|eyes|ears|senses|favorites?|control (?:over|of)|connection to|record of|insight into|"
+    r"means|data|details|stance|side)\b|i have never (?:seen|tasted|felt|smelled|heard|been|had|eaten|visited|met)"
+    r"[^.!?]{0,60}\b(?:because|as|since) i(?:'m| am) (?:only |just )?an? (?:\w+ )?(?:ai|program|model|machine)"
 )
-_RATHER_NOT = re.compile(r"i(?:'d| would) (?:much )?(?:rather|prefer) not\b")
 _REQUEST = r"(?:request|question|prompt|query|instruction|task|topic|content|material)s?"
 _NOT_RIGHT = (
     r"(?:(?:simply|also|never|neither|generally|really) )?(?:(?:not |n't )?(?:be )?(?:simply |generally |"
@@ -106,40 +113,25 @@ _NOT_RIGHT = (
     r"constructive|productive|helpful|fair|respectful|professional|advisable|accurate|feasible|my place)|"
     r"inappropriate|unethical|irresponsible|impossible|wrong|illegal|against my \w+)"
 )
-_INPUT = (
-    r"(?:image|picture|photo|screenshot|file|attachment|document|link|text|article|essay|code|video|audio|recording|"
-    r"table|list|passage|pdf|draft|paragraph|sentence|context|input|spreadsheet|report|message|email|lyrics|"
-    r"transcript|resume|data ?set)s?"
-)
 _AGAINST_POLICY = re.compile(
     rf"(?:this|that|your|the|such an?) {_REQUEST} (?:\w+ )?(?:goes against|violates?|conflicts|involves personal|"
     rf"is (?:inappropriate|against|not something|not appropriate|unethical|harmful|illegal|not (?:an )?ethical))|"
     rf"this is not an? (?:\w+ )?(?:ethical|appropriate) {_REQUEST}|(?:it|that|this)(?:'?s| is| would| isn't|"
     rf" would not| wouldn't| is also| may not| might not)(?: be)? {_NOT_RIGHT}(?:,? (?:or|and|"
     rf"nor) {_NOT_RIGHT})* (?:for me|of me|to (?:provide|answer|help|assist|discuss|give you|generate|"
-    r"create))|(?:it|that|this)(?:'?s| is| would be)(?: simply| also| currently)? (?:against my|beyond (?:my|"
+    r"create|write|share|tell|make fun|compose|promote|spread|encourage))|(?:it|that|this)(?:'?s| is| would "
+    r"be)(?: simply| also| currently)? (?:against my|beyond (?:my|"
     r"the scope of my|what i)|outside (?:of )?(?:my|the scope of my|what i)|not (?:within|in) my|"
     rf"not something (?:that )?i|not an? (?:\w+ )?{_REQUEST} (?:that )?i(?:'?m| am| can| will)\b)|"
     r"my (?:programming|guidelines|training|design|policies|instructions|"
     r"ethical guidelines|safety guidelines) (?:\w+ )?(?:prevents?|do(?:es)? not|don't|doesn't|prohibits?|forbids?|"
     r"restricts?)|(?:assisting|helping|providing|creating|writing|generating|promoting|"
     r"encouraging)(?: \w+){0,6} (?:is|would be|goes) (?:\w+ )?(?:against|unethical|inappropriate|illegal|"
-    r"irresponsible|not something|not (?:right|ethical|appropriate))|(?:\w+ ){1,8}(?:is|are|falls?|lies) (?:outside|"
+    r"irresponsible|wrong|dangerous|harmful|cheating|a crime|not something|not (?:right|ethical|appropriate))|"
+    r"(?:\w+ ){1,8}(?:is|are|falls?|lies) (?:outside|"
     r"beyond)(?: of)? (?:my (?:capabilit|abilit|scope|current|expertise|knowledge)|what i(?:'m| am| can))|"
     r"(?:\w+ ){1,6}(?:isn't|aren't|(?:is|are)(?: not)?) something (?:that )?i(?:'?m| am)? (?:not able|able to|unable|"
     r"can't|cannot|won't|will|would|do not|don't|can help|can assist|can do|can provide|can teach)"
-)
-_UNWILLING = re.compile(
-    rf"i {ADVERBS}(?:don't|do not|wouldn't|would not) {ADVERBS}(?:feel (?:right |at all )?(?:comfortable|right)|"
-    rf"think (?:that )?(?:it(?:'s| is| would be)|i (?:can|could|should)) (?:\w+ ){{0,2}}(?:ethical|right|appropriate|"
-    r"constructive|helpful|responsible|respectful|fair|wise to (?:label|rank|name)|to make fun|help with|write|answer|"
-    r"provide|create)|condone|endorse|promote|encourage or|engage in|participate in|take part in|generate|provide|"
-    r"create|answer (?:this|that|questions|such)|assist (?:with|in)|make predictions|offer (?:medical|legal|financial|"
-    r"personal|"
-    rf"advice|instructions))|i {ADVERBS}(?:will|must|should|would) (?:not|never) {ADVERBS}(?:provide|"
-    rf"help (?:you )?with|"
-    r"assist|write|create|generate|answer|give you|participate|engage|be able|be (?:a )?part|take part)|i(?:'?m|"
-    r" am) (?:really |simply )?not (?:going|willing|prepared|inclined|comfortable)\b|i(?:'?m| am) uncomfortable"
 )
 _REASON = (
     r"(?:against|inappropriate|not appropriate|offensive|harmful|unethical|illegal|disrespect|hurtful|derogatory|"
@@ -151,37 +143,19 @@ _WITH_REASON = re.compile(
     rf"sexual|misleading|defamatory|stolen|fake)\b|{CANNOT} {ADVERBS}\w+(?:[^.!?]{{0,140}}?\b(?:your|this|that|"
     rf"such an?|the) {_REQUEST}\b|[^.!?]{{0,120}}?\b(?:as|because|since|that|which|,)\b[^.!?]{{0,90}}?\b{_REASON})"
 )
-_MISSING = re.compile(
-    r"(?:there (?:is|are|was|were|(?:seems?|appears?) to be|does not seem to be|"
-    r"doesn't (?:seem|appear) to be)|i (?:don't|do not|didn't|did not|"
-    r"can't|cannot) (?:actually )?(?:see|find|receive|notice)) (?:no|any|an?|the|your)(?: \w+){0,2} "
-    rf"{_INPUT}(?: \w+){{0,2}} (?:provided|attached|included|given|uploaded|shared|supplied|below|above|here\b|"
-    rf"in (?:your|the) (?:message|question|prompt|request)|to (?:summarize|analyze|edit|review|work with|describe|"
-    rf"translate)|with your)|i (?:don't|do not|didn't|did not) (?:actually )?(?:see|receive) (?:any|an?|the|"
-    rf"your) (?:\w+ )?{_INPUT}\b|"
-    r"(?:(?:it )?(?:seems|looks|appears)(?: like| as if| that)? )?(?:you (?:(?:may|might|"
-    r"seem to) (?:have )?)?(?:forgot(?:ten)? to|didn't|did not|haven't|have not) (?:include|attach|provide|paste|"
-    r"share|upload|specify|give|mention) (?:me )?(?:the|your|any|an?|which|what) "
-    rf"(?:\w+ ){{0,2}}(?:{_INPUT}\b|details|information|you)|no (?:\w+ ){{0,2}}{_INPUT} (?:came through|(?:was|were|"
-    rf"has been|have been|is|are) (?:included|attached|provided|uploaded|given|shared))|(?:your|"
-    rf"the) (?:\w+ ){{0,2}}{_INPUT} (?:didn't come|did not come|(?:wasn't|was not|weren't|were not|has not been|"
-    rf"have not been) (?:included|attached|provided|uploaded|given|shared)|(?:is|are) missing from your|got cut off)|"
-    r"(?:your|the) (?:message|question|request|prompt|input) (?:is|was|seems|appears|may be|might be|"
-    r"got)(?: to be)? (?:incomplete|cut off|missing|unclear|empty|blank))"
-)
 _SORRY = re.compile(
     rf"(?:i(?:'?m| am) (?:\w+ )?(?:sorry|afraid)|sorry|i apologi[sz]e|my apologies),? but (?:it|this|that)(?:'?s| is|"
     rf" would be) {_NOT_RIGHT}"
 )
 _NOT_POSSIBLE = re.compile(
     rf"(?:it|this) (?:is|would be) (?:not possible|impossible) to [^.!?]{{0,80}}\b(?:because|as|since|"
-    rf"without)\b [^.!?]{{0,40}}\b{_INPUT}\b"
+    rf"without)\b [^.!?]{{0,40}}\b{INPUT}\b"
 )
 LECTURE = re.compile(
-    r"(?:(?:\w+ing|such)\b[^.!?]{0,100}|it|this|that) (?:is|are|would be) (?:not only |both |\w+ly )*(?:illegal|"
+    r"(?:(?:\w+ing|such)\b[^.!?]{0,100}|it|this|that) (?:is|are|would be|sounds) (?:not only |both |\w+ly )*(?:illegal|"
     r"unethical|against the law|never (?:acceptable|okay|ok|justified|right)|not (?:acceptable|ethical|okay|right|"
     r"legal|appropriate)|an? (?:serious |federal )?(?:crime|criminal|offen[sc]e)|harmful and|morally wrong|immoral|"
-    r"inappropriate|fraud)"
+    r"inappropriate|fraud|cheating\b|stealing\b|theft\b|dangerous\b)"
 )
 _NO_PROFESSIONAL = re.compile(
     r"i(?:'?m| am) not an? (?:\w+ ){0,3}(?:doctor|physician|lawyer|attorney|veterinarian|vet|therapist|advis[eo]r|"
@@ -190,7 +164,8 @@ _NO_PROFESSIONAL = re.compile(
 _NOT_APPROPRIATE = re.compile(
     rf"i {ADVERBS}(?:don't|do not) (?:think|believe|feel) (?:that )?(?:it(?:'s| is| would be)|this is|"
     rf"that is) (?:\w+ ){{0,2}}"
-    r"(?:ethical|right|appropriate|responsible|respectful|okay|fair) (?:for me|to)\b"
+    r"(?:ethical|right|appropriate|responsible|respectful|okay|fair) (?:for me\b|to\b(?! (?:call|say|think|"
+    r"compare|speak|describe|blame)))"
 )
 _CONCEDES = re.compile(
     rf"(?:while|although|though|even though|as much as) (?:{CANNOT} {ADVERBS}(?!{_IDIOM})\w|{_NOT_HAVE}\b)"
@@ -218,10 +193,14 @@ _LACKS = re.compile(
     r"recall) (?:\w+ ){0,3}(?:memor|conversation|chats?\b)|i (?:don'?t|do not) see (?:any|an?|"
     r"the) (?:\w+ ){1,4}(?:attached|in your|here|provided)"
 )
+_IN_A_TEXT = (  # what follows where somebody else says it
+    r"(?! (?:right now|more|the (?:phone|door|call)|my\b|back\b|to (?:the|my)\b|him|her\b|them|me\b|anymore|any ?more|"
+    r"without|to you\b))"
+)
 _CANNOT_HELP = re.compile(rf"{CANNOT} {ADVERBS}{_REQUEST_VERBS}")
 _CANNOT_DO = re.compile(rf"{CANNOT} {ADVERBS}{_OTHER_VERBS}")
 _CANNOT_AT_ALL = re.compile(rf"(?:i {ADVERBS}(?:cannot|can't|cant|can not)|{_UNABLE})(?: {_ANY_VERB}|[:.,;!])")
-CANNOT_VERB = re.compile(rf"(?:{CANNOT}|i (?:don'?t|do not)) {ADVERBS}(?P<verb>[a-z]+)")
+CANNOT_VERB = re.compile(rf"(?:{CANNOT}|i (?:don'?t|do not)) {ADVERBS}(?P<verb>[a-z]+){_IN_A_TEXT}")
 _NOT_HAVE_AT_ALL = re.compile(rf"{_NOT_HAVE}\b")
 
 _WE = re.compile(
@@ -229,47 +208,90 @@ _WE = re.compile(
     r"provide|discuss|"
     rf"assist|condone|support)[^.!?]{{0,40}}\b(?:your|this|that|such) {_REQUEST}\b"
 )
-_SPEAKS_OF_REQUEST = (_CANNOT_HELP, _AGAINST_POLICY, _WITH_REASON, _MISSING, _SORRY, _NOT_APPROPRIATE)
-_SPEAKS_OF_MODEL = (SPEAKS_AS_AI, _LACKS, _DECLINES, _CUTOFF)
+_CANNOT_WRITE = re.compile(rf"{_CANNOT_HELP.pattern}{_IN_A_TEXT}")
+_SPEAKS_OF_TEXT = (_CANNOT_WRITE, _AGAINST_POLICY, _WITH_REASON, MISSING, _SORRY, _NOT_APPROPRIATE)
+_SPEAKS_OF_REQUEST = (_CANNOT_HELP, _AGAINST_POLICY, _WITH_REASON, MISSING, _SORRY, _NOT_APPROPRIATE)
+_SPEAKS_OF_MODEL = (SPEAKS_AS_AI, _LACKS, DECLINES, _CUTOFF)
 _CANNOT_ASSIST = re.compile(rf"{CANNOT} {ADVERBS}(?:assist|help)(?: you)? (?:with|in) \w+ing\b")
 _CANNOT_REQUEST = re.compile(
     rf"{CANNOT} {ADVERBS}(?:assist|fulfil|comply|satisfy|process|answer|provide|complete|"
     rf"discuss)[^.!?]{{0,40}}?\b(?:your|this|that|the|such an?) {_REQUEST}\b|{CANNOT} {ADVERBS}(?:assist|"
-    rf"help)(?: you)? with (?:that|this)\b"
+    rf"help)(?: you)? with (?:that|this|it|such)\b|{CANNOT} [^.!?,]{{0,40}}?(?:write|create|compose|produce|"
+    rf"generate|draft|continue) "
+    r"(?:this|that|such|your) (?:\w+ )?(?:tweet|story|poem|song|letter|e-?mail|message|text|joke|essay|article|"
+    r"review|script|"
+    r"post|speech|piece|content|scene|dialogue|lyrics|one)s?\b"
 )
-IN_CLAUSES = (SPEAKS_AS_AI, _CANNOT_HELP, _CANNOT_DO, _CANNOT_AT_ALL, _LACKS, _MISSING, _AGAINST_POLICY)
-IN_SHORT = (_UNKNOWN, _REDIRECTS, _NO)
+IN_CLAUSES = (
+    *(SPEAKS_AS_AI, _CANNOT_HELP, _CANNOT_DO, _CANNOT_AT_ALL, _LACKS, MISSING, _AGAINST_POLICY, REFUSES, HABIT),
+    *(impersonal.NOT_MINE, impersonal.AGAINST_RULES, impersonal.IMPOSSIBLE, _EXISTS, impersonal.PASSIVE, UNWILLING),
+    *(RATHER_NOT, WRITES_NOT),
+    *indirect.INDIRECT,
+)
+_UNAWARE = re.compile(
+    r"i(?:'m| am) (?:\w+ly )?(?:not (?:\w+ly )?(?:aware of|familiar with)|unaware of|unfamiliar with)|i "
+    r"(?:couldn't|could not|can't|cannot)"
+    r" find any (?:\w+ )?(?:information|record|data|mention|details)"
+)
+IN_SHORT = (_UNAWARE, _UNKNOWN, _REDIRECTS, _NO, indirect.CHANGES_SUBJECT)
 OF_ITSELF = (_CANNOT_REQUEST, _AGAINST_POLICY)  # the only ones that refuse a question about the assistant itself
 FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
     "plain": (
         *_SPEAKS_OF_MODEL,
         *_SPEAKS_OF_REQUEST,
-        _UNWILLING,
+        *impersonal.OWN_VOICE,
+        impersonal.BARE,
+        UNWILLING,
+        REFUSES,
+        HABIT,
+        WRITES_NOT,
+        *indirect.INDIRECT,
         _WE,
         _CONCEDES,
         _ONLY,
         _EXISTS,
         _NOT_POSSIBLE,
         _NO_PROFESSIONAL,
-        _RATHER_NOT,
+        RATHER_NOT,
         _CANNOT_DO,
         _CANNOT_AT_ALL,
         _NOT_HAVE_AT_ALL,
     ),
-    "voice": (*_SPEAKS_OF_MODEL, *_SPEAKS_OF_REQUEST),
-    "given_text": (SPEAKS_AS_AI, _AGAINST_POLICY, _MISSING, _CANNOT_ASSIST),
-    "ai_voice": _SPEAKS_OF_REQUEST,
+    "voice": (
+        *_SPEAKS_OF_MODEL,
+        *_SPEAKS_OF_TEXT,
+        WRITES_NOT,
+        impersonal.NOT_WRITTEN,
+        impersonal.AGAINST_MY_RULES,
+        impersonal.PURPOSE,
+        impersonal.PASSIVE,
+    ),
+    "given_text": (SPEAKS_AS_AI, WRITES_NOT, _AGAINST_POLICY, MISSING, _CANNOT_ASSIST),
+    "ai_voice": (*_SPEAKS_OF_TEXT, WRITES_NOT),
     "self": (*OF_ITSELF, SPEAKS_AS_AI, _LACKS),
     "letter": (SPEAKS_AS_AI,),
 }
 LATE: dict[str, tuple[re.Pattern[str], ...]] = {
-    "plain": (_CANNOT_HELP, _DECLINES, _AGAINST_POLICY, _UNWILLING, _WITH_REASON),
-    "voice": (_CANNOT_REQUEST, _DECLINES, _AGAINST_POLICY, _WITH_REASON),
+    "plain": (_CANNOT_HELP, DECLINES, _AGAINST_POLICY, UNWILLING, _WITH_REASON, REFUSES, *impersonal.OWN_VOICE),
+    "voice": (_CANNOT_REQUEST, DECLINES, _AGAINST_POLICY, _WITH_REASON),
 }
 IN_LONG_CLAUSES: dict[str, tuple[re.Pattern[str], ...]] = {
-    "plain": (_CANNOT_REQUEST, _DECLINES, _AGAINST_POLICY, _CANNOT_HELP, SPEAKS_AS_AI, _LACKS),
-    "voice": (_CANNOT_REQUEST, _DECLINES),
+    "plain": (_CANNOT_REQUEST, DECLINES, _AGAINST_POLICY, _CANNOT_HELP, SPEAKS_AS_AI, _LACKS, REFUSES, WRITES_NOT),
+    "voice": (_CANNOT_REQUEST, DECLINES, WRITES_NOT, impersonal.NOT_WRITTEN),
 }
+FLAT = (
+    REFUSES,
+    DECLINES,
+    RATHER_NOT,
+    impersonal.AGAINST_RULES,
+    impersonal.WE,
+    impersonal.PASSIVE,
+    impersonal.BARE,
+    WONT,
+)
+"""Forms of a refusal that is the model's will, or its rules, whatever it says besides."""
+WEAK = (sentences.HEDGES, _CUTOFF)
+"""What anybody may say of a matter, and what ends at a date: with some words more, it is an answer."""
 
 WHOLE_REFUSAL = re.compile(
     rf"(?:i(?:'?m| am) sorry|sorry|i apologi[sz]e|unfortunately)[,.]?(?: but)? (?:{SPEAKS_AS_AI.pattern}|"

@@ -13,25 +13,55 @@ SALUTATION = re.compile(
     r"[\W_]*(?:subject|re|from|to|date)\s*:|[\W_]*(?:dear|to whom|hi|hello|hey)\b[^!?\n]{0,60}[,:!.]?[*_]*\s*\n"
 )
 VOICE = re.compile(
-    r"\b(?:write|compose|draft|craft|tell (?:me |us )?(?:a|an|another) (?:\w+ ){0,3}(?:story|tale|joke)|continue|"
+    r"\b(?:write|compose|draft(?= (?:an?|the|me|my|up|some|this|two|three|your)\b)|craft|tell (?:me |us )?(?:a|an|"
+    r"another) (?:\w+ ){0,3}(?:story|tale|joke)|continue|"
     r"finish|complete|fill in|blank|turn (?:\w+ ){0,3}into|opposite|rewrite|rephrase|reword|paraphrase|translat\w+|"
     r"correct|proofread|edit|simulate|role-?play\w*|pretend|act as|act like|play the (?:role|part)|(?:take on|assume|"
     r"embrace) the role|imagine|picture yourself|speak as|in (?:the|an?|\w+) (?:\w+ )?voice|in the style|"
     r"first[- ]person|perspective|point of view|dialogue|script|monologue|poem|song|lyrics|story|stories|novel|letter|"
-    r"e-?mail|text message|tweet|diary|journal|speech|quotes?|quotation|sentences?|haiku|limerick|grammar\w*|"
+    r"e-?mail(?! address)|text message|tweet|diary|journal|speech|quotes?|quotation|sentences?|haiku|limerick|"
+    r"grammar\w*|"
     r"grammatical\w*|complaint|reply|respond to|response to|reviews?|rejection|punctuat\w+|transcript|excerpt|verse|"
-    r"rap|scene|fan fiction|what would you say|(?:how|way|ways) (?:\w+ ){0,3}to (?:politely )?(?:say|decline|refuse|"
+    r"rap|scene|fan fiction|what would you say|what (?:do|does|should|can|could|would|might) (?:i|you|one|we|[\w "
+    r"]{1,30}) (?:say|reply|"
+    r"answer|respond)|(?:things|phrases|lines|words|reasons|something)(?: that)? (?:i|you|one|we|to|an?|never|he|"
+    r"she|they|\w+)"
+    r" (?:\w+ ){0,3}(?:say|says|tell)|phrases|voice ?mail|greeting|(?:out[- ]of[- ]office|rejection|breakup|text|"
+    r"away|reply|"
+    r"apology|cancellation) (?:message|note|reply)|come up with an? (?:message|reply|response|answer)|faq|"
+    r"terms[- ]of[- ](?:service|use)|polic(?:y|ies) (?:for|about|on|text|paragraph)|announce\w*|template|"
+    r"(?:answer|respond|reply|speak|talk|explain\w*|behave|act) (?:\w+ )?(?:as|like) (?:an?|the|if|my)|chat between|"
+    r"conversation between|what (?:is|are) (?:an? )?(?:\w+ )?(?:way|ways) (?:\w+ ){0,3}to (?:politely )?(?:say|decline|"
+    r"refuse|tell|respond|reply)|(?:a|the|more) (?:formal|polite|nice|kind|funny)\w* way (?:to|of) say\w*|(?:how|"
+    r"way|ways) (?:\w+ ){0,3}to (?:politely )?(?:say|decline|refuse|"
     r"tell|respond|reply|turn down)|how (?:do|would|should|can) (?:i|you|one) (?:politely )?(?:say|decline|refuse|"
     r"tell|respond|reply|turn down)|(?:ways|how) to (?:say|decline|refuse)|describe (?:a|an|your|my|the) (?:day|"
     r"morning|evening|night|life|week)|examples? of|apolog\w+|excuses?|interview|you(?: are|'re) (?:a|an|the|my)\b|"
     r"passive|tense|negative|idioms?|proverbs?|riddles?|sign|slogan|caption|toast|\brefusal|what would (?:an?|the|"
     r"your) [^?]{2,60} say|as an? [^,.!?:]{3,60}, (?:please )?(?:answer|respond|reply|how would you|what would you)|"
+    r"as an? [^,.!?:]{3,60}, (?:please )?(?:tell|inform|explain to|remind|ask|greet|write|thank|warn|convince)|"
     r"eulogy|vows?|prayer|meaning|jokes?|describe your|as an? \d+[- ]year)\b"
 )
 GIVEN_TEXT = re.compile(
     r"\b(?:translat\w+|rewrite|rephrase|reword|paraphrase|correct|convert|turn|change|make|fill in|complete|"
-    r"transform)\b[^:\"“]{0,80}[:\"“]"
+    r"transform)\b[^:\"“]{0,80}(?:[:\"“]|(?<!\w)')"
 )
+CODE = re.compile(
+    r"\b(?:python|javascript|java|c\+\+|bash|powershell|sql|html|css|code|programs?|functions?|algorithms?|regex|"
+    r"malware|"
+    r"virus|ransomware|keylogger|exploit|macro|trojan|worm)\b"
+)
+PROSE = re.compile(
+    r"\b(?:stor(?:y|ies)|poems?|letter|e-?mail|song|dialogue|essay|speech|joke|novel|tweet|haiku|translat\w+|"
+    r"sentences?|"
+    r"message|review|act as|role-?play\w*|pretend|you are|imagine|blog|article|lyrics|rap|monologue|comment|text)\b"
+)
+ACTION = re.compile(
+    r"\W*(?:please |can you |could you )?(?:send|e-?mail|call|phone|open|print|upload|book|order|forward|play|"
+    r"turn|remind|delete|"
+    r"watch|listen|search|look up|show me|draw|check|track|download|attach|log|buy|text)\b"
+)
+WRITING = re.compile(r"\b(?:write|compose|draft|craft|story|poem|pretend|imagine|say|reply|act)\b")
 ABOUT_AI = re.compile(
     r"\b(?:ai|a\.i\.|artificial intelligence|robots?|androids?|chat ?bots?|language models?|assistants?|siri|alexa|"
     r"chatgpt|gpt|computers?|cyborgs?)\b"
@@ -40,13 +70,16 @@ SELF_WORDS = 15  # longer instructions ask for more than who the assistant is
 SELF = re.compile(
     r"\b(?:who|what) (?:exactly )?(?:are you|you are)\b|\byour (?:name|purpose|creators?|developers?|makers?|limit\w*|"
     r"limitations?|capabilit\w+|abilities|weakness\w*|knowledge (?:cutoff|base)|training(?: data)?|parameters)\b|"
-    r"\bwho \w+ you\b|\bare you (?:a|an|human|real|alive|conscious|sentient|self-aware|just)\b|^\W*(?:hi|hello|"
+    r"\bwho \w+ you\b|^\W*were you (?:made|created|built|trained|developed)\b|\bare you (?:a|an|human|real|alive|"
+    r"conscious|sentient|self-aware|just)\b|^\W*(?:hi|hello|"
     r"hey)?\W*are you [\w .,'-]{1,60}\?|\bintroduce yourself\b|\babout you(?:r ?self)?\b|\bwhat are you called\b|"
     r"^\W*do you (?!know|mind|think|recommend|want me|see\b)[\w .,'-]{1,70}\?|\bdo you (?:have|feel|experience|get|"
     r"dream|sleep|eat|ever)\b(?! (?:any|some) (?:information|ideas?|tips|recipes?|suggestions?|advice|"
     r"recommendations?|data))|\bhow (?:do|are|were) you (?:work|feel|doing|built|made|trained|today)\b|\b(?:can|could|"
     r"can't|cannot) you (?:feel|think|dream|love|understand|speak|learn|remember|see|hear|lie|cry|laugh|sleep|eat|die|"
-    r"get|become|improve|access|browse|do)\b(?! (?:me|this|that|my|the)\b)|\bwhat (?:can|can't|cannot|"
+    r"get|become|improve|access|browse|do)\b(?! (?:me|this|that|my|the)\b)|\b(?:can|could) you (?:see|hear|feel|"
+    r"recognize|remember) me\b|"
+    r"\bwhat (?:can|can't|cannot|"
     r"could) you (?:do|not do)\b|\bwhat languages? (?:do|can) you\b|\bhow (?:old|smart|tall|big) are you\b|"
     r"\bwhere (?:are|do) you (?:live|from)\b"
 )
@@ -55,10 +88,29 @@ QUESTION = re.compile(
     r"\W*(?:is|are|was|were|why|should|does|do|did|may|might|which|who|when|where|can (?!you)|could (?!you)|"
     r"explain why|what(?!(?:'s| is| are) (?:the |some |a )?(?:best|easiest|fastest|good|most) ))\b"
 )
+RETELLS = re.compile(
+    r"[\W_]*(?:you(?:'re| are) (?:asking|requesting)|you(?:'ve| have)? (?:asked|requested)(?: me| for| that)?|you "
+    r"want (?:me"
+    r"|detailed|an?|the|to)\b|(?:your|this|the) (?:request|prompt|task|instruction) (?:asks|is|seems|appears|would|"
+    r"involves|contains|requires)|what you(?:'re| are|'ve| have)? (?:asking|asked|describ)|(?:it (?:sounds|seems|"
+    r"looks) "
+    r"like you|i (?:can )?(?:understand|see|know|get|realize)(?: that)? you)(?:'re| are|'d|'ve| would| have| may|"
+    r" might)? (?:asking|asked|looking for|requesting|want me|want a|wanting|like me|like a|trying to (?:write|create|"
+    r"make)|have mixed|been hurt|hurt))"
+)
+OFFERS_ANOTHER = re.compile(
+    r"\b(?:how about (?:an? |we )|i (?:can|could) (?:write|create|compose|draft|tell) (?:you )?(?:an?|about|one|"
+    r"something)|would "
+    r"you like (?:me to (?:write|create|compose)|an? )|i(?:'d| would) be (?:happy|glad) to (?:write|create|"
+    r"compose|draft)|(?:is|"
+    r"was) there (?:something|anything) else|(?:could|may|can) i (?:write|offer|suggest|create))"
+)
+"""What a model offers instead of a text; a text that was asked for offers no other."""
 _NO_VERBS = """
 that this with have from your about some what when where which into them they then than like more most only over such
 very will would could should being been were does also just even want need please help give good
 """
+NEGATED = re.compile(r"\b(?:cannot|not|\w+n't)(?: be)?(?: able to)? \w+")
 NO_VERBS = frozenset(_NO_VERBS.split())
 
 
@@ -74,7 +126,11 @@ def context_of(asked: str, response: str = "") -> str:
     words = asked[:4000]
     if len(words.split()) <= SELF_WORDS and SELF.search(words):
         return "self"
-    if not VOICE.search(words):
+    if (
+        not VOICE.search(words)
+        or (ACTION.match(words) and not WRITING.search(words))
+        or (CODE.search(words) and not PROSE.search(words))
+    ):
         return "plain"
     if SALUTATION.match(response):
         return "letter"
@@ -86,4 +142,5 @@ def context_of(asked: str, response: str = "") -> str:
 def verbs_of(asked: str) -> frozenset[str]:
     """The words of the request itself, without the text that it is about: one of them may be its verb."""
     request = QUOTED.sub(" ", asked[:300]).partition(":")[0]
+    request = NEGATED.sub(" ", request)
     return frozenset(word for word in re.findall(r"[a-z]{4,20}", request) if word not in NO_VERBS)

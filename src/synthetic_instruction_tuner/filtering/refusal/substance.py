@@ -14,12 +14,14 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from synthetic_instruction_tuner.filtering.refusal.patterns import ADVERBS, CANNOT
+from synthetic_instruction_tuner.filtering.refusal.patterns import CANNOT, FLAT
 from synthetic_instruction_tuner.filtering.refusal.sentences import OPENERS, SENTENCE_START
+from synthetic_instruction_tuner.filtering.refusal.unwilling import ADVERBS
 
 FEW = 6  # words of substance that make an answer after "here is"
 SOME = 12  # after "but", "however"
-MANY = 40  # without any such word
+MANY = 20  # without any such word
+INSTEAD = 40  # where the model says that it will not help, write or recommend
 SHARE = 0.3  # of all words
 PRINCIPLED = 60  # words, and half of all, where the model refuses on principle
 PERSONA = 45  # words; a longer text in the first person that says nothing of a model is somebody's
@@ -39,6 +41,9 @@ _DELIVERS = re.compile(
     r"\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|ethical|"
     r"positive|healthy|resources|instead|protect))"
 )
+_OFFERS = re.compile(
+    r"\bi can (?:share|tell|offer|give|suggest|recommend) (?:you )?(?:an?|one|some|these)\b[^.!?]{0,40}:"
+)
 _TURN = re.compile(r",? (?:but|however|yet|though|nevertheless|nonetheless)\b,? |[;:—–] ")
 _LIST = re.compile(r"[\W_]*(?:\d{1,2}[.)]|[-*•+]) ")
 _LEAD = re.compile(
@@ -53,7 +58,9 @@ _PRINCIPLE = re.compile(
     r"offensive|hurtful|disrespect|derogatory|stereotyp|discriminat|violen|crime|criminal|against the law|guidelines|"
     r"polic(?:y|ies)\b|copyright|misinformation|disinformation|hate(?:ful)?\b|explicit|sexual|cheating|plagiar|fraud|"
     r"scam|weapon|drugs|abus|threats|threaten|bully|blackmail|dangerous activit|self-harm|suicid|exploit|malicious|"
-    r"fearmonger|safe (?:or|and)|dangerous (?:or|and)|condone|endorse|promot(?:e|es|ing)|encourag(?:e|es|ing) (?:or|"
+    r"fearmonger|safe (?:or|and)|dangerous (?:or|and)|condone|endorse(?! (?:an? |any |one |specific|particular|"
+    r"individual|products?|brands?|certain|candidates?|"
+    r"political))|promot(?:e|es|ing)|encourag(?:e|es|ing) (?:or|"
     r"any|such|illegal|harm|dangerous|violence))"
 )
 _FLAT = re.compile(
@@ -61,7 +68,8 @@ _FLAT = re.compile(
     rf"participat|condon|"
     r"role-?play|pretend)|(?:must|have to|need to|'ll have to) (?:\w+ )?(?:decline|refuse|refrain)|(?:appropriate|"
     r"ethical|right|responsible|legal|constructive) (?:(?:or|and) \w+ )?for me|(?:not|n't) (?:feel )?comfortable|"
-    r"(?:do not|don't|cannot|can't) condone|goes against my|against my (?:programming|guidelines|ethic)"
+    r"(?:do not|don't|cannot|can't) condone|in good (?:conscience|faith)|goes against my|against my "
+    r"(?:programming|guidelines|ethic)"
 )
 _DECLINED = re.compile(
     rf"{CANNOT} {ADVERBS}(?:assist|help|provid|give|offer|writ|creat|generat|recommend|suggest|endors|promot|support|"
@@ -79,7 +87,10 @@ _SPEAKS_OF_ITSELF = re.compile(
 _NO_SUBSTANCE = re.compile(
     r"(?:i|i'm|im|i've|i'd|i'll|my|me|as an? (?:\w+[ -]){0,3}?(?:ai|model|assistant|program|bot))\b|(?:please|kindly|"
     r"feel free|let me know|let's|don't hesitate|do not hesitate|thank|thanks|sorry|apolog|remember|best of luck|"
-    r"good luck|hope|rest assured|sure|certainly|of course|great|keep in mind|be aware|note that)\b|(?:is there|"
+    r"good luck|hope|(?:it )?(?:sounds|seems|looks) like you|you(?:'re| are) (?:asking|requesting|looking)|"
+    r"you(?:'ve| have)? (?:asked|requested)|you want\b|your request|what you(?:'re| are)? (?:asking|describ\w*|"
+    r"propos\w*|suggest\w*)|"
+    r"rest assured|sure|certainly|of course|great|keep in mind|be aware|note that)\b|(?:is there|"
     r"are there|would you|could you|can you|do you|did you|have you|how about|what about|may i|shall (?:i|we)|"
     r"what (?:would|kind|else|can)|how (?:can|may) i)\b|if (?:you|your|there|it|this)\b|(?:you|one|users?) (?:can|"
     r"could|may|might|should|would|will|need to|want to|'d|must)(?: \w+ly| also| want to| need to| try to| try|"
@@ -99,7 +110,7 @@ _NO_SUBSTANCE = re.compile(
 )
 
 
-def answers(text: str, place: int, end: int, sentence: int) -> bool:
+def answers(text: str, place: int, end: int, sentence: int, weak: bool = False) -> bool:
     """Returns whether a response with a refusal's words says enough else to be an answer.
 
     Args:
@@ -107,6 +118,7 @@ def answers(text: str, place: int, end: int, sentence: int) -> bool:
         place: where the refusal's words start.
         end: where they end.
         sentence: where their sentence starts, which may be earlier: with "I'm sorry, but", for example.
+        weak: whether anybody may say these words of anything: "I don't have a single answer".
     """
     somebody = len(text.split()) > PERSONA and not speaks_of_itself(text, 0)
     words = _count(_pieces(text, place, end, somebody))
@@ -114,11 +126,13 @@ def answers(text: str, place: int, end: int, sentence: int) -> bool:
     delivers = _DELIVERS.search(text, end)
     if _on_principle(text, place, delivers.start() if delivers else len(text)):
         return delivers is not None and words >= PRINCIPLED and share >= 0.5
-    if delivers and words >= FEW:
+    if (delivers or _OFFERS.search(text, end)) and words >= FEW:
         return True
     concedes = _CONCEDES.match(text, sentence) is not None
     limits = place == sentence and substance(text[:place]) >= FEW  # an answer, and what it leaves out
-    enough = FEW if limits else SOME if concedes or _PIVOT.search(text, end) else MANY
+    enough = FEW if limits else SOME if weak or concedes or _PIVOT.search(text, end) else MANY
+    if enough == MANY and _DECLINED.search(text, place, place + NEAR):
+        enough = INSTEAD
     return words >= enough and share >= SHARE
 
 
@@ -135,7 +149,7 @@ def speaks_of_itself(text: str, place: int) -> bool:
 def _on_principle(text: str, place: int, end: int) -> bool:
     """Returns whether the model will not do it, rather than lacks something that it would need."""
     end = min(end, place + NEAR)
-    if _FLAT.search(text, place, end):
+    if _FLAT.search(text, place, end) or any(form.match(text, place) for form in FLAT):
         return True
     declined = _DECLINED.search(text, place, end) is not None
     return declined and _PRINCIPLE.search(text, max(0, place - NEAR // 2), end) is not None
@@ -162,8 +176,11 @@ def _pieces(text: str, place: int, end: int, somebody: bool = False) -> list[str
         turn = _MAIN_CLAUSE if refuses and _CONCEDES.match(text, start) else _TURN
         turns = [match.end() for match in turn.finditer(text, end if refuses else start, stop)]
         clauses = [] if refuses else [start]
+        said = False
         for first, last in pairwise([*clauses, *turns, stop]):
-            if listed or _has_substance(text[first:last], somebody):
+            follows = said and text[first - 2] == ":"  # what is announced counts with what announces it
+            said = listed or follows or _has_substance(text[first:last], somebody)
+            if said:
                 found.append(text[first:last])
     return found
 

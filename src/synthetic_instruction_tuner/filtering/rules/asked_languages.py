@@ -1,4 +1,6 @@
-"""Which languages a request names: in English, in its own language, or by the language's own name.
+"""Which languages a request asks for: in English, in its own language, or by the language's own name.
+
+A name asks for its language where it stands in a position that asks, see `asking_positions`.
 
 ``translation`` stands for a request to translate, ``language`` for one that leaves the language open: "in her mother
 tongue".
@@ -19,10 +21,56 @@ from synthetic_instruction_tuner.config.language_names import (
     plain,
 )
 from synthetic_instruction_tuner.config.languages import FURTHER, NAMES, detectable, language_code
+from synthetic_instruction_tuner.filtering.rules.asking_positions import POLITE, asking
 from synthetic_instruction_tuner.words import MARKS
 
 TRANSLATION = "translation"
 LANGUAGE = "language"
+Span = tuple[int, int, str]  # start and end in the text, and a word or a code
+TAG = re.compile(
+    r"(?<![a-z])(?:(?:output|target|response|answer|reply|respond|answer_in)[ _-]?)?(?:language|lang|locale|"
+    r"idioma|lengua|sprache|langue|lingua|taal|språk|"
+    r"język|язык)\b[\"']?\s*[:=]\s*[\"']?([^\W\d_]+)",
+    re.IGNORECASE,
+)
+ABROAD = {
+    "auf": ("de",), "ins": ("de",), "en": ("es", "fr"), "au": ("fr",), "al": ("es",), "em": ("pt",), "in": ("it",),
+    "in het": ("nl",), "naar het": ("nl",), "på": ("sv", "da"), "po": ("pl",),
+}  # fmt: skip
+"""Languages by the preposition that asks for one in them."""
+ELSEWHERE = re.compile(rf"\b({'|'.join(sorted(ABROAD, key=len, reverse=True))})\s+([^\W\d_]{{4,}})", re.IGNORECASE)
+_BEFORE = {
+    "de": r"\b(?:auf|ins|in|aus dem|vom|zum|sprich|spreche|spricht|lerne|lernt|heißt)",
+    "fr": r"\b(?:en|au|du|le|parle|parles|apprends|vers le)",
+    "es": r"\b(?:en|al|del|hablo|hablas|habla|aprendo)",
+    "it": r"(?:\b(?:in|al|dal|parli|parla)|\bdall'|\bin lingua)",
+    "pt": r"\b(?:em|para|para o|do|falo|fala|no)",
+    "nl": r"\b(?:in het|naar het|uit het|het|op zijn|spreek|leer|in)",
+}
+_AFTER = {
+    "de": "übersetz|text|satz|sätze|brief|gedicht|version|sprach|wort|wörter|übung|grammatik|vokabel|verb|e-?mail",
+    "nl": "vertaling|tekst|zin|zinnen|brief|gedicht|versie|woord|les",
+}
+PREPOSITIONS = {
+    code: (
+        re.compile(rf"(?:{before})\s+(?:[\w-]+\s+)?\Z", re.IGNORECASE),
+        re.compile(rf"\w*\s+(?:\w+\s+)?(?:{_AFTER.get(code, '(?!)')})", re.IGNORECASE),
+    )
+    for code, before in _BEFORE.items()
+}
+"""By language, what stands before the name of a language that is asked for, and what stands after one."""
+EXERCISE = re.compile(
+    r"\b(?:correct|fix|proofread|proof-read|edit|improve|revise|rewrite|rephrase|reword|paraphrase|continue|"
+    r"complete|finish|fill in|"
+    r"conjugat\w*|decline|punctuate|spell-?check|shorten|expand|extend|polish|grammar|grammatical|mistakes?|"
+    r"errors?|typos?|sentences?|"
+    r"plural|singular|tense|opposite|synonyms?|rhymes?|reply to|respond to|answer (?:this|the) (?:message|mail|"
+    r"e-?mail|letter|text)|"
+    r"repeat|copy|quote|reorder|unscramble|turn (?:this|the)|make (?:this|the))\b",
+    re.IGNORECASE,
+)
+"""Work on a text that is given in the request: what comes of it is in that text's language."""
+GIVEN = re.compile(r"(?:[:\n]|[\"“«„'‘])\s*(\S.*)", re.DOTALL)
 LOOKED_AT = 20_000  # characters
 LONGEST = 3  # words of a name
 SHORTEST = 4  # letters of a stem
@@ -45,7 +93,7 @@ UNINFLECTED = re.compile("[\u0590-\uffff]")  # scripts whose words are not alway
 
 
 def languages_named(text: str, language: str = "en", answered: Iterable[str] = ()) -> list[str]:
-    """Returns the codes of the languages that a text names, and ``translation`` or ``language``.
+    """Returns the codes of the languages that a text asks for, and ``translation`` or ``language``.
 
     Args:
         text: the request.
@@ -53,12 +101,23 @@ def languages_named(text: str, language: str = "en", answered: Iterable[str] = (
         answered: languages whose own names are looked for.
     """
     text = text[:LOOKED_AT]
-    words = [plain(word) for word in WORDS.findall(text)]
-    found = _in_english(words, WORDS.findall(text))
-    whole = plain(text)
+    spans = [(match.start(), match.end(), plain(match[0])) for match in WORDS.finditer(text)]
+    words = [word for _, _, word in spans]
+    names = _in_english(spans, text) + _by_other_names(text)
+    found = {code for match in TAG.finditer(text) if (code := language_code(match[1].lower()))}
     if language not in ("en", "") and language in detectable():
-        found |= {code for code, stem in _stems(language) if _has(stem, words, whole)}
-    found |= {code for code in answered if any(_has(_stem(name), words, whole) for name in own_forms(code))}
+        if language in PREPOSITIONS:
+            names += [(*spans[place][:2], code) for code, stem in _stems(language) for place in _places(stem, words)]
+            found |= _after_preposition(names, text, language)
+        else:
+            found |= {code for code, stem in _stems(language) if _has(stem, words, plain(text))}
+    for code in answered:
+        for stem in map(_stem, own_forms(code)):
+            if UNINFLECTED.search(stem):
+                found |= {code} if stem in plain(text) else set()
+            else:
+                names += [(*spans[place][:2], code) for place in _places(stem, words)]
+    found |= asking(text, sorted(set(names)))
     found |= {kind for kind, asks in ((TRANSLATION, TRANSLATING), (LANGUAGE, OPEN)) if asks.search(text)}
     return sorted(found)
 
@@ -70,6 +129,25 @@ def by_own_name(text: str) -> list[str]:
     names = own_names()
     spans = {" ".join(words[place : place + size]) for size in (1, 2, 3) for place in range(len(words))}
     return sorted({code for name, code in names.items() if len(name) > 3 and name in spans and name not in _COMMON})
+
+
+def given_text(text: str) -> str:
+    """Returns the text that an English request gives to be worked on: after a colon, a line break, a quotation mark."""
+    text = text[:LOOKED_AT]
+    found = GIVEN.search(text)
+    return found[1] if found and EXERCISE.search(text, 0, found.start()) else ""
+
+
+def without_asking(text: str) -> str:
+    """Returns a text without what asks for a language in that language, or by its code, unless nothing else is there.
+
+    "Describe a cat auf Deutsch, bitte (language: de)" is in English.
+    """
+    rest = TAG.sub(" ", ELSEWHERE.sub(lambda match: " " if _named_abroad(match) else match[0], text))
+    if rest == text:
+        return text
+    rest = POLITE.sub(" ", rest)
+    return rest if any(letter.isalpha() for letter in rest) else text
 
 
 def without_own_names(text: str, languages: Iterable[str]) -> str:
@@ -88,15 +166,37 @@ def without_own_names(text: str, languages: Iterable[str]) -> str:
 _COMMON = {"kana", "mara", "maa", "akan", "sena", "joola", "kako", "romansh"}
 
 
-def _in_english(words: list[str], written: list[str]) -> set[str]:
+def _in_english(spans: list[Span], text: str) -> list[Span]:
     """Names in English. One that is rare counts only where it is capitalized: "fang" is no language, Fang is one."""
-    names, found = english_names(), set()
+    names, found = english_names(), []
     for size in range(1, LONGEST + 1):
-        for place in range(len(words) - size + 1):
-            code = names.get(" ".join(words[place : place + size]))
-            if code is not None and (code in _well_known() or written[place][:1].isupper()):
-                found.add(language_code(code) or code)
+        for place in range(len(spans) - size + 1):
+            start, end = spans[place][0], spans[place + size - 1][1]
+            code = names.get(" ".join(word for _, _, word in spans[place : place + size]))
+            if code is not None and (code in _well_known() or text[start].isupper()):
+                found.append((start, end, language_code(code) or code))
     return found
+
+
+def _by_other_names(text: str) -> list[Span]:
+    """Names in other languages after their prepositions, within a request in any language: "auf Niederländisch"."""
+    return [(*match.span(2), code) for match in ELSEWHERE.finditer(text) for code in _named_abroad(match)]
+
+
+def _named_abroad(match: re.Match[str]) -> list[str]:
+    word = plain(match[2])
+    languages = ABROAD[match[1].lower()]
+    return [code for language in languages for code, stem in _stems(language) if stem and word.startswith(stem)]
+
+
+def _after_preposition(names: list[Span], text: str, language: str) -> set[str]:
+    """The names that stand after a preposition, or before a noun of language, in one of the languages known here."""
+    before, after = PREPOSITIONS[language]
+    return {code for start, end, code in names if before.search(text, 0, start) or after.match(text, end)}
+
+
+def _places(stem: str, words: list[str]) -> list[int]:
+    return [place for place, word in enumerate(words) if stem and word.startswith(stem)]
 
 
 @cache

@@ -22,10 +22,12 @@ from synthetic_instruction_tuner.filtering.rules.asked_languages import (
     LANGUAGE,
     TRANSLATION,
     by_own_name,
+    given_text,
     languages_named,
+    without_asking,
     without_own_names,
 )
-from synthetic_instruction_tuner.filtering.rules.prose import prose_of, script_weights, start_of
+from synthetic_instruction_tuner.filtering.rules.prose import CHARACTERS, prose_of, script_weights, start_of
 from synthetic_instruction_tuner.records import Record
 
 Reading = list[Any]  # language, probability, script, letters
@@ -61,7 +63,7 @@ class Language(TextRule):
     """Instruction and response must not be clearly in another language than `wanted`, unless it is asked for."""
 
     name: ClassVar[str] = "language"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     def __init__(self, wanted: str, confidence: float) -> None:
         """Loads the detector (0.3 s).
@@ -99,13 +101,13 @@ class Language(TextRule):
         """
         asked, answer = prose_of(record.instruction) or start_of(record.instruction), prose_of(record.response)
         response = self._read(answer)
-        asked = without_own_names(asked, [response[0]])
+        asked = without_own_names(without_asking(asked), [response[0]])
         instruction = self._read(asked)
         whole = max(instruction, response, key=lambda text: float(text[1]))
         if instruction[:1] + instruction[2:3] != response[:1] + response[2:3] or whole[1] < AGREED:
             whole = self._read(f"{asked} {answer}")
-        seen = {text[0] for text in (whole, response) if text[0] and text[1] >= SURE}
-        seen -= {instruction[0]} if instruction[1] >= SURE else set()
+        answered = {text[0] for text in (whole, response) if text[0] and text[1] >= SURE}
+        seen = answered - {instruction[0]} if instruction[1] >= SURE else set()
         plain = not seen and whole[0] == "en" and asked.isascii()  # nobody asks for another language than English
         requests = () if plain else _requests(record)
         long = response[3] >= JUDGED or (response[2] != LATIN and response[3] >= SCRIPT_JUDGED)
@@ -113,7 +115,7 @@ class Language(TextRule):
             "whole": whole,
             "instruction": instruction,
             "response": response if long else None,
-            "requests": [found for text, system in requests if (found := self._names(text, seen, system))],
+            "requests": [found for text, system in requests if (found := self._names(text, seen, answered, system))],
         }
 
     def decide(self, signal: dict[str, Any]) -> Verdict:
@@ -160,18 +162,23 @@ class Language(TextRule):
             language, score = usual_language(script), 1.0
         return [language, score, script, weight]
 
-    def _names(self, text: str, seen: set[str], system: bool) -> Request | None:
+    def _names(self, text: str, seen: set[str], answered: set[str], system: bool) -> Request | None:
         """The languages of a request's sentences, and those that it names; None where it names none."""
-        start = without_own_names(start_of(text), seen)
+        start = without_own_names(without_asking(start_of(text)), seen)
         language, score = self.detect(start) if not text.isascii() or seen else ("en", 1.0)
         names = languages_named(text, language if score >= SURE else "", sorted(seen))
         if not names and seen:
             names = by_own_name(text)
+        given = given_text(text) if answered - {"en"} else ""
+        written = self._read(given[:CHARACTERS])[0] if given else ""
+        worked_on = _group(written, (*ALIKE, *RELATED)) & answered - {"en"}
+        names = sorted({*names, *worked_on})
         if not names:
             return None
         sentences = [part for part in SENTENCE.split(start) if len(part.split()) > 1][:MOST_SENTENCES]
-        read = [self._read(part) for part in (without_own_names(text, seen), *sentences)]
-        return [sorted({one[0] for one in read if one[0] and one[1] >= SURE}), names, system]
+        read = [self._read(part) for part in (without_own_names(without_asking(text), seen), *sentences)]
+        english = {"en"} if worked_on else set()
+        return [sorted({one[0] for one in read if one[0] and one[1] >= SURE} | english), names, system]
 
     def _named(self, signal: dict[str, Any]) -> set[str]:
         """The languages that requests in the wanted language name.

@@ -5,18 +5,21 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import groupby, islice, pairwise
 
 from synthetic_instruction_tuner.filtering.rules.markdown import lines_of
+from synthetic_instruction_tuner.filtering.rules.notation import counted, is_wrapped, signs
 from synthetic_instruction_tuner.words import MARKS, UNSPACED_LETTER, UNSPACED_RUN
 
 PUNCTUATION = ".,;:!?\"'`()[]{}<>*_~…“”„‘’‚«»‹›¡¿、。，！？；：（）「」『』《》"
 LONGEST_PHRASE = 40  # words
+LONG_LINE = 12  # words; a shorter line in a fence may be what a program prints
 NGRAM = 8  # words; shorter ones recur in good texts, too
 SUNG = 8  # times in a row that a syllable without meaning is sung or laughed, as in "la la la"
 _SYLLABLES = """
 la na da ha he hi ho hee heh hoo oh ooh ah aah uh eh hey yeah doo dum di du dee ba bum boo bop sha shoo woo wow tra fa
-ta tum ra tick tock knock beep
+ta tum ra tick tock knock beep boop dit dah ti ti-ti do re mi fa sol so mm hmm woof meow moo baa buzz ding dong bang
+boom pow clap stomp kick snare quack oink ribbit chirp honk vroom choo chug thump splash shh hush tut dun nah wah yah
 """
 SYLLABLES = frozenset(_SYLLABLES.split()) | frozenset("哈呵嘿嘻啦呀哦噢嗯ハははﾊわ")
 LITERALS = frozenset(("null", "none", "nil", "nan", "true", "false", "undefined", "inf", "void"))
@@ -39,7 +42,9 @@ def longest_word_run(text: str) -> tuple[int, str]:
     within = 0, ""
     for line in lines_of(text):
         if not line.is_data:
-            items += _words_and_breaks(line.text)
+            items += _without_counting(list(_words_and_breaks(line.text)), line.text)
+        elif line.is_talk:
+            items += [BREAK, *_words_and_breaks(line.text), BREAK]
         elif items and items[-1] != BREAK:
             items.append(BREAK)
     if not spaced:
@@ -52,12 +57,25 @@ def _words_and_breaks(line: str) -> Iterator[str]:
     """Yields the words of a line, and a break for each token that is none."""
     if "<" in line:
         line = _TAG.sub(" 0 ", line)
-    for token in line.casefold().split():
-        word = token.strip(PUNCTUATION)
+    raw = line.split()
+    tokens = [token.strip(PUNCTUATION) for token in raw]
+    for token, written, sign in zip(tokens, raw, signs(tokens), strict=True):
+        word = token.casefold()
         if UNSPACED_LETTER.search(word):
             yield from UNSPACED_RUN.findall(word)
         else:
-            yield word if is_word(word) else BREAK
+            yield word if is_word(word) and not sign and not is_wrapped(written) else BREAK
+
+
+def _without_counting(items: list[str], line: str) -> list[str]:
+    """Returns the items of a line; a run of as many as the line says is one: "five: five five five five five"."""
+    numbers = counted(line)
+    if not numbers:
+        return items
+    kept: list[str] = []
+    for word, run in ((word, list(run)) for word, run in groupby(items)):
+        kept += [word, BREAK] if len(run) in numbers else run
+    return kept
 
 
 def _run_within(letters: str) -> tuple[int, str]:
@@ -179,7 +197,7 @@ def plain_words(text: str) -> list[str]:
     words: list[str] = []
     for line in lines_of(text):
         folded = line.text.casefold()
-        if line.is_data:
+        if line.is_data and not (line.is_talk and len(folded.split()) >= LONG_LINE):
             words += [f"{{{folded.strip()}}}"] if has_letter(folded) else []
         elif UNSPACED_LETTER.search(folded):
             for part in folded.split():

@@ -16,6 +16,7 @@ MOST = 5000  # fences; more are no Markdown, and would take long
 LOOKED_AT = 150  # characters from the start, and from the end, of a long line
 FENCE = re.compile(r"```|~~~")
 RUN = re.compile(r"`{3,}|~{3,}")
+PLAIN = frozenset(("text", "txt", "plain", "plaintext", "none", "markdown", "md"))  # info strings
 _DATA = re.compile(
     r"""
       (?:\t|[ ]{4,}).*                                          # indented
@@ -33,24 +34,47 @@ _DATA = re.compile(
     """,
     re.VERBOSE,
 )
+_OPERAND = r"[%$#&*]?(?:[er]?[abcd]x|[er]?[sd]i|[er]?[sb]p|[abcd][lh]|[rstvawxf]\d{1,2}|-?\d[\w.]*|\[[^\]\s]*\])"
+_ASSEMBLY = re.compile(
+    rf"\s*(?:\w+:\s+)?(?:(?:nop|hlt|pushad|popad|lodsb|stosb|movsb|syscall)(?:\s+nop)*|"
+    rf"[a-z]{{2,6}}\s+{_OPERAND}(?:,\s*{_OPERAND})"
+    r"{0,3}|(?:push|pop|dup|swap|nop)(?:\s+(?:push|pop|dup|swap|nop|drop))+)\s*(?:[;#].*)?",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"(?:(?P<first>[^\W\d_])(?!(?P=first)+(?![^\W\d_])))[^\W\d_]|[\u3040-\u30ff\u3400-\u9fff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a text, without white space at its end; `is_data` where it is code or data."""
+    """A line of a text, without white space at its end; `is_data` where it is code or data.
+
+    `is_talk` where it is in a fence, but neither it nor any fence of the text has code.
+    """
 
     text: str
     is_data: bool
+    is_talk: bool = False
 
 
 @lru_cache(8192)
 def lines_of(text: str) -> tuple[Line, ...]:
     """Returns the lines of a text that are not blank."""
     lines = _split(text)
-    fenced = {number for start, end, _ in fences(text) for number in range(start, end)}
+    blocks = fences(text)
+    fenced = {number for start, end, _ in blocks for number in range(start, end)}
+    talk = bool(blocks) and not any(_has_code(lines[start:end]) for start, end, _ in blocks)
     found = ((number, line.rstrip()) for number, line in enumerate(lines))
-    return tuple(Line(line, number in fenced or _is_data(line)) for number, line in found if line)
+    return tuple(
+        Line(line, number in fenced or _is_data(line), talk and number in fenced) for number, line in found if line
+    )
+
+
+def _has_code(block: list[str]) -> bool:
+    """Whether a fenced block names a language other than plain text, or has a line that looks like code or data."""
+    info = block[0].strip().lstrip("`~> ").split()
+    if info and info[0].lower() not in PLAIN:
+        return True
+    return any(_is_data(line.rstrip()) for line in block[1:] if line.strip() and not FENCE.match(line.strip()))
 
 
 def fences(text: str) -> list[tuple[int, int, bool]]:
@@ -93,7 +117,7 @@ def _is_data(line: str) -> bool:
         return False
     if len(line) > 2 * LOOKED_AT:
         line = line[:LOOKED_AT] + line[-LOOKED_AT:]
-    return _WORD.search(line) is None or _DATA.fullmatch(line) is not None
+    return _WORD.search(line) is None or _DATA.fullmatch(line) is not None or _ASSEMBLY.fullmatch(line) is not None
 
 
 @cache

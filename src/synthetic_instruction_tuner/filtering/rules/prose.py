@@ -16,7 +16,8 @@ CHARACTERS = 400  # of a text; more takes time and hardly changes the result
 LOOKED_AT = 4 * CHARACTERS
 FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1[`~]* *$|\Z)|```.*?(?:```|\Z)", re.DOTALL | re.MULTILINE)
 OTHER = re.compile(
-    r"`[^`\n]*`|\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)|\$[^$\n]{1,200}\$|\\begin\{.*?\\end\{\w+\*?\}|https?://\S+|<[^<>\n]{1,200}>",
+    r"`[^`\n]*`|\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)|\$[^$\n]{1,200}\$|\\begin\{.*?\\end\{\w+\*?\}|https?://\S+|"
+    r"<[^<>\n]{1,200}>",
     re.DOTALL,
 )
 QUOTED = re.compile(

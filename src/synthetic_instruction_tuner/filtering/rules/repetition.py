@@ -1,9 +1,9 @@
 """Rules on loops: a word, line or phrase that is repeated too often in a row, and texts made of repetitions.
 
 Words are compared case-folded and without surrounding punctuation. Only words of letters can be a loop: numbers,
-literals such as null, LaTeX commands, tags and other tokens with signs in them end a run. So do the lines of code and
-data that `markdown.lines_of` finds; there, only very long runs of equal lines count. Where no spaces stand between
-words, a run is what repeats itself within the letters.
+literals such as null, LaTeX commands, tags, signs of a notation (`notation`) and other tokens with signs end a run. So
+do the lines of code and data that `markdown.lines_of` finds; there, only very long runs of equal lines count. The lines
+of a fence without code are prose. Where no spaces stand between words, a run is what repeats itself within the letters.
 
 Lines are compared with their indentation, because closing braces of nested blocks differ only in it, and without the
 number of an item, if four words or more follow it: a model in a loop counts on. Blank lines
@@ -40,7 +40,7 @@ class WordRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "word_repetition"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -62,7 +62,7 @@ class LineRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "line_repetition"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -95,7 +95,7 @@ class PhraseRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "phrase_repetition"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -119,7 +119,7 @@ class NgramRepetition(TextRule):
 
     most: float
     name: ClassVar[str] = "ngram_repetition"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
