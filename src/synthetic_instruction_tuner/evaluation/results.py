@@ -71,7 +71,15 @@ class BenchmarkResult:
         """Returns the mean of a metric (the headline when None) with its error."""
         from synthetic_instruction_tuner.evaluation import statistics
 
-        return statistics.estimate(self.clusters(metric or self.headline))
+        name = metric or self.headline
+        return statistics.estimate(self.clusters(name), self.is_share(name))
+
+    def is_share(self, metric: str) -> bool | None:
+        """Returns whether a metric is a share of right answers; None where the benchmark does not say."""
+        from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric
+
+        known = described_metric(self.benchmark, metric)
+        return None if known is None else known.span == 1
 
     def with_scores(self, metric: str, scores: Sequence[Sequence[float]]) -> BenchmarkResult:
         """Returns the result with one more metric, given item by item."""

@@ -51,12 +51,15 @@ class Metric:
         title: what it is, for people.
         column: its heading in the table at the end of a run; empty: it is not in that table.
         random_level: the score that needs no skill; None where no such level is known, as for rewards.
+        span: from the worst score to the best: 1 for a share of right answers, 9 for points from 1 to 10; None where
+            there is no worst and no best. Margins of equivalence are shares of it.
     """
 
     name: str
     title: str
     column: str = ""
     random_level: float | None = None
+    span: float | None = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +122,9 @@ def benchmark(name: str) -> Benchmark:
         raise KeyError(name)
     found: Benchmark = import_module(f"{__package__}.{name}").BENCHMARK
     return found
+
+
+def described_metric(name: str, metric: str) -> Metric | None:
+    """Returns what a benchmark says about one of its metrics; None where there is no such benchmark or metric."""
+    found = benchmark(name).metrics if name in BENCHMARKS else ()
+    return next((some for some in found if some.name == metric), None)

@@ -122,7 +122,7 @@ BENCHMARK = Benchmark(
     name=NAME,
     title="Conversation: two turns, the second about the model's own answer (after MT-Bench)",
     metrics=(
-        Metric("reward", "mean score of the reward model over both turns, a logit", column="MT reward"),
+        Metric("reward", "mean score of the reward model over both turns, a logit", column="MT reward", span=None),
         Metric("right", "share of answers that the checkers accept as right", column="MT right", random_level=0.0),
         Metric("clean", "share of answers without flaws in style, whatever they say", random_level=1.0),
         Metric("right_and_clean", "share of answers that are both", random_level=0.0),
