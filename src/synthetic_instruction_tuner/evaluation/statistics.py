@@ -72,7 +72,7 @@ def estimate(clusters: Clusters, share: bool | None = None) -> Estimate:
     Raises:
         ValueError: there are no observations.
     """
-    sums, sizes, zero_or_one = _sums(clusters)
+    sums, sizes, zero_or_one = cluster_sums(clusters)
     n, count = int(sizes.sum()), len(sums)
     mean = float(sums.sum() / n)
     error = clustered_error(sums, sizes)
@@ -81,11 +81,8 @@ def estimate(clusters: Clusters, share: bool | None = None) -> Estimate:
         low, high = mean - half, mean + half
     elif n == count:
         low, high = wilson(round(sums.sum()), n)
-    elif count < 2:
-        low, high = 0.0, 1.0
     else:
-        worth = effective_number(mean, error, sizes)
-        low, high = wilson(mean * worth, worth, t_quantile(0.975, count - 1))
+        low, high = share_interval(mean, error, sizes, count - 1)
     return Estimate(mean, error, low, high, n, count)
 
 
@@ -112,6 +109,21 @@ def effective_number(share: float, standard_error: float, sizes: Numbers) -> flo
     if standard_error == 0 or share in (0.0, 1.0):
         return fewest if share in (0.0, 1.0) else MOST_EFFECTIVE * n
     return min(max(share * (1 - share) / standard_error**2, fewest), MOST_EFFECTIVE * n)
+
+
+def share_interval(share: float, standard_error: float, sizes: Numbers, freedom: float) -> tuple[float, float]:
+    """Returns the 95 % interval of a share with a clustered error: Wilson's, with the effective number of observations.
+
+    Args:
+        share: the mean of all observations.
+        standard_error: its error.
+        sizes: observations in each cluster.
+        freedom: degrees of freedom of the error; without any the share may be anything.
+    """
+    if not freedom > 0:
+        return 0.0, 1.0
+    worth = effective_number(share, standard_error, sizes)
+    return wilson(share * worth, worth, t_quantile(0.975, freedom))
 
 
 def wilson(successes: float, n: float, quantile: float = NORMAL_975) -> tuple[float, float]:
@@ -149,7 +161,7 @@ def compare(ours: Clusters, theirs: Clusters, share: bool | None = None) -> Diff
     Raises:
         ValueError: the clusters do not have the same sizes.
     """
-    (our_sums, sizes, our_bits), (their_sums, their_sizes, their_bits) = _sums(ours), _sums(theirs)
+    (our_sums, sizes, our_bits), (their_sums, their_sizes, their_bits) = cluster_sums(ours), cluster_sums(theirs)
     if not np.array_equal(sizes, their_sizes):
         raise ValueError("paired comparison needs the same items on both sides")
     differences, count = our_sums - their_sums, len(sizes)
@@ -236,7 +248,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _sums(clusters: Clusters) -> tuple[Numbers, Numbers, bool]:
+def cluster_sums(clusters: Clusters) -> tuple[Numbers, Numbers, bool]:
     """Returns each cluster's sum and size, and whether all observations are 0 or 1."""
     sizes = np.fromiter(map(len, clusters), dtype=np.int64, count=len(clusters))
     values = np.fromiter(chain.from_iterable(clusters), dtype=np.float64, count=int(sizes.sum()))

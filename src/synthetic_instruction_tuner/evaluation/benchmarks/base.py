@@ -42,6 +42,9 @@ class RewardModel(Protocol):
         ...
 
 
+ScoreSaved = Callable[[Sequence[Any], Sequence[Sequence[str]], Any], "BenchmarkResult"]
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One number that a benchmark gives; higher is better.
@@ -92,6 +95,8 @@ class Benchmark:
         work: returns what that costs.
         add_rewards: adds the metrics that need a reward model, which is opened after the students are closed; None
             where no metric does.
+        score_saved: scores saved answers without a model, given the answered items, the texts of each, one per turn,
+            and the settings; None where that is impossible.
     """
 
     name: str
@@ -101,6 +106,7 @@ class Benchmark:
     evaluate: Callable[[EngineLM, Any], BenchmarkResult]
     work: Callable[[Any], Work]
     add_rewards: Callable[[BenchmarkResult, RewardModel], BenchmarkResult] | None = None
+    score_saved: ScoreSaved | None = None
 
     @property
     def headline(self) -> str:

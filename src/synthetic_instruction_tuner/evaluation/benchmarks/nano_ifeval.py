@@ -9,6 +9,7 @@ rules on letter case ask a language detector, which takes about one short upper-
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
@@ -81,6 +82,18 @@ def evaluate(lm: EngineLM, settings: NanoIfevalConfig) -> BenchmarkResult:
     return BenchmarkResult(NAME, HEADLINE, tuple(results))
 
 
+def score_saved(
+    chosen: Sequence[RuleItem], answers: Sequence[Sequence[str]], settings: NanoIfevalConfig
+) -> BenchmarkResult:
+    """Returns the scores of saved answers."""
+    results = []
+    for item, texts in zip(chosen, answers, strict=True):
+        found = score(document(item), list(texts))
+        scores = {ours: _observations(found[theirs]) for ours, theirs in METRICS.items()}
+        results.append(ItemResult(item.id, (item.prompt,), tuple(texts), scores))
+    return BenchmarkResult(NAME, HEADLINE, tuple(results), n_empty=sum(not text.strip() for (text,) in answers))
+
+
 def document(item: RuleItem) -> Document:
     """Returns the item in the form that IFEval's scorer reads."""
     return {
@@ -131,4 +144,5 @@ BENCHMARK = Benchmark(
     items=lambda settings: items(settings.items),
     evaluate=evaluate,
     work=lambda settings: Work(settings.items, answers=1, max_new_tokens=settings.max_new_tokens),
+    score_saved=score_saved,
 )

@@ -11,7 +11,8 @@ a gain from DPO is partly built in: ``right`` and ``right_and_clean`` come from 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,19 @@ def evaluate(lm: EngineLM, settings: NanoMtConfig) -> BenchmarkResult:
     return BenchmarkResult(NAME, HEADLINE, tuple(results))
 
 
+def score_saved(
+    chosen: Sequence[TalkItem], answers: Sequence[Sequence[str]], settings: NanoMtConfig
+) -> BenchmarkResult:
+    """Returns the checkers' scores of saved answers; the headline is ``right``, since no reward model is asked."""
+    results = []
+    for item, texts in zip(chosen, answers, strict=True):
+        talk = ItemResult(item.id, item.prompts, tuple(texts), {})
+        found = [score(document(talk, turn, 0), [texts[turn]]) for turn in range(TURNS)]
+        results.append(replace(talk, scores={metric: tuple(turn[metric] for turn in found) for metric in METRICS}))
+    empty = sum(not text.strip() for texts in answers for text in texts)
+    return BenchmarkResult(NAME, "right", tuple(results), n_empty=empty)
+
+
 def add_rewards(result: BenchmarkResult, reward_model: RewardModel) -> BenchmarkResult:
     """Returns the result with the metric ``reward``: one score per turn of each conversation.
 
@@ -131,4 +145,5 @@ BENCHMARK = Benchmark(
     evaluate=evaluate,
     work=lambda settings: Work(settings.items, answers=TURNS, max_new_tokens=settings.max_new_tokens),
     add_rewards=add_rewards,
+    score_saved=score_saved,
 )
