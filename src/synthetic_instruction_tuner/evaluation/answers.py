@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthetic_instruction_tuner.config import BENCHMARKS, EvaluateConfig
+from synthetic_instruction_tuner.config import EvaluateConfig
 from synthetic_instruction_tuner.data_files.reading import read_rows
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Item, benchmark
@@ -20,6 +20,8 @@ from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 IDS = ("id", "key", "question_id", "item_id")
 PROMPTS = ("prompt", "question", "instruction")
 ANSWERS = ("response", "responses", "answer", "answers", "output", "outputs", "turns")
+SCORABLE = ("ifeval", "mmlu", "nano_ifeval", "nano_mmlu", "nano_mt")
+"""The benchmarks whose answers need no model to be scored."""
 SHOWN = 3  # items that a message names
 Answers = dict[str, tuple[str, ...]]
 
@@ -85,18 +87,13 @@ def benchmark_of(file: Path, config: EvaluateConfig) -> str:
         UserError: there is none.
     """
     for number, (_, row) in enumerate(_rows(file)):
-        for name in BENCHMARKS:
-            if benchmark(name).score_saved and _Items(name, benchmark(name).items(config.settings(name))).item_of(row):
+        for name in SCORABLE:
+            if _Items(name, benchmark(name).items(config.settings(name))).item_of(row):
                 return name
         if number >= SHOWN:
             break
-    fix = f"Name it with --benchmark: {', '.join(scorable())}."
+    fix = f"Name it with --benchmark: {', '.join(SCORABLE)}."
     raise UserError(f"{file} holds answers to no benchmark that is on this machine.", _seen(file), fix)
-
-
-def scorable() -> tuple[str, ...]:
-    """Returns the benchmarks whose answers can be scored without a model."""
-    return tuple(name for name in BENCHMARKS if benchmark(name).score_saved)
 
 
 def matched(file: Path, name: str, items: Sequence[Item], turns: int) -> Answers:

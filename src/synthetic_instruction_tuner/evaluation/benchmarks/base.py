@@ -1,4 +1,4 @@
-"""What a benchmark is: one module of this package that exports ``BENCHMARK``.
+"""What a benchmark is: one module or package in this package that exports ``BENCHMARK``.
 
 To add one, write ``evaluation/benchmarks/NAME.py`` and give it settings, a field and its name in
 ``config/sections/evaluate.py``. Evaluation, planning, the contamination check, tables and the report read the rest
@@ -16,6 +16,8 @@ from synthetic_instruction_tuner.config import BENCHMARKS
 from synthetic_instruction_tuner.records import Message
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
+    from synthetic_instruction_tuner.evaluation.breakdowns import Breakdown
     from synthetic_instruction_tuner.evaluation.harness import EngineLM
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
@@ -97,6 +99,10 @@ class Benchmark:
             where no metric does.
         score_saved: scores saved answers without a model, given the answered items, the texts of each, one per turn,
             and the settings; None where that is impossible.
+        at_hand: returns what this machine has of its files; None where the package generates the items. It raises a
+            UserError for damaged files.
+        data_key: returns a hash of the files that it reads; what answers and scores depend on beside the settings.
+        breakdowns: returns its tables by kind of item.
     """
 
     name: str
@@ -107,6 +113,9 @@ class Benchmark:
     work: Callable[[Any], Work]
     add_rewards: Callable[[BenchmarkResult, RewardModel], BenchmarkResult] | None = None
     score_saved: ScoreSaved | None = None
+    at_hand: Callable[[Any], Availability] | None = None
+    data_key: Callable[[Any], str] | None = None
+    breakdowns: Callable[[BenchmarkResult], Sequence[Breakdown]] | None = None
 
     @property
     def headline(self) -> str:
