@@ -110,11 +110,22 @@ VERBS = {
         "Evaluate base and tuned models.\n\nBrings a run as far as evaluate. 'sit run --until evaluate' starts "
         "a new one.",
     ),
+    "score": Verb(
+        "scores.score",
+        "score",
+        "Score saved answers to a benchmark, without a model.\n\n"
+        "'sit score ifeval answers.jsonl' reads JSONL, JSON, CSV, TSV or Parquet. Each row has the item's id (or key, "
+        "or question_id) or its prompt, and a response; responses is a list where there are two turns. Also the "
+        "response files of IFEval's authors and FastChat's answers. Benchmarks: ifeval, mmlu, nano_ifeval, nano_mmlu, "
+        "nano_mt.",
+    ),
     "compare": Verb(
         "compare",
         "compare",
-        "Print the full comparison of an evaluated run.\n\n"
-        "A table per benchmark. --format csv and json have every column: intervals, counts, differences, p-values.",
+        "Print the full comparison of an evaluated run, or compare several.\n\n"
+        "A table per benchmark. --format csv and json have every column: intervals, counts, differences, p-values.\n\n"
+        "'sit compare A B' compares two runs, or two files of answers, on the items that both have. 'sit compare A B C' "
+        "with runs that differ in nothing but their seed shows the variance between seeds beside that between items.",
     ),
     "report": Verb(
         "single",

@@ -1,9 +1,9 @@
 """Which items of a benchmark a model has read in training: whole, whatever polite words are around them.
 
 An item counts as read when its words stand in a training text from the start of a sentence to the end of one.
-Greetings, thanks and what leads to a task ("A question for you:") belong to neither. Similar items do not count: in the embedded
-models' world all tasks of a kind are alike but for a word. The filter's rule on contamination also finds items that are
-edited or cut; a run asks it too, for public benchmarks.
+Greetings, thanks and what leads to a task ("A question for you:") belong to neither. Similar items do not count: in the
+embedded models' world all tasks of a kind are alike but for a word. The filter's rule on contamination also finds items
+that are edited or cut; a run asks it too, for public benchmarks.
 """
 
 from __future__ import annotations

@@ -123,6 +123,13 @@ class EvaluateConfig(Section):
     limit_items: int | None = Field(
         None, ge=1, le=14_042, description="At most this many items of each public benchmark, a fixed random subset."
     )
+    equivalence_margin: float = Field(
+        0.02,
+        gt=0,
+        le=0.5,
+        description="Difference up to which two variants count as equivalent, as a share of the metric's span (0.02: 2 "
+        "percentage points of a share). The report says so where two one-sided tests at 5 % show it.",
+    )
     nano_ifeval: NanoIfevalConfig = Field(NanoIfevalConfig(), description="Benchmark nano_ifeval.")
     nano_mmlu: NanoMmluConfig = Field(NanoMmluConfig(), description="Benchmark nano_mmlu.")
     nano_mt: NanoMtConfig = Field(NanoMtConfig(), description="Benchmark nano_mt.")
@@ -148,7 +155,9 @@ class EvaluateConfig(Section):
     def key_part(self) -> dict[str, Any]:
         """Returns what results depend on: all settings except places of files and benchmarks that do not run."""
         others = {name for name in BENCHMARKS if name not in self.benchmarks}
-        found = self.model_dump(mode="json", exclude={"data_dir", "require", "limit_items", *others})
+        found = self.model_dump(
+            mode="json", exclude={"data_dir", "require", "limit_items", "equivalence_margin", *others}
+        )
         return found | {name: self.settings(name).model_dump(mode="json") for name in self.benchmarks}
 
     def limited(self, most: int) -> EvaluateConfig:
