@@ -124,8 +124,8 @@ VERBS = {
         "compare",
         "Print the full comparison of an evaluated run, or compare several.\n\n"
         "A table per benchmark. --format csv and json have every column: intervals, counts, differences, p-values.\n\n"
-        "'sit compare A B' compares two runs, or two files of answers, on the items that both have. 'sit compare A B C' "
-        "with runs that differ in nothing but their seed shows the variance between seeds beside that between items.",
+        "'sit compare A B' compares two runs, or two files of answers, on the items that both have. 'sit compare A B "
+        "C' with runs that differ in nothing but their seed shows the variance between seeds, and that between items.",
     ),
     "report": Verb(
         "single",

@@ -255,4 +255,4 @@ def cluster_sums(clusters: Clusters) -> tuple[Numbers, Numbers, bool]:
     if not len(values):
         raise ValueError("there are no observations")
     sums = np.bincount(np.repeat(np.arange(len(sizes)), sizes), weights=values, minlength=len(sizes))
-    return sums, sizes.astype(np.float64), bool(((values == 0) | (values == 1)).all())
+    return np.asarray(sums, dtype=np.float64), sizes.astype(np.float64), bool(((values == 0) | (values == 1)).all())
