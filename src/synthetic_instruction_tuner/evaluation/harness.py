@@ -42,6 +42,7 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
     Attributes:
         n_truncated: generated answers that hit the token limit, so far.
         n_empty: generated answers without any text, so far.
+        n_cut: texts that were too long for the model to be scored whole, so far.
     """
 
     def __init__(
@@ -55,10 +56,12 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
         super().__init__()
         self.untuned = untuned
         self.engine, self.template, self.tokenizer, self.max_new_tokens = engine, template, tokenizer, max_new_tokens
-        self.n_truncated = self.n_empty = 0
+        self.n_truncated = self.n_empty = self.n_cut = 0
         self._chats: dict[str, tuple[int, ...]] = {}
         start = tuple(template.prompt_ids([Message("user", "x")]))[:1]
         self._lead = start if start == (tokenizer.bos_token_id,) else ()
+        whole, bare = tokenizer.encode("x"), self._plain("x")
+        self._own_lead = tuple(whole[: whole.index(bare[0])])
 
     @property
     def tokenizer_name(self) -> str:
@@ -101,7 +104,7 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
 
     def loglikelihood(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Returns the log-probability of each request's continuation, in nats, and whether it is greedy."""
-        return self.engine.loglikelihood([self._pair(*r.args) for r in requests])
+        return self.engine.loglikelihood([self._within(*self._pair(*r.args)) for r in requests])
 
     def loglikelihood_rolling(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[float]:
         """Is for perplexity tasks, which are not supported."""
@@ -139,7 +142,11 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
         return [values[i : i + len(wanted)] for i in range(0, len(values), len(wanted))]
 
     def _asked(self, prompt: str, chat: bool) -> str:
-        return self.apply_chat_template([{"role": "user", "content": prompt}]) if chat else prompt
+        """Returns the text to ask; plain text begins as the tokenizer says, which is what the harness' own model does."""
+        if chat:
+            return self.apply_chat_template([{"role": "user", "content": prompt}])
+        self._chats[prompt] = (*self._own_lead, *self._plain(prompt))
+        return prompt
 
     def _request(self, context: str, settings: Mapping[str, Any]) -> Request:
         return Request(
@@ -156,6 +163,15 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
 
     def _plain(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def _within(self, context: tuple[int, ...], continuation: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        """Returns a text of the model's length: as in the harness' own model, the context loses its beginning."""
+        longest = getattr(self.engine, "context_length", None)
+        room = None if longest is None else longest + 1 - len(continuation)
+        if room is None or len(context) <= room:
+            return context, continuation
+        self.n_cut += 1
+        return context[-room:], continuation
 
     def _pair(self, context: str, continuation: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         # Together, since many tokenizers make one token of the space at the seam and the word behind it.
