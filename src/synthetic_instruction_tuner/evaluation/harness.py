@@ -37,31 +37,19 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
         template: makes token ids of conversations.
         tokenizer: the model's Transformers tokenizer.
         max_new_tokens: longest answer where a task names no limit.
-        untuned: whether this is a base model.
 
     Attributes:
         n_truncated: generated answers that hit the token limit, so far.
         n_empty: generated answers without any text, so far.
-        n_cut: texts that were too long for the model to be scored whole, so far.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        template: ChatTemplate,
-        tokenizer: Any,
-        max_new_tokens: int = 256,
-        untuned: bool = False,
-    ) -> None:
+    def __init__(self, engine: Engine, template: ChatTemplate, tokenizer: Any, max_new_tokens: int = 256) -> None:
         super().__init__()
-        self.untuned = untuned
         self.engine, self.template, self.tokenizer, self.max_new_tokens = engine, template, tokenizer, max_new_tokens
-        self.n_truncated = self.n_empty = self.n_cut = 0
+        self.n_truncated = self.n_empty = 0
         self._chats: dict[str, tuple[int, ...]] = {}
         start = tuple(template.prompt_ids([Message("user", "x")]))[:1]
         self._lead = start if start == (tokenizer.bos_token_id,) else ()
-        whole, bare = tokenizer.encode("x"), self._plain("x")
-        self._own_lead = tuple(whole[: whole.index(bare[0])])
 
     @property
     def tokenizer_name(self) -> str:
@@ -104,49 +92,11 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
 
     def loglikelihood(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Returns the log-probability of each request's continuation, in nats, and whether it is greedy."""
-        return self.engine.loglikelihood([self._within(*self._pair(*r.args)) for r in requests])
+        return self.engine.loglikelihood([self._pair(*r.args) for r in requests])
 
     def loglikelihood_rolling(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[float]:
         """Is for perplexity tasks, which are not supported."""
         raise NotImplementedError("perplexity tasks are not supported; use Hugging Face models in the harness for them")
-
-    def answers(self, prompts: Sequence[str], max_new_tokens: int, *, chat: bool, counted: bool = True) -> list[str]:
-        """Returns the greedy answer to each prompt.
-
-        Args:
-            prompts: the user's turns.
-            max_new_tokens: the longest answer.
-            chat: whether the prompts go through the chat template.
-            counted: whether truncated and empty answers are counted.
-        """
-        before = self.n_truncated, self.n_empty
-        settings = {"max_gen_toks": max_new_tokens, "temperature": 0.0}
-        texts = self.generate_until([_instance(self._asked(prompt, chat), settings) for prompt in prompts])
-        if not counted:
-            self.n_truncated, self.n_empty = before
-        return texts
-
-    def choices(self, contexts: Sequence[str], continuations: Sequence[str], chat: bool) -> list[int]:
-        """Returns for each context the number of the most likely continuation; the first of equal ones.
-
-        Under the chat template the answer begins without the space that plain text has.
-        """
-        found = self.likelihoods(contexts, continuations, chat)
-        return [values.index(max(values)) for values in found]
-
-    def likelihoods(self, contexts: Sequence[str], continuations: Sequence[str], chat: bool) -> list[list[float]]:
-        """Returns for each context the log-probability of every continuation, in nats."""
-        wanted = [text.lstrip() if chat else text for text in continuations]
-        asked = [_instance(self._asked(context, chat), text) for context in contexts for text in wanted]
-        values = [value for value, _ in self.loglikelihood(asked)]
-        return [values[i : i + len(wanted)] for i in range(0, len(values), len(wanted))]
-
-    def _asked(self, prompt: str, chat: bool) -> str:
-        """Returns the text to ask; plain text begins as the tokenizer says, which is what the harness' own model does."""
-        if chat:
-            return self.apply_chat_template([{"role": "user", "content": prompt}])
-        self._chats[prompt] = (*self._own_lead, *self._plain(prompt))
-        return prompt
 
     def _request(self, context: str, settings: Mapping[str, Any]) -> Request:
         return Request(
@@ -164,25 +114,11 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
     def _plain(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
-    def _within(self, context: tuple[int, ...], continuation: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-        """Returns a text of the model's length: as in the harness' own model, the context loses its beginning."""
-        longest = getattr(self.engine, "context_length", None)
-        room = None if longest is None else longest + 1 - len(continuation)
-        if room is None or len(context) <= room:
-            return context, continuation
-        self.n_cut += 1
-        return context[-room:], continuation
-
     def _pair(self, context: str, continuation: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         # Together, since many tokenizers make one token of the space at the seam and the word behind it.
         bare = context.rstrip() if context not in self._chats else context
         whole = self._plain(bare + context[len(bare) :] + continuation)
         return self._ids(bare), tuple(whole[len(self._plain(bare)) :])
-
-
-def _instance(context: str, argument: Any) -> Instance:
-    kind = "loglikelihood" if isinstance(argument, str) else "generate_until"
-    return Instance(request_type=kind, doc={}, arguments=(context, argument), idx=0)
 
 
 class LocalTask(ConfigurableTask):  # type: ignore[misc]  # the harness is not typed

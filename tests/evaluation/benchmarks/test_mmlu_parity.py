@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.shared_data import shared
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
+from synthetic_instruction_tuner.evaluation.benchmark_lm import BenchmarkLM
 from synthetic_instruction_tuner.evaluation.benchmarks.mmlu.items import MmluItem, Questions, read_questions
 from synthetic_instruction_tuner.evaluation.benchmarks.mmlu.prompts import continuations, opening
 from synthetic_instruction_tuner.evaluation.benchmarks.mmlu.subjects import CATEGORY, CATEGORY_SUBJECTS
-from synthetic_instruction_tuner.evaluation.harness import EngineLM
-from tests.shared_data import shared
 
 SUBJECTS = ("world_religions", "abstract_algebra")
 ITEMS = 8
@@ -25,10 +25,8 @@ def written(folder: Path) -> Questions:
     for subject in SUBJECTS:
         for part, count in (("test", ITEMS), ("dev", 5)):
             (folder / part).mkdir(exist_ok=True)
-            rows = [
-                f'"{" ".join([f"What is {subject} {part} {n}"] * (1 + n % 3))}? ",{n},"a, {n}",two {n},"{n}\nlines",{"ABCD"[n % 4]}'
-                for n in range(count)
-            ]
+            asked = [" ".join([f"What is {subject} {part} {n}"] * (1 + n % 3)) for n in range(count)]
+            rows = [f'"{q}? ",{n},"a, {n}",two {n},"{n}\nlines",{"ABCD"[n % 4]}' for n, q in enumerate(asked)]
             (folder / part / f"{subject}_{part}.csv").write_text("\n".join(rows) + "\n")
     return read_questions(folder)
 
@@ -75,7 +73,7 @@ def harness_likelihoods(model: Any, tokenizer: Any, questions: Questions, shots:
 
 def our_likelihoods(model: Any, tokenizer: Any, questions: Questions, shots: int) -> dict[str, list[list[float]]]:
     engine = TransformersEngine(model, tokenizer.pad_token_id or 0, batch_size=16, device="cpu")
-    lm = EngineLM(engine, ChatTemplate.from_tokenizer(tokenizer), tokenizer)
+    lm = BenchmarkLM(engine, ChatTemplate.from_tokenizer(tokenizer), tokenizer)
     found = {}
     for subject in questions.subjects:
         start = opening(subject, questions.examples[subject][:shots])

@@ -7,7 +7,6 @@ scored behind the cache of the beginning instead of reading it again for each of
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,4 +86,6 @@ def keeps_prefixes(model: Any) -> bool:
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    return len(os.path.commonprefix([tuple(one), tuple(other)]))
+    return next(
+        (n for n, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
+    )
