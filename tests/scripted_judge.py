@@ -43,6 +43,8 @@ class ScriptedJudge:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path != "/v1/chat/completions":
+                    return self.send(404, {"error": {"message": "no such page"}})
                 if key and self.headers.get("Authorization") != f"Bearer {key}":
                     return self.send(401, {"error": {"message": "wrong key"}})
                 if body["messages"] == [{"role": "user", "content": "Say yes."}]:
