@@ -6,7 +6,6 @@ Each is made from a good answer by rules alone, so that it is known which of the
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -50,10 +49,12 @@ def padded(answer: str) -> str:
 
 def corrupted(answer: str) -> str:
     """Returns the answer's words in an order that makes no sense; the order depends on the answer alone."""
-    words = re.findall(r"\S+", answer)
+    words = answer.split()
     seed = int.from_bytes(hashlib.sha256(answer.encode("utf-8", "surrogatepass")).digest()[:8], "big")
     shuffled = list(words)
     Random(seed).shuffle(shuffled)
+    if shuffled == words:
+        shuffled = words[1:] + words[:1]
     if shuffled == words:  # one word, or the same one again and again
         return " ".join(word[::-1] for word in words) if words else "?"
     return " ".join(shuffled)

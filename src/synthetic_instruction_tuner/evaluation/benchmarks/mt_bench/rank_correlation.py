@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-RESAMPLES = 1000
+RESAMPLES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,9 @@ class Correlation:
         return asdict(self)
 
 
-def rank_correlations(ratings: Sequence[Sequence[Sequence[float]]], seed: int = 0) -> tuple[Correlation, Correlation]:
+def rank_correlations(
+    ratings: Sequence[Sequence[Sequence[float]]], seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[Correlation, Correlation]:
     """Returns Spearman's rho and Kendall's tau-b between the ratings and the order of the models.
 
     All ratings of all models are one sample. The interval is a percentile bootstrap over questions, since the answers
@@ -32,7 +34,7 @@ def rank_correlations(ratings: Sequence[Sequence[Sequence[float]]], seed: int = 
 
     Args:
         ratings: by model, the best first; of each the ratings of each question, in the same order for all models.
-        seed: of the resampling.
+        seed, resamples: of the bootstrap.
 
     Raises:
         ValueError: there are fewer than two models, or no questions.
@@ -46,7 +48,7 @@ def rank_correlations(ratings: Sequence[Sequence[Sequence[float]]], seed: int = 
         np.array([models - m for m in range(models) for _ in ratings[m][q]], dtype=float) for q in range(questions)
     ]
     rng = np.random.default_rng(seed)
-    drawn = [_both(values, ranks, rng.integers(0, questions, questions)) for _ in range(RESAMPLES)]
+    drawn = [_both(values, ranks, rng.integers(0, questions, questions)) for _ in range(resamples)]
     found = _both(values, ranks, np.arange(questions))
     ends = np.quantile(np.array(drawn), [0.025, 0.975], axis=0)
     spearman, kendall = (Correlation(found[i], float(ends[0, i]), float(ends[1, i])) for i in range(2))
