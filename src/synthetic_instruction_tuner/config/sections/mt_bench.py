@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from synthetic_instruction_tuner.config.sections.models import ModelConfig
 from synthetic_instruction_tuner.config.sections.section import Section, refuse
-
-QUESTIONS = 80  # of the published set
 
 
 class MtJudgeConfig(Section):
@@ -25,10 +23,10 @@ class MtJudgeConfig(Section):
         description="How a judge with a url is asked: chat sends messages; completions sends tokens, for which path "
         "must name its tokenizer.",
     )
-    grading: Literal["single", "pairwise", "both"] = Field(
-        "single",
-        description="single: each answer is rated from 1 to 10; pairwise: each tuned variant is compared with the one "
-        "it started from, in both orders.",
+    pairwise: bool = Field(
+        False,
+        description="Beside rating each answer, compare each tuned variant's answers with those of the variant that it "
+        "started from, in both orders.",
     )
     max_new_tokens: int = Field(2048, ge=16, le=1_000_000, description="Maximum length of a judge's reply, in tokens.")
     references: Literal["corrected", "original"] = Field(
@@ -48,12 +46,7 @@ class MtJudgeConfig(Section):
         refuse("api=completions needs the judge's url" if self.api == "completions" and no_server else None)
         return self
 
-    @property
-    def rates(self) -> bool:
-        """Whether single answers are rated."""
-        return self.grading in ("single", "both")
-
-    @property
-    def compares(self) -> bool:
-        """Whether answers of two variants are compared."""
-        return self.grading in ("pairwise", "both")
+    def key_part(self) -> dict[str, Any]:
+        """Returns the settings that verdicts depend on; how a judge's server is reached does not matter."""
+        found = self.model_dump(mode="json", exclude={"model": {"url", "api_key_env", "parameters", "license"}})
+        return found | {"served": self.model is not None and self.model.url is not None}

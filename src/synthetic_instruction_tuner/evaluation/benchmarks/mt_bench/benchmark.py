@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, Work
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.answering import answer_questions
-from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.files import TURNS, MtBench, read_mt_bench
+from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.files import (
+    TURNS,
+    MtBench,
+    missing_files,
+    read_mt_bench,
+)
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.grading import HEADLINE, NAME, UNREADABLE
+from synthetic_instruction_tuner.evaluation.benchmarks.published import place_of
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
 if TYPE_CHECKING:
@@ -21,7 +27,10 @@ def published(settings: Any) -> MtBench:
     Raises:
         UserError: the files are not at hand, or damaged.
     """
-    return read_mt_bench(Path(settings.folder), settings.judge.references).first(settings.items)
+    place = place_of(NAME, settings.data_dir)
+    if place is None:
+        raise missing_files(Path(settings.data_dir or "DATA_DIR") / NAME / "question.jsonl")
+    return read_mt_bench(place.folder, settings.judge.references).first(settings.items)
 
 
 def evaluate(lm: EngineLM, settings: Any) -> BenchmarkResult:

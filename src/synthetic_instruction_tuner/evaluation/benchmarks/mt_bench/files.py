@@ -234,11 +234,7 @@ def _reference_file(folder: Path, references: References) -> Path:
 
 def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if not file.is_file():
-        raise UserError(
-            f"The file {file} does not exist.",
-            "MT-Bench needs its questions, the judge's prompts and the reference answers.",
-            "Get them with 'sit benchmarks fetch', or copy fastchat/llm_judge/data of lm-sys/FastChat.",
-        )
+        raise missing_files(file)
     for number, row, _ in read_rows(file):
         if not isinstance(row, Mapping):
             raise _fault(file, f"row {number} cannot be read: it may be cut off")
@@ -248,3 +244,12 @@ def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def _fault(file: Path, cause: str) -> UserError:
     return UserError(f"{file} is not a file of MT-Bench that can be used.", f"{cause[:1].upper()}{cause[1:]}.",
                      "Get the file again.")  # fmt: skip
+
+
+def missing_files(file: Path) -> UserError:
+    """Returns the error for a file of MT-Bench that is not there."""
+    return UserError(
+        f"The file {file} does not exist.",
+        f"MT-Bench needs {QUESTIONS}, {JUDGE_PROMPTS} and reference_answer/, which are not part of this package.",
+        "Set evaluate.data_dir to a folder with mt_bench/ in it, as in fastchat/llm_judge/data of lm-sys/FastChat.",
+    )

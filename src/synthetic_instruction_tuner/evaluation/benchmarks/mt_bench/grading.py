@@ -8,8 +8,8 @@ leaving these out would favor the model that gives them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.chat.verdicts import LOWEST, read_rating
 from synthetic_instruction_tuner.engines.base import Done
@@ -53,6 +53,10 @@ class Rating:
     def counted(self) -> float:
         """The rating as it enters the score."""
         return LOWEST if self.value is None else self.value
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain JSON values."""
+        return asdict(self)
 
 
 def score_answers(

@@ -100,6 +100,24 @@ class ArrivingReplies:
         """Does nothing: everything is kept already."""
 
 
+class Counted:
+    """Passes on how many replies have come, and what is missing to a number in the end."""
+
+    def __init__(self, done: Done | None) -> None:
+        self._done, self._count = done, 0
+
+    def add(self, count: int) -> None:
+        """Counts replies that have come."""
+        self._count += count
+        if self._done is not None:
+            self._done(count)
+
+    def fill(self, total: int) -> None:
+        """Makes the count complete: kept replies, and prompts that are equal, come without a request."""
+        if total > self._count:
+            self.add(total - self._count)
+
+
 class Judge:
     """A loaded judge.
 
@@ -145,7 +163,7 @@ class Judge:
             prompts: conversations that end with the user.
             read: finds the verdict in a reply.
             reminder: what the prompt ends with the second time.
-            done: called with the number of prompts that are settled.
+                done: called as replies come; the numbers add up to that of the prompts.
 
         Raises:
             RunError: the judge cannot be understood, or its server is gone. What has come is kept.
@@ -155,7 +173,8 @@ class Judge:
             settled = self._readable + self._unreadable
             most = min(self._at_once, TRIAL) if settled < TRIAL else self._at_once
             part = [list(messages) for messages in prompts[len(found) : len(found) + most]]
-            replies, faults = self._replies(part)
+            counted = Counted(done)
+            replies, faults = self._replies(part, counted.add)
             judged = [_judged(reply, fault, read) for reply, fault in zip(replies, faults, strict=True)]
             again = [i for i, one in enumerate(judged) if one.verdict is None and not one.fault]
             if again:
@@ -164,11 +183,12 @@ class Judge:
                     judged[i] = replace(_judged(reply, fault, read), asked=2)
             self._require_sense(judged)
             found += judged
-            if done is not None:
-                done(len(part))
+            counted.fill(len(part))
         return found
 
-    def _replies(self, prompts: Sequence[Sequence[Message]]) -> tuple[list[Reply | None], list[str]]:
+    def _replies(
+        self, prompts: Sequence[Sequence[Message]], done: Done | None = None
+    ) -> tuple[list[Reply | None], list[str]]:
         """Returns the reply to each prompt, and why there is none."""
         keys = [self._key(messages) for messages in prompts]
         replies = [self._kept.find(key) for key in keys]
@@ -188,7 +208,9 @@ class Judge:
 
         if self._arriving is not None:
             self._arriving.take = keep
-        for request, completion in zip(requests, self._engine.generate(requests) if requests else [], strict=True):
+        for request, completion in zip(
+            requests, self._engine.generate(requests, done) if requests else [], strict=True
+        ):
             for place in missing[known[request]]:
                 if fault := failure_reason(completion):
                     faults[place] = fault
