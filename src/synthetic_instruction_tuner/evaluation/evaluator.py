@@ -26,7 +26,9 @@ class Evaluator:
     def __init__(self, config: EvaluateConfig) -> None:
         self.config = config
 
-    def evaluate(self, name: str, engine: Engine, template: ChatTemplate, tokenizer: Any) -> BenchmarkResult:
+    def evaluate(
+        self, name: str, engine: Engine, template: ChatTemplate, tokenizer: Any, *, untuned: bool = False
+    ) -> BenchmarkResult:
         """Returns what the model does on a benchmark; all items of a turn go to the engine in one call.
 
         Metrics that need a reward model are not among it: `Benchmark.add_rewards` adds them later, when the engine is
@@ -37,6 +39,7 @@ class Evaluator:
             engine: runs the variant.
             template: the student's chat template.
             tokenizer: its Transformers tokenizer.
+            untuned: whether it is a base model, which some benchmarks also ask without the chat template.
 
         Raises:
             KeyError: there is no such benchmark.
@@ -44,10 +47,10 @@ class Evaluator:
         chosen, began = benchmark(name), time.perf_counter()
         from synthetic_instruction_tuner.evaluation.harness import EngineLM
 
-        lm = EngineLM(engine, template, tokenizer)
+        lm = EngineLM(engine, template, tokenizer, untuned=untuned)
         result = chosen.evaluate(lm, self.config.settings(name))
         spent = time.perf_counter() - began
-        return replace(result, n_truncated=lm.n_truncated, n_empty=lm.n_empty, seconds=spent)
+        return replace(result, n_truncated=lm.n_truncated, n_empty=max(lm.n_empty, result.n_empty), seconds=spent)
 
     def contamination(self, instructions: Iterable[str]) -> dict[str, int]:
         """Returns by benchmark how many items have a prompt that occurs, word for word, among the instructions."""

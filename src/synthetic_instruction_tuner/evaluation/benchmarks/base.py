@@ -1,4 +1,4 @@
-"""What a benchmark is: one module of this package that exports ``BENCHMARK``.
+"""What a benchmark is: one module or package in this package that exports ``BENCHMARK``.
 
 To add one, write ``evaluation/benchmarks/NAME.py`` and give it settings, a field and its name in
 ``config/sections/evaluate.py``. Evaluation, planning, the contamination check, tables and the report read the rest
@@ -16,6 +16,8 @@ from synthetic_instruction_tuner.config import BENCHMARKS
 from synthetic_instruction_tuner.records import Message
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
+    from synthetic_instruction_tuner.evaluation.breakdowns import Breakdown
     from synthetic_instruction_tuner.evaluation.harness import EngineLM
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
@@ -89,6 +91,10 @@ class Benchmark:
         work: returns what that costs.
         add_rewards: adds the metrics that need a reward model, which is opened after the students are closed; None
             where no metric does.
+        at_hand: returns what this machine has of its files; None where the package generates the items. It raises a
+            UserError for damaged files.
+        data_key: returns a hash of the files that it reads; what answers and scores depend on beside the settings.
+        breakdowns: returns its tables by kind of item.
     """
 
     name: str
@@ -98,6 +104,9 @@ class Benchmark:
     evaluate: Callable[[EngineLM, Any], BenchmarkResult]
     work: Callable[[Any], Work]
     add_rewards: Callable[[BenchmarkResult, RewardModel], BenchmarkResult] | None = None
+    at_hand: Callable[[Any], Availability] | None = None
+    data_key: Callable[[Any], str] | None = None
+    breakdowns: Callable[[BenchmarkResult], Sequence[Breakdown]] | None = None
 
     @property
     def headline(self) -> str:

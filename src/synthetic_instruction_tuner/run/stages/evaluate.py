@@ -49,12 +49,17 @@ class Variant:
 
 def part(config: Config) -> dict[str, Any]:
     """Returns what the results depend on, beside the adapters."""
+    data = {
+        name: key(config.evaluate.settings(name))
+        for name in config.evaluate.benchmarks
+        if (key := benchmark(name).data_key)
+    }
     return {
-        "evaluate": config.evaluate.model_dump(mode="json", include={"benchmarks", *config.evaluate.benchmarks}),
+        "evaluate": config.evaluate.key_part(),
         "students": [identity(m) for m in config.models.students],
         "reward": identity(config.models.reward) | reward_settings(config.prefer),
         "engine": config.engine.key_part(),
-    }
+    } | ({"benchmarks": data} if data else {})
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
