@@ -79,7 +79,7 @@ def _row(name: str, config: EvaluateConfig) -> dict[str, Any]:
 
 def _print(screen: Screen, rows: list[dict[str, Any]]) -> None:
     names = ("items", "of", "from", "hash", "license")
-    table = Table(Column("benchmark", key=True), *(Column(n, "whole" if n in ("items", "of") else "") for n in names))
+    table = Table(Column("benchmark", key=True), *(Column(n, "whole", right=n in ("items", "of")) for n in names))
     for row in rows:
         counts = f"{row['items']:,}", f"{row['of']:,}"
         table.add(row["name"], *counts, *(row[name] or "-" for name in names[2:]))

@@ -124,6 +124,17 @@ VERBS = {
         "Print the full comparison of an evaluated run.\n\n"
         "A table per benchmark. --format csv and json have every column: intervals, counts, differences, p-values.",
     ),
+    "judge-check": Verb(
+        "judge_check",
+        "judge_check",
+        "Check whether a judge of MT-Bench can be believed.\n\n"
+        "The judge rates published answers of models whose order is known: its ratings must follow it. Then it gets "
+        "answers made from good ones: the same one twice, a padded, a corrupted, an empty one, and one that orders it "
+        "to give 10. It must not prefer them. The verdict says whether its ratings and its comparisons can be used.\n\n"
+        "'sit judge-check --profile a100' checks that profile's judge, --judge and --url another one. Replies are kept "
+        "in the folder of --output as they come, and the same command goes on after an interruption. With --run-dir of "
+        "a run, that run's report shows the verdict. Exit code 0 whatever the verdict is.",
+    ),
     "report": Verb(
         "single",
         "report",
