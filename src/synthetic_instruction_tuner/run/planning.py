@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.base import Work, benchma
 from synthetic_instruction_tuner.methods import BASE, METHODS, Method
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.run.judge_forecast import judging
 from synthetic_instruction_tuner.run.own_data.needs import expected_rows, reading_seconds, skip_reasons
 from synthetic_instruction_tuner.run.progress.forecast import Part
 from synthetic_instruction_tuner.run.speeds import Speed, speed_of
@@ -227,6 +228,13 @@ class _Work:
             parts.append(Part("scoring the answers", self.load(models.reward) + scoring))
         longest = max(one.max_new_tokens for one in work.values())
         memory = max(self.memory(m, longest, student=True) for m in models.students)
+        if "mt_bench" in work and settings.mt_bench.judge.model:
+            part, needed = judging(
+                settings.mt_bench.judge, work["mt_bench"], variants, len(models.students), self,
+                self.config.engine.concurrency,
+            )  # fmt: skip
+            parts.append(part)
+            memory = max(memory, needed)
         seconds = 3.0 + sum(part.seconds for part in parts)
         detail = f"{variants} variants on {', '.join(settings.benchmarks)}"
         return StageEstimate("evaluate", seconds, memory, detail, tuple(parts))
