@@ -118,6 +118,7 @@ VERBS = {
         "or question_id) or its prompt, and a response; responses is a list where there are two turns. Also the "
         "response files of IFEval's authors and FastChat's answers. Benchmarks: ifeval, mmlu, nano_ifeval, nano_mmlu, "
         "nano_mt.",
+    ),
     "benchmarks": Verb(
         "benchmarks",
         "benchmarks",

@@ -198,7 +198,8 @@ def _remarks(rows: Sequence[SeedRow], pairs: Sequence[tuple[Source, Sequence[Pai
     if pairs:
         lines.append(
             f"Paired on the same items. Within ±{margin:g} (--margin, as a share of the metric's span): shown by two "
-            f"one-sided tests at {100 * LEVEL:g} %. Detectable: the true difference that such a test finds in 80 % of cases."
+            f"one-sided tests at {100 * LEVEL:g} %. Detectable: the true difference that the paired test finds in 80 % "
+            "of repetitions."
         )
     return lines
 
