@@ -65,15 +65,14 @@ class Evaluator:
             result, n_truncated=lm.n_truncated + lm.n_cut, n_empty=max(lm.n_empty, result.n_empty), seconds=spent
         )
 
-    def contamination(self, instructions: Iterable[str]) -> dict[str, int]:
-        """Returns by benchmark how many items have a prompt that occurs, word for word, among the instructions."""
-        seen = set(map(_normal, instructions))
-        return {
-            name: sum(_normal(item.prompt) in seen for item in benchmark(name).items(self.config.settings(name)))
-            for name in self.config.benchmarks
-        }
+    def seen(self, texts: Iterable[str]) -> dict[str, set[str]]:
+        """Returns by benchmark the ids of the items that occur in training texts, whole but for polite words."""
+        from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import usable
+        from synthetic_instruction_tuner.evaluation.contamination import ItemSearch
 
+        names, read = usable(self.config), list(texts)
+        return {name: ItemSearch(benchmark(name).items(self.config.settings(name))).found(read) for name in names}
 
-def _normal(text: str) -> str:
-    """Returns the text in lower case with single spaces."""
-    return " ".join(text.lower().split())
+    def contamination(self, texts: Iterable[str]) -> dict[str, int]:
+        """Returns by benchmark how many items `seen` finds."""
+        return {name: len(found) for name, found in self.seen(texts).items()}

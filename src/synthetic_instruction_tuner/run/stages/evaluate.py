@@ -21,9 +21,11 @@ from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.models.hardware import choose_dtype, detect
 from synthetic_instruction_tuner.preference.reward.input import reward_settings
+from synthetic_instruction_tuner.records import PreferencePair
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import evaluation_step
 from synthetic_instruction_tuner.run.progress import Advance
+from synthetic_instruction_tuner.run.seen_items import clean_scores, seen_items
 from synthetic_instruction_tuner.run.stages import training
 from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
 from synthetic_instruction_tuner.run.store import Store
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
 COMPARISON = "comparison"  # the unit that holds the comparison's rows
+STATISTICS = 2  # raised when intervals, tests or the check of training data change: answers and scores stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ def part(config: Config) -> dict[str, Any]:
         "students": [identity(m) for m in config.models.students],
         "reward": identity(config.models.reward) | reward_settings(config.prefer),
         "engine": config.engine.key_part(),
+        "statistics": STATISTICS,
     } | ({"benchmarks": data} if data else {})
 
 
@@ -89,7 +93,6 @@ def comparison_rows(store: Store) -> list[ComparisonRow]:
 def run(ctx: Context) -> Outcome:
     """Evaluates the variants and compares them."""
     from synthetic_instruction_tuner.evaluation import comparison
-    from synthetic_instruction_tuner.evaluation.evaluator import Evaluator
 
     chosen = variants(ctx.config, ctx.folder)
     names = usable(ctx.config.evaluate)
@@ -106,10 +109,10 @@ def run(ctx: Context) -> Outcome:
     rows = comparison.compare(results)
     _store(ctx, rows)
     comparison.write_csv(rows, ctx.folder.comparison)
-    instructions = [record.instruction for record in training.filtered_records(ctx)]
-    if ctx.config.data.pairs:
-        instructions += [row["instruction"] for row in ctx.store.rows(ctx.input_unit("prefer"))]
-    ctx.store.set_fact("contamination", Evaluator(ctx.config.evaluate).contamination(instructions))
+    unit = ctx.input_unit("prefer") if "prefer" in ctx.keys else ""
+    pairs = [PreferencePair.from_json(row) for row in ctx.store.rows(unit)]
+    seen = seen_items(ctx.config, training.filtered_records(ctx), pairs)
+    ctx.store.set_fact("contamination", clean_scores(results, seen))
     items = sum(len(result.items) for result in results[chosen[0].student.name, BASE])
     return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} scores")
 

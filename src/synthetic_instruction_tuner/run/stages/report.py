@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthetic_instruction_tuner.config import Config, fingerprint
+from synthetic_instruction_tuner.config import Config, EvaluateConfig, fingerprint
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.run.folder import RunFolder
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def part(config: Config) -> dict[str, Any]:
     """Returns what the report and the data card depend on, beside the earlier stages."""
     license = {"data": {"license": config.data.license}} if config.data.license else {}
-    return {"report": config.report.model_dump(mode="json")} | license
+    margin = config.evaluate.equivalence_margin
+    changed = {"margin": margin} if margin != EvaluateConfig().equivalence_margin else {}
+    return {"report": config.report.model_dump(mode="json")} | license | changed
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
