@@ -222,7 +222,15 @@ def test_a_benchmark_is_introduced_by_its_own_words() -> None:
 
 def test_contamination_is_beside_the_scores() -> None:
     assert "Contamination" not in render_markdown(full())
-    text = render_markdown(replace(full(), contamination={"nano_ifeval": {"found": list("abcdefg"), "clean": []}, "nano_mmlu": {"found": [], "clean": []}}))
+    text = render_markdown(
+        replace(
+            full(),
+            contamination={
+                "nano_ifeval": {"found": list("abcdefg"), "clean": []},
+                "nano_mmlu": {"found": [], "clean": []},
+            },
+        )
+    )
     part = text.partition("### nano_ifeval")[2].partition("###")[0]
     assert "7 of the 240 items" in part and text.count("Contamination") == 2
 

@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.base import Item
 from synthetic_instruction_tuner.words import words_of
 
 SENTENCE = re.compile(r"[.!?:;\n\r¡¿…。！？：；]+")
+COMMA = re.compile(r"[,，、،]")
 SHORTEST = 3  # words: a shorter item is only looked for as a whole text
 
 POLITE = frozenset(
@@ -215,7 +216,18 @@ def _read(text: str) -> _Words:
 
 
 def _sentences(text: str) -> list[tuple[str, ...]]:
-    return [words for part in SENTENCE.split(text) if (words := words_of(part))]
+    """Returns the words of each sentence; a courtesy before or after a comma is a sentence of its own."""
+    found = []
+    for part in SENTENCE.split(text):
+        clauses = [words for clause in COMMA.split(part) if (words := words_of(clause))]
+        first, last = 0, len(clauses)
+        while last - first > 1 and _is_courtesy(clauses[first]):
+            first += 1
+        while last - first > 1 and _is_courtesy(clauses[last - 1]):
+            last -= 1
+        whole = tuple(word for clause in clauses[first:last] for word in clause)
+        found += [*clauses[:first], *([whole] if whole else []), *clauses[last:]]
+    return found
 
 
 def _is_courtesy(sentence: Sequence[str]) -> bool:
