@@ -117,7 +117,7 @@ VERBS = {
         "A table per benchmark. --format csv and json have every column: intervals, counts, differences, p-values.",
     ),
     "judge-check": Verb(
-        "judge_check",
+        "judging.command",
         "judge_check",
         "Check whether a judge of MT-Bench can be believed.\n\n"
         "The judge rates published answers of models whose order is known: its ratings must follow it. Then it gets "
