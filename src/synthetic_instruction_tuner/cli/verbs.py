@@ -110,6 +110,14 @@ VERBS = {
         "Evaluate base and tuned models.\n\nBrings a run as far as evaluate. 'sit run --until evaluate' starts "
         "a new one.",
     ),
+    "benchmarks": Verb(
+        "benchmarks",
+        "benchmarks",
+        "Show which public benchmarks are at hand, or fetch them.\n\n"
+        "'sit benchmarks' lists IFEval, MMLU and MT-Bench: how many items this machine has, where they are from, what "
+        "is missing and how to get it. 'sit benchmarks fetch' downloads what is missing, once. Files are looked for "
+        "in --data-dir, in the Hugging Face cache, and on the Hub. Nothing is loaded.",
+    ),
     "compare": Verb(
         "compare",
         "compare",

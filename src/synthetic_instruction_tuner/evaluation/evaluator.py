@@ -13,7 +13,8 @@ from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
-    from synthetic_instruction_tuner.engines.base import Engine
+    from synthetic_instruction_tuner.engines.base import Done, Engine
+    from synthetic_instruction_tuner.evaluation.benchmark_lm import Memory
 
 
 class Evaluator:
@@ -27,7 +28,15 @@ class Evaluator:
         self.config = config
 
     def evaluate(
-        self, name: str, engine: Engine, template: ChatTemplate, tokenizer: Any, *, untuned: bool = False
+        self,
+        name: str,
+        engine: Engine,
+        template: ChatTemplate,
+        tokenizer: Any,
+        *,
+        untuned: bool = False,
+        memory: Memory | None = None,
+        done: Done | None = None,
     ) -> BenchmarkResult:
         """Returns what the model does on a benchmark; all items of a turn go to the engine in one call.
 
@@ -40,17 +49,21 @@ class Evaluator:
             template: the student's chat template.
             tokenizer: its Transformers tokenizer.
             untuned: whether it is a base model, which some benchmarks also ask without the chat template.
+            memory: keeps answers of an interrupted benchmark.
+            done: is called with the number of answers that have just come.
 
         Raises:
             KeyError: there is no such benchmark.
         """
         chosen, began = benchmark(name), time.perf_counter()
-        from synthetic_instruction_tuner.evaluation.harness import EngineLM
+        from synthetic_instruction_tuner.evaluation.benchmark_lm import BenchmarkLM
 
-        lm = EngineLM(engine, template, tokenizer, untuned=untuned)
+        lm = BenchmarkLM(engine, template, tokenizer, untuned=untuned, memory=memory, done=done)
         result = chosen.evaluate(lm, self.config.settings(name))
         spent = time.perf_counter() - began
-        return replace(result, n_truncated=lm.n_truncated, n_empty=max(lm.n_empty, result.n_empty), seconds=spent)
+        return replace(
+            result, n_truncated=lm.n_truncated + lm.n_cut, n_empty=max(lm.n_empty, result.n_empty), seconds=spent
+        )
 
     def contamination(self, instructions: Iterable[str]) -> dict[str, int]:
         """Returns by benchmark how many items have a prompt that occurs, word for word, among the instructions."""

@@ -37,23 +37,14 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
         template: makes token ids of conversations.
         tokenizer: the model's Transformers tokenizer.
         max_new_tokens: longest answer where a task names no limit.
-        untuned: whether this is a base model.
 
     Attributes:
         n_truncated: generated answers that hit the token limit, so far.
         n_empty: generated answers without any text, so far.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        template: ChatTemplate,
-        tokenizer: Any,
-        max_new_tokens: int = 256,
-        untuned: bool = False,
-    ) -> None:
+    def __init__(self, engine: Engine, template: ChatTemplate, tokenizer: Any, max_new_tokens: int = 256) -> None:
         super().__init__()
-        self.untuned = untuned
         self.engine, self.template, self.tokenizer, self.max_new_tokens = engine, template, tokenizer, max_new_tokens
         self.n_truncated = self.n_empty = 0
         self._chats: dict[str, tuple[int, ...]] = {}
@@ -107,40 +98,6 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
         """Is for perplexity tasks, which are not supported."""
         raise NotImplementedError("perplexity tasks are not supported; use Hugging Face models in the harness for them")
 
-    def answers(self, prompts: Sequence[str], max_new_tokens: int, *, chat: bool, counted: bool = True) -> list[str]:
-        """Returns the greedy answer to each prompt.
-
-        Args:
-            prompts: the user's turns.
-            max_new_tokens: the longest answer.
-            chat: whether the prompts go through the chat template.
-            counted: whether truncated and empty answers are counted.
-        """
-        before = self.n_truncated, self.n_empty
-        settings = {"max_gen_toks": max_new_tokens, "temperature": 0.0}
-        texts = self.generate_until([_instance(self._asked(prompt, chat), settings) for prompt in prompts])
-        if not counted:
-            self.n_truncated, self.n_empty = before
-        return texts
-
-    def choices(self, contexts: Sequence[str], continuations: Sequence[str], chat: bool) -> list[int]:
-        """Returns for each context the number of the most likely continuation; the first of equal ones.
-
-        Under the chat template the answer begins without the space that plain text has.
-        """
-        found = self.likelihoods(contexts, continuations, chat)
-        return [values.index(max(values)) for values in found]
-
-    def likelihoods(self, contexts: Sequence[str], continuations: Sequence[str], chat: bool) -> list[list[float]]:
-        """Returns for each context the log-probability of every continuation, in nats."""
-        wanted = [text.lstrip() if chat else text for text in continuations]
-        asked = [_instance(self._asked(context, chat), text) for context in contexts for text in wanted]
-        values = [value for value, _ in self.loglikelihood(asked)]
-        return [values[i : i + len(wanted)] for i in range(0, len(values), len(wanted))]
-
-    def _asked(self, prompt: str, chat: bool) -> str:
-        return self.apply_chat_template([{"role": "user", "content": prompt}]) if chat else prompt
-
     def _request(self, context: str, settings: Mapping[str, Any]) -> Request:
         return Request(
             prompt_ids=self._ids(context),
@@ -162,11 +119,6 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
         bare = context.rstrip() if context not in self._chats else context
         whole = self._plain(bare + context[len(bare) :] + continuation)
         return self._ids(bare), tuple(whole[len(self._plain(bare)) :])
-
-
-def _instance(context: str, argument: Any) -> Instance:
-    kind = "loglikelihood" if isinstance(argument, str) else "generate_until"
-    return Instance(request_type=kind, doc={}, arguments=(context, argument), idx=0)
 
 
 class LocalTask(ConfigurableTask):  # type: ignore[misc]  # the harness is not typed

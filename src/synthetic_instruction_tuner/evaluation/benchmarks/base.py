@@ -16,9 +16,9 @@ from synthetic_instruction_tuner.config import BENCHMARKS
 from synthetic_instruction_tuner.records import Message
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.benchmark_lm import BenchmarkLM
     from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
     from synthetic_instruction_tuner.evaluation.breakdowns import Breakdown
-    from synthetic_instruction_tuner.evaluation.harness import EngineLM
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
 
@@ -101,7 +101,7 @@ class Benchmark:
     title: str
     metrics: tuple[Metric, ...]
     items: Callable[[Any], Sequence[Item]]
-    evaluate: Callable[[EngineLM, Any], BenchmarkResult]
+    evaluate: Callable[[BenchmarkLM, Any], BenchmarkResult]
     work: Callable[[Any], Work]
     add_rewards: Callable[[BenchmarkResult, RewardModel], BenchmarkResult] | None = None
     at_hand: Callable[[Any], Availability] | None = None

@@ -76,6 +76,7 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
     students = check_students(config, until, fetch=True)
     checks = [
         *check_own_data(config),
+        *check_benchmarks(config, until),
         *check_judge(config, until),
         *_settings_checks(config, hardware, until),
         *check_models(config, until),
@@ -91,6 +92,20 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
 def check_own_data(config: Config) -> list[Check]:
     """Returns what is wrong with the user's own files."""
     return [Check("data", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in data_faults(config)]
+
+
+def check_benchmarks(config: Config, until: str | None = None) -> list[Check]:
+    """Returns damaged files of benchmarks, and with `evaluate.require` missing ones; others are left out of the run."""
+    from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import lacking
+
+    if until is not None and stage_index(until, config) < stage_index("evaluate", config):
+        return []
+    try:
+        found = lacking(config.evaluate).items()
+    except UserError as error:
+        return [Check("benchmarks", False, f"{error.problem} {error.cause}", error.fix)]
+    required = config.evaluate.require
+    return [Check(name, not required, one.missing, one.how) for name, one in found]
 
 
 def check_judge(config: Config, until: str | None = None) -> list[Check]:

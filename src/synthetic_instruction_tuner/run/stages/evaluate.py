@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, ModelConfig, fingerprint, tuned_students
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import data_keys, usable
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.files import identity
+from synthetic_instruction_tuner.models.hardware import choose_dtype, detect
 from synthetic_instruction_tuner.preference.reward.input import reward_settings
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import evaluation_step
@@ -26,6 +28,7 @@ from synthetic_instruction_tuner.run.stages import training
 from synthetic_instruction_tuner.run.stages.judging import Answered, judge_answers, judging_part
 from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
 from synthetic_instruction_tuner.run.store import Store
+from synthetic_instruction_tuner.run.store.kept_answers import KeptAnswers
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
@@ -51,11 +54,7 @@ class Variant:
 
 def part(config: Config) -> dict[str, Any]:
     """Returns what the results depend on, beside the adapters."""
-    data = {
-        name: key(config.evaluate.settings(name))
-        for name in config.evaluate.benchmarks
-        if (key := benchmark(name).data_key)
-    }
+    data = data_keys(config.evaluate)
     return {
         "evaluate": config.evaluate.key_part(),
         "students": [identity(m) for m in config.models.students],
@@ -97,7 +96,7 @@ def run(ctx: Context) -> Outcome:
     from synthetic_instruction_tuner.evaluation.evaluator import Evaluator
 
     chosen = variants(ctx.config, ctx.folder)
-    names = ctx.config.evaluate.benchmarks
+    names = usable(ctx.config.evaluate)
     missing = {v.label: [n for n in names if not ctx.store.batch_numbers(_unit(ctx, v, n))] for v in chosen}
     steps = [evaluation_step(v.student.name, v.name, name) for v in chosen for name in missing[v.label]]
     total = len(chosen) * len(names)
@@ -137,14 +136,19 @@ def _answer(ctx: Context, variant: Variant, missing: Sequence[str], advance: Adv
     evaluator = Evaluator(ctx.config.evaluate)
     with ctx.engine(variant.student, variant.adapter, student=True) as (engine, template):
         for name in missing:
-            result = evaluator.evaluate(name, engine, template, template.tokenizer)
+            kept = KeptAnswers(ctx.store, _unit(ctx, variant, name)) if benchmark(name).data_key else None
+            result = evaluator.evaluate(
+                name, engine, template, template.tokenizer, untuned=variant.name == BASE, memory=kept
+            )
             ctx.commit(_unit(ctx, variant, name), 0, [result.to_json() | {"seconds": result.seconds}])
+            if kept is not None:
+                kept.forget()
             advance(1, f"{variant.label} {name} is done")
 
 
 def _reward(ctx: Context, chosen: list[Variant]) -> None:
     """Lets the reward model score the answers of all variants that it has not scored yet."""
-    rewarded = [found for name in ctx.config.evaluate.benchmarks if (found := benchmark(name)).add_rewards]
+    rewarded = [found for name in usable(ctx.config.evaluate) if (found := benchmark(name)).add_rewards]
     missing = [(v, b) for v in chosen for b in rewarded if not ctx.store.batch_numbers(_rewarded_unit(ctx, v, b.name))]
     if not missing:
         return
@@ -190,7 +194,7 @@ def _read(ctx: Context, unit: str) -> BenchmarkResult:
 def so_far(config: Config, folder: RunFolder, store: Store, key: str) -> Amount:
     """Returns how many benchmarks are answered, variant by variant."""
     there = [v for v in variants(config, folder) if v.adapter is None or v.adapter.is_dir()]
-    names = config.evaluate.benchmarks
+    names = usable(config.evaluate)
     answered = sum(bool(store.batch_numbers(_answers_unit(config, v, name))) for v in there for name in names)
     return Amount(answered, len(variants(config, folder)) * len(names), "benchmarks")
 
@@ -202,6 +206,7 @@ def _unit(ctx: Context, variant: Variant, name: str) -> str:
 def _answers_unit(config: Config, variant: Variant, name: str) -> str:
     """Names a variant's answers to a benchmark by all that they depend on, the benchmark's own settings among it."""
     adapter = adapter_digest(variant.adapter, variant.student) if variant.adapter else None
+    files = _files_key(config, name)
     key = fingerprint(
         STAGE.version,
         name,
@@ -209,8 +214,21 @@ def _answers_unit(config: Config, variant: Variant, name: str) -> str:
         identity(variant.student),
         adapter,
         config.engine.key_part(),
+        *files,
     )
     return f"evaluate:{variant.label}:{name}:{key}"
+
+
+def _files_key(config: Config, name: str) -> list[str]:
+    """Returns what answers to a public benchmark depend on besides: its files, and the precision of this machine.
+
+    The benchmarks of the nano world have no files, and their keys stay what they were.
+    """
+    data_key = benchmark(name).data_key
+    if data_key is None:
+        return []
+    dtype, _ = choose_dtype(detect(config.engine.device), config.engine.dtype)
+    return [data_key(config.evaluate.settings(name)), dtype]
 
 
 def _rewarded_unit(ctx: Context, variant: Variant, name: str) -> str:

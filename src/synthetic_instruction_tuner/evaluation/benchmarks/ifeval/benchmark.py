@@ -22,8 +22,8 @@ from synthetic_instruction_tuner.evaluation.benchmarks.published import Availabi
 from synthetic_instruction_tuner.evaluation.benchmarks.subsets import fixed_subset
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.benchmark_lm import BenchmarkLM
     from synthetic_instruction_tuner.evaluation.breakdowns import Breakdown
-    from synthetic_instruction_tuner.evaluation.harness import EngineLM
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
 PLAIN = ("prompt_strict", "rule_strict")  # of a base model, also measured in plain text
@@ -65,7 +65,7 @@ def data_key(settings: IfevalConfig) -> str:
     return f"{items_digest(read_items(place.folder))}-{punkt_digest(find_punkt(settings.data_dir))}"
 
 
-def evaluate(lm: EngineLM, settings: IfevalConfig) -> BenchmarkResult:
+def evaluate(lm: BenchmarkLM, settings: IfevalConfig) -> BenchmarkResult:
     """Returns the model's greedy answers, scored; the plain-text form adds two metrics to those of a base model."""
     chosen = items(settings)
     prompts = [item.prompt for item in chosen]

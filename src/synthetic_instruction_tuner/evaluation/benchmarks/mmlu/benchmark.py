@@ -29,8 +29,8 @@ from synthetic_instruction_tuner.evaluation.benchmarks.subsets import fixed_subs
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.benchmark_lm import BenchmarkLM
     from synthetic_instruction_tuner.evaluation.breakdowns import Breakdown
-    from synthetic_instruction_tuner.evaluation.harness import EngineLM
 
 CHANCE = 1 / len(LETTERS)
 QUESTION_TOKENS = 130  # of a question with its options, about; a subject's examples come once
@@ -68,17 +68,20 @@ def data_key(settings: MmluConfig) -> str:
     return found.digest if found else ""
 
 
-def evaluate(lm: EngineLM, settings: MmluConfig) -> BenchmarkResult:
+def evaluate(lm: BenchmarkLM, settings: MmluConfig) -> BenchmarkResult:
     """Returns the model's choices in every form of the prompt; the outputs are those of the headline."""
     found = _questions(settings)
     assert found is not None
     chosen = fixed_subset(found.test, settings.items)
-    picked = {metric: _choices(lm, chosen, found, shots, chat) for metric, shots, chat in forms(settings)}
+    picked, cut = {}, 0
+    for metric, shots, chat in forms(settings):
+        picked[metric] = _choices(lm, chosen, found, shots, chat)
+        cut = lm.n_cut if metric == HEADLINE else cut
     results = []
     for number, item in enumerate(chosen):
         letters: dict[str, str | None] = {metric: LETTERS[choice[number]] for metric, choice in picked.items()}
         results.append(item_result(item, letters[HEADLINE] or "", letters))
-    return BenchmarkResult(NAME, HEADLINE, tuple(results))
+    return BenchmarkResult(NAME, HEADLINE, tuple(results), n_truncated=cut)
 
 
 def forms(settings: MmluConfig) -> list[tuple[str, int, bool]]:
@@ -112,12 +115,12 @@ def _questions(settings: MmluConfig) -> Questions | None:
     return read_questions(place.folder) if place else None
 
 
-def _choices(lm: EngineLM, chosen: Sequence[MmluItem], found: Questions, shots: int, chat: bool) -> list[int]:
+def _choices(lm: BenchmarkLM, chosen: Sequence[MmluItem], found: Questions, shots: int, chat: bool) -> list[int]:
     """Returns the number of the chosen option of each item, subject by subject."""
     picked = []
     for subject, own in groupby(chosen, key=lambda item: item.subject):
         shared = opening(subject, found.examples[subject][:shots])
-        picked += lm.choices([shared + item.prompt for item in own], continuations(), chat)
+        picked += lm.choices([shared + item.prompt for item in own], continuations(), chat=chat)
     return picked
 
 
