@@ -136,7 +136,7 @@ VERBS = {
         "C' with runs that differ in nothing but their seed shows the variance between seeds, and that between items.",
     ),
     "judge-check": Verb(
-        "judge_check",
+        "judging.command",
         "judge_check",
         "Check whether a judge of MT-Bench can be believed.\n\n"
         "The judge rates published answers of models whose order is known: its ratings must follow it. Then it gets "

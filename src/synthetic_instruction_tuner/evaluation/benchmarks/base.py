@@ -128,11 +128,12 @@ class Benchmark:
 
 
 def benchmark(name: str) -> Benchmark:
-    """Returns the benchmark of this name.
+    """Returns the benchmark of this name, or of a result's name, which may go on with the judge's.
 
     Raises:
         KeyError: there is none.
     """
+    name = name.partition(" (judge: ")[0]
     if name not in BENCHMARKS:
         raise KeyError(name)
     found: Benchmark = import_module(f"{__package__}.{name}").BENCHMARK

@@ -7,6 +7,7 @@ there is a right answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from synthetic_instruction_tuner.engines.base import Request
@@ -36,7 +37,7 @@ def answer_questions(
 
     All questions of a turn go to the engine in one call. Each answer has a seed of its own, the same for every model.
     """
-    items = [ItemResult(question.id, question.turns, (), {}) for question in questions]
+    items = [ItemResult(question.id, question.turns, (), {}, (question.category,)) for question in questions]
     cut = 0
     for turn in range(TURNS):
         prompts = [template.prompt_ids(item.conversation(turn)) for item in items]
@@ -53,6 +54,6 @@ def answer_questions(
         completions = engine.generate(requests)
         cut += sum(completion.finish_reason == "length" for completion in completions)
         texts = [template.decode(c.token_ids, prompt) for c, prompt in zip(completions, prompts, strict=True)]
-        items = [ItemResult(i.id, i.prompts, (*i.outputs, text), {}) for i, text in zip(items, texts, strict=True)]
+        items = [replace(i, outputs=(*i.outputs, text)) for i, text in zip(items, texts, strict=True)]
     empty = sum(not output.strip() for item in items for output in item.outputs)
     return tuple(items), cut, empty
