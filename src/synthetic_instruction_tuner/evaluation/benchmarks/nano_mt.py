@@ -5,7 +5,8 @@ that the model itself gave. The harness makes all of a task's requests before it
 of its own. Both turns of a conversation are one cluster.
 
 The headline is the reward model's mean score over all answers. Where that model has also picked the preference pairs,
-a gain from DPO is partly built in: ``right`` and ``right_and_clean`` come from the checkers and know nothing of it.
+a gain from DPO is partly built in: ``right`` and ``right_and_clean`` come from the checkers, which do not ask it. The
+embedded reward model was trained on these checkers' verdicts, so the two are not independent.
 """
 
 from __future__ import annotations

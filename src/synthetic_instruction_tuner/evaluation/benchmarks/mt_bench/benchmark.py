@@ -108,7 +108,7 @@ BENCHMARK = Benchmark(
         Metric("turn_1", "mean rating of the first answer", span=9.0),
         Metric("turn_2", "mean rating of the second answer", span=9.0),
         Metric(UNREADABLE, "share of ratings that could not be read, each counted as 1"),
-        Metric(REWARD, "mean score of the reward model over both turns, a logit; a second opinion"),
+        Metric(REWARD, "mean score of the reward model over both turns, a logit; a second opinion", span=None),
     ),
     items=items,
     evaluate=evaluate,
