@@ -274,7 +274,7 @@ def test_longer_answers_that_win_are_shown(bench: MtBench) -> None:
 
 def test_answers_are_sampled_by_category_and_the_second_turn_follows_the_first(bench: MtBench) -> None:
     engine: Any = Engine(lambda messages: f"answer {len(messages)}" if "math" not in messages[0]["content"] else "")
-    items, cut, empty = answer_questions(engine, TEMPLATE, bench.questions, 1024)
+    items, cut, empty = answer_questions(engine.generate, TEMPLATE, bench.questions, 1024)
     assert (cut, empty) == (0, 4)
     assert next(item.outputs for item in items if "math" not in item.id) == ("answer 1", "answer 3")
     category = {q.number: q.category for q in bench.questions}

@@ -26,7 +26,7 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.store import Store
 
-FACT = "judge_check"
+JUDGE_CHECK = "judge_check"  # the fact that holds it
 
 
 def check_judge_of(config: Config, output: Path, probed: int, display: Display) -> JudgeCheck:
@@ -84,7 +84,7 @@ def keep_with_run(folder: RunFolder, found: JudgeCheck) -> bool:
     with folder.hold():
         store = Store.open(folder.store)
         try:
-            store.set_fact(FACT, found.to_json())
+            store.set_fact(JUDGE_CHECK, found.to_json())
         finally:
             store.close()
     return True

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import NANO_BENCHMARKS, Config
+from synthetic_instruction_tuner.evaluation.benchmarks.base import plain_name
 from synthetic_instruction_tuner.records import PreferencePair, Record
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ def clean_scores(results: Results, seen: Mapping[str, set[str]]) -> dict[str, di
     found: dict[str, dict[str, Any]] = {name: {"found": sorted(ids), "clean": []} for name, ids in seen.items()}
     for (model, variant), own in results.items():
         for result in own:
-            ids = seen.get(result.benchmark, set())
+            ids = seen.get(name := plain_name(result.benchmark), set())
             kept = tuple(item for item in result.items if item.id not in ids)
             if ids and kept:
                 value = replace(result, items=kept).estimate()
                 error = None if math.isnan(value.standard_error) else value.standard_error
                 row = {"model": model, "variant": variant, "metric": result.headline, "n": value.n}
                 row |= {"value": value.value, "standard_error": error, "clusters": value.clusters}
-                found[result.benchmark]["clean"].append(row)
+                found[name]["clean"].append(row)
     return found
 
 

@@ -127,13 +127,18 @@ class Benchmark:
         return next((metric for metric in self.metrics if metric.name == name), Metric(name, name))
 
 
+def plain_name(name: str) -> str:
+    """Returns a benchmark's name without the judge's, which results have in their names."""
+    return name.partition(" (judge: ")[0]
+
+
 def benchmark(name: str) -> Benchmark:
     """Returns the benchmark of this name, or of a result's name, which may go on with the judge's.
 
     Raises:
         KeyError: there is none.
     """
-    name = name.partition(" (judge: ")[0]
+    name = plain_name(name)
     if name not in BENCHMARKS:
         raise KeyError(name)
     found: Benchmark = import_module(f"{__package__}.{name}").BENCHMARK
@@ -142,5 +147,5 @@ def benchmark(name: str) -> Benchmark:
 
 def described_metric(name: str, metric: str) -> Metric | None:
     """Returns what a benchmark says about one of its metrics; None where there is no such benchmark or metric."""
-    found = benchmark(name).metrics if name in BENCHMARKS else ()
+    found = benchmark(name).metrics if plain_name(name) in BENCHMARKS else ()
     return next((some for some in found if some.name == metric), None)

@@ -173,7 +173,7 @@ def _reward(ctx: Context, chosen: list[Variant]) -> None:
 
 def _judge(ctx: Context, chosen: list[Variant], results: dict[tuple[str, str], list[BenchmarkResult]]) -> None:
     """Puts the judge's ratings into the results."""
-    place = ctx.config.evaluate.benchmarks.index(MT_BENCH)
+    place = usable(ctx.config.evaluate).index(MT_BENCH)
     answered = [
         Answered(v.student.name, v.name, _unit(ctx, v, MT_BENCH), results[v.student.name, v.name][place])
         for v in chosen

@@ -23,8 +23,8 @@ from synthetic_instruction_tuner.evaluation.benchmarks.rewards import REWARD, wi
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.benchmark_lm import BenchmarkLM
     from synthetic_instruction_tuner.evaluation.breakdowns import Breakdown
-    from synthetic_instruction_tuner.evaluation.harness import EngineLM
 
 
 def published(settings: MtBenchConfig) -> MtBench:
@@ -82,10 +82,10 @@ def data_key(settings: MtBenchConfig) -> str:
     return published(settings).asked if at_hand(settings).usable else ""
 
 
-def evaluate(lm: EngineLM, settings: MtBenchConfig) -> BenchmarkResult:
+def evaluate(lm: BenchmarkLM, settings: MtBenchConfig) -> BenchmarkResult:
     """Returns the model's answers, unrated; the judge comes when the students are closed."""
     bench = published(settings)
-    answered, cut, empty = answer_questions(lm.engine, lm.template, bench.questions, settings.max_new_tokens)
+    answered, cut, empty = answer_questions(lm.completions, lm.template, bench.questions, settings.max_new_tokens)
     lm.n_truncated += cut
     lm.n_empty += empty
     return BenchmarkResult(NAME, HEADLINE, answered)
