@@ -84,6 +84,7 @@ def _print(screen: Screen, rows: list[dict[str, Any]]) -> None:
         counts = f"{row['items']:,}", f"{row['of']:,}"
         table.add(row["name"], *counts, *(row[name] or "-" for name in names[2:]))
     screen.table(table)
+    screen.say()
     for row in rows:
         if row["check"]:
             screen.say(f"{row['name']}: {row['check']}.")
