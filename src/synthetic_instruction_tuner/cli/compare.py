@@ -12,7 +12,7 @@ import typer
 
 from synthetic_instruction_tuner.cli.options import Json, RunDir, Wide, existing_run
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
+from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, plain_name
 from synthetic_instruction_tuner.methods import BASE, VARIANTS
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
@@ -119,7 +119,12 @@ def _table(rows: Sequence[ComparisonRow], headings: Mapping[tuple[str, str], str
 def _columns(rows: Sequence[ComparisonRow]) -> dict[tuple[str, str], str]:
     """The metrics that the benchmarks want in the short table, with their headings."""
     names = dict.fromkeys(row.benchmark for row in rows)
-    return {(name, metric.name): metric.column for name in names for metric in benchmark(name).metrics if metric.column}
+    return {
+        (name, metric.name): metric.column + name.removeprefix(plain_name(name))
+        for name in names
+        for metric in benchmark(name).metrics
+        if metric.column
+    }
 
 
 def _cell(row: ComparisonRow | None) -> str:

@@ -77,7 +77,7 @@ class BenchmarkLM(EngineLM):
         settings = {"max_gen_toks": max_new_tokens, "temperature": 0.0}
         asked = [self._request(self._asked(prompt, chat), settings) for prompt in prompts]
         texts = []
-        for sent, completion in zip(asked, self._completions(asked), strict=True):
+        for sent, completion in zip(asked, self.completions(asked), strict=True):
             texts.append(self.template.decode(completion.token_ids, sent.prompt_ids))
             self.n_truncated += counted and completion.finish_reason == "length"
             self.n_empty += counted and not texts[-1].strip()
@@ -110,8 +110,11 @@ class BenchmarkLM(EngineLM):
             self._done(len(texts))
         return found
 
-    def _completions(self, asked: Sequence[Request]) -> list[Completion]:
-        """Returns the engine's completions; those that the memory has are not written again."""
+    def completions(self, asked: Sequence[Request]) -> list[Completion]:
+        """Returns the engine's completions; those that the memory has are not written again.
+
+        Other decoding than that of `answers`, or conversations, are asked for in this way.
+        """
         memory, keys = self.memory, [_key(astuple(request)) for request in asked]
         kept = {i: memory.find(key) for i, key in enumerate(keys)} if memory is not None else {}
         found = {i: Completion(tuple(row[0]), row[1]) for i, row in kept.items() if row is not None}

@@ -50,6 +50,8 @@ class ReportData:
         comparison: the rows of the comparison.
         benchmarks: what is known about the benchmarks, by name; one that is not there is shown by its name alone.
         samples: `Sample` or mappings with its fields.
+        judging: of MT-Bench's judge: its name (``judge``), whether it is checked and with what verdict (``check``, as
+            `JudgeCheck.to_json` has it, or None), and comparisons of variants (``pairs``, as `PairSummary.to_json`).
         contamination: by benchmark, how many of its items are, word for word, an instruction of the training data.
         generator_health: what the generator's first instructions were like; see `data_generation.faults.Health`.
         generate_target: where records were written until enough passed the filter, how many and how it ended; see
@@ -71,6 +73,7 @@ class ReportData:
     benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
     samples: Sequence[Any] = ()
     contamination: Mapping[str, int] = field(default_factory=dict)
+    judging: Mapping[str, Any] = field(default_factory=dict)
     generator_health: Mapping[str, Any] = field(default_factory=dict)
     generate_target: Mapping[str, Any] = field(default_factory=dict)
     sources: Sequence[Mapping[str, Any]] = ()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
-from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.benchmark import published
+from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.benchmark import configured
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.files import read_answers
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.grading import NAME, Answers
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.judge_check import (
@@ -26,7 +26,7 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.store import Store
 
-FACT = "judge_check"
+JUDGE_CHECK = "judge_check"  # the fact that holds it
 
 
 def check_judge_of(config: Config, output: Path, probed: int, display: Display) -> JudgeCheck:
@@ -42,11 +42,10 @@ def check_judge_of(config: Config, output: Path, probed: int, display: Display) 
         UserError: there is no judge, a file is missing, or the judge cannot be used.
         RunError: the judge does not answer, or makes no sense.
     """
-    settings = config.evaluate.settings(NAME)
     judge = config.evaluate.mt_bench.judge
     if judge.model is None:
         raise no_judge()
-    bench = published(settings)
+    bench = configured(config.evaluate)
     answers = published_answers(config)
     if not answers:
         display.say("The published answers are not here: the judge's ratings are not compared with a known order.")
@@ -85,7 +84,7 @@ def keep_with_run(folder: RunFolder, found: JudgeCheck) -> bool:
     with folder.hold():
         store = Store.open(folder.store)
         try:
-            store.set_fact(FACT, found.to_json())
+            store.set_fact(JUDGE_CHECK, found.to_json())
         finally:
             store.close()
     return True

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
+from synthetic_instruction_tuner.config.sections.mt_bench import MtJudgeConfig
 from synthetic_instruction_tuner.config.sections.section import Section, checked_list, checked_path
 
 NANO_BENCHMARKS: tuple[str, ...] = ("nano_ifeval", "nano_mmlu", "nano_mt")
@@ -32,6 +33,14 @@ class BenchmarkConfig(Section):
     items: int = Field(
         240, ge=1, le=MOST_ITEMS, description="Number of items to evaluate on; a smaller number takes the first ones."
     )
+
+    def key_part(self) -> dict[str, Any]:
+        """Returns what results depend on."""
+        return self.model_dump(mode="json")
+
+    def answers_part(self) -> BenchmarkConfig | dict[str, Any]:
+        """Returns what a model's answers depend on."""
+        return self
 
 
 class NanoIfevalConfig(BenchmarkConfig):
@@ -100,8 +109,19 @@ class MmluConfig(PublicConfig):
 class MtBenchConfig(PublicConfig):
     """MT-Bench: two-turn questions, rated by a judge."""
 
-    items: int = Field(80, ge=1, le=80, description="Number of questions; fewer are a fixed random subset.")
+    items: int = Field(
+        80, ge=1, le=80, description="Number of questions; fewer are a fixed random subset, spread over the categories."
+    )
     max_new_tokens: int = Field(1024, ge=1, le=1_000_000, description="Maximum length of an answer, in tokens.")
+    judge: MtJudgeConfig = Field(MtJudgeConfig(), description="The judge that rates the answers.")
+
+    def key_part(self) -> dict[str, Any]:
+        """Returns what results depend on; how a judge's server is reached does not matter."""
+        return self.model_dump(mode="json", exclude={"judge"}) | {"judge": self.judge.key_part()}
+
+    def answers_part(self) -> dict[str, Any]:
+        """Returns what answers depend on: another judge never asks a student again."""
+        return self.model_dump(mode="json", exclude={"judge"})
 
 
 class EvaluateConfig(Section):
@@ -149,7 +169,7 @@ class EvaluateConfig(Section):
         """Returns what results depend on: all settings except places of files and benchmarks that do not run."""
         others = {name for name in BENCHMARKS if name not in self.benchmarks}
         found = self.model_dump(mode="json", exclude={"data_dir", "require", "limit_items", *others})
-        return found | {name: self.settings(name).model_dump(mode="json") for name in self.benchmarks}
+        return found | {name: self.settings(name).key_part() for name in self.benchmarks}
 
     def limited(self, most: int) -> EvaluateConfig:
         """Returns the settings with at most `most` items of each benchmark."""

@@ -118,12 +118,18 @@ class Benchmark:
         return next((metric for metric in self.metrics if metric.name == name), Metric(name, name))
 
 
+def plain_name(name: str) -> str:
+    """Returns a benchmark's name without the judge's, which results have in their names."""
+    return name.partition(" (judge: ")[0]
+
+
 def benchmark(name: str) -> Benchmark:
-    """Returns the benchmark of this name.
+    """Returns the benchmark of this name, or of a result's name, which may go on with the judge's.
 
     Raises:
         KeyError: there is none.
     """
+    name = plain_name(name)
     if name not in BENCHMARKS:
         raise KeyError(name)
     found: Benchmark = import_module(f"{__package__}.{name}").BENCHMARK

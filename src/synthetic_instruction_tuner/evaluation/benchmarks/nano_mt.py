@@ -10,14 +10,13 @@ a gain from DPO is partly built in: ``right`` and ``right_and_clean`` come from 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
 from synthetic_instruction_tuner.config.sections.evaluate import NanoMtConfig
-from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, RewardModel, Work
+from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, Work
+from synthetic_instruction_tuner.evaluation.benchmarks.rewards import REWARD, with_rewards
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
 from synthetic_instruction_tuner.nano.world import checking, mixture
 from synthetic_instruction_tuner.records import Message
@@ -25,7 +24,7 @@ from synthetic_instruction_tuner.records import Message
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.harness import Document, EngineLM
 
-NAME, HEADLINE = "nano_mt", "reward"
+NAME, HEADLINE = "nano_mt", REWARD
 SEED = 80  # of the items and of the answers' sampling, the same in every run
 METRICS = ("right", "clean", "right_and_clean")  # the checkers'
 TURNS = 2
@@ -57,7 +56,7 @@ def items(count: int, seed: int = SEED) -> list[TalkItem]:
 
 
 def evaluate(lm: EngineLM, settings: NanoMtConfig) -> BenchmarkResult:
-    """Returns the model's answers, scored by the checkers; `add_rewards` puts the headline beside them."""
+    """Returns the model's answers, scored by the checkers; `with_rewards` puts the headline beside them."""
     from synthetic_instruction_tuner.evaluation import harness as lm_harness
 
     chosen = items(settings.items)
@@ -74,24 +73,6 @@ def evaluate(lm: EngineLM, settings: NanoMtConfig) -> BenchmarkResult:
         samples = lm_harness.run(lm, task, chat=True)
         results = [_longer(result, sample) for result, sample in zip(results, samples, strict=True)]
     return BenchmarkResult(NAME, HEADLINE, tuple(results))
-
-
-def add_rewards(result: BenchmarkResult, reward_model: RewardModel) -> BenchmarkResult:
-    """Returns the result with the metric ``reward``: one score per turn of each conversation.
-
-    Raises:
-        RunError: the reward model gave no finite score.
-    """
-    turns = [(item.conversation(turn), item.outputs[turn]) for item in result.items for turn in range(TURNS)]
-    scores = reward_model.score(turns)
-    if not all(map(math.isfinite, scores)):
-        lost = sum(not math.isfinite(score) for score in scores)
-        raise RunError(
-            f"the reward model gave no number for {lost} of {len(scores)} answers of {NAME}",
-            "its logits overflow, most likely because of half precision",
-            "set engine.dtype to float32 or bfloat16 and run again",
-        )
-    return result.with_scores(HEADLINE, [scores[i : i + TURNS] for i in range(0, len(scores), TURNS)])
 
 
 def document(result: ItemResult, turn: int, number: int) -> Document:
@@ -130,5 +111,5 @@ BENCHMARK = Benchmark(
     items=lambda settings: items(settings.items),
     evaluate=evaluate,
     work=lambda settings: Work(settings.items, answers=TURNS, max_new_tokens=settings.max_new_tokens),
-    add_rewards=add_rewards,
+    add_rewards=with_rewards,
 )

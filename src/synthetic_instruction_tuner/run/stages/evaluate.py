@@ -25,6 +25,7 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.planning import evaluation_step
 from synthetic_instruction_tuner.run.progress import Advance
 from synthetic_instruction_tuner.run.stages import training
+from synthetic_instruction_tuner.run.stages.judging import Answered, judge_answers, judging_part
 from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
 from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.run.store.kept_answers import KeptAnswers
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
+MT_BENCH = "mt_bench"  # its answers are rated by a judge
 COMPARISON = "comparison"  # the unit that holds the comparison's rows
 
 
@@ -58,7 +60,9 @@ def part(config: Config) -> dict[str, Any]:
         "students": [identity(m) for m in config.models.students],
         "reward": identity(config.models.reward) | reward_settings(config.prefer),
         "engine": config.engine.key_part(),
-    } | ({"benchmarks": data} if data else {})
+        **({"benchmarks": data} if data else {}),
+        **judging_part(config),
+    }
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
@@ -101,6 +105,8 @@ def run(ctx: Context) -> Outcome:
             _answer(ctx, variant, missing[variant.label], advance)
     _reward(ctx, chosen)
     results = {(v.student.name, v.name): [_result(ctx, v, name) for name in names] for v in chosen}
+    if MT_BENCH in names:
+        _judge(ctx, chosen, results)
     for variant in chosen:
         _write(ctx, variant, results[variant.student.name, variant.name])
     rows = comparison.compare(results)
@@ -162,6 +168,17 @@ def _reward(ctx: Context, chosen: list[Variant]) -> None:
             advance(1)
 
 
+def _judge(ctx: Context, chosen: list[Variant], results: dict[tuple[str, str], list[BenchmarkResult]]) -> None:
+    """Puts the judge's ratings into the results."""
+    place = usable(ctx.config.evaluate).index(MT_BENCH)
+    answered = [
+        Answered(v.student.name, v.name, _unit(ctx, v, MT_BENCH), results[v.student.name, v.name][place])
+        for v in chosen
+    ]
+    for key, rated in judge_answers(ctx, answered).items():
+        results[key][place] = rated
+
+
 def _result(ctx: Context, variant: Variant, name: str) -> BenchmarkResult:
     rewarded = benchmark(name).add_rewards is not None
     return _read(ctx, (_rewarded_unit if rewarded else _unit)(ctx, variant, name))
@@ -193,7 +210,7 @@ def _answers_unit(config: Config, variant: Variant, name: str) -> str:
     key = fingerprint(
         STAGE.version,
         name,
-        config.evaluate.settings(name),
+        config.evaluate.settings(name).answers_part(),
         identity(variant.student),
         adapter,
         config.engine.key_part(),

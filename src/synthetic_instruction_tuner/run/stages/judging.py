@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from synthetic_instruction_tuner.config import Config, fingerprint
-from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.benchmark import published
+from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.benchmark import configured, usable
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.files import TURNS
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.grading import (
     NAME,
@@ -24,6 +25,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.relatives import
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.run.stages.stage import Context
+from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.run.store.judge_replies import JudgeReplies
 
 PAIRS = "mt_bench_pairs"
@@ -53,7 +55,7 @@ def judge_answers(ctx: Context, answered: Sequence[Answered]) -> dict[tuple[str,
         RunError: it does not answer or makes no sense; what it has said is kept.
     """
     settings = ctx.config.evaluate.mt_bench.judge
-    bench = published(ctx.config.evaluate.settings(NAME))
+    bench = configured(ctx.config.evaluate)
     pairs = _pairs(answered) if settings.pairwise else []
     rate = [one for one in answered if not ctx.store.batch_numbers(_rated_unit(ctx.config, one, bench.digest))]
     compare = [pair for pair in pairs if not ctx.store.batch_numbers(_pair_unit(ctx.config, *pair, bench.digest))]
@@ -67,8 +69,7 @@ def judge_answers(ctx: Context, answered: Sequence[Answered]) -> dict[tuple[str,
         ):
             for one in rate:
                 rated, ratings = score_answers(bench, one.answers, judge, advance)
-                found = with_ratings(one.result, rated)
-                row = found.to_json() | {"seconds": one.result.seconds, "ratings": [r.to_json() for r in ratings]}
+                row = rated.to_json() | {"ratings": [rating.to_json() for rating in ratings]}
                 ctx.commit(_rated_unit(ctx.config, one, bench.digest), 0, [row])
             for ours, theirs in compare:
                 made = compare_answers(bench, ours.answers, theirs.answers, judge, advance)
@@ -77,13 +78,21 @@ def judge_answers(ctx: Context, answered: Sequence[Answered]) -> dict[tuple[str,
     summaries = [next(ctx.store.rows(_pair_unit(ctx.config, *pair, bench.digest))) for pair in pairs]
     if summaries or ctx.store.fact(PAIRS):
         ctx.store.set_fact(PAIRS, summaries)
-    return {(one.student, one.variant): _read(ctx, _rated_unit(ctx.config, one, bench.digest)) for one in answered}
+    units = {(one.student, one.variant): (one, _rated_unit(ctx.config, one, bench.digest)) for one in answered}
+    return {key: with_ratings(one.result, _rated(ctx.store, unit)) for key, (one, unit) in units.items()}
 
 
-def _read(ctx: Context, unit: str) -> BenchmarkResult:
-    row = dict(next(ctx.store.rows(unit)))
+def judging_part(config: Config) -> dict[str, Any]:
+    """Returns what verdicts depend on beside the settings; nothing for a run without MT-Bench."""
+    if NAME not in config.evaluate.benchmarks or config.evaluate.mt_bench.judge.model is None:
+        return {}
+    return {"judge": _judged_by(config, configured(config.evaluate).digest if usable(config.evaluate) else "")}
+
+
+def _rated(store: Store, unit: str) -> BenchmarkResult:
+    row = dict(next(store.rows(unit)))
     del row["ratings"]
-    return BenchmarkResult.from_json(row, seconds=row.pop("seconds"))
+    return BenchmarkResult.from_json(row)
 
 
 def _pairs(answered: Sequence[Answered]) -> list[tuple[Answered, Answered]]:

@@ -6,16 +6,16 @@ there is a right answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from synthetic_instruction_tuner.engines.base import Request
+from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.files import TURNS, Question
 from synthetic_instruction_tuner.evaluation.results import ItemResult
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
-    from synthetic_instruction_tuner.engines.base import Engine
 
 TEMPERATURES = {
     "writing": 0.7,
@@ -30,13 +30,16 @@ TEMPERATURES = {
 
 
 def answer_questions(
-    engine: Engine, template: ChatTemplate, questions: Sequence[Question], max_new_tokens: int
+    generate: Callable[[Sequence[Request]], Sequence[Completion]],
+    template: ChatTemplate,
+    questions: Sequence[Question],
+    max_new_tokens: int,
 ) -> tuple[tuple[ItemResult, ...], int, int]:
     """Returns the answers, how many of them hit the token limit, and how many are empty.
 
-    All questions of a turn go to the engine in one call. Each answer has a seed of its own, the same for every model.
+    All questions of a turn go to the model in one call. Each answer has a seed of its own, the same for every model.
     """
-    items = [ItemResult(question.id, question.turns, (), {}) for question in questions]
+    items = [ItemResult(question.id, question.turns, (), {}, (question.category,)) for question in questions]
     cut = 0
     for turn in range(TURNS):
         prompts = [template.prompt_ids(item.conversation(turn)) for item in items]
@@ -50,9 +53,9 @@ def answer_questions(
             )
             for prompt, question in zip(prompts, questions, strict=True)
         ]
-        completions = engine.generate(requests)
+        completions = generate(requests)
         cut += sum(completion.finish_reason == "length" for completion in completions)
         texts = [template.decode(c.token_ids, prompt) for c, prompt in zip(completions, prompts, strict=True)]
-        items = [ItemResult(i.id, i.prompts, (*i.outputs, text), {}) for i, text in zip(items, texts, strict=True)]
+        items = [replace(i, outputs=(*i.outputs, text)) for i, text in zip(items, texts, strict=True)]
     empty = sum(not output.strip() for item in items for output in item.outputs)
     return tuple(items), cut, empty

@@ -105,15 +105,21 @@ class MtBench:
         parts += [(p.name, p.system, p.template) for _, p in sorted(self.prompts.items())]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
+    @cached_property
+    def asked(self) -> str:
+        """A short hash of what students are asked."""
+        parts = [(q.number, q.category, q.turns) for q in self.questions]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
     def first(self, count: int) -> MtBench:
-        """Returns `count` questions, as many of each category as can be."""
+        """Returns `count` questions, as many of each category as can be; fewer are a part of more."""
         by_category: dict[str, list[Question]] = {}
         for question in self.questions:
             by_category.setdefault(question.category, []).append(question)
         order = [
             (place, number, question)
             for number, own in enumerate(by_category.values())
-            for place, question in enumerate(own)
+            for place, question in enumerate(sorted(own, key=_drawn))
         ]
         chosen = {question.number for _, _, question in sorted(order, key=lambda entry: entry[:2])[:count]}
         kept = tuple(question for question in self.questions if question.number in chosen)
@@ -139,8 +145,13 @@ def read_mt_bench(folder: Path, references: References = "corrected") -> MtBench
         Question(q.number, q.category, q.turns, found[q.number] if q.category in WITH_REFERENCE else ())
         for q in questions
     )
-    places = (folder / JUDGE_PROMPTS, folder.parent / JUDGE_PROMPTS)
-    return MtBench(with_answers, read_prompts(next((p for p in places if p.is_file()), places[0])), references)
+    return MtBench(with_answers, read_prompts(_prompts_file(folder)), references)
+
+
+def lacking_files(folder: Path, references: References = "corrected") -> list[str]:
+    """Returns the names of the files that a folder of MT-Bench does not have."""
+    needed = (folder / QUESTIONS, _prompts_file(folder), _reference_file(folder, references))
+    return [file.relative_to(folder).as_posix() for file in needed if not file.is_file()]
 
 
 def read_questions(file: Path) -> tuple[Question, ...]:
@@ -207,6 +218,11 @@ def read_answers(file: Path) -> dict[int, tuple[str, ...]]:
     return found
 
 
+def _drawn(question: Question) -> bytes:
+    """Returns the place of a question in a fixed random order."""
+    return hashlib.sha256(f"mt_bench-{question.number}".encode()).digest()
+
+
 def _turns(row: Mapping[str, Any]) -> Any:
     choices = row.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
@@ -227,6 +243,11 @@ def _fields(template: str) -> set[str]:
         return set()
 
 
+def _prompts_file(folder: Path) -> Path:
+    places = (folder / JUDGE_PROMPTS, folder.parent / JUDGE_PROMPTS)
+    return next((place for place in places if place.is_file()), places[0])
+
+
 def _reference_file(folder: Path, references: References) -> Path:
     places = [folder / "reference_answer" / name for name in REFERENCE_FILES[references]]
     return next((place for place in places if place.is_file()), places[0])
@@ -234,7 +255,7 @@ def _reference_file(folder: Path, references: References) -> Path:
 
 def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if not file.is_file():
-        raise missing_files(file)
+        raise missing_file(file)
     for number, row, _ in read_rows(file):
         if not isinstance(row, Mapping):
             raise _fault(file, f"row {number} cannot be read: it may be cut off")
@@ -246,10 +267,12 @@ def _fault(file: Path, cause: str) -> UserError:
                      "Get the file again.")  # fmt: skip
 
 
-def missing_files(file: Path) -> UserError:
-    """Returns the error for a file of MT-Bench that is not there."""
+def missing_file(place: Path | None) -> UserError:
+    """Returns the error for a file, or a whole folder, of MT-Bench that is not there."""
+    what = "The files of MT-Bench are" if place is None or not place.suffix else f"The file {place} is"
     return UserError(
-        f"The file {file} does not exist.",
-        f"MT-Bench needs {QUESTIONS}, {JUDGE_PROMPTS} and reference_answer/, which are not part of this package.",
-        "Set evaluate.data_dir to a folder with mt_bench/ in it, as in fastchat/llm_judge/data of lm-sys/FastChat.",
+        f"{what} not on this machine.",
+        f"It needs {QUESTIONS}, {JUDGE_PROMPTS} and reference_answer/, which are not part of this package.",
+        "Put them into the folder mt_bench of evaluate.data_dir; they are in fastchat/llm_judge/data of "
+        "github.com/lm-sys/FastChat.",
     )

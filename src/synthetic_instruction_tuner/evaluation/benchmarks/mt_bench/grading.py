@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synthetic_instruction_tuner.chat.verdicts import LOWEST, read_rating
 from synthetic_instruction_tuner.engines.base import Done
@@ -17,9 +17,6 @@ from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.files import TUR
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.judge import Judge, Judged
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.prompts import RATE_AGAIN, prompt_name, single_prompt
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
-
-if TYPE_CHECKING:
-    from synthetic_instruction_tuner.evaluation.statistics import Estimate
 
 NAME, HEADLINE = "mt_bench", "rating"
 UNREADABLE = "unreadable"
@@ -99,16 +96,6 @@ def named(judge: str) -> str:
     return f"{NAME} (judge: {judge})"
 
 
-def by_category(result: BenchmarkResult, metric: str = HEADLINE) -> dict[str, Estimate]:
-    """Returns the mean of a metric by category, each with its error."""
-    from synthetic_instruction_tuner.evaluation import statistics
-
-    found: dict[str, list[tuple[float, ...]]] = {}
-    for item in result.items:
-        found.setdefault(item.id.rpartition("-")[0], []).append(item.scores[metric])
-    return {category: statistics.estimate(clusters) for category, clusters in found.items()}
-
-
 def _rating(question: Question, turn: int, judged: Judged[float]) -> Rating:
     name = prompt_name("single", question, turn)
     return Rating(question.number, turn, name, judged.verdict, judged.text, judged.asked, judged.fault)
@@ -118,4 +105,4 @@ def _item(question: Question, answers: Sequence[str], ratings: Sequence[Rating])
     scores = {HEADLINE: tuple(rating.counted for rating in ratings)}
     scores |= {f"turn_{rating.turn + 1}": (rating.counted,) for rating in ratings}
     scores[UNREADABLE] = tuple(float(rating.value is None) for rating in ratings)
-    return ItemResult(question.id, question.turns, tuple(answers), scores)
+    return ItemResult(question.id, question.turns, tuple(answers), scores, (question.category,))
