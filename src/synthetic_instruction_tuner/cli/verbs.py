@@ -120,7 +120,7 @@ VERBS = {
         "nano_mt.",
     ),
     "benchmarks": Verb(
-        "benchmarks",
+        "evaluation.benchmarks",
         "benchmarks",
         "Show which public benchmarks are at hand, or fetch them.\n\n"
         "'sit benchmarks' lists IFEval, MMLU and MT-Bench: how many items this machine has, where they are from, what "
@@ -136,7 +136,7 @@ VERBS = {
         "C' with runs that differ in nothing but their seed shows the variance between seeds, and that between items.",
     ),
     "judge-check": Verb(
-        "judging.command",
+        "evaluation.judge_check",
         "judge_check",
         "Check whether a judge of MT-Bench can be believed.\n\n"
         "The judge rates published answers of models whose order is known: its ratings must follow it. Then it gets "
@@ -145,6 +145,15 @@ VERBS = {
         "'sit judge-check --profile a100' checks that profile's judge, --judge and --url another one. Replies are kept "
         "in the folder of --output as they come, and the same command goes on after an interruption. With --run-dir of "
         "a run, that run's report shows the verdict. Exit code 0 whatever the verdict is.",
+    ),
+    "agent-eval": Verb(
+        "evaluation.agent_eval",
+        "agent_eval",
+        "Let a model work as an agent on DBBench's database tasks.\n\n"
+        "'sit agent-eval MODEL --tasks dev.jsonl -o out' plays AgentBench's text protocol 0.2: at most 15 operations "
+        "in SQL, then an answer, greedy. Tables are in an embedded database that answers as MySQL does, or on a server "
+        "(--mysql). Writes out/dialogues.jsonl, from which the same command continues after an interruption, and "
+        "out/agent_results.json.",
     ),
     "report": Verb(
         "single",

@@ -98,12 +98,12 @@ class BenchmarkLM(EngineLM):
             texts = [self._asked(context, chat) for context in contexts[start : start + CHUNK]]
             key = _key(chat, wanted, [self._ids(text) for text in texts])
             self.n_cut += sum(self._room(1) < len(self._ids(text)) for text in texts)
-            rows = self.memory.find(key) if self.memory else None
+            rows = self.memory.find(key) if self.memory is not None else None
             if rows is None:
                 asked = [_instance(text, continuation) for text in texts for continuation in wanted]
                 values = [value for value, _ in self.loglikelihood(asked)]
                 rows = [values[i : i + len(wanted)] for i in range(0, len(values), len(wanted))]
-                if self.memory:
+                if self.memory is not None:
                     self.memory.add(key, rows)
                     self.memory.save()
             found += rows
@@ -116,14 +116,14 @@ class BenchmarkLM(EngineLM):
         Other decoding than that of `answers`, or conversations, are asked for in this way.
         """
         memory, keys = self.memory, [_key(astuple(request)) for request in asked]
-        kept = {i: memory.find(key) for i, key in enumerate(keys)} if memory else {}
+        kept = {i: memory.find(key) for i, key in enumerate(keys)} if memory is not None else {}
         found = {i: Completion(tuple(row[0]), row[1]) for i, row in kept.items() if row is not None}
         todo = [i for i in range(len(asked)) if i not in found]
         self._done(len(found))
 
         def keep(finished: Mapping[int, Completion]) -> None:
             for place, completion in finished.items():
-                if memory and completion.finish_reason != "error":
+                if memory is not None and completion.finish_reason != "error":
                     memory.add(keys[todo[place]], [list(completion.token_ids), completion.finish_reason])
             self._done(len(finished))
 
@@ -142,7 +142,7 @@ class BenchmarkLM(EngineLM):
             return list(engine.generate(requests))
         finally:
             engine.on_finished = None
-            if self.memory:
+            if self.memory is not None:
                 self.memory.save()
 
     def _asked(self, prompt: str, chat: bool) -> str:

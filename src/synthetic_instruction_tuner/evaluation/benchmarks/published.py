@@ -104,8 +104,8 @@ class Availability:
 def nothing(name: str) -> Availability:
     """Returns what is said of a benchmark of which this machine has no files."""
     published = PUBLISHED[name]
-    how = f"Run 'sit benchmarks fetch', or put {published.layout} into the folder {name} of evaluate.data_dir."
-    return Availability(missing=f"Its {published.items or 'items'} items are not on this machine.", how=how)
+    how = f"Run 'sit benchmarks fetch', or put {published.layout} into {name}/ of evaluate.data_dir."
+    return Availability(missing="Its files are not on this machine.", how=how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +129,13 @@ def place_of(name: str, folder: str | os.PathLike[str] | None) -> Place | None:
 
 def download(name: str) -> str:
     """Brings a benchmark from the Hub into its cache; returns why that failed, or an empty text."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
     published = PUBLISHED[name]
     assert published.repository
     try:
+        # Asked first, since a download of a known revision tries for half a minute where there is no network.
+        HfApi().repo_info(published.repository, repo_type="dataset", revision=published.revision, timeout=10)
         snapshot_download(
             published.repository,
             repo_type="dataset",

@@ -11,7 +11,6 @@ from typing import Any
 
 from synthetic_instruction_tuner.data_files.reading import read_rows
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.benchmarks.items import benchmark_files
 
 NAME = "ifeval"
 COUNT = 541  # of the published set, with 834 rules
@@ -86,13 +85,13 @@ class IfevalItem:
 
 
 def read_items(folder: Path) -> tuple[IfevalItem, ...]:
-    """Returns the prompts of a folder's files, in the files' order.
+    """Returns the prompts of a folder's files, in the files' order; the Hub calls their only part ``train``.
 
     Raises:
         UserError: a file is damaged, a row is none of IFEval's, two rows have one key, or there are none.
     """
     found: dict[int, IfevalItem] = {}
-    for file in (f for f in benchmark_files(folder) if f.suffix.lower() in SUFFIXES):
+    for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file()):
         for number, row, _ in read_rows(file):
             if isinstance(row, Mapping) and "prompt" in row and "response" in row:
                 continue  # somebody's answers

@@ -7,12 +7,15 @@ Here they are looked for before a run starts, checked, and handed over.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from synthetic_instruction_tuner.errors import UserError
 
+SERVER = "raw.githubusercontent.com"  # where NLTK keeps its data
 INSIDE = Path("tokenizers/punkt_tab")
 FOLDER = "nltk_punkt_tab"  # the name of their folder in the user's data folder
 LEAST = {"abbrev_types.txt": 100, "collocations.tab": 10, "sent_starters.txt": 10, "ortho_context.tab": 10_000}
@@ -47,7 +50,8 @@ def fetch_punkt() -> str:
     import nltk
 
     try:
-        if nltk.download("punkt_tab", quiet=True, raise_on_error=True):
+        socket.getaddrinfo(SERVER, 443)  # without a network NLTK tries for half a minute
+        if nltk.download("punkt_tab", quiet=True, raise_on_error=True, print_error_to=io.StringIO()):
             return ""
     except Exception as error:  # of the network, of the disk, of NLTK's own; the message is the same for all of them
         return f"NLTK's server cannot be reached ({type(error).__name__})"

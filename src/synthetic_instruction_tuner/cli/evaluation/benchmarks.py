@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,7 +37,7 @@ def benchmarks(
     problems = at_hand.fetch(config, (lambda text: None) if as_json else screen.say) if action == "fetch" else []
     rows = [_row(name, config) for name in PUBLIC_BENCHMARKS]
     if as_json:
-        echo_json({"benchmarks": rows, "problems": problems})
+        echo_json(json.dumps({"benchmarks": rows, "problems": problems}))
     else:
         _print(screen, rows)
     if problems:
@@ -84,6 +85,7 @@ def _print(screen: Screen, rows: list[dict[str, Any]]) -> None:
         counts = f"{row['items']:,}", f"{row['of']:,}"
         table.add(row["name"], *counts, *(row[name] or "-" for name in names[2:]))
     screen.table(table)
+    screen.say()
     for row in rows:
         if row["check"]:
             screen.say(f"{row['name']}: {row['check']}.")
