@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from shared_data import shared
 from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.evaluation.benchmarks import nano_ifeval, nano_mmlu, nano_mt
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
+from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench import opening
+from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.judge import Judged
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
 
 Sit = Callable[[str], tuple[int, str, str]]
@@ -208,3 +212,26 @@ def test_what_cannot_be_compared_is_the_users_mistake(sit: Sit, line: str, said:
     write("b.jsonl", [{"id": "x", "response": "y"}])
     code, out, error = sit(line)
     assert code == 2 and not out and said in " ".join(error.split()), (out, error)
+
+
+def test_answers_to_mt_bench_are_rated_by_the_judge_of_the_settings(
+    sit: Sit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = shared("mt_bench").parent
+    answers = (folder / "mt_bench/model_answer/gpt-4.jsonl").read_text().splitlines()[:2]
+    path = tmp_path / "gpt-4.jsonl"
+    path.write_text("\n".join(answers) + "\n")
+    line = f"score mt_bench {path} --partial --data-dir {folder}"
+    code, _, error = sit(line)
+    assert code == 2 and "MT-Bench needs a judge" in error
+
+    @contextmanager
+    def opened(*_: Any) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(name="fixed", ask=lambda prompts, *_: [Judged(7.0, "[[7]]", 1) for _ in prompts])
+
+    monkeypatch.setattr(opening, "open_judge", opened)
+    code, out, error = sit(f"{line} --json --set evaluate.mt_bench.judge.model.path=nano:generator")
+    assert code == 0, error
+    found = json.loads(out)
+    assert (found["items"], found["missing"]) == (2, 78)
+    assert found["scores"][0]["metric"] == "rating" and found["scores"][0]["value"] == 7.0

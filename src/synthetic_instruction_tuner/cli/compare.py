@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthetic_instruction_tuner.cli.options import Json, RunDir, Wide, existing_run, share
-from synthetic_instruction_tuner.cli.scores.score import DataDir, Mode, Scored, evaluation_settings
+from synthetic_instruction_tuner.cli.scores.score import DataDir, Mode, Scored, settings_of
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, plain_name
 from synthetic_instruction_tuner.methods import BASE, VARIANTS
@@ -106,8 +106,8 @@ def _compare_several(
 
     if run_dir is not None:
         raise UserError("--run-dir does not go with runs or files by name.", "", f"sit compare {run_dir} {sources[0]}")
-    found = read_sources(sources, name, lambda: evaluation_settings(None, None, None, data_dir, mode))
-    own = found[0].config.evaluate if found[0].config else evaluation_settings(None, None, None, None, None)
+    found = read_sources(sources, name, lambda: settings_of(None, None, None, data_dir, mode).evaluate)
+    own = found[0].config.evaluate if found[0].config else settings_of(None, None, None, None, None).evaluate
     compare_sources(found, margin or own.equivalence_margin, form.value, wide)
 
 

@@ -116,8 +116,8 @@ VERBS = {
         "Score saved answers to a benchmark, without a model.\n\n"
         "'sit score ifeval answers.jsonl' reads JSONL, JSON, CSV, TSV or Parquet. Each row has the item's id (or key, "
         "or question_id) or its prompt, and a response; responses is a list where there are two turns. Also the "
-        "response files of IFEval's authors and FastChat's answers. Benchmarks: ifeval, mmlu, nano_ifeval, nano_mmlu, "
-        "nano_mt.",
+        "response files of IFEval's authors and FastChat's answers. mt_bench asks "
+        "the judge of evaluate.mt_bench.judge.",
     ),
     "benchmarks": Verb(
         "evaluation.benchmarks",

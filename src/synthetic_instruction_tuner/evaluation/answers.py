@@ -14,7 +14,7 @@ from typing import Any
 from synthetic_instruction_tuner.config import EvaluateConfig
 from synthetic_instruction_tuner.data_files.reading import read_rows
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Item, benchmark
+from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Item, ScoreSaved, benchmark
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
 IDS = ("id", "key", "question_id", "item_id")
@@ -43,7 +43,9 @@ class ScoredFile:
     missing: int
 
 
-def score_file(name: str, file: Path, config: EvaluateConfig, *, partial: bool = False) -> ScoredFile:
+def score_file(
+    name: str, file: Path, config: EvaluateConfig, *, partial: bool = False, score: ScoreSaved | None = None
+) -> ScoredFile:
     """Returns the scores of a file's answers.
 
     Args:
@@ -51,6 +53,7 @@ def score_file(name: str, file: Path, config: EvaluateConfig, *, partial: bool =
         file: JSONL, JSON, CSV, TSV or Parquet; see above.
         config: the benchmarks' settings, such as the number of items.
         partial: whether answers to some of the items are enough.
+        score: scores the answers instead of the benchmark itself, for one that needs a judge.
 
     Raises:
         UserError: the file is no file of answers to this benchmark, or the benchmark's own files are missing.
@@ -75,8 +78,9 @@ def score_file(name: str, file: Path, config: EvaluateConfig, *, partial: bool =
             f"There is none to {_some(absent)}.",
             "Add them, or score the answers that are there with --partial.",
         )
-    assert chosen.score_saved is not None
-    result = chosen.score_saved(answered, [found[item.id] for item in answered], settings)
+    scored = score or chosen.score_saved
+    assert scored is not None
+    result = scored(answered, [found[item.id] for item in answered], settings)
     return ScoredFile(file, name, result, len(items) - len(answered))
 
 
@@ -126,6 +130,7 @@ class _Items:
         self._name = name
         self._by_id = {item.id: item for item in items}
         self._by_id |= {item.id.removeprefix(f"{name}-"): item for item in items}
+        self._by_id |= {str(number): item for item in items if (number := getattr(item, "number", None)) is not None}
         self._by_prompt: dict[str, Item | None] = {}
         for item in items:
             prompt = item.prompt.strip()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from synthetic_instruction_tuner.cli.options import ConfigFile, Json, Profile, Set, Wide, configuration, existing_path
-from synthetic_instruction_tuner.config import EvaluateConfig
+from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.answers import ScoredFile
     from synthetic_instruction_tuner.evaluation.statistics import Estimate
 
+Rated = Literal["ifeval", "mmlu", "mt_bench", "nano_ifeval", "nano_mmlu", "nano_mt"]
 Scored = Literal["ifeval", "mmlu", "nano_ifeval", "nano_mmlu", "nano_mt"]
 LEGEND = "SE: standard error, clustered by item. The interval holds the true value in 95 % of repetitions."
 DataDir = Annotated[
@@ -35,7 +36,7 @@ AnswerFile = Annotated[Path, typer.Argument(help="The file with the answers.", p
 
 
 def score(
-    name: Annotated[Scored, typer.Argument(metavar="BENCHMARK", help="What the answers are answers to.")],
+    name: Annotated[Rated, typer.Argument(metavar="BENCHMARK", help="What the answers are answers to.")],
     file: AnswerFile,
     mode: Mode = None,
     data_dir: DataDir = None,
@@ -47,26 +48,30 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Scores the answers of a file."""
+    from synthetic_instruction_tuner.cli.scores.rate import rate_file
     from synthetic_instruction_tuner.evaluation.answers import score_file
 
-    settings = evaluation_settings(profile, config, set_, data_dir, mode)
+    settings = settings_of(profile, config, set_, data_dir, mode)
     if mode and name != "ifeval":
         raise UserError(f"--mode does not go with {name}.", "It is about a rule of IFEval.", "Leave it out.")
     Screen(stderr=True).say(f"Scoring {file}", style="dim")
-    scored = score_file(name, file, settings, partial=partial)
+    if name == "mt_bench":
+        scored = rate_file(file, settings, partial=partial, quiet=as_json)
+    else:
+        scored = score_file(name, file, settings.evaluate, partial=partial)
     if as_json:
         echo_json(json.dumps(_as_json(scored)))
     else:
         print_scores(scored, wide=wide)
 
 
-def evaluation_settings(
+def settings_of(
     profile: str | None, config: Path | None, set_: list[str] | None, data_dir: Path | None, mode: str | None
-) -> EvaluateConfig:
-    """Returns the benchmarks' settings that the options describe."""
+) -> Config:
+    """Returns the settings that the options describe."""
     more = [f"evaluate.data_dir={json.dumps(str(data_dir.absolute()))}"] if data_dir else []
     more += [f"evaluate.ifeval.mode={mode}"] if mode else []
-    return configuration(profile, config, [*(set_ or ()), *more], None).evaluate
+    return configuration(profile, config, [*(set_ or ()), *more], None)
 
 
 def print_scores(scored: ScoredFile, wide: bool = False) -> None:
@@ -75,7 +80,7 @@ def print_scores(scored: ScoredFile, wide: bool = False) -> None:
 
     screen, result = Screen(wide=wide), scored.result
     known = benchmark(scored.benchmark)
-    screen.say(f"{scored.benchmark}: {len(result.items):,} answers of {scored.file}", style="bold")
+    screen.say(f"{result.benchmark}: {len(result.items):,} answers of {scored.file}", style="bold")
     table = _table("metric")
     for metric in result.metrics:
         table.add(metric, *_cells(result.estimate(metric)), known.metric(metric).title)
