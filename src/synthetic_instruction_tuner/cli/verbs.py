@@ -113,7 +113,7 @@ VERBS = {
     "score": Verb(
         "scores.score",
         "score",
-        "Score saved answers to a benchmark, without a model.\n\n"
+        "Score saved answers to a benchmark, without a student.\n\n"
         "'sit score ifeval answers.jsonl' reads JSONL, JSON, CSV, TSV or Parquet. Each row has the item's id (or key, "
         "or question_id) or its prompt, and a response; responses is a list where there are two turns. Also the "
         "response files of IFEval's authors and FastChat's answers. mt_bench asks "
@@ -130,7 +130,7 @@ VERBS = {
     "compare": Verb(
         "compare",
         "compare",
-        "Print the full comparison of an evaluated run, or compare several.\n\n"
+        "Print a run's full comparison, or compare several runs.\n\n"
         "A table per benchmark. --format csv and json have every column: intervals, counts, differences, p-values.\n\n"
         "'sit compare A B' compares two runs, or two files of answers, on the items that both have. 'sit compare A B "
         "C' with runs that differ in nothing but their seed shows the variance between seeds, and that between items.",
