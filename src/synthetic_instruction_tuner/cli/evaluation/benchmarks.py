@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,7 +37,7 @@ def benchmarks(
     problems = at_hand.fetch(config, (lambda text: None) if as_json else screen.say) if action == "fetch" else []
     rows = [_row(name, config) for name in PUBLIC_BENCHMARKS]
     if as_json:
-        echo_json({"benchmarks": rows, "problems": problems})
+        echo_json(json.dumps({"benchmarks": rows, "problems": problems}))
     else:
         _print(screen, rows)
     if problems:
