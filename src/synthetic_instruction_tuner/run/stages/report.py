@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, fingerprint
+from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import usable
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, plain_name
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.relatives import judge_label
 from synthetic_instruction_tuner.methods import BASE, METHODS
@@ -118,7 +119,7 @@ def _samples(ctx: Context) -> list[Sample]:
     from synthetic_instruction_tuner.reporting.report_data import Sample
 
     config, first = ctx.config, ctx.config.models.students[0].name
-    texts = [n for n in config.evaluate.benchmarks if benchmark(n).work(config.evaluate.settings(n)).answers]
+    texts = [n for n in usable(config.evaluate) if benchmark(n).work(config.evaluate.settings(n)).answers]
     if not texts:
         return []
     answers: dict[str, dict[str, Any]] = {}
