@@ -30,6 +30,11 @@ class Costs(Protocol):
         """Returns the GB that decoding takes."""
 
 
+def judging_label(model: ModelConfig) -> str:
+    """Returns the name of the judge's task, in the plan and while it works."""
+    return f"judging with {model.name}"
+
+
 def judging(
     judge: MtJudgeConfig, work: Work, variants: int, students: int, costs: Costs, concurrency: int
 ) -> tuple[Part, float]:
@@ -45,7 +50,7 @@ def judging(
     model = judge.model
     assert model is not None
     replies = work.items * work.answers * (variants + 2 * (variants - students) * judge.pairwise)
-    name = f"judging with {model.name} ({replies:,} replies)"
+    name = judging_label(model)
     if model.url is not None:
         return Part(name, replies * SERVED_SECONDS / min(concurrency, replies)), 0.0
     written = REPLY_SHARE * judge.max_new_tokens

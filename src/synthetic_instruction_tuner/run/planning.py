@@ -237,6 +237,7 @@ class _Work:
             memory = max(memory, needed)
         seconds = 3.0 + sum(part.seconds for part in parts)
         detail = f"{variants} variants on {', '.join(settings.benchmarks)}"
+        detail += f", {parts[-1].label}" if parts[-1].label.startswith("judging") else ""
         return StageEstimate("evaluate", seconds, memory, detail, tuple(parts))
 
     def answers(self, model: ModelConfig, work: Work) -> float:

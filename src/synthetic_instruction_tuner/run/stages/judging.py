@@ -24,6 +24,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.pairwise import 
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.relatives import judge_label
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.methods import BASE, METHODS
+from synthetic_instruction_tuner.run.judge_forecast import judging_label
 from synthetic_instruction_tuner.run.stages.stage import Context
 from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.run.store.judge_replies import JudgeReplies
@@ -59,13 +60,13 @@ def judge_answers(ctx: Context, answered: Sequence[Answered]) -> dict[tuple[str,
     pairs = _pairs(answered) if settings.pairwise else []
     rate = [one for one in answered if not ctx.store.batch_numbers(_rated_unit(ctx.config, one, bench.digest))]
     compare = [pair for pair in pairs if not ctx.store.batch_numbers(_pair_unit(ctx.config, *pair, bench.digest))]
-    if rate or compare:
+    if settings.model and (rate or compare):
         label = judge_label(settings, ctx.config)
         kept = JudgeReplies(ctx.store, f"evaluate:judge:{fingerprint(judge_key(settings, ctx.config.engine))}")
         replies = TURNS * len(bench.questions) * (len(rate) + 2 * len(compare))
         with (
             open_judge(settings, ctx.config.engine, ctx.hardware, label, kept) as judge,
-            ctx.display.task("judging", replies, "replies") as advance,
+            ctx.display.task(judging_label(settings.model), replies, "replies") as advance,
         ):
             for one in rate:
                 rated, ratings = score_answers(bench, one.answers, judge, advance)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.engines.server.chat_endpoint import TextTemplate
 
 TRIAL = 16  # replies after which a judge that was never understood is given up
+PASSING = "given up after"  # how the reason begins why a server has not served a request that it may serve later
 LONGEST_SHOWN = 160  # characters of a reply in a message
 Verdict = TypeVar("Verdict")
 
@@ -184,6 +185,7 @@ class Judge:
             self._require_sense(judged)
             found += judged
             counted.fill(len(part))
+        self._require_replies(found)
         return found
 
     def _replies(
@@ -235,6 +237,16 @@ class Judge:
             stop_ids=tuple(self._template.stop_ids),
             temperature=0.0,
         )
+
+    def _require_replies(self, judged: Sequence[Judged[Verdict]]) -> None:
+        """Stops when the server has failed on prompts that it may serve another time; they are not verdicts."""
+        failed = Counter(one.fault for one in judged if one.fault.startswith(PASSING))
+        if failed:
+            raise RunError(
+                f"The judge {self.name} gave no reply to {failed.total():,} of {len(judged):,} prompts.",
+                most_frequent(failed),
+                "Run the same command again: only these are asked for again.",
+            )
 
     def _require_sense(self, judged: Sequence[Judged[Verdict]]) -> None:
         """Stops when nothing, or hardly anything, that the judge has said so far could be read."""
