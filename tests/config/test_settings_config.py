@@ -285,7 +285,7 @@ def test_settings_that_moved_to_a_benchmark_are_found(former: str, now: str) -> 
         ("train.dpo.lr_scheduler_type=exp", ("train.dpo.lr_scheduler_type", "linear")),
         ("train.sft.lora.target_modules=q_proj", ("train.sft.lora.target_modules", "q_proj")),
         ("evaluate.benchmarks=[nano_mt, nano_mt]", ("evaluate.benchmarks", "twice")),
-        ("evaluate.benchmarks=[mmlu]", ("evaluate.benchmarks.0", "'mmlu'")),
+        ("evaluate.benchmarks=[mmmlu]", ("evaluate.benchmarks.0", "'mmmlu'")),
         ("evaluate.benchmarks=[]", ("evaluate.benchmarks",)),
         ("models.students=[]", ("models.students",)),
         ("models.students=a,b", ("models.students", "in brackets: [a, b]")),

@@ -149,6 +149,7 @@ def test_fetching_says_what_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> No
         asked.append(repository)
         raise ConnectionError("no network")
 
+    monkeypatch.setattr(huggingface_hub.HfApi, "repo_info", lambda self, *_, **__: None)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     said: list[str] = []
     fetch(ContaminationConfig(benchmarks=("nano", "ifeval", "agentbench")), said.append)

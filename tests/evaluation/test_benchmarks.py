@@ -10,7 +10,7 @@ from canned import CannedEngine, LengthReward
 
 from random_models import byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.config import BENCHMARKS, BenchmarkConfig, EvaluateConfig
+from synthetic_instruction_tuner.config import NANO_BENCHMARKS, BenchmarkConfig, EvaluateConfig
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.evaluation.benchmarks import base, nano_ifeval, nano_mmlu, nano_mt
 from synthetic_instruction_tuner.evaluation.evaluator import Evaluator
@@ -190,7 +190,7 @@ def test_an_unknown_benchmark_is_refused(tokenizer: Any) -> None:
         run("nano_poetry", CannedEngine(tokenizer))
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", NANO_BENCHMARKS)
 def test_a_benchmark_says_what_it_is_and_has_settings(tokenizer: Any, name: str) -> None:
     found = base.benchmark(name)
     own = CONFIG.settings(name)
@@ -208,7 +208,7 @@ def test_a_benchmark_says_what_it_is_and_has_settings(tokenizer: Any, name: str)
 
 def test_a_limit_cuts_the_items_of_every_benchmark() -> None:
     cut = CONFIG.limited(50)
-    own = {name: CONFIG.settings(name).items for name in BENCHMARKS}
+    own = {name: CONFIG.settings(name).items for name in NANO_BENCHMARKS}
     assert own["nano_ifeval"] == 60
-    assert {name: cut.settings(name).items for name in BENCHMARKS} == {name: min(50, n) for name, n in own.items()}
+    assert {name: cut.settings(name).items for name in NANO_BENCHMARKS} == {name: min(50, n) for name, n in own.items()}
     assert cut.nano_mt.temperature == CONFIG.nano_mt.temperature

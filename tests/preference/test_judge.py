@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthetic_instruction_tuner.chat.verdicts import read_rating, read_winner
 from synthetic_instruction_tuner.config import JudgeConfig, PreferConfig
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.preference.judge import (
     Judge,
     comparisons,
     judge_prompt,
-    read_rating,
-    read_winner,
 )
 from synthetic_instruction_tuner.preference.judgments import JudgeStatistics, Judgment, scores
 from synthetic_instruction_tuner.preference.pair_statistics import PairStatistics

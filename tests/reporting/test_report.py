@@ -222,9 +222,26 @@ def test_a_benchmark_is_introduced_by_its_own_words() -> None:
 
 def test_contamination_is_beside_the_scores() -> None:
     assert "Contamination" not in render_markdown(full())
-    text = render_markdown(replace(full(), contamination={"nano_ifeval": 7, "nano_mmlu": 0}))
+    clean = {"model": "student-llama", "variant": "sft", "metric": "prompt_strict", "value": 0.4321, "n": 233}
+    seen = {"found": [f"item-{n}" for n in range(7)], "clean": [clean | {"standard_error": 0.0325, "clusters": 233}]}
+    found = {"nano_ifeval": seen, "nano_mmlu": {"found": [], "clean": []}}
+    text = render_markdown(replace(full(), contamination=found))
     part = text.partition("### nano_ifeval")[2].partition("###")[0]
     assert "7 of the 240 items" in part and text.count("Contamination") == 2
+    assert "item-4, …" in part and "item-5" not in part
+    assert "| student-llama | SFT | 0.432 ± 0.033 | 233 |" in part or "0.432 ± 0.033 | 233" in part
+
+
+def test_findings_say_what_is_equivalent_within_the_margin() -> None:
+    one = row("sft", "nano_mmlu", "acc", 0.6, 0.004, n=14_042, clusters=14_042)
+    near, far = Difference(0.001, 0.003, 0.7, detectable=0.0084), Difference(0.001, 0.02, 0.9, detectable=0.056)
+    for difference, said in ((near, True), (far, False)):
+        data = replace(full(), comparison=corrected([replace(one, differences={"base": difference})]))
+        data.config = {"evaluate": {"equivalence_margin": 0.02}}
+        (finding,) = findings(data)
+        assert ("equivalent within ±0.02" in finding.sentence()) == said
+        assert f"detectable {difference.detectable:.3f}" in finding.sentence()
+        assert "equivalent" not in replace(finding, margin=0.0).sentence()
 
 
 def test_the_generator_and_its_target_are_reported() -> None:

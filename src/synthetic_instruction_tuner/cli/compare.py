@@ -6,13 +6,15 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthetic_instruction_tuner.cli.options import Json, RunDir, Wide, existing_run
+from synthetic_instruction_tuner.cli.options import Json, RunDir, Wide, existing_run, share
+from synthetic_instruction_tuner.cli.scores.score import DataDir, Mode, Scored, settings_of
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
+from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, plain_name
 from synthetic_instruction_tuner.methods import BASE, VARIANTS
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 
 ALPHA = 0.01
+EQUIVALENT = 0.05  # level of the two one-sided tests
 LEGEND = f"value ± standard error; * above, - below the base model (paired test, p < {ALPHA})"
 
 
@@ -36,32 +39,98 @@ class Format(StrEnum):
 
 
 def compare(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Two or more runs' folders, or files of answers.", metavar="[RUN|FILE]..."),
+    ] = None,
     run_dir: RunDir = None,
     format_: Annotated[
         Format, typer.Option("--format", help="How to print it; csv and json have every column.")
     ] = Format.TEXT,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            "--margin",
+            help="Difference up to which two scores count as equivalent, as a share of the metric's span.",
+            parser=share("--margin"),
+            metavar="SHARE",
+        ),
+    ] = None,
+    name: Annotated[Scored | None, typer.Option("--benchmark", help="What files of answers are answers to.")] = None,
+    mode: Mode = None,
+    data_dir: DataDir = None,
     wide: Wide = False,
     as_json: Json = False,
 ) -> None:
-    """Prints the comparison."""
-    _, folder = existing_run(run_dir)
+    """Prints the comparison of a run, or of several runs or files."""
+    form = Format.JSON if as_json else format_
+    if sources:
+        _compare_several(sources, run_dir, name, mode, data_dir, margin, form, wide)
+        return
+    if name or mode or data_dir:
+        raise UserError("--benchmark, --mode and --data-dir need files of answers.", "", "sit compare A.jsonl B.jsonl")
+    config, folder = existing_run(run_dir)
     rows = stored_comparison(folder)
     if not rows:
         raise UserError(
             "Nothing has been evaluated yet.", f"{shown(folder.root)} holds no comparison.", "Run 'sit evaluate' first."
         )
-    match Format.JSON if as_json else format_:
+    own_margin = margin or config.evaluate.equivalence_margin
+    match form:
         case Format.JSON:
-            typer.echo(json.dumps([row.to_json() for row in rows]))
+            typer.echo(json.dumps([row.to_json() | _equivalence_columns(row, margin) for row in rows]))
         case Format.CSV:
             from synthetic_instruction_tuner.evaluation.comparison import csv_text
 
             typer.echo(csv_text(rows), nl=False)
         case Format.MARKDOWN:
             parts = (f"## {name}\n\n{table.markdown()}" for name, table in _tables(rows))
-            typer.echo("\n".join([*parts, LEGEND]))
+            typer.echo("\n".join([*parts, LEGEND, *equivalent(rows, own_margin)]))
         case Format.TEXT:
             print_comparison(rows, everything=True, wide=wide)
+            for line in equivalent(rows, own_margin):
+                Screen(wide=wide).say(line, style="dim")
+
+
+def _compare_several(
+    sources: Sequence[Path],
+    run_dir: Path | None,
+    name: str | None,
+    mode: str | None,
+    data_dir: Path | None,
+    margin: float | None,
+    form: Format,
+    wide: bool,
+) -> None:
+    from synthetic_instruction_tuner.cli.scores.several import compare_sources, read_sources
+
+    if run_dir is not None:
+        raise UserError("--run-dir does not go with runs or files by name.", "", f"sit compare {run_dir} {sources[0]}")
+    found = read_sources(sources, name, lambda: settings_of(None, None, None, data_dir, mode).evaluate)
+    own = found[0].config.evaluate if found[0].config else settings_of(None, None, None, None, None).evaluate
+    compare_sources(found, margin or own.equivalence_margin, form.value, wide)
+
+
+def equivalent(rows: Sequence[ComparisonRow], margin: float) -> list[str]:
+    """Returns sentences on the headline scores that are equivalent to their reference's; none where nothing is."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for row in (row for row in rows if row.headline):
+        for reference in row.differences:
+            if row.equivalence(reference, margin) < EQUIVALENT:
+                found.setdefault((row.benchmark, row.variant, reference), []).append(row.model)
+    return [
+        f"{benchmark}: {variant} equals {reference} within ±{margin:g} for {', '.join(models)} (two one-sided tests, "
+        f"p < {EQUIVALENT})"
+        for (benchmark, variant, reference), models in found.items()
+    ]
+
+
+def _equivalence_columns(row: ComparisonRow, margin: float | None) -> dict[str, float | None]:
+    """Further columns where a margin was asked for."""
+    if margin is None:
+        return {}
+    found = {reference: row.equivalence(reference, margin) for reference in row.differences}
+    return {f"p_equivalent_to_{reference}": None if math.isnan(p) else p for reference, p in found.items()}
 
 
 def stored_comparison(folder: RunFolder) -> list[ComparisonRow]:
@@ -119,7 +188,12 @@ def _table(rows: Sequence[ComparisonRow], headings: Mapping[tuple[str, str], str
 def _columns(rows: Sequence[ComparisonRow]) -> dict[tuple[str, str], str]:
     """The metrics that the benchmarks want in the short table, with their headings."""
     names = dict.fromkeys(row.benchmark for row in rows)
-    return {(name, metric.name): metric.column for name in names for metric in benchmark(name).metrics if metric.column}
+    return {
+        (name, metric.name): metric.column + name.removeprefix(plain_name(name))
+        for name in names
+        for metric in benchmark(name).metrics
+        if metric.column
+    }
 
 
 def _cell(row: ComparisonRow | None) -> str:

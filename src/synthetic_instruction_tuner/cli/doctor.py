@@ -28,7 +28,12 @@ from synthetic_instruction_tuner.models.hardware import Hardware, choose_device,
 from synthetic_instruction_tuner.reporting.formatting import gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
-from synthetic_instruction_tuner.run.checks.before_start import check_disk, check_languages, check_own_data
+from synthetic_instruction_tuner.run.checks.before_start import (
+    check_benchmarks,
+    check_disk,
+    check_languages,
+    check_own_data,
+)
 from synthetic_instruction_tuner.run.checks.finding import Check, with_fixes
 from synthetic_instruction_tuner.run.checks.model_checks import (
     check_models,
@@ -95,6 +100,7 @@ def examine(config: Config, folder: RunFolder) -> list[Check]:
         check_disk(config, folder),
         check_languages(config),
         *check_own_data(config),
+        *check_benchmarks(config),
         *(Check("files", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in source_faults(wanted)),
         *check_models(config),
         *check_students(config),

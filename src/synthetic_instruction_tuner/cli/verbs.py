@@ -110,11 +110,41 @@ VERBS = {
         "Evaluate base and tuned models.\n\nBrings a run as far as evaluate. 'sit run --until evaluate' starts "
         "a new one.",
     ),
+    "score": Verb(
+        "scores.score",
+        "score",
+        "Score saved answers to a benchmark, without a student.\n\n"
+        "'sit score ifeval answers.jsonl' reads JSONL, JSON, CSV, TSV or Parquet. Each row has the item's id (or key, "
+        "or question_id) or its prompt, and a response; responses is a list where there are two turns. Also the "
+        "response files of IFEval's authors and FastChat's answers. mt_bench asks "
+        "the judge of evaluate.mt_bench.judge.",
+    ),
+    "benchmarks": Verb(
+        "evaluation.benchmarks",
+        "benchmarks",
+        "Show which public benchmarks are at hand, or fetch them.\n\n"
+        "'sit benchmarks' lists IFEval, MMLU and MT-Bench: how many items this machine has, where they are from, what "
+        "is missing and how to get it. 'sit benchmarks fetch' downloads what is missing, once. Files are looked for "
+        "in --data-dir, in the Hugging Face cache, and on the Hub. Nothing is loaded.",
+    ),
     "compare": Verb(
         "compare",
         "compare",
-        "Print the full comparison of an evaluated run.\n\n"
-        "A table per benchmark. --format csv and json have every column: intervals, counts, differences, p-values.",
+        "Print a run's full comparison, or compare several runs.\n\n"
+        "A table per benchmark. --format csv and json have every column: intervals, counts, differences, p-values.\n\n"
+        "'sit compare A B' compares two runs, or two files of answers, on the items that both have. 'sit compare A B "
+        "C' with runs that differ in nothing but their seed shows the variance between seeds, and that between items.",
+    ),
+    "judge-check": Verb(
+        "evaluation.judge_check",
+        "judge_check",
+        "Check whether a judge of MT-Bench can be believed.\n\n"
+        "The judge rates published answers of models whose order is known: its ratings must follow it. Then it gets "
+        "answers made from good ones: the same one twice, a padded, a corrupted, an empty one, and one that orders it "
+        "to give 10. It must not prefer them. The verdict says whether its ratings and its comparisons can be used.\n\n"
+        "'sit judge-check --profile a100' checks that profile's judge, --judge and --url another one. Replies are kept "
+        "in the folder of --output as they come, and the same command goes on after an interruption. With --run-dir of "
+        "a run, that run's report shows the verdict. Exit code 0 whatever the verdict is.",
     ),
     "agent-eval": Verb(
         "evaluation.agent_eval",

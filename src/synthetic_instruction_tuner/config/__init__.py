@@ -21,7 +21,13 @@ from synthetic_instruction_tuner.config.loading import (
 )
 from synthetic_instruction_tuner.config.sections.data import DataConfig
 from synthetic_instruction_tuner.config.sections.engine import EngineConfig
-from synthetic_instruction_tuner.config.sections.evaluate import BENCHMARKS, BenchmarkConfig, EvaluateConfig
+from synthetic_instruction_tuner.config.sections.evaluate import (
+    BENCHMARKS,
+    NANO_BENCHMARKS,
+    PUBLIC_BENCHMARKS,
+    BenchmarkConfig,
+    EvaluateConfig,
+)
 from synthetic_instruction_tuner.config.sections.filter import Benchmark, ContaminationConfig, FilterConfig, TagsConfig
 from synthetic_instruction_tuner.config.sections.generate import (
     DomainConfig,
@@ -44,6 +50,8 @@ from synthetic_instruction_tuner.config.sections.train import (
 
 __all__ = [
     "BENCHMARKS",
+    "NANO_BENCHMARKS",
+    "PUBLIC_BENCHMARKS",
     "Benchmark",
     "BenchmarkConfig",
     "Config",

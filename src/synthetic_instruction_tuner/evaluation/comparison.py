@@ -17,6 +17,7 @@ from typing import Any
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.escaping import csv_cell
 from synthetic_instruction_tuner.evaluation import statistics
+from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.evaluation.statistics import Difference
 from synthetic_instruction_tuner.methods import BASE, METHODS
@@ -63,6 +64,22 @@ class ComparisonRow:
     n_empty: int = 0
     differences: Mapping[str, Difference] = field(default_factory=dict)
 
+    def equivalence(self, reference: str, margin: float) -> float:
+        """Returns the p-value that the variant and a reference differ by the margin or more (`statistics.equivalence`).
+
+        Args:
+            reference: one of `differences`.
+            margin: as a share of the metric's span, from its worst to its best score.
+
+        Returns:
+            Below 0.05 where the two are equivalent; nan where the metric has no span, or its error is unknown.
+        """
+        known = described_metric(self.benchmark, self.metric)
+        if known is None or known.span is None:
+            return math.nan
+        own = margin * known.span
+        return statistics.equivalence(self.differences[reference], self.clusters, own, known.span == 1)
+
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval; of no width where the error is unknown."""
@@ -90,6 +107,7 @@ class ComparisonRow:
                 _number(data[f"se_to_{reference}"]),
                 data[f"p_to_{reference}"],
                 data[f"p_to_{reference}_holm"],
+                _number(data[f"detectable_to_{reference}"]),
             )
             for reference in REFERENCES
             if data[f"p_to_{reference}"] is not None
@@ -166,7 +184,7 @@ def _row(model: str, variant: str, result: BenchmarkResult, metric: str) -> Comp
 def _difference(row: ComparisonRow, ours: BenchmarkResult, theirs: BenchmarkResult, reference: str) -> Difference:
     if [item.id for item in ours.items] != [item.id for item in theirs.items]:
         raise ValueError(f"{row.model}: {row.variant} and {reference} have different items of {row.benchmark}")
-    return statistics.compare(ours.clusters(row.metric), theirs.clusters(row.metric))
+    return statistics.compare(ours.clusters(row.metric), theirs.clusters(row.metric), ours.is_share(row.metric))
 
 
 def _difference_columns(reference: str, found: Difference | None) -> dict[str, float | None]:

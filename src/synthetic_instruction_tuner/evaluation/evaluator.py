@@ -13,7 +13,8 @@ from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
-    from synthetic_instruction_tuner.engines.base import Engine
+    from synthetic_instruction_tuner.engines.base import Done, Engine
+    from synthetic_instruction_tuner.evaluation.benchmark_lm import Memory
 
 
 class Evaluator:
@@ -26,7 +27,17 @@ class Evaluator:
     def __init__(self, config: EvaluateConfig) -> None:
         self.config = config
 
-    def evaluate(self, name: str, engine: Engine, template: ChatTemplate, tokenizer: Any) -> BenchmarkResult:
+    def evaluate(
+        self,
+        name: str,
+        engine: Engine,
+        template: ChatTemplate,
+        tokenizer: Any,
+        *,
+        untuned: bool = False,
+        memory: Memory | None = None,
+        done: Done | None = None,
+    ) -> BenchmarkResult:
         """Returns what the model does on a benchmark; all items of a turn go to the engine in one call.
 
         Metrics that need a reward model are not among it: `Benchmark.add_rewards` adds them later, when the engine is
@@ -37,27 +48,31 @@ class Evaluator:
             engine: runs the variant.
             template: the student's chat template.
             tokenizer: its Transformers tokenizer.
+            untuned: whether it is a base model, which some benchmarks also ask without the chat template.
+            memory: keeps answers of an interrupted benchmark.
+            done: is called with the number of answers that have just come.
 
         Raises:
             KeyError: there is no such benchmark.
         """
         chosen, began = benchmark(name), time.perf_counter()
-        from synthetic_instruction_tuner.evaluation.harness import EngineLM
+        from synthetic_instruction_tuner.evaluation.benchmark_lm import BenchmarkLM
 
-        lm = EngineLM(engine, template, tokenizer)
+        lm = BenchmarkLM(engine, template, tokenizer, untuned=untuned, memory=memory, done=done)
         result = chosen.evaluate(lm, self.config.settings(name))
         spent = time.perf_counter() - began
-        return replace(result, n_truncated=lm.n_truncated, n_empty=lm.n_empty, seconds=spent)
+        return replace(
+            result, n_truncated=lm.n_truncated + lm.n_cut, n_empty=max(lm.n_empty, result.n_empty), seconds=spent
+        )
 
-    def contamination(self, instructions: Iterable[str]) -> dict[str, int]:
-        """Returns by benchmark how many items have a prompt that occurs, word for word, among the instructions."""
-        seen = set(map(_normal, instructions))
-        return {
-            name: sum(_normal(item.prompt) in seen for item in benchmark(name).items(self.config.settings(name)))
-            for name in self.config.benchmarks
-        }
+    def seen(self, texts: Iterable[str]) -> dict[str, set[str]]:
+        """Returns by benchmark the ids of the items that occur in training texts, whole but for polite words."""
+        from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import usable
+        from synthetic_instruction_tuner.evaluation.contamination import ItemSearch
 
+        names, read = usable(self.config), list(texts)
+        return {name: ItemSearch(benchmark(name).items(self.config.settings(name))).found(read) for name in names}
 
-def _normal(text: str) -> str:
-    """Returns the text in lower case with single spaces."""
-    return " ".join(text.lower().split())
+    def contamination(self, texts: Iterable[str]) -> dict[str, int]:
+        """Returns by benchmark how many items `seen` finds."""
+        return {name: len(found) for name, found in self.seen(texts).items()}

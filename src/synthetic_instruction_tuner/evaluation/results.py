@@ -22,12 +22,14 @@ class ItemResult:
         outputs: the model's answer to each turn; for multiple choice the chosen option.
         scores: observations by metric: one per item, or one per rule or turn. All of an item's observations are one
             cluster.
+        labels: the kinds that the item belongs to, for breakdowns: one per rule, or its subject; often none.
     """
 
     id: str
     prompts: tuple[str, ...]
     outputs: tuple[str, ...]
     scores: dict[str, tuple[float, ...]]
+    labels: tuple[str, ...] = ()
 
     def conversation(self, turn: int) -> list[Message]:
         """Returns the messages up to and including the user's turn of that number, counted from 0."""
@@ -47,6 +49,7 @@ class BenchmarkResult:
         items: the items, in the benchmark's order.
         n_truncated: answers that hit the token limit.
         n_empty: answers without any text.
+        n_unparsed: answers from which no choice can be read.
         seconds: wall time; neither compared nor written, so that the same answers give the same bytes.
     """
 
@@ -55,6 +58,7 @@ class BenchmarkResult:
     items: tuple[ItemResult, ...]
     n_truncated: int = 0
     n_empty: int = 0
+    n_unparsed: int = 0
     seconds: float = field(default=0.0, compare=False)
 
     @property
@@ -71,7 +75,15 @@ class BenchmarkResult:
         """Returns the mean of a metric (the headline when None) with its error."""
         from synthetic_instruction_tuner.evaluation import statistics
 
-        return statistics.estimate(self.clusters(metric or self.headline))
+        name = metric or self.headline
+        return statistics.estimate(self.clusters(name), self.is_share(name))
+
+    def is_share(self, metric: str) -> bool | None:
+        """Returns whether a metric is a share of right answers; None where the benchmark does not say."""
+        from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric
+
+        known = described_metric(self.benchmark, metric)
+        return None if known is None else known.span == 1
 
     def with_scores(self, metric: str, scores: Sequence[Sequence[float]]) -> BenchmarkResult:
         """Returns the result with one more metric, given item by item."""
@@ -82,6 +94,11 @@ class BenchmarkResult:
         """Returns plain JSON values without clock or path, from which `from_json` makes an equal result."""
         data = asdict(self)
         del data["seconds"]
+        if not self.n_unparsed:
+            del data["n_unparsed"]
+        for item in data["items"]:
+            if not item["labels"]:
+                del item["labels"]
         return data
 
     @classmethod
@@ -91,5 +108,5 @@ class BenchmarkResult:
 
 
 def _read_item(data: dict[str, Any]) -> ItemResult:
-    lists = {"prompts": tuple(data["prompts"]), "outputs": tuple(data["outputs"])}
+    lists = {name: tuple(data.get(name, ())) for name in ("prompts", "outputs", "labels")}
     return ItemResult(**(data | lists | {"scores": {m: tuple(s) for m, s in data["scores"].items()}}))

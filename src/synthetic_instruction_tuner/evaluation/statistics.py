@@ -2,7 +2,8 @@
 
 Follows Miller (2024, arXiv:2411.00640): observations that share an item (the rules of one prompt, the turns of one
 conversation) are a cluster, and two models are compared on the same items. A *cluster* here is a sequence of
-observations; a benchmark's score is the mean over all observations of all clusters.
+observations; a benchmark's score is the mean over all observations of all clusters. A *share* is the mean of
+observations that are 0 or 1.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synthetic_instruction_tuner.evaluation import power
+
 Clusters = Sequence[Sequence[float]]
 
+Numbers = NDArray[np.float64]
+
 NORMAL_975 = 1.959963984540054  # 97.5 % point of the normal distribution
-NORMAL_80 = 0.8416212335729143  # 80 % point
-FLIPS = 20_000
-FLIPS_AT_ONCE = 2_000
+MOST_EFFECTIVE = 2.0  # observations count at most for so many independent ones, however evenly clusters are mixed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +48,45 @@ class Difference:
         standard_error: its clustered standard error; nan where there are fewer than two clusters.
         p: the two-sided p-value of the paired test.
         p_holm: the same, corrected for all tests that were made together (`holm`); None before that.
+        detectable: the smallest true difference that this test on as many items would find in 80 % of repetitions;
+            nan where that is unknown.
     """
 
     value: float
     standard_error: float
     p: float
     p_holm: float | None = None
-
-    @property
-    def detectable(self) -> float:
-        """The smallest difference that the same items would show, as in `minimal_detectable_effect`."""
-        return minimal_detectable_effect(self.standard_error)
+    detectable: float = math.nan
 
 
-def estimate(clusters: Clusters) -> Estimate:
-    """Returns the mean of all observations with its error; a Wilson interval when every cluster is one 0 or 1.
+def estimate(clusters: Clusters, share: bool | None = None) -> Estimate:
+    """Returns the mean of all observations with its clustered error and 95 % interval.
+
+    The interval of a share is Wilson's, with the effective number of observations where clusters have several; that of
+    any other mean is a t interval.
+
+    Args:
+        clusters: the observations.
+        share: whether this is a share; None: it is where every observation is 0 or 1.
 
     Raises:
         ValueError: there are no observations.
     """
-    sums, sizes = _sums(clusters)
-    n = int(sizes.sum())
+    sums, sizes, zero_or_one = cluster_sums(clusters)
+    n, count = int(sizes.sum()), len(sums)
     mean = float(sums.sum() / n)
     error = clustered_error(sums, sizes)
-    if _is_binary(clusters):
+    if not (zero_or_one if share is None else share):
+        half = t_quantile(0.975, count - 1) * error
+        low, high = mean - half, mean + half
+    elif n == count:
         low, high = wilson(round(sums.sum()), n)
     else:
-        low, high = mean - NORMAL_975 * error, mean + NORMAL_975 * error
-    return Estimate(mean, error, low, high, n, len(sums))
+        low, high = share_interval(mean, error, sizes, count - 1)
+    return Estimate(mean, error, low, high, n, count)
 
 
-def clustered_error(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
+def clustered_error(sums: Numbers, sizes: Numbers) -> float:
     """Returns the standard error of ``sum(sums) / sum(sizes)`` over independent clusters.
 
     With clusters of one observation it is the usual s / sqrt(n). It is nan for fewer than two clusters.
@@ -85,57 +98,145 @@ def clustered_error(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> fl
     return float(math.sqrt(count / (count - 1) * (residuals**2).sum()) / sizes.sum())
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """Returns the 95 % score interval of a proportion (Wilson 1927); unlike mean ± 2 SE it is right near 0 and 1."""
-    z2 = NORMAL_975**2
-    share = successes / n
+def effective_number(share: float, standard_error: float, sizes: Numbers) -> float:
+    """Returns how many independent observations would give a share this standard error (Kish 1965: n / deff).
+
+    It is not below what the clusters are worth when all observations in one agree. That is what counts where all
+    observations are equal, and the error of 0 says nothing.
+    """
+    n = float(sizes.sum())
+    fewest = n**2 / float((sizes**2).sum())
+    if standard_error == 0 or share in (0.0, 1.0):
+        return fewest if share in (0.0, 1.0) else MOST_EFFECTIVE * n
+    return min(max(share * (1 - share) / standard_error**2, fewest), MOST_EFFECTIVE * n)
+
+
+def share_interval(share: float, standard_error: float, sizes: Numbers, freedom: float) -> tuple[float, float]:
+    """Returns the 95 % interval of a share with a clustered error: Wilson's, with the effective number of observations.
+
+    Args:
+        share: the mean of all observations.
+        standard_error: its error.
+        sizes: observations in each cluster.
+        freedom: degrees of freedom of the error; without any the share may be anything.
+    """
+    if not freedom > 0:
+        return 0.0, 1.0
+    worth = effective_number(share, standard_error, sizes)
+    return wilson(share * worth, worth, t_quantile(0.975, freedom))
+
+
+def wilson(successes: float, n: float, quantile: float = NORMAL_975) -> tuple[float, float]:
+    """Returns the 95 % score interval of a share (Wilson 1927); unlike mean ± 2 SE it is right near 0 and 1.
+
+    Args:
+        successes: how many observations are right.
+        n: how many there are; both may be effective numbers.
+        quantile: the 97.5 % point; of a t distribution where n rests on an estimated error.
+    """
+    z2, share = quantile**2, successes / n
     center = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = NORMAL_975 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, center - half), min(1.0, center + half)
+    half = quantile / (1 + z2 / n) * math.sqrt(max(0.0, share * (1 - share)) / n + z2 / (4 * n * n))
+    return max(0.0, min(share, center - half)), min(1.0, max(share, center + half))
 
 
-def compare(ours: Clusters, theirs: Clusters) -> Difference:
+@lru_cache(maxsize=256)
+def t_quantile(probability: float, freedom: float) -> float:
+    """Returns a point of Student's t distribution; nan without degrees of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, probability)) if freedom > 0 else math.nan
+
+
+def compare(ours: Clusters, theirs: Clusters, share: bool | None = None) -> Difference:
     """Returns ours minus theirs, paired by cluster.
 
-    The test is McNemar's exact one where every cluster is a single 0 or 1, else a sign-flip permutation test on the
-    clusters' sums.
+    The test is McNemar's exact one where every cluster is a single 0 or 1, else a t test of the mean that corrects for
+    skewness (`mean_test`).
+
+    Args:
+        ours, theirs: the observations of both models.
+        share: whether both means are shares; None: they are where every observation is 0 or 1.
 
     Raises:
         ValueError: the clusters do not have the same sizes.
     """
-    (our_sums, sizes), (their_sums, their_sizes) = _sums(ours), _sums(theirs)
+    (our_sums, sizes, our_bits), (their_sums, their_sizes, their_bits) = cluster_sums(ours), cluster_sums(theirs)
     if not np.array_equal(sizes, their_sizes):
         raise ValueError("paired comparison needs the same items on both sides")
-    differences = our_sums - their_sums
-    if _is_binary(ours) and _is_binary(theirs):
-        p = mcnemar(int((differences > 0).sum()), int((differences < 0).sum()))
+    differences, count = our_sums - their_sums, len(sizes)
+    bits = our_bits and their_bits and share is not False
+    error = clustered_error(differences, sizes)
+    if bits and sizes.sum() == count:
+        wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
+        p, detectable = mcnemar(wins, losses), power.detectable_mcnemar(count, wins + losses)
     else:
-        p = sign_flip(differences)
-    return Difference(float(differences.sum() / sizes.sum()), clustered_error(differences, sizes), p)
+        p, detectable = mean_test(differences, sizes), power.detectable_mean(error, count)
+        if bits:
+            detectable = float(np.fmax(detectable, power.detectable_in_clusters(count) * count / sizes.sum()))
+    return Difference(float(differences.sum() / sizes.sum()), error, p, detectable=detectable)
 
 
 def mcnemar(wins: int, losses: int) -> float:
     """Returns the exact two-sided p-value that wins and losses are equally likely (McNemar 1947, binomial form)."""
+    from scipy.special import bdtrc
+
     n, extreme = wins + losses, max(wins, losses)
-    tail = sum(math.comb(n, k) for k in range(extreme, n + 1))
-    return min(1.0, float(2 * tail / 2**n))
+    return min(1.0, 2 * float(bdtrc(extreme - 1, n, 0.5))) if extreme else 1.0
 
 
-def sign_flip(differences: NDArray[np.float64], seed: int = 0) -> float:
-    """Returns the two-sided p-value that the differences are symmetric around 0, from `FLIPS` random sign flips.
+def mean_test(differences: Numbers, sizes: Numbers) -> float:
+    """Returns the two-sided p-value that the mean of clustered differences is 0.
 
-    The observed signs count as one of the flips, so the p-value is never below 1 / (FLIPS + 1) (Phipson & Smyth 2010).
+    A t test on the clusters, with the transformation of the t statistic that takes out the effect of skewed differences
+    (Hall 1992, J. R. Stat. Soc. B 54, 221–228). A test of the signs alone would test whether the differences are
+    symmetric, which says something about the mean only where they are. With few clusters that differ at all no p-value
+    is below that of the sign test when all of them have one sign.
+
+    Args:
+        differences: the sum of each cluster's differences.
+        sizes: how many observations each cluster has.
     """
-    differences = differences[differences != 0]
-    if not len(differences):
+    count, differing = len(differences), int((differences != 0).sum())
+    if count < 2 or not differing:
         return 1.0
-    observed = abs(differences.sum())
-    slack = 1e-12 * np.abs(differences).sum()  # sums in another order differ in the last bits
-    rng, as_extreme = np.random.default_rng(seed), 0
-    for _ in range(FLIPS // FLIPS_AT_ONCE):
-        signs = rng.integers(0, 2, (FLIPS_AT_ONCE, len(differences)), dtype=np.int8) * 2.0 - 1.0
-        as_extreme += int((np.abs(signs @ differences) >= observed - slack).sum())
-    return (as_extreme + 1) / (FLIPS + 1)
+    mean = differences.sum() / sizes.sum()
+    residuals = differences - sizes * mean
+    spread = math.sqrt((residuals**2).mean())
+    floor = min(1.0, 2.0 ** (1 - differing))
+    if spread <= 1e-12 * np.abs(differences).max():
+        return floor
+    skewness = float(((residuals / spread) ** 3).mean())
+    shift = mean * sizes.mean() / spread
+    straight = shift + skewness * shift**2 / 3 + skewness**2 * shift**3 / 27 + skewness / (6 * count)
+    from scipy.special import stdtr
+
+    return max(floor, 2 * float(stdtr(count - 1, -abs(straight) * math.sqrt(count - 1))))
+
+
+def equivalence(difference: Difference, clusters: int, margin: float, share: bool) -> float:
+    """Returns the p-value that a true difference is at least `margin`, up or down: two one-sided t tests.
+
+    After Schuirmann (1987). Below 0.05 the two models are equivalent within the margin. For shares the error is not
+    taken to be smaller than a true difference of `margin` would make it, so that a few identical answers are no proof.
+
+    Args:
+        difference: the paired difference.
+        clusters: independent clusters behind it.
+        margin: the largest difference that does not matter, above 0.
+        share: whether the difference is one of shares.
+
+    Returns:
+        The larger of the two p-values; nan where the error is unknown, or 0 for means that are not shares.
+    """
+    from scipy.special import stdtr
+
+    error = difference.standard_error
+    if share:
+        error = max(error, math.sqrt(margin * max(0.0, 1 - margin) / max(1, clusters - 1)))
+    if clusters < 2 or not error > 0:
+        return math.nan
+    return float(stdtr(clusters - 1, (abs(difference.value) - margin) / error))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -147,17 +248,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def minimal_detectable_effect(standard_error: float) -> float:
-    """Returns the true difference that a two-sided 5 % test finds in 80 % of all repetitions."""
-    return (NORMAL_975 + NORMAL_80) * standard_error
-
-
-def _sums(clusters: Clusters) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    sizes = np.array([len(c) for c in clusters], dtype=np.float64)
-    if not sizes.sum():
+def cluster_sums(clusters: Clusters) -> tuple[Numbers, Numbers, bool]:
+    """Returns each cluster's sum and size, and whether all observations are 0 or 1."""
+    sizes = np.fromiter(map(len, clusters), dtype=np.int64, count=len(clusters))
+    values = np.fromiter(chain.from_iterable(clusters), dtype=np.float64, count=int(sizes.sum()))
+    if not len(values):
         raise ValueError("there are no observations")
-    return np.array([math.fsum(c) for c in clusters], dtype=np.float64), sizes
-
-
-def _is_binary(clusters: Clusters) -> bool:
-    return all(len(c) == 1 and c[0] in (0.0, 1.0) for c in clusters)
+    sums = np.bincount(np.repeat(np.arange(len(sizes)), sizes), weights=values, minlength=len(sizes))
+    return np.asarray(sums, dtype=np.float64), sizes.astype(np.float64), bool(((values == 0) | (values == 1)).all())

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
+from synthetic_instruction_tuner.chat.verdicts import Winner
 from synthetic_instruction_tuner.config import JudgeConfig
 from synthetic_instruction_tuner.preference.summary_statistics import share, share_error
-
-Winner = Literal["first", "second", "tie"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from synthetic_instruction_tuner.reporting.formatting import p_value
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 
 ALPHA = 0.01
+EQUIVALENT = 0.05  # level of the two one-sided tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,14 @@ class Finding:
     variant: str
     reference: str
     tests: tuple[Test, ...]
+    margin: float = 0.0
+
+    @property
+    def equivalent(self) -> list[Test]:
+        """The tests that show a difference below the margin, as a share of the metric's span."""
+        if not self.margin:
+            return []
+        return [t for t in self.tests if t.row.equivalence(t.reference, self.margin) < EQUIVALENT]
 
     @property
     def above(self) -> list[Test]:
@@ -71,7 +80,8 @@ class Finding:
             whom = "the one student" if count == 1 else f"any of {_students(count)}"
             return (
                 f"{where}: no evidence of a difference between {ours} and {theirs} for {whom} "
-                f"(largest difference {largest:.3f}, smallest p {p_value(min(t.difference.p for t in self.tests))})."
+                f"(largest difference {largest:.3f}, smallest p {p_value(min(t.difference.p for t in self.tests))}"
+                f"{self._detectable()}){self._kept(count)}."
             )
         parts = [
             f"{word} {theirs} for {len(tests)} of {_students(count)} ({_span([t.difference.value for t in tests])})"
@@ -81,10 +91,24 @@ class Finding:
         rest = count - len(differing)
         open_ones = f"; no evidence of a difference for {rest}" if rest else ""
         held = sum(t.holds for t in differing)
+        same = self._kept(count)
         return (
             f"{where}: {ours} is {' and '.join(parts)}, paired p < {ALPHA}{' each' if len(differing) > 1 else ''}; "
-            f"{held} of {len(differing)} also after correction{open_ones}."
+            f"{held} of {len(differing)} also after correction{open_ones}{same}."
         )
+
+    def _kept(self, count: int) -> str:
+        """Says for how many students the two are equivalent; nothing where that is shown for none."""
+        shown = len(self.equivalent)
+        if not shown:
+            return ""
+        whom = "" if count == 1 else f" for {shown} of {_students(count)}"
+        return f"; equivalent within ±{self.margin:g}{whom}"
+
+    def _detectable(self) -> str:
+        """Says which difference would have been found; nothing where that is unknown."""
+        known = [t.difference.detectable for t in self.tests if not math.isnan(t.difference.detectable)]
+        return f", detectable {max(known):.3f}" if known else ""
 
 
 def all_tests(data: ReportData) -> list[Test]:
@@ -102,7 +126,7 @@ def findings(data: ReportData) -> list[Finding]:
                 wanted = (benchmark, reference, variant)
                 group = tuple(t for t in tests if (t.row.benchmark, t.reference, t.row.variant) == wanted)
                 if group:
-                    result.append(Finding(benchmark, metric, variant, reference, group))
+                    result.append(Finding(benchmark, metric, variant, reference, group, data.margin))
     return result
 
 

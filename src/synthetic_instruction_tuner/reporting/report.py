@@ -56,6 +56,7 @@ def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) 
         "variant": lambda name: markdown(data.labels.get(name, name)),
         "value": _value,
         "count": lambda row: f"{row.n}" if row.clusters == row.n else f"{row.n} in {row.clusters} items",
+        "clean": _clean,
         "number": _number,
         "signed": lambda v: f"{v:+.3f}".replace("-", "−"),
         "p": p_value,
@@ -174,6 +175,12 @@ def _value(row: ComparisonRow) -> str:
     error = row.standard_error
     shown = "n/a" if math.isnan(error) else f"{error:.3f}"
     return f"{row.value:.3f} ± {shown}".replace("-", "−")
+
+
+def _clean(row: Mapping[str, Any]) -> str:
+    error = row["standard_error"]
+    shown = "n/a" if error is None else f"{error:.3f}"
+    return f"{row['value']:.3f} ± {shown}".replace("-", "−")
 
 
 def _number(value: float | int | None) -> str:

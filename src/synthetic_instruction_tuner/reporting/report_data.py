@@ -51,7 +51,10 @@ class ReportData:
         comparison: the rows of the comparison.
         benchmarks: what is known about the benchmarks, by name; one that is not there is shown by its name alone.
         samples: `Sample` or mappings with its fields.
-        contamination: by benchmark, how many of its items are, word for word, an instruction of the training data.
+        judging: of MT-Bench's judge: its name (``judge``), whether it is checked and with what verdict (``check``, as
+            `JudgeCheck.to_json` has it, or None), and comparisons of variants (``pairs``, as `PairSummary.to_json`).
+        contamination: by benchmark, the ids of the items ``found`` in the training data, and ``clean``: mappings with
+            model, variant, metric, value, standard_error, n and clusters of the scores on the other items.
         generator_health: what the generator's first instructions were like; see `data_generation.faults.Health`.
         generate_target: where records were written until enough passed the filter, how many and how it ended; see
             `data_generation.target.Target`.
@@ -72,7 +75,8 @@ class ReportData:
     comparison: Sequence[ComparisonRow] = ()
     benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
     samples: Sequence[Any] = ()
-    contamination: Mapping[str, int] = field(default_factory=dict)
+    contamination: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    judging: Mapping[str, Any] = field(default_factory=dict)
     generator_health: Mapping[str, Any] = field(default_factory=dict)
     generate_target: Mapping[str, Any] = field(default_factory=dict)
     sources: Sequence[Mapping[str, Any]] = ()
@@ -83,6 +87,11 @@ class ReportData:
         self.samples = [s if isinstance(s, Sample) else Sample(**s) for s in self.samples]
         self.filter_report = _parsed(self.filter_report)
         self.preference_report = _parsed(self.preference_report)
+
+    @property
+    def margin(self) -> float:
+        """Difference up to which two scores count as equivalent, as a share of the metric's span; 0: none does."""
+        return float((self.config.get("evaluate") or {}).get("equivalence_margin") or 0.0)
 
     @property
     def magpie(self) -> bool:

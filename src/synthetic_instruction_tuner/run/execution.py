@@ -103,14 +103,28 @@ def _look_ahead(
 
 
 def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bool:
-    """Downloads the benchmarks that the filter looks for, if this machine lacks them; returns whether it tried.
+    """Downloads the benchmarks that filter and evaluation need and this machine lacks; returns whether it tried.
 
-    What the filter finds changes with them, so the steps have to be computed again.
+    What the filter finds and the evaluation measures changes with them, so the steps have to be computed again.
     """
+    tried = _fetch_for_evaluation(config, display) if _any_todo(steps, {"evaluate"}) else False
+    return _fetch_for_filter(config, steps, display) or tried
+
+
+def _any_todo(steps: list[Step], names: set[str]) -> bool:
+    return any(step.stage.name in names and step.action != "skip" for step in steps)
+
+
+def _fetch_for_evaluation(config: Config, display: Display) -> bool:
+    from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import announce_missing
+
+    return announce_missing(config.evaluate, display.say)
+
+
+def _fetch_for_filter(config: Config, steps: list[Step], display: Display) -> bool:
     wanted = config.filter.contamination
     filtering = {"filter"} if config.generate.until_kept is None else {"generate", "filter"}
-    todo = any(step.stage.name in filtering and step.action != "skip" for step in steps)
-    if not todo or not wanted.benchmarks:
+    if not _any_todo(steps, filtering) or not wanted.benchmarks:
         return False
     from synthetic_instruction_tuner.evaluation.benchmarks.sources import fetch
 

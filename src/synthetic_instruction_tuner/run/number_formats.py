@@ -20,6 +20,7 @@ from synthetic_instruction_tuner.models.number_format import FOUR_BITS, NumberFo
 from synthetic_instruction_tuner.models.quantization.held import FEW_ROWS, reading_format, settled, writing_format
 from synthetic_instruction_tuner.models.working_memory import Tuned, decoding_gb, tuning_gb
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.roles import JUDGE
 from synthetic_instruction_tuner.run.store import Store
 
 
@@ -90,6 +91,8 @@ def role_format(config: Config, hardware: Hardware, role: str, model: ModelConfi
         return student_format(config, hardware, model, None)
     if role == "reward model":
         return reader_format(config, hardware)
+    if role == JUDGE:  # never on the generator's server
+        return None if model.url else writing_format(model, hardware, config.engine.dtype, config.engine.batch_size)
     if role == "tokenizer" or on_a_server(model, config.engine):
         return None
     if role == "tagging model":  # the filter opens it by itself

@@ -8,6 +8,7 @@ from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.run.own_data.needs import without_models
 
+JUDGE = "MT-Bench judge"
 DATA_STAGES = ("generate", "filter", "prefer")
 
 
@@ -41,5 +42,7 @@ def _roles(config: Config) -> list[tuple[str, ModelConfig, set[str]]]:
     if judge:
         found.append(("judge", judge, {"prefer"}))
     found.append(("reward model", models.reward, scored))
+    if "mt_bench" in config.evaluate.benchmarks and config.evaluate.mt_bench.judge.model:
+        found.append((JUDGE, config.evaluate.mt_bench.judge.model, {"evaluate"}))
     idle = without_models(config)
     return [(role, model, used - idle) for role, model, used in found if used - idle]

@@ -1,4 +1,5 @@
 """Verbs that measure models outside a run.
 
-May import what `cli` may. Start with `agent_eval`, which plays agent tasks; each module is a verb.
+May import what `cli` may. Start with `agent_eval`, which plays agent tasks; each module is a verb: `judge_check` checks
+a judge, `benchmarks` lists the public benchmarks.
 """

@@ -8,7 +8,7 @@ its positions from its own length.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from synthetic_instruction_tuner.engines.base import Capabilities, Completion, D
 from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
 from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import has_kernel
 from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
+from synthetic_instruction_tuner.engines.transformers.prefixes import groups_of, keeps_prefixes, read_prefix
 from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, rows_of, score_rows
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
 from synthetic_instruction_tuner.engines.transformers.trial import Decoder, can_share, decoder_for, note, supports_slots
@@ -38,6 +39,9 @@ class TransformersEngine:
         batch_size: sequences decoded at once; halved permanently when the GPU's memory runs out.
         device: ``cpu`` or ``cuda``.
         soft_prompt: [virtual tokens, hidden], prepended to every prompt (prompt tuning; Lester et al., 2021).
+
+    Attributes:
+        on_finished: is given completions as soon as they are finished, by the index of their request.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class TransformersEngine:
         self._decoder: type[Decoder] | None = None
         self._shares: bool | None = None
         self._kernel, self._halvings = False, 0
+        self.on_finished: Callable[[dict[int, Completion]], None] | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -103,16 +108,38 @@ class TransformersEngine:
         pairs = [self._within(context, continuation) for context, continuation in pairs]
         rows = rows_of(pairs, shared=self._can_share())
         results: dict[int, tuple[float, bool]] = {}
+        for known, group in groups_of(rows) if self._can_share() and keeps_prefixes(self._model) else [(0, rows)]:
+            self._score(pairs, group, known, results)
+        return [results[i] for i in range(len(pairs))]
+
+    def _score(
+        self,
+        pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+        rows: list[ScoredRow],
+        known: int,
+        results: dict[int, tuple[float, bool]],
+    ) -> None:
+        """Scores rows that begin with the same `known` tokens, which are read once."""
+        shared = (self._pad_id, self._device, self._soft_prompt)
+        prefix = None
         while rows:
-            count = self._scoring_batch(pairs, rows)
             try:
                 with running(self._name, "score text"):
-                    found = score_rows(self._model, pairs, rows[:count], self._pad_id, self._device, self._soft_prompt)
-                results.update(found)
+                    if known and prefix is None:
+                        prefix = read_prefix(self._model, rows[0].context[:known], self._device, self._soft_prompt)
+                    count = self._scoring_batch(pairs, rows, known)
+                    results.update(score_rows(self._model, pairs, rows[:count], *shared, prefix))
                 rows = rows[count:]
             except torch.OutOfMemoryError as error:
+                prefix = None
                 self._halve(error)
-        return [results[i] for i in range(len(pairs))]
+
+    @property
+    def context_length(self) -> int | None:
+        """The most tokens of a text that the model was made for, a soft prompt not counted; None for any number."""
+        longest = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        virtual = 0 if self._soft_prompt is None else len(self._soft_prompt)
+        return longest - virtual if isinstance(longest, int) and longest > 0 else None
 
     @property
     def decoder(self) -> type[Decoder]:
@@ -145,6 +172,8 @@ class TransformersEngine:
         waiting.sort(key=lambda i: (-len(requests[i].prompt_ids), requests[i].prompt_ids, i))
         for finished in decoder.run([(i, requests[i]) for i in waiting]):
             results.update(finished)
+            if self.on_finished is not None and finished:
+                self.on_finished(finished)
             if done is not None and finished:
                 done(len(finished))
 
@@ -183,9 +212,11 @@ class TransformersEngine:
         error.__traceback__ = None  # its frames refer to the tensors that filled the memory
         release()
 
-    def _scoring_batch(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], rows: Sequence[ScoredRow]) -> int:
+    def _scoring_batch(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], rows: Sequence[ScoredRow], known: int
+    ) -> int:
         """Returns how many of the next rows to score together; the first is the longest."""
-        longest = rows[0].length + (0 if self._soft_prompt is None else len(self._soft_prompt))
+        longest = rows[0].length - known + (0 if self._soft_prompt is None else len(self._soft_prompt))
         most = max(1, min(self.batch_size, _SCORED_TOKENS[self._device] // max(1, longest)))
         vocabulary = int(self._model.config.get_text_config().vocab_size)
         logits = 0

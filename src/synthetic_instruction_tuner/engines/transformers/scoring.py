@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from synthetic_instruction_tuner.engines.transformers.forward_pass import padded_inputs, picked_positions
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.engines.transformers.prefixes import Prefix
 
 Pair = tuple[Sequence[int], Sequence[int]]
 Ids = tuple[int, ...]
@@ -66,7 +69,13 @@ def rows_of(pairs: Sequence[Pair], shared: bool) -> list[ScoredRow]:
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def score_rows(
-    model: Any, pairs: Sequence[Pair], rows: Sequence[ScoredRow], pad_id: int, device: str, soft: torch.Tensor | None
+    model: Any,
+    pairs: Sequence[Pair],
+    rows: Sequence[ScoredRow],
+    pad_id: int,
+    device: str,
+    soft: torch.Tensor | None,
+    prefix: Prefix | None = None,
 ) -> dict[int, tuple[float, bool]]:
     """Returns the log-probabilities of the rows' pairs, in nats, and whether each is greedy, by the pairs' indices.
 
@@ -77,8 +86,11 @@ def score_rows(
         pad_id: pads short rows.
         device: where the model is.
         soft: a soft prompt in front of every row, or None.
+        prefix: what all rows begin with, the soft prompt included, if it has been read.
     """
-    extra = 0 if soft is None else len(soft)
+    extra, known = (0 if soft is None else len(soft)), (prefix.length if prefix else 0)
+    if prefix:
+        soft, extra = None, -known
     at, targets, owners = list[tuple[int, int]](), list[int](), list[int]()
     for index, row in enumerate(rows):
         for number in row.pairs:
@@ -90,11 +102,14 @@ def score_rows(
                 owners.append(number)
     sums = {number: [0.0, True] for row in rows for number in row.pairs}
     if targets:
-        inputs = padded_inputs([row.ids for row in rows], model, pad_id, device, soft)
+        inputs: dict[str, Any] = padded_inputs([row.ids[known:] for row in rows], model, pad_id, device, soft)
+        inputs["use_cache"] = False
+        if prefix:
+            inputs |= prefix.inputs(len(rows), inputs["input_ids"].shape[1], device)
         if any(len(row.branches) > 1 for row in rows):
             inputs |= _branched(rows, extra, model.dtype, device)
         with picked_positions(model, [row for row, _ in at], [column for _, column in at]) as pick:
-            logits = pick(model(**inputs, use_cache=False).logits)
+            logits = pick(model(**inputs).logits)
         wanted = torch.tensor(targets, device=logits.device)
         chosen = logits.gather(1, wanted[:, None])[:, 0].float() - torch.logsumexp(logits.float(), dim=-1)
         for number, value, hit in zip(owners, chosen.tolist(), (logits.argmax(-1) == wanted).tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""What a benchmark is: one module of this package that exports ``BENCHMARK``.
+"""What a benchmark is: one module or package in this package that exports ``BENCHMARK``.
 
 To add one, write ``evaluation/benchmarks/NAME.py`` and give it settings, a field and its name in
 ``config/sections/evaluate.py``. Evaluation, planning, the contamination check, tables and the report read the rest
@@ -16,7 +16,9 @@ from synthetic_instruction_tuner.config import BENCHMARKS
 from synthetic_instruction_tuner.records import Message
 
 if TYPE_CHECKING:
-    from synthetic_instruction_tuner.evaluation.harness import EngineLM
+    from synthetic_instruction_tuner.evaluation.benchmark_lm import BenchmarkLM
+    from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
+    from synthetic_instruction_tuner.evaluation.breakdowns import Breakdown
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
 
@@ -42,6 +44,9 @@ class RewardModel(Protocol):
         ...
 
 
+ScoreSaved = Callable[[Sequence[Any], Sequence[Sequence[str]], Any], "BenchmarkResult"]
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One number that a benchmark gives; higher is better.
@@ -51,12 +56,15 @@ class Metric:
         title: what it is, for people.
         column: its heading in the table at the end of a run; empty: it is not in that table.
         random_level: the score that needs no skill; None where no such level is known, as for rewards.
+        span: from the worst score to the best: 1 for a share of right answers, 9 for points from 1 to 10; None where
+            there is no worst and no best. Margins of equivalence are shares of it.
     """
 
     name: str
     title: str
     column: str = ""
     random_level: float | None = None
+    span: float | None = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +97,25 @@ class Benchmark:
         work: returns what that costs.
         add_rewards: adds the metrics that need a reward model, which is opened after the students are closed; None
             where no metric does.
+        score_saved: scores saved answers without a model, given the answered items, the texts of each, one per turn,
+            and the settings; None where that is impossible.
+        at_hand: returns what this machine has of its files; None where the package generates the items. It raises a
+            UserError for damaged files.
+        data_key: returns a hash of the files that it reads; what answers and scores depend on beside the settings.
+        breakdowns: returns its tables by kind of item.
     """
 
     name: str
     title: str
     metrics: tuple[Metric, ...]
     items: Callable[[Any], Sequence[Item]]
-    evaluate: Callable[[EngineLM, Any], BenchmarkResult]
+    evaluate: Callable[[BenchmarkLM, Any], BenchmarkResult]
     work: Callable[[Any], Work]
     add_rewards: Callable[[BenchmarkResult, RewardModel], BenchmarkResult] | None = None
+    score_saved: ScoreSaved | None = None
+    at_hand: Callable[[Any], Availability] | None = None
+    data_key: Callable[[Any], str] | None = None
+    breakdowns: Callable[[BenchmarkResult], Sequence[Breakdown]] | None = None
 
     @property
     def headline(self) -> str:
@@ -109,13 +127,25 @@ class Benchmark:
         return next((metric for metric in self.metrics if metric.name == name), Metric(name, name))
 
 
+def plain_name(name: str) -> str:
+    """Returns a benchmark's name without the judge's, which results have in their names."""
+    return name.partition(" (judge: ")[0]
+
+
 def benchmark(name: str) -> Benchmark:
-    """Returns the benchmark of this name.
+    """Returns the benchmark of this name, or of a result's name, which may go on with the judge's.
 
     Raises:
         KeyError: there is none.
     """
+    name = plain_name(name)
     if name not in BENCHMARKS:
         raise KeyError(name)
     found: Benchmark = import_module(f"{__package__}.{name}").BENCHMARK
     return found
+
+
+def described_metric(name: str, metric: str) -> Metric | None:
+    """Returns what a benchmark says about one of its metrics; None where there is no such benchmark or metric."""
+    found = benchmark(name).metrics if plain_name(name) in BENCHMARKS else ()
+    return next((some for some in found if some.name == metric), None)

@@ -9,13 +9,14 @@ rules on letter case ask a language detector, which takes about one short upper-
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config.sections.evaluate import NanoIfevalConfig
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, Work
+from synthetic_instruction_tuner.evaluation.benchmarks.ifeval.scoring import lm_eval_scorer
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
 from synthetic_instruction_tuner.nano.world.families import formats
 
@@ -70,7 +71,7 @@ def evaluate(lm: EngineLM, settings: NanoIfevalConfig) -> BenchmarkResult:
     from synthetic_instruction_tuner.evaluation import harness as lm_harness
 
     chosen = items(settings.items)
-    by_rule = _scorer().agg_inst_level_acc
+    by_rule = lm_eval_scorer().agg_inst_level_acc
     metrics = {name: by_rule if ours.startswith("rule") else "mean" for ours, name in METRICS.items()}
     documents, longest = [document(item) for item in chosen], settings.max_new_tokens
     task = lm_harness.generation_task(NAME, documents, metrics, score, temperature=0.0, max_gen_toks=longest)
@@ -79,6 +80,18 @@ def evaluate(lm: EngineLM, settings: NanoIfevalConfig) -> BenchmarkResult:
         scores = {ours: _observations(sample[theirs]) for ours, theirs in METRICS.items()}
         results.append(ItemResult(item.id, (item.prompt,), tuple(sample["filtered_resps"]), scores))
     return BenchmarkResult(NAME, HEADLINE, tuple(results))
+
+
+def score_saved(
+    chosen: Sequence[RuleItem], answers: Sequence[Sequence[str]], settings: NanoIfevalConfig
+) -> BenchmarkResult:
+    """Returns the scores of saved answers."""
+    results = []
+    for item, texts in zip(chosen, answers, strict=True):
+        found = score(document(item), list(texts))
+        scores = {ours: _observations(found[theirs]) for ours, theirs in METRICS.items()}
+        results.append(ItemResult(item.id, (item.prompt,), tuple(texts), scores))
+    return BenchmarkResult(NAME, HEADLINE, tuple(results), n_empty=sum(not text.strip() for (text,) in answers))
 
 
 def document(item: RuleItem) -> Document:
@@ -95,24 +108,8 @@ def document(item: RuleItem) -> Document:
 
 def score(document: Document, answers: list[str]) -> dict[str, Any]:
     """Returns IFEval's verdicts on one answer by metric: a bool, or a list of bools at rule level."""
-    verdicts: dict[str, Any] = _scorer().process_results(document, answers)
+    verdicts: dict[str, Any] = lm_eval_scorer().process_results(document, answers)
     return verdicts
-
-
-@lru_cache
-def _scorer() -> Any:
-    """Returns the harness' IFEval module, imported without a download and with repeatable language detection."""
-    import langdetect
-    import nltk
-
-    langdetect.DetectorFactory.seed = 0  # unseeded, one answer gets different scores
-    look_up = nltk.data.find
-    nltk.data.find = lambda *_, **__: None  # on import it would fetch sentence data, which none of our rules reads
-    try:
-        from lm_eval.tasks.ifeval import utils
-    finally:
-        nltk.data.find = look_up
-    return utils
 
 
 def _observations(verdict: bool | list[bool]) -> tuple[float, ...]:
@@ -131,4 +128,5 @@ BENCHMARK = Benchmark(
     items=lambda settings: items(settings.items),
     evaluate=evaluate,
     work=lambda settings: Work(settings.items, answers=1, max_new_tokens=settings.max_new_tokens),
+    score_saved=score_saved,
 )

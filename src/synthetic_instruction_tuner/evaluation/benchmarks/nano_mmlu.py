@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from synthetic_instruction_tuner.config.sections.evaluate import NanoMmluConfig
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, Work
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
+from synthetic_instruction_tuner.evaluation.saved_answers import chosen_letter
 from synthetic_instruction_tuner.nano.world.families.choice.multiple_choice import choice_item
 
 if TYPE_CHECKING:
@@ -75,6 +76,19 @@ def evaluate(lm: EngineLM, settings: NanoMmluConfig) -> BenchmarkResult:
     return BenchmarkResult(NAME, HEADLINE, tuple(results))
 
 
+def score_saved(
+    chosen: Sequence[ChoiceItem], answers: Sequence[Sequence[str]], settings: NanoMmluConfig
+) -> BenchmarkResult:
+    """Returns the scores of saved answers: the letter that each of them chooses; one without a choice is wrong."""
+    letters = [chosen_letter(text, item.options) for item, (text,) in zip(chosen, answers, strict=True)]
+    results = [
+        ItemResult(item.id, (item.prompt,), (letter or "",), {HEADLINE: (float(letter == LETTERS[item.right]),)})
+        for item, letter in zip(chosen, letters, strict=True)
+    ]
+    empty = sum(not text.strip() for (text,) in answers)
+    return BenchmarkResult(NAME, HEADLINE, tuple(results), n_empty=empty, n_unparsed=letters.count(None) - empty)
+
+
 def document(item: ChoiceItem) -> Document:
     """Returns the item as the harness' task reads it."""
     return {
@@ -116,5 +130,6 @@ BENCHMARK = Benchmark(
     ),
     items=lambda settings: items(settings.items),
     evaluate=evaluate,
+    score_saved=score_saved,
     work=lambda settings: Work(settings.items, scored_tokens=len(LETTERS) * QUESTION_TOKENS),
 )

@@ -5,19 +5,20 @@ that the model itself gave. The harness makes all of a task's requests before it
 of its own. Both turns of a conversation are one cluster.
 
 The headline is the reward model's mean score over all answers. Where that model has also picked the preference pairs,
-a gain from DPO is partly built in: ``right`` and ``right_and_clean`` come from the checkers and know nothing of it.
+a gain from DPO is partly built in: ``right`` and ``right_and_clean`` come from the checkers, which do not ask it. The
+embedded reward model was trained on these checkers' verdicts, so the two are not independent.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
 from synthetic_instruction_tuner.config.sections.evaluate import NanoMtConfig
-from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, RewardModel, Work
+from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Metric, Work
+from synthetic_instruction_tuner.evaluation.benchmarks.rewards import REWARD, with_rewards
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
 from synthetic_instruction_tuner.nano.world import checking, mixture
 from synthetic_instruction_tuner.records import Message
@@ -25,7 +26,7 @@ from synthetic_instruction_tuner.records import Message
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.harness import Document, EngineLM
 
-NAME, HEADLINE = "nano_mt", "reward"
+NAME, HEADLINE = "nano_mt", REWARD
 SEED = 80  # of the items and of the answers' sampling, the same in every run
 METRICS = ("right", "clean", "right_and_clean")  # the checkers'
 TURNS = 2
@@ -57,7 +58,7 @@ def items(count: int, seed: int = SEED) -> list[TalkItem]:
 
 
 def evaluate(lm: EngineLM, settings: NanoMtConfig) -> BenchmarkResult:
-    """Returns the model's answers, scored by the checkers; `add_rewards` puts the headline beside them."""
+    """Returns the model's answers, scored by the checkers; `with_rewards` puts the headline beside them."""
     from synthetic_instruction_tuner.evaluation import harness as lm_harness
 
     chosen = items(settings.items)
@@ -76,22 +77,17 @@ def evaluate(lm: EngineLM, settings: NanoMtConfig) -> BenchmarkResult:
     return BenchmarkResult(NAME, HEADLINE, tuple(results))
 
 
-def add_rewards(result: BenchmarkResult, reward_model: RewardModel) -> BenchmarkResult:
-    """Returns the result with the metric ``reward``: one score per turn of each conversation.
-
-    Raises:
-        RunError: the reward model gave no finite score.
-    """
-    turns = [(item.conversation(turn), item.outputs[turn]) for item in result.items for turn in range(TURNS)]
-    scores = reward_model.score(turns)
-    if not all(map(math.isfinite, scores)):
-        lost = sum(not math.isfinite(score) for score in scores)
-        raise RunError(
-            f"the reward model gave no number for {lost} of {len(scores)} answers of {NAME}",
-            "its logits overflow, most likely because of half precision",
-            "set engine.dtype to float32 or bfloat16 and run again",
-        )
-    return result.with_scores(HEADLINE, [scores[i : i + TURNS] for i in range(0, len(scores), TURNS)])
+def score_saved(
+    chosen: Sequence[TalkItem], answers: Sequence[Sequence[str]], settings: NanoMtConfig
+) -> BenchmarkResult:
+    """Returns the checkers' scores of saved answers; the headline is ``right``, since no reward model is asked."""
+    results = []
+    for item, texts in zip(chosen, answers, strict=True):
+        talk = ItemResult(item.id, item.prompts, tuple(texts), {})
+        found = [score(document(talk, turn, 0), [texts[turn]]) for turn in range(TURNS)]
+        results.append(replace(talk, scores={metric: tuple(turn[metric] for turn in found) for metric in METRICS}))
+    empty = sum(not text.strip() for texts in answers for text in texts)
+    return BenchmarkResult(NAME, "right", tuple(results), n_empty=empty)
 
 
 def document(result: ItemResult, turn: int, number: int) -> Document:
@@ -122,7 +118,7 @@ BENCHMARK = Benchmark(
     name=NAME,
     title="Conversation: two turns, the second about the model's own answer (after MT-Bench)",
     metrics=(
-        Metric("reward", "mean score of the reward model over both turns, a logit", column="MT reward"),
+        Metric("reward", "mean score of the reward model over both turns, a logit", column="MT reward", span=None),
         Metric("right", "share of answers that the checkers accept as right", column="MT right", random_level=0.0),
         Metric("clean", "share of answers without flaws in style, whatever they say", random_level=1.0),
         Metric("right_and_clean", "share of answers that are both", random_level=0.0),
@@ -130,5 +126,6 @@ BENCHMARK = Benchmark(
     items=lambda settings: items(settings.items),
     evaluate=evaluate,
     work=lambda settings: Work(settings.items, answers=TURNS, max_new_tokens=settings.max_new_tokens),
-    add_rewards=add_rewards,
+    add_rewards=with_rewards,
+    score_saved=score_saved,
 )

@@ -1,15 +1,13 @@
-"""Where the items of published benchmarks come from: the user's folder, the Hugging Face cache, the Hub, own files.
+"""What the filter's settings name of benchmarks: `published` finds those, others are the user's own files.
 
-Benchmark texts are not part of this package. Missing items are always reported. `load_benchmarks` uses no network;
-`fetch` downloads what the Hub has into its cache, once.
+Missing items are always reported. `load_benchmarks` uses no network; `fetch` downloads what the Hub has, once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from synthetic_instruction_tuner.config import ContaminationConfig
@@ -22,34 +20,10 @@ from synthetic_instruction_tuner.evaluation.benchmarks.items import (
     items_of_file,
     items_of_folder,
 )
+from synthetic_instruction_tuner.evaluation.benchmarks.published import PUBLISHED, download, place_of
 
 NANO = "nano"
 ENOUGH = 0.97  # of the published items; copies differ by a few
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """Where a benchmark is published.
-
-    Attributes:
-        repository: its data set on the Hub; None if it has none.
-        files: patterns of its files there.
-        items: how many distinct items its test part has, about; None where versions differ much.
-        elsewhere: what to do where the Hub cannot help.
-    """
-
-    repository: str | None
-    files: tuple[str, ...] = ()
-    items: int | None = None
-    elsewhere: str = ""
-
-
-PUBLISHED = {
-    "ifeval": Published("google/IFEval", ("*.jsonl", "*.parquet"), 541),
-    "mmlu": Published("cais/mmlu", ("all/test-*", "all/validation-*", "all/dev-*"), 14_042),
-    "mt_bench": Published("HuggingFaceH4/mt_bench_prompts", ("*.jsonl", "*.parquet"), 160),
-    "agentbench": Published(None, elsewhere="put the folder data/ of the GitHub repository THUDM/AgentBench there"),
-}
 
 
 def load_benchmarks(config: ContaminationConfig) -> list[BenchmarkSet]:
@@ -124,8 +98,8 @@ def content_key(config: ContaminationConfig) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name in config.benchmarks:
         if name != NANO:
-            place = _place(name, config)
-            found[name] = _hash(benchmark_files(place[0])) if place else None
+            place = place_of(name, config.folder)
+            found[name] = _hash(benchmark_files(place.folder)) if place else None
     files = [Path(file).expanduser() for file in config.files]
     for called, file in zip(file_names(files), files, strict=True):
         found[f"file {called}"] = _hash([file]) if file.is_file() else None
@@ -140,28 +114,31 @@ def fetch(config: ContaminationConfig, say: Callable[[str], None]) -> None:
     """
     check_sources(config)
     for name in config.benchmarks:
-        if name == NANO or _place(name, config):
+        if name == NANO or place_of(name, config.folder):
             continue
         if PUBLISHED[name].repository is None:
             say(f"Contamination with {name} will not be checked: {_missing(name)}.")
             continue
-        problem = _download(name)
-        say(f"Contamination with {name} will not be checked: {problem}." if problem else f"Downloaded {name}.")
+        problem = download(name)
+        say(
+            f"Contamination with {name} will not be checked: {_missing(name)}, and {problem}."
+            if problem
+            else f"Downloaded {name}."
+        )
 
 
 def _benchmark(name: str, config: ContaminationConfig) -> BenchmarkSet:
     published = PUBLISHED[name].items
-    place = _place(name, config)
+    place = place_of(name, config.folder)
     if place is None:
         return BenchmarkSet(name, published=published, problem=_missing(name))
-    folder, origin = place
-    items = distinct(items_of_folder(name, folder))
+    items = distinct(items_of_folder(name, place.folder))
     problem = ""
     if not items:
-        problem = f"its {origin} contains no file with items"
+        problem = f"its {place.origin} contains no file with items"
     elif published and len(items) < ENOUGH * published:
         problem = f"only {len(items):,} of about {published:,} items are available"
-    return BenchmarkSet(name, items, origin, published, problem)
+    return BenchmarkSet(name, items, place.origin, published, problem)
 
 
 def _user_file(name: str, file: Path) -> BenchmarkSet:
@@ -173,51 +150,12 @@ def _user_file(name: str, file: Path) -> BenchmarkSet:
     return BenchmarkSet(f"file {name}", items, "file", None, problem)
 
 
-def _place(name: str, config: ContaminationConfig) -> tuple[Path, str] | None:
-    """The folder with a benchmark's files, and what to call it."""
-    if config.folder is not None:
-        own = Path(config.folder).expanduser() / name
-        if own.is_dir():
-            return own, "folder"
-    repository = PUBLISHED[name].repository
-    cached = next(_snapshots(repository), None) if repository else None
-    return (cached, f"Hub {repository}") if cached else None
-
-
-def _snapshots(repository: str) -> Iterator[Path]:
-    """The repository's snapshots in the Hugging Face cache that hold a file with items, the current one first."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    cache = Path(HF_HUB_CACHE) / f"datasets--{repository.replace('/', '--')}"
-    try:
-        current = (cache / "refs" / "main").read_text().strip()
-        folders = sorted((cache / "snapshots").iterdir(), key=lambda folder: (folder.name != current, folder.name))
-    except OSError:
-        return
-    yield from (folder for folder in folders if benchmark_files(folder))
-
-
 def _missing(name: str) -> str:
     published = PUBLISHED[name]
     where = f"filter.contamination.folder has no subfolder {name}"
     if published.repository is None:
         return f"{where}, and it is not on the Hub; {published.elsewhere}"
     return f"{where}, and {published.repository} is not in the Hugging Face cache"
-
-
-def _download(name: str) -> str:
-    """Returns why the download failed, or an empty text."""
-    from huggingface_hub import snapshot_download
-
-    published = PUBLISHED[name]
-    assert published.repository
-    try:
-        snapshot_download(
-            published.repository, repo_type="dataset", allow_patterns=list(published.files), etag_timeout=10
-        )
-    except Exception as error:  # network libraries raise many types; the message is the same for all of them
-        return f"{_missing(name)}, and the Hub cannot be reached ({type(error).__name__})"
-    return ""
 
 
 def _hash(files: list[Path]) -> str:

@@ -11,9 +11,11 @@ from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.files import shape
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.run.checks.finding import Check, NotReady
+from synthetic_instruction_tuner.run.checks.judge_checks import judge_faults
 from synthetic_instruction_tuner.run.checks.model_checks import check_models, check_number_formats, engine_lines
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.own_data.needs import data_faults, expected_rows
+from synthetic_instruction_tuner.run.pipeline import stage_index
 
 MIN_FREE_GB = 0.2  # a nano run takes 60 MB
 
@@ -74,6 +76,8 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
     students = check_students(config, until, fetch=True)
     checks = [
         *check_own_data(config),
+        *check_benchmarks(config, until),
+        *check_judge(config, until),
         *_settings_checks(config, hardware, until),
         *check_models(config, until),
         check_languages(config),
@@ -88,6 +92,27 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
 def check_own_data(config: Config) -> list[Check]:
     """Returns what is wrong with the user's own files."""
     return [Check("data", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in data_faults(config)]
+
+
+def check_benchmarks(config: Config, until: str | None = None) -> list[Check]:
+    """Returns damaged files of benchmarks, and with `evaluate.require` missing ones; others are left out of the run."""
+    from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import lacking
+
+    if until is not None and stage_index(until, config) < stage_index("evaluate", config):
+        return []
+    try:
+        found = lacking(config.evaluate).items()
+    except UserError as error:
+        return [Check("benchmarks", False, f"{error.problem} {error.cause}", error.fix)]
+    required = config.evaluate.require
+    return [Check(name, not required, one.missing, one.how) for name, one in found]
+
+
+def check_judge(config: Config, until: str | None = None) -> list[Check]:
+    """Returns what is wrong with the choice of MT-Bench's judge, for a run that evaluates."""
+    if until is not None and stage_index(until, config) < stage_index("evaluate", config):
+        return []
+    return [Check("judge", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in judge_faults(config)]
 
 
 def _settings_checks(config: Config, hardware: Hardware, until: str | None) -> list[Check]:

@@ -14,6 +14,7 @@ from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.quantization.held import missing_library, settled
 from synthetic_instruction_tuner.records import Message
 from synthetic_instruction_tuner.run.checks.finding import Check, NotReady
+from synthetic_instruction_tuner.run.checks.judge_checks import check_endpoint, engine_of, is_endpoint
 from synthetic_instruction_tuner.run.number_formats import role_format
 from synthetic_instruction_tuner.run.pipeline import stage_index, stage_names
 from synthetic_instruction_tuner.run.roles import used_models
@@ -32,10 +33,10 @@ def engine_lines(config: Config, hardware: Hardware, until: str | None = None) -
     """
     groups: dict[str, list[str]] = {}
     for role, model in models_until(config, until):
-        if role not in ("reward model", "tokenizer"):
+        if role not in ("reward model", "tokenizer") and not is_endpoint(role, config):
             held = role_format(config, hardware, role, model)
             choice = choose_engine(
-                settled(model, held) if held else model, config.engine, hardware, student=role == "student"
+                settled(model, held) if held else model, engine_of(role, config), hardware, student=role == "student"
             )
             groups.setdefault(choice.describe(), []).append(role)
     return [f"{_together(roles)} on {engine}" for engine, roles in groups.items()]
@@ -66,6 +67,8 @@ def check_models(config: Config, until: str | None = None) -> list[Check]:
 def _checked(role: str, model: ModelConfig, config: Config) -> Check:
     from synthetic_instruction_tuner.models.availability import availability
 
+    if is_endpoint(role, config):
+        return check_endpoint(config)
     served = _is_served(role, model, config)
     where = availability(model, **_needs(role, served))
     if where.fault is not None:
@@ -101,7 +104,7 @@ def _weights_fault(role: str, model: ModelConfig) -> Fault | None:
 
 
 def _is_served(role: str, model: ModelConfig, config: Config) -> bool:
-    return role not in ("student", "reward model", "tokenizer") and on_a_server(model, config.engine)
+    return role not in ("student", "reward model", "tokenizer") and on_a_server(model, engine_of(role, config))
 
 
 def _needs(role: str, served: bool) -> dict[str, Any]:
@@ -120,6 +123,8 @@ def check_local_models(config: Config) -> None:
 
     bad = []
     for role, model in used_models(config):
+        if is_endpoint(role, config):
+            continue
         folder = local_folder(model)
         needs = _needs(role, _is_served(role, model, config))
         fault = local_fault(model, folder, **needs) if folder else id_fault(model)
@@ -142,7 +147,7 @@ def _served(role: str, model: ModelConfig, config: Config) -> Check:
 
     name = f"{role} {model.name}"
     try:
-        engine = open_server(model, config.engine, ChatTemplate.from_tokenizer(load_tokenizer(model)), wait=0)
+        engine = open_server(model, engine_of(role, config), ChatTemplate.from_tokenizer(load_tokenizer(model)), wait=0)
     except SitError as error:
         return Check(name, False, f"{error.problem} {error.cause}", error.fix, isinstance(error, Unreachable))
     return Check(name, True, f"on {engine.describe()}")

@@ -10,9 +10,10 @@ from synthetic_instruction_tuner.errors import SitError, UserError, together
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.run.checks.before_start import check_languages
+from synthetic_instruction_tuner.run.checks.judge_checks import judge_faults
 from synthetic_instruction_tuner.run.checks.model_checks import check_number_formats, engine_lines
 from synthetic_instruction_tuner.run.own_data.needs import data_faults
-from synthetic_instruction_tuner.run.pipeline import stage_names
+from synthetic_instruction_tuner.run.pipeline import stage_index, stage_names
 
 
 def check_settings(config: Config, hardware: Hardware, until: str | None = None, here: bool = True) -> None:
@@ -27,6 +28,8 @@ def check_settings(config: Config, hardware: Hardware, until: str | None = None,
         UserError: with all mistakes.
     """
     faults: list[SitError] = [*data_faults(config)]
+    if until is None or stage_index(until, config) >= stage_index("evaluate", config):
+        faults += judge_faults(config)
     if (until != "generate" or config.generate.until_kept is not None) and config.data.has_records:
         faults += source_faults(config.filter.contamination)
     checks: tuple[Callable[[], object], ...] = (

@@ -32,6 +32,7 @@ from synthetic_instruction_tuner.run.costs.counts import (
 )
 from synthetic_instruction_tuner.run.costs.cpu import BASE_GB
 from synthetic_instruction_tuner.run.costs.estimates import StageEstimate, TaskEstimate
+from synthetic_instruction_tuner.run.costs.judging import judged_replies, judging, judging_label
 from synthetic_instruction_tuner.run.costs.work import Costs, Reading, Texts, Tuning
 from synthetic_instruction_tuner.run.number_formats import (
     largest_micro_batch,
@@ -41,6 +42,7 @@ from synthetic_instruction_tuner.run.number_formats import (
 )
 from synthetic_instruction_tuner.run.own_data.needs import expected_rows
 from synthetic_instruction_tuner.run.progress.forecast import Part
+from synthetic_instruction_tuner.run.roles import JUDGE
 
 UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000, 1.05e9, 14_336, 4096, "guess")
 SERVED = NumberFormat("bfloat16", "bfloat16", "on its server")
@@ -207,11 +209,24 @@ class StageWork:
         if rewarded:
             tasks.append(self.scoring([work[name] for name in rewarded], variants))
             parts.append(Part("scoring the answers", tasks[-1].seconds))
+        if "mt_bench" in work and settings.mt_bench.judge.model:
+            tasks.append(self.judging(work["mt_bench"], variants))
+            parts.append(Part(judging_label(tasks[-1].model), tasks[-1].seconds))
         memory = max(task.memory_gb for task in tasks)
         seconds = 3.0 + sum(part.seconds for part in parts)
         detail = f"{variants} variants on {', '.join(settings.benchmarks)}"
+        detail += f", {parts[-1].label}" if parts[-1].label.startswith("judging") else ""
         disk = variants * sum(one.items * max(one.answers, 1) for one in work.values()) * ROW_GB
         return StageEstimate("evaluate", seconds, memory, detail, tuple(parts), tuple(tasks), disk)
+
+    def judging(self, work: Work, variants: int) -> TaskEstimate:
+        """MT-Bench's judge rates the variants' answers, as a task."""
+        judge, engine = self.config.evaluate.mt_bench.judge, self.config.engine
+        assert judge.model is not None
+        replies = judged_replies(judge, work, variants, len(self.config.models.students))
+        held = role_format(self.config, self.hardware, JUDGE, judge.model)
+        slots = engine.concurrency if held is None else engine.batch_size
+        return judging(judge, _size(judge.model), held, replies, self.costs, slots)
 
     def answers(self, model: ModelConfig, work: Work) -> float:
         """Seconds for one variant to answer a benchmark."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from synthetic_instruction_tuner.config import BENCHMARKS, Config
+from synthetic_instruction_tuner.config import NANO_BENCHMARKS, Config
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import NANO, content_key, load_benchmarks
 from synthetic_instruction_tuner.models.files import identity
@@ -76,7 +76,7 @@ def reward_scorer(config: Config) -> RewardScorer:
 
 
 def _nano_counts(config: Config) -> dict[str, int]:
-    return {name: config.evaluate.settings(name).items for name in BENCHMARKS}
+    return {name: config.evaluate.settings(name).items for name in NANO_BENCHMARKS}
 
 
 def _nano_sets(config: Config) -> list[BenchmarkSet]:
@@ -88,7 +88,7 @@ def _nano_sets(config: Config) -> list[BenchmarkSet]:
     from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 
     sets = []
-    for name in BENCHMARKS:
+    for name in NANO_BENCHMARKS:
         items = benchmark(name).items(config.evaluate.settings(name))
         known = tuple(BenchmarkItem(f"{name}/{item.id}", item.prompt) for item in items)
         sets.append(BenchmarkSet(name, known, "generated", len(known), match="exact"))

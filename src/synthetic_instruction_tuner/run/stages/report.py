@@ -6,13 +6,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthetic_instruction_tuner.config import Config, fingerprint
-from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
+from synthetic_instruction_tuner.config import Config, EvaluateConfig, fingerprint
+from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import usable
+from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, plain_name
+from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.relatives import judge_label
 from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.run.folder import RunFolder
+from synthetic_instruction_tuner.run.judge_checking import JUDGE_CHECK
 from synthetic_instruction_tuner.run.roles import used_models
 from synthetic_instruction_tuner.run.stages.data_card import own_sources, write_data_card
 from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows, variants
+from synthetic_instruction_tuner.run.stages.judging import PAIRS
 from synthetic_instruction_tuner.run.stages.stage import FORMATS, Context, Outcome, Stage
 
 if TYPE_CHECKING:
@@ -22,7 +26,9 @@ if TYPE_CHECKING:
 def part(config: Config) -> dict[str, Any]:
     """Returns what the report and the data card depend on, beside the earlier stages."""
     license = {"data": {"license": config.data.license}} if config.data.license else {}
-    return {"report": config.report.model_dump(mode="json")} | license
+    margin = config.evaluate.equivalence_margin
+    changed = {"margin": margin} if margin != EvaluateConfig().equivalence_margin else {}
+    return {"report": config.report.model_dump(mode="json")} | license | changed
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
@@ -36,6 +42,9 @@ def run(ctx: Context) -> Outcome:
     from synthetic_instruction_tuner.reporting.report_data import ReportData
 
     methods = [method.name for method in METHODS if ctx.store.fact(f"training:{method.name}")]
+    rows = comparison_rows(ctx.store)
+    named = {plain_name(row.benchmark): row.benchmark for row in rows}  # a judge's name belongs to its benchmark's
+    contamination = ctx.store.fact("contamination") or {}
     wanted = ctx.config.generate.until_kept  # an earlier run in this folder may have had one
     data = ReportData(
         run_name=ctx.folder.root.resolve().name,
@@ -49,10 +58,11 @@ def run(ctx: Context) -> Outcome:
         preference_report=ctx.store.fact("preference_report"),
         training=[metrics for method in methods for metrics in ctx.store.fact(f"training:{method}")],
         training_logs=_logs(ctx, methods),
-        comparison=comparison_rows(ctx.store),
-        benchmarks={name: benchmark(name) for name in ctx.config.evaluate.benchmarks},
+        comparison=rows,
+        benchmarks={shown: benchmark(shown) for shown in named.values()},
         samples=_samples(ctx),
-        contamination=ctx.store.fact("contamination") or {},
+        contamination={named.get(name, name): count for name, count in contamination.items()},
+        judging=_judging(ctx),
         generator_health=ctx.store.fact("generator_health") or {},
         sources=own_sources(ctx),
         generate_target=(ctx.store.fact("generate_target") or {}) if wanted is not None else {},
@@ -68,6 +78,18 @@ def _number_formats(ctx: Context) -> dict[str, str]:
     """Returns by name how the run's models were held whose weights were quantized."""
     known = ctx.store.fact(FORMATS) or {}
     return {model.name: known[model.path] for _, model in used_models(ctx.config) if model.path in known}
+
+
+def _judging(ctx: Context) -> dict[str, Any]:
+    """Returns what is known of MT-Bench's judge; nothing for a run without it."""
+    evaluate = ctx.config.evaluate
+    if "mt_bench" not in evaluate.benchmarks or evaluate.mt_bench.judge.model is None:
+        return {}
+    label = judge_label(evaluate.mt_bench.judge, ctx.config)
+    checked = ctx.store.fact(JUDGE_CHECK)
+    same = checked and checked["judge"] == label
+    pairs = (ctx.store.fact(PAIRS) or []) if evaluate.mt_bench.judge.pairwise else []
+    return {"judge": label, "check": checked if same else None, "pairs": pairs}
 
 
 def _hardware(ctx: Context) -> dict[str, Any]:
@@ -107,14 +129,14 @@ def _samples(ctx: Context) -> list[Sample]:
     from synthetic_instruction_tuner.reporting.report_data import Sample
 
     config, first = ctx.config, ctx.config.models.students[0].name
-    texts = [n for n in config.evaluate.benchmarks if benchmark(n).work(config.evaluate.settings(n)).answers]
+    texts = [n for n in usable(config.evaluate) if benchmark(n).work(config.evaluate.settings(n)).answers]
     if not texts:
         return []
     answers: dict[str, dict[str, Any]] = {}
     for variant in variants(config, ctx.folder):
         if variant.student.name == first:
             data = json.loads((ctx.folder.results / f"{variant.label}.json").read_text(encoding="utf-8"))
-            results = {result["benchmark"]: result["items"] for result in data["benchmarks"]}
+            results = {plain_name(result["benchmark"]): result["items"] for result in data["benchmarks"]}
             answers[variant.name] = {item["id"]: item for item in results[texts[-1]]}
     items = answers[BASE]
     shown = list(items)[:: max(1, len(items) // max(1, config.report.samples))][: config.report.samples]

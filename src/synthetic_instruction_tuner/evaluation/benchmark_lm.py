@@ -1,0 +1,169 @@
+"""A model as the public benchmarks ask it: greedy answers, likelihoods of letters, and nothing asked twice.
+
+Plain text begins as the tokenizer says, and a text that is longer than the model was made for loses its beginning: both
+are what the harness' own Hugging Face model does, so that numbers are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lm_eval.api.instance import Instance
+
+from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
+from synthetic_instruction_tuner.evaluation.harness import EngineLM
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.chat.template import ChatTemplate
+
+CHUNK = 64  # contexts whose continuations are scored between commits
+
+
+class Memory(Protocol):
+    """Keeps answers by a hash of what was asked, so that an interrupted benchmark goes on; see `run.store`."""
+
+    def find(self, key: str) -> Any:
+        """Returns an answer as plain JSON values, or None."""
+
+    def add(self, key: str, value: Any) -> None:
+        """Takes an answer."""
+
+    def save(self) -> None:
+        """Makes sure that what was added outlives this process."""
+
+
+class BenchmarkLM(EngineLM):
+    """See `EngineLM`.
+
+    Args:
+        engine, template, tokenizer: as there.
+        untuned: whether this is a base model.
+        memory: keeps answers until the benchmark is done; without one, an interrupted benchmark begins again.
+        done: is called with the number of answers that have just come.
+
+    Attributes:
+        n_cut: contexts that were too long for the model to be read whole, so far.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        template: ChatTemplate,
+        tokenizer: Any,
+        *,
+        untuned: bool = False,
+        memory: Memory | None = None,
+        done: Done | None = None,
+    ) -> None:
+        super().__init__(engine, template, tokenizer)
+        self.untuned, self.memory, self._done = untuned, memory, done or (lambda n: None)
+        self.n_cut = 0
+        whole, bare = tokenizer.encode("x"), self._plain("x")
+        self._own_lead = tuple(whole[: whole.index(bare[0])])
+
+    def answers(self, prompts: Sequence[str], max_new_tokens: int, *, chat: bool, counted: bool = True) -> list[str]:
+        """Returns the greedy answer to each prompt.
+
+        Args:
+            prompts: the user's turns.
+            max_new_tokens: the longest answer.
+            chat: whether the prompts go through the chat template.
+            counted: whether truncated and empty answers are counted.
+        """
+        settings = {"max_gen_toks": max_new_tokens, "temperature": 0.0}
+        asked = [self._request(self._asked(prompt, chat), settings) for prompt in prompts]
+        texts = []
+        for sent, completion in zip(asked, self.completions(asked), strict=True):
+            texts.append(self.template.decode(completion.token_ids, sent.prompt_ids))
+            self.n_truncated += counted and completion.finish_reason == "length"
+            self.n_empty += counted and not texts[-1].strip()
+        return texts
+
+    def choices(self, contexts: Sequence[str], continuations: Sequence[str], *, chat: bool) -> list[int]:
+        """Returns for each context the number of the most likely continuation; the first of equal ones."""
+        return [values.index(max(values)) for values in self.likelihoods(contexts, continuations, chat=chat)]
+
+    def likelihoods(self, contexts: Sequence[str], continuations: Sequence[str], *, chat: bool) -> list[list[float]]:
+        """Returns for each context the log-probability of every continuation, in nats.
+
+        Under the chat template an answer begins without the space that plain text has.
+        """
+        wanted = [text.lstrip() if chat else text for text in continuations]
+        found: list[list[float]] = []
+        for start in range(0, len(contexts), CHUNK):
+            texts = [self._asked(context, chat) for context in contexts[start : start + CHUNK]]
+            key = _key(chat, wanted, [self._ids(text) for text in texts])
+            self.n_cut += sum(self._room(1) < len(self._ids(text)) for text in texts)
+            rows = self.memory.find(key) if self.memory is not None else None
+            if rows is None:
+                asked = [_instance(text, continuation) for text in texts for continuation in wanted]
+                values = [value for value, _ in self.loglikelihood(asked)]
+                rows = [values[i : i + len(wanted)] for i in range(0, len(values), len(wanted))]
+                if self.memory is not None:
+                    self.memory.add(key, rows)
+                    self.memory.save()
+            found += rows
+            self._done(len(texts))
+        return found
+
+    def completions(self, asked: Sequence[Request]) -> list[Completion]:
+        """Returns the engine's completions; those that the memory has are not written again.
+
+        Other decoding than that of `answers`, or conversations, are asked for in this way.
+        """
+        memory, keys = self.memory, [_key(astuple(request)) for request in asked]
+        kept = {i: memory.find(key) for i, key in enumerate(keys)} if memory is not None else {}
+        found = {i: Completion(tuple(row[0]), row[1]) for i, row in kept.items() if row is not None}
+        todo = [i for i in range(len(asked)) if i not in found]
+        self._done(len(found))
+
+        def keep(finished: Mapping[int, Completion]) -> None:
+            for place, completion in finished.items():
+                if memory is not None and completion.finish_reason != "error":
+                    memory.add(keys[todo[place]], [list(completion.token_ids), completion.finish_reason])
+            self._done(len(finished))
+
+        if todo:
+            found |= dict(zip(todo, self._written([asked[i] for i in todo], keep), strict=True))
+        return [found[i] for i in range(len(asked))]
+
+    def _written(self, requests: Sequence[Request], keep: Any) -> list[Completion]:
+        engine: Any = self.engine
+        if not hasattr(engine, "on_finished"):  # it returns everything at once
+            completions: list[Completion] = engine.generate(requests)
+            keep(dict(enumerate(completions)))
+            return completions
+        engine.on_finished = keep
+        try:
+            return list(engine.generate(requests))
+        finally:
+            engine.on_finished = None
+            if self.memory is not None:
+                self.memory.save()
+
+    def _asked(self, prompt: str, chat: bool) -> str:
+        if chat:
+            return self.apply_chat_template([{"role": "user", "content": prompt}])
+        self._chats[prompt] = (*self._own_lead, *self._plain(prompt))
+        return prompt
+
+    def _pair(self, context: str, continuation: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        before, after = super()._pair(context, continuation)
+        return before[-self._room(len(after)) :], after
+
+    def _room(self, continuation: int) -> int:
+        """Returns how many tokens of a context the model reads before a continuation of so many tokens."""
+        longest = getattr(self.engine, "context_length", None)
+        return sys.maxsize if longest is None else longest + 1 - continuation
+
+
+def _key(*asked: object) -> str:
+    return hashlib.blake2b(repr(asked).encode(), digest_size=16).hexdigest()
+
+
+def _instance(context: str, continuation: str) -> Instance:
+    return Instance(request_type="loglikelihood", doc={}, arguments=(context, continuation), idx=0)

@@ -1,0 +1,165 @@
+"""Public benchmarks: what they are, where their files come from, and where they are on this machine.
+
+The filter (no record may be an item) and the evaluation (models answer the items) find them here. Their texts are not
+part of this package. Files are looked for in the user's folder first, then in the Hugging Face cache; `download` brings
+what the Hub has into that cache, once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthetic_instruction_tuner.evaluation.benchmarks.items import benchmark_files
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where a benchmark is published.
+
+    Attributes:
+        repository: its data set on the Hub; None if it has none that will do.
+        revision: the commit of that data set that is downloaded; None for the latest.
+        files: patterns of its files there.
+        items: how many distinct items its test part has, about; None where versions differ much.
+        elsewhere: what to do where the Hub cannot help.
+        layout: what its subfolder of the user's folder holds.
+        license: of the items.
+        digest: hash of the complete items, as `Availability.digest` has it; empty where no published copy was at hand
+            to compute it from.
+    """
+
+    repository: str | None
+    files: tuple[str, ...] = ()
+    items: int | None = None
+    elsewhere: str = ""
+    revision: str | None = None
+    layout: str = ""
+    license: str = ""
+    digest: str = ""
+
+
+PUBLISHED = {
+    "ifeval": Published(
+        "google/IFEval",
+        ("*.jsonl", "*.parquet"),
+        541,
+        revision="966cd89545d6b6acfd7638bc708b98261ca58e84",
+        layout="input_data.jsonl",
+        license="Apache-2.0",
+        digest="25bf46eb173905d5",
+    ),
+    "mmlu": Published(
+        "cais/mmlu",
+        ("all/test-*", "all/validation-*", "all/dev-*"),
+        14_042,
+        revision="c30699e8356da336a370243923dbaf21066bb9fe",
+        layout="test/SUBJECT_test.csv and dev/SUBJECT_dev.csv, or the Hub's Parquet files",
+        license="MIT",
+    ),
+    "mt_bench": Published(
+        "HuggingFaceH4/mt_bench_prompts",
+        ("*.jsonl", "*.parquet"),
+        160,
+        layout="question.jsonl, judge_prompts.jsonl and reference_answer/ of lm-sys/FastChat",
+        license="Apache-2.0",
+    ),
+    "agentbench": Published(
+        None,
+        elsewhere="put the folder data/ of the GitHub repository THUDM/AgentBench there",
+        layout="data/ of THUDM/AgentBench",
+        license="Apache-2.0",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """What this machine has of a benchmark.
+
+    Attributes:
+        items: how many items can be evaluated.
+        origin: where they are from, without a path.
+        digest: a hash of all of them, the same for every file format.
+        missing: what is missing, in a sentence; empty where nothing is.
+        how: how to get it.
+        complete: whether all published items are there.
+    """
+
+    items: int = 0
+    origin: str = ""
+    digest: str = ""
+    missing: str = ""
+    how: str = ""
+    complete: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether the benchmark can run."""
+        return self.items > 0
+
+
+def nothing(name: str) -> Availability:
+    """Returns what is said of a benchmark of which this machine has no files."""
+    published = PUBLISHED[name]
+    how = f"Run 'sit benchmarks fetch', or put {published.layout} into {name}/ of evaluate.data_dir."
+    return Availability(missing="Its files are not on this machine.", how=how)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder with a benchmark's files, and what to call it without a path."""
+
+    folder: Path
+    origin: str
+
+
+def place_of(name: str, folder: str | os.PathLike[str] | None) -> Place | None:
+    """Returns where a benchmark's files are: in its subfolder of the user's folder, else in the Hugging Face cache."""
+    if folder is not None:
+        own = Path(folder).expanduser() / name
+        if own.is_dir():
+            return Place(own, "folder")
+    published = PUBLISHED[name]
+    cached = next(_snapshots(published.repository, published.revision), None) if published.repository else None
+    return Place(cached, f"Hub {published.repository}") if cached else None
+
+
+def download(name: str) -> str:
+    """Brings a benchmark from the Hub into its cache; returns why that failed, or an empty text."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    published = PUBLISHED[name]
+    assert published.repository
+    try:
+        # Asked first, since a download of a known revision tries for half a minute where there is no network.
+        HfApi().repo_info(published.repository, repo_type="dataset", revision=published.revision, timeout=10)
+        snapshot_download(
+            published.repository,
+            repo_type="dataset",
+            revision=published.revision,
+            allow_patterns=list(published.files),
+            etag_timeout=10,
+        )
+    except Exception as error:  # network libraries raise many types; the message is the same for all of them
+        return f"the Hub cannot be reached ({type(error).__name__})"
+    return ""
+
+
+def _snapshots(repository: str, revision: str | None) -> Iterator[Path]:
+    """The repository's snapshots in the cache that hold items: the known revision, the current one, others."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    cache = Path(HF_HUB_CACHE) / f"datasets--{repository.replace('/', '--')}"
+    try:
+        folders = list((cache / "snapshots").iterdir())
+    except OSError:
+        return
+    try:
+        current = (cache / "refs" / "main").read_text().strip()
+    except OSError:  # a download of one revision leaves no such file
+        current = ""
+    folders.sort(key=lambda folder: (folder.name != revision, folder.name != current, folder.name))
+    yield from (folder for folder in folders if benchmark_files(folder))
