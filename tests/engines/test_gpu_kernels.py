@@ -1,16 +1,32 @@
-"""The kernels of decoding against plain PyTorch. They need a GPU and Triton."""
+"""The kernels of decoding against plain PyTorch, and the engine that decodes with them against the one without.
+
+They need Triton, and a GPU or its interpreter: `TRITON_INTERPRET=1 pytest tests/engines/test_gpu_kernels.py` runs them
+on a CPU, slowly, without bfloat16 (the interpreter multiplies it wrongly) and without CUDA graphs.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config
 
+from synthetic_instruction_tuner.engines.base import Request
+from synthetic_instruction_tuner.engines.transformers import decode_steps, engine
+from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
+from synthetic_instruction_tuner.engines.transformers.gpu import paged_cache
 from synthetic_instruction_tuner.engines.transformers.sampling import draw
+from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
 
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+DEVICE = "cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu"
 pytestmark = pytest.mark.skipif(
-    not torch.cuda.is_available() or find_spec("triton") is None, reason="needs a GPU and Triton"
+    find_spec("triton") is None or not (INTERPRETED or DEVICE == "cuda"), reason="needs Triton and a GPU"
 )
 
 SHAPES = [  # rows, heads, key-value heads, width, value width, positions
@@ -21,7 +37,26 @@ SHAPES = [  # rows, heads, key-value heads, width, value width, positions
     (1, 32, 4, 80, 80, 4096),
     (17, 16, 16, 256, 256, 130),
 ]
+SMALL = [(5, 8, 2, 32, 32, 200), (3, 4, 4, 16, 16, 64), (2, 4, 1, 24, 20, 600)]
 ROUNDING = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 2e-2}
+if INTERPRETED:
+    SHAPES, ROUNDING = SMALL, {torch.float32: 1e-5, torch.float16: 2e-3}
+MODELS: list[Callable[..., Any]] = [
+    lambda **sizes: LlamaConfig(num_key_value_heads=2, **sizes),
+    lambda **sizes: Qwen2Config(num_key_value_heads=1, **sizes),
+    lambda **sizes: MistralConfig(num_key_value_heads=2, sliding_window=8, **sizes),
+]
+
+
+@pytest.fixture(autouse=True)
+def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives the interpreter what a GPU says of itself; a graph's step is done as it is."""
+    if DEVICE == "cuda":
+        return
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(multi_processor_count=2))
+    monkeypatch.setattr(paged_cache, "free_gpu_bytes", lambda _: 1 << 28)
+    monkeypatch.setattr(decode_steps, "StepGraphs", lambda: SimpleNamespace(run=lambda _, step: step()))
+    monkeypatch.setattr(engine, "has_kernel", lambda *_: True)
 
 
 def in_pages(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
@@ -44,16 +79,16 @@ def test_attention_reads_each_row_from_its_first_to_its_last_position(
 
     rows, heads, shared, width, value_width, positions = shape
     torch.manual_seed(0)
-    query = torch.randn(rows, 1, heads, width, device="cuda", dtype=dtype).transpose(1, 2)
-    keys = torch.randn(rows, shared, positions, width, device="cuda", dtype=dtype)
-    values = torch.randn(rows, shared, positions, value_width, device="cuda", dtype=dtype)
-    last = torch.randint(0, positions, (rows,), device="cuda")
-    first = (last - torch.randint(0, positions, (rows,), device="cuda")).clamp(min=0)
-    order = (torch.randperm(rows * -(-positions // 64), device="cuda") + 1).view(rows, -1).int()
+    query = torch.randn(rows, 1, heads, width, device=DEVICE, dtype=dtype).transpose(1, 2)
+    keys = torch.randn(rows, shared, positions, width, device=DEVICE, dtype=dtype)
+    values = torch.randn(rows, shared, positions, value_width, device=DEVICE, dtype=dtype)
+    last = torch.randint(0, positions, (rows,), device=DEVICE)
+    first = (last - torch.randint(0, positions, (rows,), device=DEVICE)).clamp(min=0)
+    order = (torch.randperm(rows * -(-positions // 64), device=DEVICE) + 1).view(rows, -1).int()
     span = torch.stack([first, last], -1).int()
     got = decode_attention(query, in_pages(keys, order), in_pages(values, order), order, span, width**-0.5)
 
-    places = torch.arange(positions, device="cuda")
+    places = torch.arange(positions, device=DEVICE)
     seen = (places >= first[:, None]) & (places <= last[:, None])
     group = heads // shared
     scores = query.float() @ keys.float().repeat_interleave(group, 1).transpose(2, 3) * width**-0.5
@@ -62,15 +97,15 @@ def test_attention_reads_each_row_from_its_first_to_its_last_position(
     torch.testing.assert_close(got.float(), want, atol=ROUNDING[dtype], rtol=0)
 
 
-@pytest.mark.parametrize("vocabulary", [97, 2048, 2049, 128256])
+@pytest.mark.parametrize("vocabulary", [97, 2049] if INTERPRETED else [97, 2048, 2049, 128256])
 def test_sampling_draws_what_the_cumulative_distribution_says(vocabulary: int) -> None:
     from synthetic_instruction_tuner.engines.transformers.gpu.sampling_kernel import draw_on_gpu
 
     torch.manual_seed(0)
-    logits = 3 * torch.randn(300, vocabulary, device="cuda")
+    logits = 3 * torch.randn(300, vocabulary, device=DEVICE)
     logits[:, : vocabulary // 3] = float("-inf")
-    uniform = torch.rand(300, device="cuda").clamp(1e-4, 1 - 1e-4)
-    temperature = torch.linspace(0, 2, 300, device="cuda")
+    uniform = torch.rand(300, device=DEVICE).clamp(1e-4, 1 - 1e-4)
+    temperature = torch.linspace(0, 2, 300, device=DEVICE)
     got = draw_on_gpu(logits, uniform, temperature)
     assert torch.equal(got[0], logits[0].argmax())
     # In exact arithmetic the cumulative weight before the token is below the drawn share, and with it is not.
@@ -82,3 +117,21 @@ def test_sampling_draws_what_the_cumulative_distribution_says(vocabulary: int) -
     assert bool((logits.gather(1, got[:, None]) > float("-inf")).all())
     assert (got == draw(logits, uniform, temperature, None)).float().mean() > 0.95
     assert torch.equal(draw_on_gpu(logits, uniform, None), logits.argmax(-1))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_engine_with_kernels_writes_what_one_without_writes(
+    model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    loaded = AutoModelForCausalLM.from_config(model(vocab_size=3000, max_position_embeddings=512, **sizes))
+    loaded = loaded.to(DEVICE)
+    asked = [(3, 1, 9, 1.0), (70, 2, 6, 0.7), (5, 3, 12, 0.0), (3, 1, 9, 1.0), (20, 5, 3, 1.3), (64, 6, 5, 0.5)]
+    requests = [Request(tuple(range(5, 5 + n)), seed, most, (7,), heat) for n, seed, most, heat in asked]
+    fast = TransformersEngine(loaded, 0, batch_size=3, device=DEVICE)
+    written = fast.generate(requests)
+    assert fast.decoder is SlotDecoder
+    assert fast._kernel  # the trial took it
+    monkeypatch.setattr(engine, "has_kernel", lambda *_: False)
+    assert TransformersEngine(loaded, 0, batch_size=3, device=DEVICE).generate(requests) == written

@@ -116,6 +116,15 @@ VERBS = {
         "Print the full comparison of an evaluated run.\n\n"
         "A table per benchmark. --format csv and json have every column: intervals, counts, differences, p-values.",
     ),
+    "agent-eval": Verb(
+        "evaluation.agent_eval",
+        "agent_eval",
+        "Let a model work as an agent on DBBench's database tasks.\n\n"
+        "'sit agent-eval MODEL --tasks dev.jsonl -o out' plays AgentBench's text protocol 0.2: at most 15 operations "
+        "in SQL, then an answer, greedy. Tables are in an embedded database that answers as MySQL does, or on a server "
+        "(--mysql). Writes out/dialogues.jsonl, from which the same command continues after an interruption, and "
+        "out/agent_results.json.",
+    ),
     "report": Verb(
         "single",
         "report",
