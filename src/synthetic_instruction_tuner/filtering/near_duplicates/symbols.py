@@ -123,7 +123,7 @@ def symbols_of_part(part: str, first: bool) -> tuple[str, ...]:
         part = _FORMULA.sub(r"\1", part)
     if _LATEX.search(part):
         part = _GROUP.sub(",", _DELIMITER.sub(",", part)).replace("\\{", "{").replace("\\}", "}")
-    if "**" in part and ("[" in part or "{" in part):
+    if "**" in part:
         part = _BOLD.sub(r"\1", part)
     pieces: list[str] = (_ASCII_PIECE if part.isascii() else _PIECE).findall(part)
     found, last = [], len(pieces) - 1
