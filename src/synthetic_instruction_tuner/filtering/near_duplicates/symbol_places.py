@@ -110,11 +110,11 @@ def _can_mean(codes: Codes, kinds: Kinds, at: npt.NDArray[np.int64]) -> Mask:
 
 
 def _word(kinds: Kinds) -> Mask:
-    return (kinds == _LETTER) | (kinds == _FIGURE) | (kinds == _BEYOND)
+    return np.isin(kinds, (_LETTER, _FIGURE, _BEYOND))
 
 
 def _surely_word(kinds: Kinds) -> Mask:
-    return (kinds == _LETTER) | (kinds == _FIGURE)
+    return np.isin(kinds, (_LETTER, _FIGURE))
 
 
 def _are(codes: Codes, characters: str) -> Mask:
