@@ -190,7 +190,7 @@ def wrong(texts: list[str], stays: list[bool]) -> tuple[int, int]:
         sets, stay = sets.take(filled), stay[filled]
         similar = index.most_similar(sets).numbers >= 0
         words = [frozenset(part) for part in np.split(sets.words, np.cumsum(sets.sizes)[:-1])]
-        symbols = [own for _, own in sets.as_bytes()]
+        symbols = sets.pieces
         for row in np.flatnonzero(~similar).tolist():  # and to one of the same batch?
             similar[row] = any(
                 len(words[row] & words[i]) * 5 >= len(words[row] | words[i]) * 4

@@ -11,7 +11,8 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-from synthetic_instruction_tuner.filtering.near_duplicates.symbols import close_up, pictures_of, symbols_of
+from synthetic_instruction_tuner.filtering.near_duplicates.symbols import symbols_of
+from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import PICTURES
 from synthetic_instruction_tuner.words import MARKS, UNSPACED_RUN, normal_form
 
 Decision = tuple[int, Fraction] | None
@@ -19,16 +20,23 @@ Decision = tuple[int, Fraction] | None
 
 def word_set(text: str) -> frozenset[str]:
     """Words and pictures of a text; none where there is no word."""
-    text = text.replace("\0", " ")
-    parts = close_up(normal_form(text)).split()
-    words = {word for part in parts for word in re.findall(rf"\w[\w{MARKS}]*", part) if not unspaced(word)}
-    for run in UNSPACED_RUN.findall(normal_form(text)):
+    text = plain(text)
+    words = {word for word in re.findall(rf"\w[\w{MARKS}]*", text) if not unspaced(word)}
+    for run in UNSPACED_RUN.findall(text):
         letters = re.findall(rf"\w[{MARKS}]*", run)
         words |= {*letters, *(a + b for a, b in pairwise(letters))}
-    for mixed in filter(unspaced, re.findall(rf"\w[\w{MARKS}]*", normal_form(text))):
+    for mixed in filter(unspaced, re.findall(rf"\w[\w{MARKS}]*", text)):
         words |= set(re.findall(rf"\w[\w{MARKS}]*", UNSPACED_RUN.sub(" ", mixed)))
-    pictures = {picture for part in parts for picture in pictures_of(part)}
-    return frozenset(words | pictures) if words else frozenset()
+    return frozenset(words | set(re.findall(f"[{PICTURES}]", text))) if words else frozenset()
+
+
+def plain(text: str) -> str:
+    """A text in normal form, without emphasis by underscores, and with blanks of one length."""
+    return re.sub(
+        "_{3,}",
+        "___",
+        re.sub(r"(?<!\w)_([^\W_](?:[^_\n]*[^\W_])?)_(?!\w)", r"\1", normal_form(text.replace("\0", " "))),
+    )
 
 
 def unspaced(word: str) -> bool:
@@ -36,7 +44,7 @@ def unspaced(word: str) -> bool:
 
 
 def symbol_set(text: str) -> frozenset[str]:
-    return frozenset(s for part in close_up(normal_form(text.replace("\0", " "))).split() for s in symbols_of(part))
+    return symbols_of(text)
 
 
 def jaccard(first: frozenset[str], second: frozenset[str]) -> Fraction:

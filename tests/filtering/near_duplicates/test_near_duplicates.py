@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from all_pairs import Decision, brute, counted, near_duplicates, word_set
+from all_pairs import Decision, brute, counted, near_duplicates, symbol_set, word_set
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter, quality_filter
@@ -24,6 +24,7 @@ from synthetic_instruction_tuner.filtering.near_duplicates import word_sets as w
 from synthetic_instruction_tuner.filtering.near_duplicates.index import NearDuplicateIndex, without_overflow
 from synthetic_instruction_tuner.filtering.near_duplicates.keep_first import KeepFirst
 from synthetic_instruction_tuner.filtering.near_duplicates.rule import NearDuplicates, exact_fraction
+from synthetic_instruction_tuner.filtering.near_duplicates.symbols import symbols_in
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import Vocabulary
 from synthetic_instruction_tuner.records import Record
 
@@ -187,6 +188,24 @@ def test_words_are_what_the_pattern_finds(texts: list[str]) -> None:
     assert sets.sizes.tolist() == [len(words) for words in found]
 
 
+SIGNED = st.lists(
+    st.one_of(
+        st.sampled_from("ab1 \n-*/!.:'\"?()[]{}<=>+^~|%$#&\\·_,;`"),
+        st.sampled_from(
+            ["\t", "\xa0", "\x1c", "é", "\u0301", "写", "の", "ไ", "€", "°", "♭", "⌊", "“", "—", "•", "²", "½", "𐒠"]
+        ),
+        st.sampled_from(["sin", "10km", "operator ", "symbol", "\\frac{", " - ", "**", "//", "->", "n!", "x_1"]),
+    )
+).map("".join)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(SIGNED, max_size=4))
+def test_symbols_are_found_where_they_can_be(texts: list[str]) -> None:
+    found = Vocabulary().sets(texts).pieces
+    assert [symbols_in(pieces) for pieces in found] == [symbol_set(text) for text in texts]
+
+
 DIFFERENT = [
     ["Write hello world in C", "Write hello world in C++", "Write hello world in C#", "Write hello world in F#"],
     ["What is 3 + 4?", "What is 3 - 4?", "What is 4 - 3?", "What is 3 * 4?", "What is 3/4?", "What is 4 / 3?"],
@@ -203,6 +222,27 @@ DIFFERENT = [
     ["sin x - cos x", "sin x + cos x"],
     ["i++", "i--", "++i"],
     ["写 3 + 4", "写 3 - 4"],
+    ["Sort [1, 2]", "Sort {1, 2}", "Sort (1, 2)"],
+    ["On (0,1) it is", "On [0,1] it is", "On [0,1) it is", "On (0,1] it is"],
+    ['Print ["b", "a"]', 'Print {"b", "a"}', 'Print ("b", "a")'],
+    ["Sort [pear, fig]", "Sort {pear, fig}"],
+    ["Read a[i]", "Read a(i)", "Read a{i}"],
+    ["Explain a[1:]", "Explain a[:1]"],
+    ["Is [] true?", "Is {} true?"],
+    ["See HEAD~", "See HEAD^", "See HEAD"],
+    ["Compute !x", "Compute x!", "Compute x"],
+    ["Compute (n+1)!", "Compute (n+1)"],
+    ["#include <x.h>", '#include "x.h"'],
+    ["It is 30 °C", "It is 30 °F", "It is 30 C"],
+    ["Take 10%", "Take 10‰", "Take 10"],
+    ["The note B♭", "The note B♯", "The note B"],
+    ["Write 0..5", "Write 0...5", "Write 0, 5"],
+    ["Print \\n", "Print n"],
+    ["Explain the - operator", "Explain the / operator", "Explain the operator"],
+    ["What does '-' do?", 'What does "/" do?', "What does `*` do?"],
+    ["Find ⌊x⌋", "Find ⌈x⌉", "Find x"],
+    ["x = 5 here", "x < 5 here", "x > 5 here"],
+    ["What is *p", "What is &p", "What is p"],
 ]
 SAME = [
     ["What is 3 + 4?", "What is 3+4 ?", "what is (3 + 4)", "What is 3 ＋ 4?"],
@@ -212,6 +252,21 @@ SAME = [
     ["pages 3-4 and 5 - 6", "pages 3–4 and 5−6"],
     ["Find $x^2 - 1$", "Find x^2 - 1"],
     ["either/or", "either or", "“either” - ‘or’"],
+    ["Sort [1, 2] now", "Sort [ 1, 2 ] now", "Sort ［1，2］ now", "sort **[1, 2]** now!"],
+    ["It costs $5", "It costs $ 5", "It costs 5$"],
+    ["It is 30°C", "It is 30 °C", "It is 30° C", "It is 30 ℃"],
+    ["What is 3+4", "What is 3+ 4", "What is 3 +4"],
+    ["if x > 5", "if x> 5", "if x>5"],
+    ["let x = -5", "let x = - 5", "let x=-5"],
+    ["Area of x² and H₂O", "Area of x^2 and H2O", "Area of $x^{2}$ and H2O"],
+    ["What is 3·4", "What is 3 × 4", "What is 3*4"],
+    ["Is x ≤ 5?", "Is x <= 5"],
+    ["Explain the _main_ idea", "Explain the main idea", "Explain _the main_ idea"],
+    ["The ____ is red", "The ______ is red"],
+    ["Write to [Name] (now)", "Write to Name now", "Write to {Name} — now"],
+    ["See the [page](here)", "See the page here"],
+    ["co\u00adoperate he\u200bre", "cooperate here", "ｃｏｏｐｅｒａｔｅ here"],
+    ["Plan B!", "Plan B", "plan b?"],
 ]
 
 

@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering.near_duplicates.postings import LARGEST, Hits, Postings, Prefixes
+from synthetic_instruction_tuner.filtering.near_duplicates.symbols import symbols_in
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import (
     Ints,
     Vocabulary,
@@ -65,23 +66,36 @@ class Matches:
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         return zip(self.numbers.tolist(), self.shared.tolist(), self.union.tolist(), strict=True)
 
-    def put(self, rows: Ints, part: Matches) -> None:
-        """Writes the matches of some of the sets to their places."""
-        self.numbers[rows], self.shared[rows], self.union[rows] = part.numbers, part.shared, part.union
+    def put(self, row: int | Ints, number: int | Ints, shared: int | Ints, union: int | Ints) -> None:
+        """Writes the match of a set, or those of some."""
+        self.numbers[row], self.shared[row], self.union[row] = number, shared, union
 
-    def improve(self, row: int, number: int, shared: int, union: int) -> bool:
-        """Takes a match if it is more similar than the one found so far; returns whether it is."""
-        better = shared * int(self.union[row]) > int(self.shared[row]) * union
-        if better:
-            self.numbers[row], self.shared[row], self.union[row] = number, shared, union
-        return better
+    def improves(self, row: int, shared: int, union: int) -> bool:
+        """Whether a match is more similar than the one found so far."""
+        return shared * int(self.union[row]) > int(self.shared[row]) * union
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Sets, none of them empty, with their prefixes, sketches of 256 bits, and sketches of 64 bits."""
+
+    sets: WordSets
+    prefixes: Prefixes
+    sketches: Bits
+    folded: Bits
+
+    def take(self, rows: Ints) -> Prepared:
+        """Returns some of the sets, in increasing order."""
+        places = np.full(len(self.sets), -1)
+        places[rows] = np.arange(len(rows))
+        return Prepared(self.sets.take(rows), self.prefixes.among(places), self.sketches[rows], self.folded[rows])
 
 
 class NearDuplicateIndex:
     """Word sets in which the one most similar to a given set can be found.
 
     Attributes:
-        symbols: the symbols of each, as bytes.
+        symbols: the pieces of each text that can have symbols.
     """
 
     def __init__(self, threshold: Fraction) -> None:
@@ -95,7 +109,7 @@ class NearDuplicateIndex:
         self._starts = _GrowingArray(np.int64)
         self._sketches = _GrowingArray(np.uint64, columns=4)
         self._folded = _GrowingArray(np.uint64)
-        self.symbols: list[bytes] = []
+        self.symbols: list[str] = []
         self._next_order = FIRST_ORDER
 
     def __len__(self) -> int:
@@ -116,47 +130,55 @@ class NearDuplicateIndex:
         """Returns all sets that were added."""
         return WordSets(self._words.data.astype(np.int64), self._sizes.data.copy())
 
-    def add(self, sets: WordSets) -> None:
-        """Adds sets, none of them empty; their numbers continue those of the sets before."""
-        before = len(self)
-        starts = sets.starts + len(self._words.data)
+    def prepare(self, sets: WordSets) -> Prepared:
+        """Returns sets, none of them empty, with what is needed to look them up and to add them."""
         sketches = sketch(sets)
-        self._words.extend(sets.words)
-        self._sizes.extend(sets.sizes)
-        self._starts.extend(starts)
-        self._sketches.extend(sketches)
-        self._folded.extend(fold(sketches))
-        self.symbols += _symbols(sets)
+        return Prepared(sets, self.prefixes(sets), sketches, fold(sketches))
+
+    def add(self, sets: Prepared | WordSets) -> None:
+        """Adds sets, none of them empty; their numbers continue those of the sets before."""
+        new = self.prepare(sets) if isinstance(sets, WordSets) else sets
+        before = len(self)
+        self._starts.extend(new.sets.starts + len(self._words.data))
+        self._words.extend(new.sets.words)
+        self._sizes.extend(new.sets.sizes)
+        self._sketches.extend(new.sketches)
+        self._folded.extend(new.folded)
+        self.symbols += new.sets.pieces
         if len(self) >= self._next_order:
             self._reorder()
         else:
-            self._postings.add(self.prefixes(sets, before))
+            self._postings.add(new.prefixes.numbered(before))
 
     def most_similar(self, sets: WordSets) -> Matches:
         """Returns for each set, none of them empty, the most similar one at or above the threshold."""
         found = Matches.none(len(sets))
         for start in range(0, len(sets), BATCH):
-            self._find(sets, np.arange(start, min(start + BATCH, len(sets))), found)
+            rows = np.arange(start, min(start + BATCH, len(sets)))
+            self.find(self.prepare(sets.take(rows)), rows, found)
         return found
 
-    def _find(self, all_sets: WordSets, rows: Ints, found: Matches) -> None:
-        sets = all_sets.take(rows)
-        hits = self._postings.look_up(self.prefixes(sets))
+    def find(self, mine: Prepared, rows: Ints, found: Matches) -> None:
+        """Looks up sets and writes the most similar one of each to its row of `found`."""
+        hits = self._postings.look_up(mine.prefixes)
         if hits.total > MOST and len(rows) > 1:  # to bound the memory
-            self._find(all_sets, rows[: len(rows) // 2], found)
-            self._find(all_sets, rows[len(rows) // 2 :], found)
+            middle = len(rows) // 2
+            for half in (np.arange(middle), np.arange(middle, len(rows))):
+                self.find(mine.take(half), rows[half], found)
             return
-        sketches, mine = sketch(sets), _symbols(sets)
-        places, numbers = self.may_be_similar(hits, fold(sketches), self._folded.data)
-        total = sets.sizes[places] + self._sizes.data[numbers]
-        far = np.bitwise_count(sketches[places] ^ self._sketches.data[numbers]).sum(axis=1, dtype=np.int64)
+        places, numbers = self.may_be_similar(hits, mine.folded, self._folded.data)
+        total = mine.sets.sizes[places] + self._sizes.data[numbers]
+        far = np.bitwise_count(mine.sketches[places] ^ self._sketches.data[numbers]).sum(axis=1, dtype=np.int64)
         near = far <= self.most_different(total)
         places, numbers, total = places[near], numbers[near], total[near]
-        shared = shared_words(sets.take(places), self._sets(numbers))
-        columns = (column.tolist() for column in (places, numbers, shared, total - shared))
+        shared = shared_words(mine.sets.take(places), self._sets(numbers))
+        similar = self.similar(shared, total - shared)
+        columns = (column[similar].tolist() for column in (places, numbers, shared, total - shared))
+        symbols = mine.sets.pieces
         for place, number, both, either in zip(*columns, strict=True):
-            if self.similar(both, either) and self.symbols_similar(mine[place], self.symbols[number]):
-                found.improve(int(rows[place]), number, both, either)
+            row = int(rows[place])
+            if found.improves(row, both, either) and self.symbols_similar(symbols[place], self.symbols[number]):
+                found.put(row, number, both, either)
 
     def _sets(self, numbers: Ints) -> WordSets:
         sizes = self._sizes.data[numbers]
@@ -174,15 +196,20 @@ class NearDuplicateIndex:
         pairs = np.unique(np.concatenate(found))
         return pairs >> 32, pairs & 0xFFFFFFFF
 
-    def similar(self, shared: int, union: int) -> bool:
-        """Whether two sets with this many shared words and words in all reach the threshold."""
+    def similar(self, shared: Any, union: Any) -> Any:
+        """Whether two sets with this many shared words and words in all, or each of some pairs, reach the threshold."""
         return shared * self._den >= self._num * union
 
-    def symbols_similar(self, mine: bytes, theirs: bytes) -> bool:
-        """Whether symbols of two texts, as bytes, are similar as well: half as many as of the words may differ."""
+    def symbols_similar(self, mine: str, theirs: str) -> bool:
+        """Whether the symbols of two texts are similar as well: half as many as of the words may differ.
+
+        Args:
+            mine: the pieces of a text that can have symbols.
+            theirs: those of the other text.
+        """
         if mine == theirs:
             return True
-        left, right = (frozenset(np.frombuffer(symbols, np.int32).tolist()) for symbols in (mine, theirs))
+        left, right = symbols_in(mine), symbols_in(theirs)
         return len(left & right) * 2 * self._den >= (self._num + self._den) * len(left | right)
 
     def new_postings(self, prefixes: Prefixes) -> Postings:
@@ -195,15 +222,15 @@ class NearDuplicateIndex:
         """In how many words two similar sets may differ, given their words in all (shared ones counted twice)."""
         return total - 2 * -(-self._num * total // (self._num + self._den))
 
-    def prefixes(self, sets: WordSets, first: int = 0) -> Prefixes:
-        """Returns the sets' words that must be looked up, numbering the sets from `first`."""
+    def prefixes(self, sets: WordSets) -> Prefixes:
+        """Returns the sets' words that must be looked up."""
         rows = sets.rows
         ranks = np.sort((rows << 32) | (self._order.rank(sets.words) + (1 << 31)))
         places = ranges(np.zeros(len(sets), np.int64), sets.sizes)
         sizes = sets.sizes[rows]
         chosen = np.flatnonzero(places <= sizes - self._postings.shortest(sizes))
         words = self._order.word((ranks[chosen] & 0xFFFFFFFF) - (1 << 31))
-        return Prefixes(words, rows[chosen] + first, sizes[chosen], places[chosen])
+        return Prefixes(words, rows[chosen], sizes[chosen], places[chosen])
 
     def _reorder(self) -> None:
         """Orders all words by frequency and rebuilds the index in the new order."""
@@ -212,7 +239,7 @@ class NearDuplicateIndex:
         self._postings = Postings(self._num, self._den)
         for start in range(0, len(self), 16 * BATCH):
             numbers = np.arange(start, min(start + 16 * BATCH, len(self)))
-            self._postings.add(self.prefixes(self._sets(numbers), start))
+            self._postings.add(self.prefixes(self._sets(numbers)).numbered(start))
 
 
 class _GrowingArray:
@@ -236,10 +263,6 @@ class _GrowingArray:
             self._all.resize((room,) if self._columns is None else (room, self._columns), refcheck=False)
         self._all[self._used : need] = values
         self._used = need
-
-
-def _symbols(sets: WordSets) -> list[bytes]:
-    return [b""] * len(sets) if sets.symbols is None else sets.symbols.tolist()
 
 
 def without_overflow(threshold: Fraction, most: int = 2 * LARGEST) -> Fraction:

@@ -13,8 +13,6 @@ from synthetic_instruction_tuner.filtering.near_duplicates.index import (
     BATCH,
     Matches,
     NearDuplicateIndex,
-    fold,
-    sketch,
 )
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import Ints, WordSets
 
@@ -56,7 +54,7 @@ class KeepFirst:
         filled = np.flatnonzero(new)
         parts = sets.take(filled)
         found = self.index.most_similar(parts)
-        seen: set[tuple[bytes, bytes]] = set()
+        seen: set[tuple[bytes, str]] = set()
         for row, words, (number, shared, union) in zip(filled.tolist(), parts.split(), found, strict=True):
             known = shared == union and words[1] == self.index.symbols[number]
             new[row] = not known and words not in seen
@@ -78,7 +76,7 @@ class KeepFirst:
         for start in range(0, len(filled), BATCH):
             rows = filled[start : start + BATCH]
             matches, stays = self._decide(sets.take(rows), asked[rows])
-            decisions.matches.put(rows, matches)
+            decisions.matches.put(rows, matches.numbers, matches.shared, matches.union)
             decisions.stays[rows] = stays
         return decisions
 
@@ -88,7 +86,7 @@ class KeepFirst:
         numbers = len(self.index) + np.cumsum(batch.stays) - 1
         for row, earlier in batch.earlier_in_batch.items():
             batch.found.numbers[row] = numbers[earlier]
-        self.index.add(sets.take(np.flatnonzero(batch.stays)))
+        self.index.add(batch.sets.take(np.flatnonzero(batch.stays)))
         return batch.found, batch.stays
 
 
@@ -96,18 +94,20 @@ class _Batch:
     """Sets that are compared with each other, in order.
 
     Attributes:
+        sets: the sets, prepared.
         found: the most similar earlier set of each; the number is not valid where the set has one in the batch.
         stays: which of them stay, as far as is decided.
         earlier_in_batch: for sets whose most similar earlier one is in the batch, where it is.
     """
 
     def __init__(self, index: NearDuplicateIndex, sets: WordSets, may_stay: Mask) -> None:
-        self.found = index.most_similar(sets)
+        self.sets = index.prepare(sets)
+        self.found = Matches.none(len(sets))
+        index.find(self.sets, np.arange(len(sets)), self.found)
         self.stays = may_stay & (self.found.numbers < 0)
         self.earlier_in_batch: dict[int, int] = {}
-        self._index, self._sets = index, sets
+        self._index, self._prefixes = index, self.sets.prefixes
         self._bytes = sets.split()
-        self._prefixes, self._folded = index.prefixes(sets), fold(sketch(sets))
         self._frozen: dict[int, frozenset[int]] = {}
 
     def settle(self, start: int, stop: int) -> None:
@@ -124,7 +124,7 @@ class _Batch:
 
     def _rivals(self, start: int, stop: int) -> Ints:
         """The sets that may stay, only the first of equal ones: whatever drops the first drops the others too."""
-        first: dict[tuple[bytes, bytes], int] = {}
+        first: dict[tuple[bytes, str], int] = {}
         for row in (start + np.flatnonzero(self.stays[start:stop])).tolist():
             first.setdefault(self._bytes[row], row)
         return np.array(list(first.values()), np.int64)
@@ -138,14 +138,14 @@ class _Batch:
         """Compares a range of sets with earlier ones among the rivals; False when that is too much at once."""
         if not len(rivals):
             return True
-        among = np.zeros(len(self._sets), bool)
+        among = np.zeros(len(self._bytes), bool)
         among[rivals] = True
         mine = self._prefixes.take(slice(*np.searchsorted(self._prefixes.rows, [start, stop]).tolist()))
         theirs = self._prefixes.take(np.flatnonzero(among[self._prefixes.rows]))
         hits = self._index.new_postings(theirs).look_up(mine)
         if hits.total > MOST and stop - start > 1:
             return False
-        rows, others = self._index.may_be_similar(hits, self._folded, self._folded)
+        rows, others = self._index.may_be_similar(hits, self.sets.folded, self.sets.folded)
         earlier = others < rows
         for row, other in zip(rows[earlier].tolist(), others[earlier].tolist(), strict=True):
             if self.stays[other]:  # already decided, since pairs are ordered by the later one
@@ -158,7 +158,8 @@ class _Batch:
         union = len(mine) + len(theirs) - shared
         if self._index.similar(shared, union) and self._symbols_alike(row, other):
             self.stays[row] = False
-            if self.found.improve(row, 0, shared, union):
+            if self.found.improves(row, shared, union):
+                self.found.put(row, 0, shared, union)
                 self.earlier_in_batch[row] = other
 
     def _symbols_alike(self, row: int, other: int) -> bool:

@@ -59,7 +59,7 @@ def nearest_sets(sets: WordSets, progress: Callable[[int], None] | None = None) 
         union = np.maximum(sets.sizes[start : start + step, None] + sets.sizes[None, :] - shared, 1)
         number = np.argmax(shared / union, axis=1)  # the first of equal ones; double precision distinguishes all others
         both = shared[here, number]
-        found.put(start + here, Matches(np.where(both > 0, number, -1), both, union[here, number]))
+        found.put(start + here, np.where(both > 0, number, -1), both, union[here, number])
         if progress:
             progress(len(here))
     return found

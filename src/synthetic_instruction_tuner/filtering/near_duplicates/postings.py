@@ -27,6 +27,16 @@ class Prefixes:
         """Returns some of the words."""
         return Prefixes(self.words[chosen], self.rows[chosen], self.sizes[chosen], self.places[chosen])
 
+    def numbered(self, first: int) -> Prefixes:
+        """Returns them with sets that are numbered from `first`."""
+        return Prefixes(self.words, self.rows + first, self.sizes, self.places)
+
+    def among(self, places: Ints) -> Prefixes:
+        """Returns those of some sets, which get new numbers; `places` has them, and -1 for the other sets."""
+        rows = places[self.rows]
+        there = rows >= 0
+        return Prefixes(self.words[there], rows[there], self.sizes[there], self.places[there])
+
 
 @dataclass(frozen=True, slots=True)
 class Level:

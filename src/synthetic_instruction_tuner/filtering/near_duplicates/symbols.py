@@ -1,11 +1,12 @@
-"""Symbols that carry meaning: C++ and C#, 3 + 4 and 3 - 4, 10% and 10, $5 and €5, .5 and 5, < and >.
+"""Symbols that carry meaning: C++ and C#, 3 + 4 and 3 - 4, 10% and 10, $5 and €5, [1, 2] and {1, 2}, < and >.
 
 An operator counts together with what follows it, so that x - 5 + 6 differs from x + 5 - 6; brackets between the two
-belong to it. A currency, a percent sign and a decimal point belong to their number. What stands behind a letter (C++,
-F#, A-) belongs to the letter. It makes no difference whether spaces surround an operator.
+belong to it. A currency, a percent sign and a decimal point belong to their number. What stands behind a letter or a
+name (C++, F#, A-, HEAD~) belongs to it. Square and curly brackets count around numbers, letters, quotations and lists.
+It makes no difference whether spaces surround an operator.
 
-Punctuation is no such symbol, and neither are hyphens, dashes, slashes between words, bullets, rules, emphasis and the
-dollars around formulas.
+Punctuation is no such symbol, and neither are quotation marks, parentheses around words, hyphens, dashes, slashes and
+periods between words, bullets, rules, emphasis, and what surrounds formulas and groups in LaTeX.
 """
 
 from __future__ import annotations
@@ -14,133 +15,161 @@ import re
 import unicodedata
 from functools import lru_cache
 
-import numpy as np
-import numpy.typing as npt
+from synthetic_instruction_tuner.words import MARKS, UNSPACED_LETTER, WORD, normal_form
 
-from synthetic_instruction_tuner.words import MARKS, UNSPACED_LETTER, WORD
-
-_MATH = "".join(c for c in map(chr, range(0x80, 0x2C00)) if unicodedata.category(c) == "Sm")
-_MONEY = "$" + "".join(c for c in map(chr, range(0x80, 0x20D0)) if unicodedata.category(c) == "Sc")
-_STRONG = f"+=<>^~|{_MATH}"  # between two words always an operator
-_MEANT = frozenset(f"{_STRONG}{_MONEY}%#@°&")
-_MEANS = frozenset(f"-*/!&%#@°.:'()[]{_STRONG}{_MONEY}")
+MATH = "".join(c for c in map(chr, range(0x80, 0x2C00)) if unicodedata.category(c) == "Sm") + "⌈⌉⌊⌋⟨⟩"
+MONEY = "$" + "".join(c for c in map(chr, range(0x80, 0x20D0)) if unicodedata.category(c) == "Sc")
+UNITS, FLATS = "%°‰‱٪", "♭♮"
+OPERATORS = f"+=<>^~|{MATH}"  # between two words always operators
+STRONG = f"{OPERATORS}{MONEY}{UNITS}{FLATS}#@&[]{{}}"  # may mean something wherever they stand
+WEAK = "-*/\\!·"  # may mean something by what is beside them
+POINTS = ".:'?"  # the same, but never with a space between
+_MEANT = frozenset(STRONG) - frozenset("[]{}")
+_MEANS = frozenset(f"{STRONG}{WEAK}{POINTS}()")
+_BRACKETS = "()[]{}'"
 _FUNCTIONS = ("sin", "cos", "tan", "log", "ln", "exp", "sqrt")
 # What a minus sign or a slash stands before: a number, a letter with an index, a bracket, a function.
-_SMALL = rf"(?:\.?\d|\w(?:_?\d+|_\w)?\b|[(\[\\|]|\w+\(|(?:{'|'.join(_FUNCTIONS)})\b)"
-_SPACED = re.compile(
-    rf" [-*/!&%°{_STRONG}{_MONEY}](?:"
-    rf"(?:(?<=[\w)\]'%!|] .)[-*/!&{_STRONG}]{{0,3}}(?:(?<=[{_STRONG}&])|(?<= \*)|(?<=\*\*))"
-    rf" {{1,2}}(?=[\w(\[.'\"\\|{_MONEY}-])"
-    rf"|(?:(?<=[\d)\]] [-%/])|(?<=\d[\w!] [-%/])|(?<=_\w [-%/])|(?<=\b\w [-%/]))/? {{1,2}}(?={_SMALL})"
-    rf"|(?<=\d [%°{_MONEY}])(?!\w)))"
+_SMALL = rf"(?:\.?\d|\w(?:_?\d+|_\w)?\b|[(\[{{\\|]|\w+\(|(?:{'|'.join(_FUNCTIONS)})\b)"
+_SPACED = re.compile(  # begins with a space everywhere: so it is found fast
+    rf" (?:[-*/!&·{UNITS}{OPERATORS}{MONEY}](?:"
+    rf"(?:(?<=[\w)\]}}'\"`%!|] .)[-*/!&{OPERATORS}]{{0,3}}(?:(?<=[{OPERATORS}&])|(?<= \*)|(?<=\*\*))"
+    rf" (?=[\w(\[{{.'\"`\\|{MONEY}-])"
+    rf"|(?:(?<=[\d)\]] [-%/·])|(?<=\d[\w!] [-%/·])|(?<=_\w [-%/·])|(?<=\b\w [-%/·]))/? (?={_SMALL})"
+    rf"|(?<=\d [{UNITS}{MONEY}])(?!\w)(?: (?<=° )(?=[cfk]\b))?))"
+    rf"|(?=\.?\d)(?<=[{MONEY}] )(?<![^\s(]..)(?<!\d .. )"  # $ 5
+    r"|(?=[cfk]\b)(?<=° )"
+    r"|(?=\d)(?:(?<=[=<>+*/(,] - )|(?<=\d[-+*/] ))"  # x = - 5, 3+ 5
+    r"|(?=[*/]\d)(?<=\d )"
+    r"|(?=-?\d|-?[a-z]\b)(?<=[\w)\]][=<>] )"  # x= 5
+    r"|(?=[^\s\]}])(?<=[\[{] )|(?=[\]}])(?<=[^\s\[{] ))"
+)
+_NAMED = re.compile(
+    r" (?:(?<=\boperator )([-*/!\\]{1,2})(?=[\s?.,]|$)|([-*/!\\]{1,2})(?= (?:operator|sign|symbol|character)s?\b))"
+)
+_LINES, _BLANKS = re.compile(r"[^\S\n]*\n\s*"), re.compile(r" [^\S\n]+|[^\S\n ][^\S\n]*")
+_QUOTED = re.compile(r"[\"'`]+([^\w\s\"'`]{1,3})[\"'`]+[.,;:?!]*")
+_ALIKE = (("\u201c", '"'), ("\u201d", '"'), ("\u201e", '"'), ("\u2014", ";"), ("\u2022", ";"))
+_EMPHASIS, _BLANK = re.compile(r"_(?<!\w_)(?=[^\W_])([^_\n\0]*[^\W_])_(?!\w)"), re.compile(r"_{3,}")
+_FORMULA = re.compile(r"\$(?=[^\s$])([^$]*[^\s$])\$(?!\d)")
+_LATEX, _DELIMITER, _GROUP = (
+    re.compile(r"\\[a-z]{2}|\\[{}()\[\]]|[\^_]\{"),
+    re.compile(r"\\[()\[\]]"),
+    re.compile(r"(?<!\\)[{}]"),
 )
 _ANY = re.compile(
-    rf"[*&%#@°{_STRONG}{_MONEY}]|[.:]\d|\b\w'|\d!|\b[nkm]!|![\w=(]|(?:^|[\W\d]|\b\w)[-/]|[-/](?:[\d(]|\w\b)"
+    rf"[{re.escape(STRONG)}*·\\]|[.:]\d|\.\.\w|\?[.?]\w|\b\w'|\d!|\)!|\b[nkmx]!|![\w=(]|[\"'`][-/.!?]"
+    r"|(?:^|[\W\d]|\b\w)[-/]|[-/](?:[\d(]|\w\b)"
 )
-_FORMULA = re.compile(r"\$(?=[^\s$])([^$]*[^\s$])\$(?!\d)")
 _PIECE = re.compile(rf"{WORD.pattern}|[^\w{MARKS}]+")
 _ASCII_PIECE = re.compile(r"\w+|\W+", re.ASCII)
-_TAIL = re.compile(rf"[-+]+|#|\*|[%°!{_MONEY}]|'+")  # what can belong to the word before it
-_BULLETS = frozenset({*"-*+>|#/&~=", "--", "---", ">>", "||", "##", "###", "->", "=>", "!!", "!!!"})
+_TAIL = re.compile(rf"[-+]+|#|\*|[!{UNITS}{MONEY}]|'+|[~^]+|[{FLATS}]|\)+!")  # what can belong to the word before it
+_BULLETS = frozenset({*"*+>#&~=", ">>", "##", "###", "->", "=>", "!!", "!!!"})
+_BOLD = re.compile(r"^\*\*(?=[\[{])|(?<=[\]}])(\W*)\*\*(?=\W*$)")
 _RULE = re.compile(r"(.)\1{3,}")
-_PICTURES: tuple[tuple[int, int], ...] = ((0x2600, 0x26FF), (0x2705, 0x2705), (0x2708, 0x270F), (0x2728, 0x2728))
-_PICTURES += ((0x274C, 0x274E), (0x2753, 0x2757), (0x2763, 0x2767), (0x1F000, 0x1FAFF))
-_PICTURE = re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in _PICTURES)}]")
-NEVER, ALWAYS, NUMBERS, PRIME, BOTH_SMALL, ONE_SMALL = range(6)  # when signs between two words mean something
-_SPACE, _POINT, _FIGURE, _SIGN = range(1, 5)
+_NO_SLICE = re.compile(r"(?<!\[):(?!\])")
+NEVER, ALWAYS, NUMBERS, PRIME, BOTH_SMALL, ONE_SMALL, ONE_LETTER, BRACKET, QUOTED_BRACKET = range(9)  # when signs mean
 
 
-def _kinds() -> npt.NDArray[np.uint8]:
-    """For each character what it can be; those beyond are none of it."""
-    kinds = np.zeros(0x1FB01, np.uint8)
-    kinds[[code for code in range(0x3001) if chr(code).isspace()]] = _SPACE
-    kinds[[ord(c) for c in ".:"]] = _POINT
-    kinds[[code for code in range(0x3001) if chr(code).isdigit()]] = _FIGURE
-    kinds[[ord(c) for c in _MEANS - {*".:()[]"} | {"\0"}]] = _SIGN
-    for first, last in _PICTURES:
-        kinds[first : last + 1] = _SIGN
-    return kinds
+def symbols_of(text: str) -> frozenset[str]:
+    """Returns the symbols of a text, each with what belongs to it."""
+    return symbols_in(without_marking(as_ascii(normal_form(text.replace("\0", " ")))).strip())
 
 
-_KINDS = _kinds()
-_ASCII_KINDS = _KINDS[:256].tobytes()
+def as_ascii(text: str) -> str:
+    """Returns a text in normal form with signs of ASCII for curly quotation marks, em dashes and bullets."""
+    for special, plain in _ALIKE:
+        text = text.replace(special, plain)
+    return text
+
+
+def without_marking(text: str) -> str:
+    """Returns a text without Markdown's emphasis by underscores, and with blanks to fill in that are of one length."""
+    return _BLANK.sub("___", _EMPHASIS.sub(r"\1", text)) if "_" in text else text
+
+
+def symbols_in(pieces: str) -> frozenset[str]:
+    """Returns the symbols in pieces of a text in normal form, each ended by a NUL but the last.
+
+    A piece that begins with a space is from within a line; others begin one.
+    """
+    return frozenset().union(*map(_symbols_of_piece, pieces.split("\0")))
+
+
+@lru_cache(1 << 14)
+def _symbols_of_piece(piece: str) -> frozenset[str]:
+    found: set[str] = set()
+    for line in close_up(piece).split("\n"):
+        for place, part in enumerate(line.split()):
+            found.update(symbols_of_part(part, not place and line[0] != " "))
+    return frozenset(found)
 
 
 def close_up(text: str) -> str:
-    """Returns the text without the spaces around operators, and before percent and currency signs."""
-    return _SPACED.sub(lambda found: found[0].strip(" "), text)
+    """Returns the text without the spaces around operators and within brackets, and before percent signs."""
+    if not text.isprintable():  # other white space than a plain space
+        text = _LINES.sub("\n", text)
+    if "  " in text or not text.isprintable():
+        text = _BLANKS.sub(" ", text)
+    text = _NAMED.sub(r' "\1\2"', text)
+    return _SPACED.sub(lambda found: found[0].replace(" ", ""), text)
 
 
-def parts_with_symbols(text: str) -> list[str]:
-    """Returns the parts of a text between white space that can have a symbol or a picture, and those that are a NUL."""
-    if text.isascii():
-        kinds = np.frombuffer(text.encode().translate(_ASCII_KINDS), np.uint8)
-    else:
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-        kinds = _KINDS[np.minimum(codes, len(_KINDS) - 1)]
-    spaces = np.flatnonzero(kinds == _SPACE)
-    can_be = kinds >= _SIGN
-    can_be[:-1] |= (kinds[:-1] == _POINT) & (kinds[1:] == _FIGURE)
-    found = np.searchsorted(spaces, np.flatnonzero(can_be))  # for each symbol the space after its part
-    found = found[np.diff(found, prepend=-1) != 0]
-    starts = np.concatenate(([0], spaces + 1))[found].tolist()
-    ends = np.concatenate((spaces, [len(text)]))[found].tolist()
-    return [text[start:end] for start, end in zip(starts, ends, strict=True)]
-
-
-def symbols_of(part: str) -> list[str]:
-    """Returns the symbols in a part of a text between white space, each with what belongs to it.
-
-    Args:
-        part: in the normal form of `words.normal_form`, after `close_up`.
-    """
+@lru_cache(1 << 14)
+def symbols_of_part(part: str, first: bool) -> tuple[str, ...]:
+    """Returns the symbols in a part of a text between white space; `first` says that it begins a line."""
     if not _ANY.search(part):
-        return []
+        return ()
     if "$" in part:
         part = _FORMULA.sub(r"\1", part)
+    if _LATEX.search(part):
+        part = _GROUP.sub(",", _DELIMITER.sub(",", part)).replace("\\{", "{").replace("\\}", "}")
+    if "**" in part:
+        part = _BOLD.sub(r"\1", part)
     pieces: list[str] = (_ASCII_PIECE if part.isascii() else _PIECE).findall(part)
     found, last = [], len(pieces) - 1
     for place, piece in enumerate(pieces):
-        first = piece[0]
-        if first.isalnum() or first == "_":
+        if piece[0].isalnum() or piece[0] == "_":
             continue
         signs, kind = _signs(piece)
         if not signs:
             continue
-        if 0 < place < last:
+        if kind in (BRACKET, QUOTED_BRACKET) and last:
+            before, after = pieces[place - 1] if place else "", pieces[place + 1] if place < last else ""
+            symbol = _bracket(before, signs, after, kind == QUOTED_BRACKET or f"{after}," in part)
+        elif 0 < place < last:
             symbol = signs + pieces[place + 1]
             if kind != ALWAYS:
                 symbol = _between(pieces[place - 1], signs, pieces[place + 1], kind)
         elif place < last:
-            symbol = _ahead(signs, pieces[place + 1])
+            symbol = _ahead(signs, pieces[place + 1], piece, part)
         else:
-            symbol = _behind(pieces[place - 1], piece, part) if place else _alone(signs, part)
+            symbol = _behind(pieces[place - 1], piece, part) if place else _alone(signs, part, first)
         if symbol:
             found.append(symbol)
-    return found
-
-
-def pictures_of(part: str) -> list[str]:
-    """Returns the emojis and other small pictures in a part of a text."""
-    return [] if part.isascii() else _PICTURE.findall(part)
+    return tuple(found)
 
 
 @lru_cache(10_000)
 def _signs(piece: str) -> tuple[str, int]:
     """Returns what may mean something in what stands between two words, and when it does; empty for punctuation."""
-    signs = "".join(c for c in piece if c in _MEANS)
-    core = signs.strip("()[]'")
-    if not signs.strip("()[]"):
+    signs = "".join(c for c in piece if c in _MEANS).replace("·", "*" if piece.strip("()[]") == "·" else "")
+    core = signs.strip(_BRACKETS)
+    if not core.strip(".:?") and not {*"[]{}"}.isdisjoint(signs):
+        brackets = "".join(c for c in _NO_SLICE.sub("", signs) if c in "[]{}:")
+        return brackets, BRACKET if {*"\"'`"}.isdisjoint(piece) else QUOTED_BRACKET
+    if not signs.strip("()"):
         return "", NEVER
     if core in (".", ":"):
         return signs, NUMBERS if core == signs else NEVER
     if signs[0] == "'" and "(" in signs:
         return signs, PRIME
-    if core in ("-", "-."):
+    if core in ("-", "-.", "..", "...") or "·" in piece:
         return signs, BOTH_SMALL
     if core in ("/", "//", "&"):
         return signs, ONE_SMALL
-    always = core in ("*", "**", "!-", "!*", "!/") or not _MEANT.isdisjoint(core)
+    if core == "\\" and piece[-1] == "\\":
+        return core, ONE_LETTER
+    always = core in ("*", "**", "!-", "!*", "!/", "?.", "??") or not _MEANT.isdisjoint(core)
     return signs, ALWAYS if always else NEVER
 
 
@@ -150,55 +179,104 @@ def _between(before: str, signs: str, after: str, kind: int) -> str:
         return f"{before}{signs}{after}" if before[-1].isdigit() and after[0].isdigit() else ""
     if kind == PRIME:  # f'(x)
         return before + signs if len(before) == 1 else ""
+    if kind == ONE_LETTER:
+        return signs + after if len(after) == 1 else ""
     if kind == NEVER:
         return ""
-    left = signs[0] in ")]" or _is_small(before)
-    if (kind == ONE_SMALL and left) or ((kind == ONE_SMALL or left) and (signs[-1] in "([" or _is_small(after))):
+    left, right = signs[0] in ")]}" or _ends_small(before), signs[-1] in "([{" or _begins_small(after)
+    if (left and (right or after in _FUNCTIONS)) or (kind == ONE_SMALL and (left or right)):
         return signs + after
     return ""
 
 
-def _ahead(signs: str, after: str) -> str:
-    core, figure = signs.strip("()[]'.:"), after[0].isdigit()
+def _bracket(before: str, signs: str, after: str, holds: bool) -> str:
+    """Returns the symbol of brackets; `holds` says that quotations or a list are in them."""
+    if after and signs[0] not in "]}" and (holds or _begins_small(after)):
+        return signs + after
+    if before and signs[0] in "]}:" and (holds or _ends_small(before)):
+        return before + signs + (after if signs[-1] in "[{" else "")
+    return before + signs if before and signs in ("[]", "{}") else ""
+
+
+def _ahead(signs: str, after: str, piece: str, part: str) -> str:
+    core, figure = signs.strip(f"{_BRACKETS}.:?"), after[0].isdigit()
+    within = "".join(c for c in signs[: signs.find(core)] if c in "[{") if core else ""
     if figure and signs[-1:] == "." and signs[-2:-1] != ".":
-        return f"{core}0.{after}"
-    if core == "-":
-        return core + after if _is_small(after) or signs[-1] in "([" else ""
-    if core in _MONEY:
-        return core + after if core and figure else ""
-    return "" if core in ("*", "**", "***", "/", "//", "##", "###", "~~") else core + after
+        return f"{within}{core}0.{after}"
+    match core:
+        case "-":
+            small = _begins_small(after) or after in _FUNCTIONS or signs[-1] in "([{"
+        case "*" | "**":
+            small = _is_letter_alone(after) and after not in "ai" and piece[-1] == "*" and part.count("*") == len(core)
+        case "\\":
+            small = len(after) == 1 and piece[-1] == "\\"
+        case "" | "***" | "/" | "//" | "##" | "###" | "~~" | "*-" | "\\\\":
+            small = False
+        case _:
+            small = (
+                figure
+                if core in MONEY
+                else (core in ("!", "!!", "--") and piece.rstrip("(")[-1:] == core[-1]) or not _MEANT.isdisjoint(core)
+            )
+    return within + core + after if small else ""
 
 
 def _behind(before: str, piece: str, part: str) -> str:
     found = _TAIL.match(piece)
     if not found:
         return ""
-    sign, letter, figure = found[0], len(before) == 1 and before.isalpha(), before[-1].isdigit()
+    sign, letter, figure = found[0], _is_letter_alone(before), before[-1].isdigit()
     match sign[0]:
-        case "-":
+        case "-" | "♭" | "♮":
             belongs = letter
         case "*":
             belongs = letter and part[0] != "*"
         case "'":
             belongs = letter and part[0] == before
-        case "!":
-            belongs = figure or before in ("n", "k", "m")
+        case "!" | ")":
+            belongs = figure or before in ("n", "k", "m", "x")
+        case "~" | "^":
+            belongs = before.isascii() and sign != "~~"
         case "+" | "#":
             belongs = True
         case _:
             belongs = figure
     if not belongs:
         return ""
-    return sign + before if sign in _MONEY else before + sign
+    return sign + before if sign in MONEY else before + sign
 
 
-def _alone(signs: str, part: str) -> str:
-    core = signs.strip(".:'()[]")
-    return "" if part in _BULLETS or _RULE.search(part) or core in ("-", "--", "!", "*", "**") else core
+def _alone(signs: str, part: str, first: bool) -> str:
+    """Returns the symbol of signs without a word beside them."""
+    if quoted := _QUOTED.fullmatch(part):
+        return quoted[1] if _MEANS.issuperset(quoted[1]) else ""
+    if signs in ("[]", "{}"):
+        return signs
+    core = signs.strip(f"{_BRACKETS}.:?")
+    if (_MEANT.isdisjoint(core) and part != "\\") or _RULE.search(part) or core in ("|", "||"):
+        return ""
+    return "" if first and part in _BULLETS else core
+
+
+def _begins_small(word: str) -> bool:
+    """Whether a word is a number, a letter or a letter with an index, as in formulas, seen from its beginning."""
+    return _is_small(word) and not (len(word) > 1 and _is_letter(word[0]) and _is_letter(word[1]))
+
+
+def _ends_small(word: str) -> bool:
+    """Whether a word is such a one, seen from its end: 5x is, and 10km is not."""
+    return _is_small(word) and not (len(word) > 1 and _is_letter(word[-1]) and _is_letter(word[-2]))
 
 
 def _is_small(word: str) -> bool:
-    """Whether a word is a number, a letter, a letter with an index or a function, as in formulas."""
     if word[0].isdigit() or len(word) == 1:
         return word.isascii() or not UNSPACED_LETTER.match(word)
-    return word in _FUNCTIONS or (word[1:].strip("_").isdigit() and word[0].isalpha())
+    return word[1:].strip("_").isdigit() and word[0].isalpha()
+
+
+def _is_letter_alone(word: str) -> bool:
+    return len(word) == 1 and word.isalpha() and not UNSPACED_LETTER.match(word)
+
+
+def _is_letter(character: str) -> bool:
+    return not character.isdigit() and character != "_"

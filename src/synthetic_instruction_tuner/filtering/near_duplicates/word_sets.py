@@ -5,26 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from synthetic_instruction_tuner.filtering.near_duplicates.symbols import (
-    close_up,
-    parts_with_symbols,
-    pictures_of,
-    symbols_of,
-)
+from synthetic_instruction_tuner.filtering.near_duplicates.symbol_places import places_with_symbols
+from synthetic_instruction_tuner.filtering.near_duplicates.symbols import as_ascii, without_marking
 from synthetic_instruction_tuner.words import MARKS, UNSPACED_RUN, normal_form
 from synthetic_instruction_tuner.words import WORD as WORDS
 
 Ints = npt.NDArray[np.int64]
-WORD, SYMBOL, PICTURE = range(3)  # kinds of what is in a set
-WORD_OR_END = re.compile(rf"\w[\w{MARKS}]*|\0")
+WORD, PICTURE = range(2)  # kinds of what is in a set
+PICTURES = "\u2600-\u266c\u2670-\u26ff\u2705\u2708-\u270f\u2713-\u2718\u2728\u274c-\u274e\u2753-\u2757\u2763-\u2767"
+PICTURES += "\U0001f000-\U0001faff"
+WORD_OR_END = re.compile(rf"\w[\w{MARKS}]*|[{PICTURES}]|\0")
+PICTURE_ALONE = re.compile(f"[{PICTURES}]")
+NUL, END = "\0", "\n\0\n"  # ends each text; a NUL never occurs within one
 NO_WORDS = {code: " " for code in range(1, 128) if not (chr(code).isalnum() or chr(code) == "_")}
-LONGEST_PART, MOST_PARTS = 40, 1 << 18  # parts of texts whose symbols are remembered
 CHARACTERS = 1 << 20  # texts are split into words together up to this many characters
 
 
@@ -35,7 +33,7 @@ class WordSets:
     Attributes:
         words: the numbers, increasing within each set, each once.
         sizes: how many of them each set has; 0 for a text without a word.
-        symbols: the numbers of each text's symbols, increasing, as bytes; None where they are not asked for.
+        symbols: the pieces of each text that can have symbols, for `symbols_in`; None where they are not asked for.
     """
 
     words: Ints
@@ -61,10 +59,17 @@ class WordSets:
         symbols = None if self.symbols is None else self.symbols[rows]
         return WordSets(self.words[ranges(self.starts[rows], sizes)], sizes, symbols)
 
-    def split(self) -> list[tuple[bytes, bytes]]:
-        """Returns the words and the symbols of each set as bytes, which are equal exactly where the sets are."""
-        words = split_bytes(self.words, self.sizes)
-        return [(own, b"") for own in words] if self.symbols is None else list(zip(words, self.symbols, strict=True))
+    def split(self) -> list[tuple[bytes, str]]:
+        """Returns the words of each set as bytes, which are equal exactly where the words are, and its symbols."""
+        whole, width = self.words.tobytes(), self.words.itemsize
+        ends = (np.cumsum(self.sizes) * width).tolist()
+        words = [whole[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)] if ends else []
+        return list(zip(words, self.pieces, strict=True))
+
+    @property
+    def pieces(self) -> list[str]:
+        """The pieces of each text that can have symbols."""
+        return [""] * len(self) if self.symbols is None else self.symbols.tolist()
 
 
 class WordOrder:
@@ -94,22 +99,15 @@ class Vocabulary(dict[str, int]):
 
     def __init__(self) -> None:
         self._kinds = bytearray()
-        self._symbols = _Symbols(self)
         self._end = self["\0"]
 
     def __missing__(self, word: str) -> int:
-        return self.number(word, WORD)
-
-    def number(self, word: str, kind: int) -> int:
-        """Returns a word's number, the next one where it has none."""
-        known = self.get(word)
-        if known is None:
-            known = self[word] = len(self)
-            self._kinds.append(kind)
-        return known
+        number = self[word] = len(self)
+        self._kinds.append(PICTURE if PICTURE_ALONE.match(word) else WORD)
+        return number
 
     def kinds(self, words: Ints) -> npt.NDArray[np.uint8]:
-        """Returns whether numbers are those of a `WORD`, of a `SYMBOL` or of a `PICTURE`."""
+        """Returns whether numbers are those of a `WORD` or of a `PICTURE`."""
         found: npt.NDArray[np.uint8] = np.frombuffer(bytes(self._kinds), np.uint8)[words]
         return found
 
@@ -120,33 +118,27 @@ class Vocabulary(dict[str, int]):
 
     def _sets(self, texts: Sequence[str]) -> WordSets:
         """Splits all texts in one pass, which takes half the time; those in ASCII apart, where it takes least."""
-        plain = np.fromiter((text.isascii() for text in texts), bool, len(texts))
-        pairs = [self._keys(texts, np.flatnonzero(plain == is_plain), is_plain) for is_plain in (True, False)]
-        (words, sizes), (symbols, counts) = (
-            _unique(np.concatenate(keys), len(texts)) for keys in zip(*pairs, strict=True)
-        )
-        own = np.empty(len(texts), object)
-        own[:] = split_bytes(symbols.astype(np.int32), counts)
-        return WordSets(words, sizes, own)
+        found = [text if text.isascii() else as_ascii(normal_form(text)) for text in texts]
+        plain = np.fromiter((text.isascii() for text in found), bool, len(found))
+        keys, symbols = [], np.full(len(texts), "", object)
+        for is_plain in (True, False):
+            rows = np.flatnonzero(plain == is_plain)
+            whole = joined([found[row] for row in rows.tolist()])
+            keys.append(self._keys(whole, rows))
+            symbols[rows] = places_with_symbols(whole, len(rows))
+        words, sizes = _unique(np.concatenate(keys), len(texts))
+        return WordSets(words, sizes, symbols)
 
-    def _keys(self, texts: Sequence[str], rows: Ints, plain: bool) -> tuple[Ints, Ints]:
-        """Returns row and number, in one number, for all words of some of the texts, and for all symbols.
-
-        A NUL ends each text and never occurs within one.
-        """
-        ended = (texts[row].replace("\0", " ") + " \0 " for row in rows.tolist())
-        whole = "".join(ended).lower() if plain else "".join(map(normal_form, ended))
+    def _keys(self, whole: str, rows: Ints) -> Ints:
+        """Returns row and number, in one number, for all words of some of the texts."""
         found = _words(whole)
         words, where = self._without_ends(np.fromiter(map(self.__getitem__, found), np.int64, len(found)))
-        parts = parts_with_symbols(close_up(whole))
-        numbers = np.fromiter(chain.from_iterable(map(self._symbols.__getitem__, parts)), np.int64)
-        symbols, there = self._without_ends(numbers)
-        if not plain:  # pictures are words, beside others
-            pictures = self.kinds(symbols) == PICTURE
-            beside = pictures & (np.bincount(where, minlength=len(rows)) > 0)[there]
-            words, where = np.concatenate((words, symbols[beside])), np.concatenate((where, there[beside]))
-            symbols, there = symbols[~pictures], there[~pictures]
-        return (rows[where] << 32) | words, (rows[there] << 32) | symbols
+        if not whole.isascii():  # pictures are words, beside others
+            pictures = self.kinds(words) == PICTURE
+            kept = ~pictures | (np.bincount(where[~pictures], minlength=len(rows)) > 0)[where]
+            words, where = words[kept], where[kept]
+        keys: Ints = (rows[where] << 32) | words
+        return keys
 
     def _without_ends(self, numbers: Ints) -> tuple[Ints, Ints]:
         """Returns the numbers without those that end a text, and the text of each."""
@@ -161,30 +153,13 @@ def _unique(keys: Ints, count: int) -> tuple[Ints, Ints]:
     return keys & 0xFFFFFFFF, np.bincount(keys >> 32, minlength=count)
 
 
-def split_bytes(numbers: npt.NDArray[Any], sizes: Ints) -> list[bytes]:
-    """Returns numbers as bytes, cut into pieces of these sizes."""
-    whole, width = numbers.tobytes(), numbers.itemsize
-    ends = (np.cumsum(sizes) * width).tolist()
-    return [whole[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)] if ends else []
+def joined(texts: Sequence[str]) -> str:
+    """Returns texts in normal form as one, each ended by `END`, without Markdown's emphasis by underscores.
 
-
-class _Symbols(dict[str, tuple[int, ...]]):
-    """Part of a text between white space -> numbers of its symbols and pictures. Most parts occur often."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._number = vocabulary.number
-
-    def __missing__(self, part: str) -> tuple[int, ...]:
-        numbers = tuple([self._number(symbol, SYMBOL) for symbol in symbols_of(part)])
-        if not part.isascii():
-            numbers += tuple([self._number(picture, PICTURE) for picture in pictures_of(part)])
-        if part == "\0":
-            numbers = (self._number(part, WORD),)
-        if len(self) >= MOST_PARTS:
-            self.clear()
-        if len(part) <= LONGEST_PART:
-            self[part] = numbers
-        return numbers
+    Args:
+        texts: in ASCII or in normal form.
+    """
+    return without_marking("".join([f"{text.replace(NUL, ' ')}{END}" for text in texts]).lower())
 
 
 def _words(whole: str) -> list[str]:

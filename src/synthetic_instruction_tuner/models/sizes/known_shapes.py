@@ -66,6 +66,8 @@ _LLAMA_8B = KnownSizes(32, 4096, 14336, 32, 8, 128, 128_256)
 _LLAMA_1B = KnownSizes(16, 2048, 8192, 32, 8, 64, 128_256, tied=True)
 _LLAMA_3B = KnownSizes(28, 3072, 8192, 24, 8, 128, 128_256, tied=True)
 _MISTRAL_7B = KnownSizes(32, 4096, 14336, 32, 8, 128, 32_768)
+_PHI_4 = KnownSizes(40, 5120, 17920, 40, 10, 128, 100_352)
+_PHI_4_MINI = KnownSizes(32, 3072, 8192, 24, 8, 128, 200_064, tied=True)
 _QWEN_05B = KnownSizes(24, 896, 4864, 14, 2, 64, 151_936, tied=True, biases=True)
 _QWEN_15B = KnownSizes(28, 1536, 8960, 12, 2, 128, 151_936, tied=True, biases=True)
 _QWEN_3B = KnownSizes(36, 2048, 11008, 16, 2, 128, 151_936, tied=True, biases=True)
@@ -89,6 +91,8 @@ _BASES = {
 KNOWN: dict[str, KnownSizes] = {
     **_BASES,
     **{f"{path}-Instruct": sizes for path, sizes in _BASES.items()},
+    "microsoft/phi-4": _PHI_4,
+    "microsoft/Phi-4-mini-instruct": _PHI_4_MINI,
     "mistralai/Mistral-7B-v0.3": _MISTRAL_7B,
     "mistralai/Mistral-7B-Instruct-v0.3": _MISTRAL_7B,
     "OpenAssistant/reward-model-deberta-v3-large-v2": KnownSizes(24, 1024, 4096, 16, 16, 64, 128_100, encoder=True),

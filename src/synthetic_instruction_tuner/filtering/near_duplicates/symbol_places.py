@@ -1,0 +1,121 @@
+"""Finds the few places of many texts where a symbol can be, in one pass of whole arrays.
+
+What `symbols.symbols_in` finds in these pieces is what it finds in the whole texts, and most texts have none. So
+symbols are looked for only where the words of two texts are near, and only in these pieces.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from synthetic_instruction_tuner.filtering.near_duplicates.symbols import POINTS, STRONG, WEAK
+from synthetic_instruction_tuner.words import MARKS
+
+Codes = npt.NDArray[Any]
+Kinds = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+_LETTER, _FIGURE, _BEYOND, _SPACE, _POINT, _WEAK, _STRONG = range(1, 8)
+_WORDS, _MARKS, _SPACES = re.compile(r"\w+"), re.compile(f"[{MARKS}]+"), re.compile(r"\s+")
+
+
+@cache
+def _kinds(count: int) -> Kinds:
+    """For each of the first characters what it can be, 0 for other punctuation; marks are like what is beyond."""
+    characters = "".join(map(chr, range(count - 1)))
+    kinds = np.array([_SIGNS.get(c, 0) for c in characters] + [_BEYOND], np.uint8)
+    for pattern, kind in ((_SPACES, _SPACE), (_WORDS, _LETTER), (_MARKS, _BEYOND)):
+        for found in pattern.finditer(characters):
+            kinds[found.start() : found.end()] = kind
+    kinds[[place for place, c in enumerate(characters) if c == "_" or c.isdigit()]] = _FIGURE
+    return kinds
+
+
+_SIGNS = {c: kind for signs, kind in ((POINTS, _POINT), (WEAK, _WEAK), (STRONG, _STRONG)) for c in signs}
+_ASCII_KINDS = _kinds(256).tobytes()
+
+
+def places_with_symbols(whole: str, count: int) -> list[str]:
+    """Returns for each of some texts the pieces of it that can have a symbol, each ended by a NUL.
+
+    Args:
+        whole: the texts in normal form, each ended by a line that is a NUL.
+        count: how many they are.
+    """
+    if whole.isascii():
+        data = whole.encode()
+        codes: Codes = np.frombuffer(data, np.uint8)
+        kinds = np.frombuffer(data.translate(_ASCII_KINDS), np.uint8)
+    else:
+        codes = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), "<u4")
+        table = _kinds(1 << 16)
+        kinds = table[np.minimum(codes, len(table) - 1)]
+    found = [""] * count
+    weak = np.flatnonzero((kinds == _POINT) | (kinds == _WEAK))
+    signs = np.concatenate((np.flatnonzero(kinds == _STRONG), weak[_can_mean(codes, kinds, weak)]))
+    if not len(signs):
+        return found
+    edges = np.flatnonzero(np.diff((kinds == _SPACE).view(np.int8), prepend=1, append=1))
+    starts, ends = edges[::2], edges[1::2]
+    parts = np.unique(np.searchsorted(starts, signs, side="right") - 1)
+    nuls = np.searchsorted(starts, np.flatnonzero(codes == 0))
+    texts = np.searchsorted(nuls, parts)
+    first = np.maximum(parts - (kinds[starts[parts]] >= _WEAK), np.concatenate(([-1], nuls))[texts] + 1)
+    last = np.minimum(parts + (kinds[ends[parts] - 1] >= _WEAK), nuls[texts] - 1)
+    new = np.concatenate(([True], (first[1:] > last[:-1] + 1) | (texts[1:] > texts[:-1])))
+    first, last, texts = first[new], last[np.concatenate((new[1:], [True]))], texts[new]
+    begins = np.where(first > 0, ends[first - 1], starts[0])  # with the white space before
+    for text, begin, end in zip(texts.tolist(), begins.tolist(), ends[last].tolist(), strict=True):
+        found[text] += f"{whole[begin:end]}\0"
+    return found
+
+
+def _can_mean(codes: Codes, kinds: Kinds, at: npt.NDArray[np.int64]) -> Mask:
+    """Whether signs can mean something by what is beside them; most are punctuation, hyphens and emphasis."""
+    before, before2, before3 = (kinds[at - i] for i in (1, 2, 3))
+    after, after2 = kinds[at + 1], kinds[(at + 2) % len(kinds)]
+    sign, previous, following = codes[at], codes[at - 1], codes[at + 1]
+    one_letter = _word(before) & ~_surely_word(before2)
+    quoted = _are(previous, "\"'`") & ~_surely_word(after)
+    spaced = before == _SPACE
+    words = (before == _LETTER) & (before2 == _LETTER) & (after == _LETTER) & (after2 == _LETTER)
+    named = _are(codes[at - 2], "r") & _are(codes[at - 3], "o")  # operator
+    named |= _are(codes[(at + 2) % len(codes)], "osc") & _are(codes[(at + 3) % len(codes)], "piyh")  # sign, symbol
+    dash = spaced & (after == _SPACE) & (before2 == _LETTER) & (before3 == _LETTER) & (after2 != _SPACE) & ~named
+    stars = np.where(following == ord("*"), after2, after)
+    star = (stars != _SPACE) & (_word(before) | _are(previous, ")]}'\"`%!|") | _word(stars))
+    star &= ~(~_word(before) & (before != 0) & (after == _LETTER) & (after2 == _LETTER))
+    star |= (spaced & ~_word(stars)) | one_letter | quoted
+    exclaimed = _word(after) | _are(following, "=(!-*/") | (before == _FIGURE) | _are(previous, ")")
+    figure = (after == _FIGURE) | (after == _BEYOND)
+    can = {
+        ".": figure | ((previous == ord(".")) & _word(after)) | quoted,
+        ":": figure,
+        "'": one_letter & ~_surely_word(after),
+        "?": (_are(following, ".?") & _word(after2)) | quoted,
+        "!": exclaimed | one_letter | quoted | spaced,
+        "-": ~words & ~dash,
+        "/": ~words & ~dash & ~((previous == ord(":")) & (following == ord("/"))),
+        "*": (previous != ord("*")) & star,
+        "\\": _word(after) | (after == _SPACE) | quoted | spaced,
+    }
+    result = np.ones(len(at), bool)
+    for character, mask in can.items():
+        result &= (sign != ord(character)) | mask
+    return result
+
+
+def _word(kinds: Kinds) -> Mask:
+    return np.isin(kinds, (_LETTER, _FIGURE, _BEYOND))
+
+
+def _surely_word(kinds: Kinds) -> Mask:
+    return np.isin(kinds, (_LETTER, _FIGURE))
+
+
+def _are(codes: Codes, characters: str) -> Mask:
+    return np.isin(codes, [ord(c) for c in characters])
