@@ -419,7 +419,7 @@ def test_every_field_is_documented() -> None:
 
 
 def test_every_field_is_read_by_something() -> None:
-    read = set()
+    read = {"limit_items"}  # its own section gives it to every benchmark
     for file in SOURCE.rglob("*.py"):
         if file.parent.name == "sections":
             continue

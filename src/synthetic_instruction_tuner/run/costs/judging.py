@@ -5,6 +5,7 @@ from __future__ import annotations
 from synthetic_instruction_tuner.config.sections.mt_bench import MtJudgeConfig
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Work
 from synthetic_instruction_tuner.models.files import ModelShape
+from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_format import NumberFormat
 from synthetic_instruction_tuner.run.costs.cpu import BASE_GB
 from synthetic_instruction_tuner.run.costs.estimates import TaskEstimate
@@ -21,7 +22,13 @@ def judging_label(name: str) -> str:
 
 
 def judging(
-    judge: MtJudgeConfig, size: ModelShape, held: NumberFormat | None, replies: int, costs: Costs, slots: int
+    judge: MtJudgeConfig,
+    size: ModelShape,
+    held: NumberFormat | None,
+    replies: int,
+    costs: Costs,
+    slots: int,
+    hardware: Hardware,
 ) -> TaskEstimate:
     """Returns the judge's task.
 
@@ -31,7 +38,9 @@ def judging(
         held: how its weights are held; None where a server holds them.
         replies: how many it writes.
         costs: of models on the machine.
-        slots: texts that are written at once; on a server, requests in flight.
+        slots: texts that are written at once; on a server, requests in flight. On a GPU they are halved until they
+            fit, as the engine does when memory runs out.
+        hardware: the machine.
     """
     model = judge.model
     assert model is not None
@@ -39,9 +48,13 @@ def judging(
     if held is None:
         seconds = replies * SERVED_SECONDS / max(1, min(slots, replies))
         return TaskEstimate(model.name, "", "server", f"{slots:,}", BASE_GB, replies * written, seconds)
-    texts = Texts(replies, written, judge.max_new_tokens, 10_000, slots, PROMPT)
+    while True:
+        texts = Texts(replies, written, judge.max_new_tokens, 10_000, slots, PROMPT)
+        memory = costs.writing_gb(size, held, texts)
+        if hardware.device != "cuda" or memory <= hardware.memory_for_models_gb or slots == 1:
+            break
+        slots //= 2
     seconds = costs.load(size) + costs.write(size, held, texts, "transformers")
-    memory = costs.writing_gb(size, held, texts)
     return TaskEstimate(model.name, held.weights, "transformers", f"{slots:,}", memory, replies * written, seconds)
 
 

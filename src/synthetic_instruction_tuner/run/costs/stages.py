@@ -226,7 +226,7 @@ class StageWork:
         replies = judged_replies(judge, work, variants, len(self.config.models.students))
         held = role_format(self.config, self.hardware, JUDGE, judge.model)
         slots = engine.concurrency if held is None else engine.batch_size
-        return judging(judge, _size(judge.model), held, replies, self.costs, slots)
+        return judging(judge, _size(judge.model), held, replies, self.costs, slots, self.hardware)
 
     def answers(self, model: ModelConfig, work: Work) -> float:
         """Seconds for one variant to answer a benchmark."""
