@@ -107,7 +107,9 @@ def test_the_smallest_difference_is_that_of_the_tests(detectable: list[float], c
 
 def mmlu(right: int, count: int = 100) -> BenchmarkResult:
     items = (
-        ItemResult(f"mmlu-{n}", ("p",), ("A",), {"acc": (float(n < right),)}, (f"{'anatomy' if n % 2 else 'virology'}",))
+        ItemResult(
+            f"mmlu-{n}", ("p",), ("A",), {"acc": (float(n < right),)}, (f"{'anatomy' if n % 2 else 'virology'}",)
+        )
         for n in range(count)
     )
     return BenchmarkResult("mmlu", "acc", tuple(items))
@@ -130,16 +132,19 @@ def test_categories_and_subjects_name_their_numbers() -> None:
     assert "cluster" in clustered.title
 
 
+PART = "2 of 57 subjects"
+
+
 @pytest.mark.parametrize(
     ("found", "asked", "parts", "said"),
     [
         (541, 541, "", "All 541 published items."),
         (541, 100, "", "100 of 541 published items, a fixed random subset."),
-        (60, 60, "2 of 57 subjects", "60 of 541 published items, 2 of 57 subjects; the others are not on this machine."),
+        (60, 60, PART, f"60 of 541 published items, {PART}; the others are not on this machine."),
         (60, 60, "", "60 of 541 published items; the others are not on this machine."),
-        (60, 8, "2 of 57 subjects", "8 of 541 published items, a fixed random subset of the 60 on this machine (2 of 57 subjects)."),
+        (60, 8, PART, f"8 of 541 published items, a fixed random subset of the 60 on this machine ({PART})."),
     ],
-)  # fmt: skip
+)
 def test_which_of_the_published_items_were_asked(found: int, asked: int, parts: str, said: str) -> None:
     assert Availability(found=found, published=541, parts=parts).chosen(asked) == said
 
