@@ -91,8 +91,7 @@ class ComparisonRow:
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values under the names of the CSV's columns; None where a number is unknown."""
         data: dict[str, Any] = {"model": self.model, "variant": self.variant, "benchmark": self.benchmark}
-        data["kind"] = kind_of(self.benchmark)
-        data |= {"metric": self.metric, "headline": self.headline}
+        data |= {"metric": self.metric, "headline": self.headline, "kind": kind_of(self.benchmark)}
         data |= {name: getattr(self, name) for name in (*SCORE_COLUMNS, *COUNT_COLUMNS)}
         for reference in REFERENCES:
             data |= _difference_columns(reference, self.differences.get(reference))
