@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.reporting.made_up import full, row
 
+from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, kind_of, public_first
 from synthetic_instruction_tuner.evaluation.benchmarks.ifeval.items import RULES
 from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
@@ -22,6 +23,7 @@ from synthetic_instruction_tuner.reporting.benchmark_details import BenchmarkDet
 from synthetic_instruction_tuner.reporting.figures import reward_points
 from synthetic_instruction_tuner.reporting.report import render_markdown
 from synthetic_instruction_tuner.reporting.report_data import ReportData
+from synthetic_instruction_tuner.run.stages.report import part
 
 KINDS = sorted(RULES)
 
@@ -183,3 +185,8 @@ def test_unreadable_ratings_are_no_pass_rate() -> None:
     data = ReportData("r", "nano", comparison=scores)
     assert [b.benchmark for _, b in reward_points(data)] == ["ifeval"]
     assert "trained on these checkers" not in render_markdown(data, {"reward_against_passing": "x.png"})
+
+
+def test_only_runs_with_public_benchmarks_write_their_report_again() -> None:
+    assert "details" not in part(load_config())
+    assert "details" in part(load_config(overrides=["evaluate.benchmarks=[nano_mmlu,mmlu]"]))
