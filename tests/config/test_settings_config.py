@@ -185,6 +185,16 @@ def test_values_of_set_are_yaml() -> None:
     assert config.filter.refusal_phrases == ("no", "don't")
 
 
+def test_a_model_can_be_taken_away_and_a_section_cannot() -> None:
+    judge = "evaluate.mt_bench.judge.model"
+    assert load_config(overrides=[f"{judge}.path=x/y"]).evaluate.mt_bench.judge.model is not None
+    assert load_config(overrides=[f"{judge}.path=x/y", f"{judge}=null"]).evaluate.mt_bench.judge.model is None
+    assert load_config("a100", overrides=[f"{judge}=null"]).evaluate.mt_bench.judge.model is None
+    assert load_config(overrides=["filter=null"]).filter == load_config().filter
+    with pytest.raises(UserError):
+        load_config(overrides=["models.generator.path=x/y", "models.generator=null"])
+
+
 # Limit
 
 

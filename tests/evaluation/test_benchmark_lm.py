@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from synthetic_instruction_tuner.chat.template import ChatTemplate
+from synthetic_instruction_tuner.config import EvaluateConfig
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 from synthetic_instruction_tuner.engines.transformers.prefixes import groups_of
 from synthetic_instruction_tuner.engines.transformers.scoring import rows_of
+from synthetic_instruction_tuner.evaluation import evaluator
 from synthetic_instruction_tuner.evaluation.benchmark_lm import BenchmarkLM
+from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
 from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.run.store.kept_answers import KeptAnswers
 
@@ -110,6 +114,26 @@ def test_which_rows_are_read_together() -> None:
 
 def test_the_first_of_equal_choices(parts: tuple[Any, Any]) -> None:
     assert language_model(parts).choices(["Hi"], [" A", " A"], chat=False) == [0]
+
+
+def test_prompts_that_are_cut_count_once_whatever_the_number_of_forms(
+    parts: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evaluate(lm: BenchmarkLM, _: object) -> BenchmarkResult:
+        first = None
+        for chat in (False, True):
+            lm.likelihoods(["a long beginning and the end"], [" A"], chat=chat)
+            first = lm.n_cut if first is None else first
+        lm.answers(PROMPTS[:2], 1, chat=True)
+        return BenchmarkResult(
+            "mmlu", "acc", (ItemResult("i", ("p",), ("A",), {"acc": (1.0,)}),), n_truncated=first or 0
+        )
+
+    monkeypatch.setattr(TransformersEngine, "context_length", 12)
+    monkeypatch.setattr(evaluator, "benchmark", lambda name: SimpleNamespace(evaluate=evaluate))
+    lm = language_model(parts)
+    found = evaluator.Evaluator(EvaluateConfig()).evaluate("mmlu", lm.engine, lm.template, lm.tokenizer)
+    assert found.n_truncated == 1 + 2  # one prompt in the headline's form, and two answers of one token
 
 
 def test_a_text_that_is_too_long_loses_its_beginning(parts: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:

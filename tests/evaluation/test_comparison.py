@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,22 @@ def test_the_csv_has_a_line_per_row_and_every_field(tmp_path: Path) -> None:
     write_csv(rows, tmp_path / "table.csv")
     read = list(csv.DictReader((tmp_path / "table.csv").open()))
     assert len(read) == len(rows) and list(read[0]) == list(rows[0].to_json())
+    assert {"kind", "n_truncated", "n_empty", "n_unparsed"} < set(read[0])
     assert float(read[2]["value"]) == pytest.approx(rows[2].value, rel=1e-5) and read[0]["p_to_base"] == ""
+
+
+def test_public_and_nano_benchmarks_are_told_apart_and_unread_answers_are_counted() -> None:
+    names = {"ifeval": "public", "mt_bench (judge: x)": "public", "nano_mmlu": "nano", "b": ""}
+    made = {("m", "base"): [replace(result(BASE, name), n_unparsed=2, n_empty=1) for name in names]}
+    table = list(csv.DictReader(csv_text(compare(made)).splitlines()))
+    assert {line["benchmark"]: line["kind"] for line in table} == names
+    assert {(line["n_truncated"], line["n_empty"], line["n_unparsed"]) for line in table} == {("3", "1", "2")}
+
+
+def test_rows_of_earlier_versions_are_read() -> None:
+    (first, *_) = compare(RESULTS)
+    data = {name: value for name, value in first.to_json().items() if name not in ("n_unparsed", "kind")}
+    assert ComparisonRow.from_json(data) == first
 
 
 SCORES = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=6)

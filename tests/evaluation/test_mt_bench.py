@@ -27,7 +27,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.files import (
     read_answers,
     read_mt_bench,
 )
-from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.grading import score_answers
+from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.grading import score_answers, with_ratings
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.judge import Judge, RepliesInMemory
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.pairwise import (
     Comparison,
@@ -195,6 +195,7 @@ def test_an_unreadable_reply_is_asked_for_again_once_then_counts_as_the_lowest_r
     result, ratings = score_answers(bench, rows("a"), one)
     assert result.estimate().n == 32  # nothing is left out
     assert result.estimate("unreadable").value == 1 / 32
+    assert with_ratings(result, result).n_unparsed == 1
     assert result.estimate().value == (31 * 9 + 1) / 32
     assert [(r.question, r.asked, r.value) for r in ratings if r.asked > 1] == [(85, 2, None), (90, 2, 9.0)]
     assert len(engine.requests) == 34

@@ -11,15 +11,21 @@ from pathlib import Path
 import pytest
 
 from synthetic_instruction_tuner.config import Config, ModelConfig, load_config, profile_names
+from synthetic_instruction_tuner.config.sections.evaluate import MmluConfig
 from synthetic_instruction_tuner.errors import SitError, UserError
+from synthetic_instruction_tuner.evaluation import benchmark_lm
+from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
+from synthetic_instruction_tuner.evaluation.benchmarks.mmlu.benchmark import CHUNK
 from synthetic_instruction_tuner.methods import VARIANTS
 from synthetic_instruction_tuner.models.files import identity, local_folder, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.run.checks import before_start
 from synthetic_instruction_tuner.run.checks.before_start import check_before_start, check_disk, needed_gb
 from synthetic_instruction_tuner.run.checks.model_checks import check_models, models_until
+from synthetic_instruction_tuner.run.costs.counts import benchmark_work
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import stage_names
+from synthetic_instruction_tuner.run.plan_tables import downloads_gb, models_table
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate
 
 KNOWN = ("generate", "filter", "prefer", "sft", "prompt_tuning", "dpo", "evaluate", "report")  # others may be added
@@ -69,6 +75,56 @@ def test_more_work_takes_longer() -> None:
     ):
         assert total(load_config(overrides=[change]), CPU) > total(load_config(), CPU), change
     assert total(load_config(limit=10), CPU) < total(load_config(), CPU) / 2
+
+
+def test_public_benchmarks_count_what_a_base_model_and_examples_add() -> None:
+    names, few = ("ifeval", "mmlu", "mt_bench"), ["prefer.on_policy=off", "train.prompt_tuning.students=none"]
+    config = load_config(overrides=[*few, f"evaluate.benchmarks=[{','.join(names)}]"])
+    (part, *_) = next(e for e in estimate(config, CPU) if e.stage == "evaluate").parts
+    student = config.models.students[0].name
+    seconds = {(v, n): part.steps[f"{student}-{v} {n}"] for v in ("base", "sft") for n in names}
+    opening = seconds["sft", "mmlu"] - seconds["base", "mmlu"]
+    assert opening == pytest.approx(0)  # both ask MMLU alike
+    first = {v: seconds[v, "ifeval"] for v in ("base", "sft")}
+    assert first["base"] > 1.5 * first["sft"]  # a base model is asked in two forms
+    assert seconds["base", "mt_bench"] == pytest.approx(seconds["sft", "mt_bench"])
+
+
+def test_solved_examples_take_time_above_all_with_few_questions() -> None:
+    def tokens(**settings: int) -> tuple[int, int]:
+        work = benchmark("mmlu").work(MmluConfig(**settings))
+        return work.shared_tokens, work.items * work.scored_tokens
+
+    assert tokens(shots=0)[0] == 0
+    whole, few = tokens(), tokens(items=200)
+    assert 0 < whole[0] < whole[1] / 10 and few[0] / few[1] > 3 * whole[0] / whole[1]
+    assert tokens(shots=5)[0] > tokens(shots=1)[0]
+    assert CHUNK == benchmark_lm.CHUNK  # questions that are asked behind one reading of the examples
+
+
+def test_only_the_items_that_are_here_are_planned(tmp_path: Path) -> None:
+    def planned() -> int:
+        changes = ["evaluate.benchmarks=[mmlu]", f"evaluate.data_dir={tmp_path}"]
+        return benchmark_work("mmlu", load_config(overrides=changes).evaluate).items
+
+    assert planned() == 14_042  # they are fetched before the run
+    for part, rows in (("test", 3), ("dev", 5)):
+        (tmp_path / "mmlu" / part).mkdir(parents=True)
+        lines = ["question,choice0,choice1,choice2,choice3,answer", *(f"q{n}{part},a,b,c,d,1" for n in range(rows))]
+        (tmp_path / "mmlu" / part / f"anatomy_{part}.csv").write_text("\n".join(lines) + "\n")
+    assert planned() == 3
+    (tmp_path / "mmlu/test/anatomy_test.csv").write_text("x,y\n1,2\n")
+    assert planned() == 14_042  # what is damaged is for the checks to say
+
+
+def test_a_model_on_a_server_is_not_downloaded() -> None:
+    judge = "evaluate.mt_bench.judge.model"
+    changes = ["evaluate.benchmarks=[mt_bench]", f"{judge}.path=a/judge", f"{judge}.url=http://127.0.0.1:9/v1"]
+    config = load_config(overrides=changes)
+    (line,) = (line for line in models_table(config).markdown().splitlines() if "a/judge" in line)
+    assert "server" in line and "Hub" not in line and line.count("unknown") == 1
+    assert downloads_gb(config) == 0
+    assert "Hub" in models_table(load_config(overrides=changes[:2])).markdown()
 
 
 def test_more_answers_and_a_judge_take_longer_to_prefer() -> None:

@@ -14,7 +14,7 @@ import typer
 from synthetic_instruction_tuner.cli.options import Json, RunDir, Wide, existing_run, share
 from synthetic_instruction_tuner.cli.scores.score import DataDir, Mode, Scored, settings_of
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, plain_name
+from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, kind_of, plain_name, public_first
 from synthetic_instruction_tuner.methods import BASE, VARIANTS
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ALPHA = 0.01
 EQUIVALENT = 0.05  # level of the two one-sided tests
+NANO_LEGEND = "nano: items of the embedded nano world; these scores say nothing about IFEval, MMLU or MT-Bench"
 LEGEND = f"value ± standard error; * above, - below the base model (paired test, p < {ALPHA})"
 
 
@@ -85,7 +86,8 @@ def compare(
             typer.echo(csv_text(rows), nl=False)
         case Format.MARKDOWN:
             parts = (f"## {name}\n\n{table.markdown()}" for name, table in _tables(rows))
-            typer.echo("\n".join([*parts, LEGEND, *equivalent(rows, own_margin)]))
+            nano = [NANO_LEGEND] if len({kind_of(row.benchmark) for row in rows}) > 1 else []
+            typer.echo("\n".join([*parts, LEGEND, *nano, *equivalent(rows, own_margin)]))
         case Format.TEXT:
             print_comparison(rows, everything=True, wide=wide)
             for line in equivalent(rows, own_margin):
@@ -161,12 +163,14 @@ def print_comparison(rows: Sequence[ComparisonRow], everything: bool = False, wi
         screen.say()
         screen.table(_table(rows, _columns(rows)))
     screen.say(LEGEND, style="dim")
+    if len({kind_of(row.benchmark) for row in rows}) > 1:
+        screen.say(NANO_LEGEND, style="dim")
 
 
 def _tables(rows: Sequence[ComparisonRow]) -> list[tuple[str, Table]]:
     """All metrics, in a table per benchmark."""
     found = []
-    for name in dict.fromkeys(row.benchmark for row in rows):
+    for name in public_first(row.benchmark for row in rows):
         own = [row for row in rows if row.benchmark == name]
         found.append((name, _table(own, {(name, row.metric): row.metric for row in own})))
     return found
@@ -187,9 +191,12 @@ def _table(rows: Sequence[ComparisonRow], headings: Mapping[tuple[str, str], str
 
 def _columns(rows: Sequence[ComparisonRow]) -> dict[tuple[str, str], str]:
     """The metrics that the benchmarks want in the short table, with their headings."""
-    names = dict.fromkeys(row.benchmark for row in rows)
+    names = public_first(row.benchmark for row in rows)
+    both = len({kind_of(name) for name in names}) > 1
     return {
-        (name, metric.name): metric.column + name.removeprefix(plain_name(name))
+        (name, metric.name): ("nano " if both and kind_of(name) == "nano" else "")
+        + metric.column
+        + name.removeprefix(plain_name(name))
         for name in names
         for metric in benchmark(name).metrics
         if metric.column

@@ -30,7 +30,11 @@ def override(data: dict[str, Any], text: str) -> None:
     if keys[-1] == "path" and "path" in place:
         for fact in ("parameters", "license"):  # they belong to the previous model
             place.pop(fact, None)
-    merge(place, {keys[-1]: value(text, raw)})
+    found, old = value(text, raw), place.get(keys[-1])
+    if found is None and isinstance(old, Mapping) and "path" in old:
+        place[keys[-1]] = None  # no model at all: here nothing is commented out
+        return
+    merge(place, {keys[-1]: found})
 
 
 def merge(base: dict[str, Any], extra: Mapping[str, Any]) -> None:

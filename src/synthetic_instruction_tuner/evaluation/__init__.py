@@ -1,7 +1,8 @@
 """Measures variants of a student on benchmarks and compares them item by item.
 
 May import config, models, chat, engines, data_files and nano.world. Start with `evaluator` (runs one benchmark), then
-`benchmarks.base` (what a benchmark is), `results`, `statistics` and `comparison`.
+`benchmarks.base` (what a benchmark is), `benchmark_lm` (a model as public benchmarks ask it), `results`, `statistics`,
+`power`, `breakdowns` and `comparison`. `answers` scores saved answers; `pairs` and `seeds` compare several runs.
 """
 
 from typing import TYPE_CHECKING

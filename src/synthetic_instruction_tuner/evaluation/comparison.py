@@ -17,7 +17,7 @@ from typing import Any
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.escaping import csv_cell
 from synthetic_instruction_tuner.evaluation import statistics
-from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric
+from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric, kind_of
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.evaluation.statistics import Difference
 from synthetic_instruction_tuner.methods import BASE, METHODS
@@ -29,7 +29,7 @@ REFERENCES: tuple[str, ...] = tuple(dict.fromkeys([BASE, *(m.starts_from for m i
 """The variants that others are compared with: the untuned student, and whatever another method starts from."""
 
 SCORE_COLUMNS = ("value", "standard_error", "ci_low", "ci_high")
-COUNT_COLUMNS = ("n", "clusters", "n_truncated", "n_empty")
+COUNT_COLUMNS = ("n", "clusters", "n_truncated", "n_empty", "n_unparsed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class ComparisonRow:
         value: mean over `n` observations; `standard_error` is nan where it is unknown.
         ci_low, ci_high: the score's 95 % interval.
         n: observations, in `clusters` items.
-        n_truncated, n_empty: answers that hit the token limit, and answers without any text.
+        n_truncated, n_empty, n_unparsed: answers that hit the token limit, answers without any text, and answers
+            from which no choice, or no rating, can be read; see `BenchmarkResult`.
         differences: value minus the reference's value, by reference; none where there is nothing to compare with. The
             Holm correction is over all tests of the table of the same kind: headline metrics are one kind, the rest,
             which are exploratory, the other.
@@ -62,6 +63,7 @@ class ComparisonRow:
     clusters: int
     n_truncated: int = 0
     n_empty: int = 0
+    n_unparsed: int = 0
     differences: Mapping[str, Difference] = field(default_factory=dict)
 
     def equivalence(self, reference: str, margin: float) -> float:
@@ -89,7 +91,7 @@ class ComparisonRow:
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values under the names of the CSV's columns; None where a number is unknown."""
         data: dict[str, Any] = {"model": self.model, "variant": self.variant, "benchmark": self.benchmark}
-        data |= {"metric": self.metric, "headline": self.headline}
+        data |= {"metric": self.metric, "headline": self.headline, "kind": kind_of(self.benchmark)}
         data |= {name: getattr(self, name) for name in (*SCORE_COLUMNS, *COUNT_COLUMNS)}
         for reference in REFERENCES:
             data |= _difference_columns(reference, self.differences.get(reference))
@@ -98,8 +100,9 @@ class ComparisonRow:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ComparisonRow:
         """Returns the row that `to_json` wrote."""
-        names = ("model", "variant", "benchmark", "metric", "headline", *COUNT_COLUMNS)
+        names = ("model", "variant", "benchmark", "metric", "headline")
         own: dict[str, Any] = {name: data[name] for name in names}
+        own |= {name: data.get(name, 0) for name in COUNT_COLUMNS}  # rows of earlier versions do not have all of them
         own |= {name: _number(data[name]) for name in SCORE_COLUMNS}
         differences = {
             reference: Difference(
@@ -178,6 +181,7 @@ def _row(model: str, variant: str, result: BenchmarkResult, metric: str) -> Comp
         clusters=found.clusters,
         n_truncated=result.n_truncated,
         n_empty=result.n_empty,
+        n_unparsed=result.n_unparsed,
     )
 
 

@@ -62,7 +62,10 @@ class Evaluator:
         result = chosen.evaluate(lm, self.config.settings(name))
         spent = time.perf_counter() - began
         return replace(
-            result, n_truncated=lm.n_truncated + lm.n_cut, n_empty=max(lm.n_empty, result.n_empty), seconds=spent
+            result,
+            n_truncated=lm.n_truncated + result.n_truncated,
+            n_empty=max(lm.n_empty, result.n_empty),
+            seconds=spent,
         )
 
     def seen(self, texts: Iterable[str]) -> dict[str, set[str]]:

@@ -47,9 +47,10 @@ class BenchmarkResult:
         benchmark: the benchmark's name.
         headline: the metric by which variants are compared.
         items: the items, in the benchmark's order.
-        n_truncated: answers that hit the token limit.
+        n_truncated: answers that hit the token limit; where answers are chosen by log-likelihood, items that were too
+            long for the model to be read whole, in the headline's form of the prompt.
         n_empty: answers without any text.
-        n_unparsed: answers from which no choice can be read.
+        n_unparsed: answers from which no choice can be read, or for which no rating of the judge can be read.
         seconds: wall time; neither compared nor written, so that the same answers give the same bytes.
     """
 

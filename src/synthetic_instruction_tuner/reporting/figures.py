@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file
 from synthetic_instruction_tuner.escaping import figure_text
+from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric
+from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.grading import UNREADABLE
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 from synthetic_instruction_tuner.reporting.figure_style import (
     BAR,
@@ -223,13 +225,20 @@ def reward_points(data: ReportData) -> list[tuple[ComparisonRow, ComparisonRow]]
     The pass rate is of the same benchmark where it has one, and says how many answers are right where it has several.
     """
     rewards = [s for s in data.comparison if "reward" in s.metric]
-    rates = [s for s in data.comparison if "reward" not in s.metric and 0 <= s.value <= 1]
+    rates = [s for s in data.comparison if _is_pass_rate(s)]
     pairs = []
     for reward in [r for r in rewards if (r.benchmark, r.metric) == (rewards[0].benchmark, rewards[0].metric)]:
         mine = [s for s in rates if (s.model, s.variant) == (reward.model, reward.variant)]
         mine.sort(key=lambda s: (s.benchmark != reward.benchmark, s.metric != "right"))
         pairs += [(reward, mine[0])] if mine else []
     return pairs
+
+
+def _is_pass_rate(row: ComparisonRow) -> bool:
+    """Whether a score is a share of good answers; of a metric that no benchmark describes the value must do."""
+    known = described_metric(row.benchmark, row.metric)
+    share = known.span == 1 if known else 0 <= row.value <= 1
+    return share and "reward" not in row.metric and row.metric != UNREADABLE
 
 
 FIGURES: dict[str, Callable[[ReportData], Any]] = {

@@ -13,10 +13,11 @@ import yaml
 
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.escaping import fenced, markdown
+from synthetic_instruction_tuner.evaluation.benchmarks.base import kind_of
 from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow
 from synthetic_instruction_tuner.evaluation.statistics import NORMAL_975
 from synthetic_instruction_tuner.methods import METHODS, VARIANTS
-from synthetic_instruction_tuner.reporting.figures import draw_all
+from synthetic_instruction_tuner.reporting.figures import draw_all, reward_points
 from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
 from synthetic_instruction_tuner.reporting.formatting import duration, p_value
 from synthetic_instruction_tuner.reporting.html import render_html
@@ -87,6 +88,8 @@ def _context(data: ReportData) -> dict[str, Any]:
             (row for row in data.comparison if not row.headline), key=lambda row: (row.benchmark, row.metric)
         ),
         "in_order": in_order,
+        "kind_of": kind_of,
+        "passing_kind": kind_of(points[0][1].benchmark) if (points := reward_points(data)) else "",
         "machine": _machine(data.hardware),
         "quantized": [f"{markdown(name)} {markdown(held)}" for name, held in data.number_formats.items()],
         "glance": _glance(data),

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark
+from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, kind_of, public_first
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 from synthetic_instruction_tuner.methods import LABELS, VARIANTS
+from synthetic_instruction_tuner.reporting.benchmark_details import BenchmarkDetails
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class ReportData:
         training_logs: per (method, student) mappings with step and loss.
         comparison: the rows of the comparison.
         benchmarks: what is known about the benchmarks, by name; one that is not there is shown by its name alone.
+        details: what is shown of public benchmarks beside their scores, by name.
         samples: `Sample` or mappings with its fields.
         judging: of MT-Bench's judge: its name (``judge``), whether it is checked and with what verdict (``check``, as
             `JudgeCheck.to_json` has it, or None), and comparisons of variants (``pairs``, as `PairSummary.to_json`).
@@ -74,6 +76,7 @@ class ReportData:
     training_logs: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     comparison: Sequence[ComparisonRow] = ()
     benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
+    details: Mapping[str, BenchmarkDetails] = field(default_factory=dict)
     samples: Sequence[Any] = ()
     contamination: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     judging: Mapping[str, Any] = field(default_factory=dict)
@@ -111,8 +114,14 @@ class ReportData:
 
     @property
     def headlines(self) -> dict[str, str]:
-        """Each benchmark's headline metric."""
-        return {row.benchmark: row.metric for row in self.headline_rows}
+        """Each benchmark's headline metric, the public benchmarks first."""
+        found = {row.benchmark: row.metric for row in self.headline_rows}
+        return {name: found[name] for name in public_first(found)}
+
+    @property
+    def kinds(self) -> set[str]:
+        """Whose benchmarks there are: ``public``, ``nano``, or both."""
+        return {kind for name in self.headlines if (kind := kind_of(name))}
 
     @property
     def headline_rows(self) -> list[ComparisonRow]:

@@ -18,9 +18,10 @@ ORIGINS = {"files": "", "known": "", "guess": ", guessed"}
 def download_gb(model: ModelConfig) -> float | None:
     """Returns how much of a model is to be downloaded, in GB of 1e9 bytes; None where nobody knows.
 
-    Nothing is asked on the Hub: a model that is not in its cache is two bytes per weight.
+    Nothing is asked on the Hub: a model that is not in its cache is two bytes per weight. Of a model on a server
+    nothing but a tokenizer is downloaded.
     """
-    if local_folder(model) or cached_folder(model):
+    if model.url or local_folder(model) or cached_folder(model):
         return 0.0
     size = shape(model)
     return size.parameters * HALF_PRECISION / 1e9 if size else None
@@ -40,9 +41,8 @@ def models_table(config: Config) -> Table:
     for role, model in used_models(config):
         gb = download_gb(model)
         download = "unknown" if gb is None else gigabytes(gb) if gb else ""
-        table.add(
-            role, model.path, _size(model), download, "local folder" if local_folder(model) else "Hugging Face Hub"
-        )
+        origin = "server" if model.url else "local folder" if local_folder(model) else "Hugging Face Hub"
+        table.add(role, model.path, _size(model), download, origin)
     return table
 
 

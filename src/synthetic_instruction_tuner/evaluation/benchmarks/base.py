@@ -7,12 +7,12 @@ from the `Benchmark`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from synthetic_instruction_tuner.config import BENCHMARKS
+from synthetic_instruction_tuner.config import BENCHMARKS, NANO_BENCHMARKS, PUBLIC_BENCHMARKS
 from synthetic_instruction_tuner.records import Message
 
 if TYPE_CHECKING:
@@ -76,12 +76,16 @@ class Work:
         answers: texts that are generated per item; 0 where answers are chosen by log-likelihood.
         max_new_tokens: the longest of these texts.
         scored_tokens: tokens per item that are read to compute log-likelihoods.
+        shared_tokens: tokens in all that several items have in common, and that are read once for them.
+        untuned_answers: further texts per item of an untuned model, such as those in plain text.
     """
 
     items: int
     answers: int = 0
     max_new_tokens: int = 0
     scored_tokens: int = 0
+    shared_tokens: int = 0
+    untuned_answers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Benchmark:
             UserError for damaged files.
         data_key: returns a hash of the files that it reads; what answers and scores depend on beside the settings.
         breakdowns: returns its tables by kind of item.
+        form: which form of the prompt the headline asks in, and why, in a sentence or two for the report.
     """
 
     name: str
@@ -116,6 +121,7 @@ class Benchmark:
     at_hand: Callable[[Any], Availability] | None = None
     data_key: Callable[[Any], str] | None = None
     breakdowns: Callable[[BenchmarkResult], Sequence[Breakdown]] | None = None
+    form: str = ""
 
     @property
     def headline(self) -> str:
@@ -130,6 +136,17 @@ class Benchmark:
 def plain_name(name: str) -> str:
     """Returns a benchmark's name without the judge's, which results have in their names."""
     return name.partition(" (judge: ")[0]
+
+
+def kind_of(name: str) -> str:
+    """Returns whose world a benchmark or a result is of: ``public`` or ``nano``; empty where nobody knows."""
+    name = plain_name(name)
+    return "public" if name in PUBLIC_BENCHMARKS else "nano" if name in NANO_BENCHMARKS else ""
+
+
+def public_first(names: Iterable[str]) -> list[str]:
+    """Returns the distinct names with the public benchmarks before the others, otherwise in their order."""
+    return sorted(dict.fromkeys(names), key=lambda name: kind_of(name) != "public")
 
 
 def benchmark(name: str) -> Benchmark:

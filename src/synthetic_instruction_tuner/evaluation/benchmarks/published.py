@@ -86,6 +86,9 @@ class Availability:
         missing: what is missing, in a sentence; empty where nothing is.
         how: how to get it.
         complete: whether all published items are there.
+        found: how many items are on this machine, whatever the settings choose.
+        published: how many there are.
+        parts: what part of the benchmark is there, such as ``18 of 57 subjects``; empty where none is missing.
     """
 
     items: int = 0
@@ -94,11 +97,25 @@ class Availability:
     missing: str = ""
     how: str = ""
     complete: bool = False
+    found: int = 0
+    published: int = 0
+    parts: str = ""
 
     @property
     def usable(self) -> bool:
         """Whether the benchmark can run."""
         return self.items > 0
+
+    def chosen(self, asked: int) -> str:
+        """Says in a sentence which of the published items these many are."""
+        if asked >= self.published:
+            return f"All {self.published:,} published items."
+        of = f"{asked:,} of {self.published:,} published items"
+        lacking = self.found < self.published
+        if asked < self.found:
+            place = f" of the {self.found:,} on this machine" if lacking else ""
+            return f"{of}, a fixed random subset{place}{f' ({self.parts})' if self.parts else ''}."
+        return f"{of}{f', {self.parts}' if self.parts else ''}; the others are not on this machine."
 
 
 def nothing(name: str) -> Availability:

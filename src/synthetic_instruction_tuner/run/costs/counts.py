@@ -6,7 +6,9 @@ measured runs (docs/planning.md).
 
 from __future__ import annotations
 
-from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.config import Config, EvaluateConfig
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.benchmarks.base import Work, benchmark
 from synthetic_instruction_tuner.run.own_data.needs import expected_rows
 
 INSTRUCTION_SHARE, ANSWER_SHARE = 0.2, 0.3  # of max_new_tokens, where that leaves room
@@ -43,3 +45,20 @@ def asked(limit: int) -> float:
 def answered(limit: int) -> float:
     """Returns the tokens of an answer, in the mean."""
     return min(limit, max(ANSWER_SHARE * limit, SHORT_ANSWER))
+
+
+def benchmark_work(name: str, settings: EvaluateConfig) -> Work:
+    """Returns what a benchmark costs; of a public one that is here in part, with the items that are there."""
+    found, own = benchmark(name), settings.settings(name)
+    work = found.work(own)
+    try:
+        here = found.at_hand(own).items if found.at_hand else 0
+    except UserError:  # a damaged file, which is for the checks to say
+        here = 0
+    return found.work(own.model_copy(update={"items": here})) if 0 < here < work.items else work
+
+
+def answering_tokens(work: Work, untuned: bool) -> float:
+    """Returns the tokens that one variant writes and reads; an untuned one may be asked in further forms."""
+    texts = work.answers + untuned * work.untuned_answers
+    return work.items * (texts * answered(work.max_new_tokens) + work.scored_tokens) + work.shared_tokens

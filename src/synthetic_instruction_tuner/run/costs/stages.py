@@ -25,7 +25,9 @@ from synthetic_instruction_tuner.run.costs.counts import (
     TAG_QUESTION,
     TEMPLATE,
     answered,
+    answering_tokens,
     asked,
+    benchmark_work,
     evaluation_step,
     planned_records,
     written_records,
@@ -189,7 +191,7 @@ class StageWork:
     def evaluate(self) -> StageEstimate:
         """Every variant of every student answers every benchmark."""
         settings, models = self.config.evaluate, self.config.models
-        work = {name: benchmark(name).work(settings.settings(name)) for name in settings.benchmarks}
+        work = {name: benchmark_work(name, settings) for name in settings.benchmarks}
         rewarded = [name for name in settings.benchmarks if benchmark(name).add_rewards is not None]
         longest = max(one.max_new_tokens for one in work.values())
         steps: dict[str, float] = {}
@@ -200,9 +202,10 @@ class StageWork:
             for variant in (BASE, *tuned):
                 opening = self.costs.load(_size(model)) + 1.0
                 for name, one in work.items():
-                    steps[evaluation_step(model.name, variant, name)] = opening + self.answers(model, one)
+                    seconds = self.answers(model, one, untuned=variant == BASE)
+                    steps[evaluation_step(model.name, variant, name)] = opening + seconds
                     opening = 0.0
-            tokens = (1 + len(tuned)) * sum(_tokens(one) for one in work.values())
+            tokens = sum(answering_tokens(one, v == BASE) for v in (BASE, *tuned) for one in work.values())
             tasks.append(self.answering(model, longest, tokens, sum(steps.values()) - before))
         variants = len(steps) // len(work)
         parts = [Part("evaluating", sum(steps.values()), steps)]
@@ -228,15 +231,17 @@ class StageWork:
         slots = engine.concurrency if held is None else engine.batch_size
         return judging(judge, _size(judge.model), held, replies, self.costs, slots, self.hardware)
 
-    def answers(self, model: ModelConfig, work: Work) -> float:
-        """Seconds for one variant to answer a benchmark."""
+    def answers(self, model: ModelConfig, work: Work, untuned: bool = False) -> float:
+        """Seconds for one variant to answer a benchmark; an untuned one may be asked in further forms."""
         size, held, slots = _size(model), self._students[model.path], self.config.engine.batch_size
         most, length, seconds = work.max_new_tokens, answered(work.max_new_tokens), 0.0
         if work.answers:
             texts = Texts(work.items, length, most, 10_000, slots, TEMPLATE + 60)
-            seconds += work.answers * self.costs.write(size, held, texts, "transformers")
+            times = work.answers + untuned * work.untuned_answers
+            seconds += times * self.costs.write(size, held, texts, "transformers")
         if work.scored_tokens:
-            reading = Reading(work.items * work.scored_tokens, work.items / 16, 16 * work.scored_tokens)
+            tokens = work.items * work.scored_tokens + work.shared_tokens
+            reading = Reading(tokens, work.items / 16, 16 * work.scored_tokens)
             seconds += self.costs.read(size, held, reading)
         return seconds
 
@@ -288,10 +293,6 @@ class StageWork:
         seconds = self.costs.load(size) + self.costs.read(size, held, reading)
         memory = self.costs.reading_gb(size, held, reading)
         return TaskEstimate(model.name, held.weights, "reward model", f"{batch:,}", memory, tokens, seconds)
-
-
-def _tokens(work: Work) -> float:
-    return work.items * (work.answers * answered(work.max_new_tokens) + work.scored_tokens)
 
 
 def _size(model: ModelConfig) -> ModelShape:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config, EvaluateConfig, fingerprint
 from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import usable
-from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, plain_name
+from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, kind_of, plain_name
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.relatives import judge_label
+from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
 from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.judge_checking import JUDGE_CHECK
 from synthetic_instruction_tuner.run.roles import used_models
 from synthetic_instruction_tuner.run.stages.data_card import own_sources, write_data_card
-from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows, variants
+from synthetic_instruction_tuner.run.stages.evaluate import Variant, comparison_rows, variants
 from synthetic_instruction_tuner.run.stages.judging import PAIRS
 from synthetic_instruction_tuner.run.stages.stage import FORMATS, Context, Outcome, Stage
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
+    from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
+    from synthetic_instruction_tuner.reporting.benchmark_details import BenchmarkDetails
     from synthetic_instruction_tuner.reporting.report_data import Sample, StageLine
+
+
+DETAILS = 1  # raised when what the report shows of public benchmarks changes
 
 
 def part(config: Config) -> dict[str, Any]:
@@ -28,7 +36,9 @@ def part(config: Config) -> dict[str, Any]:
     license = {"data": {"license": config.data.license}} if config.data.license else {}
     margin = config.evaluate.equivalence_margin
     changed = {"margin": margin} if margin != EvaluateConfig().equivalence_margin else {}
-    return {"report": config.report.model_dump(mode="json")} | license | changed
+    public = [name for name in config.evaluate.benchmarks if kind_of(name) == "public"]
+    shown = {"details": DETAILS} if public else {}
+    return {"report": config.report.model_dump(mode="json")} | license | changed | shown
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
@@ -60,6 +70,7 @@ def run(ctx: Context) -> Outcome:
         training_logs=_logs(ctx, methods),
         comparison=rows,
         benchmarks={shown: benchmark(shown) for shown in named.values()},
+        details=_details(ctx, rows),
         samples=_samples(ctx),
         contamination={named.get(name, name): count for name, count in contamination.items()},
         judging=_judging(ctx),
@@ -72,6 +83,38 @@ def run(ctx: Context) -> Outcome:
         write_data_card(ctx)  # again, because a changed filter setting may keep the same records
         advance(1)
     return Outcome(fingerprint(len(files)), None, len(files), files=(*files, ctx.folder.data_card))
+
+
+def _details(ctx: Context, rows: Sequence[ComparisonRow]) -> dict[str, BenchmarkDetails]:
+    """Returns what there is to say of each public benchmark, by the name of its results."""
+    from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
+    from synthetic_instruction_tuner.reporting.benchmark_details import describe
+
+    evaluate = ctx.config.evaluate
+    found: dict[str, BenchmarkDetails] = {}
+    results: dict[str, dict[tuple[str, str], BenchmarkResult]] = {}
+    if not any(kind_of(name) == "public" for name in usable(evaluate)):
+        return found
+    for variant in variants(ctx.config, ctx.folder):
+        for data in _results(ctx, variant):
+            if kind_of(data["benchmark"]) == "public":
+                one = BenchmarkResult.from_json(data)
+                results.setdefault(one.benchmark, {})[variant.student.name, variant.name] = one
+    paths = {student.name: student.path for student in ctx.config.models.students}
+    for name, own in results.items():
+        settings = evaluate.settings(plain_name(name))
+        known, asked = benchmark(name), len(next(iter(own.values())).items)
+        there = known.at_hand(settings) if known.at_hand else Availability()
+        mine = [row for row in rows if row.benchmark == name]
+        generated = known.work(settings).answers > 0
+        found[name] = describe(known, own, mine, there.chosen(asked), paths, generated=generated)
+    return found
+
+
+def _results(ctx: Context, variant: Variant) -> list[dict[str, Any]]:
+    """Returns the results of a variant as its file has them."""
+    data = json.loads((ctx.folder.results / f"{variant.label}.json").read_text(encoding="utf-8"))
+    return list(data["benchmarks"])
 
 
 def _number_formats(ctx: Context) -> dict[str, str]:
@@ -135,8 +178,7 @@ def _samples(ctx: Context) -> list[Sample]:
     answers: dict[str, dict[str, Any]] = {}
     for variant in variants(config, ctx.folder):
         if variant.student.name == first:
-            data = json.loads((ctx.folder.results / f"{variant.label}.json").read_text(encoding="utf-8"))
-            results = {plain_name(result["benchmark"]): result["items"] for result in data["benchmarks"]}
+            results = {plain_name(result["benchmark"]): result["items"] for result in _results(ctx, variant)}
             answers[variant.name] = {item["id"]: item for item in results[texts[-1]]}
     items = answers[BASE]
     shown = list(items)[:: max(1, len(items) // max(1, config.report.samples))][: config.report.samples]

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.breakdowns import Breakdown
 
 CHANCE = 1 / len(LETTERS)
-QUESTION_TOKENS = 130  # of a question with its options, about; a subject's examples come once
+QUESTION_TOKENS = 130  # of a question with its options, about
+CHUNK = 64  # questions of a subject that the engine gets at once, behind the same examples
 
 
 def items(settings: MmluConfig) -> list[MmluItem]:
@@ -59,7 +60,9 @@ def at_hand(settings: MmluConfig) -> Availability:
     elif n < COUNT:
         missing = f"Only {n:,} of its {COUNT:,} questions are on this machine."
     how = nothing(NAME).how if missing else ""
-    return Availability(min(n, settings.items), place.origin, found.digest, missing, how, not missing)
+    parts = f"{subjects} of {len(CATEGORY)} subjects" if subjects < len(CATEGORY) else ""
+    count = min(n, settings.items)
+    return Availability(count, place.origin, found.digest, missing, how, not missing, n, COUNT, parts)
 
 
 def data_key(settings: MmluConfig) -> str:
@@ -92,6 +95,15 @@ def forms(settings: MmluConfig) -> list[tuple[str, int, bool]]:
     if "chat" in settings.further:
         found.append(("acc_chat", settings.shots, True))
     return found
+
+
+def work(settings: MmluConfig) -> Work:
+    """Returns what a variant costs: every form reads the questions, those with examples also these, once a chunk."""
+    asked = forms(settings)
+    chunks = min(len(CATEGORY), settings.items) + settings.items // CHUNK
+    examples = sum(shots for _, shots, _ in asked) * chunks
+    scored = len(asked) * QUESTION_TOKENS
+    return Work(settings.items, scored_tokens=scored, shared_tokens=examples * QUESTION_TOKENS)
 
 
 def breakdowns(result: BenchmarkResult) -> Sequence[Breakdown]:
@@ -134,9 +146,11 @@ BENCHMARK = Benchmark(
     ),
     items=items,
     evaluate=evaluate,
-    work=lambda settings: Work(settings.items, scored_tokens=len(forms(settings)) * QUESTION_TOKENS),
+    work=work,
     at_hand=at_hand,
     data_key=data_key,
     breakdowns=breakdowns,
     score_saved=lambda chosen, answers, _: score_answers(chosen, [text for (text,) in answers]),
+    form="The headline asks every variant in plain text, with solved examples of the subject: an untuned model knows "
+    "no chat format, and published scores are measured so. acc_chat is the same text under the chat template.",
 )

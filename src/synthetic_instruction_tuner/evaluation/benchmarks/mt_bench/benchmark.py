@@ -74,7 +74,7 @@ def at_hand(settings: MtBenchConfig) -> Availability:
     missing = "" if whole else f"Only {len(bench.questions)} of its {COUNT} questions are on this machine."
     how = "" if whole else missing_file(settings.data_dir).fix
     count = min(len(bench.questions), settings.items)
-    return Availability(count, place.origin, bench.asked, missing, how, whole)
+    return Availability(count, place.origin, bench.asked, missing, how, whole, len(bench.questions), COUNT)
 
 
 def data_key(settings: MtBenchConfig) -> str:
@@ -114,6 +114,7 @@ BENCHMARK = Benchmark(
     evaluate=evaluate,
     work=lambda settings: Work(settings.items, answers=TURNS, max_new_tokens=settings.max_new_tokens),
     add_rewards=with_rewards,
+    form="Every variant, the untuned model too, answers under the chat template: the second turn needs a conversation.",
     at_hand=at_hand,
     data_key=data_key,
     breakdowns=breakdowns,

@@ -88,7 +88,8 @@ def with_ratings(result: BenchmarkResult, rated: BenchmarkResult) -> BenchmarkRe
     """Returns a student's result with the ratings of its answers, under the name that holds the judge's."""
     scores = {item.id: item.scores for item in rated.items}
     items = tuple(replace(item, scores=scores[item.id] | item.scores) for item in result.items)
-    return replace(result, benchmark=rated.benchmark, headline=HEADLINE, items=items)
+    unread = sum(int(value) for item in rated.items for value in item.scores[UNREADABLE])
+    return replace(result, benchmark=rated.benchmark, headline=HEADLINE, items=items, n_unparsed=unread)
 
 
 def named(judge: str) -> str:
