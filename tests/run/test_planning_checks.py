@@ -23,9 +23,9 @@ from synthetic_instruction_tuner.run.checks import before_start
 from synthetic_instruction_tuner.run.checks.before_start import check_before_start, check_disk, needed_gb
 from synthetic_instruction_tuner.run.checks.model_checks import check_models, models_until
 from synthetic_instruction_tuner.run.costs.counts import benchmark_work
+from synthetic_instruction_tuner.run.costs.plan_tables import downloads_gb, models_table
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import stage_names
-from synthetic_instruction_tuner.run.plan_tables import downloads_gb, models_table
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate
 
 KNOWN = ("generate", "filter", "prefer", "sft", "prompt_tuning", "dpo", "evaluate", "report")  # others may be added

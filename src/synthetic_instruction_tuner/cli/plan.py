@@ -33,10 +33,16 @@ from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_j
 from synthetic_instruction_tuner.run.checks.model_checks import check_local_models
 from synthetic_instruction_tuner.run.checks.settings_checks import check_settings, check_stages
 from synthetic_instruction_tuner.run.costs.cards import Card, card_of, machine_with, read_card
-from synthetic_instruction_tuner.run.fitting import settings_that_fit
+from synthetic_instruction_tuner.run.costs.fitting import settings_that_fit
+from synthetic_instruction_tuner.run.costs.plan_tables import (
+    downloads_gb,
+    models_table,
+    money,
+    stages_table,
+    tasks_table,
+)
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.pipeline import ordered, stage_index, stage_names
-from synthetic_instruction_tuner.run.plan_tables import downloads_gb, models_table, money, stages_table, tasks_table
 from synthetic_instruction_tuner.run.planning import StageEstimate, does_not_fit, estimate, largest, too_large
 from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead, look_ahead
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synthetic_instruction_tuner.config import change_config, load_config
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.run.costs.cards import CARDS, Card, machine_with
-from synthetic_instruction_tuner.run.fitting import settings_that_fit
+from synthetic_instruction_tuner.run.costs.fitting import settings_that_fit
 from synthetic_instruction_tuner.run.planning import estimate, too_large
 from synthetic_instruction_tuner.run.profiles import auto_line, fitting_profile, hint
 
