@@ -103,7 +103,7 @@ class Vocabulary(dict[str, int]):
 
     def __missing__(self, word: str) -> int:
         number = self[word] = len(self)
-        self._kinds.append(PICTURE if PICTURE_ALONE.match(word) else WORD)
+        self._kinds.append(PICTURE if len(word) == 1 and PICTURE_ALONE.match(word) else WORD)
         return number
 
     def kinds(self, words: Ints) -> npt.NDArray[np.uint8]:
