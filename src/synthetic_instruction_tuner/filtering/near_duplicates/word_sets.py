@@ -123,6 +123,8 @@ class Vocabulary(dict[str, int]):
         keys, symbols = [], np.full(len(texts), "", object)
         for is_plain in (True, False):
             rows = np.flatnonzero(plain == is_plain)
+            if not len(rows):
+                continue
             whole = joined([found[row] for row in rows.tolist()])
             keys.append(self._keys(whole, rows))
             symbols[rows] = places_with_symbols(whole, len(rows))
