@@ -94,7 +94,8 @@ def _are_ordinary(codes: Codes, kinds: Kinds, at: Places) -> Mask:
     behind = (kinds[at - 1] == _LETTER) & (kinds[at - 2] == _LETTER)
     sign, after = codes[at], kinds[at + 1]
     within = (after == _LETTER) & (kinds[at + 2] == _LETTER) & _are(sign, ".:'?-/")
-    return behind & (within | ((after == _SPACE) & _are(sign, ".:'?!*")))
+    ordinary: Mask = behind & (within | ((after == _SPACE) & _are(sign, ".:'?!*")))
+    return ordinary
 
 
 def _can_mean(codes: Codes, kinds: Kinds, at: Places) -> Mask:
