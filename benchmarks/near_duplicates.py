@@ -19,20 +19,20 @@ with all pairs, and within a batch by all pairs.
 
 --million also runs `sit dedup` on a file of 1,000,000 such records, as a user would.
 
-Measured on two cores that were partly busy with other work (Python 3.11, numpy 2.4, datasketch 2.0):
+datasketch compares words alone: where only symbols that carry meaning differ, what it drops is "false".
+
+Measured on two cores that were shared with other work, about four processes for each core (Python 3.11, numpy 2.4,
+datasketch 2.0). A free machine needs half the CPU time or less; the last three columns do not depend on it.
 
     35,262 real texts, 97,011 different sentences
       records  way                       CPU s  wall s     GB      stay  missed  false
-        5,000  sit                         0.5     0.4   0.09     4,195       0      0
-        5,000  datasketch                  1.5     1.4   0.10     4,226     126     95
-        5,000  datasketch + verified       1.5     1.3   0.12     4,313     129      0
-       50,000  sit                         2.1     2.0   0.15    41,814       0      0
-       50,000  datasketch                  9.7     9.6   0.25    42,299   1,357    842
-       50,000  datasketch + verified      10.3    10.3   0.49    43,041   1,387      0
-      200,000  sit                         8.3     8.4   0.34   163,947       0      0
-      200,000  datasketch                 40.4    40.7   0.74   165,780   5,568  3,667
-      200,000  datasketch + verified      45.9    48.5   1.68   168,976   5,704      0
-    sit dedup, 1,000,000 records: 82 CPU s, 82 s, 0.61 GB, 777,560 stay
+        5,000  sit                         0.8     2.9   0.10     4,468       0      0
+        5,000  datasketch                  3.5    11.6   0.10     4,226      59    323
+        5,000  datasketch + verified       3.2    10.7   0.13     4,313      60    231
+       50,000  sit                         3.7    10.9   0.17    44,467       0      0
+       50,000  datasketch                 29.7    93.5   0.26    42,299     645  3,050
+
+Of alternating runs at a quieter moment, sit took 0.6 CPU s for 10,000 records, 3.0 for 50,000 and 15 for 200,000.
 """
 
 from __future__ import annotations

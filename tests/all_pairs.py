@@ -56,13 +56,13 @@ def brute(texts: Sequence[str], threshold: Fraction, may_stay: Sequence[bool] | 
 
     Of the symbols alone, only half as many may differ.
     """
-    half = (1 + threshold) / 2
+    half, (num, den) = (1 + threshold) / 2, threshold.as_integer_ratio()
     kept: list[tuple[int, frozenset[str], frozenset[str]]] = []
     decisions: list[Decision] = []
     for i, text in enumerate(texts):
         words, symbols = word_set(text), symbol_set(text)
-        alike = [(jaccard(words, k), -j) for j, k, s in kept if jaccard(symbols, s) >= half] if words else []
-        best = max((s for s in alike if s[0] >= threshold), default=None)
+        near = ((j, k, s) for j, k, s in kept if len(words & k) * den >= num * len(words | k))
+        best = max(((jaccard(words, k), -j) for j, k, s in near if jaccard(symbols, s) >= half), default=None)
         decisions.append((-best[1], best[0]) if best else None)
         if words and not best and (may_stay is None or may_stay[i]):
             kept.append((i, words, symbols))

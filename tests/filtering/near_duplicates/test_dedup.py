@@ -159,7 +159,7 @@ def test_files_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
     assert (row["file"], row["matched_file"]) == (str(tmp_path / "b" / "x.jsonl"), str(tmp_path / "a" / "x.jsonl"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([0.8, 0.5, 1.0]), st.integers(1, 9))
 def test_equals_brute_force_and_two_steps_equal_one(
     tmp_path_factory: pytest.TempPathFactory, seed: int, threshold: float, batch: int

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,17 @@ from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter, quality_filter
 from synthetic_instruction_tuner.filtering.near_duplicates import index as index_module
-from synthetic_instruction_tuner.filtering.near_duplicates import keep_first, postings
+from synthetic_instruction_tuner.filtering.near_duplicates import keep_first, postings, symbol_places
 from synthetic_instruction_tuner.filtering.near_duplicates import word_sets as wordsets
 from synthetic_instruction_tuner.filtering.near_duplicates.index import NearDuplicateIndex, without_overflow
 from synthetic_instruction_tuner.filtering.near_duplicates.keep_first import KeepFirst
 from synthetic_instruction_tuner.filtering.near_duplicates.rule import NearDuplicates, exact_fraction
-from synthetic_instruction_tuner.filtering.near_duplicates.symbols import symbols_in
+from synthetic_instruction_tuner.filtering.near_duplicates.symbols import POINTS, WEAK, symbols_in
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import Vocabulary
 from synthetic_instruction_tuner.records import Record
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
+MOST_TEXTS = 2500  # all pairs of them are counted in a second
 
 THRESHOLDS = ["0.8", "0.5", "0.1", "1.0", "0.75", "0.999", "0.6666", "1e-05", "0.12345678901234567"]
 
@@ -93,7 +95,7 @@ def test_equals_brute_force_on_near_duplicates(seed: int, threshold: float) -> N
 def test_equals_brute_force_on_large_sets(longest: int) -> None:
     """Here sketches have all bits flipped many times, and more words differ than a sketch has bits."""
     rng = random.Random(longest)
-    texts = near_duplicates(rng, 300, 3000, longest)
+    texts = near_duplicates(rng, 200, 3000, longest)
     for threshold in (0.8, 0.3):
         limit = exact_fraction(threshold)
         assert decided(texts, limit, sizes(rng, 50), first_order=64) == brute(texts, limit)
@@ -119,11 +121,11 @@ def real_texts(pattern: str, field: str | None) -> list[str]:
 @pytest.mark.parametrize(
     ("pattern", "field", "duplicates"),
     [
-        ("gpteacher/*.json", "instruction", 300),
+        ("gpteacher/*.json", "instruction", 150),
         ("gpteacher/*.json", "response", 50),
-        ("gsm8k/train.jsonl", "question", 5),
+        ("gsm8k/train.jsonl", "question", 3),
         ("gsm8k/train.jsonl", "answer", 0),
-        ("self-instruct/*.jsonl", None, 500),
+        ("self-instruct/*.jsonl", None, 400),
         ("instructionwild/*.jsonl", "instruction", 1),
         ("fastchat/*.json", None, 500),
         ("ifeval/*.jsonl", "prompt", 0),
@@ -131,7 +133,7 @@ def real_texts(pattern: str, field: str | None) -> list[str]:
     ],
 )
 def test_equals_counting_all_pairs_of_real_texts(pattern: str, field: str | None, duplicates: int) -> None:
-    texts = real_texts(pattern, field)
+    texts = real_texts(pattern, field)[:MOST_TEXTS]
     if not texts:
         pytest.skip(f"{DATA / pattern} is not here")
     expected = counted(texts, 4, 5)
@@ -149,13 +151,13 @@ def test_thousands_of_near_equal_texts_in_one_batch() -> None:
     """All are similar to the first, and many to each other: only what stays is compared with."""
     rng = random.Random(0)
     base = [f"w{i}" for i in range(40)]
-    texts = [" ".join(rng.sample(base, 36)) for _ in range(5000)]
+    texts = [" ".join(rng.sample(base, 36)) for _ in range(2500)]
     expected = counted(texts, 4, 5)
     assert decided(texts, Fraction(4, 5)) == expected
 
 
 def test_small_batches_of_the_implementation_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = near_duplicates(random.Random(9), 900, 150)
+    texts = near_duplicates(random.Random(9), 500, 150)
     expected = brute(texts, Fraction(4, 5))
     for batch, at_once, characters in ((70, 5, 30), (640, 100, 1), (1, 1, 10**6)):
         monkeypatch.setattr(index_module, "BATCH", batch)
@@ -199,11 +201,22 @@ SIGNED = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(SIGNED, max_size=4))
 def test_symbols_are_found_where_they_can_be(texts: list[str]) -> None:
     found = Vocabulary().sets(texts).pieces
     assert [symbols_in(pieces) for pieces in found] == [symbol_set(text) for text in texts]
+
+
+def test_ordinary_signs_mean_nothing_beside_anything() -> None:
+    kinds_of_characters = "a1 \u0301.:'*-/!?\\+\",=)"
+    beside = ["".join(two) for two in product(kinds_of_characters, repeat=2)]
+    whole = "".join(f"{before}{sign}{after}\n\0\n" for before in beside for sign in POINTS + WEAK for after in beside)
+    codes = np.frombuffer(whole.encode("utf-32-le"), "<u4")
+    kinds = symbol_places._kinds(1 << 16)[codes]
+    at = np.arange(2, len(codes), 8)
+    ordinary = symbol_places._are_ordinary(codes, kinds, at)
+    assert ordinary.any() and not (ordinary & symbol_places._can_mean(codes, kinds, at)).any()
 
 
 DIFFERENT = [
@@ -322,7 +335,7 @@ def test_every_percent_is_exact(percent: int) -> None:
         assert list(index.most_similar(index.sets([" ".join(f"w{i}" for i in range(101))]))) == [(-1, 0, 1)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.fractions(0, 1).filter(bool), st.integers(1, 40))
 def test_a_threshold_without_overflow_means_the_same(threshold: Fraction, most: int) -> None:
     all_of_them = sorted({Fraction(a, b) for b in range(1, most + 1) for a in range(1, b + 1)})

@@ -49,7 +49,7 @@ _NAMED = re.compile(
 _LINES, _BLANKS = re.compile(r"[^\S\n]*\n\s*"), re.compile(r" [^\S\n]+|[^\S\n ][^\S\n]*")
 _QUOTED = re.compile(r"[\"'`]+([^\w\s\"'`]{1,3})[\"'`]+[.,;:?!]*")
 _ALIKE = (("\u201c", '"'), ("\u201d", '"'), ("\u201e", '"'), ("\u2014", ";"), ("\u2022", ";"))
-_EMPHASIS, _BLANK = re.compile(r"_(?<!\w_)(?=[^\W_])([^_\n\0]*[^\W_])_(?!\w)"), re.compile(r"_{3,}")
+_EMPHASIS, _BLANK = re.compile(r"_(?<!\w_)(?=[^\W_])([^_\n\0]*[^\W_])_(?!\w)"), re.compile(r"___+")
 _FORMULA = re.compile(r"\$(?=[^\s$])([^$]*[^\s$])\$(?!\d)")
 _LATEX, _DELIMITER, _GROUP = (
     re.compile(r"\\[a-z]{2}|\\[{}()\[\]]|[\^_]\{"),

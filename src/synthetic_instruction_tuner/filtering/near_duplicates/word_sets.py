@@ -103,7 +103,7 @@ class Vocabulary(dict[str, int]):
 
     def __missing__(self, word: str) -> int:
         number = self[word] = len(self)
-        self._kinds.append(PICTURE if PICTURE_ALONE.match(word) else WORD)
+        self._kinds.append(PICTURE if len(word) == 1 and PICTURE_ALONE.match(word) else WORD)
         return number
 
     def kinds(self, words: Ints) -> npt.NDArray[np.uint8]:
@@ -123,6 +123,8 @@ class Vocabulary(dict[str, int]):
         keys, symbols = [], np.full(len(texts), "", object)
         for is_plain in (True, False):
             rows = np.flatnonzero(plain == is_plain)
+            if not len(rows):
+                continue
             whole = joined([found[row] for row in rows.tolist()])
             keys.append(self._keys(whole, rows))
             symbols[rows] = places_with_symbols(whole, len(rows))
