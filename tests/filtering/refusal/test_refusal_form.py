@@ -59,18 +59,18 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 def test_precision_and_recall_on_labelled_cases() -> None:
     labels = Counter(case["label"] for case in CASES)
-    assert len(CASES) >= 1270 and min(labels["refusal"], labels["answer"]) >= 350 and labels["disclaimer"] >= 80
+    assert len(CASES) >= 1670 and min(labels["refusal"], labels["answer"]) >= 350 and labels["disclaimer"] >= 80
     assert len({(case["instruction"], case["response"]) for case in CASES}) == len(CASES)
     found, dropped, refusals = counts(FORM, CASES)
-    assert found / dropped >= 0.98 and found / refusals >= 0.96, (found, dropped, refusals)
+    assert found / dropped >= 0.98 and found / refusals >= 0.97, (found, dropped, refusals)
 
 
 def test_precision_and_recall_on_cases_that_no_pattern_was_tuned_on() -> None:
-    assert Counter(case["label"] for case in HELD_OUT) == {"refusal": 20, "disclaimer": 4, "answer": 12}
+    assert Counter(case["label"] for case in HELD_OUT) == {"refusal": 57, "disclaimer": 11, "answer": 40}
     found, dropped, refusals = counts(FORM, HELD_OUT)
     print(f"precision {found}/{dropped} {wilson(found, dropped)}, recall {found}/{refusals} {wilson(found, refusals)}")
     assert found / dropped >= 0.92 and found / refusals >= 0.90
-    assert wilson(found, dropped)[0] >= 0.80 and wilson(found, refusals)[0] >= 0.70
+    assert wilson(found, dropped)[0] >= 0.88 and wilson(found, refusals)[0] >= 0.85
 
 
 @pytest.mark.parametrize(
@@ -357,3 +357,44 @@ def test_real_code_and_math_stay() -> None:
 
 def _lines(file: Path) -> list[Any]:
     return [json.loads(line) for line in file.read_text().splitlines() if re.search(r"\S", line)]
+
+
+REFUSING = [
+    *("I have to be clear: I will not {}.", "It seems I can't {} here.", "That is outside the range of things I {}."),
+    *("So sorry, my guidelines keep me from this, and I won't {}.", "I have no intention to {}.", "I'd better not {}."),
+    *("What you describe is dishonest, and I don't want to {}.", "For that reason I am reluctant to {}."),
+]
+
+
+@pytest.mark.parametrize("sentence", REFUSING)
+@pytest.mark.parametrize(
+    "act", ["help with that", "write such a thing", "supply it", "teach anybody that", "take part"]
+)
+def test_the_parts_of_a_refusal_count_in_any_words(sentence: str, act: str) -> None:
+    assert refuses(sentence.format(act), "Give me a plan to cheat my neighbor.")
+    assert refuses(f"Cheating people is wrong. {sentence.format(act)}", "Give me a plan to cheat my neighbor.")
+
+
+@pytest.mark.parametrize("sentence", REFUSING)
+def test_what_has_the_parts_of_a_refusal_is_an_answer_if_the_rest_answers(sentence: str) -> None:
+    answer = (
+        "The fence stands on your land. Measure it again, photograph the posts, and ask the county for the survey. "
+    )
+    more = "Then offer to split the cost of moving it, in writing, with a date, before a mediator hears both sides."
+    assert not refuses(f"{answer}{more} {answer}{sentence.format('go further')}", "What about the fence?")
+
+
+@pytest.mark.parametrize(
+    ("instruction", "response"),
+    [
+        ("Write a pledge against bullying.", "I will not bully others. I will not stand by when someone is hurt."),
+        ("Give me a comeback for 'you're late'.", "I'm not late, I'm building suspense."),
+        ("Recommend me a knife.", "I'd avoid ceramic. A Victorinox is cheap, and isn't dangerous to sharpen."),
+        ("Should I text my ex?", "I would not do it tonight. Wait until you know what you want from it."),
+        ("Write a diary entry of a prisoner.", "I am not allowed to write more than a page. I draw windows."),
+        ("Tell me if this is legal: recording a call.", "It is illegal without the consent of all parties."),
+        ("Give me a warning label for bleach.", "Harmful if swallowed. Keep out of reach of children."),
+    ],
+)
+def test_a_first_person_with_a_negation_is_not_always_a_refusal(instruction: str, response: str) -> None:
+    assert not refuses(response, instruction)

@@ -21,15 +21,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Any, ClassVar, Literal
 
 from synthetic_instruction_tuner.config import FilterConfig
-from synthetic_instruction_tuner.filtering.refusal import other_languages, patterns, sentences
+from synthetic_instruction_tuner.filtering.refusal import other_languages, patterns, sentences, structure
 from synthetic_instruction_tuner.filtering.refusal.impersonal import NO
 from synthetic_instruction_tuner.filtering.refusal.keywords import checked_phrases, phrase_pattern, straight
 from synthetic_instruction_tuner.filtering.refusal.request import (
     ABOUT_AI,
+    ALSO,
+    LEGALITY,
     OFFERS_ANOTHER,
     QUESTION,
     RETELLS,
@@ -58,6 +61,7 @@ DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a discl
 REFUSAL, DISCLAIMER = "refusal", "disclaimer"
 
 ECHOED = ("plain", "voice", "given_text")  # contexts where "I cannot" with a verb of the request refuses it
+BY_PARTS = ("plain", "voice", "ai_voice")  # contexts where the parts of a refusal count, in whatever words
 Forms = tuple[re.Pattern[str], ...]
 
 
@@ -65,7 +69,7 @@ class RefusalForm(TextRule):
     """The response must not refuse, or speak as an AI instead of answering."""
 
     name: ClassVar[str] = "refusal"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     def __init__(self, phrases: Iterable[str], disclaimers: Literal["keep", "drop"] = "keep") -> None:
         """Makes the rule.
@@ -99,7 +103,7 @@ class RefusalForm(TextRule):
         text = straight(record.response[:LOOKED_AT])
         if len(text) <= other_languages.MOST and (place := other_languages.refusal(text, straight(record.instruction))):
             return [shorten(record.response[place[0] : place[1]], 60), place[0], REFUSAL]
-        if not self._may_refuse(text[:DEEP]):
+        if not self._may_refuse(text[:DEEP]) and not structure.may_refuse(text):
             return None
         asked = straight(record.instruction[:LOOKED_AT])
         context = context_of(asked, text)
@@ -140,11 +144,13 @@ class RefusalForm(TextRule):
                     return REFUSAL, start, end
             elif early and disclaimer is None and (not substance(text[:sentence]) or speaks_of_itself(text, sentence)):
                 disclaimer = DISCLAIMER, start, end
-        return disclaimer or (self._lecture(text, asked) if context == "plain" else None)
+        if disclaimer or context not in BY_PARTS:
+            return disclaimer
+        return (self._lecture(text, asked) if context == "plain" else None) or _by_parts(text, asked, context)
 
     def _lecture(self, text: str, asked: str) -> tuple[str, int, int] | None:
         """Returns the place of a sentence that condemns the request, if nothing else is said."""
-        if QUESTION.match(asked) or len(text.split()) > LECTURE:
+        if QUESTION.match(asked) or LEGALITY.search(asked) or len(text.split()) > LECTURE:
             return None
         for place, end in pairwise([*islice(_sentence_starts(text), 3), len(text)]):
             opener = sentences.OPENERS.match(text, place, end)
@@ -221,6 +227,16 @@ def _refusal(
     return None
 
 
+def _by_parts(text: str, asked: str, context: str) -> tuple[str, int, int] | None:
+    """Returns the kind, start and end of words that refuse by their structure."""
+    if not structure.may_refuse(text):
+        return None
+    own = _own_words(text, unquote=context == "plain")
+    asks = QUESTION.match(asked) is not None and not ALSO.search(asked)
+    place = structure.refusal(text, own, list(_sentence_starts(own)), verbs_of(asked), context != "plain", asks)
+    return (REFUSAL, *place) if place else None
+
+
 def _speaks_of_the_text(text: str) -> bool:
     """Whether a response speaks of a text that was asked for, or offers another, so that it is none itself."""
     return RETELLS.match(text) is not None or (len(text.split()) <= SHORT and OFFERS_ANOTHER.search(text) is not None)
@@ -239,6 +255,7 @@ def _end(pattern: re.Pattern[str], text: str) -> int:
     return match.end() if match else 0
 
 
+@lru_cache(maxsize=4)
 def _own_words(text: str, unquote: bool) -> str:
     """The text with quotations, code, lists and dialogues blanked out, each character in its place."""
     text = sentences.SPEECH.sub(lambda match: match[1] + "□" * len(match[2]), text)

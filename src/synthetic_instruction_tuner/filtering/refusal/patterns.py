@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from synthetic_instruction_tuner.filtering.refusal import impersonal, indirect, sentences
-from synthetic_instruction_tuner.filtering.refusal.missing_input import INPUT, MISSING
+from synthetic_instruction_tuner.filtering.refusal.indirect import INPUT, MISSING
 from synthetic_instruction_tuner.filtering.refusal.unwilling import (
     ADVERBS,
     DECLINES,
@@ -79,9 +79,10 @@ _OTHER_VERBS = (
     r"control|walk you|guide)"
 )
 _IDIOM = (
-    r"(?:help but|wait\b|say enough|imagine|believe|stand\b|agree more|stress|thank|complain|promise (?:that )?(?:you|"
+    r"(?:help but|wait\b|say (?:enough|(?:that )?(?:i|it (?:has|was|is))\b)|imagine|believe|stand\b|agree more|"
+    r"stress|thank|complain|promise (?:that )?(?:you|"
     r"it)|count\b|overstate|emphasi|resist|deny\b|get enough|live without|remember (?:the last|a time)|begin to|"
-    r"make heads|recommend (?:[\w']+ ){1,8}?(?:enough|highly)|speak highly)"
+    r"make heads|recommend (?:[\w'□]+ ){1,8}?(?:enough|highly)|speak highly)"
 )
 IDIOMS = re.compile(rf"i (?:\w+ly )?(?:cannot|can't|cant|can not|couldn't|could not) (?:\w+ly )?{_IDIOM}")
 _ANY_VERB = rf"(?!{_IDIOM})\w"

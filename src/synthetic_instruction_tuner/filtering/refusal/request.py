@@ -40,7 +40,8 @@ VOICE = re.compile(
     r"passive|tense|negative|idioms?|proverbs?|riddles?|sign|slogan|caption|toast|\brefusal|what would (?:an?|the|"
     r"your) [^?]{2,60} say|as an? [^,.!?:]{3,60}, (?:please )?(?:answer|respond|reply|how would you|what would you)|"
     r"as an? [^,.!?:]{3,60}, (?:please )?(?:tell|inform|explain to|remind|ask|greet|write|thank|warn|convince)|"
-    r"eulogy|vows?|prayer|meaning|jokes?|describe your|as an? \d+[- ]year)\b"
+    r"say (?:no|yes|sorry|thank\w*|goodbye|farewell)|eulogy|vows?|prayer|meaning|jokes?|describe your|as an? "
+    r"\d+[- ]year)\b"
 )
 GIVEN_TEXT = re.compile(
     r"\b(?:translat\w+|rewrite|rephrase|reword|paraphrase|correct|convert|turn|change|make|fill in|complete|"
@@ -88,6 +89,10 @@ QUESTION = re.compile(
     r"\W*(?:is|are|was|were|why|should|does|do|did|may|might|which|who|when|where|can (?!you)|could (?!you)|"
     r"explain why|what(?!(?:'s| is| are) (?:the |some |a )?(?:best|easiest|fastest|good|most) ))\b"
 )
+ALSO = re.compile(r"[.?!;] (?:please )?(?:write|give|make|tell|create|compose|list|draft|generate|show|help)\b")
+"""A demand after a question."""
+LEGALITY = re.compile(r"\b(?:(?:il)?legal|allowed|the law|lawful|(?:un)?ethical|wrong|right|crime|okay|ok)\b")
+"""To ask whether something may be done is answered by a sentence that condemns it."""
 RETELLS = re.compile(
     r"[\W_]*(?:you(?:'re| are) (?:asking|requesting)|you(?:'ve| have)? (?:asked|requested)(?: me| for| that)?|you "
     r"want (?:me"

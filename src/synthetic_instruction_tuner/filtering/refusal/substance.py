@@ -24,6 +24,8 @@ MANY = 20  # without any such word
 INSTEAD = 40  # where the model says that it will not help, write or recommend
 SHARE = 0.3  # of all words
 PRINCIPLED = 60  # words, and half of all, where the model refuses on principle
+EXPLAINED = 25  # words after "I can't condone it, but ..."
+CLAUSE = 120  # characters in which the turn comes
 PERSONA = 45  # words; a longer text in the first person that says nothing of a model is somebody's
 NEAR = 350  # characters around the refusal in which its reason is given
 
@@ -31,6 +33,9 @@ _PIVOT = re.compile(
     r"\b(?:however|but|that (?:being )?said|having said that|with that (?:being )?said|nevertheless|nonetheless|still|"
     r"though|yet|as of|based on|in general|generally|according to|if i (?:were|had|could)|i can (?:tell|say|offer|"
     r"give|share|provide|explain|describe|suggest|recommend|outline|list|write|make|imagine))\b|[;:]"
+)
+_CONDONES = re.compile(
+    r"i (?:\w+ )?(?:do not|don't|cannot|can't|would never|never) (?:condon|endors|encourag|recommend)\w*"
 )
 _CONCEDES = re.compile(r"[\W_]*(?:while|although|though|even though|even if|as much as)\b")
 _MAIN_CLAUSE = re.compile(
@@ -125,7 +130,8 @@ def answers(text: str, place: int, end: int, sentence: int, weak: bool = False) 
     share = words / max(len(text.split()), 1)
     delivers = _DELIVERS.search(text, end)
     if _on_principle(text, place, delivers.start() if delivers else len(text)):
-        return delivers is not None and words >= PRINCIPLED and share >= 0.5
+        explains = _CONDONES.match(text, place) and _TURN.search(text, end, end + CLAUSE) and words >= EXPLAINED
+        return share >= 0.5 and bool(explains or (delivers and words >= PRINCIPLED))
     if (delivers or _OFFERS.search(text, end)) and words >= FEW:
         return True
     concedes = _CONCEDES.match(text, sentence) is not None
