@@ -22,7 +22,7 @@ with all pairs, and within a batch by all pairs.
 datasketch compares words alone: where only symbols that carry meaning differ, what it drops is "false".
 
 Measured on two cores that were shared with other work, about four processes for each core (Python 3.11, numpy 2.4,
-datasketch 2.0). A free machine needs half the CPU time or less; the last three columns do not depend on it.
+datasketch 2.0), which costs CPU time too; the last three columns do not depend on it.
 
     35,262 real texts, 97,011 different sentences
       records  way                       CPU s  wall s     GB      stay  missed  false

@@ -151,3 +151,9 @@ def test_no_package_is_a_drawer(package: Path) -> None:
 def test_no_module_is_longer_than_one_mind_holds() -> None:
     lengths = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in SOURCE.rglob("*.py")}
     assert {file.relative_to(SOURCE).as_posix(): n for file, n in lengths.items() if n > LONGEST} == {}
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """Pytest imports them by their names alone: the second one would not run."""
+    names = [file.name for file in Path(__file__).parent.rglob("*.py") if file.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))

@@ -158,7 +158,7 @@ def test_documents_that_only_look_like_rows_are_refused(tmp_path: Path, document
     ("name", "data", "said"),
     [
         ("a.jsonl", b"<!DOCTYPE html><html>", "web page"),
-        ("a.jsonl", gzip.compress(b"{}"), "gzip"),
+        ("a.jsonl", gzip.compress(b"{}", mtime=0), "gzip"),
         ("a.csv", b"PK\x03\x04rest", "spreadsheet"),
         ("a.json", b"PAR1rest", "Parquet"),
         ("a.parquet", b"version https://git-lfs.github.com/spec/v1\n", "LFS"),
