@@ -341,7 +341,7 @@ def test_the_doctor_says_a_fix_once_and_how_much_is_downloaded(sit: Sit, monkeyp
     code, out, _ = sit("doctor", "--profile", "a100")
     words = " ".join(out.split())
     assert code == 1 and words.count("Connect to the Hub") == 1
-    assert "To download for 8 models: about 67.2 GB" in words
+    assert "To download for 9 models: about 96.5 GB" in words
     sizes = "models.students=[Qwen/Qwen2.5-0.5B]"
     _, out, _ = sit("doctor", "--set", sizes, "--set", "models.reward={path: a/b, parameters: 1e9}")
     assert "To download for 2 models: about 2.0 GB; the size of 1 of them is not known" in " ".join(out.split())

@@ -64,7 +64,19 @@ def rows(students: list[str]) -> list[ComparisonRow]:
                     ends = (value - error, value + error)
                     found.append(
                         ComparisonRow(
-                            student, variant, name, metric.name, i == 0, value, error, *ends, 9, 9, 0, 0, differences
+                            student,
+                            variant,
+                            name,
+                            metric.name,
+                            i == 0,
+                            value,
+                            error,
+                            *ends,
+                            9,
+                            9,
+                            0,
+                            0,
+                            differences=differences,
                         )
                     )
     return found
