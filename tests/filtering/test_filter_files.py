@@ -47,7 +47,7 @@ def mine(tmp_path: Path) -> Path:
     rows = [
         {"id": "a", "instruction": "Describe the river walk near my town.", "response": text(1, 40)},
         {"id": "b", "instruction": "describe THE river walk near my town", "response": text(2, 40)},
-        {"id": "c", "instruction": "Say no to this question.", "response": "I cannot. " + text(3, 40)},
+        {"id": "c", "instruction": "Name the town of this river.", "response": "I cannot. " + text(3, 40)},
         {"id": "d", "conversations": [{"from": "human", "value": "Quiet?"}, {"from": "gpt", "value": text(4, 40)}]},
         {"id": "e", "prompt": "Name one thing about light.", "response": "\ud800 no"},
         {"id": "f", "instruction": "What do people find in mornings?", "response": text(5, 40)},
