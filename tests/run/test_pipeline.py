@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from synthetic_instruction_tuner.cli import app
-from synthetic_instruction_tuner.config import BENCHMARKS
+from synthetic_instruction_tuner.config import NANO_BENCHMARKS
 from synthetic_instruction_tuner.methods import VARIANTS
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.pipeline import stage_names
@@ -151,7 +151,7 @@ def test_the_rules_and_their_hash_are_in_data_reports_card_and_store(finished: P
     card, page = (finished / "data/README.md").read_text(), (finished / "docs/report.md").read_text()
     assert rules_hash in card and rules_hash in page and "| max_words | 500 |" in card
     assert "version and settings" in card
-    assert [b["name"] for b in report["benchmarks"]] == list(BENCHMARKS)
+    assert [b["name"] for b in report["benchmarks"]] == list(NANO_BENCHMARKS)
 
 
 def test_from_evaluate_repeats_evaluation_and_report_only(run: Sit, copy: Path) -> None:
