@@ -199,3 +199,51 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_without_nan(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class AppendedLines:
+    """A file to which JSON lines are appended, each on the disk before the next.
+
+    A last line that a crash has cut off is no line; the first one that is added takes its place. Until then the file
+    stays as it is.
+
+    Args:
+        path: the file; made where it does not exist.
+
+    Attributes:
+        lines: the whole lines that were there.
+
+    Raises:
+        UserError, RunError: the file cannot be opened for writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b")
+            self._file.seek(0)
+            whole, end, self._torn = self._file.read().rpartition(b"\n")
+        except OSError as error:
+            raise write_error(path, error) from error
+        self.lines = whole.split(b"\n") if end else []
+
+    def add(self, row: Row) -> None:
+        """Writes a row through to the disk.
+
+        Raises:
+            UserError, RunError: it cannot be written.
+        """
+        try:
+            if self._torn:
+                self._file.truncate(self._file.seek(0, os.SEEK_END) - len(self._torn))
+                self._torn = b""
+            self._file.write(_line(row) + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise write_error(self._path, error) from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +36,7 @@ from synthetic_instruction_tuner.run.progress import Display
 
 GROUPS = ("SELECT", "INSERT", "UPDATE")
 LONGEST = 512  # tokens of a turn
+DIALOGUES = "dialogues.jsonl"
 
 
 def agent_eval(
@@ -76,31 +78,36 @@ def agent_eval(
         chosen = subset(chosen, task)
     config = configuration(None, None, [f"models.generator={json.dumps(model)}", *(set_ or [])], None)
     open_database, environment = _environment(mysql)
-    key = {
-        "model": identity(config.models.generator),
-        "tasks": hashlib.sha256(repr(chosen).encode()).hexdigest(),
-        "environment": environment.partition(" ")[0],
-        "max_new_tokens": max_new_tokens,
-        "rounds": ROUNDS,
-    }
-    if output is None:
-        played = _played(config, chosen, open_database, max_new_tokens, quiet=quiet or as_json)
-    else:
-        with SavedPlay(output / "dialogues.jsonl", key) as saved:
-            played = _played(config, chosen, open_database, max_new_tokens, quiet=quiet or as_json, saved=saved)
+    with ExitStack() as stack:
+        saved = None
+        if output is not None:
+            key = _key(config, chosen, environment, max_new_tokens)
+            saved = stack.enter_context(SavedPlay(output / DIALOGUES, key))
+        played = _played(config, chosen, open_database, max_new_tokens, quiet=quiet or as_json, saved=saved)
     summary = summarize(GROUPS, [(t.group, p.outcome) for t, p in zip(chosen, played, strict=True) if p.outcome])
-    result = _json(config, environment, chosen, played, summary)
+    result = json.dumps(_json(config, environment, chosen, played, summary), ensure_ascii=False, indent=2)
     if output is not None:
-        write_text(output / "agent_results.json", json.dumps(result, ensure_ascii=False, indent=2) + "\n")
+        write_text(output / "agent_results.json", f"{result}\n")
     if as_json:
-        echo_json(json.dumps(result, ensure_ascii=False))
+        echo_json(result)
         return
     screen = Screen()
     if show:
         _show(screen, chosen, played)
     _print(screen, config, environment, summary)
     if output is not None:
-        screen.say(f"\nEvery conversation is in {output / 'dialogues.jsonl'}.")
+        screen.say(f"\nEvery conversation is in {output / DIALOGUES}.")
+
+
+def _key(config: Config, tasks: Sequence[DbTask], environment: str, max_new_tokens: int) -> dict[str, Any]:
+    """Returns what conversations depend on."""
+    return {
+        "model": identity(config.models.generator),
+        "tasks": hashlib.sha256(repr(tasks).encode()).hexdigest(),
+        "environment": environment.partition(" ")[0],
+        "max_new_tokens": max_new_tokens,
+        "rounds": ROUNDS,
+    }
 
 
 def _environment(mysql: str | None) -> tuple[OpenDatabase, str]:

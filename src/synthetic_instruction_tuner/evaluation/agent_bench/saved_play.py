@@ -7,12 +7,12 @@ kill is dropped; a file of other conversations is refused.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from synthetic_instruction_tuner.data_files.atomic_writing import AppendedLines
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Outcome
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Played
@@ -36,12 +36,14 @@ class SavedPlay:
     def __init__(self, file: Path, key: Mapping[str, Any]) -> None:
         self.played: dict[str, Played] = {}
         self._written: dict[str, int] = {}
-        whole = self._read(file, dict(key)) if file.exists() else 0
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._handle = file.open("ab")
-        self._handle.truncate(whole)
-        if not whole:
-            self._append({"conversations": dict(key)})
+        self._file = AppendedLines(file)
+        try:
+            self._read(file, dict(key))
+        except BaseException:
+            self._file.close()
+            raise
+        if not self._file.lines:
+            self._file.add({"conversations": dict(key)})
 
     def __enter__(self) -> SavedPlay:
         return self
@@ -49,7 +51,7 @@ class SavedPlay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._handle.close()
+        self._file.close()
 
     def turns(self, tasks: Sequence[str]) -> list[list[str]]:
         """Returns by task the turns that were taken, none where there are none."""
@@ -59,31 +61,26 @@ class SavedPlay:
         """Keeps a conversation's new turns, and its outcome with the whole conversation once it has ended."""
         known = self._written.get(task, 0)
         for text in played.turns[known:]:
-            self._append({"task": task, "turn": text})
+            self._file.add({"task": task, "turn": text})
         self._written[task] = len(played.turns)
         if played.outcome is not None:
             messages = [{"role": m.role, "content": m.content} for m in played.messages]
-            self._append({"task": task, "outcome": played.outcome.to_json(), "messages": messages})
+            self._file.add({"task": task, "outcome": played.outcome.to_json(), "messages": messages})
 
-    def _read(self, file: Path, key: dict[str, Any]) -> int:
-        """Fills `played`; returns how many bytes of the file are whole lines."""
-        whole = 0
-        for number, line in enumerate(file.read_bytes().splitlines(keepends=True)):
-            if not line.endswith(b"\n"):
-                break
+    def _read(self, file: Path, key: dict[str, Any]) -> None:
+        """Fills `played`."""
+        for number, line in enumerate(self._file.lines):
             try:
                 row = json.loads(line)
-                self._take(row, key, file) if number else _check(row, key, file)
+                self._take(row) if number else _check(row, key, file)
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError(
                     f"{file} is damaged in line {number + 1}.",
                     str(error),
                     "Move it away: the tasks are then played from the start.",
                 ) from error
-            whole += len(line)
-        return whole
 
-    def _take(self, row: dict[str, Any], key: dict[str, Any], file: Path) -> None:
+    def _take(self, row: dict[str, Any]) -> None:
         one = self.played.setdefault(row["task"], Played())
         if "turn" in row:
             one.turns.append(str(row["turn"]))
@@ -91,12 +88,6 @@ class SavedPlay:
         else:
             one.outcome = Outcome.from_json(row["outcome"])
             one.messages = [Message(m["role"], m["content"]) for m in row["messages"]]
-
-    def _append(self, row: dict[str, Any]) -> None:
-        self._handle.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
-        self._handle.flush()
-        if "outcome" in row:
-            os.fsync(self._handle.fileno())
 
 
 def _check(row: dict[str, Any], key: dict[str, Any], file: Path) -> None:

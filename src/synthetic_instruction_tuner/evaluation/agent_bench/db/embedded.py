@@ -16,7 +16,7 @@ from typing import Any
 from sqlglot import exp
 
 from synthetic_instruction_tuner.evaluation.agent_bench.db import mysql_functions
-from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed
+from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted
 from synthetic_instruction_tuner.evaluation.agent_bench.db.mysql_dialect import (
     SCHEMA,
     SqlFault,
@@ -69,9 +69,9 @@ class EmbeddedDatabase:
     def table_hash(self) -> str:
         """Returns the hash of the task's table."""
         self._steps = -1_000_000_000  # the agent's limits are not ours
-        names = ",".join(map(_quoted, self._task.columns))
+        names = ",".join(map(quoted, self._task.columns))
         with suppress(sqlite3.Error), closing(self._connection.cursor()) as cursor:
-            return table_hash(map(_texts, cursor.execute(f"SELECT {names} FROM {_quoted(self._task.table)}")))
+            return table_hash(map(_texts, cursor.execute(f"SELECT {names} FROM {quoted(self._task.table)}")))
         return "the table, or one of its columns, is gone"
 
     def close(self) -> None:
@@ -79,10 +79,10 @@ class EmbeddedDatabase:
         self._connection.close()
 
     def _fill(self) -> None:
-        columns = ",".join(f"{_quoted(name)} TEXT COLLATE {mysql_functions.COLLATION}" for name in self._task.columns)
-        self._connection.execute(f"CREATE TABLE {_quoted(self._task.table)} ({columns})")
+        columns = ",".join(f"{quoted(name)} TEXT COLLATE {mysql_functions.COLLATION}" for name in self._task.columns)
+        self._connection.execute(f"CREATE TABLE {quoted(self._task.table)} ({columns})")
         marks = ",".join("?" for _ in self._task.columns)
-        insert = f"INSERT INTO {_quoted(self._task.table)} VALUES ({marks})"
+        insert = f"INSERT INTO {quoted(self._task.table)} VALUES ({marks})"
         self._connection.execute("BEGIN")
         self._connection.executemany(insert, [[_cell(value) for value in row] for row in self._task.rows])
         self._connection.execute("COMMIT")
@@ -205,7 +205,3 @@ def _cell(value: Any) -> str | None:
 
 def _texts(row: tuple[Any, ...]) -> list[str | None]:
     return [None if value is None else mysql_functions.text(value) for value in row]
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

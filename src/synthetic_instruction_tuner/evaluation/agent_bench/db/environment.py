@@ -57,3 +57,8 @@ def first_rows(rows: Any) -> list[tuple[Any, ...]]:
         if length > SHOWN + 2:
             break
     return found
+
+
+def quoted(name: str) -> str:
+    """Returns a name as SQL has it, in backticks."""
+    return "`" + name.replace("`", "``") + "`"

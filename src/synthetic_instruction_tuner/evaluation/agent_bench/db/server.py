@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed
+from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted
 from synthetic_instruction_tuner.evaluation.agent_bench.db.mysql_dialect import SqlFault
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import table_hash
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
@@ -174,10 +174,10 @@ class ServerDatabase:
         """Returns the hash of the task's table."""
         import pymysql
 
-        names = ",".join(map(_quoted, self._task.columns))
+        names = ",".join(map(quoted, self._task.columns))
         with closing(self._address.connect(database=self._name)) as connection, connection.cursor() as cursor:
             try:
-                cursor.execute(f"SELECT {names} FROM {_quoted(self._task.table)}")
+                cursor.execute(f"SELECT {names} FROM {quoted(self._task.table)}")
                 return table_hash([[None if v is None else str(v) for v in row] for row in cursor])
             except pymysql.MySQLError as error:
                 if error.args and error.args[0] in _LOST:
@@ -198,12 +198,12 @@ class ServerDatabase:
             cursor.execute(f"CREATE USER {name}@%s IDENTIFIED BY %s", (host, self._password))
             cursor.execute(f"GRANT ALL ON {name}.* TO {name}@%s", (host,))
         cursor.execute(f"USE {name}")
-        columns = ",".join(f"{_quoted(column)} TEXT" for column in task.columns)
+        columns = ",".join(f"{quoted(column)} TEXT" for column in task.columns)
         marks = ",".join(["%s"] * len(task.columns))
         with suppress(pymysql.ProgrammingError):  # a column without a name: AgentBench goes on without the table, too
-            cursor.execute(f"CREATE TABLE {_quoted(task.table)} ({columns})")
+            cursor.execute(f"CREATE TABLE {quoted(task.table)} ({columns})")
             if task.rows:
-                cursor.executemany(f"INSERT INTO {_quoted(task.table)} VALUES ({marks})", task.rows)
+                cursor.executemany(f"INSERT INTO {quoted(task.table)} VALUES ({marks})", task.rows)
 
     def _remove(self, cursor: Any) -> None:
         users = [f"DROP USER IF EXISTS {self._name}@'{host}'" for host in _HOSTS]
@@ -217,7 +217,7 @@ class ServerDatabase:
 
     def _bare(self, sql: str) -> str:
         """Returns a statement without the database's name before the table's: here it has another."""
-        table = re.escape(_quoted(self._task.table))
+        table = re.escape(quoted(self._task.table))
         return re.sub(rf"{table}\s*\.\s*(?={table})", "", sql)
 
     def _named(self, text: str) -> str:
@@ -240,7 +240,3 @@ def _words(error: BaseException) -> str:
         text = re.sub(r"\s+", " ", str(error.args[1]))
         return str(SqlFault(error.args[0], getattr(error, "sqlstate", None) or "HY000", text))
     return str(error)
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

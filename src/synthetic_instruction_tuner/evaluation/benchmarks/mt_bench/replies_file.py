@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from synthetic_instruction_tuner.data_files.atomic_writing import write_error
+from synthetic_instruction_tuner.data_files.atomic_writing import AppendedLines
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.judge import Reply
 
 
@@ -23,18 +22,10 @@ class RepliesFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._kept = path, dict[str, Reply]()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b")
-            self._file.seek(0)
-            content = self._file.read()
-            for line in content.splitlines():
-                self._take(line)
-            if content and not content.endswith(b"\n"):
-                self._file.write(b"\n")
-        except OSError as error:
-            raise write_error(path, error) from error
+        self._kept = dict[str, Reply]()
+        self._file = AppendedLines(path)
+        for line in self._file.lines:
+            self._take(line)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -58,13 +49,7 @@ class RepliesFile:
             UserError, RunError: it cannot be written.
         """
         self._kept[key] = reply
-        line = json.dumps({"key": key, "reply": reply.text, "cut": reply.cut}) + "\n"
-        try:
-            self._file.write(line.encode())
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise write_error(self._path, error) from error
+        self._file.add({"key": key, "reply": reply.text, "cut": reply.cut})
 
     def _take(self, line: bytes) -> None:
         try:
