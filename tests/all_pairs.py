@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-from synthetic_instruction_tuner.filtering.near_duplicates.symbols import symbols_of
+from synthetic_instruction_tuner.filtering.near_duplicates.symbols import as_ascii, symbols_in, without_marking
 from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import PICTURES
 from synthetic_instruction_tuner.words import MARKS, UNSPACED_RUN, normal_form
 
@@ -44,7 +44,7 @@ def unspaced(word: str) -> bool:
 
 
 def symbol_set(text: str) -> frozenset[str]:
-    return symbols_of(text)
+    return symbols_in(without_marking(as_ascii(normal_form(text.replace("\0", " ")))).strip())
 
 
 def jaccard(first: frozenset[str], second: frozenset[str]) -> Fraction:

@@ -15,7 +15,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from synthetic_instruction_tuner.words import MARKS, UNSPACED_LETTER, WORD, normal_form
+from synthetic_instruction_tuner.words import MARKS, UNSPACED_LETTER, WORD
 
 MATH = "".join(c for c in map(chr, range(0x80, 0x2C00)) if unicodedata.category(c) == "Sm") + "⌈⌉⌊⌋⟨⟩"
 MONEY = "$" + "".join(c for c in map(chr, range(0x80, 0x20D0)) if unicodedata.category(c) == "Sc")
@@ -68,11 +68,6 @@ _BOLD = re.compile(r"^\*\*(?=[\[{])|(?<=[\]}])(\W*)\*\*(?=\W*$)")
 _RULE = re.compile(r"(.)\1{3,}")
 _NO_SLICE = re.compile(r"(?<!\[):(?!\])")
 NEVER, ALWAYS, NUMBERS, PRIME, BOTH_SMALL, ONE_SMALL, ONE_LETTER, BRACKET, QUOTED_BRACKET = range(9)  # when signs mean
-
-
-def symbols_of(text: str) -> frozenset[str]:
-    """Returns the symbols of a text, each with what belongs to it."""
-    return symbols_in(without_marking(as_ascii(normal_form(text.replace("\0", " ")))).strip())
 
 
 def as_ascii(text: str) -> str:
