@@ -101,6 +101,11 @@ def test_a_file_that_is_no_file_of_answers_is_the_users_mistake(sit: Sit, name: 
     assert code == 2 and not out and said in " ".join(error.split()), error
 
 
+def test_a_file_that_is_not_there_is_named_before_anything_else(sit: Sit) -> None:
+    code, out, error = sit("score ifeval none.jsonl --data-dir .")
+    assert (code, out) == (2, "") and error.startswith("There is no none.jsonl.")
+
+
 def test_some_of_the_answers_are_scored_when_asked(sit: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = sit(f"score nano_ifeval {write('a.jsonl', right('nano_ifeval')[:5])} --partial{FEW}")

@@ -19,6 +19,7 @@ from synthetic_instruction_tuner.config import (
     BENCHMARKS,
     Config,
     DomainConfig,
+    ModelConfig,
     fingerprint,
     load_config,
     parse_config,
@@ -437,6 +438,26 @@ def test_every_field_is_read_by_something() -> None:
         read |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
     fields = {f"{kind.__name__}.{name}" for kind in sections() for name in kind.model_fields if name not in BENCHMARKS}
     assert sorted(f for f in fields if f.rpartition(".")[2] not in read) == []
+
+
+def test_every_default_can_be_written_out() -> None:
+    refused = []
+    for kind in set(sections()) - {Config, type(load_config().models)}:  # which need models
+        needed = {name: "x" for name, field in kind.model_fields.items() if field.is_required()}
+        for name, field in kind.model_fields.items():
+            default = field.get_default(call_default_factory=True)
+            if not field.is_required() and not isinstance(default, BaseModel):
+                try:
+                    kind(**needed | {name: default})
+                except ValueError as error:
+                    refused.append(f"{kind.__name__}.{name}: {error}")
+    assert refused == []
+
+
+@pytest.mark.parametrize("value", ["maybe", "", 1, None])
+def test_a_switch_with_a_word_names_all_that_it_may_be(value: object) -> None:
+    with pytest.raises(ValueError, match="it must be auto, true or false"):
+        ModelConfig(path="x", load_in_4bit=value)  # type: ignore[arg-type]
 
 
 def test_settings_cannot_be_changed_in_place() -> None:

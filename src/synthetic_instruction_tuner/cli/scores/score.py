@@ -54,6 +54,8 @@ def score(
     settings = settings_of(profile, config, set_, data_dir, mode)
     if mode and name != "ifeval":
         raise UserError(f"--mode does not go with {name}.", "It is about a rule of IFEval.", "Leave it out.")
+    if not file.exists():
+        raise UserError(f"There is no {file}.", "", "Name a file of answers.")
     Screen(stderr=True).say(f"Scoring {file}", style="dim")
     if name == "mt_bench":
         scored = rate_file(file, settings, partial=partial, quiet=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Le, Lt
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
@@ -53,8 +53,11 @@ def _fault(value: object, kinds: set[Any]) -> str:
             return "it must not be empty; write null for none"
         if str in kinds:
             return ""
-    if value is None and type(None) in kinds:
+    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    if (value is None and type(None) in kinds) or (isinstance(value, str) and value in words):
         return ""
+    if words and bool in kinds and not isinstance(value, bool):
+        return f"it must be {', '.join(words)}, true or false"
     if bool in kinds and not isinstance(value, bool):
         return "it must be true or false"
     if int in kinds and (isinstance(value, bool) or not isinstance(value, int)):
