@@ -140,3 +140,10 @@ def test_a_run_says_it_first(
     code, _, error = sit("run", *options_)
     assert code == 0
     assert (said in error.splitlines()[0]) if said else not error
+
+
+def test_a_machine_without_a_gpu_is_told_how_to_plan_for_one(sit: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_cpu = hardware.Hardware("cpu", "x86_64", 2, 24.0, None, None, "2", "5")
+    monkeypatch.setattr(plan_verb, "detect", lambda *_: on_a_cpu)
+    assert "--on a100-40" in sit("plan", "--profile", "a100")[1]
+    assert "--on" not in sit("plan")[1]

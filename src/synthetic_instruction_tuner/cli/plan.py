@@ -277,7 +277,10 @@ def _what_fits(config: Config, estimates: list[StageEstimate], asked: Asked) -> 
     warning = does_not_fit(estimates, asked.hardware, "there" if asked.card else "here")
     if warning is None:
         return []
-    return [warning, *_with_settings(config, estimates, asked)]
+    lines = [warning, *_with_settings(config, estimates, asked)]
+    if asked.hardware.device == "cpu":
+        lines.append("With --on GPU, such as --on t4 or --on a100-40, this is a plan for a GPU that is not here.")
+    return lines
 
 
 def _with_settings(config: Config, estimates: list[StageEstimate], asked: Asked) -> list[str]:

@@ -105,7 +105,13 @@ def check_benchmarks(config: Config, until: str | None = None) -> list[Check]:
     except UserError as error:
         return [Check("benchmarks", False, f"{error.problem} {error.cause}", error.fix)]
     required = config.evaluate.require
-    return [Check(name, not required, one.missing, one.how) for name, one in found]
+    if required:
+        return [Check(name, False, one.missing, one.how) for name, one in found]
+    then = {True: "goes on with what is there", False: "leaves the benchmark out"}
+    return [
+        Check(name, True, f"{one.missing} A run downloads the files if it can, and else {then[one.usable]}. {one.how}")
+        for name, one in found
+    ]
 
 
 def check_judge(config: Config, until: str | None = None) -> list[Check]:
