@@ -1,4 +1,7 @@
-"""The users and groups of a root that is built of the host's programs: those that every Debian has, and no others."""
+"""The users and groups of a root that is built of the host's programs: those that every Debian has, and `ubuntu`.
+
+Ubuntu's image, which AgentBench takes, has that user too.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ _USERS = (
     *("mail:8:8:/var/mail:", "news:9:9:/var/spool/news:", "uucp:10:10:/var/spool/uucp:", "proxy:13:13:/bin:"),
     *("www-data:33:33:/var/www:", "backup:34:34:/var/backups:", "list:38:38:/var/list:", "irc:39:39:/run/ircd:"),
     *("_apt:42:65534:/nonexistent:", "nobody:65534:65534:/nonexistent:"),
+    "ubuntu:1000:1000:/home/ubuntu:/bin/bash",
 )
 _GROUPS = (
     *("root:0", "daemon:1", "bin:2", "sys:3", "adm:4", "tty:5", "disk:6", "lp:7", "mail:8", "news:9", "uucp:10"),
     *("man:12", "proxy:13", "kmem:15", "dialout:20", "fax:21", "voice:22", "cdrom:24", "floppy:25", "tape:26"),
     *("sudo:27", "audio:29", "dip:30", "www-data:33", "backup:34", "operator:37", "list:38", "irc:39", "src:40"),
     *("shadow:42", "utmp:43", "video:44", "sasl:45", "plugdev:46", "staff:50", "games:60", "users:100"),
-    "nogroup:65534",
+    *("nogroup:65534", "ubuntu:1000"),
 )
 _SWITCH = "\n".join(f"{name}: files" for name in ("passwd", "group", "shadow", "gshadow", "hosts", "services"))
 

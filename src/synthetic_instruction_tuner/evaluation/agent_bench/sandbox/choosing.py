@@ -6,6 +6,7 @@ A sandbox is tried before it is chosen. Where there is none, nothing runs.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 from collections.abc import Callable
@@ -126,7 +127,10 @@ def _namespaces(name: str, root: str, limits: Limits, say: Callable[[str], None]
         return "not installed"
     identity = users.found()
     root_of = root_files.chosen(root, identity, say)
+    masked = [place for place in bubblewrap.MASKED if os.path.isdir(place)]
     plan = identity.plan() | {
+        "masked": masked,
+        "unreadable": [] if root_of.folder else list(root_files.unreadable(os.geteuid())),
         "lower": str(root_of.folder or ""),
         "unpack": False,
         "accounts": accounts.files(),
@@ -134,7 +138,7 @@ def _namespaces(name: str, root: str, limits: Limits, say: Callable[[str], None]
         "files": limits.files,
         "shared": _SHARED,
         "limits": _resources(limits),
-        "bwrap": bubblewrap.arguments(bwrap, "/tmp/root", _SHARED) if bwrap else [],
+        "bwrap": bubblewrap.arguments(bwrap, "/tmp/root", _SHARED, masked) if bwrap else [],
         "environment": {"PATH": "/usr/bin:/bin"},
         "rights": sorted(bubblewrap.RIGHTS.values()),
         "program": program(_PYTHON),

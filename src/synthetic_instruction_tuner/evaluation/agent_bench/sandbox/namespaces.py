@@ -13,9 +13,10 @@ import os
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -150,20 +151,23 @@ def _files(plan: dict[str, Any], lower: int) -> None:
         for name in ("proc", "dev", "tmp", "root"):
             os.makedirs(f"{ROOT}/{name}", exist_ok=True)
     else:
-        _host_files(plan["accounts"])
+        _host_files(plan["accounts"], plan["unreadable"], several=sum(entry[2] for entry in plan["map"]) > 1)
 
 
-def _overlay(lower: str, place: str, name: str, folders: tuple[str, ...] = ()) -> None:
+def _overlay(lower: str, place: str, name: str, folders: Sequence[str] = (), without: Sequence[str] = ()) -> None:
     """Lays a writable layer over a folder, which itself is never written to."""
     for folder in ("upper", "work"):
         os.makedirs(f"{STAGE}/{name}/{folder}", 0o755)
     for folder in folders:
         os.makedirs(f"{STAGE}/{name}/upper/{folder}", 0o755, exist_ok=True)
     here = f"{STAGE}/{name}"
+    for gone in without:
+        os.makedirs(f"{here}/upper/{os.path.dirname(gone)}", 0o755, exist_ok=True)
+        os.mknod(f"{here}/upper/{gone}", stat.S_IFCHR, 0)  # which hides what is below
     _mount("overlay", place, "overlay", 0, f"lowerdir={lower},upperdir={here}/upper,workdir={here}/work,userxattr")
 
 
-def _host_files(accounts: dict[str, str]) -> None:
+def _host_files(accounts: dict[str, str], unreadable: list[str], several: bool) -> None:
     """Builds a root of the host's programs: its /usr below, and nothing of its users, settings or data."""
     for folder in FOLDERS:
         os.makedirs(f"{ROOT}/{folder}", exist_ok=True)
@@ -172,7 +176,7 @@ def _host_files(accounts: dict[str, str]) -> None:
         os.chmod(f"{ROOT}/{folder}", 0o1777)
     inside = [name for name in ("bin", "sbin", "lib", "local", "share") if os.path.isdir(f"/usr/{name}")]
     deeper = [f"local/{name}" for name in ("bin", "sbin", "lib") if os.path.isdir(f"/usr/local/{name}")]
-    _overlay("/usr", f"{ROOT}/usr", "usr", (*inside, *deeper))
+    _overlay("/usr", f"{ROOT}/usr", "usr", (*inside, *deeper), unreadable)
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         if os.path.islink(f"/{name}"):
             os.symlink(os.readlink(f"/{name}"), f"{ROOT}/{name}")
@@ -185,8 +189,12 @@ def _host_files(accounts: dict[str, str]) -> None:
         Path(f"{ROOT}/etc/{name}").write_text(text)
         os.chmod(f"{ROOT}/etc/{name}", 0o640 if "shadow" in name else 0o644)
     os.symlink("../usr/lib/os-release", f"{ROOT}/etc/os-release")
+    os.mkdir(f"{ROOT}/home/ubuntu", 0o755)
     for file in Path(f"{ROOT}/etc/skel").glob(".*"):
         shutil.copy(file, f"{ROOT}/root")
+        shutil.copy(file, f"{ROOT}/home/ubuntu")
+    for place in (Path(f"{ROOT}/home/ubuntu"), *Path(f"{ROOT}/home/ubuntu").iterdir()) if several else ():
+        os.chown(place, 1000, 1000)
 
 
 def _copy(source: str, target: str) -> None:
@@ -218,6 +226,8 @@ def _enter(plan: dict[str, Any]) -> NoReturn:
         os.setsid()
         _libc.sethostname(b"agentbench", 10)
         _mount("proc", f"{ROOT}/proc", "proc", NO_SUID | NO_DEVICES | 8)
+        for place in plan["masked"]:
+            _mount("tmpfs", f"{ROOT}{place}", "tmpfs", READ_ONLY | NO_SUID | NO_DEVICES, "size=4096")
         _devices(f"{ROOT}/dev", int(plan["shared"]))
         _mount(ROOT, ROOT, None, BIND | RECURSIVE)
         os.chdir(ROOT)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -105,6 +106,7 @@ def make(users: Users, say: Callable[[str], None] = lambda text: None) -> RootFi
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         archive = Path(work) / "root.tar"
         options = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
+        options.append('--customize-hook=chroot "$1" useradd --create-home --shell /bin/bash ubuntu')  # as Ubuntu has
         words = [program, "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", *options, SUITE]
         done = subprocess.run([*words, str(archive)], capture_output=True, text=True)
         if done.returncode:
@@ -152,6 +154,24 @@ def _unpack(source: Path, folder: Path, users: Users) -> None:
             "Give a folder or a tar archive with a whole root, that this user may read.",
         )
     new.rename(folder)
+
+
+@cache
+def unreadable(user: int) -> tuple[str, ...]:
+    """Returns the folders of /usr that not everybody may read: a sandbox of the host's programs has them not at all."""
+    found = []
+    for folder, names, _ in os.walk("/usr"):
+        for name in list(names):
+            place = os.path.join(folder, name)
+            if not os.path.islink(place) and not _open_to(place, user):
+                found.append(os.path.relpath(place, "/usr"))
+                names.remove(name)
+    return tuple(found)
+
+
+def _open_to(folder: str, user: int) -> bool:
+    """Returns whether a sandbox's users may read a folder: as anybody, or, for a user, as this one."""
+    return os.stat(folder).st_mode & 0o005 == 0o005 if not user else os.access(folder, os.R_OK | os.X_OK)
 
 
 def namespaces_program() -> str:
