@@ -72,6 +72,7 @@ class OsConversation:
         self._machine.close()
 
     def _prepare(self) -> None:
+        self._machine.type("")  # the shell is there before its settings are changed, as in AgentBench
         for script in self._task.init:
             ran = self._machine.run(command(_repeatable(script, self._task.id)))
             if ran.code:

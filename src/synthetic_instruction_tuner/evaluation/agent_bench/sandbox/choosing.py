@@ -43,12 +43,14 @@ class Sandbox:
     Attributes:
         kind: one of `KINDS`.
         name: for the result: what it is, which files it has, and what limits it.
+        key: what of it a task's course depends on: its kind and its files.
         open: starts one.
         several_users: whether it can have users besides root, which some tasks make.
     """
 
     kind: str
     name: str
+    key: str
     open: OpenMachine = field(repr=False)
     several_users: bool = True
 
@@ -116,7 +118,7 @@ def _container(name: str, root: str, limits: Limits) -> Sandbox | str:
         command = containers.arguments(name, container, image, limits)
         return Machine([*command, *program(_PYTHON)], limits, lambda: containers.remove(name, container))
 
-    return Sandbox(name, f"{name}, image {image}", opened)
+    return Sandbox(name, f"{name}, image {image}", f"container {image}", opened)
 
 
 def _namespaces(name: str, root: str, limits: Limits, say: Callable[[str], None]) -> Sandbox | str:
@@ -138,7 +140,7 @@ def _namespaces(name: str, root: str, limits: Limits, say: Callable[[str], None]
         "files": limits.files,
         "shared": _SHARED,
         "limits": _resources(limits),
-        "bwrap": bubblewrap.arguments(bwrap, "/tmp/root", _SHARED, masked) if bwrap else [],
+        "bwrap": bubblewrap.arguments(bwrap, "/tmp/stage/root", _SHARED, masked) if bwrap else [],
         "environment": {"PATH": "/usr/bin:/bin"},
         "rights": sorted(bubblewrap.RIGHTS.values()),
         "program": program(_PYTHON),
@@ -155,7 +157,7 @@ def _namespaces(name: str, root: str, limits: Limits, say: Callable[[str], None]
     by = f", {' and '.join(sorted(trial.kinds))} limited by control groups" if trial.kinds else ""
     where = _WHERE[name].format(bubblewrap.version(bwrap)) if bwrap else _WHERE[name]
     alone = "" if identity.several else ", one user"
-    return Sandbox(name, f"{where}, {root_of.name}{alone}{by}", opened, identity.several)
+    return Sandbox(name, f"{where}, {root_of.name}{alone}{by}", f"{root_of.name}{alone}", opened, identity.several)
 
 
 def _resources(limits: Limits) -> dict[str, int]:

@@ -23,7 +23,8 @@ from typing import Any, NoReturn
 
 USER, MOUNTS, OTHERS = 0x10000000, 0x00020000, 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000 | 0x02000000
 READ_ONLY, NO_SUID, NO_DEVICES, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
-STAGE = "/tmp"  # where the sandbox's files are put together, in a mount namespace of its own
+PLACE = "/tmp"  # where, in a mount namespace of its own, the sandbox's files are put together
+STAGE, LOWER = f"{PLACE}/stage", f"{PLACE}/lower"
 ROOT = f"{STAGE}/root"
 OLD = "/.old"
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -47,14 +48,22 @@ def main() -> None:
         most = min(plan["limits"]["RLIMIT_NOFILE"], int(Path("/proc/sys/fs/nr_open").read_text()))
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    lower = os.open(plan["lower"], os.O_PATH | os.O_DIRECTORY) if plan["lower"] else -1
+    alone = os.geteuid() == 0
+    if alone and not plan["unpack"]:
+        try:
+            _place(plan["lower"])  # by root: nobody, who it becomes, may not go there
+        except OSError as error:
+            _fail(error)
+    folder = os.open(plan["lower"], os.O_PATH | os.O_DIRECTORY) if plan["unpack"] else -1
 
     def inner() -> NoReturn:
         try:
             Path("/proc/sys/user/max_user_namespaces").write_text("0")  # or a new one would bring new rights
+            if not alone:
+                _place(plan["lower"])
             _call("unshare", MOUNTS)
             _mount(None, "/", None, RECURSIVE | PRIVATE)
-            _files(plan, lower)
+            _files(plan)
         except OSError as error:
             _fail(error)
         if plan["bwrap"]:
@@ -63,7 +72,7 @@ def main() -> None:
 
     def outer() -> NoReturn:
         if plan["unpack"]:
-            _unpack(lower, several=sum(entry[2] for entry in plan["map"]) > 1)
+            _unpack(folder, several=sum(entry[2] for entry in plan["map"]) > 1)
         for name, value in plan["limits"].items():
             _limit(getattr(resource, name), value)
         same = [[[0, 0, sum(entry[2] for entry in plan[name])]] for name in ("map", "groups")]
@@ -142,12 +151,25 @@ def _unpack(folder: int, several: bool) -> NoReturn:
 # The files
 
 
-def _files(plan: dict[str, Any], lower: int) -> None:
+def _place(lower: str) -> None:
+    """Makes an empty place that nobody else sees, and shows there the files that the sandbox begins with."""
+    _call("unshare", MOUNTS)
+    _mount(None, "/", None, RECURSIVE | PRIVATE)
+    source = os.open(lower, os.O_PATH | os.O_DIRECTORY) if lower else -1
+    _mount("tmpfs", PLACE, "tmpfs", NO_SUID | NO_DEVICES, "size=65536,mode=755")
+    for folder in (STAGE, LOWER):
+        os.mkdir(folder, 0o755)
+    if lower:
+        _mount(f"/proc/self/fd/{source}", LOWER, None, BIND)
+        os.close(source)
+
+
+def _files(plan: dict[str, Any]) -> None:
     """Puts the sandbox's root together: what is written lies in memory, of limited size."""
     _mount("tmpfs", STAGE, "tmpfs", NO_SUID | NO_DEVICES, f"size={plan['disk']},nr_inodes={plan['files']},mode=755")
     os.mkdir(ROOT)
-    if lower >= 0:
-        _overlay(f"/proc/self/fd/{lower}", ROOT, "all")
+    if plan["lower"]:
+        _overlay(LOWER, ROOT, "all")
         for name in ("proc", "dev", "tmp", "root"):
             os.makedirs(f"{ROOT}/{name}", exist_ok=True)
     else:
