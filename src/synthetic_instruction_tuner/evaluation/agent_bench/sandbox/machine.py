@@ -109,19 +109,19 @@ class Machine:
         try:
             self._process.stdin.write(line)
             self._process.stdin.flush()
-        except OSError as error:
-            self._process.wait()
+        except (OSError, ValueError) as error:  # the second where it has been closed
             raise EnvironmentFailed(f"the sandbox has ended{self._said()}") from error
 
     def _answer(self, seconds: float) -> dict[str, Any]:
         assert self._process.stdout is not None
         source, deadline = self._process.stdout.fileno(), time.monotonic() + seconds
+        waiting = select.poll()
+        waiting.register(source, select.POLLIN)
         while b"\n" not in self._text:
-            if not select.select([source], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise EnvironmentFailed(f"the sandbox does not answer within {seconds:.0f} seconds")
             data = os.read(source, 1 << 20)
             if not data:
-                self._process.wait()
                 raise EnvironmentFailed(f"the sandbox has ended{self._said()}")
             self._text += data
         line, _, self._text = self._text.partition(b"\n")
@@ -135,6 +135,10 @@ class Machine:
 
     def _said(self) -> str:
         """Returns the last line of what went wrong."""
+        if self._errors.closed:
+            return ""
+        with suppress(subprocess.TimeoutExpired):  # what it has to say may still come
+            self._process.wait(1)
         self._errors.seek(0)
         lines = self._errors.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
         return f": {lines[-1]}" if lines else ""
