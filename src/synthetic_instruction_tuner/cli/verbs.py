@@ -150,11 +150,11 @@ VERBS = {
         "evaluation.agent_eval",
         "agent_eval",
         "Let a model work as an agent: in a database, or on a machine.\n\n"
-        "'sit agent-eval MODEL --tasks dev.jsonl -o out' plays AgentBench's text protocol 0.2, greedy. DBBench: at most "
-        "15 operations in SQL, then an answer; tables are in an embedded database that answers as MySQL does, or on a "
-        "server (--mysql). OS interaction: 8 turns in a shell. Its commands run in a sandbox without network: docker, "
-        "podman, bubblewrap or Linux's namespaces; without one nothing runs. Writes out/dialogues.jsonl, from which the "
-        "same command continues after an interruption, and out/agent_results.json.",
+        "'sit agent-eval MODEL --tasks dev.jsonl -o out' plays AgentBench's text protocol 0.2, greedy. DBBench: at "
+        "most 15 operations in SQL, then an answer; tables are in an embedded database that answers as MySQL does, or "
+        "on a server (--mysql). OS interaction: 8 turns in a shell, whose commands run in a sandbox without network: "
+        "docker, podman, bubblewrap or Linux's namespaces; without one nothing runs. Writes out/dialogues.jsonl, from "
+        "which the same command continues after an interruption, and out/agent_results.json.",
     ),
     "report": Verb(
         "single",
