@@ -75,7 +75,7 @@ def main() -> None:
             _unpack(folder, several=sum(entry[2] for entry in plan["map"]) > 1)
         for name, value in plan["limits"].items():
             _limit(getattr(resource, name), value)
-        same = [[[0, 0, sum(entry[2] for entry in plan[name])]] for name in ("map", "groups")]
+        same = [[[entry[0], entry[0], entry[2]] for entry in plan[name]] for name in ("map", "groups")]
         _as_user(same[0], same[1], "", inner)
 
     _as_user(plan["map"], plan["groups"], plan["mapper"], outer)
