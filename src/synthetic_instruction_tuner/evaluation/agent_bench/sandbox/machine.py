@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed
+from synthetic_instruction_tuner.evaluation.agent_bench.sandbox import carried
 from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.limits import Limits
 
 GRACE = 30.0  # seconds that an answer may take beyond its command's limit
@@ -150,26 +150,14 @@ OpenMachine = Callable[[], Machine]
 
 def program(python: str) -> list[str]:
     """Returns what runs as a sandbox's first process; what it does is told to it over the pipe."""
-    return [python, "-I", "-S", "-c", "import json; told = json.loads(input()); exec(told['program'])"]
+    return [python, "-I", "-S", "-c", "import json; exec(json.loads(input())['program'])"]
 
 
 @cache
 def _told(limits: Limits) -> bytes:
-    """Returns the first line for `program`: the modules that it consists of, and the supervisor's settings."""
-    package = __name__.rpartition(".")[0]
-    names = ("shell_output", "supervisor")
-    modules = [(f"{package}.{name}", (files(package) / f"{name}.py").read_text(encoding="utf-8")) for name in names]
+    """Returns the first line for `program`: what it executes, with the supervisor's settings."""
     settings = {"kept": limits.kept, "memory": limits.memory}
-    return json.dumps({"program": _BEGIN, "modules": modules, "settings": settings}).encode() + b"\n"
-
-
-_BEGIN = """
-import sys, types
-for name, text in told["modules"]:
-    sys.modules[name] = types.ModuleType(name)
-    exec(compile(text, name, "exec"), sys.modules[name].__dict__)
-sys.modules[name].main(told["settings"])
-"""
+    return json.dumps({"program": f"{carried.inside()}\nmain({settings})\n"}).encode() + b"\n"
 
 
 def _environment() -> dict[str, str]:
