@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,13 @@ settings.register_profile("any_machine", deadline=None)  # no test depends on ho
 settings.load_profile("any_machine")
 
 pytest_plugins = ["whole_runs"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lasting_objects_are_set_apart() -> None:
+    """Keeps libraries and collected tests out of the searches for cycles: each model's release makes several."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
