@@ -17,6 +17,11 @@ if threads := os.environ.get("SIT_TEST_THREADS"):
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it in its workers
 sys.path.insert(0, str(Path(__file__).parent))
 
+import pytest
+from hypothesis import settings
+
+from random_models import write_model
+
 
 def take_own_cores() -> None:
     """Leaves a worker of pytest-xdist, and what it starts, its share of the cores.
@@ -32,12 +37,6 @@ def take_own_cores() -> None:
 
 
 take_own_cores()  # before torch is imported
-
-import pytest
-from hypothesis import settings
-
-from random_models import write_model
-
 settings.register_profile("any_machine", deadline=None)  # no test depends on how fast the machine is
 settings.load_profile("any_machine")
 
