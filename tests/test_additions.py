@@ -11,6 +11,8 @@ import pytest
 
 from additions import BENCHMARK, ENGINE, METHOD, REPORT_FIELD, RULE, Addition, copied_package, run_from
 
+pytestmark = pytest.mark.xdist_group("additions")  # they share a run
+
 MOST_FILES = {"toy_greeting": 2, "toy_queries": 6}
 SETTINGS = """
 models:
@@ -76,6 +78,8 @@ def test_a_changed_setting_of_the_toy_benchmark_asks_again_and_nothing_else(sour
         12,
         "-d",
         folder,
+        "--until",
+        "evaluate",
         "--set",
         "evaluate.toy_greeting.most_characters=100000",
     )

@@ -15,7 +15,7 @@ from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.adapters import is_soft_prompt, load_soft_prompt
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, set_threads
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer, resolve
-from synthetic_instruction_tuner.models.memory import memory_freed, not_freed, release
+from synthetic_instruction_tuner.models.memory import memory_freed, not_freed
 from synthetic_instruction_tuner.models.quantization.held import settled, writing_format
 from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
 
@@ -87,7 +87,6 @@ def _open_transformers(
             yield engine, template
         finally:
             engine.close()
-            release()
         if alive() is not None:
             raise not_freed(model.name, "something still refers to the model")
 
