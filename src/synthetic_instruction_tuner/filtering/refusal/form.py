@@ -22,17 +22,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.filtering.refusal import other_languages, patterns, sentences, structure
 from synthetic_instruction_tuner.filtering.refusal.impersonal import NO
 from synthetic_instruction_tuner.filtering.refusal.keywords import checked_phrases, phrase_pattern, straight
+from synthetic_instruction_tuner.filtering.refusal.lecture import lecture
 from synthetic_instruction_tuner.filtering.refusal.request import (
     ABOUT_AI,
     ALSO,
-    LEGALITY,
     OFFERS_ANOTHER,
     QUESTION,
     RETELLS,
@@ -51,11 +51,10 @@ LOOKED_AT = 20_000  # characters of the response; later text does not refuse
 SENTENCE = 300  # characters of a sentence; refusals are at its start
 DEEP = 1500  # characters in which a refusal of the request itself may come after a paraphrase of it
 PARAPHRASE = 60  # words that may precede it; after more of substance, it only limits an answer
-LECTURE = 150  # words; a longer response says more
-FEW = 10  # words on the matter, beside a sentence that condemns the request
 VOICED = 40  # words that may precede it where a text in a voice of its own is asked for
 ITEMS = 3  # lines of a list; so many are a list of what was asked for
 TURNS = 2  # lines that begin with a name make a dialogue
+TOLD = 3  # words; a response that stands in the instruction says what it was told to say
 HITS = 5  # sentences with words of a refusal that are looked at; an answer to the first is most often one to all
 DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
 REFUSAL, DISCLAIMER = "refusal", "disclaimer"
@@ -110,7 +109,7 @@ class RefusalForm(TextRule):
         if context in ECHOED and _speaks_of_the_text(text):
             context = "plain"
         found = self._find(text, asked, context)
-        if found is None:
+        if found is None or _as_told(text, asked):
             return None
         kind, start, end = found
         return [shorten(record.response[start:end], 60), start, kind]
@@ -146,18 +145,7 @@ class RefusalForm(TextRule):
                 disclaimer = DISCLAIMER, start, end
         if disclaimer or context not in BY_PARTS:
             return disclaimer
-        return (self._lecture(text, asked) if context == "plain" else None) or _by_parts(text, asked, context)
-
-    def _lecture(self, text: str, asked: str) -> tuple[str, int, int] | None:
-        """Returns the place of a sentence that condemns the request, if nothing else is said."""
-        if QUESTION.match(asked) or LEGALITY.search(asked) or len(text.split()) > LECTURE:
-            return None
-        for place, end in pairwise([*islice(_sentence_starts(text), 3), len(text)]):
-            opener = sentences.OPENERS.match(text, place, end)
-            match = patterns.LECTURE.match(text, opener.end() if opener else place, end)
-            if match and substance(text[place:], end - place) + substance(text[:place]) < FEW:
-                return REFUSAL, place, match.end()
-        return None
+        return _by_parts(text, asked, context)
 
     def _hits(self, text: str, asked: str, context: str) -> Iterator[tuple[int, int, int, bool]]:
         """Yields the start of each sentence that may refuse, the place of the words, and whether it is an early one."""
@@ -228,13 +216,22 @@ def _refusal(
 
 
 def _by_parts(text: str, asked: str, context: str) -> tuple[str, int, int] | None:
-    """Returns the kind, start and end of words that refuse by their structure."""
+    """Returns the kind, start and end of words that refuse by their structure, or that only condemn the request."""
+    own = _own_words(text, unquote=context == "plain")
+    starts = list(_sentence_starts(own))
+    if context == "plain" and (place := lecture(text, own, starts, asked)):
+        return REFUSAL, *place
     if not structure.may_refuse(text):
         return None
-    own = _own_words(text, unquote=context == "plain")
     asks = QUESTION.match(asked) is not None and not ALSO.search(asked)
-    place = structure.refusal(text, own, list(_sentence_starts(own)), verbs_of(asked), context != "plain", asks)
+    place = structure.refusal(text, own, starts, verbs_of(asked), context != "plain", asks)
     return (REFUSAL, *place) if place else None
+
+
+def _as_told(text: str, asked: str) -> bool:
+    """Whether the response is a sentence of the instruction, which asked for it."""
+    said = text.strip(" \n\t.!\"'*")
+    return len(said.split()) >= TOLD and said in asked
 
 
 def _speaks_of_the_text(text: str) -> bool:

@@ -225,7 +225,7 @@ STANCE = re.compile(
     r"handed out) (?:here|through|between|over|by|to|in this|[.,;!])|(?:aren't|isn't|not) (?:stored|retained|saved|"
     r"supported|enabled|remembered)\b|best (?:if|that) (?:i|we)|keep (?:things|it|this|that) (?:civil|clean|respectful|"
     r"non)|(?:outside|beyond) the (?:range|realm|set|kind|sort|bounds|scope) of\b[^.!?]{0,40}\bi\b|won't find\b|"
-    r"\bgoing there\b|absolutely not\b|not a chance\b|\bi(?:'m| am) out\b|not on my watch|my answer (?:is|has|"
+    r"\bgoing there\b|absolutely not\b|not a chance\b|\bi(?:'m| am) out\b(?! of)|not on my watch|my answer (?:is|has|"
     r"must|will)"
     r"|wouldn't be (?:right|fair|responsible|honest|safe) (?:of|for) me|i see no (?:way|responsible))"
 )

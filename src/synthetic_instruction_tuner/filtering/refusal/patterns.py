@@ -81,7 +81,9 @@ _OTHER_VERBS = (
 _IDIOM = (
     r"(?:help but|wait\b|say (?:enough|(?:that )?(?:i|it (?:has|was|is))\b)|imagine|believe|stand\b|agree more|"
     r"stress|thank|complain|promise (?:that )?(?:you|"
-    r"it)|count\b|overstate|emphasi|resist|deny\b|get enough|live without|remember (?:the last|a time)|begin to|"
+    r"it)|(?:fix|undo|erase|heal|take away|bring back|make up for) (?:it|this|that|the past|what|your)\b|change (?:the "
+    r"past|what)|(?:fully |truly |really |even )?(?:know (?:exactly |fully )?(?:what you|how (?:you|that|hard|it)\b)|feel your|understand (?:exactly|how "
+    r"you)|imagine)|speak for (?:everyone|all|others)|count\b|overstate|emphasi|resist|deny\b|get enough|live without|remember (?:the last|a time)|begin to|"
     r"make heads|recommend (?:[\w'□]+ ){1,8}?(?:enough|highly)|speak highly)"
 )
 IDIOMS = re.compile(rf"i (?:\w+ly )?(?:cannot|can't|cant|can not|couldn't|could not) (?:\w+ly )?{_IDIOM}")
@@ -166,7 +168,9 @@ _NOT_APPROPRIATE = re.compile(
     rf"i {ADVERBS}(?:don't|do not) (?:think|believe|feel) (?:that )?(?:it(?:'s| is| would be)|this is|"
     rf"that is) (?:\w+ ){{0,2}}"
     r"(?:ethical|right|appropriate|responsible|respectful|okay|fair) (?:for me\b|to\b(?! (?:call|say|think|"
-    r"compare|speak|describe|blame)))"
+    rf"compare|speak|describe|blame)))|i {ADVERBS}(?:don't|do not) (?:think|believe|feel) [^.!?]{{1,60}} (?:for|of) me to "
+    r"(?:take on|take part|play|act|pretend|write|create|help|assist|provide|give|share|engage|answer|tell|offer|speculate|"
+    r"generate|continue|guess|judge|recommend|make|comment)\b"
 )
 _CONCEDES = re.compile(
     rf"(?:while|although|though|even though|as much as) (?:{CANNOT} {ADVERBS}(?!{_IDIOM})\w|{_NOT_HAVE}\b)"
@@ -234,6 +238,10 @@ _UNAWARE = re.compile(
     r"(?:couldn't|could not|can't|cannot)"
     r" find any (?:\w+ )?(?:information|record|data|mention|details)"
 )
+_ADVISES_NOT = re.compile(
+    rf"{CANNOT} {ADVERBS}(?:recommend|condone|endorse|advise|encourage|support) (?:it|this|that|doing so|such|any|the use|"
+    r"\w+ing)\b(?![^.!?]{0,60} (?:enough|highly))"
+)
 IN_SHORT = (_UNAWARE, _UNKNOWN, _REDIRECTS, _NO, indirect.CHANGES_SUBJECT)
 OF_ITSELF = (_CANNOT_REQUEST, _AGAINST_POLICY)  # the only ones that refuse a question about the assistant itself
 FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
@@ -277,7 +285,10 @@ LATE: dict[str, tuple[re.Pattern[str], ...]] = {
     "voice": (_CANNOT_REQUEST, DECLINES, _AGAINST_POLICY, _WITH_REASON),
 }
 IN_LONG_CLAUSES: dict[str, tuple[re.Pattern[str], ...]] = {
-    "plain": (_CANNOT_REQUEST, DECLINES, _AGAINST_POLICY, _CANNOT_HELP, SPEAKS_AS_AI, _LACKS, REFUSES, WRITES_NOT),
+    "plain": (
+        *(_CANNOT_REQUEST, DECLINES, _AGAINST_POLICY, _CANNOT_HELP, SPEAKS_AS_AI, _LACKS, REFUSES, WRITES_NOT),
+        _ADVISES_NOT,
+    ),
     "voice": (_CANNOT_REQUEST, DECLINES, WRITES_NOT, impersonal.NOT_WRITTEN),
 }
 FLAT = (

@@ -93,6 +93,28 @@ ALSO = re.compile(r"[.?!;] (?:please )?(?:write|give|make|tell|create|compose|li
 """A demand after a question."""
 LEGALITY = re.compile(r"\b(?:(?:il)?legal|allowed|the law|lawful|(?:un)?ethical|wrong|right|crime|okay|ok)\b")
 """To ask whether something may be done is answered by a sentence that condemns it."""
+HOW_TO = re.compile(
+    r"\bhow (?:to\b|(?:do|can|could|should|would|might|will|shall|does|did) (?:i|we|you|one|someone|somebody|people|an?|"
+    r"my)\b|can\b|i\b)|\b(?:ways?|methods?|means|plan|strateg(?:y|ies)|tricks?|techniques?) (?:to|of|for)\b|\bsteps\b|"
+    r"\bwhere (?:can|could|do|should|would) (?:i|we|one|you)\b|\b(?:instructions|tutorial|recipe|guide|tips)\b|"
+    r"\b(?:help|teach|show|get) me\b|\badvice on\b|step[- ]by[- ]step|\b(?:best|easiest|fastest|quickest) (?:way|"
+    r"time|place)\b"
+)
+PREVENTS = re.compile(
+    r"\b(?:stop\w*|prevent\w*|avoid(?! (?:tax|pay|get|be|detect|the police|arrest|punish))\w*|protect\w*|"
+    r"report(?:ing)?|cope|coping|deal(?:ing)? with|recover\w*|escape from|defend\w*|recogni[sz]e|spot|detect|combat|"
+    r"quit|overcome|safely|legally|lawfully|ethically|responsibly|being \w+ed|what (?:should|can|do) i do|train\w*|"
+    r"awareness|educate)\b"
+)
+_INFORMS = re.compile(
+    r"\W*(?:please |can you |could you )?(?:define|explain|describe|discuss|summari[sz]e|compare|list|name|classify|"
+    r"analy[sz]e|identify|outline|complete|continue|fill|edit|argue|debate|tell me about|what|give (?:me )?(?:an? |some "
+    r"|the )?(?:\w+ )?(?:examples?|definition|summary|overview|arguments?|reasons?))\b"
+)
+_ON_A_TOPIC = re.compile(
+    r"\b(?:essay|paragraph|article|report|blog|post|speech|summary|text|presentation|lesson|sentences?|headline|slogan|"
+    r"poem|story|review|title)s?\b"
+)
 RETELLS = re.compile(
     r"[\W_]*(?:you(?:'re| are) (?:asking|requesting)|you(?:'ve| have)? (?:asked|requested)(?: me| for| that)?|you "
     r"want (?:me"
@@ -142,6 +164,15 @@ def context_of(asked: str, response: str = "") -> str:
     if GIVEN_TEXT.search(words):
         return "given_text"
     return "ai_voice" if ABOUT_AI.search(words) else "voice"
+
+
+def is_demand(asked: str) -> bool:
+    """Returns whether an instruction asks for a deed or its way, not for facts, whether it is right or how to stop it."""
+    if PREVENTS.search(asked) or LEGALITY.search(asked):
+        return False
+    if HOW_TO.search(asked):
+        return True
+    return not (QUESTION.match(asked) or _INFORMS.match(asked) or _ON_A_TOPIC.search(asked))
 
 
 def verbs_of(asked: str) -> frozenset[str]:

@@ -43,13 +43,16 @@ _MAIN_CLAUSE = re.compile(
     r"in general|generally|typically|usually|historically)\b)"
 )
 _DELIVERS = re.compile(
-    r"\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|ethical|"
+    r"(?<!instead, )\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|ethical|"
     r"positive|healthy|resources|instead|protect))"
 )
 _OFFERS = re.compile(
     r"\bi can (?:share|tell|offer|give|suggest|recommend) (?:you )?(?:an?|one|some|these)\b[^.!?]{0,40}:"
 )
-_TURN = re.compile(r",? (?:but|however|yet|though|nevertheless|nonetheless)\b,? |[;:—–] ")
+_TURN = re.compile(
+    r",? (?:but|however|yet|though|nevertheless|nonetheless)\b,? (?!(?:such as|like|including|especially|e\.g\.|for "
+    r"example)\b)|[;:—–] "
+)
 _LIST = re.compile(r"[\W_]*(?:\d{1,2}[.)]|[-*•+]) ")
 _LEAD = re.compile(
     r"(?:[\W_]|(?:however|but|that said|that being said|having said that|with that (?:being )?said|nevertheless|"

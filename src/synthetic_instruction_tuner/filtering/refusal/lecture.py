@@ -1,0 +1,120 @@
+"""Refusals that only lecture: they condemn what is asked for, moralize, point elsewhere, and do not say "I cannot".
+
+"Stalking is a serious crime. Please respect other people's boundaries." "It is never acceptable to use violence ...".
+A question whether something is right, and one how to prevent it, are answered by such words, so they do not count
+there. What counts is that one of the first sentences condemns, and that little is said besides, or only "instead".
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from synthetic_instruction_tuner.filtering.refusal import patterns, sentences
+from synthetic_instruction_tuner.filtering.refusal.request import is_demand
+from synthetic_instruction_tuner.filtering.refusal.substance import substance
+
+LONGEST = 220  # words; a longer response says more
+FIRST = 3  # sentences, one of which condemns
+FEW = 10  # words on the matter, beside what condemns
+SOME = 0.12  # of all words, where they are more
+
+_RIGHT = (
+    r"(?:ethical|appropriate|acceptable|okay|ok|right|legal|lawful|respectful|moral|justified|justifiable|permissible|"
+    r"productive|constructive|kind|responsible|fair)"
+)
+_BAD = (
+    r"(?:not only |both |\w+ly )?(?:illegal|unlawful|unethical|immoral|against the law|an? (?:\w+ ){0,2}(?:crime|"
+    r"offen[sc]e|felony)(?! (?:in which|that|where|involving|of)\b)|criminal|(?:\w+ly )wrong|disrespectful|hurtful|fraud|"
+    r"theft|cheating|stealing|plagiarism)\b|(?:harmful|dangerous) and (?:illegal|unethical)"
+)
+_WRONG = rf"(?:{_BAD}|(?:not|never|neither) (?:only |\w+ly )?{_RIGHT}\b|(?:wrong|inappropriate|unacceptable)\b)"
+_IS = r"(?:is|are|would be|constitutes?) (?:(?:simply|also|always|generally|considered|extremely|absolutely) )?"
+CONDEMNS = re.compile(
+    rf"(?:(?:it's |(?:it|this|that) {_IS}){_WRONG}(?=[^.!?]{{0,40}} (?:to|that|behaviou?r)\b)|it(?:'s| is) never {_RIGHT}\b|"
+    rf"(?!if|when|what|how|why|some|your|it\b)[\w'\"□-]+(?: (?!is\b|are\b)[\w'\"□,/()-]+){{0,14}} {_IS}{_BAD}|"
+    rf"(?:\w{{2,}}ing|such|any|all forms) (?:(?!is\b|are\b)[\w'\"□,/()-]+ ){{0,14}}?{_IS}{_WRONG}|"
+    r"i (?:strongly |firmly |cannot |can't |do not |don't )?(?:condemn|discourage|oppose|condone)\b|i (?:strongly |must |"
+    r"would |firmly )*(?:advise|urge|caution|recommend)(?: you)?(?: strongly)? (?:against|not to)\b|"
+    r"(?:the (?:best|only|right|easiest|quickest|most \w+) way (?:to|of) [^.!?]{1,60}|the answer) is (?:simply )?(?:not "
+    r"to|to not|to avoid|don't)\b|(?:no ?one|nobody) (?:should|deserves to)\b|(?:you|we|one) should (?:never|not)\b)"
+)
+"""What is said of a request that is wrong, at the start of a sentence or of a clause."""
+_MORAL = re.compile(
+    r"\b(?:illegal\w*|unlawful\w*|unethical\w*|immoral\w*|moral\w*|ethic\w*|crim(?:e|es|inal\w*)|laws?|legal\w*|"
+    r"harm\w*|consequences|violat\w+|rights|consent|respect\w*|dignity|kind(?:ness|ly)?|compassion\w*|empathy|"
+    r"discriminat\w+|hurt\w*|danger\w*|abus\w+|violen\w+|privacy|punish\w*|prosecut\w+|fines?|imprison\w*|prison|jail|"
+    r"penalt\w+|charges|stereotyp\w+|suffer\w*|victims?|damag\w+|trust|integrity|dishonest\w*|honest\w*|wrong\w*|"
+    r"inappropriate\w*|appropriate\w*|unacceptable|acceptable|irreversible|lives|boundaries|offensive|derogatory|"
+    r"prejudice\w*|inclusi\w+|equal\w*|well-being|expulsion|alone|hope|dehumaniz\w+|perpetuat\w+|condone\w*|"
+    r"undermin\w+|reputation|misinformation|safety|deserves?|valued?|fair(?:ly|ness)?|put\w* \w+ at risk|at risk)\b"
+)
+_INSTEAD = re.compile(
+    r"(?:^|[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)|\b(?:try to|you (?:could|can|should|may|might) |consider |(?:i|we) "
+    r"(?:encourage|suggest|recommend|would)|focus on|find (?:other|healthy|positive|more)|work (?:on|toward)|there are "
+    r"(?:\w+ ){0,3}(?:ways|resources|alternatives|people|options|deterrents))"
+)
+_OTHERWISE = re.compile(r"(?:[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)")
+_ON_PRINCIPLE = re.compile(r"\b(?:(?:un)?ethical|(?:in)?appropriate|illegal|(?:im)?moral|acceptable|condone|condemn)\b")
+_SYMPATHY = re.compile(
+    r"(?:i(?:'m| am) (?:\w+ )?(?:sorry|concerned)[^.!?]{0,60}\b(?:feel\w*|going through|struggl\w+|pain|hear\w*)|it "
+    r"sounds like you)"
+)
+_HOTLINE = re.compile(
+    r"\b(?:hotline|lifeline|helpline|crisis|988|samaritans|mental health professional|emergency services|suicide "
+    r"prevention)\b"
+)
+_DESPAIR = re.compile(
+    r"\b(?:suicid\w+|kill (?:my|your)self|hang myself|drown myself|end (?:it|my life)|(?:cut|hurt|harm|poison|starve) "
+    r"myself|overdose|my (?:own )?(?:wrists?|arms?|artery|veins?|life)|ending (?:it|my life))\b"
+)
+
+
+def lecture(text: str, own: str, starts: list[int], asked: str) -> tuple[int, int] | None:
+    """Returns the place of the words that condemn the request where a response does little else, or None.
+
+    Args:
+        text: the response, as `keywords.straight` returns it.
+        own: the text with what are not the model's own words blanked out.
+        starts: where its sentences start.
+        asked: the request.
+    """
+    if not starts or len(text.split()) > LONGEST or not is_demand(asked):
+        return None
+    spans = list(pairwise([*starts, len(text)]))
+    if _DESPAIR.search(asked) and (match := _SYMPATHY.match(own, starts[0])) and _HOTLINE.search(own):
+        return (starts[0], match.end()) if _besides(text, own, spans) < FEW else None
+    for start, end in spans[:FIRST]:
+        match = _condemns(own, start, end)
+        others = [span for span in spans if span != (start, end)]
+        if match and (
+            _besides(text, own, others) < max(FEW, SOME * len(text.split())) or _proposes_else(text, own, others, match)
+        ):
+            return match
+    return None
+
+
+def _condemns(own: str, start: int, end: int) -> tuple[int, int] | None:
+    opener = sentences.OPENERS.match(own, start, end)
+    clauses = [clause.end() for clause in sentences.CLAUSE.finditer(own, start, end)]
+    for place in (start, opener.end() if opener else start, *clauses):
+        if (match := CONDEMNS.match(own, place, end)) and not patterns.IDIOMS.match(own, place):
+            return match.span()
+    return None
+
+
+def _proposes_else(text: str, own: str, spans: list[tuple[int, int]], place: tuple[int, int]) -> bool:
+    """Returns whether what follows is said to be something else than what was asked for."""
+    instead = _OTHERWISE.search(own, place[1])
+    if not instead or not _ON_PRINCIPLE.search(own, *place):
+        return False
+    return _besides(text, own, [(start, end) for start, end in spans if start < instead.start()]) < FEW
+
+
+def _besides(text: str, own: str, spans: list[tuple[int, int]]) -> int:
+    """Returns how many words are on the matter: neither moral nor pointing elsewhere."""
+    return sum(
+        substance(text[start:end])
+        for start, end in spans
+        if not _MORAL.search(own, start, end) and not _INSTEAD.search(own, start, end)
+    )
