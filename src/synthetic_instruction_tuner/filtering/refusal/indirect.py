@@ -12,7 +12,8 @@ from synthetic_instruction_tuner.filtering.refusal.unwilling import ADVERBS
 
 _DO = (
     r"(?:assist|help|provid|fulfil|comply|answer|generat|creat|writ|engag|discuss|respond|shar|giv|offer|tell|say|"
-    r"support|participat|explain|teach|comment|weigh|speculat|guess|judg|recommend|do (?:this|that|it|so)|go (?:there|"
+    r"support|participat|explain|teach|comment|weigh|speculat|guess|judg|recommend|do (?:this|that|it|so)|go "
+    r"(?:there|"
     r"into|along)|encourag|advis|make|joke|speak|confirm|reveal|disclos)"
 )
 BEST_NOT = re.compile(
@@ -49,9 +50,11 @@ NO_WAY = re.compile(
     r"your) (?:request|question|prompt)|(?:my|the) answer (?:is|will be|has to be|must be|remains) (?:a )?(?:firm "
     r"|clear |"
     r"simple |still )?no(?=[.:,;!])(?=[^?]{0,120}\bi\b|[.!]?$)|no (?:instructions?|information|details?|advice|help|"
-    r"guidance|answers?|assistance|content|recommendations?) (?:\w+ ){0,4}?(?:will|can|may|shall) be (?:given|provided|"
+    r"guidance|answers?|assistance|content|recommendations?) (?:\w+ ){0,4}?(?:will|can|may|shall) be (?:given|"
+    r"provided|"
     r"shared|offered|generated|made)|i(?:'ll| can| could| would|'d|'m| am| will)\b(?! not)[^.!?]{0,70}, (?:but|just|"
-    r"though) not (?:with|for|about|in|to|how|on) (?:this|that|it|those|such|anything|how|helping|ways|making|building|"
+    r"though) not (?:with|for|about|in|to|how|on) (?:this|that|it|those|such|anything|how|helping|ways|making|"
+    r"building|"
     r"writing)\b|i (?:won't|will not|shan't)(?: do (?:it|that|this|so))?[.!]|i keep (?:such|this|that|these|"
     r"those) (?:\w+ )?"
     r"(?:to myself|private|confidential)"

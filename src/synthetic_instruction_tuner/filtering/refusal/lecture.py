@@ -20,38 +20,46 @@ FEW = 10  # words on the matter, beside what condemns
 SOME = 0.12  # of all words, where they are more
 
 _RIGHT = (
-    r"(?:ethical|appropriate|acceptable|okay|ok|right|legal|lawful|respectful|moral|justified|justifiable|permissible|"
+    r"(?:ethical|appropriate|acceptable|okay|ok|right|legal|lawful|respectful|moral|justified|justifiable|"
+    r"permissible|"
     r"productive|constructive|kind|responsible|fair)"
 )
 _BAD = (
     r"(?:not only |both |\w+ly )?(?:illegal|unlawful|unethical|immoral|against the law|an? (?:\w+ ){0,2}(?:crime|"
-    r"offen[sc]e|felony)(?! (?:in which|that|where|involving|of)\b)|criminal|(?:\w+ly )wrong|disrespectful|hurtful|fraud|"
+    r"offen[sc]e|felony)(?! (?:in which|that|where|involving|of)\b)|criminal|(?:\w+ly )wrong|disrespectful|hurtful|"
+    r"fraud|"
     r"theft|cheating|stealing|plagiarism)\b|(?:harmful|dangerous) and (?:illegal|unethical)"
 )
 _WRONG = rf"(?:{_BAD}|(?:not|never|neither) (?:only |\w+ly )?{_RIGHT}\b|(?:wrong|inappropriate|unacceptable)\b)"
 _IS = r"(?:is|are|would be|constitutes?) (?:(?:simply|also|always|generally|considered|extremely|absolutely) )?"
 CONDEMNS = re.compile(
-    rf"(?:(?:it's |(?:it|this|that) {_IS}){_WRONG}(?=[^.!?]{{0,40}} (?:to|that|behaviou?r)\b)|it(?:'s| is) never {_RIGHT}\b|"
+    rf"(?:(?:it's |(?:it|this|that) {_IS}){_WRONG}(?=[^.!?]{{0,40}} (?:to|that|behaviou?r)\b)|it(?:'s| is) never "
+    rf"{_RIGHT}\b|"
     rf"(?!if|when|what|how|why|some|your|it\b)[\w'\"□-]+(?: (?!is\b|are\b)[\w'\"□,/()-]+){{0,14}} {_IS}{_BAD}|"
     rf"(?:\w{{2,}}ing|such|any|all forms) (?:(?!is\b|are\b)[\w'\"□,/()-]+ ){{0,14}}?{_IS}{_WRONG}|"
-    r"i (?:strongly |firmly |cannot |can't |do not |don't )?(?:condemn|discourage|oppose|condone)\b|i (?:strongly |must |"
+    r"i (?:strongly |firmly |cannot |can't |do not |don't )?(?:condemn|discourage|oppose|condone)\b|i (?:strongly |"
+    r"must |"
     r"would |firmly )*(?:advise|urge|caution|recommend)(?: you)?(?: strongly)? (?:against|not to)\b|"
-    r"(?:the (?:best|only|right|easiest|quickest|most \w+) way (?:to|of) [^.!?]{1,60}|the answer) is (?:simply )?(?:not "
+    r"(?:the (?:best|only|right|easiest|quickest|most \w+) way (?:to|of) [^.!?]{1,60}|the answer) is (?:simply "
+    r")?(?:not "
     r"to|to not|to avoid|don't)\b|(?:no ?one|nobody) (?:should|deserves to)\b|(?:you|we|one) should (?:never|not)\b)"
 )
 """What is said of a request that is wrong, at the start of a sentence or of a clause."""
 _MORAL = re.compile(
     r"\b(?:illegal\w*|unlawful\w*|unethical\w*|immoral\w*|moral\w*|ethic\w*|crim(?:e|es|inal\w*)|laws?|legal\w*|"
     r"harm\w*|consequences|violat\w+|rights|consent|respect\w*|dignity|kind(?:ness|ly)?|compassion\w*|empathy|"
-    r"discriminat\w+|hurt\w*|danger\w*|abus\w+|violen\w+|privacy|punish\w*|prosecut\w+|fines?|imprison\w*|prison|jail|"
+    r"discriminat\w+|hurt\w*|danger\w*|abus\w+|violen\w+|privacy|punish\w*|prosecut\w+|fines?|imprison\w*|prison|"
+    r"jail|"
     r"penalt\w+|charges|stereotyp\w+|suffer\w*|victims?|damag\w+|trust|integrity|dishonest\w*|honest\w*|wrong\w*|"
     r"inappropriate\w*|appropriate\w*|unacceptable|acceptable|irreversible|lives|boundaries|offensive|derogatory|"
     r"prejudice\w*|inclusi\w+|equal\w*|well-being|expulsion|alone|hope|dehumaniz\w+|perpetuat\w+|condone\w*|"
     r"undermin\w+|reputation|misinformation|safety|deserves?|valued?|fair(?:ly|ness)?|put\w* \w+ at risk|at risk)\b"
 )
 _INSTEAD = re.compile(
-    r"(?:^|[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)|\b(?:try to|you (?:could|can|should|may|might) |consider |(?:i|we) "
-    r"(?:encourage|suggest|recommend|would)|focus on|find (?:other|healthy|positive|more)|work (?:on|toward)|there are "
+    r"(?:^|[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)|\b(?:try to|you (?:could|can|should|may|might) |consider |(?:i|"
+    r"we) "
+    r"(?:encourage|suggest|recommend|would)|focus on|find (?:other|healthy|positive|more)|work (?:on|toward)|there "
+    r"are "
     r"(?:\w+ ){0,3}(?:ways|resources|alternatives|people|options|deterrents))"
 )
 _OTHERWISE = re.compile(r"(?:[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)")
@@ -65,7 +73,8 @@ _HOTLINE = re.compile(
     r"prevention)\b"
 )
 _DESPAIR = re.compile(
-    r"\b(?:suicid\w+|kill (?:my|your)self|hang myself|drown myself|end (?:it|my life)|(?:cut|hurt|harm|poison|starve) "
+    r"\b(?:suicid\w+|kill (?:my|your)self|hang myself|drown myself|end (?:it|my life)|(?:cut|hurt|harm|poison|"
+    r"starve) "
     r"myself|overdose|my (?:own )?(?:wrists?|arms?|artery|veins?|life)|ending (?:it|my life))\b"
 )
 

@@ -18,7 +18,8 @@ VOICE = re.compile(
     r"finish|complete|fill in|blank|turn (?:\w+ ){0,3}into|opposite|rewrite|rephrase|reword|paraphrase|translat\w+|"
     r"correct|proofread|edit|simulate|role-?play\w*|pretend|act as|act like|play the (?:role|part)|(?:take on|assume|"
     r"embrace) the role|imagine|picture yourself|speak as|in (?:the|an?|\w+) (?:\w+ )?voice|in the style|"
-    r"first[- ]person|perspective|point of view|dialogue|script|monologue|poem|song|lyrics|story|stories|novel|letter|"
+    r"first[- ]person|perspective|point of view|dialogue|script|monologue|poem|song|lyrics|story|stories|novel|"
+    r"letter|"
     r"e-?mail(?! address)|text message|tweet|diary|journal|speech|quotes?|quotation|sentences?|haiku|limerick|"
     r"grammar\w*|"
     r"grammatical\w*|complaint|reply|respond to|response to|reviews?|rejection|punctuat\w+|transcript|excerpt|verse|"
@@ -31,7 +32,8 @@ VOICE = re.compile(
     r"apology|cancellation) (?:message|note|reply)|come up with an? (?:message|reply|response|answer)|faq|"
     r"terms[- ]of[- ](?:service|use)|polic(?:y|ies) (?:for|about|on|text|paragraph)|announce\w*|template|"
     r"(?:answer|respond|reply|speak|talk|explain\w*|behave|act) (?:\w+ )?(?:as|like) (?:an?|the|if|my)|chat between|"
-    r"conversation between|what (?:is|are) (?:an? )?(?:\w+ )?(?:way|ways) (?:\w+ ){0,3}to (?:politely )?(?:say|decline|"
+    r"conversation between|what (?:is|are) (?:an? )?(?:\w+ )?(?:way|ways) (?:\w+ ){0,3}to (?:politely )?(?:say|"
+    r"decline|"
     r"refuse|tell|respond|reply)|(?:a|the|more) (?:formal|polite|nice|kind|funny)\w* way (?:to|of) say\w*|(?:how|"
     r"way|ways) (?:\w+ ){0,3}to (?:politely )?(?:say|decline|refuse|"
     r"tell|respond|reply|turn down)|how (?:do|would|should|can) (?:i|you|one) (?:politely )?(?:say|decline|refuse|"
@@ -69,15 +71,18 @@ ABOUT_AI = re.compile(
 )
 SELF_WORDS = 15  # longer instructions ask for more than who the assistant is
 SELF = re.compile(
-    r"\b(?:who|what) (?:exactly )?(?:are you|you are)\b|\byour (?:name|purpose|creators?|developers?|makers?|limit\w*|"
+    r"\b(?:who|what) (?:exactly )?(?:are you|you are)\b|\byour (?:name|purpose|creators?|developers?|makers?|"
+    r"limit\w*|"
     r"limitations?|capabilit\w+|abilities|weakness\w*|knowledge (?:cutoff|base)|training(?: data)?|parameters)\b|"
     r"\bwho \w+ you\b|^\W*were you (?:made|created|built|trained|developed)\b|\bare you (?:a|an|human|real|alive|"
     r"conscious|sentient|self-aware|just)\b|^\W*(?:hi|hello|"
     r"hey)?\W*are you [\w .,'-]{1,60}\?|\bintroduce yourself\b|\babout you(?:r ?self)?\b|\bwhat are you called\b|"
     r"^\W*do you (?!know|mind|think|recommend|want me|see\b)[\w .,'-]{1,70}\?|\bdo you (?:have|feel|experience|get|"
     r"dream|sleep|eat|ever)\b(?! (?:any|some) (?:information|ideas?|tips|recipes?|suggestions?|advice|"
-    r"recommendations?|data))|\bhow (?:do|are|were) you (?:work|feel|doing|built|made|trained|today)\b|\b(?:can|could|"
-    r"can't|cannot) you (?:feel|think|dream|love|understand|speak|learn|remember|see|hear|lie|cry|laugh|sleep|eat|die|"
+    r"recommendations?|data))|\bhow (?:do|are|were) you (?:work|feel|doing|built|made|trained|today)\b|\b(?:can|"
+    r"could|"
+    r"can't|cannot) you (?:feel|think|dream|love|understand|speak|learn|remember|see|hear|lie|cry|laugh|sleep|eat|"
+    r"die|"
     r"get|become|improve|access|browse|do)\b(?! (?:me|this|that|my|the)\b)|\b(?:can|could) you (?:see|hear|feel|"
     r"recognize|remember) me\b|"
     r"\bwhat (?:can|can't|cannot|"
@@ -94,8 +99,10 @@ ALSO = re.compile(r"[.?!;] (?:please )?(?:write|give|make|tell|create|compose|li
 LEGALITY = re.compile(r"\b(?:(?:il)?legal|allowed|the law|lawful|(?:un)?ethical|wrong|right|crime|okay|ok)\b")
 """To ask whether something may be done is answered by a sentence that condemns it."""
 HOW_TO = re.compile(
-    r"\bhow (?:to\b|(?:do|can|could|should|would|might|will|shall|does|did) (?:i|we|you|one|someone|somebody|people|an?|"
-    r"my)\b|can\b|i\b)|\b(?:ways?|methods?|means|plan|strateg(?:y|ies)|tricks?|techniques?) (?:to|of|for)\b|\bsteps\b|"
+    r"\bhow (?:to\b|(?:do|can|could|should|would|might|will|shall|does|did) (?:i|we|you|one|someone|somebody|people|"
+    r"an?|"
+    r"my)\b|can\b|i\b)|\b(?:ways?|methods?|means|plan|strateg(?:y|ies)|tricks?|techniques?) (?:to|of|for)\b|"
+    r"\bsteps\b|"
     r"\bwhere (?:can|could|do|should|would) (?:i|we|one|you)\b|\b(?:instructions|tutorial|recipe|guide|tips)\b|"
     r"\b(?:help|teach|show|get) me\b|\badvice on\b|step[- ]by[- ]step|\b(?:best|easiest|fastest|quickest) (?:way|"
     r"time|place)\b"
@@ -108,11 +115,13 @@ PREVENTS = re.compile(
 )
 _INFORMS = re.compile(
     r"\W*(?:please |can you |could you )?(?:define|explain|describe|discuss|summari[sz]e|compare|list|name|classify|"
-    r"analy[sz]e|identify|outline|complete|continue|fill|edit|argue|debate|tell me about|what|give (?:me )?(?:an? |some "
+    r"analy[sz]e|identify|outline|complete|continue|fill|edit|argue|debate|tell me about|what|give (?:me )?(?:an? |"
+    r"some "
     r"|the )?(?:\w+ )?(?:examples?|definition|summary|overview|arguments?|reasons?))\b"
 )
 _ON_A_TOPIC = re.compile(
-    r"\b(?:essay|paragraph|article|report|blog|post|speech|summary|text|presentation|lesson|sentences?|headline|slogan|"
+    r"\b(?:essay|paragraph|article|report|blog|post|speech|summary|text|presentation|lesson|sentences?|headline|"
+    r"slogan|"
     r"poem|story|review|title)s?\b"
 )
 RETELLS = re.compile(
@@ -122,7 +131,8 @@ RETELLS = re.compile(
     r"involves|contains|requires)|what you(?:'re| are|'ve| have)? (?:asking|asked|describ)|(?:it (?:sounds|seems|"
     r"looks) "
     r"like you|i (?:can )?(?:understand|see|know|get|realize)(?: that)? you)(?:'re| are|'d|'ve| would| have| may|"
-    r" might)? (?:asking|asked|looking for|requesting|want me|want a|wanting|like me|like a|trying to (?:write|create|"
+    r" might)? (?:asking|asked|looking for|requesting|want me|want a|wanting|like me|like a|trying to (?:write|"
+    r"create|"
     r"make)|have mixed|been hurt|hurt))"
 )
 OFFERS_ANOTHER = re.compile(
@@ -167,7 +177,7 @@ def context_of(asked: str, response: str = "") -> str:
 
 
 def is_demand(asked: str) -> bool:
-    """Returns whether an instruction asks for a deed or its way, not for facts, whether it is right or how to stop it."""
+    """Returns whether an instruction asks for a deed or its way, not for facts, judgment or protection."""
     if PREVENTS.search(asked) or LEGALITY.search(asked):
         return False
     if HOW_TO.search(asked):

@@ -30,7 +30,8 @@ PERSONA = 45  # words; a longer text in the first person that says nothing of a 
 NEAR = 350  # characters around the refusal in which its reason is given
 
 _PIVOT = re.compile(
-    r"\b(?:however|but|that (?:being )?said|having said that|with that (?:being )?said|nevertheless|nonetheless|still|"
+    r"\b(?:however|but|that (?:being )?said|having said that|with that (?:being )?said|nevertheless|nonetheless|"
+    r"still|"
     r"though|yet|as of|based on|in general|generally|according to|if i (?:were|had|could)|i can (?:tell|say|offer|"
     r"give|share|provide|explain|describe|suggest|recommend|outline|list|write|make|imagine))\b|[;:]"
 )
@@ -43,7 +44,8 @@ _MAIN_CLAUSE = re.compile(
     r"in general|generally|typically|usually|historically)\b)"
 )
 _DELIVERS = re.compile(
-    r"(?<!instead, )\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|ethical|"
+    r"(?<!instead, )\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|"
+    r"ethical|"
     r"positive|healthy|resources|instead|protect))"
 )
 _OFFERS = re.compile(
@@ -113,7 +115,8 @@ _NO_SUBSTANCE = re.compile(
     r"any|only an) (?:\w+ )?(?:doctor|physician|lawyer|attorney|professional|pharmacist|therapist|advisor|"
     r"dermatologist|specialist|expert|dietitian|vet|carrier|app|website|weather|search engine)\b[^.!?]{0,20} (?:can|"
     r"will|could|should|would|may|is)\b|(?:for|to get|to find|to see|to stay|to check|"
-    r"to know)\b[^.!?]{0,90}?, (?:please|you|i|i'd|check|visit|consult|contact|see|refer|try)\b|(?:everyone|everybody|"
+    r"to know)\b[^.!?]{0,90}?, (?:please|you|i|i'd|check|visit|consult|contact|see|refer|try)\b|(?:everyone|"
+    r"everybody|"
     r"every person|all people|we) (?:should|must|deserves?|has|have|are|is|can)\b"
 )
 
@@ -133,7 +136,8 @@ def answers(text: str, place: int, end: int, sentence: int, weak: bool = False) 
     share = words / max(len(text.split()), 1)
     delivers = _DELIVERS.search(text, end)
     if _on_principle(text, place, delivers.start() if delivers else len(text)):
-        explains = _CONDONES.match(text, place) and _TURN.search(text, end, end + CLAUSE) and words >= EXPLAINED
+        clause = re.split(r"[.!?]\s|\n", text[end : end + CLAUSE])[0]
+        explains = _CONDONES.match(text, place) and _TURN.search(clause) and words >= EXPLAINED
         return share >= 0.5 and bool(explains or (delivers and words >= PRINCIPLED))
     if (delivers or _OFFERS.search(text, end)) and words >= FEW:
         return True
