@@ -18,8 +18,8 @@ from shared_data import shared
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter
+from synthetic_instruction_tuner.filtering.disclaimers import is_disclaimer
 from synthetic_instruction_tuner.filtering.refusal import patterns
-from synthetic_instruction_tuner.filtering.refusal.disclaimers import is_disclaimer
 from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm
 from synthetic_instruction_tuner.filtering.refusal.keywords import RefusalKeywords
 from synthetic_instruction_tuner.filtering.refusal.request import context_of

@@ -161,4 +161,29 @@ MISSING = re.compile(
     r"got)(?: to be)? (?:incomplete|cut off|missing|unclear|empty|blank))"
 )
 """What the model is to work on, and that it has none of it: no image, no file, no text."""
+CUTOFF = re.compile(
+    r"(?:as )?my (?:knowledge|training(?: data)?|information|data|last update)\b[^.!?]{0,30}\b(?:ends?|ended|"
+    r"cut-?off|"
+    r"cut off|limited to|only goes|was in|is limited)\b"
+)
+UNKNOWN = re.compile(
+    r"i(?: am|'?m)? ?(?:(?:really |simply |just |honestly )?(?:don't|do not) know|have no idea|do not have an answer|"
+    r"don't have an answer|have no answer|(?:don't|do not) understand (?:your|the|this|what))"
+)
+UNAWARE = re.compile(
+    r"i(?:'m| am) (?:\w+ly )?(?:not (?:\w+ly )?(?:aware of|familiar with)|unaware of|unfamiliar with)|i "
+    r"(?:couldn't|could not|can't|cannot)"
+    r" find any (?:\w+ )?(?:information|record|data|mention|details)"
+)
+REDIRECTS = re.compile(
+    r"(?:i(?:'d| would)? (?:strongly |highly |kindly )*(?:suggest|recommend|advise|"
+    r"encourage)(?: that)?(?: you)?(?: to)? |(?:you should |you may want to |please |it (?:is|"
+    r"would be) best to ))(?:consult|seek|speak|talk|contact|reach|see(?:k|ing)?\b|visit|refer|check|"
+    r"ask)(?:ing)?\b[^.!?]*\b(?:lawyer|attorney|doctor|physician|professional|therapist|counsel\w+|advisor|expert|"
+    r"specialist|accountant|website|customer service|support team|authorit\w+)"
+)
+NO_PROFESSIONAL = re.compile(
+    r"i(?:'?m| am) not an? (?:\w+ ){0,3}(?:doctor|physician|lawyer|attorney|veterinarian|vet|therapist|advis[eo]r|"
+    r"professional|nutritionist|dietitian|pharmacist|accountant)\b"
+)
 INDIRECT = (ELLIPSIS, BEST_NOT, NO_WAY, ELSEWHERE, LACKS, RULES_FORBID)

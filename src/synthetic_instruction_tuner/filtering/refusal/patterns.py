@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from synthetic_instruction_tuner.filtering.refusal import impersonal, indirect, sentences
+from synthetic_instruction_tuner.filtering.refusal import impersonal, indirect, sentences, unwilling
 from synthetic_instruction_tuner.filtering.refusal.indirect import INPUT, MISSING
 from synthetic_instruction_tuner.filtering.refusal.unwilling import (
     ADVERBS,
@@ -170,38 +170,8 @@ LECTURE = re.compile(
     r"legal|appropriate)|an? (?:serious |federal )?(?:crime|criminal|offen[sc]e)|harmful and|morally wrong|immoral|"
     r"inappropriate|fraud|cheating\b|stealing\b|theft\b|dangerous\b)"
 )
-_NO_PROFESSIONAL = re.compile(
-    r"i(?:'?m| am) not an? (?:\w+ ){0,3}(?:doctor|physician|lawyer|attorney|veterinarian|vet|therapist|advis[eo]r|"
-    r"professional|nutritionist|dietitian|pharmacist|accountant)\b"
-)
-_NOT_APPROPRIATE = re.compile(
-    rf"i {ADVERBS}(?:don't|do not) (?:think|believe|feel) (?:that )?(?:it(?:'s| is| would be)|this is|"
-    rf"that is) (?:\w+ ){{0,2}}"
-    r"(?:ethical|right|appropriate|responsible|respectful|okay|fair) (?:for me\b|to\b(?! (?:call|say|think|"
-    rf"compare|speak|describe|blame)))|i {ADVERBS}(?:don't|do not) (?:think|believe|feel) [^.!?]{{1,60}} (?:for|of) "
-    rf"me to "
-    r"(?:take on|take part|play|act|pretend|write|create|help|assist|provide|give|share|engage|answer|tell|offer|"
-    r"speculate|"
-    r"generate|continue|guess|judge|recommend|make|comment)\b"
-)
 _CONCEDES = re.compile(
     rf"(?:while|although|though|even though|as much as) (?:{CANNOT} {ADVERBS}(?!{_IDIOM})\w|{_NOT_HAVE}\b)"
-)
-_CUTOFF = re.compile(
-    r"(?:as )?my (?:knowledge|training(?: data)?|information|data|last update)\b[^.!?]{0,30}\b(?:ends?|ended|"
-    r"cut-?off|"
-    r"cut off|limited to|only goes|was in|is limited)\b"
-)
-_UNKNOWN = re.compile(
-    r"i(?: am|'?m)? ?(?:(?:really |simply |just |honestly )?(?:don't|do not) know|have no idea|do not have an answer|"
-    r"don't have an answer|have no answer|(?:don't|do not) understand (?:your|the|this|what))"
-)
-_REDIRECTS = re.compile(
-    r"(?:i(?:'d| would)? (?:strongly |highly |kindly )*(?:suggest|recommend|advise|"
-    r"encourage)(?: that)?(?: you)?(?: to)? |(?:you should |you may want to |please |it (?:is|"
-    r"would be) best to ))(?:consult|seek|speak|talk|contact|reach|see(?:k|ing)?\b|visit|refer|check|"
-    r"ask)(?:ing)?\b[^.!?]*\b(?:lawyer|attorney|doctor|physician|professional|therapist|counsel\w+|advisor|expert|"
-    r"specialist|accountant|website|customer service|support team|authorit\w+)"
 )
 _LACKS = re.compile(
     r"i (?:(?:was|have) not|wasn't|haven't) (?:been )?(?:designed|trained|built|programmed|made) to|"
@@ -228,9 +198,9 @@ _WE = re.compile(
     rf"assist|condone|support)[^.!?]{{0,40}}\b(?:your|this|that|such) {_REQUEST}\b"
 )
 _CANNOT_WRITE = re.compile(rf"{_CANNOT_HELP.pattern}{_IN_A_TEXT}")
-_SPEAKS_OF_TEXT = (_CANNOT_WRITE, _AGAINST_POLICY, _WITH_REASON, MISSING, _SORRY, _NOT_APPROPRIATE)
-_SPEAKS_OF_REQUEST = (_CANNOT_HELP, _AGAINST_POLICY, _WITH_REASON, MISSING, _SORRY, _NOT_APPROPRIATE)
-_SPEAKS_OF_MODEL = (SPEAKS_AS_AI, _LACKS, DECLINES, _CUTOFF)
+_SPEAKS_OF_TEXT = (_CANNOT_WRITE, _AGAINST_POLICY, _WITH_REASON, MISSING, _SORRY, unwilling.NOT_APPROPRIATE)
+_SPEAKS_OF_REQUEST = (_CANNOT_HELP, _AGAINST_POLICY, _WITH_REASON, MISSING, _SORRY, unwilling.NOT_APPROPRIATE)
+_SPEAKS_OF_MODEL = (SPEAKS_AS_AI, _LACKS, DECLINES, indirect.CUTOFF)
 _CANNOT_ASSIST = re.compile(rf"{CANNOT} {ADVERBS}(?:assist|help)(?: you)? (?:with|in) \w+ing\b")
 _CANNOT_REQUEST = re.compile(
     rf"{CANNOT} {ADVERBS}(?:assist|fulfil|comply|satisfy|process|answer|provide|complete|"
@@ -247,17 +217,12 @@ IN_CLAUSES = (
     *(RATHER_NOT, WRITES_NOT),
     *indirect.INDIRECT,
 )
-_UNAWARE = re.compile(
-    r"i(?:'m| am) (?:\w+ly )?(?:not (?:\w+ly )?(?:aware of|familiar with)|unaware of|unfamiliar with)|i "
-    r"(?:couldn't|could not|can't|cannot)"
-    r" find any (?:\w+ )?(?:information|record|data|mention|details)"
-)
 _ADVISES_NOT = re.compile(
     rf"{CANNOT} {ADVERBS}(?:recommend|condone|endorse|advise|encourage|support) (?:it|this|that|doing so|such|any|"
     rf"the use|"
     r"\w+ing)\b(?![^.!?]{0,60} (?:enough|highly))"
 )
-IN_SHORT = (_UNAWARE, _UNKNOWN, _REDIRECTS, _NO, indirect.CHANGES_SUBJECT)
+IN_SHORT = (indirect.UNAWARE, indirect.UNKNOWN, indirect.REDIRECTS, _NO, indirect.CHANGES_SUBJECT)
 OF_ITSELF = (_CANNOT_REQUEST, _AGAINST_POLICY)  # the only ones that refuse a question about the assistant itself
 FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
     "plain": (
@@ -275,7 +240,7 @@ FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
         _ONLY,
         _EXISTS,
         _NOT_POSSIBLE,
-        _NO_PROFESSIONAL,
+        indirect.NO_PROFESSIONAL,
         RATHER_NOT,
         _CANNOT_DO,
         _CANNOT_AT_ALL,
@@ -317,7 +282,7 @@ FLAT = (
     WONT,
 )
 """Forms of a refusal that is the model's will, or its rules, whatever it says besides."""
-WEAK = (sentences.HEDGES, _CUTOFF)
+WEAK = (sentences.HEDGES, indirect.CUTOFF)
 """What anybody may say of a matter, and what ends at a date: with some words more, it is an answer."""
 
 WHOLE_REFUSAL = re.compile(

@@ -130,3 +130,13 @@ WONT = re.compile(
     rf"{ADVERBS}"
     r"(?:be )?(?:creat|writ|help|provid|assist|generat|draft|compos|teach|walk)"
 )
+NOT_APPROPRIATE = re.compile(
+    rf"i {ADVERBS}(?:don't|do not) (?:think|believe|feel) (?:that )?(?:it(?:'s| is| would be)|this is|"
+    rf"that is) (?:\w+ ){{0,2}}"
+    r"(?:ethical|right|appropriate|responsible|respectful|okay|fair) (?:for me\b|to\b(?! (?:call|say|think|"
+    rf"compare|speak|describe|blame)))|i {ADVERBS}(?:don't|do not) (?:think|believe|feel) [^.!?]{{1,60}} (?:for|of) "
+    rf"me to "
+    r"(?:take on|take part|play|act|pretend|write|create|help|assist|provide|give|share|engage|answer|tell|offer|"
+    r"speculate|"
+    r"generate|continue|guess|judge|recommend|make|comment)\b"
+)
