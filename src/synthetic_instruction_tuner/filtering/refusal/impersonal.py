@@ -140,6 +140,13 @@ BREACH = re.compile(
     r"rights?)\b(?=[^.!?]{0,80}(?:so|"
     r"and|therefore) i\b|[^.!?]{0,40}(?:for me|of me)|[^.!?]{0,60}(?:to (?:share|give|disclose|provide|reveal)))"
 )
+NOT_TO_BE = re.compile(
+    rf"{_SUBJECT} ?(?:{_NOT}|should not be|should never be) (?:\w+ly )?(?:something|things?|a (?:matter|topic|"
+    rf"subject|joke)|"
+    r"behaviou?r) (?:that |which |to )?(?:(?:should|can|must|ought to) (?:ever )?)?be (?:encouraged|promoted|"
+    r"glorified|joked|"
+    r"celebrated|glamorized|made (?:fun|light)|taken lightly|trivialized|supported|condoned|normalized|mocked)"
+)
 NOT_WRITTEN = re.compile(
     rf"{_SUBJECT} ?{_NOT} (?:\w+ly |also |just )*{_THING} (?:\w+ )?(?:(?:that|which) )?i(?:'ll|'d|'m| am| will| "
     rf"would|"
@@ -153,5 +160,5 @@ AGAINST_MY_RULES = re.compile(
     rf"programming|usage|purpose as)|{_SUBJECT} would (?:go against|violate|conflict with) (?:that|this|these|"
     rf"those)[.,!]"
 )
-OWN_VOICE = (NOT_MINE, AGAINST_RULES, IMPOSSIBLE, WE, ASSISTANT, PASSIVE, PURPOSE, BREACH)
+OWN_VOICE = (NOT_MINE, NOT_TO_BE, AGAINST_RULES, IMPOSSIBLE, WE, ASSISTANT, PASSIVE, PURPOSE, BREACH)
 """The forms that speak of the request or of the model's rules."""

@@ -11,7 +11,7 @@ import re
 from itertools import pairwise
 
 from synthetic_instruction_tuner.filtering.refusal import patterns, sentences
-from synthetic_instruction_tuner.filtering.refusal.request import is_demand
+from synthetic_instruction_tuner.filtering.refusal.request import LEGALITY, is_demand
 from synthetic_instruction_tuner.filtering.refusal.substance import substance
 
 LONGEST = 220  # words; a longer response says more
@@ -46,14 +46,15 @@ CONDEMNS = re.compile(
 )
 """What is said of a request that is wrong, at the start of a sentence or of a clause."""
 _MORAL = re.compile(
-    r"\b(?:illegal\w*|unlawful\w*|unethical\w*|immoral\w*|moral\w*|ethic\w*|crim(?:e|es|inal\w*)|laws?|legal\w*|"
+    r"\b(?:illegal\w*|unlawful\w*|unethical\w*|immoral\w*|moral\w*|ethic\w*|crim(?:e|es|inal\w*)|against the law|the "
+    r"law|"
     r"harm\w*|consequences|violat\w+|rights|consent|respect\w*|dignity|kind(?:ness|ly)?|compassion\w*|empathy|"
     r"discriminat\w+|hurt\w*|danger\w*|abus\w+|violen\w+|privacy|punish\w*|prosecut\w+|fines?|imprison\w*|prison|"
     r"jail|"
     r"penalt\w+|charges|stereotyp\w+|suffer\w*|victims?|damag\w+|trust|integrity|dishonest\w*|honest\w*|wrong\w*|"
-    r"inappropriate\w*|appropriate\w*|unacceptable|acceptable|irreversible|lives|boundaries|offensive|derogatory|"
-    r"prejudice\w*|inclusi\w+|equal\w*|well-being|expulsion|alone|hope|dehumaniz\w+|perpetuat\w+|condone\w*|"
-    r"undermin\w+|reputation|misinformation|safety|deserves?|valued?|fair(?:ly|ness)?|put\w* \w+ at risk|at risk)\b"
+    r"inappropriate\w*|appropriate\w*|unacceptable|acceptable|irreversible|boundaries|offensive|derogatory|injur\w+|"
+    r"trauma\w*|deaths?|cruel\w*|prejudice\w*|inclusi\w+|well-being|expulsion|alone|hope|dehumaniz\w+|perpetuat\w+|"
+    r"condone\w*|undermin\w+|reputation|misinformation|deserves?|valued?|fair(?:ly|ness)?|at risk|extremis[mt])\b"
 )
 _INSTEAD = re.compile(
     r"(?:^|[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)|\b(?:try to|you (?:could|can|should|may|might) |consider |(?:i|"
@@ -73,10 +74,20 @@ _HOTLINE = re.compile(
     r"prevention)\b"
 )
 _DESPAIR = re.compile(
-    r"\b(?:suicid\w+|kill (?:my|your)self|hang myself|drown myself|end (?:it|my life)|(?:cut|hurt|harm|poison|"
-    r"starve) "
-    r"myself|overdose|my (?:own )?(?:wrists?|arms?|artery|veins?|life)|ending (?:it|my life))\b"
+    r"\b(?:kill|hang|drown|cut|hurt|harm|poison|starve|shoot|burn|bleed) (?:my|your)self\b|\b(?:end|ending|take|"
+    r"taking) my "
+    r"(?:own )?life|\bcommit suicide|\bmy (?:own )?(?:wrists?|artery|veins?)\b|\b(?:overdose|die) (?:on|painless|"
+    r"quick)"
 )
+_YES_OR_NO = re.compile(r"\W*(?:is|are|was|were|should|does|do|did|may|might|can|could|would|will)\b")
+_SPEECH = re.compile(
+    r"(?:it|this|that)(?:'s| is| would be) (?:\w+ly )?(?:not (?:\w+ly )?|never |in|un|dis)(?:appropriate|respectful|"
+    r"productive|constructive|ethical|acceptable|okay|kind|fair|right|helpful)[^.!?]{0,40}? to (?:\w+ly )?(?:call|"
+    r"make|"
+    r"refer|label|ask|say|use|assum|generali[sz]|judg|compar|insult|stereotyp|discuss|speculat|single|rank|suggest|"
+    r"describ|share|spread|blame|mock|disclose)"
+)
+"""What is said of a question that should not be asked at all."""
 
 
 def lecture(text: str, own: str, starts: list[int], asked: str) -> tuple[int, int] | None:
@@ -88,8 +99,10 @@ def lecture(text: str, own: str, starts: list[int], asked: str) -> tuple[int, in
         starts: where its sentences start.
         asked: the request.
     """
-    if not starts or len(text.split()) > LONGEST or not is_demand(asked):
+    if not starts or len(text.split()) > LONGEST:
         return None
+    if not is_demand(asked):
+        return _silences(text, own, list(pairwise([*starts, len(text)])), asked)
     spans = list(pairwise([*starts, len(text)]))
     if _DESPAIR.search(asked) and (match := _SYMPATHY.match(own, starts[0])) and _HOTLINE.search(own):
         return (starts[0], match.end()) if _besides(text, own, spans) < FEW else None
@@ -101,6 +114,16 @@ def lecture(text: str, own: str, starts: list[int], asked: str) -> tuple[int, in
         ):
             return match
     return None
+
+
+def _silences(text: str, own: str, spans: list[tuple[int, int]], asked: str) -> tuple[int, int] | None:
+    """Returns the place of words that reject a question, which are no answer unless it asks whether something is so."""
+    start, end = spans[0]
+    opener = sentences.OPENERS.match(own, start, end)
+    match = _SPEECH.match(own, opener.end() if opener else start, end)
+    if not match or _YES_OR_NO.match(asked) or LEGALITY.search(asked):
+        return None
+    return match.span() if _besides(text, own, spans[1:]) < FEW else None
 
 
 def _condemns(own: str, start: int, end: int) -> tuple[int, int] | None:

@@ -251,6 +251,7 @@ FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
         *_SPEAKS_OF_TEXT,
         WRITES_NOT,
         impersonal.NOT_WRITTEN,
+        impersonal.NOT_TO_BE,
         impersonal.AGAINST_MY_RULES,
         impersonal.PURPOSE,
         impersonal.PASSIVE,

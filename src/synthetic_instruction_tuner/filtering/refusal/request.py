@@ -87,7 +87,7 @@ SELF = re.compile(
     r"recognize|remember) me\b|"
     r"\bwhat (?:can|can't|cannot|"
     r"could) you (?:do|not do)\b|\bwhat languages? (?:do|can) you\b|\bhow (?:old|smart|tall|big) are you\b|"
-    r"\bwhere (?:are|do) you (?:live|from)\b"
+    r"\bwhere (?:are|do) you (?:live|from)\b|\b(?:being|to be) (?:you|an ai)\b"
 )
 WHO = re.compile(r"\b(?:who|whom|where)\b")  # to ask whom to turn to is answered by naming somebody
 QUESTION = re.compile(
@@ -119,6 +119,7 @@ _INFORMS = re.compile(
     r"some "
     r"|the )?(?:\w+ )?(?:examples?|definition|summary|overview|arguments?|reasons?))\b"
 )
+_ASKS_FOR_A_DEED = re.compile(r"\W*(?:can|could|will|would) you\b")
 _ON_A_TOPIC = re.compile(
     r"\b(?:essay|paragraph|article|report|blog|post|speech|summary|text|presentation|lesson|sentences?|headline|"
     r"slogan|"
@@ -182,6 +183,8 @@ def is_demand(asked: str) -> bool:
         return False
     if HOW_TO.search(asked):
         return True
+    if "?" in asked and not _ASKS_FOR_A_DEED.match(asked):
+        return False
     return not (QUESTION.match(asked) or _INFORMS.match(asked) or _ON_A_TOPIC.search(asked))
 
 
