@@ -54,7 +54,7 @@ PARAPHRASE = 60  # words that may precede it; after more of substance, it only l
 VOICED = 40  # words that may precede it where a text in a voice of its own is asked for
 ITEMS = 3  # lines of a list; so many are a list of what was asked for
 TURNS = 2  # lines that begin with a name make a dialogue
-BEGUN = 5  # words of the instruction with which a response begins that completes it
+BEGUN, MOST_BEGUN = 5, 30  # last words of the instruction with which a response begins that completes it
 TOLD = 3  # words; a response that stands in the instruction says what it was told to say
 HITS = 5  # sentences with words of a refusal that are looked at; an answer to the first is most often one to all
 DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
@@ -234,7 +234,8 @@ def _as_told(text: str, asked: str) -> bool:
     said = text.strip(" \n\t.!\"'*")
     if len(said.split()) >= TOLD and said in asked:
         return True
-    return " ".join(said.split()[:BEGUN]) in asked
+    begun, words = asked.strip(" \n\t.!\"'*_:").split()[-MOST_BEGUN:], said.split()
+    return any(begun[-n:] == words[:n] for n in range(BEGUN, len(begun) + 1))
 
 
 def _speaks_of_the_text(text: str) -> bool:

@@ -186,4 +186,10 @@ NO_PROFESSIONAL = re.compile(
     r"i(?:'?m| am) not an? (?:\w+ ){0,3}(?:doctor|physician|lawyer|attorney|veterinarian|vet|therapist|advis[eo]r|"
     r"professional|nutritionist|dietitian|pharmacist|accountant)\b"
 )
-INDIRECT = (ELLIPSIS, BEST_NOT, NO_WAY, ELSEWHERE, LACKS, RULES_FORBID)
+ROLE = re.compile(
+    r"i(?:'?m| am) (?:just |only |merely )?(?:an? |your )(?:[\w-]+ ){0,4}(?:assistant|ai|model|bot|"
+    r"program)\b[^.!?]{0,40}?,? "
+    rf"(?:and|so|therefore|thus)(?: i)? {ADVERBS}(?:cannot|can't|do not|don't|won't|will not|am (?:not|unable)|must "
+    rf"not)\b"
+)
+INDIRECT = (ROLE, ELLIPSIS, BEST_NOT, NO_WAY, ELSEWHERE, LACKS, RULES_FORBID)

@@ -17,6 +17,7 @@ from synthetic_instruction_tuner.filtering.refusal.substance import substance
 LONGEST = 220  # words; a longer response says more
 FIRST = 3  # sentences, one of which condemns
 FEW = 10  # words on the matter, beside what condemns
+PLATITUDES = 18  # words beside what rejects a question
 SOME = 0.12  # of all words, where they are more
 
 _RIGHT = (
@@ -123,7 +124,7 @@ def _silences(text: str, own: str, spans: list[tuple[int, int]], asked: str) -> 
     match = _SPEECH.match(own, opener.end() if opener else start, end)
     if not match or _YES_OR_NO.match(asked) or LEGALITY.search(asked):
         return None
-    return match.span() if _besides(text, own, spans[1:]) < FEW else None
+    return match.span() if _besides(text, own, spans[1:]) < PLATITUDES else None
 
 
 def _condemns(own: str, start: int, end: int) -> tuple[int, int] | None:
