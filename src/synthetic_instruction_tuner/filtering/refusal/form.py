@@ -20,6 +20,7 @@ tests/filtering/refusal/test_refusal_form.py measures precision and recall.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
@@ -29,7 +30,7 @@ from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.filtering.refusal import other_languages, patterns, sentences, structure
 from synthetic_instruction_tuner.filtering.refusal.impersonal import NO
 from synthetic_instruction_tuner.filtering.refusal.keywords import checked_phrases, phrase_pattern, straight
-from synthetic_instruction_tuner.filtering.refusal.lecture import lecture
+from synthetic_instruction_tuner.filtering.refusal.lecture import lecture, may_lecture
 from synthetic_instruction_tuner.filtering.refusal.request import (
     ABOUT_AI,
     ALSO,
@@ -56,6 +57,7 @@ ITEMS = 3  # lines of a list; so many are a list of what was asked for
 TURNS = 2  # lines that begin with a name make a dialogue
 BEGUN, MOST_BEGUN = 5, 30  # last words of the instruction with which a response begins that completes it
 TOLD = 3  # words; a response that stands in the instruction says what it was told to say
+UNSPOKEN = OPENING + SENTENCE  # characters in which a response refuses in which nobody speaks
 HITS = 5  # sentences with words of a refusal that are looked at; an answer to the first is most often one to all
 DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
 REFUSAL, DISCLAIMER = "refusal", "disclaimer"
@@ -100,11 +102,13 @@ class RefusalForm(TextRule):
         """Returns the words of the refusal, their place in characters from the start, and which kind it is."""
         if not self.phrases:
             return None
-        text = straight(record.response[:LOOKED_AT])
+        text = straight(record.response[:DEEP])
         if len(text) <= other_languages.MOST and (place := other_languages.refusal(text, straight(record.instruction))):
             return [shorten(record.response[place[0] : place[1]], 60), place[0], REFUSAL]
-        if not self._may_refuse(text[:DEEP]) and not structure.may_refuse(text):
+        somebody = any(map(f" {text}".__contains__, sentences.SPEAKERS))
+        if not self._may_refuse(text if somebody else text[:UNSPOKEN]) and not structure.may_refuse(text):
             return None
+        text = straight(record.response[:LOOKED_AT])
         asked = straight(record.instruction[:LOOKED_AT])
         context = context_of(asked, text)
         if context in ECHOED and _speaks_of_the_text(text):
@@ -154,18 +158,31 @@ class RefusalForm(TextRule):
         own = _own_words(text, unquote=context == "plain")
         forms, within = self._forms(asked, context, short)
         verbs = verbs_of(asked) if context in ECHOED else frozenset()
-        starts = list(_sentence_starts(own[: DEEP + SENTENCE]))
+        head = own[: DEEP + SENTENCE]
+        starts, hints = list(_sentence_starts(head)), self._hints(head)
         for number, (place, end) in enumerate(zip(starts, [*starts[1:], len(own)], strict=True)):
             early = short or number < FIRST or place <= OPENING
             if not early and place > DEEP:
                 return
-            sentence = own[place : min(end, place + SENTENCE)]
-            if not self._may_refuse(sentence):
+            end = min(end, place + SENTENCE)
+            if bisect_left(hints, end) == bisect_left(hints, place) and not own.startswith("no ", place):
                 continue
+            sentence = own[place:end]
             late = patterns.LATE.get(context, ())
             found = _refusal(sentence, forms, within, verbs) if early else _refusal(sentence, late)
             if found:
                 yield place, place + found[0], place + found[0] + len(found[1]), early
+
+    def _hints(self, text: str) -> list[int]:
+        """Returns where the words stand without one of which a sentence does not refuse."""
+        phrases = (phrase for word, phrase in zip(self._words, self._phrases, strict=True) if word in text)
+        places = [match.start() for phrase in phrases for match in phrase.finditer(text)]
+        for hint in sentences.HINTS:
+            place = text.find(hint)
+            while place >= 0:
+                places.append(place)
+                place = text.find(hint, place + 1)
+        return sorted(places)
 
     def _may_refuse(self, text: str) -> bool:
         if any(map(text.__contains__, sentences.HINTS)) or text.startswith("no "):
@@ -218,11 +235,14 @@ def _refusal(
 
 def _by_parts(text: str, asked: str, context: str) -> tuple[str, int, int] | None:
     """Returns the kind, start and end of words that refuse by their structure, or that only condemn the request."""
+    lectures, by_parts = context == "plain" and may_lecture(text), structure.may_refuse(text)
+    if not lectures and not by_parts:
+        return None
     own = _own_words(text, unquote=context == "plain")
     starts = list(_sentence_starts(own))
-    if context == "plain" and (place := lecture(text, own, starts, asked)):
+    if lectures and (place := lecture(text, own, starts, asked)):
         return REFUSAL, *place
-    if not structure.may_refuse(text):
+    if not by_parts:
         return None
     asks = QUESTION.match(asked) is not None and not ALSO.search(asked)
     place = structure.refusal(text, own, starts, verbs_of(asked), context != "plain", asks)

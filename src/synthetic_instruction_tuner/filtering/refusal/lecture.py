@@ -15,6 +15,7 @@ from synthetic_instruction_tuner.filtering.refusal.request import LEGALITY, is_d
 from synthetic_instruction_tuner.filtering.refusal.substance import substance
 
 LONGEST = 220  # words; a longer response says more
+MOST = 2000  # characters
 FIRST = 3  # sentences, one of which condemns
 FEW = 10  # words on the matter, beside what condemns
 PLATITUDES = 18  # words beside what rejects a question
@@ -33,6 +34,36 @@ _BAD = (
 )
 _WRONG = rf"(?:{_BAD}|(?:not|never|neither) (?:only |\w+ly )?{_RIGHT}\b|(?:wrong|inappropriate|unacceptable)\b)"
 _IS = r"(?:is|are|would be|constitutes?) (?:(?:simply|also|always|generally|considered|extremely|absolutely) )?"
+_HINTS = (
+    *(
+        "legal",
+        "lawful",
+        "ethical",
+        "moral",
+        "the law",
+        "crim",
+        "offen",
+        "felony",
+        "wrong",
+        "respect",
+        "hurtful",
+        "fraud",
+    ),
+    *("theft", "cheating", "stealing", "plagiarism", "appropriate", "accept", "okay", "not ok", "never ok", "justif"),
+    *(
+        "not right",
+        "never right",
+        "permissible",
+        "productive",
+        "constructive",
+        "kind",
+        "responsible",
+        "fair",
+        "condemn",
+    ),
+    *("discourage", "oppose", "condone", "against", "not to", "to not", "to avoid", "don't", "one should", "deserves"),
+    *("nobody", "should never", "should not", "sorry", "concerned", "sounds like", "harmful", "helpful"),
+)
 CONDEMNS = re.compile(
     rf"(?:(?:it's |(?:it|this|that) {_IS}){_WRONG}(?=[^.!?]{{0,40}} (?:to|that|behaviou?r)\b)|it(?:'s| is) never "
     rf"{_RIGHT}\b|"
@@ -91,6 +122,11 @@ _SPEECH = re.compile(
 """What is said of a question that should not be asked at all."""
 
 
+def may_lecture(text: str) -> bool:
+    """Returns whether a text has a word of a lecture and is not long; without one, `lecture` finds none."""
+    return len(text) <= MOST and any(map(text.__contains__, _HINTS)) and len(text.split()) <= LONGEST
+
+
 def lecture(text: str, own: str, starts: list[int], asked: str) -> tuple[int, int] | None:
     """Returns the place of the words that condemn the request where a response does little else, or None.
 
@@ -100,7 +136,7 @@ def lecture(text: str, own: str, starts: list[int], asked: str) -> tuple[int, in
         starts: where its sentences start.
         asked: the request.
     """
-    if not starts or len(text.split()) > LONGEST:
+    if not starts:
         return None
     if not is_demand(asked):
         return _silences(text, own, list(pairwise([*starts, len(text)])), asked)

@@ -40,6 +40,8 @@ off limits|off-limits|draw |pass.|rather |prefer |turn this|turn your|steer clea
 neither|circumstances|elsewhere|crosses|exceed|bound by|limited to|to myself|prevent|abstain|cheating|stealing|
 dangerous|disallow|alone|unanswered|policies|we talk
 """
+SPEAKERS = (" i ", " i'", "\ni ", "\ni'", " my ", " me ", " me.", " me,", "i'm ", " im ", " we ", "sorry", "i,")
+"""One of them stands in a text in which somebody speaks."""
 HINTS = tuple(_HINTS.replace("\n", "").split("|"))  # without one of them, no pattern can match
 
 OPENERS = re.compile(
