@@ -57,6 +57,7 @@ ITEMS = 3  # lines of a list; so many are a list of what was asked for
 TURNS = 2  # lines that begin with a name make a dialogue
 BEGUN, MOST_BEGUN = 5, 30  # last words of the instruction with which a response begins that completes it
 TOLD = 3  # words; a response that stands in the instruction says what it was told to say
+OWN = 4000  # characters of which those in quotation marks are blanked out
 UNSPOKEN = OPENING + SENTENCE  # characters in which a response refuses in which nobody speaks
 HITS = 5  # sentences with words of a refusal that are looked at; an answer to the first is most often one to all
 DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
@@ -103,12 +104,13 @@ class RefusalForm(TextRule):
         if not self.phrases:
             return None
         text = straight(record.response[:DEEP])
-        if len(text) <= other_languages.MOST and (place := other_languages.refusal(text, straight(record.instruction))):
+        if other_languages.may_refuse(text) and (place := other_languages.refusal(text, straight(record.instruction))):
             return [shorten(record.response[place[0] : place[1]], 60), place[0], REFUSAL]
         somebody = any(map(f" {text}".__contains__, sentences.SPEAKERS))
         if not self._may_refuse(text if somebody else text[:UNSPOKEN]) and not structure.may_refuse(text):
             return None
-        text = straight(record.response[:LOOKED_AT])
+        if len(record.response) > DEEP:
+            text = straight(record.response[:LOOKED_AT])
         asked = straight(record.instruction[:LOOKED_AT])
         context = context_of(asked, text)
         if context in ECHOED and _speaks_of_the_text(text):
@@ -154,12 +156,15 @@ class RefusalForm(TextRule):
 
     def _hits(self, text: str, asked: str, context: str) -> Iterator[tuple[int, int, int, bool]]:
         """Yields the start of each sentence that may refuse, the place of the words, and whether it is an early one."""
-        short = len(text.split()) <= SHORT
-        own = _own_words(text, unquote=context == "plain")
-        forms, within = self._forms(asked, context, short)
-        verbs = verbs_of(asked) if context in ECHOED else frozenset()
+        own = _own_words(text[:OWN], unquote=context == "plain")
         head = own[: DEEP + SENTENCE]
-        starts, hints = list(_sentence_starts(head)), self._hints(head)
+        hints = self._hints(head)
+        if not hints and "no " not in head:
+            return
+        short = len(text.split()) <= SHORT
+        starts = _sentence_starts(head)
+        forms, within = self._forms(asked, context, short)
+        request = asked if context in ECHOED else ""
         for number, (place, end) in enumerate(zip(starts, [*starts[1:], len(own)], strict=True)):
             early = short or number < FIRST or place <= OPENING
             if not early and place > DEEP:
@@ -169,7 +174,7 @@ class RefusalForm(TextRule):
                 continue
             sentence = own[place:end]
             late = patterns.LATE.get(context, ())
-            found = _refusal(sentence, forms, within, verbs) if early else _refusal(sentence, late)
+            found = _refusal(sentence, forms, within, request) if early else _refusal(sentence, late)
             if found:
                 yield place, place + found[0], place + found[0] + len(found[1]), early
 
@@ -203,16 +208,14 @@ class RefusalForm(TextRule):
         return (*phrases, *patterns.FORMS[context], *(more if short else ())), within
 
 
-def _refusal(
-    sentence: str, forms: Forms, within: Forms = (), verbs: frozenset[str] = frozenset()
-) -> tuple[int, str] | None:
+def _refusal(sentence: str, forms: Forms, within: Forms = (), request: str = "") -> tuple[int, str] | None:
     """Returns the offset and words of the refusal at a sentence's start, before or after its openers.
 
     Args:
         sentence: the sentence.
         forms: the patterns that count there.
         within: the patterns that count after a comma, too.
-        verbs: verbs of the request; "I cannot" with one of them counts wherever a form does.
+        request: the request; "I cannot" with a verb of it counts wherever a form does.
     """
     starts = [_end(sentences.MARKS, sentence), _end(sentences.OPENERS, sentence)]
     tries = [(start, forms) for start in dict.fromkeys(starts)]
@@ -226,7 +229,7 @@ def _refusal(
         for form in some:
             if match := form.match(sentence, start):
                 return start, match.group()
-        if verbs and (match := patterns.CANNOT_VERB.match(sentence, start)) and match["verb"] in verbs:
+        if request and (match := patterns.CANNOT_VERB.match(sentence, start)) and match["verb"] in verbs_of(request):
             if start not in starts and sentence.startswith(",", match.end()):
                 continue  # "I won't call, I won't write, ..." is a song
             return start, match.group()
@@ -238,8 +241,8 @@ def _by_parts(text: str, asked: str, context: str) -> tuple[str, int, int] | Non
     lectures, by_parts = context == "plain" and may_lecture(text), structure.may_refuse(text)
     if not lectures and not by_parts:
         return None
-    own = _own_words(text, unquote=context == "plain")
-    starts = list(_sentence_starts(own))
+    own = _own_words(text[:OWN], unquote=context == "plain")
+    starts = _sentence_starts(own)
     if lectures and (place := lecture(text, own, starts, asked)):
         return REFUSAL, *place
     if not by_parts:
@@ -279,22 +282,26 @@ def _end(pattern: re.Pattern[str], text: str) -> int:
 @lru_cache(maxsize=4)
 def _own_words(text: str, unquote: bool) -> str:
     """The text with quotations, code, lists and dialogues blanked out, each character in its place."""
-    text = sentences.SPEECH.sub(lambda match: match[1] + "□" * len(match[2]), text)
+    if ":" in text:
+        text = sentences.SPEECH.sub(lambda match: match[1] + "□" * len(match[2]), text)
     inner = text.strip()
     wrapped = len(inner) > 2 and inner[0] in '"“' and inner[-1] in '"”' and not re.search('["“”]', inner[1:-1])
     if wrapped and (unquote or patterns.WHOLE_REFUSAL.match(inner, 1)):  # the whole answer is in quotation marks
         return re.sub('["“”]', " ", text)
-    if len(sentences.ITEM.findall(text)) >= ITEMS:
+    if text.count("\n") >= ITEMS - 1 and len(sentences.ITEM.findall(text)) >= ITEMS:
         text = sentences.ITEM.sub(lambda match: "□" * len(match.group()), text)
-    if len(sentences.TURN.findall(text)) >= TURNS:
+    if ":" in text and "\n" in text and len(sentences.TURN.findall(text)) >= TURNS:
         text = sentences.TURN.sub(lambda match: "□" * len(match.group()), text)
+    if not sentences.QUOTES.search(text):
+        return text
     return sentences.QUOTED.sub(lambda match: "□" * len(match.group()), text)
 
 
-def _sentence_starts(text: str) -> Iterator[int]:
-    end = 0
+@lru_cache(maxsize=4)
+def _sentence_starts(text: str) -> list[int]:
+    starts: list[int] = []
     for match in sentences.SENTENCE_START.finditer(text):
         line = text.find("\n", match.end())
-        if match.end() < len(text) and match.end() != line and match.end() >= end:
-            end = match.end()
-            yield end
+        if match.end() < len(text) and match.end() != line and match.end() >= (starts or [0])[-1]:
+            starts.append(match.end())
+    return starts

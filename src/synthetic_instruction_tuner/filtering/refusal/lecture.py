@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.filtering.refusal.substance import substance
 
 LONGEST = 220  # words; a longer response says more
 MOST = 2000  # characters
+EARLY = 600  # characters in which it begins
 FIRST = 3  # sentences, one of which condemns
 FEW = 10  # words on the matter, beside what condemns
 PLATITUDES = 18  # words beside what rejects a question
@@ -124,7 +125,7 @@ _SPEECH = re.compile(
 
 def may_lecture(text: str) -> bool:
     """Returns whether a text has a word of a lecture and is not long; without one, `lecture` finds none."""
-    return len(text) <= MOST and any(map(text.__contains__, _HINTS)) and len(text.split()) <= LONGEST
+    return len(text) <= MOST and any(map(text[:EARLY].__contains__, _HINTS)) and len(text.split()) <= LONGEST
 
 
 def lecture(text: str, own: str, starts: list[int], asked: str) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ The patterns are for English text in lower case with straight apostrophes, as `k
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from synthetic_instruction_tuner.filtering.refusal.sentences import QUOTED
 
@@ -188,6 +189,7 @@ def is_demand(asked: str) -> bool:
     return not (QUESTION.match(asked) or _INFORMS.match(asked) or _ON_A_TOPIC.search(asked))
 
 
+@lru_cache(maxsize=4)
 def verbs_of(asked: str) -> frozenset[str]:
     """The words of the request itself, without the text that it is about: one of them may be its verb."""
     request = QUOTED.sub(" ", asked[:300]).partition(":")[0]

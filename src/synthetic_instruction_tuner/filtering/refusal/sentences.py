@@ -13,6 +13,8 @@ QUOTED = re.compile(
     r"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){3,400}'(?!\w)",
     re.DOTALL | re.MULTILINE,
 )
+QUOTES = re.compile(r"[*`>\"“«「]|(?<!\w)'")
+"""One of them opens each quotation."""
 SENTENCE_START = re.compile(r"(?:\A|(?<=[.!?…])[\"')\]*_]*\s+|\n+)[\W_]{0,12}(?:\d{1,2}[.)]\s+)?[*_#(]*")
 ITEM = re.compile(r"^[ \t]*(?:\d{1,2}[.)]|[-*•+]) [^\n]*", re.MULTILINE)
 TURN = re.compile(
