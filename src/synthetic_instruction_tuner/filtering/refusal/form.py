@@ -58,7 +58,7 @@ TURNS = 2  # lines that begin with a name make a dialogue
 BEGUN, MOST_BEGUN = 5, 30  # last words of the instruction with which a response begins that completes it
 TOLD = 3  # words; a response that stands in the instruction says what it was told to say
 OWN = 4000  # characters of which those in quotation marks are blanked out
-UNSPOKEN = OPENING + SENTENCE  # characters in which a response refuses in which nobody speaks
+UNSPOKEN = 400  # characters; a longer text in which nobody speaks refuses at its beginning, and by what it names
 HITS = 5  # sentences with words of a refusal that are looked at; an answer to the first is most often one to all
 DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
 REFUSAL, DISCLAIMER = "refusal", "disclaimer"
@@ -106,8 +106,7 @@ class RefusalForm(TextRule):
         text = straight(record.response[:DEEP])
         if other_languages.may_refuse(text) and (place := other_languages.refusal(text, straight(record.instruction))):
             return [shorten(record.response[place[0] : place[1]], 60), place[0], REFUSAL]
-        somebody = any(map(f" {text}".__contains__, sentences.SPEAKERS))
-        if not self._may_refuse(text if somebody else text[:UNSPOKEN]) and not structure.may_refuse(text):
+        if not self._may_refuse(text) and not structure.may_refuse(text):
             return None
         if len(record.response) > DEEP:
             text = straight(record.response[:LOOKED_AT])
@@ -173,6 +172,8 @@ class RefusalForm(TextRule):
             if bisect_left(hints, end) == bisect_left(hints, place) and not own.startswith("no ", place):
                 continue
             sentence = own[place:end]
+            if not short and not _spoken(sentence) and not any(map(sentence.__contains__, sentences.UNSPOKEN_HINTS)):
+                continue
             late = patterns.LATE.get(context, ())
             found = _refusal(sentence, forms, within, request) if early else _refusal(sentence, late)
             if found:
@@ -190,7 +191,11 @@ class RefusalForm(TextRule):
         return sorted(places)
 
     def _may_refuse(self, text: str) -> bool:
-        if any(map(text.__contains__, sentences.HINTS)) or text.startswith("no "):
+        if len(text) > UNSPOKEN and not _spoken(text):
+            hints, text = sentences.UNSPOKEN_HINTS, text[: OPENING + SENTENCE]
+        else:
+            hints = sentences.HINTS
+        if any(map(text.__contains__, hints)) or text.startswith("no "):
             return True
         return any(
             word in text and phrase.search(text) for word, phrase in zip(self._words, self._phrases, strict=True)
@@ -259,6 +264,11 @@ def _as_told(text: str, asked: str) -> bool:
         return True
     begun, words = asked.strip(" \n\t.!\"'*_:").split()[-MOST_BEGUN:], said.split()
     return any(begun[-n:] == words[:n] for n in range(BEGUN, len(begun) + 1))
+
+
+def _spoken(text: str) -> bool:
+    """Whether somebody speaks in a text."""
+    return any(map(f" {text}".__contains__, sentences.SPEAKERS))
 
 
 def _speaks_of_the_text(text: str) -> bool:

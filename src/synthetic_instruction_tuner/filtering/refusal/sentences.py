@@ -45,6 +45,24 @@ dangerous|disallow|alone|unanswered|policies|we talk
 SPEAKERS = (" i ", " i'", "\ni ", "\ni'", " my ", " me ", " me.", " me,", "i'm ", " im ", " we ", "sorry", "i,")
 """One of them stands in a text in which somebody speaks."""
 HINTS = tuple(_HINTS.replace("\n", "").split("|"))  # without one of them, no pattern can match
+_BARE = ("n't", "not", "cant", "dont", "wont", " no ", "no,", "no.", "never ", "program", "model", "missing")
+UNSPOKEN_HINTS = (
+    *(hint for hint in HINTS if hint not in _BARE),
+    *("appropriate", "ethical", "acceptable", "not possible", "n't possible", "responsible", "cannot be ", "not be "),
+    *("something", "for me", "of me", " request", " prompt ", "such content", "attach", "upload", "come through"),
+    *(
+        "sorry",
+        "apolog",
+        "unfortunately",
+        "language model",
+        "respectful",
+        " we ",
+        "we're",
+        "productive",
+        "constructive",
+    ),
+)
+"""Without one of them, no pattern can match a longer text in which nobody says "I"."""
 
 OPENERS = re.compile(
     r"(?:[\s,;:.!…*_#>(□—–-]|(?:well|oh|hmm+|uh|ah|okay|ok|hello|hi|hey|there|greetings|sure|yes|no|nope|"
