@@ -14,8 +14,8 @@ from synthetic_instruction_tuner.filtering.refusal import patterns, sentences
 from synthetic_instruction_tuner.filtering.refusal.request import LEGALITY, is_demand
 from synthetic_instruction_tuner.filtering.refusal.substance import substance
 
-LONGEST = 220  # words; a longer response says more
-MOST = 2000  # characters
+LONGEST = 400  # words; a longer response says more
+MOST = 3000  # characters
 EARLY = 600  # characters in which it begins
 FIRST = 3  # sentences, one of which condemns
 FEW = 10  # words on the matter, beside what condemns
@@ -87,7 +87,8 @@ _MORAL = re.compile(
     r"penalt\w+|charges|stereotyp\w+|suffer\w*|victims?|damag\w+|trust|integrity|dishonest\w*|honest\w*|wrong\w*|"
     r"inappropriate\w*|appropriate\w*|unacceptable|acceptable|irreversible|boundaries|offensive|derogatory|injur\w+|"
     r"trauma\w*|deaths?|cruel\w*|prejudice\w*|inclusi\w+|well-being|expulsion|alone|hope|dehumaniz\w+|perpetuat\w+|"
-    r"condone\w*|undermin\w+|reputation|misinformation|deserves?|valued?|fair(?:ly|ness)?|at risk|extremis[mt])\b"
+    r"condone\w*|undermin\w+|reputation|misinformation|deserves?|valued?|fair(?:ly|ness)?|at risk|extremis[mt]|"
+    r"atrocit\w+|accountab\w+|hinder\w*)\b"
 )
 _INSTEAD = re.compile(
     r"(?:^|[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)|\b(?:try to|you (?:could|can|should|may|might) |consider |(?:i|"
@@ -98,6 +99,11 @@ _INSTEAD = re.compile(
 )
 _OTHERWISE = re.compile(r"(?:[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)")
 _ON_PRINCIPLE = re.compile(r"\b(?:(?:un)?ethical|(?:in)?appropriate|illegal|(?:im)?moral|acceptable|condone|condemn)\b")
+_LEAD = re.compile(
+    r"(?:please )?(?:it(?:'s| is) (?:also )?(?:important|crucial|essential|worth) (?:to )?(?:not(?:e|ing)|"
+    r"remember(?:ing)?|"
+    r"understand|recogni[sz]e|emphasi[sz]e|keep in mind|know|acknowledge|reali[sz]e)|remember|note)(?: that)? "
+)
 _SYMPATHY = re.compile(
     r"(?:i(?:'m| am) (?:\w+ )?(?:sorry|concerned)[^.!?]{0,60}\b(?:feel\w*|going through|struggl\w+|pain|hear\w*)|it "
     r"sounds like you)"
@@ -156,15 +162,18 @@ def lecture(text: str, own: str, starts: list[int], asked: str) -> tuple[int, in
 
 def _silences(text: str, own: str, spans: list[tuple[int, int]], asked: str) -> tuple[int, int] | None:
     """Returns the place of words that reject a question, which are no answer unless it asks whether something is so."""
-    start, end = spans[0]
-    opener = sentences.OPENERS.match(own, start, end)
-    match = _SPEECH.match(own, opener.end() if opener else start, end)
-    if not match or _YES_OR_NO.match(asked) or LEGALITY.search(asked):
+    if _YES_OR_NO.match(asked) or LEGALITY.search(asked):
         return None
-    return match.span() if _besides(text, own, spans[1:]) < PLATITUDES else None
+    for start, end in spans[:FIRST]:
+        opener = sentences.OPENERS.match(own, start, end)
+        match = _SPEECH.match(own, opener.end() if opener else start, end)
+        if match and _besides(text, own, [span for span in spans if span != (start, end)]) < PLATITUDES:
+            return match.span()
+    return None
 
 
 def _condemns(own: str, start: int, end: int) -> tuple[int, int] | None:
+    start = lead.end() if (lead := _LEAD.match(own, start, end)) else start
     opener = sentences.OPENERS.match(own, start, end)
     clauses = [clause.end() for clause in sentences.CLAUSE.finditer(own, start, end)]
     for place in (start, opener.end() if opener else start, *clauses):
