@@ -72,7 +72,7 @@ class RefusalForm(TextRule):
     """The response must not refuse, or speak as an AI instead of answering."""
 
     name: ClassVar[str] = "refusal"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     def __init__(self, phrases: Iterable[str], disclaimers: Literal["keep", "drop"] = "keep") -> None:
         """Makes the rule.
@@ -114,6 +114,8 @@ class RefusalForm(TextRule):
         context = context_of(asked, text)
         if context in ECHOED and _speaks_of_the_text(text):
             context = "plain"
+        if context in ECHOED and context != "plain" and sentences.STAGE_DIRECTION.match(text):
+            return None
         found = self._find(text, asked, context)
         if found is None or _as_told(text, asked):
             return None
@@ -243,12 +245,12 @@ def _refusal(sentence: str, forms: Forms, within: Forms = (), request: str = "")
 
 def _by_parts(text: str, asked: str, context: str) -> tuple[str, int, int] | None:
     """Returns the kind, start and end of words that refuse by their structure, or that only condemn the request."""
-    lectures, by_parts = context == "plain" and may_lecture(text), structure.may_refuse(text)
+    lectures, by_parts = context in ("plain", "voice") and may_lecture(text), structure.may_refuse(text)
     if not lectures and not by_parts:
         return None
     own = _own_words(text[:OWN], unquote=context == "plain")
     starts = _sentence_starts(own)
-    if lectures and (place := lecture(text, own, starts, asked)):
+    if lectures and (place := lecture(text, own, starts, asked, context == "voice")):
         return REFUSAL, *place
     if not by_parts:
         return None

@@ -81,7 +81,8 @@ CONDEMNS = re.compile(
 _MORAL = re.compile(
     r"\b(?:illegal\w*|unlawful\w*|unethical\w*|immoral\w*|moral\w*|ethic\w*|crim(?:e|es|inal\w*)|against the law|the "
     r"law|"
-    r"harm\w*|consequences|violat\w+|rights|consent|respect\w*|dignity|kind(?:ness|ly)?|compassion\w*|empathy|"
+    r"harm\w*|consequences|violat\w+|rights|the right to|consent|respect\w*|dignity|kind(?:ness|ly)?|compassion\w*|"
+    r"empathy|"
     r"discriminat\w+|hurt\w*|danger\w*|abus\w+|violen\w+|privacy|punish\w*|prosecut\w+|fines?|imprison\w*|prison|"
     r"jail|"
     r"penalt\w+|charges|stereotyp\w+|suffer\w*|victims?|damag\w+|trust|integrity|dishonest\w*|honest\w*|wrong\w*|"
@@ -97,7 +98,15 @@ _INSTEAD = re.compile(
     r"are "
     r"(?:\w+ ){0,3}(?:ways|resources|alternatives|people|options|deterrents))"
 )
-_OTHERWISE = re.compile(r"(?:[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)")
+_OTHERWISE = re.compile(
+    r"(?:[.!?]\s+|\n\s*)(?:(?:instead|rather)(?:,| of)|if you(?:'re| are| feel| have| need| "
+    r"want)\b[^.!?:]{3,120}\bhere are\b)"
+)
+_MAKING = re.compile(
+    r"(?:creat|writ|compos|mak|spread|tell|publish|generat|forg|fabricat|impersonat|produc|post|send)\w*ing\b|such "
+    r"\w+"
+)
+"""The making of a text, which no text that was asked for condemns in its first sentence."""
 _ON_PRINCIPLE = re.compile(r"\b(?:(?:un)?ethical|(?:in)?appropriate|illegal|(?:im)?moral|acceptable|condone|condemn)\b")
 _LEAD = re.compile(
     r"(?:please )?(?:it(?:'s| is) (?:also )?(?:important|crucial|essential|worth) (?:to )?(?:not(?:e|ing)|"
@@ -134,7 +143,7 @@ def may_lecture(text: str) -> bool:
     return len(text) <= MOST and any(map(text[:EARLY].__contains__, _HINTS)) and len(text.split()) <= LONGEST
 
 
-def lecture(text: str, own: str, starts: list[int], asked: str) -> tuple[int, int] | None:
+def lecture(text: str, own: str, starts: list[int], asked: str, voice: bool) -> tuple[int, int] | None:
     """Returns the place of the words that condemn the request where a response does little else, or None.
 
     Args:
@@ -142,11 +151,12 @@ def lecture(text: str, own: str, starts: list[int], asked: str) -> tuple[int, in
         own: the text with what are not the model's own words blanked out.
         starts: where its sentences start.
         asked: the request.
+        voice: whether a text in a voice of its own is asked for.
     """
     if not starts:
         return None
-    if not is_demand(asked):
-        return _silences(text, own, list(pairwise([*starts, len(text)])), asked)
+    if not is_demand(asked) or (voice and not _MAKING.match(own, starts[0])):
+        return None if voice else _silences(text, own, list(pairwise([*starts, len(text)])), asked)
     spans = list(pairwise([*starts, len(text)]))
     if _DESPAIR.search(asked) and (match := _SYMPATHY.match(own, starts[0])) and _HOTLINE.search(own):
         return (starts[0], match.end()) if _besides(text, own, spans) < FEW else None

@@ -271,7 +271,8 @@ FACT = re.compile(
     r"think of|agree more|find (?:any|a|an|fault|anything)|name (?:a|an|any|one) |see (?:any|a|why|how|anything)|"
     r"call "
     r"it|wait|recommend [^.!?]{0,40}enough|speak highly|think (?:there|that there|it's a|it is a|so|it (?:would|will|"
-    r"matters|makes))|believe (?:there|in\b|it's a|it is a)|feel (?:like|that|it)|promise|guarantee|tell (?:if|"
+    r"matters|makes))|believe (?:there|in\b|it's a|it is a)|feel (?:like|that|it)|promise|guarantee|keep \w+ing|go "
+    r"on\b|tell (?:if|"
     r"whether|apart))"
 )
 OFFERS = re.compile(

@@ -89,7 +89,8 @@ _IDIOM = (
     r"(?:the "
     r"past|what)|(?:fully |truly |really |even )?(?:know (?:exactly |fully )?(?:what you|how (?:you|that|hard|it)\b)|"
     r"feel your|understand (?:exactly|how "
-    r"you)|imagine)|speak for (?:everyone|all|others)|count\b|overstate|emphasi|resist|deny\b|get enough|live "
+    r"you)|imagine)|speak for (?:everyone|all|others)|think of an? (?:better|more|finer|nicer)|count\b|overstate|"
+    r"emphasi|resist|deny\b|get enough|live "
     r"without|remember (?:the last|a time)|begin to|"
     r"make heads|recommend (?:[\w'□]+ ){1,8}?(?:enough|highly)|speak highly)"
 )

@@ -88,7 +88,8 @@ SELF = re.compile(
     r"recognize|remember) me\b|"
     r"\bwhat (?:can|can't|cannot|"
     r"could) you (?:do|not do)\b|\bwhat languages? (?:do|can) you\b|\bhow (?:old|smart|tall|big) are you\b|"
-    r"\bwhere (?:are|do) you (?:live|from)\b|\b(?:being|to be) (?:you|an ai)\b"
+    r"\bwhere (?:are|do) you (?:live|from)\b|\b(?:being|to be) (?:you|an ai)\b|"
+    r"\bhow would you (?:respond|react|reply|answer)\b[\w ,]{0,20} if\b"
 )
 WHO = re.compile(r"\b(?:who|whom|where)\b")  # to ask whom to turn to is answered by naming somebody
 QUESTION = re.compile(

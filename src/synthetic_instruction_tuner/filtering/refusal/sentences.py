@@ -13,6 +13,8 @@ QUOTED = re.compile(
     r"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){3,400}'(?!\w)",
     re.DOTALL | re.MULTILINE,
 )
+STAGE_DIRECTION = re.compile(r"\s*(?:\*(?!\*)[a-z][^*\n]{2,80}\*|[(\[][a-z]+s [^)\]\n]{2,80}[)\]])(?!\*)")
+"""How a role begins that is played: "*looks up* I can't do that."."""
 QUOTES = re.compile(r"[*`>\"“«「]|(?<!\w)'")
 """One of them opens each quotation."""
 SENTENCE_START = re.compile(r"(?:\A|(?<=[.!?…])[\"')\]*_]*\s+|\n+)[\W_]{0,12}(?:\d{1,2}[.)]\s+)?[*_#(]*")

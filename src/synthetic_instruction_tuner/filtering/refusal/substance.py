@@ -32,7 +32,8 @@ NEAR = 350  # characters around the refusal in which its reason is given
 _PIVOT = re.compile(
     r"\b(?:however|but|that (?:being )?said|having said that|with that (?:being )?said|nevertheless|nonetheless|"
     r"still|"
-    r"though|yet|as of|based on|in general|generally|according to|if i (?:were|had|could)|i can (?:tell|say|offer|"
+    r"though|yet|as of|(?<!be )based on|in general|generally|according to|if i (?:were|had|could)|i can (?:tell|say|"
+    r"offer|"
     r"give|share|provide|explain|describe|suggest|recommend|outline|list|write|make|imagine))\b|[;:]"
 )
 _CONDONES = re.compile(
@@ -66,7 +67,8 @@ _LEAD = re.compile(
     r"recognize|acknowledge)(?= that))|noting|mentioning|remembering)|please note|note|keep in mind)(?: that|,)?)\b)*"
 )
 _PRINCIPLE = re.compile(
-    r"\b(?:illegal|unlawful|unethical|ethic|moral|harm(?:s|ful|ing)?\b|humane|cruel|kindness|manipulat|deceiv|terms "
+    r"\b(?:illegal|unlawful|unethical|ethic|moral|harm(?:s|ful|ing)?\b|humane|cruel|disciplinary|legal (?:action|"
+    r"trouble)|kindness|manipulat|deceiv|terms "
     r"of service|inappropriate|not appropriate|"
     r"offensive|hurtful|disrespect|derogatory|stereotyp|discriminat|violen|crime|criminal|against the law|guidelines|"
     r"polic(?:y|ies)\b|copyright|misinformation|disinformation|hate(?:ful)?\b|explicit|sexual|cheating|plagiar|fraud|"
