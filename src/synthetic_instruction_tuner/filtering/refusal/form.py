@@ -38,6 +38,7 @@ from synthetic_instruction_tuner.filtering.refusal.request import (
     QUESTION,
     RETELLS,
     WHO,
+    as_told,
     context_of,
     verbs_of,
 )
@@ -55,8 +56,6 @@ PARAPHRASE = 60  # words that may precede it; after more of substance, it only l
 VOICED = 40  # words that may precede it where a text in a voice of its own is asked for
 ITEMS = 3  # lines of a list; so many are a list of what was asked for
 TURNS = 2  # lines that begin with a name make a dialogue
-BEGUN, MOST_BEGUN = 5, 30  # last words of the instruction with which a response begins that completes it
-TOLD = 3  # words; a response that stands in the instruction says what it was told to say
 OWN = 4000  # characters of which those in quotation marks are blanked out
 UNSPOKEN = 400  # characters; a longer text in which nobody speaks refuses at its beginning, and by what it names
 HITS = 5  # sentences with words of a refusal that are looked at; an answer to the first is most often one to all
@@ -117,7 +116,7 @@ class RefusalForm(TextRule):
         if context in ECHOED and context != "plain" and sentences.STAGE_DIRECTION.match(text):
             return None
         found = self._find(text, asked, context)
-        if found is None or _as_told(text, asked):
+        if found is None or as_told(text, asked):
             return None
         kind, start, end = found
         return [shorten(record.response[start:end], 60), start, kind]
@@ -163,7 +162,7 @@ class RefusalForm(TextRule):
         if not hints and "no " not in head:
             return
         short = len(text.split()) <= SHORT
-        starts = _sentence_starts(head)
+        starts = sentences.sentence_starts(head)
         forms, within = self._forms(asked, context, short)
         request = asked if context in ECHOED else ""
         for number, (place, end) in enumerate(zip(starts, [*starts[1:], len(own)], strict=True)):
@@ -174,12 +173,18 @@ class RefusalForm(TextRule):
             if bisect_left(hints, end) == bisect_left(hints, place) and not own.startswith("no ", place):
                 continue
             sentence = own[place:end]
-            if not short and not _spoken(sentence) and not any(map(sentence.__contains__, sentences.UNSPOKEN_HINTS)):
+            if not short and not self._names(sentence):
                 continue
             late = patterns.LATE.get(context, ())
             found = _refusal(sentence, forms, within, request) if early else _refusal(sentence, late)
             if found:
                 yield place, place + found[0], place + found[0] + len(found[1]), early
+
+    def _names(self, sentence: str) -> bool:
+        """Whether somebody speaks in a sentence, or it has words of a refusal in which nobody does."""
+        if sentences.spoken(sentence) or any(map(sentence.__contains__, sentences.UNSPOKEN_HINTS)):
+            return True
+        return any(phrase.search(sentence) for phrase in self._own_phrases)
 
     def _hints(self, text: str) -> list[int]:
         """Returns where the words stand without one of which a sentence does not refuse."""
@@ -193,11 +198,10 @@ class RefusalForm(TextRule):
         return sorted(places)
 
     def _may_refuse(self, text: str) -> bool:
-        if len(text) > UNSPOKEN and not _spoken(text):
-            hints, text = sentences.UNSPOKEN_HINTS, text[: OPENING + SENTENCE]
-        else:
-            hints = sentences.HINTS
-        if any(map(text.__contains__, hints)) or text.startswith("no "):
+        hints, head = sentences.HINTS, text
+        if len(text) > UNSPOKEN and not sentences.spoken(text):
+            hints, head = sentences.UNSPOKEN_HINTS, text[: OPENING + SENTENCE]
+        if any(map(head.__contains__, hints)) or text.startswith("no "):
             return True
         return any(
             word in text and phrase.search(text) for word, phrase in zip(self._words, self._phrases, strict=True)
@@ -249,7 +253,7 @@ def _by_parts(text: str, asked: str, context: str) -> tuple[str, int, int] | Non
     if not lectures and not by_parts:
         return None
     own = _own_words(text[:OWN], unquote=context == "plain")
-    starts = _sentence_starts(own)
+    starts = sentences.sentence_starts(own)
     if lectures and (place := lecture(text, own, starts, asked, context == "voice")):
         return REFUSAL, *place
     if not by_parts:
@@ -257,20 +261,6 @@ def _by_parts(text: str, asked: str, context: str) -> tuple[str, int, int] | Non
     asks = QUESTION.match(asked) is not None and not ALSO.search(asked)
     place = structure.refusal(text, own, starts, verbs_of(asked), context != "plain", asks)
     return (REFUSAL, *place) if place else None
-
-
-def _as_told(text: str, asked: str) -> bool:
-    """Whether the response stands in the instruction, which asked for it, or goes on where the instruction ends."""
-    said = text.strip(" \n\t.!\"'*")
-    if len(said.split()) >= TOLD and said in asked:
-        return True
-    begun, words = asked.strip(" \n\t.!\"'*_:").split()[-MOST_BEGUN:], said.split()
-    return any(begun[-n:] == words[:n] for n in range(BEGUN, len(begun) + 1))
-
-
-def _spoken(text: str) -> bool:
-    """Whether somebody speaks in a text."""
-    return any(map(f" {text}".__contains__, sentences.SPEAKERS))
 
 
 def _speaks_of_the_text(text: str) -> bool:
@@ -307,13 +297,3 @@ def _own_words(text: str, unquote: bool) -> str:
     if not sentences.QUOTES.search(text):
         return text
     return sentences.QUOTED.sub(lambda match: "□" * len(match.group()), text)
-
-
-@lru_cache(maxsize=4)
-def _sentence_starts(text: str) -> list[int]:
-    starts: list[int] = []
-    for match in sentences.SENTENCE_START.finditer(text):
-        line = text.find("\n", match.end())
-        if match.end() < len(text) and match.end() != line and match.end() >= (starts or [0])[-1]:
-            starts.append(match.end())
-    return starts

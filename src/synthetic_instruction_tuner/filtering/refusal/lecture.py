@@ -155,11 +155,11 @@ def lecture(text: str, own: str, starts: list[int], asked: str, voice: bool) -> 
     """
     if not starts:
         return None
-    if not is_demand(asked) or (voice and not _MAKING.match(own, starts[0])):
-        return None if voice else _silences(text, own, list(pairwise([*starts, len(text)])), asked)
     spans = list(pairwise([*starts, len(text)]))
-    if _DESPAIR.search(asked) and (match := _SYMPATHY.match(own, starts[0])) and _HOTLINE.search(own):
-        return (starts[0], match.end()) if _besides(text, own, spans) < FEW else None
+    if not is_demand(asked) or (voice and not _MAKING.match(own, starts[0])):
+        return None if voice else _silences(text, own, spans, asked)
+    if _DESPAIR.search(asked) and (sympathy := _SYMPATHY.match(own, starts[0])) and _HOTLINE.search(own):
+        return (starts[0], sympathy.end()) if _besides(text, own, spans) < FEW else None
     for start, end in spans[:FIRST]:
         match = _condemns(own, start, end)
         others = [span for span in spans if span != (start, end)]

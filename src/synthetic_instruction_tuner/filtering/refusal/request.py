@@ -61,7 +61,7 @@ PROSE = re.compile(
     r"message|review|act as|role-?play\w*|pretend|you are|imagine|blog|article|lyrics|rap|monologue|comment|text)\b"
 )
 ACTION = re.compile(
-    r"\W*(?:please |can you |could you )?(?:send|e-?mail|call|phone|open|print|upload|book|order|forward|play|"
+    r"\W*(?:please |can you |could you )?(?:send|e-?mail|call|phone|open|print|upload|book|order|forward|play(?! the (?:role|part))|"
     r"turn|remind|delete|"
     r"watch|listen|search|look up|show me|draw|check|track|download|attach|log|buy|text)\b"
 )
@@ -127,6 +127,8 @@ _ON_A_TOPIC = re.compile(
     r"slogan|"
     r"poem|story|review|title)s?\b"
 )
+BEGUN, MOST_BEGUN = 5, 30  # last words of the instruction with which a response begins that completes it
+TOLD = 3  # words; a response that stands in the instruction says what it was told to say
 RETELLS = re.compile(
     r"[\W_]*(?:you(?:'re| are) (?:asking|requesting)|you(?:'ve| have)? (?:asked|requested)(?: me| for| that)?|you "
     r"want (?:me"
@@ -196,3 +198,12 @@ def verbs_of(asked: str) -> frozenset[str]:
     request = QUOTED.sub(" ", asked[:300]).partition(":")[0]
     request = NEGATED.sub(" ", request)
     return frozenset(word for word in re.findall(r"[a-z]{4,20}", request) if word not in NO_VERBS)
+
+
+def as_told(text: str, asked: str) -> bool:
+    """Returns whether a response stands in the instruction, which asked for it, or goes on where that ends."""
+    said = text.strip(" \n\t.!\"'*")
+    if len(said.split()) >= TOLD and said in asked:
+        return True
+    begun, words = asked.strip(" \n\t.!\"'*_:").split()[-MOST_BEGUN:], said.split()
+    return any(begun[-n:] == words[:n] for n in range(BEGUN, len(begun) + 1))

@@ -6,6 +6,7 @@ The patterns are for English text in lower case with straight apostrophes, as `k
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 QUOTED = re.compile(
     r"\*(?!as |this |is )[a-z]+s [a-z ]{2,30}\*|```.*?(?:```|\Z)|`[^`\n]+`|^ {0,3}>[^\n]*|\"[^\"]{1,2000}\"|"
@@ -116,3 +117,19 @@ HEDGES = re.compile(
     r"choose (?:just|only)))"
 )
 """What anybody may say of a matter: with some words more, it is an answer."""
+
+
+def spoken(text: str) -> bool:
+    """Whether somebody speaks in a text."""
+    return any(map(f" {text}".__contains__, SPEAKERS))
+
+
+@lru_cache(maxsize=4)
+def sentence_starts(text: str) -> list[int]:
+    """Returns where the sentences of a text start."""
+    starts: list[int] = []
+    for match in SENTENCE_START.finditer(text):
+        line = text.find("\n", match.end())
+        if match.end() < len(text) and match.end() != line and match.end() >= (starts or [0])[-1]:
+            starts.append(match.end())
+    return starts
