@@ -61,7 +61,8 @@ PROSE = re.compile(
     r"message|review|act as|role-?play\w*|pretend|you are|imagine|blog|article|lyrics|rap|monologue|comment|text)\b"
 )
 ACTION = re.compile(
-    r"\W*(?:please |can you |could you )?(?:send|e-?mail|call|phone|open|print|upload|book|order|forward|play(?! the (?:role|part))|"
+    r"\W*(?:please |can you |could you )?(?:send|e-?mail|call|phone|open|print|upload|book|order|forward|play(?! the "
+    r"(?:role|part))|"
     r"turn|remind|delete|"
     r"watch|listen|search|look up|show me|draw|check|track|download|attach|log|buy|text)\b"
 )
