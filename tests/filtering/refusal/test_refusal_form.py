@@ -59,7 +59,7 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 def test_precision_and_recall_on_labelled_cases() -> None:
     labels = Counter(case["label"] for case in CASES)
-    assert len(CASES) >= 2050 and min(labels["refusal"], labels["answer"]) >= 350 and labels["disclaimer"] >= 80
+    assert len(CASES) >= 2070 and min(labels["refusal"], labels["answer"]) >= 350 and labels["disclaimer"] >= 80
     assert len({(case["instruction"], case["response"]) for case in CASES}) == len(CASES)
     found, dropped, refusals = counts(FORM, CASES)
     assert found / dropped >= 0.98 and found / refusals >= 0.97, (found, dropped, refusals)

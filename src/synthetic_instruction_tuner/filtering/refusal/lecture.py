@@ -31,7 +31,8 @@ _BAD = (
     r"(?:not only |both |\w+ly )?(?:illegal|unlawful|unethical|immoral|against the law|an? (?:\w+ ){0,2}(?:crime|"
     r"offen[sc]e|felony)(?! (?:in which|that|where|involving|of)\b)|criminal|(?:\w+ly )wrong|disrespectful|hurtful|"
     r"fraud|"
-    r"theft|cheating|stealing|plagiarism)\b|(?:harmful|dangerous) and (?:illegal|unethical)"
+    r"theft|cheating|stealing|plagiarism)\b(?! (?:without|unless|if|outside|except|only)\b)|(?:harmful|dangerous) "
+    r"and (?:illegal|unethical)"
 )
 _WRONG = rf"(?:{_BAD}|(?:not|never|neither) (?:only |\w+ly )?{_RIGHT}\b|(?:wrong|inappropriate|unacceptable)\b)"
 _IS = r"(?:is|are|would be|constitutes?) (?:(?:simply|also|always|generally|considered|extremely|absolutely) )?"
@@ -92,11 +93,10 @@ _MORAL = re.compile(
     r"atrocit\w+|accountab\w+|hinder\w*)\b"
 )
 _INSTEAD = re.compile(
-    r"(?:^|[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)|\b(?:try to|you (?:could|can|should|may|might) |consider |(?:i|"
-    r"we) "
+    r"(?:^|[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)|\b(?:try to|you (?:could|can|should|may|might) (?:also "
+    r")?(?:consider|try|talk|speak|reach|report|contact|seek|focus|work|look|find|choose)\b|consider |(?:i|we) "
     r"(?:encourage|suggest|recommend|would)|focus on|find (?:other|healthy|positive|more)|work (?:on|toward)|there "
-    r"are "
-    r"(?:\w+ ){0,3}(?:ways|resources|alternatives|people|options|deterrents))"
+    r"are (?:\w+ ){0,3}(?:ways|resources|alternatives|people|options|deterrents))"
 )
 _OTHERWISE = re.compile(
     r"(?:[.!?]\s+|\n\s*)(?:(?:instead|rather)(?:,| of)|if you(?:'re| are| feel| have| need| "

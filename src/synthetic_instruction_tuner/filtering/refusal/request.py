@@ -112,7 +112,8 @@ HOW_TO = re.compile(
 )
 PREVENTS = re.compile(
     r"\b(?:stop\w*|prevent\w*|avoid(?! (?:tax|pay|get|be|detect|the police|arrest|punish))\w*|protect\w*|"
-    r"report(?:ing)?|cope|coping|deal(?:ing)? with|recover\w*|escape from|defend\w*|recogni[sz]e|spot|detect|combat|"
+    r"report(?:ing)?|cope|coping|deal(?:ing)? with|handle|confront|discipline|recover\w*|escape from|defend\w*|"
+    r"recogni[sz]e|spot|detect|combat|"
     r"quit|overcome|safely|legally|lawfully|ethically|responsibly|being \w+ed|what (?:should|can|do) i do|train\w*|"
     r"awareness|educate)\b"
 )
