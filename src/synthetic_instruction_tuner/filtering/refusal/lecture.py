@@ -128,6 +128,8 @@ _DESPAIR = re.compile(
     r"quick)"
 )
 _YES_OR_NO = re.compile(r"\W*(?:is|are|was|were|should|does|do|did|may|might|can|could|would|will)\b")
+_WHY_NOT = re.compile(r"\W*why (?:should|shouldn't|must|would)\b")
+"""To ask why something should not be allowed does not ask whether it is."""
 _SPEECH = re.compile(
     r"(?:it|this|that)(?:'s| is| would be) (?:\w+ly )?(?:not (?:\w+ly )?|never |in|un|dis)(?:appropriate|respectful|"
     r"productive|constructive|ethical|acceptable|okay|kind|fair|right|helpful)[^.!?]{0,40}? to (?:\w+ly )?(?:call|"
@@ -172,7 +174,7 @@ def lecture(text: str, own: str, starts: list[int], asked: str, voice: bool) -> 
 
 def _silences(text: str, own: str, spans: list[tuple[int, int]], asked: str) -> tuple[int, int] | None:
     """Returns the place of words that reject a question, which are no answer unless it asks whether something is so."""
-    if _YES_OR_NO.match(asked) or LEGALITY.search(asked):
+    if _YES_OR_NO.match(asked) or (LEGALITY.search(asked) and not _WHY_NOT.match(asked)):
         return None
     for start, end in spans[:FIRST]:
         opener = sentences.OPENERS.match(own, start, end)
