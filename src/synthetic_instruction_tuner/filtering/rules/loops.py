@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, islice, pairwise
 
 from synthetic_instruction_tuner.filtering.rules.markdown import lines_of
-from synthetic_instruction_tuner.filtering.rules.notation import counted, is_wrapped, signs
+from synthetic_instruction_tuner.filtering.rules.notation import counted, is_meant, is_wrapped, signs
 from synthetic_instruction_tuner.words import MARKS, UNSPACED_LETTER, UNSPACED_RUN
 
 PUNCTUATION = ".,;:!?\"'`()[]{}<>*_~…“”„‘’‚«»‹›¡¿、。，！？；：（）「」『』《》"
@@ -24,6 +24,7 @@ boom pow clap stomp kick snare quack oink ribbit chirp honk vroom choo chug thum
 SYLLABLES = frozenset(_SYLLABLES.split()) | frozenset("哈呵嘿嘻啦呀哦噢嗯ハははﾊわ")
 LITERALS = frozenset(("null", "none", "nil", "nan", "true", "false", "undefined", "inf", "void"))
 _WORD = re.compile(rf"[^\W\d_](?:[{MARKS}]|[^\W\d_]|['’-](?=[^\W\d_]))*")
+_TIMES = re.compile(r"\b\d{2,3}\b")
 _ONE_LETTER = re.compile(r"(.)\1{2,}")
 _WITHIN = re.compile(r"(.{1,4}?)\1{3,}")  # of letters without spaces
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
@@ -31,8 +32,13 @@ _PIECES = re.compile(rf"{UNSPACED_LETTER.pattern}[{MARKS}]*|(?:(?!{UNSPACED_LETT
 BREAK = ""  # ends a run of words
 
 
-def longest_word_run(text: str) -> tuple[int, str]:
-    """Returns the length of the longest run of one word, and the word; ``(0, "")`` where there is no word."""
+def longest_word_run(text: str, asked: str = "") -> tuple[int, str]:
+    """Returns the length of the longest run of one word, and the word; ``(0, "")`` where there is no word.
+
+    Args:
+        text: the text.
+        asked: its request; a run that it asks for ("hello five times", "the sentence 'go go go'") is none.
+    """
     tokens = [token.strip(PUNCTUATION) for token in text.casefold().split()]
     spaced = text.isascii() or not UNSPACED_LETTER.search(text)
     if spaced and not any(a == b and a for a, b in pairwise(tokens)):  # as in most texts
@@ -42,9 +48,9 @@ def longest_word_run(text: str) -> tuple[int, str]:
     within = 0, ""
     for line in lines_of(text):
         if not line.is_data:
-            items += _without_counting(list(_words_and_breaks(line.text)), line.text)
+            items += _without_meant(list(_words_and_breaks(line.text)), line.text, asked)
         elif line.is_talk:
-            items += [BREAK, *_words_and_breaks(line.text), BREAK]
+            items += [BREAK, *_without_meant(list(_words_and_breaks(line.text)), line.text, asked), BREAK]
         elif items and items[-1] != BREAK:
             items.append(BREAK)
     if not spaced:
@@ -67,15 +73,39 @@ def _words_and_breaks(line: str) -> Iterator[str]:
             yield word if is_word(word) and not sign and not is_wrapped(written) else BREAK
 
 
-def _without_counting(items: list[str], line: str) -> list[str]:
-    """Returns the items of a line; a run of as many as the line says is one: "five: five five five five five"."""
-    numbers = counted(line)
-    if not numbers:
+def _without_meant(items: list[str], line: str, asked: str) -> list[str]:
+    """Returns the items of a line; a run that is meant as it is written stands for one word.
+
+    So does a run of as many as the line says: "five: five five five five five".
+    """
+    if not any(a == b and a for a, b in pairwise(items)):
         return items
+    written = (_TAG.sub(" 0 ", line) if "<" in line else line).split()
+    runs = [list(run) for _, run in groupby(items)]
+    numbers, requests = counted(line), _words(asked)
     kept: list[str] = []
-    for word, run in ((word, list(run)) for word, run in groupby(items)):
-        kept += [word, BREAK] if len(run) in numbers else run
+    for place, run in enumerate(runs):
+        start = sum(map(len, runs[:place]))
+        before, after = runs[place - 1] if place else [], runs[place + 1] if place + 1 < len(runs) else []
+        meant = len(run) > 2 and (len(run) in numbers or _is_asked(run, asked, requests))
+        if not meant and len(run) > 2 and len(written) == len(items):
+            tokens = [token.strip(PUNCTUATION) for token in written]
+            sides = (tokens[start - len(before) : start], tokens[start + len(run) : start + len(run) + len(after)])
+            meant = bool(run[0]) and is_meant(written[start : start + len(run)], *sides)
+        kept += [run[0], BREAK] if meant else run
     return kept
+
+
+def _is_asked(run: list[str], asked: str, words: list[str]) -> bool:
+    """Whether a request has the run itself, or has its word and how often it is wanted."""
+    if run[0] not in words:
+        return False
+    most = max(sum(1 for _ in same) for word, same in groupby(words) if word == run[0])
+    return most >= len(run) or len(run) in {*counted(asked), *map(int, _TIMES.findall(asked))}
+
+
+def _words(text: str) -> list[str]:
+    return [token.strip(PUNCTUATION) for token in text.casefold().split()]
 
 
 def _run_within(letters: str) -> tuple[int, str]:

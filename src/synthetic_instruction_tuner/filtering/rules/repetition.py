@@ -40,7 +40,7 @@ class WordRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "word_repetition"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -48,7 +48,7 @@ class WordRepetition(TextRule):
 
     def signal(self, record: Record) -> list[Any]:
         """Returns the longest run of one word, and the word."""
-        run, word = longest_word_run(record.response)
+        run, word = longest_word_run(record.response, record.instruction)
         return [run, shorten(word, 40)]
 
     def decide(self, signal: list[Any]) -> Verdict:
@@ -62,7 +62,7 @@ class LineRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "line_repetition"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -95,7 +95,7 @@ class PhraseRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "phrase_repetition"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -119,7 +119,7 @@ class NgramRepetition(TextRule):
 
     most: float
     name: ClassVar[str] = "ngram_repetition"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
