@@ -1,7 +1,7 @@
 """Which tokens are signs of a notation and no words, and which short runs of a word are meant as they are written.
 
-Chords, notes, codons, amino acids, knitting stitches and labels of a tagger repeat because of what they write down. So do
-words that are quoted or asked for, states that follow each other, and the words of a sentence such as "Buffalo buffalo
+Chords, notes, codons, amino acids, knitting stitches and labels of a tagger repeat because of what they write down. So
+do words that are quoted or asked for, states that follow each other, and the words of a sentence such as "Buffalo buffalo
 Buffalo buffalo buffalo buffalo Buffalo buffalo".
 """
 
@@ -22,127 +22,22 @@ _TEENS = "eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nin
 _NUMBER_WORDS = {word: number for number, word in enumerate(f"four five six seven eight nine ten {_TEENS}".split(), 4)}
 MOST_COUNTED = 20
 _DIGITS = re.compile(r"\d{1,2}")
-_LABELS = frozenset(
-    [
-        "NOUN",
-        "PROPN",
-        "VERB",
-        "AUX",
-        "ADJ",
-        "ADV",
-        "PRON",
-        "DET",
-        "ADP",
-        "PRT",
-        "PART",
-        "NUM",
-        "CONJ",
-        "CCONJ",
-        "SCONJ",
-        "INTJ",
-        "PUNCT",
-        "SYM",
-        "NN",
-        "NNS",
-        "NNP",
-        "NNPS",
-        "VB",
-        "VBD",
-        "VBG",
-        "VBN",
-        "VBP",
-        "VBZ",
-        "JJ",
-        "JJR",
-        "JJS",
-        "RB",
-        "RBR",
-        "RBS",
-        "RP",
-        "PRP",
-        "PRP$",
-        "DT",
-        "PDT",
-        "WDT",
-        "WP",
-        "WRB",
-        "CC",
-        "CD",
-        "MD",
-        "LS",
-        "PER",
-        "LOC",
-        "ORG",
-        "MISC",
-        "GPE",
-        "NP",
-        "VP",
-        "PP",
-        "ADJP",
-        "ADVP",
-        "PAD",
-        "BOS",
-        "EOS",
-        "UNK",
-        "MASK",
-        "SEP",
-        "CLS",
-        "SOS",
-        "EOT",
-        "BLANK",
-    ]
-)  # of taggers (Universal Dependencies, Penn Treebank, CoNLL) and tokenizers
+_LABEL_WORDS = """
+NOUN PROPN VERB AUX ADJ ADV PRON DET ADP PRT PART NUM CONJ CCONJ SCONJ INTJ PUNCT SYM NN NNS NNP NNPS VB VBD VBG
+VBN VBP VBZ JJ JJR JJS RB RBR RBS RP PRP PRP$ DT PDT WDT WP WRB CC CD MD LS PER LOC ORG MISC GPE NP VP PP ADJP
+ADVP PAD BOS EOS UNK MASK SEP CLS SOS EOT BLANK
+"""
+_LABELS = frozenset(_LABEL_WORDS.split())  # of taggers (Universal Dependencies, Penn Treebank, CoNLL) and tokenizers
 _SPAN = re.compile(r"[BIOESLU]-[A-Z]+(?:[-_][A-Z]+)*")  # B-PER
 _OPENING, _CLOSING = "\"'`“„«‘「『", "\"'`”“»’」』"
 _SENTENCES = frozenset(("buffalo", "police", "fish", "had", "shi", "malkovich"))  # known ones are made of one word
 MENTIONED = 12  # times in a row that a word is mentioned
 STATES = 8  # times in a row that a state stands
-COMMON = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "and",
-        "or",
-        "but",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "is",
-        "are",
-        "was",
-        "be",
-        "been",
-        "i",
-        "me",
-        "my",
-        "you",
-        "your",
-        "it",
-        "he",
-        "she",
-        "we",
-        "they",
-        "this",
-        "that",
-        "these",
-        "very",
-        "so",
-        "really",
-        "too",
-        "much",
-        "more",
-        "most",
-        "quite",
-        "just",
-        "not",
-        "for",
-        "with",
-        "as",
-    ]
-)  # words that hold sentences together: never a state, and signs of prose
+_COMMON_WORDS = """
+the a an and or but of to in on at is are was be been i me my you your it he she we they this that these very so
+really too much more most quite just not for with as
+"""
+COMMON = frozenset(_COMMON_WORDS.split())  # words that hold sentences together: never a state, and signs of prose
 
 
 def signs(tokens: list[str]) -> list[bool]:
