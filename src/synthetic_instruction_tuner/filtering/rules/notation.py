@@ -1,8 +1,8 @@
 """Which tokens are signs of a notation and no words, and which short runs of a word are meant as they are written.
 
 Chords, notes, codons, amino acids, knitting stitches and labels of a tagger repeat because of what they write down. So
-do words that are quoted or asked for, states that follow each other, and the words of a sentence such as "Buffalo buffalo
-Buffalo buffalo buffalo buffalo Buffalo buffalo".
+do words that are quoted or asked for, states that follow each other, and sentences such as "Buffalo buffalo Buffalo
+buffalo buffalo buffalo Buffalo buffalo".
 """
 
 from __future__ import annotations
