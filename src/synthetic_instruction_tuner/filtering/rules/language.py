@@ -63,7 +63,7 @@ class Language(TextRule):
     """Instruction and response must not be clearly in another language than `wanted`, unless it is asked for."""
 
     name: ClassVar[str] = "language"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     def __init__(self, wanted: str, confidence: float) -> None:
         """Loads the detector (0.3 s).
