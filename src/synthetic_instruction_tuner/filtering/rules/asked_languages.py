@@ -154,7 +154,8 @@ def without_asking(text: str) -> str:
 
     "Describe a cat auf Deutsch, bitte (language: de)" is in English.
     """
-    rest = TAG.sub(" ", ELSEWHERE.sub(lambda match: " " if _named_abroad(match) else match[0], text))
+    tagged = TAG.sub(" ", text) if ":" in text or "=" in text else text
+    rest = ELSEWHERE.sub(lambda match: " " if _named_abroad(match) else match[0], tagged)
     if rest == text:
         return text
     rest = POLITE.sub(" ", rest)
@@ -195,9 +196,16 @@ def _by_other_names(text: str) -> list[Span]:
 
 
 def _named_abroad(match: re.Match[str]) -> list[str]:
-    word = plain(match[2])
     languages = ABROAD[match[1].lower()]
+    word = match[2].lower() if match[2].isascii() else plain(match[2])
+    if not word.startswith(_beginnings(languages)):  # as most words
+        return []
     return [code for language in languages for code, stem in _stems(language) if stem and word.startswith(stem)]
+
+
+@cache
+def _beginnings(languages: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple({stem for language in languages for _, stem in _stems(language) if stem})
 
 
 def _without_speakers(names: list[Span], text: str, language: str) -> list[Span]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby, islice, pairwise
 
 from synthetic_instruction_tuner.filtering.rules.markdown import lines_of
@@ -14,6 +15,7 @@ from synthetic_instruction_tuner.words import MARKS, UNSPACED_LETTER, UNSPACED_R
 PUNCTUATION = ".,;:!?\"'`()[]{}<>*_~…“”„‘’‚«»‹›¡¿、。，！？；：（）「」『』《》"
 LONGEST_PHRASE = 40  # words
 LONG_LINE = 12  # words; a shorter line in a fence may be what a program prints
+FOUR = 4  # words of the shortest n-grams that are compared: three times two words hold one of them twice
 NGRAM = 8  # words; shorter ones recur in good texts, too
 SUNG = 8  # times in a row that a syllable without meaning is sung or laughed, as in "la la la"
 _SYLLABLES = """
@@ -165,9 +167,7 @@ def longest_phrase_run(words: list[str]) -> tuple[int, str]:
     A single repeated word is not a phrase. ``(1, "")`` where no phrase occurs three times in a row.
     """
     best, phrase = 1, ""
-    if not any(_seen_before(words, 4)):  # three times two words hold one four-gram twice
-        return best, phrase
-    for period in range(2, min(LONGEST_PHRASE, len(words) // 2) + 1):
+    for period in _distances(words):
         run = start = 0
         for place, same in enumerate(map(operator.eq, words, islice(words, period, None))):
             if same:
@@ -178,6 +178,18 @@ def longest_phrase_run(words: list[str]) -> tuple[int, str]:
                 run = 0
         best, phrase = _better(words, start, run, period, best, phrase)
     return best, phrase
+
+
+def _distances(words: list[str]) -> list[int]:
+    """Returns how far apart equal four-grams are: a phrase that is there three times has some at its length."""
+    places: dict[tuple[str, ...], list[int]] = {}
+    found: set[int] = set()
+    for place, gram in enumerate(zip(*(islice(words, k, None) for k in range(FOUR)), strict=False)):
+        earlier = places.setdefault(gram, [])
+        if earlier:
+            found.update(place - one for one in earlier[-LONGEST_PHRASE:])
+        earlier.append(place)
+    return sorted(period for period in found if 1 < period <= LONGEST_PHRASE)
 
 
 def _better(words: list[str], start: int, run: int, period: int, best: int, phrase: str) -> tuple[int, str]:
@@ -207,18 +219,27 @@ def _seen_before(words: list[str], size: int) -> list[bool]:
     return result
 
 
+@lru_cache(8)
 def may_repeat(text: str, size: int) -> bool:
     """Whether an n-gram of this many words can occur twice: it cannot where none of all tokens with a letter does."""
     if not text.isascii() and UNSPACED_LETTER.search(text):
         return True
-    words = [word for raw in text.casefold().split() if has_letter(word := raw.strip(PUNCTUATION))]
-    return any(_seen_before(words, size))
+    if size > FOUR and not may_repeat(text, FOUR):
+        return False
+    return any(_seen_before(_tokens(text), size))
+
+
+@lru_cache(4)
+def _tokens(text: str) -> list[str]:
+    """The tokens of a text with a letter or digit. Several rules ask for those of the same text."""
+    return [word for raw in text.casefold().split() if has_letter(word := raw.strip(PUNCTUATION))]
 
 
 def _all_numbers(words: Sequence[str]) -> bool:
     return not any((is_word(word) and len(word) > 1) or UNSPACED_LETTER.match(word) for word in words)
 
 
+@lru_cache(4)
 def plain_words(text: str) -> list[str]:
     """Returns the words with a letter or digit, case-folded, without surrounding punctuation.
 

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
 from synthetic_instruction_tuner.filtering.rules.loops import (
     BREAK,
+    FOUR,
     NGRAM,
     longest_phrase_run,
     longest_run,
@@ -104,7 +105,7 @@ class PhraseRepetition(TextRule):
     def signal(self, record: Record) -> list[Any]:
         """Returns how often the most repeated phrase occurs in a row, and the phrase."""
         run, phrase = 1, ""
-        if may_repeat(record.response, 4):
+        if may_repeat(record.response, FOUR):
             run, phrase = longest_phrase_run(plain_words(record.response))
         return [run, shorten(phrase, 60)]
 
