@@ -112,7 +112,7 @@ def test_the_weights_of_the_base_decide_and_not_its_name(adapter: Path, tmp_path
     moved = ModelConfig(path=str(shutil.move(tmp_path / "base", tmp_path / "moved")))
     require_base(adapter, moved)
     other = copy_of_student(tmp_path / "other", 0.5)
-    with pytest.raises(UserError, match="does not belong") as caught:
+    with pytest.raises(UserError, match="does not fit") as caught:
         load_causal_lm(other, "float32", "cpu", adapter)
     assert "other weights" in caught.value.cause and BASE in str(caught.value.fix)
     assert str(tmp_path) not in (adapter / BASE).read_text()
@@ -155,5 +155,5 @@ def test_names_only_warn(
 
 def test_an_adapter_of_another_embedded_model_is_refused(adapter: Path) -> None:
     renamed(adapter, base_model_name_or_path="nano:student-qwen2")
-    with pytest.raises(UserError, match="does not belong"):
+    with pytest.raises(UserError, match="does not fit"):
         require_base(adapter, STUDENT)

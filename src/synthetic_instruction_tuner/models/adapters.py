@@ -72,8 +72,8 @@ def require_base(adapter: Path, base: ModelConfig) -> None:
     if known and found:
         if known != found:
             raise UserError(
-                f"The adapter {adapter} does not belong to the model {base.path}.",
-                f"it was trained on {noted.get('model')}, with other weights ({known}; these are {found})",
+                f"The adapter {adapter} does not fit its base model.",
+                f"it was trained on {noted.get('model')}, and {base.path} has other weights ({found}, not {known})",
                 f"Give the model that it was trained on, or train it again. To use it anyway, remove its {BASE}.",
             )
         return
@@ -85,7 +85,7 @@ def require_base(adapter: Path, base: ModelConfig) -> None:
     if trained.path.startswith(EMBEDDED) and base.path.startswith(EMBEDDED) and trained.path != base.path:
         fix = "Give the model that it was trained on, or train it again."
         raise UserError(
-            f"The adapter {adapter} does not belong to the model {base.path}.", f"it was trained on {named}", fix
+            f"The adapter {adapter} does not fit its base model.", f"it was trained on {named}, not {base.path}", fix
         )
     if local_folder(trained) is None and local_folder(base) is None:
         at = [
