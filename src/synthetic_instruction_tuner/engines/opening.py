@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.engines.choice import choose_engine, on_a_server
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.models.adapters import is_soft_prompt, load_soft_prompt
+from synthetic_instruction_tuner.models.adapters import is_soft_prompt, load_soft_prompt, require_base
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype, set_threads
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer, resolve
 from synthetic_instruction_tuner.models.memory import memory_freed, not_freed
@@ -99,6 +99,8 @@ def _open_vllm(
         with _open_transformers(model, config, hardware, adapter) as opened:  # vLLM does not take soft prompts
             yield opened
         return
+    if adapter is not None:
+        require_base(adapter, model)
     from synthetic_instruction_tuner.engines.vllm import VllmEngine, llm_arguments, prepare_environment
 
     quiet_libraries()

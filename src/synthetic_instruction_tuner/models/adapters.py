@@ -5,19 +5,26 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import ModelConfig
+from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.file_checks.checked_files import Unsound, read_object
 from synthetic_instruction_tuner.models.file_checks.weight_files import tensors
+from synthetic_instruction_tuner.models.files import EMBEDDED, local_folder, weights_hash
 
 if TYPE_CHECKING:
     import torch
 
 _ADAPTER = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
+BASE = "base_model.json"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_log = logging.getLogger(__name__)
 _AGAIN = "Train it again: run `sit run` with the same folder."
 
 
@@ -41,6 +48,58 @@ def adapter_digest(folder: Path, base: ModelConfig) -> str:
     for content in (config, (folder / _WEIGHTS).read_bytes()):
         digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()
+
+
+def write_base(folder: Path, base: ModelConfig) -> None:
+    """Notes beside an adapter which model it was trained on: its name, and a hash of its weights."""
+    name = base.path if local_folder(base) is None or base.path.startswith(EMBEDDED) else base.name
+    facts = {"model": name, "revision": base.revision, "weights": weights_hash(base)}
+    write_text(folder / BASE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+
+
+def require_base(adapter: Path, base: ModelConfig) -> None:
+    """Raises UserError if an adapter was surely trained on other weights; logs a warning if that is only likely.
+
+    The weights decide, where they are known: a model may be moved or copied. Names of the Hub may differ for copies of
+    one model, so they only warn; folders of other machines say nothing.
+
+    Args:
+        adapter: the adapter.
+        base: the model that it is to be used with.
+    """
+    noted = _noted(adapter)
+    known, found = noted.get("weights"), weights_hash(base)
+    if known and found:
+        if known != found:
+            raise UserError(
+                f"The adapter {adapter} does not fit its base model.",
+                f"it was trained on {noted.get('model')}, and {base.path} has other weights ({found}, not {known})",
+                f"Give the model that it was trained on, or train it again. To use it anyway, remove its {BASE}.",
+            )
+        return
+    config = adapter_config(adapter)
+    named, revision = str(config.get("base_model_name_or_path") or ""), config.get("revision")
+    trained = ModelConfig(path=named) if _HUB_ID.fullmatch(named) or named.startswith(EMBEDDED) else None
+    if trained is None or (trained.path == base.path and revision in (None, base.revision)):
+        return
+    if trained.path.startswith(EMBEDDED) and base.path.startswith(EMBEDDED) and trained.path != base.path:
+        fix = "Give the model that it was trained on, or train it again."
+        raise UserError(
+            f"The adapter {adapter} does not fit its base model.", f"it was trained on {named}, not {base.path}", fix
+        )
+    if local_folder(trained) is None and local_folder(base) is None:
+        at = [
+            f"{path}@{commit}" if commit else path for path, commit in ((named, revision), (base.path, base.revision))
+        ]
+        if trained.path.lower() != base.path.lower() or (revision and base.revision):
+            _log.warning("The adapter %s was trained on %s, and is used with %s.", adapter, *at)
+
+
+def _noted(adapter: Path) -> dict[str, Any]:
+    try:
+        return dict(read_object(adapter / BASE)) if (adapter / BASE).is_file() else {}
+    except Unsound:
+        return {}
 
 
 def load_soft_prompt(adapter: Path) -> torch.Tensor:

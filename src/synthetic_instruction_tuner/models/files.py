@@ -220,11 +220,32 @@ def _content_hash(folder: Path) -> str:
         if (file.suffix in {".safetensors", ".json", ".jinja"} or file in pickled) and file.is_file():
             size = file.stat().st_size
             whole.update(f"{file.name}:{size}:".encode())
-            with file.open("rb") as stream:
-                for start, length in _looked_at(stream, size):
-                    stream.seek(start)
-                    whole.update(stream.read(length))
+            _add(whole, file, size)
     return whole.hexdigest()[:16]
+
+
+def weights_hash(model: ModelConfig) -> str | None:
+    """Returns a hash of a model's weights alone, wherever they lie and whatever they are called; None if not here."""
+    folder = local_folder(model) or cached_folder(model)
+    try:
+        return _weights_hash(folder) if folder and folder.is_dir() else None
+    except (OSError, ValueError):  # the checks before a run say what is wrong with it
+        return None
+
+
+@lru_cache(maxsize=64)
+def _weights_hash(folder: Path) -> str | None:
+    whole, files = hashlib.sha256(), weight_files(folder)
+    for file in files:
+        _add(whole, file, file.stat().st_size)
+    return whole.hexdigest()[:16] if files else None
+
+
+def _add(whole: hashlib._Hash, file: Path, size: int) -> None:
+    with file.open("rb") as stream:
+        for start, length in _looked_at(stream, size):
+            stream.seek(start)
+            whole.update(stream.read(length))
 
 
 def _pickled(folder: Path) -> list[Path]:
