@@ -139,7 +139,7 @@ def _row(
     low, high = score.value - half, score.value + half
     if share:
         freedom = len(sizes) - 1
-        low, high = share_interval(score.value, half / t_quantile(0.975, freedom), sizes, freedom)
+        low, high = share_interval(sums.mean(axis=0), sizes, half / t_quantile(0.975, freedom), freedom)
     differences = {}
     for reference, theirs in references.items():
         others, other_sizes, _ = _table([result.clusters(metric) for result in _same_items([*theirs, first])[:-1]])
