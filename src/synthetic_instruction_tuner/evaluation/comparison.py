@@ -118,7 +118,8 @@ class ComparisonRow:
         own |= {name: data.get(name, 0) for name in (*COUNT_COLUMNS, "n_seen")}  # earlier versions lack some of them
         own |= {name: _number(data[name]) for name in SCORE_COLUMNS}
         if data.get("clean_n"):
-            own["clean"] = Estimate(*(_number(data[name]) for name in CLEAN_COLUMNS))
+            *limits, n, clusters = (data[name] for name in CLEAN_COLUMNS)
+            own["clean"] = Estimate(*map(_number, limits), n, clusters)
         differences = {
             reference: Difference(
                 data[f"delta_to_{reference}"],

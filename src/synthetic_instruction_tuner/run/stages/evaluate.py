@@ -72,7 +72,8 @@ def part(config: Config) -> dict[str, Any]:
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
     """Returns the results' files, the comparison table, and what the training data hold of the benchmarks."""
-    return [folder.comparison, folder.contamination, *(folder.results / f"{v.label}.json" for v in variants(config, folder))]
+    results = (folder.results / f"{variant.label}.json" for variant in variants(config, folder))
+    return [folder.comparison, folder.contamination, *results]
 
 
 def variants(config: Config, folder: RunFolder) -> list[Variant]:

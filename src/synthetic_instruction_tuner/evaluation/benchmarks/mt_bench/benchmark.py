@@ -10,6 +10,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Me
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.answering import answer_questions
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.files import (
     COUNT,
+    SOURCE,
     TURNS,
     MtBench,
     Question,
@@ -68,7 +69,9 @@ def at_hand(settings: MtBenchConfig) -> Availability:
         return nothing(NAME)
     if lacking := lacking_files(place.folder, settings.judge.references):
         missing = f"Its {place.origin} lacks {', '.join(lacking)}."
-        return Availability(0, place.origin, missing=missing, how=missing_file(settings.data_dir).fix)
+        own = place.origin == "folder"
+        how = f"Put them there; they are in {SOURCE}." if own else missing_file(settings.data_dir).fix
+        return Availability(0, place.origin, missing=missing, how=how)
     bench = read_mt_bench(place.folder, settings.judge.references)
     whole = len(bench.questions) >= COUNT
     missing = "" if whole else f"Only {len(bench.questions)} of its {COUNT} questions are on this machine."
