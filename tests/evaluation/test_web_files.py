@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from mt_bench_files import make_folder
+
 from shared_data import shared
 from synthetic_instruction_tuner.config import EvaluateConfig
 from synthetic_instruction_tuner.evaluation.benchmarks import at_hand, published, web_files

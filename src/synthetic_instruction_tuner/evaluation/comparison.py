@@ -118,8 +118,8 @@ class ComparisonRow:
         own |= {name: data.get(name, 0) for name in (*COUNT_COLUMNS, "n_seen")}  # earlier versions lack some of them
         own |= {name: _number(data[name]) for name in SCORE_COLUMNS}
         if data.get("clean_n"):
-            *limits, n, clusters = (data[name] for name in CLEAN_COLUMNS)
-            own["clean"] = Estimate(*map(_number, limits), n, clusters)
+            value, error, low, high, n, clusters = (data[name] for name in CLEAN_COLUMNS)
+            own["clean"] = Estimate(value, _number(error), _number(low), _number(high), n, clusters)
         differences = {
             reference: Difference(
                 data[f"delta_to_{reference}"],

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric
 from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, Results
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.evaluation.statistics import (
@@ -140,6 +141,8 @@ def _row(
     if share:
         freedom = len(sizes) - 1
         low, high = share_interval(sums.mean(axis=0), sizes, half / t_quantile(0.975, freedom), freedom)
+    if described := described_metric(first.benchmark, metric):
+        low, high = described.within(low, high)
     differences = {}
     for reference, theirs in references.items():
         others, other_sizes, _ = _table([result.clusters(metric) for result in _same_items([*theirs, first])[:-1]])

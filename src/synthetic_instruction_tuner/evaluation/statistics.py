@@ -184,6 +184,7 @@ def compare(ours: Clusters, theirs: Clusters, share: bool | None = None) -> Diff
         p, detectable = mean_test(differences, sizes), power.detectable_mean(error, count)
         if bits:
             detectable = float(np.fmax(detectable, power.detectable_in_clusters(count) * count / sizes.sum()))
+            detectable = detectable if detectable <= 1 else math.nan  # shares cannot differ by more
     return Difference(float(differences.sum() / sizes.sum()), error, p, detectable=detectable)
 
 

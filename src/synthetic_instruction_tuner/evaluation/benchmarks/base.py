@@ -59,6 +59,7 @@ class Metric:
         random_level: the score that needs no skill; None where no such level is known, as for rewards.
         span: from the worst score to the best: 1 for a share of right answers, 9 for points from 1 to 10; None where
             there is no worst and no best. Margins of equivalence are shares of it.
+        lowest: the smallest possible value, where there is a span.
         better: which way it should go; lower is better for shares of failures.
     """
 
@@ -67,7 +68,14 @@ class Metric:
     column: str = ""
     random_level: float | None = None
     span: float | None = 1.0
+    lowest: float = 0.0
     better: Better = "higher"
+
+    def within(self, low: float, high: float) -> tuple[float, float]:
+        """Returns the limits of an interval, none of them beyond the values that are possible."""
+        if self.span is None:
+            return low, high
+        return max(low, self.lowest), min(high, self.lowest + self.span)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,9 +107,9 @@ BENCHMARK = Benchmark(
     name=NAME,
     title="MT-Bench: two turns, rated by a judge",
     metrics=(
-        Metric(HEADLINE, "mean rating of the judge over both turns, 1 to 10", column="MT-Bench", span=9.0),
-        Metric("turn_1", "mean rating of the first answer", span=9.0),
-        Metric("turn_2", "mean rating of the second answer", span=9.0),
+        Metric(HEADLINE, "mean rating of the judge over both turns, 1 to 10", column="MT-Bench", span=9.0, lowest=1.0),
+        Metric("turn_1", "mean rating of the first answer", span=9.0, lowest=1.0),
+        Metric("turn_2", "mean rating of the second answer", span=9.0, lowest=1.0),
         Metric(UNREADABLE, "share of ratings that could not be read, each counted as 1", better="lower"),
         Metric(REWARD, "mean score of the reward model over both turns, a logit; a second opinion", span=None),
     ),
