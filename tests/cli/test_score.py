@@ -208,6 +208,8 @@ def test_two_files_of_answers_are_paired_on_common_items(sit: Sit) -> None:
         ("compare --benchmark nano_mmlu -d run1", "files of answers"),
         ("compare run1 run1 --benchmark nano_mmlu", "--benchmark"),
         ("compare run1 run1 --margin 2", "--margin"),
+        ("compare run1 run1", "named twice"),
+        ("compare a.jsonl ./a.jsonl", "named twice"),
     ],
 )
 def test_what_cannot_be_compared_is_the_users_mistake(sit: Sit, line: str, said: str) -> None:

@@ -232,6 +232,17 @@ def test_contamination_is_beside_the_scores() -> None:
     assert "| student-llama | SFT | 0.432 ± 0.033 | 233 |" in part or "0.432 ± 0.033 | 233" in part
 
 
+def test_the_clean_subset_says_how_many_items_are_left_and_comes_after_the_scores() -> None:
+    clean = {"model": "student-llama", "variant": "sft", "metric": "x", "value": 0.5, "n": 154, "clusters": 77}
+    seen = {"found": ["one"], "clean": [clean | {"standard_error": None}]}
+    text = render_markdown(replace(full(), contamination={"nano_ifeval": seen}))
+    part = text.partition("### nano_ifeval")[2].partition("###")[0]
+    assert "0.500 ± n/a | 154 in 77 items |" in part
+    assert 0 < part.index("value ± SE") < part.index("\n\nContamination: 1 of")
+    none = render_markdown(replace(full(), contamination={"nano_ifeval": {"found": ["one"], "clean": []}}))
+    assert "No other item is left." in none
+
+
 def test_findings_say_what_is_equivalent_within_the_margin() -> None:
     one = row("sft", "nano_mmlu", "acc", 0.6, 0.004, n=14_042, clusters=14_042)
     near, far = Difference(0.001, 0.003, 0.7, detectable=0.0084), Difference(0.001, 0.02, 0.9, detectable=0.056)

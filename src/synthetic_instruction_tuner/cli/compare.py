@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 ALPHA = 0.01
 EQUIVALENT = 0.05  # level of the two one-sided tests
 NANO_LEGEND = "nano: items of the embedded nano world; these scores say nothing about IFEval, MMLU or MT-Bench"
-LEGEND = f"value ± standard error; * above, - below the base model (paired test, p < {ALPHA})"
+LEGEND = f"value ± standard error; * better, - worse than the base model (paired test, p < {ALPHA})"
 
 
 class Format(StrEnum):
@@ -85,9 +86,8 @@ def compare(
 
             typer.echo(csv_text(rows), nl=False)
         case Format.MARKDOWN:
-            parts = (f"## {name}\n\n{table.markdown()}" for name, table in _tables(rows))
-            nano = [NANO_LEGEND] if len({kind_of(row.benchmark) for row in rows}) > 1 else []
-            typer.echo("\n".join([*parts, LEGEND, *nano, *equivalent(rows, own_margin)]))
+            parts = (f"## {name}\n\n{table.markdown()}" for name, table in _all_tables(rows))
+            typer.echo("\n".join([*parts, *_legends(rows, everything=True), *equivalent(rows, own_margin)]))
         case Format.TEXT:
             print_comparison(rows, everything=True, wide=wide)
             for line in equivalent(rows, own_margin):
@@ -156,15 +156,48 @@ def print_comparison(rows: Sequence[ComparisonRow], everything: bool = False, wi
     """
     screen = Screen(wide=wide)
     if everything:
-        for name, table in _tables(rows):
+        for name, table in _all_tables(rows):
             screen.say(f"\n{name}", style="bold")
             screen.table(table)
     else:
         screen.say()
         screen.table(_table(rows, _columns(rows)))
-    screen.say(LEGEND, style="dim")
+    for line in _legends(rows, everything):
+        screen.say(line, style="dim")
+
+
+def _legends(rows: Sequence[ComparisonRow], everything: bool) -> list[str]:
+    """What there is to know of the tables: marks, directions, whose items, and which of them were seen in training."""
+    lower = dict.fromkeys(row.metric for row in rows if row.better == "lower" and everything)
+    lines = [LEGEND, *([f"lower is better: {', '.join(lower)}"] if lower else [])]
     if len({kind_of(row.benchmark) for row in rows}) > 1:
-        screen.say(NANO_LEGEND, style="dim")
+        lines.append(NANO_LEGEND)
+    if seen := _seen(rows):
+        lines.append(f"items in the training data: {seen}{'' if everything else '; scores without them: sit compare'}")
+    return lines
+
+
+def _seen(rows: Sequence[ComparisonRow]) -> str:
+    """How many items of each benchmark occur in the training data; nothing where none does."""
+    found = {row.benchmark: f"{row.n_seen:,} of {row.clusters:,} of {row.benchmark}" for row in rows if row.n_seen}
+    return ", ".join(found[name] for name in public_first(found))
+
+
+def _all_tables(rows: Sequence[ComparisonRow]) -> list[tuple[str, Table]]:
+    """A table per benchmark, and one without the items that the students have seen in training, where there are any."""
+    clean = [row for row in rows if row.headline and row.n_seen and row.clean]
+    if not clean:
+        return _tables(rows)
+    headings = {(row.benchmark, row.metric): f"{row.benchmark} {row.metric}" for row in clean}
+    others = [_without_seen(row) for row in clean]
+    return [*_tables(rows), ("Without the items that occur in the training data", _table(others, headings))]
+
+
+def _without_seen(row: ComparisonRow) -> ComparisonRow:
+    """Returns the row with the score on the items that are not in the training data, without comparisons."""
+    assert row.clean
+    own = row.clean
+    return replace(row, value=own.value, standard_error=own.standard_error, differences={})
 
 
 def _tables(rows: Sequence[ComparisonRow]) -> list[tuple[str, Table]]:
@@ -209,5 +242,6 @@ def _cell(row: ComparisonRow | None) -> str:
     error = "" if math.isnan(row.standard_error) else f"±{row.standard_error:.2f}"
     difference = row.differences.get(BASE)
     significant = difference is not None and difference.p < ALPHA
-    mark = ("*" if difference.value > 0 else "-") if difference and significant else ""
+    better = difference is not None and (difference.value > 0) == (row.better != "lower")
+    mark = ("*" if better else "-") if significant else ""
     return f"{row.value:.2f}{error}{mark}"

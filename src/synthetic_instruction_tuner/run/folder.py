@@ -100,6 +100,11 @@ class RunFolder:
         return self.metrics / "comparison_summary.csv"
 
     @property
+    def contamination(self) -> Path:
+        """Which benchmark items the training data contain, and the scores on the others."""
+        return self.metrics / "contamination.json"
+
+    @property
     def figures(self) -> Path:
         """Charts."""
         return self.root / "evaluation/figures"

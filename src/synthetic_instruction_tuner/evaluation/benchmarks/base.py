@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from synthetic_instruction_tuner.config import BENCHMARKS, NANO_BENCHMARKS, PUBLIC_BENCHMARKS
 from synthetic_instruction_tuner.records import Message
@@ -44,12 +44,13 @@ class RewardModel(Protocol):
         ...
 
 
+Better = Literal["higher", "lower"]
 ScoreSaved = Callable[[Sequence[Any], Sequence[Sequence[str]], Any], "BenchmarkResult"]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One number that a benchmark gives; higher is better.
+    """One number that a benchmark gives.
 
     Attributes:
         name: as in results and tables.
@@ -58,6 +59,8 @@ class Metric:
         random_level: the score that needs no skill; None where no such level is known, as for rewards.
         span: from the worst score to the best: 1 for a share of right answers, 9 for points from 1 to 10; None where
             there is no worst and no best. Margins of equivalence are shares of it.
+        lowest: the smallest possible value, where there is a span.
+        better: which way it should go; lower is better for shares of failures.
     """
 
     name: str
@@ -65,6 +68,14 @@ class Metric:
     column: str = ""
     random_level: float | None = None
     span: float | None = 1.0
+    lowest: float = 0.0
+    better: Better = "higher"
+
+    def within(self, low: float, high: float) -> tuple[float, float]:
+        """Returns the limits of an interval, none of them beyond the values that are possible."""
+        if self.span is None:
+            return low, high
+        return max(low, self.lowest), min(high, self.lowest + self.span)
 
 
 @dataclass(frozen=True, slots=True)

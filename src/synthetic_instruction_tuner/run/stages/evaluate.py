@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 MT_BENCH = "mt_bench"  # its answers are rated by a judge
 COMPARISON = "comparison"  # the unit that holds the comparison's rows
-STATISTICS = 2  # raised when intervals, tests or the check of training data change: answers and scores stay
+STATISTICS = 3  # raised when intervals, tests or the check of training data change: answers and scores stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,9 @@ def part(config: Config) -> dict[str, Any]:
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
-    """Returns the results' files and the comparison table."""
-    return [folder.comparison, *(folder.results / f"{v.label}.json" for v in variants(config, folder))]
+    """Returns the results' files, the comparison table, and what the training data hold of the benchmarks."""
+    results = (folder.results / f"{variant.label}.json" for variant in variants(config, folder))
+    return [folder.comparison, folder.contamination, *results]
 
 
 def variants(config: Config, folder: RunFolder) -> list[Variant]:
@@ -113,13 +114,15 @@ def run(ctx: Context) -> Outcome:
         _judge(ctx, chosen, results)
     for variant in chosen:
         _write(ctx, variant, results[variant.student.name, variant.name])
-    rows = comparison.compare(results)
-    _store(ctx, rows)
-    comparison.write_csv(rows, ctx.folder.comparison)
     unit = ctx.input_unit("prefer") if "prefer" in ctx.keys else ""
     pairs = [PreferencePair.from_json(row) for row in ctx.store.rows(unit)]
     seen = seen_items(ctx.config, training.filtered_records(ctx), pairs)
-    ctx.store.set_fact("contamination", clean_scores(results, seen))
+    found = clean_scores(results, seen)
+    ctx.store.set_fact("contamination", found)
+    write_text(ctx.folder.contamination, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    rows = comparison.compare(results, seen)
+    _store(ctx, rows)
+    comparison.write_csv(rows, ctx.folder.comparison)
     items = sum(len(result.items) for result in results[chosen[0].student.name, BASE])
     return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} scores")
 
