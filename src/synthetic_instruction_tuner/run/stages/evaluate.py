@@ -7,8 +7,9 @@ answer for the base model again. Rewards come last: the reward model is loaded o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.run.store.kept_answers import KeptAnswers
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.chat.template import ChatTemplate
+    from synthetic_instruction_tuner.engines.base import Engine
     from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
@@ -105,8 +108,8 @@ def run(ctx: Context) -> Outcome:
     steps = [evaluation_step(v.student.name, v.name, name) for v in chosen for name in missing[v.label]]
     total = len(chosen) * len(names)
     with ctx.display.task("evaluating", total, "benchmarks", total - len(steps), steps) as advance:
-        for variant in chosen:
-            _answer(ctx, variant, missing[variant.label], advance)
+        for _, own in groupby(chosen, key=lambda variant: variant.student):
+            _answer(ctx, [v for v in own if missing[v.label]], missing, advance)
     _reward(ctx, chosen)
     results = {(v.student.name, v.name): [_result(ctx, v, name) for name in names] for v in chosen}
     if MT_BENCH in names:
@@ -132,22 +135,33 @@ def _store(ctx: Context, rows: Sequence[ComparisonRow]) -> None:
         ctx.commit(unit, 0, payload)
 
 
-def _answer(ctx: Context, variant: Variant, missing: Sequence[str], advance: Advance) -> None:
+def _answer(ctx: Context, chosen: Sequence[Variant], missing: Mapping[str, Sequence[str]], advance: Advance) -> None:
+    """Lets the variants of one student answer what they have not answered yet; the base model is loaded once."""
+    if not chosen:
+        return
+    said = False
+    with ctx.variants(chosen[0].student, [variant.adapter for variant in chosen]) as opened:
+        for variant in chosen:
+            with opened(variant.adapter) as (engine, template):
+                if (slow := engine.capabilities.slow) and not said:
+                    ctx.display.say(f"{variant.student.name}: {slow}")
+                    said = True
+                for name in missing[variant.label]:
+                    _answer_one(ctx, variant, name, engine, template)
+                    advance(1, f"{variant.label} {name} is done")
+
+
+def _answer_one(ctx: Context, variant: Variant, name: str, engine: Engine, template: ChatTemplate) -> None:
+    """Lets a variant answer a benchmark; the answers are kept as they come."""
     from synthetic_instruction_tuner.evaluation.evaluator import Evaluator
 
-    if not missing:
-        return
-    evaluator = Evaluator(ctx.config.evaluate)
-    with ctx.engine(variant.student, variant.adapter, student=True) as (engine, template):
-        for name in missing:
-            kept = KeptAnswers(ctx.store, _unit(ctx, variant, name)) if benchmark(name).data_key else None
-            result = evaluator.evaluate(
-                name, engine, template, template.tokenizer, untuned=variant.name == BASE, memory=kept
-            )
-            ctx.commit(_unit(ctx, variant, name), 0, [result.to_json() | {"seconds": result.seconds}])
-            if kept is not None:
-                kept.forget()
-            advance(1, f"{variant.label} {name} is done")
+    unit = _unit(ctx, variant, name)
+    kept = KeptAnswers(ctx.store, unit) if benchmark(name).data_key else None
+    evaluator, untuned = Evaluator(ctx.config.evaluate), variant.name == BASE
+    result = evaluator.evaluate(name, engine, template, template.tokenizer, untuned=untuned, memory=kept)
+    ctx.commit(unit, 0, [result.to_json() | {"seconds": result.seconds}])
+    if kept is not None:
+        kept.forget()
 
 
 def _reward(ctx: Context, chosen: list[Variant]) -> None:
