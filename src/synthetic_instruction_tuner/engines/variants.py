@@ -64,7 +64,8 @@ class _TransformersVariants:
 
     def __init__(self, model: ModelConfig, config: EngineConfig, dtype: str, device: str, several: bool) -> None:
         self._model, self._config, self._dtype, self._device = model, config, dtype, device
-        self._several, self._base = several, None
+        self._several = several
+        self._base: Any = None
         self._loaded: list[weakref.ref[Any]] = []
         self._tokenizer = load_tokenizer(model)
 
@@ -168,9 +169,9 @@ class _VllmVariants:
         """Opens a variant."""
         if adapter is not None and is_soft_prompt(adapter):  # vLLM does not take soft prompts
             self.close()  # it leaves no memory to others
-            with transformers_variants(self._model, self._config, self._hardware, several=False) as opened:
-                with opened(adapter) as engine:
-                    yield engine
+            here = transformers_variants(self._model, self._config, self._hardware, several=False)
+            with here as opened, opened(adapter) as engine:
+                yield engine
             return
         from synthetic_instruction_tuner.engines.vllm import VllmEngine
 

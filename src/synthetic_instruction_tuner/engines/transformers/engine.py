@@ -53,6 +53,7 @@ class TransformersEngine:
         self._name = getattr(model.config, "name_or_path", "") or type(model).__name__
         self._decoder: type[Decoder] | None = None
         self._shares: bool | None = None
+        self._positions: tuple[int | None] | None = None  # looked for once: that reads all modules
         self._kernel, self._halvings = False, 0
         self.on_finished: Callable[[dict[int, Completion]], None] | None = None
 
@@ -184,7 +185,9 @@ class TransformersEngine:
 
     def _longest(self) -> int | None:
         """Returns how many tokens of prompt and answer the model has positions for, None if for any number."""
-        positions = learned_positions(self._model)
+        if self._positions is None:
+            self._positions = (learned_positions(self._model),)
+        positions = self._positions[0]
         return None if positions is None else positions - (0 if self._soft_prompt is None else len(self._soft_prompt))
 
     def _within(self, context: Sequence[int], continuation: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
