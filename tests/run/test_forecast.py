@@ -60,7 +60,9 @@ def test_an_estimate_never_stands_still(total: int, planned: float | None, pace:
 
 def test_a_finished_task_tells_of_those_to_come_in_its_stage() -> None:
     forecast = Forecast()
-    forecast.plan({"evaluate": 330.0}, {"evaluate": [Part("one", 100.0), Part("two", 100.0), Part("three", 100.0)]})
+    forecast.plan(
+        {"evaluate": 330.0}, {"evaluate": [Part(name, 100.0, telling=True) for name in ("one", "two", "three")]}
+    )
     forecast.enter("evaluate", 0.0)
     forecast.begin_task("one", 10, 0, 0.0).advance(10, 300.0)  # three times slower than planned
     task = forecast.begin_task("two", 10, 0, 300.0)

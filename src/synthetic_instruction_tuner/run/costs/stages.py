@@ -199,7 +199,11 @@ class StageWork:
         for model in models.students:
             tuned = [method.name for method in METHODS if model in tuned_students(self.config, method)]
             own = [
-                Part(evaluation_step(model.name, variant, name), self.answers(model, one, untuned=variant == BASE))
+                Part(
+                    evaluation_step(model.name, variant, name),
+                    self.answers(model, one, untuned=variant == BASE),
+                    telling=True,
+                )
                 for variant in (BASE, *tuned)
                 for name, one in work.items()
             ]

@@ -31,10 +31,12 @@ class Part:
     Attributes:
         label: the task's label on the screen.
         seconds: its expected time.
+        telling: whether its pace tells of the stage's tasks to come.
     """
 
     label: str
     seconds: float
+    telling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ class Forecast:
         self._begun: set[str] = set()
         self._task: TaskForecast | None = None
         self._task_scale = 1.0
+        self._telling = False
         self._of_tasks = (0.0, 0.0)  # what the finished tasks of this stage have taught
 
     def plan(self, seconds: Mapping[str, float], parts: Mapping[str, Sequence[Part]] | None = None) -> None:
@@ -205,13 +208,12 @@ class Forecast:
             self._stage, self._task = "", None
 
     def begin_task(self, label: str, total: int, done: int, now: float) -> TaskForecast:
-        """A task of the stage begins; the one before it is done, and its pace tells of those to come."""
-        if self._task is not None:
+        """A task of the stage begins, and the one before it is done."""
+        if self._task is not None and self._telling:
             took, scaled = self._task.measured()
             newer = scaled / self._task_scale
-            if newer:
-                self.learn(self._stage, took, newer)
-                self._of_tasks = (self._of_tasks[0] + took, self._of_tasks[1] + newer)
+            self.learn(self._stage, took, newer)
+            self._of_tasks = (self._of_tasks[0] + took, self._of_tasks[1] + newer)
         part = self._parts.get(self._stage, {}).get(label)
         planned = None
         if part is not None and part.seconds > 0:
@@ -219,6 +221,7 @@ class Forecast:
             if total:
                 planned *= max(total - done, 0) / total
         self.skip([label])
+        self._telling = part is not None and part.telling
         self._task_scale = self.scaled(self._stage, 1.0)
         self._task = TaskForecast(now, total, done, planned or None)
         return self._task
