@@ -199,11 +199,7 @@ class StageWork:
         for model in models.students:
             tuned = [method.name for method in METHODS if model in tuned_students(self.config, method)]
             own = [
-                Part(
-                    evaluation_step(model.name, variant, name),
-                    self.answers(model, one, untuned=variant == BASE),
-                    telling=True,
-                )
+                Part(evaluation_step(model.name, variant, name), self.answers(model, one, variant == BASE), True)
                 for variant in (BASE, *tuned)
                 for name, one in work.items()
             ]
