@@ -97,8 +97,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path | None]]:
         yield loads
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(order=st.lists(st.sampled_from(NAMES), min_size=2, max_size=4))
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.lists(st.sampled_from(NAMES), min_size=2, max_size=3))
 def test_in_every_order_a_variant_is_what_it_is_alone(
     student: Path, adapters: dict[str, Path | None], alone: Alone, monkeypatch: pytest.MonkeyPatch, order: list[str]
 ) -> None:
