@@ -87,7 +87,7 @@ BROKEN: dict[str, tuple[Callable[[], str], str]] = {
     "two turns": (lambda: write("x.jsonl", [{"id": nano_ifeval.items(1)[0].id, "turns": ["a", "b"]}]), "has 2 answers"),
     "an empty file": (lambda: write("x.jsonl", []), "no answers"),
     "no JSON": (lambda: str(Path("x.jsonl").write_text("This is a letter.\n") and "x.jsonl"), "x.jsonl"),
-    "half a row": (lambda: str(Path("x.jsonl").write_text('{"id": "a", "resp') and "x.jsonl"), "x.jsonl"),
+    "half a row": (lambda: str(Path("x.jsonl").write_text('{"id": "a", "resp') and "x.jsonl"), "cut off"),
     "no object": (lambda: str(Path("x.jsonl").write_text("[1, 2]\n") and "x.jsonl"), "x.jsonl"),
     "no file": (lambda: "nowhere.jsonl", "nowhere.jsonl"),
     "a folder": (lambda: str(Path("x.jsonl").mkdir() or "x.jsonl"), "x.jsonl"),

@@ -7,6 +7,8 @@ import hashlib
 import json
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +127,7 @@ def merged(model: Any, adapter: Path) -> Any:
     try:
         return tuned.merge_and_unload(safe_merge=True)
     except ValueError as error:  # numbers that are none
-        raise UserError(f"The adapter {adapter} cannot be used.", " ".join(str(error).split())[:200], _AGAIN) from error
+        raise _no_numbers(adapter, error) from error
 
 
 def attached(model: Any, adapter: Path) -> Any:
@@ -134,14 +136,70 @@ def attached(model: Any, adapter: Path) -> Any:
     Raises:
         UserError: the adapter is of another type, or does not fit the model.
     """
+    tuned = _with_lora(model, adapter)
+    _compute_in(tuned, model.dtype)
+    return tuned.get_base_model()
+
+
+@contextmanager
+def swapped_in(model: Any, adapter: Path, device: str, *, beside: bool) -> Iterator[Any]:
+    """Within this context the model has a LoRA adapter; afterwards its weights are its own again, to the last bit.
+
+    The layers' own weights are kept in main memory meanwhile: to subtract what was added would leave rounding errors.
+    Merging is done on the CPU, layer by layer, so that the numbers are those of `merged` on every device.
+
+    Args:
+        model: the base model, on the device.
+        adapter: the folder.
+        device: ``cpu`` or ``cuda``.
+        beside: whether the adapter stays beside the weights, as in `attached`, instead of being merged into them.
+
+    Raises:
+        UserError: as `merged`.
+    """
+    tuned = _with_lora(model, adapter)
+    if beside:
+        _compute_in(tuned, model.dtype)
+    own = [] if beside else _merge_by_layer(tuned, adapter, device)
+    changed = tuned.get_base_model() if beside else tuned.unload()
+    try:
+        yield changed
+    finally:
+        if beside:
+            tuned.unload()
+        for parameter, data in own:
+            parameter.data = data.to(device)
+
+
+def _merge_by_layer(tuned: Any, adapter: Path, device: str) -> list[tuple[Any, torch.Tensor]]:
+    """Merges a LoRA adapter; returns the layers' parameters with what they held before, on the CPU."""
+    own: dict[int, tuple[Any, torch.Tensor]] = {}
+    for layer in _lora_layers(tuned):
+        layer.to("cpu")
+        for parameter in layer.get_base_layer().parameters():
+            own.setdefault(id(parameter), (parameter, parameter.data))
+        try:
+            layer.merge(safe_merge=True)
+        except ValueError as error:  # numbers that are none
+            raise _no_numbers(adapter, error) from error
+        layer.to(device)
+    return list(own.values())
+
+
+def _compute_in(tuned: Any, dtype: torch.dtype) -> None:
+    for layer in _lora_layers(tuned):
+        for part in (layer.lora_A, layer.lora_B, layer.lora_embedding_A, layer.lora_embedding_B):
+            part.to(dtype)
+
+
+def _lora_layers(tuned: Any) -> list[Any]:
     from peft.tuners.lora import LoraLayer
 
-    tuned = _with_lora(model, adapter)
-    for layer in tuned.modules():
-        if isinstance(layer, LoraLayer):
-            for part in (layer.lora_A, layer.lora_B, layer.lora_embedding_A, layer.lora_embedding_B):
-                part.to(model.dtype)
-    return tuned.get_base_model()
+    return [layer for layer in tuned.modules() if isinstance(layer, LoraLayer)]
+
+
+def _no_numbers(adapter: Path, error: ValueError) -> UserError:
+    return UserError(f"The adapter {adapter} cannot be used.", " ".join(str(error).split())[:200], _AGAIN)
 
 
 def _with_lora(model: Any, adapter: Path) -> Any:

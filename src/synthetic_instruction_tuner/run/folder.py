@@ -68,6 +68,11 @@ class RunFolder:
         """The card of the data, which makes their folder a data set."""
         return self.root / "data/README.md"
 
+    @property
+    def progress(self) -> Path:
+        """What a run is doing now; there only while one is at work."""
+        return self.root / "progress.json"
+
     def model(self, method: str, student: str) -> Path:
         """The folder of one training: adapter, log, metrics and the order of the data."""
         return self.root / "models" / method / student

@@ -121,7 +121,7 @@ def one_configuration(sources: Sequence[Source]) -> bool:
 
 def _run(folder: RunFolder) -> Source:
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
-    from synthetic_instruction_tuner.run.stages.evaluate import variants
+    from synthetic_instruction_tuner.run.stages.variants.variant import variants
 
     config = folder.read_config()
     results: dict[tuple[str, str], list[BenchmarkResult]] = {}

@@ -89,6 +89,7 @@ class Work:
         scored_tokens: tokens per item that are read to compute log-likelihoods.
         shared_tokens: tokens in all that several items have in common, and that are read once for them.
         untuned_answers: further texts per item of an untuned model, such as those in plain text.
+        forms: forms of the prompt in which options are chosen by log-likelihood.
     """
 
     items: int
@@ -97,6 +98,16 @@ class Work:
     scored_tokens: int = 0
     shared_tokens: int = 0
     untuned_answers: int = 0
+    forms: int = 1
+
+    def asked(self, untuned: bool) -> int:
+        """Returns how many answers a variant gives in all; for progress.
+
+        Args:
+            untuned: whether it is a base model.
+        """
+        written = self.answers + untuned * self.untuned_answers
+        return self.items * (written + (self.forms if self.scored_tokens else 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ from synthetic_instruction_tuner.run.roles import JUDGE
 
 UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000, 1.05e9, 14_336, 4096, "guess")
 SERVED = NumberFormat("bfloat16", "bfloat16", "on its server")
+VARIANT_SECONDS = 1.0  # to swap an adapter in, and to try out the model with it
 ROW_GB = 2e-5  # of a record in the store and in two files
 CHECKPOINTS, TRAINED_BYTES = 2, 16  # checkpoints that are kept, and bytes of a trained number with its optimizer state
 
@@ -194,21 +195,19 @@ class StageWork:
         work = {name: benchmark_work(name, settings) for name in settings.benchmarks}
         rewarded = [name for name in settings.benchmarks if benchmark(name).add_rewards is not None]
         longest = max(one.max_new_tokens for one in work.values())
-        steps: dict[str, float] = {}
-        tasks = []
+        parts, tasks, loading = list[Part](), [], 0.0
         for model in models.students:
             tuned = [method.name for method in METHODS if model in tuned_students(self.config, method)]
-            before = sum(steps.values())
-            for variant in (BASE, *tuned):
-                opening = self.costs.load(_size(model)) + 1.0
-                for name, one in work.items():
-                    seconds = self.answers(model, one, untuned=variant == BASE)
-                    steps[evaluation_step(model.name, variant, name)] = opening + seconds
-                    opening = 0.0
+            own = [
+                Part(evaluation_step(model.name, variant, name), self.answers(model, one, variant == BASE), True)
+                for variant in (BASE, *tuned)
+                for name, one in work.items()
+            ]
+            opening = self.costs.load(_size(model)) + (1 + len(tuned)) * VARIANT_SECONDS
+            loading, parts = loading + opening, parts + own
             tokens = sum(answering_tokens(one, v == BASE) for v in (BASE, *tuned) for one in work.values())
-            tasks.append(self.answering(model, longest, tokens, sum(steps.values()) - before))
-        variants = len(steps) // len(work)
-        parts = [Part("evaluating", sum(steps.values()), steps)]
+            tasks.append(self.answering(model, longest, tokens, opening + sum(part.seconds for part in own)))
+        variants = len(parts) // len(work)
         if rewarded:
             tasks.append(self.scoring([work[name] for name in rewarded], variants))
             parts.append(Part("scoring the answers", tasks[-1].seconds))
@@ -216,7 +215,7 @@ class StageWork:
             tasks.append(self.judging(work["mt_bench"], variants))
             parts.append(Part(judging_label(tasks[-1].model), tasks[-1].seconds))
         memory = max(task.memory_gb for task in tasks)
-        seconds = 3.0 + sum(part.seconds for part in parts)
+        seconds = 3.0 + loading + sum(part.seconds for part in parts)
         detail = f"{variants} variants on {', '.join(settings.benchmarks)}"
         detail += f", {parts[-1].label}" if parts[-1].label.startswith("judging") else ""
         disk = variants * sum(one.items * max(one.answers, 1) for one in work.values()) * ROW_GB

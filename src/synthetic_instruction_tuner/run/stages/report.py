@@ -17,9 +17,10 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.judge_checking import JUDGE_CHECK
 from synthetic_instruction_tuner.run.roles import used_models
 from synthetic_instruction_tuner.run.stages.data_card import own_sources, write_data_card
-from synthetic_instruction_tuner.run.stages.evaluate import Variant, comparison_rows, variants
+from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows
 from synthetic_instruction_tuner.run.stages.judging import PAIRS
 from synthetic_instruction_tuner.run.stages.stage import FORMATS, Context, Outcome, Stage
+from synthetic_instruction_tuner.run.stages.variants.variant import Variant, variants
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
