@@ -79,7 +79,9 @@ class EmbeddedDatabase:
         self._connection.close()
 
     def _fill(self) -> None:
-        columns = ",".join(f"{quoted(name)} TEXT COLLATE {mysql_functions.COLLATION}" for name in self._task.columns)
+        text = f"TEXT COLLATE {mysql_functions.COLLATION}"
+        numbers = self._task.numbers
+        columns = ",".join(f"{quoted(name)} {'INTEGER' if name in numbers else text}" for name in self._task.columns)
         self._connection.execute(f"CREATE TABLE {quoted(self._task.table)} ({columns})")
         marks = ",".join("?" for _ in self._task.columns)
         insert = f"INSERT INTO {quoted(self._task.table)} VALUES ({marks})"
