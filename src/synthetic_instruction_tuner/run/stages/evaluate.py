@@ -98,6 +98,7 @@ def comparison_rows(store: Store) -> list[ComparisonRow]:
 def run(ctx: Context) -> Outcome:
     """Evaluates the variants and compares them."""
     from synthetic_instruction_tuner.evaluation import comparison
+    from synthetic_instruction_tuner.run.stages.agents.units import finished_rows
 
     chosen = variants(ctx.config, ctx.folder)
     names = usable(ctx.config.evaluate)
@@ -114,8 +115,8 @@ def run(ctx: Context) -> Outcome:
     for variant in chosen:
         _write(ctx, variant, results[variant.student.name, variant.name])
     rows = comparison.compare(results)
-    _store(ctx, rows)
-    comparison.write_csv(rows, ctx.folder.comparison)
+    store_rows(ctx, rows)
+    comparison.write_csv([*rows, *finished_rows(ctx)], ctx.folder.comparison)
     unit = ctx.input_unit("prefer") if "prefer" in ctx.keys else ""
     pairs = [PreferencePair.from_json(row) for row in ctx.store.rows(unit)]
     seen = seen_items(ctx.config, training.filtered_records(ctx), pairs)
@@ -124,7 +125,7 @@ def run(ctx: Context) -> Outcome:
     return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} scores")
 
 
-def _store(ctx: Context, rows: Sequence[ComparisonRow]) -> None:
+def store_rows(ctx: Context, rows: Sequence[ComparisonRow]) -> None:
     """Commits the comparison in place of another one under this key: damaged answers may have been given anew."""
     unit, payload = ctx.unit(COMPARISON), [row.to_json() for row in rows]
     if list(ctx.store.rows(unit)) != payload:

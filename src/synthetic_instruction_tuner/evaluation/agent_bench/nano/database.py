@@ -20,7 +20,6 @@ from synthetic_instruction_tuner.records import Message
 
 NAME = "nano_db"
 GROUPS = ("SELECT", "INSERT", "UPDATE")
-TASKS = 72
 ROUNDS = 3  # statements in a task: after an error the agent may try again
 _FAMILY = DatabaseAgent()
 _FAULT = re.compile(r"\d+ \(\w{5}\): ")
@@ -52,7 +51,7 @@ class NanoDbTask:
         return self.shown.group
 
 
-def nano_db_tasks(count: int = TASKS) -> list[NanoDbTask]:
+def nano_db_tasks(count: int) -> list[NanoDbTask]:
     """Returns different tasks of the held-out split, one of each group in turn; fewer are a prefix of more."""
     rng, found, seen = Random(NAME), list[NanoDbTask](), set[str]()
     while len(found) < count:

@@ -1,0 +1,183 @@
+"""The agent benchmarks of a run: where their tasks come from, where they are played, and how they are scored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.agent_bench.db.files import dbbench_at_hand, dbbench_tasks
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue
+from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
+
+
+class AgentTask(Protocol):
+    """A task with its group, whose accuracies the headline averages."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """The kind that it is counted with."""
+        ...
+
+
+T = TypeVar("T", bound=AgentTask)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where a benchmark's tasks are played.
+
+    Attributes:
+        name: what it is, for people.
+        begin: returns a task's conversation at its beginning.
+        check: raises a UserError when it cannot be used now.
+    """
+
+    name: str
+    begin: Callable[[Any], Dialogue]
+    check: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentBenchmark:
+    """An agent benchmark.
+
+    Attributes:
+        name: as in settings, results and tables.
+        title: what it is, in a sentence for the report.
+        headline: the metric by which variants are compared.
+        groups: the kinds of tasks, in the tables' order.
+        protocol: how an agent and the environment talk, in a few words.
+        comparable: what its score can be compared with, in a sentence for the report.
+        turns: turns of a task, in the mean, for the plan.
+        prompt_tokens: tokens of the first prompt, in the mean, for the plan.
+        tasks: returns all tasks that this machine has.
+        environment: opens where they are played.
+        at_hand: returns what this machine has of it. It raises a UserError for broken files.
+    """
+
+    name: str
+    title: str
+    headline: str
+    groups: tuple[str, ...]
+    protocol: str
+    comparable: str
+    turns: float
+    prompt_tokens: int
+    tasks: Callable[[Config], Sequence[Any]]
+    environment: Callable[[Config], Environment]
+    at_hand: Callable[[Config], Availability]
+
+
+def usable(config: Config) -> list[AgentBenchmark]:
+    """Returns the benchmarks of the settings that can run here, in order; broken ones cannot."""
+    return [one for name in config.agents.benchmarks if _items(one := agent_benchmark(name), config)]
+
+
+def lacking(config: Config) -> dict[str, Availability]:
+    """Returns what is missing of the settings' benchmarks, by name; those that can run are not in it.
+
+    Raises:
+        UserError: a file is broken, or a named one is not there.
+    """
+    found = {name: agent_benchmark(name).at_hand(config) for name in config.agents.benchmarks}
+    return {name: had for name, had in found.items() if not had.usable}
+
+
+def chosen_tasks(benchmark: AgentBenchmark, config: Config) -> list[Any]:
+    """Returns the tasks that the settings ask for."""
+    return spread(benchmark.tasks(config), config.agents.items)
+
+
+def task_count(benchmark: AgentBenchmark, config: Config) -> int:
+    """Returns how many tasks the settings ask for; 0 where there are none."""
+    there = _items(benchmark, config)
+    return min(there, config.agents.items or there)
+
+
+def spread(tasks: Sequence[T], most: int | None) -> list[T]:
+    """Returns at most `most` tasks in their order: the first of each group in turn, so that all groups are there."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number, task in enumerate(tasks):
+        groups[task.group].append(number)
+    by_turn = sorted((place, number) for numbers in groups.values() for place, number in enumerate(numbers))
+    return [tasks[number] for number in sorted(number for _, number in by_turn[:most])]
+
+
+def _items(benchmark: AgentBenchmark, config: Config) -> int:
+    try:
+        return benchmark.at_hand(config).items
+    except UserError:
+        return 0
+
+
+def _nano_db(config: Config) -> Sequence[Any]:
+    from synthetic_instruction_tuner.evaluation.agent_bench.nano.database import nano_db_tasks
+
+    return nano_db_tasks(NANO_DB_TASKS)
+
+
+def _nano_db_environment(config: Config) -> Environment:
+    from synthetic_instruction_tuner.evaluation.agent_bench.db.choice import choose_databases
+    from synthetic_instruction_tuner.evaluation.agent_bench.nano.database import NanoDbConversation
+
+    databases = choose_databases(config.agents.mysql)
+    return Environment(databases.name, lambda task: NanoDbConversation(task, databases.open), databases.check)
+
+
+def _dbbench_environment(config: Config) -> Environment:
+    from synthetic_instruction_tuner.evaluation.agent_bench.db.choice import choose_databases
+    from synthetic_instruction_tuner.evaluation.agent_bench.db.conversation import DbConversation
+
+    databases = choose_databases(config.agents.mysql)
+    return Environment(databases.name, lambda task: DbConversation(task, databases.open), databases.check)
+
+
+NANO_DB_TASKS, NANO_DB_VERSION = 72, "1"  # the version is raised when other tasks are drawn
+AGENTS = (
+    AgentBenchmark(
+        name="nano_db",
+        title="Database tasks of the nano world: one SQL statement that answers a question about a small table, or "
+        "changes it. The statement is executed; it is right if it has the effect of the right one, also on a longer "
+        "table that the agent has not seen",
+        headline="solved",
+        groups=("SELECT", "INSERT", "UPDATE"),
+        protocol="one operation in AgentBench's form; after an error the agent may try again, at most 3 statements",
+        comparable="Its tasks are of the embedded nano world: the score says nothing about AgentBench.",
+        turns=1.5,
+        prompt_tokens=70,
+        tasks=_nano_db,
+        environment=_nano_db_environment,
+        at_hand=lambda config: Availability(
+            NANO_DB_TASKS, "generated", NANO_DB_VERSION, complete=True, published=NANO_DB_TASKS
+        ),
+    ),
+    AgentBenchmark(
+        name="dbbench",
+        title="DBBench, the database part of AgentBench: questions about a table, or changes of one, by SQL",
+        headline="overall_cat_accuracy",
+        groups=("SELECT", "INSERT", "UPDATE"),
+        protocol="AgentBench 0.2's text protocol, at most 15 operations, greedy",
+        comparable="Published numbers depend on the protocol's version, the decoding, the rounds and the database: "
+        "compare only with results that have the same.",
+        turns=4.0,
+        prompt_tokens=420,
+        tasks=dbbench_tasks,
+        environment=_dbbench_environment,
+        at_hand=dbbench_at_hand,
+    ),
+)
+_BY_NAME = {benchmark.name: benchmark for benchmark in AGENTS}
+
+
+def agent_benchmark(name: str) -> AgentBenchmark:
+    """Returns the benchmark of this name."""
+    return _BY_NAME[name]

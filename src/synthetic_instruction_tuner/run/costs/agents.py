@@ -1,0 +1,54 @@
+"""What agents cost: every turn reads the whole conversation so far and writes a text."""
+
+from __future__ import annotations
+
+from synthetic_instruction_tuner.config import tuned_students
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark, task_count, usable
+from synthetic_instruction_tuner.methods import BASE, METHODS
+from synthetic_instruction_tuner.models.files import shape
+from synthetic_instruction_tuner.run.costs.counts import answered
+from synthetic_instruction_tuner.run.costs.estimates import StageEstimate, TaskEstimate
+from synthetic_instruction_tuner.run.costs.stages import UNKNOWN, StageWork
+from synthetic_instruction_tuner.run.costs.work import Texts
+from synthetic_instruction_tuner.run.progress.forecast import Part
+
+NAME, PLAYING = "agents", "playing"
+ANSWERED = 200  # tokens of what the environment says, with the template around it, in the mean
+DIALOGUE_GB = 1e-5  # of a conversation in the store and in its file
+
+
+def agents(work: StageWork) -> StageEstimate:
+    """Returns the stage's estimate: the chosen variants of every student play every task that is at hand."""
+    config, benchmarks = work.config, usable(work.config)
+    tasks = sum(task_count(one, config) for one in benchmarks)
+    players = [
+        (model, variant)
+        for model in config.models.students
+        for variant in config.agents.variants
+        if variant == BASE or any(m.name == variant and model in tuned_students(config, m) for m in METHODS)
+    ]
+    if not tasks or not players:
+        why = "off" if not config.agents.benchmarks else "no tasks on this machine" if not tasks else "no variant"
+        return StageEstimate(NAME, 0.1, 0.0, why)
+    found = []
+    for model, _ in players:
+        size, held = shape(model) or UNKNOWN, work.students[model.path]
+        texts = [_turns(one, task_count(one, config), config.agents.max_new_tokens, work) for one in benchmarks]
+        seconds = work.costs.load(size) + sum(work.costs.write(size, held, some, "transformers") for some in texts)
+        memory = max(work.costs.writing_gb(size, held, some) for some in texts)
+        tokens = sum(some.rows * (some.length + some.prompt) for some in texts)
+        batch = f"{max(some.at_once for some in texts):,}"
+        found.append(TaskEstimate(model.name, held.weights, "transformers", batch, memory, tokens, seconds))
+    seconds = sum(task.seconds for task in found)
+    detail = f"{len(players)} variants on {', '.join(one.name for one in benchmarks)}, {tasks:,} tasks each"
+    disk = len(players) * tasks * DIALOGUE_GB
+    memory = max(task.memory_gb for task in found)
+    return StageEstimate(NAME, seconds, memory, detail, (Part(PLAYING, seconds),), tuple(found), disk)
+
+
+def _turns(benchmark: AgentBenchmark, tasks: int, longest: int, work: StageWork) -> Texts:
+    """The turns of a benchmark's tasks as texts: before each the model reads the conversation, which grows."""
+    length, turns = answered(longest), benchmark.turns
+    read = benchmark.prompt_tokens + (turns - 1) / 2 * (length + ANSWERED)
+    at_once = min(tasks, work.config.agents.at_once)
+    return Texts(round(tasks * turns), length, longest, at_once, work.config.engine.batch_size, read)
