@@ -56,6 +56,7 @@ class AgentBenchmark:
         headline: the metric by which variants are compared.
         groups: the kinds of tasks, in the tables' order.
         protocol: how an agent and the environment talk, in a few words.
+        levels: between which scores it lies, in a sentence for the report.
         comparable: what its score can be compared with, in a sentence for the report.
         turns: turns of a task, in the mean, for the plan.
         prompt_tokens: tokens of the first prompt, in the mean, for the plan.
@@ -69,6 +70,7 @@ class AgentBenchmark:
     headline: str
     groups: tuple[str, ...]
     protocol: str
+    levels: str
     comparable: str
     turns: float
     prompt_tokens: int
@@ -151,6 +153,8 @@ AGENTS = (
         headline="solved",
         groups=("SELECT", "INSERT", "UPDATE"),
         protocol="one operation in AgentBench's form; after an error the agent may try again, at most 3 statements",
+        levels="An agent that knows the answers solves every task (1); agents that are silent, loop or break the form "
+        "solve none (0).",
         comparable="Its tasks are of the embedded nano world: the score says nothing about AgentBench.",
         turns=1.5,
         prompt_tokens=70,
@@ -166,6 +170,8 @@ AGENTS = (
         headline="overall_cat_accuracy",
         groups=("SELECT", "INSERT", "UPDATE"),
         protocol="AgentBench 0.2's text protocol, at most 15 operations, greedy",
+        levels="An agent that knows the answers solves every task of the dev set (1); agents that are silent, loop or "
+        "break the form solve none (0).",
         comparable="Published numbers depend on the protocol's version, the decoding, the rounds and the database: "
         "compare only with results that have the same.",
         turns=4.0,

@@ -146,8 +146,11 @@ def _note(config: Config, results: AgentResults) -> str:
     if not config.agents.benchmarks:
         return "off: agents.benchmarks is empty"
     left_out = [name for name in config.agents.benchmarks if name not in {one.name for one in usable(config)}]
-    broken = sum(one.summary.broken for own in results.values() for one in own)
-    parts = [f"{', '.join(left_out)} left out: no tasks on this machine"] if left_out else []
+    summaries = [one.summary for own in results.values() for one in own]
+    broken = sum(one.broken for one in summaries)
+    right = sum(group.right for one in summaries for group in one.groups)
+    parts = [f"{right:,} of {sum(one.n for one in summaries):,} solved"] if summaries else []
+    parts += [f"{', '.join(left_out)} left out: no tasks on this machine"] if left_out else []
     if not left_out and not results:
         parts.append(f"no student has a variant {' or '.join(config.agents.variants)}")
     if broken:
