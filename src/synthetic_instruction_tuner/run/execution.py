@@ -114,7 +114,7 @@ def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bo
 
 
 def _say_missing_tasks(config: Config, display: Display) -> None:
-    from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import lacking
+    from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import lacking
 
     for name, found in lacking(config).items():
         display.say(f"Agents on {name}: {found.missing} The stage leaves it out. {found.how}")

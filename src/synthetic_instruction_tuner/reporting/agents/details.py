@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import AgentBenchmark
 from synthetic_instruction_tuner.evaluation.agent_bench.results import REASONS, SOLVED, AgentResult, AgentResults
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 

@@ -124,7 +124,7 @@ def check_judge(config: Config, until: str | None = None) -> list[Check]:
 
 def check_agents(config: Config, until: str | None = None) -> list[Check]:
     """Returns what is wrong with the agents' tasks, and with the database server that the settings name."""
-    from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import lacking
+    from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import lacking
 
     if not config.agents.benchmarks or (
         until is not None and stage_index(until, config) < stage_index("agents", config)

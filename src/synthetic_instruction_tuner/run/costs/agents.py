@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synthetic_instruction_tuner.config import tuned_students
-from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark, task_count, usable
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import AgentBenchmark, task_count, usable
 from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.models.files import shape
 from synthetic_instruction_tuner.run.costs.counts import answered
@@ -29,7 +29,7 @@ def agents(work: StageWork) -> StageEstimate:
     ]
     if not tasks or not players:
         why = "off" if not config.agents.benchmarks else "no tasks on this machine" if not tasks else "no variant"
-        return StageEstimate(NAME, 0.1, 0.0, why)
+        return StageEstimate(NAME, 0.1, 0.3, why)
     found = []
     for model, _ in players:
         size, held = shape(model) or UNKNOWN, work.students[model.path]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from synthetic_instruction_tuner.config import Config, EvaluateConfig, fingerprint
-from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import usable as usable_agents
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import usable as usable_agents
 from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import usable
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, kind_of, plain_name
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.relatives import judge_label

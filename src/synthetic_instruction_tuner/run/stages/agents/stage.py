@@ -14,7 +14,7 @@ from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation import comparison
-from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import agent_benchmark, task_count, usable
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import agent_benchmark, task_count, usable
 from synthetic_instruction_tuner.evaluation.agent_bench.results import AgentResult, AgentResults, agent_rows
 from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.models.files import identity

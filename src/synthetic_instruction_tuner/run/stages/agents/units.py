@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synthetic_instruction_tuner.config import Config, fingerprint
-from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark, usable
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import AgentBenchmark, usable
 from synthetic_instruction_tuner.evaluation.agent_bench.results import AgentResult, TaskResult, agent_rows
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 from synthetic_instruction_tuner.models.adapters import adapter_digest
