@@ -114,10 +114,14 @@ def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bo
 
 
 def _say_missing_tasks(config: Config, display: Display) -> None:
-    from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import lacking
+    from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import lacking, usable, without_sandbox
 
-    for name, found in lacking(config).items():
+    missing = lacking(config)
+    for name, found in missing.items():
         display.say(f"Agents on {name}: {found.missing} The stage leaves it out. {found.how}")
+    needy = [one.name for one in usable(config) if one.sandboxed]
+    if needy and (why := without_sandbox(config)):
+        display.say(f"Agents on {', '.join(needy)}: {why} The stage leaves {'it' if len(needy) == 1 else 'them'} out.")
 
 
 def _any_todo(steps: list[Step], names: set[str]) -> bool:

@@ -9,10 +9,10 @@ from pydantic import Field, field_validator
 from synthetic_instruction_tuner.config.sections.section import Section, checked_list, checked_path
 from synthetic_instruction_tuner.methods import VARIANTS
 
-NANO_AGENTS: tuple[str, ...] = ("nano_db",)
+NANO_AGENTS: tuple[str, ...] = ("nano_db", "nano_os")
 """The agent benchmarks whose tasks this package generates."""
 
-PUBLIC_AGENTS: tuple[str, ...] = ("dbbench",)
+PUBLIC_AGENTS: tuple[str, ...] = ("dbbench", "os_interaction")
 """The agent benchmarks whose tasks are AgentBench's files."""
 
 AGENT_BENCHMARKS = NANO_AGENTS + PUBLIC_AGENTS
@@ -24,22 +24,31 @@ class AgentsConfig(Section):
 
     benchmarks: tuple[Literal[AGENT_BENCHMARKS], ...] = Field(  # type: ignore[valid-type]  # mypy wants them spelled out
         (),
-        description="Agent benchmarks to run: nano_db has tasks of the nano world, dbbench needs AgentBench's files. "
-        "Without any the stage does nothing.",
+        description="Agent benchmarks to run: nano_db and nano_os have tasks of the nano world, dbbench and "
+        "os_interaction need AgentBench's files, nano_os and os_interaction a sandbox. Without any the stage does "
+        "nothing.",
     )
     variants: tuple[Literal[VARIANTS], ...] = Field(  # type: ignore[valid-type]
         ("dpo",), min_length=1, description="Variants of every student that work as agents; base is the untuned one."
     )
     tasks: str | None = Field(
         None,
-        description="File of DBBench tasks, or folder with AgentBench's data; by default the subfolder agentbench of "
+        description="Folder with AgentBench's data, or file of DBBench tasks; by default the subfolder agentbench of "
         "evaluate.data_dir.",
     )
     items: int | None = Field(
         None, ge=1, le=10_000, description="At most this many tasks of each benchmark, from all of its kinds in turn."
     )
     max_new_tokens: int = Field(512, ge=1, le=100_000, description="Maximum length of a turn, in tokens.")
-    at_once: int = Field(256, ge=1, le=10_000, description="Conversations that are open at the same time.")
+    sandbox: Literal["", "docker", "podman", "bubblewrap", "namespaces"] = Field(
+        "", description="Where commands run; empty for the first that works."
+    )
+    root: str = Field(
+        "",
+        description="Files of the machine of commands: debian, host, a folder, a tar archive or image:NAME; empty for "
+        "the best that is there.",
+    )
+    at_once: int = Field(128, ge=1, le=10_000, description="Conversations that are open at the same time.")
     mysql: str | None = Field(
         None,
         description="Name of the environment variable with the address of a MySQL or MariaDB server to use instead of "

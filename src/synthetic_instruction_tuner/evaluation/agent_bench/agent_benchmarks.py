@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.agent_bench.db.files import dbbench_at_hand, dbbench_tasks
+from synthetic_instruction_tuner.evaluation.agent_bench.at_hand import db_at_hand, db_tasks, os_at_hand, os_tasks
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue
 from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import Sandbox
 
 
 class AgentTask(Protocol):
@@ -58,11 +61,13 @@ class AgentBenchmark:
         protocol: how an agent and the environment talk, in a few words.
         levels: between which scores it lies, in a sentence for the report.
         comparable: what its score can be compared with, in a sentence for the report.
+        shared: messages at the beginning that are the same in all conversations.
         turns: turns of a task, in the mean, for the plan.
         prompt_tokens: tokens of the first prompt, in the mean, for the plan.
         tasks: returns all tasks that this machine has.
         environment: opens where they are played.
         at_hand: returns what this machine has of it. It raises a UserError for broken files.
+        sandboxed: whether it needs a sandbox.
     """
 
     name: str
@@ -72,11 +77,13 @@ class AgentBenchmark:
     protocol: str
     levels: str
     comparable: str
+    shared: int
     turns: float
     prompt_tokens: int
     tasks: Callable[[Config], Sequence[Any]]
     environment: Callable[[Config], Environment]
     at_hand: Callable[[Config], Availability]
+    sandboxed: bool = False
 
 
 def usable(config: Config) -> list[AgentBenchmark]:
@@ -92,6 +99,17 @@ def lacking(config: Config) -> dict[str, Availability]:
     """
     found = {name: agent_benchmark(name).at_hand(config) for name in config.agents.benchmarks}
     return {name: had for name, had in found.items() if not had.usable}
+
+
+def without_sandbox(config: Config) -> str:
+    """Returns why no sandbox works here and how to get one; empty where one does. Nothing is made for it."""
+    from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import NoSandbox
+
+    try:
+        _sandbox(config)
+    except NoSandbox as error:
+        return f"{error.problem} {error.fix}"
+    return ""
 
 
 def chosen_tasks(benchmark: AgentBenchmark, config: Config) -> list[Any]:
@@ -143,7 +161,37 @@ def _dbbench_environment(config: Config) -> Environment:
     return Environment(databases.name, lambda task: DbConversation(task, databases.open), databases.check)
 
 
-NANO_DB_TASKS, NANO_DB_VERSION = 72, "1"  # the version is raised when other tasks are drawn
+def _nano_os_environment(config: Config) -> Environment:
+    from synthetic_instruction_tuner.evaluation.agent_bench.nano.shell import Effect, NanoOsConversation
+
+    sandbox, known = _sandbox(config), dict[str, tuple[Effect, ...]]()
+
+    def begin(task: Any) -> Dialogue:
+        return NanoOsConversation(task, sandbox.open, known)
+
+    return Environment(sandbox.name, begin, lambda: _sandbox(config))
+
+
+def _os_environment(config: Config) -> Environment:
+    from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.conversation import OsConversation
+
+    sandbox = _sandbox(config)
+    return Environment(sandbox.name, lambda task: OsConversation(task, sandbox.open), lambda: _sandbox(config))
+
+
+def _sandbox(config: Config) -> Sandbox:
+    from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import choose
+
+    return choose(config.agents.sandbox, config.agents.root)
+
+
+def _nano_os(config: Config) -> Sequence[Any]:
+    from synthetic_instruction_tuner.evaluation.agent_bench.nano.shell import nano_os_tasks
+
+    return nano_os_tasks(NANO_OS_TASKS)
+
+
+NANO_DB_TASKS, NANO_OS_TASKS, NANO_VERSION = 72, 24, "1"  # the version is raised when other tasks are drawn
 AGENTS = (
     AgentBenchmark(
         name="nano_db",
@@ -156,13 +204,34 @@ AGENTS = (
         levels="An agent that knows the answers solves every task (1); agents that are silent, loop or break the form "
         "solve none (0).",
         comparable="Its tasks are of the embedded nano world: the score says nothing about AgentBench.",
+        shared=0,
         turns=1.5,
         prompt_tokens=70,
         tasks=_nano_db,
         environment=_nano_db_environment,
         at_hand=lambda config: Availability(
-            NANO_DB_TASKS, "generated", NANO_DB_VERSION, complete=True, published=NANO_DB_TASKS
+            NANO_DB_TASKS, "generated", NANO_VERSION, complete=True, published=NANO_DB_TASKS
         ),
+    ),
+    AgentBenchmark(
+        name="nano_os",
+        title="Shell tasks of the nano world: one command that shows something of a folder, or changes it. The command "
+        "is run in a sandbox; it is right if it prints and leaves behind what a right one does",
+        headline="solved",
+        groups=("All tasks",),
+        protocol="one command in AgentBench's form",
+        levels="An agent that knows the answers solves every task (1); agents that are silent, loop or break the form "
+        "solve none (0).",
+        comparable="Its tasks are of the embedded nano world: the score says nothing about AgentBench.",
+        shared=0,
+        turns=1.0,
+        prompt_tokens=40,
+        tasks=_nano_os,
+        environment=_nano_os_environment,
+        at_hand=lambda config: Availability(
+            NANO_OS_TASKS, "generated", NANO_VERSION, complete=True, published=NANO_OS_TASKS
+        ),
+        sandboxed=True,
     ),
     AgentBenchmark(
         name="dbbench",
@@ -174,11 +243,30 @@ AGENTS = (
         "break the form solve none (0).",
         comparable="Published numbers depend on the protocol's version, the decoding, the rounds and the database: "
         "compare only with results that have the same.",
+        shared=2,
         turns=4.0,
         prompt_tokens=420,
-        tasks=dbbench_tasks,
+        tasks=db_tasks,
         environment=_dbbench_environment,
-        at_hand=dbbench_at_hand,
+        at_hand=db_at_hand,
+    ),
+    AgentBenchmark(
+        name="os_interaction",
+        title="OS interaction, the shell part of AgentBench: questions about a Linux machine, and work on it",
+        headline="accuracy",
+        groups=("All tasks",),
+        protocol="AgentBench 0.2's text protocol, at most 8 turns, greedy",
+        levels="An agent that does what the tasks' examples do solves nearly all (1); agents that are silent or break "
+        "the form solve none (0).",
+        comparable="Published numbers come from Ubuntu images in Docker: compare only with results that have the same "
+        "protocol, decoding, machine and tasks.",
+        shared=6,
+        turns=4.0,
+        prompt_tokens=780,
+        tasks=os_tasks,
+        environment=_os_environment,
+        at_hand=os_at_hand,
+        sandboxed=True,
     ),
 )
 _BY_NAME = {benchmark.name: benchmark for benchmark in AGENTS}

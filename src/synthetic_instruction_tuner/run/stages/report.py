@@ -19,7 +19,7 @@ from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.judge_checking import JUDGE_CHECK
 from synthetic_instruction_tuner.run.roles import used_models
-from synthetic_instruction_tuner.run.stages.agents.units import agents, stored_results
+from synthetic_instruction_tuner.run.stages.agents.units import agents, left_out, stored_results
 from synthetic_instruction_tuner.run.stages.data_card import own_sources, write_data_card
 from synthetic_instruction_tuner.run.stages.evaluate import Variant, comparison_rows, variants
 from synthetic_instruction_tuner.run.stages.judging import PAIRS
@@ -125,6 +125,8 @@ def _agents(ctx: Context) -> list[AgentDetails]:
     results = stored_results(ctx)
     rows, found = agent_rows(results), []
     for one in usable_agents(ctx.config) if results else ():
+        if one.name in left_out(ctx.store):
+            continue
         files = {v.label: ctx.folder.dialogues(one.name, v.label) for v in agents(ctx.config, ctx.folder)}
         links = {label: _link(file, ctx.folder.report.parent) for label, file in files.items()}
         found.append(describe_agents(one, results, rows, links))

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthetic_instruction_tuner.errors import RunError, UserError
-from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import AgentBenchmark, Environment, chosen_tasks
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import (
+    AgentBenchmark,
+    Environment,
+    chosen_tasks,
+)
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue, End
 from synthetic_instruction_tuner.evaluation.agent_bench.results import TaskResult
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Played, play_rounds

@@ -7,6 +7,7 @@ or another benchmark, never plays them again.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,15 @@ from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation import comparison
-from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import agent_benchmark, task_count, usable
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import (
+    AgentBenchmark,
+    Environment,
+    agent_benchmark,
+    task_count,
+    usable,
+)
 from synthetic_instruction_tuner.evaluation.agent_bench.results import AgentResult, AgentResults, agent_rows
+from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import NoSandbox
 from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.run.folder import RunFolder
@@ -23,9 +31,11 @@ from synthetic_instruction_tuner.run.number_formats import trained_on
 from synthetic_instruction_tuner.run.stages import evaluate
 from synthetic_instruction_tuner.run.stages.agents.playing import play_variant, played_so_far
 from synthetic_instruction_tuner.run.stages.agents.units import (
+    LEFT_OUT,
     NAME,
     VERSION,
     agents,
+    left_out,
     named_unit,
     stored_results,
     unit_of,
@@ -51,10 +61,9 @@ def part(config: Config) -> dict[str, Any]:
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
-    """Returns the results' file, and the conversations of each variant on each benchmark."""
+    """Returns the results' file; there are further ones, with the conversations."""
     benchmarks, chosen = usable(config), agents(config, folder)
-    dialogues = [folder.dialogues(one.name, variant.label) for one in benchmarks for variant in chosen]
-    return [_results_file(folder), *dialogues] if dialogues else []
+    return [_results_file(folder)] if benchmarks and chosen else []
 
 
 def run(ctx: Context) -> Outcome:
@@ -63,9 +72,11 @@ def run(ctx: Context) -> Outcome:
     missing = {
         v.label: [one for one in benchmarks if not ctx.store.batch_numbers(unit_of(ctx, v, one))] for v in chosen
     }
-    total = sum(task_count(one, ctx.config) for v in chosen for one in missing[v.label])
-    if total:
-        environments = {one.name: one.environment(ctx.config) for one in benchmarks}
+    ctx.store.set_fact(LEFT_OUT, {})
+    if any(missing.values()):
+        environments = _environments(ctx, missing)
+        missing = {label: [one for one in own if one.name in environments] for label, own in missing.items()}
+        total = sum(task_count(one, ctx.config) for own in missing.values() for one in own)
         done = sum(played_so_far(ctx.store, unit_of(ctx, v, one)) for v in chosen for one in missing[v.label])
         with ctx.display.task(PLAYING, total, "tasks", done) as advance:
             for variant in chosen:
@@ -74,14 +85,26 @@ def run(ctx: Context) -> Outcome:
     results = stored_results(ctx)
     rows = agent_rows(results)
     evaluate.store_rows(ctx, rows)
-    _write(ctx, results)
-    files = []
+    files = _write(ctx, results)
     if earlier := evaluate.comparison_rows(ctx.store):
         comparison.write_csv([*earlier, *rows], ctx.folder.comparison)
-        files = [ctx.folder.comparison]
+        files.append(ctx.folder.comparison)
     tasks = sum(len(one.tasks) for own in results.values() for one in own)
-    digest = fingerprint(comparison.csv_text(rows), _note(ctx.config, results))
-    return Outcome(digest, tasks, len(results), _note(ctx.config, results), tuple(files))
+    note = _note(ctx.config, results, left_out(ctx.store))
+    return Outcome(fingerprint(comparison.csv_text(rows), note), tasks, len(results), note, tuple(files))
+
+
+def _environments(ctx: Context, missing: Mapping[str, Sequence[AgentBenchmark]]) -> dict[str, Environment]:
+    """Opens what the benchmarks need; one that needs a sandbox is left out where there is none."""
+    found, without = dict[str, Environment](), dict[str, str]()
+    for one in {one.name: one for own in missing.values() for one in own}.values():
+        try:
+            found[one.name] = one.environment(ctx.config)
+        except NoSandbox as error:
+            without[one.name] = "no sandbox on this machine"
+            ctx.display.say(f"  {one.name} is left out. {error.problem} {error.fix}")
+    ctx.store.set_fact(LEFT_OUT, without)
+    return found
 
 
 def so_far(config: Config, folder: RunFolder, store: Store, key: str) -> Amount:
@@ -113,18 +136,20 @@ def _results_file(folder: RunFolder) -> Path:
     return folder.agents / "results.json"
 
 
-def _write(ctx: Context, results: AgentResults) -> None:
-    """Writes the results, and each variant's conversations on each benchmark as lines of JSON."""
-    found = []
+def _write(ctx: Context, results: AgentResults) -> list[Path]:
+    """Writes the results, and each variant's conversations on each benchmark as lines of JSON; returns the files."""
+    found, files = [], []
     for (student, variant), own in results.items():
         for one in own:
             label = f"{student}-{variant}"
             head = {"benchmark": one.benchmark, "student": student, "variant": variant}
             lines = [json.dumps(head | task.to_json(), ensure_ascii=False) for task in one.tasks]
-            write_text(ctx.folder.dialogues(one.benchmark, label), "".join(f"{line}\n" for line in lines))
+            files.append(ctx.folder.dialogues(one.benchmark, label))
+            write_text(files[-1], "".join(f"{line}\n" for line in lines))
             found.append(head | _numbers(one))
-    if found:
+    if outputs(ctx.config, ctx.folder):
         write_text(_results_file(ctx.folder), json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    return files
 
 
 def _numbers(result: AgentResult) -> dict[str, Any]:
@@ -141,17 +166,19 @@ def _numbers(result: AgentResult) -> dict[str, Any]:
     }
 
 
-def _note(config: Config, results: AgentResults) -> str:
+def _note(config: Config, results: AgentResults, without: Mapping[str, str]) -> str:
     """Returns a remark for the stage table: what was left out, and what broke."""
     if not config.agents.benchmarks:
         return "off: agents.benchmarks is empty"
-    left_out = [name for name in config.agents.benchmarks if name not in {one.name for one in usable(config)}]
+    there = {one.name for one in usable(config)}
+    absent = [name for name in config.agents.benchmarks if name not in there]
     summaries = [one.summary for own in results.values() for one in own]
     broken = sum(one.broken for one in summaries)
     right = sum(group.right for one in summaries for group in one.groups)
     parts = [f"{right:,} of {sum(one.n for one in summaries):,} solved"] if summaries else []
-    parts += [f"{', '.join(left_out)} left out: no tasks on this machine"] if left_out else []
-    if not left_out and not results:
+    parts += [f"{', '.join(absent)} left out: no tasks on this machine"] if absent else []
+    parts += [f"{name} left out: {why}" for name, why in without.items()]
+    if not parts:
         parts.append(f"no student has a variant {' or '.join(config.agents.variants)}")
     if broken:
         parts.append(f"{broken:,} tasks without a result: their environment broke")

@@ -17,6 +17,8 @@ from synthetic_instruction_tuner.run.stages.stage import Context
 from synthetic_instruction_tuner.run.store import Store
 
 NAME = "agents"
+LEFT_OUT = "agents_left_out"
+"""The fact that holds the benchmarks for which there is no environment, with the reason."""
 VERSION = 1  # raised when the code changes what agents are asked, or how their turns are read or scored
 
 
@@ -60,7 +62,7 @@ def stored_result(store: Store, unit: str, benchmark: AgentBenchmark) -> AgentRe
 def stored_results(ctx: Context) -> dict[tuple[str, str], Sequence[AgentResult]]:
     """Returns the results by student and variant; nothing unless all that the settings ask for are there."""
     found: dict[tuple[str, str], Sequence[AgentResult]] = {}
-    benchmarks = usable(ctx.config)
+    benchmarks = [one for one in usable(ctx.config) if one.name not in left_out(ctx.store)]
     for variant in agents(ctx.config, ctx.folder):
         if variant.adapter is not None and not variant.adapter.is_dir():
             return {}
@@ -70,6 +72,11 @@ def stored_results(ctx: Context) -> dict[tuple[str, str], Sequence[AgentResult]]
             return {}
         found[variant.student.name, variant.name] = whole
     return found if benchmarks else {}
+
+
+def left_out(store: Store) -> dict[str, str]:
+    """Returns the benchmarks that the stage has left out for want of an environment, with the reason."""
+    return dict(store.fact(LEFT_OUT) or {})
 
 
 def finished_rows(ctx: Context) -> list[ComparisonRow]:
