@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from synthetic_instruction_tuner.cli.evaluation.agent_benchmarks import KINDS, Options, opened
+from synthetic_instruction_tuner.cli.evaluation.agents_of_a_run import play_without_file
 from synthetic_instruction_tuner.cli.options import (
     Json,
     Quiet,
@@ -53,16 +54,22 @@ def _one_of(option: str, words: Sequence[str]) -> Callable[[object], str]:
 
 
 def agent_eval(
-    model: Annotated[str, typer.Argument(help="The model: nano:NAME, a folder or a Hub id.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="The model: nano:NAME, a folder or a Hub id; without --tasks also a run's folder, whose variants play "
+            "its tasks, or an adapter's folder."
+        ),
+    ],
     tasks: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--tasks",
             "-t",
             help="File of AgentBench 0.2's tasks: DBBench or OS interaction; of the latter also a folder of files.",
             parser=existing_path,
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder for the results.", parser=output_path, metavar="FOLDER"),
@@ -130,6 +137,9 @@ def agent_eval(
     quiet: Quiet = False,
 ) -> None:
     """Plays the tasks and prints what came out."""
+    if tasks is None:
+        play_without_file(model, task, show, output, set_, as_json, quiet)
+        return
     config = configuration(None, None, [f"models.generator={json.dumps(model)}", *(set_ or [])], None)
     options = Options(benchmark, task, mysql, agentbench, sandbox, root)
     chosen = opened(tasks, options, lambda text: None if quiet or as_json else Screen(stderr=True).say(text))
