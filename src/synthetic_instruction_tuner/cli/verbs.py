@@ -151,8 +151,8 @@ VERBS = {
         "agent_eval",
         "Let a model work as an agent: on AgentBench's or a run's tasks.\n\n"
         "'sit agent-eval RUN' plays the tasks of the run's settings (agents.benchmarks) with its variants, as stage "
-        "agents does; with --task nano_db-0007 --show it prints the conversations that are kept. 'sit agent-eval MODEL' "
-        "or an adapter's folder, without --tasks, plays the same tasks.\n\n"
+        "agents does; with --task nano_db-0007 --show it prints the conversations that are kept. Without --tasks, "
+        "'sit agent-eval MODEL' plays these tasks, too, also with an adapter's folder.\n\n"
         "'sit agent-eval MODEL --tasks dev.jsonl -o out' plays AgentBench's text protocol 0.2: at most 15 operations "
         "in SQL, then an answer, greedy. Tables are in an embedded database that answers as MySQL does, or on a server "
         "(--mysql). Writes out/dialogues.jsonl, from which the same command continues after an interruption, and "
