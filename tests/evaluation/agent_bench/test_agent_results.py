@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.evaluation import statistics
@@ -26,12 +26,14 @@ def result(outcomes: list[Outcome], groups: tuple[str, ...] = GROUPS) -> AgentRe
     return AgentResult("nano_db", "solved", groups, "SQLite", tuple(tasks))
 
 
+@settings(max_examples=30)
 @given(st.lists(OUTCOMES, min_size=1, max_size=30))
 def test_what_is_written_is_read_back(outcomes: list[Outcome]) -> None:
     for task in result(outcomes).tasks:
         assert TaskResult.from_json(task.to_json()) == task
 
 
+@settings(max_examples=30)
 @given(st.lists(OUTCOMES, min_size=3, max_size=40))
 def test_the_headline_is_the_mean_of_the_groups_and_broken_tasks_count_for_nothing(outcomes: list[Outcome]) -> None:
     one = result(outcomes)
@@ -48,6 +50,7 @@ def test_the_headline_is_the_mean_of_the_groups_and_broken_tasks_count_for_nothi
     assert sum(one.states.values()) == len(outcomes)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=3, max_size=30))
 def test_variants_are_paired_by_task(pairs: list[tuple[bool, bool]]) -> None:
     pairs = pairs[: len(pairs) // 3 * 3]  # groups of one size: McNemar's exact test

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from synthetic_instruction_tuner.config import Config
@@ -139,7 +140,8 @@ def _items(benchmark: AgentBenchmark, config: Config) -> int:
         return 0
 
 
-def _nano_db(config: Config) -> Sequence[Any]:
+@cache
+def _nano_db() -> Sequence[Any]:
     from synthetic_instruction_tuner.evaluation.agent_bench.nano.database import nano_db_tasks
 
     return nano_db_tasks(NANO_DB_TASKS)
@@ -185,7 +187,8 @@ def _sandbox(config: Config) -> Sandbox:
     return choose(config.agents.sandbox, config.agents.root)
 
 
-def _nano_os(config: Config) -> Sequence[Any]:
+@cache
+def _nano_os() -> Sequence[Any]:
     from synthetic_instruction_tuner.evaluation.agent_bench.nano.shell import nano_os_tasks
 
     return nano_os_tasks(NANO_OS_TASKS)
@@ -207,7 +210,7 @@ AGENTS = (
         shared=0,
         turns=1.5,
         prompt_tokens=70,
-        tasks=_nano_db,
+        tasks=lambda config: _nano_db(),
         environment=_nano_db_environment,
         at_hand=lambda config: Availability(
             NANO_DB_TASKS, "generated", NANO_VERSION, complete=True, published=NANO_DB_TASKS
@@ -226,7 +229,7 @@ AGENTS = (
         shared=0,
         turns=1.0,
         prompt_tokens=40,
-        tasks=_nano_os,
+        tasks=lambda config: _nano_os(),
         environment=_nano_os_environment,
         at_hand=lambda config: Availability(
             NANO_OS_TASKS, "generated", NANO_VERSION, complete=True, published=NANO_OS_TASKS
