@@ -149,14 +149,15 @@ VERBS = {
     "agent-eval": Verb(
         "evaluation.agent_eval",
         "agent_eval",
-        "Let a model work as an agent: on AgentBench's or a run's tasks.\n\n"
-        "'sit agent-eval RUN' plays the tasks of the run's settings (agents.benchmarks) with its variants, as stage "
-        "agents does; with --task nano_db-0007 --show it prints the conversations that are kept. Without --tasks, "
-        "'sit agent-eval MODEL' plays these tasks, too, also with an adapter's folder.\n\n"
-        "'sit agent-eval MODEL --tasks dev.jsonl -o out' plays AgentBench's text protocol 0.2: at most 15 operations "
-        "in SQL, then an answer, greedy. Tables are in an embedded database that answers as MySQL does, or on a server "
-        "(--mysql). Writes out/dialogues.jsonl, from which the same command continues after an interruption, and "
-        "out/agent_results.json.",
+        "Let a model work as an agent: in a database, or on a machine.\n\n"
+        "'sit agent-eval MODEL --tasks dev.jsonl -o out' plays AgentBench's text protocol 0.2, greedy. DBBench: at "
+        "most 15 operations in SQL, then an answer; tables are in an embedded database that answers as MySQL does, or "
+        "on a server (--mysql). OS interaction: 8 turns in a shell, whose commands run in a sandbox without network: "
+        "docker, podman, bubblewrap or Linux's namespaces; without one nothing runs. Writes out/dialogues.jsonl, from "
+        "which the same command continues after an interruption, and out/agent_results.json.\n\n"
+        "Without --tasks: 'sit agent-eval RUN' plays the tasks of the run's settings (agents.benchmarks) with its "
+        "variants, as stage agents does; with --task nano_db-0007 --show it prints the conversations that are kept. "
+        "'sit agent-eval MODEL' plays the same tasks alone, also with an adapter's folder.",
     ),
     "report": Verb(
         "single",

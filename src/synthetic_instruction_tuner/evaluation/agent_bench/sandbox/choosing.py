@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed
 from synthetic_instruction_tuner.evaluation.agent_bench.sandbox import (
-    accounts,
     bubblewrap,
+    carried,
     containers,
     root_files,
     users,
@@ -135,7 +135,6 @@ def _namespaces(name: str, root: str, limits: Limits, say: Callable[[str], None]
         "unreadable": [] if root_of.folder else list(root_files.unreadable(os.geteuid())),
         "lower": str(root_of.folder or ""),
         "unpack": False,
-        "accounts": accounts.files(),
         "disk": limits.disk,
         "files": limits.files,
         "shared": _SHARED,
@@ -145,7 +144,7 @@ def _namespaces(name: str, root: str, limits: Limits, say: Callable[[str], None]
         "rights": sorted(bubblewrap.RIGHTS.values()),
         "program": program(_PYTHON),
     }
-    text = root_files.namespaces_program()
+    text = carried.entering()
 
     def opened() -> Machine:
         group = ControlGroup(limits)

@@ -42,6 +42,7 @@ class ControlGroup:
         try:
             if not folder.parent.is_dir():
                 return
+            _sweep(folder.parent)
             folder.mkdir()
         except OSError:
             return
@@ -61,11 +62,21 @@ class ControlGroup:
         for _ in range(50):
             for folder in list(self._folders):
                 with suppress(OSError, ValueError):
-                    for process in (folder / "cgroup.procs").read_text().split():
-                        os.kill(int(process), 9)
+                    for process in map(int, (folder / "cgroup.procs").read_text().split()):
+                        if process:  # 0 stands for one that cannot be seen from here
+                            os.kill(process, 9)
                 with suppress(OSError):
                     folder.rmdir()
                     self._folders.remove(folder)
             if not self._folders:
                 return
             time.sleep(0.02)
+
+
+def _sweep(place: Path) -> None:
+    """Removes the groups of programs that were killed: empty ones, since a sandbox ends with its program."""
+    for folder in place.glob("sit-*-*"):
+        owner = folder.name.split("-")[1]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            with suppress(OSError):
+                folder.rmdir()

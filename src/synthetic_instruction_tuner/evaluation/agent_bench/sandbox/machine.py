@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed
+from synthetic_instruction_tuner.evaluation.agent_bench.sandbox import carried
 from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.limits import Limits
 
 GRACE = 30.0  # seconds that an answer may take beyond its command's limit
@@ -109,19 +109,19 @@ class Machine:
         try:
             self._process.stdin.write(line)
             self._process.stdin.flush()
-        except OSError as error:
-            self._process.wait()
+        except (OSError, ValueError) as error:  # the second where it has been closed
             raise EnvironmentFailed(f"the sandbox has ended{self._said()}") from error
 
     def _answer(self, seconds: float) -> dict[str, Any]:
         assert self._process.stdout is not None
         source, deadline = self._process.stdout.fileno(), time.monotonic() + seconds
+        waiting = select.poll()
+        waiting.register(source, select.POLLIN)
         while b"\n" not in self._text:
-            if not select.select([source], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise EnvironmentFailed(f"the sandbox does not answer within {seconds:.0f} seconds")
             data = os.read(source, 1 << 20)
             if not data:
-                self._process.wait()
                 raise EnvironmentFailed(f"the sandbox has ended{self._said()}")
             self._text += data
         line, _, self._text = self._text.partition(b"\n")
@@ -135,6 +135,10 @@ class Machine:
 
     def _said(self) -> str:
         """Returns the last line of what went wrong."""
+        if self._errors.closed:
+            return ""
+        with suppress(subprocess.TimeoutExpired):  # what it has to say may still come
+            self._process.wait(1)
         self._errors.seek(0)
         lines = self._errors.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
         return f": {lines[-1]}" if lines else ""
@@ -146,26 +150,14 @@ OpenMachine = Callable[[], Machine]
 
 def program(python: str) -> list[str]:
     """Returns what runs as a sandbox's first process; what it does is told to it over the pipe."""
-    return [python, "-I", "-S", "-c", "import json; told = json.loads(input()); exec(told['program'])"]
+    return [python, "-I", "-S", "-c", "import json; exec(json.loads(input())['program'])"]
 
 
 @cache
 def _told(limits: Limits) -> bytes:
-    """Returns the first line for `program`: the modules that it consists of, and the supervisor's settings."""
-    package = __name__.rpartition(".")[0]
-    names = ("shell_output", "supervisor")
-    modules = [(f"{package}.{name}", (files(package) / f"{name}.py").read_text(encoding="utf-8")) for name in names]
+    """Returns the first line for `program`: what it executes, with the supervisor's settings."""
     settings = {"kept": limits.kept, "memory": limits.memory}
-    return json.dumps({"program": _BEGIN, "modules": modules, "settings": settings}).encode() + b"\n"
-
-
-_BEGIN = """
-import sys, types
-for name, text in told["modules"]:
-    sys.modules[name] = types.ModuleType(name)
-    exec(compile(text, name, "exec"), sys.modules[name].__dict__)
-sys.modules[name].main(told["settings"])
-"""
+    return json.dumps({"program": f"{carried.inside()}\nmain({settings})\n"}).encode() + b"\n"
 
 
 def _environment() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Goes into namespaces of its own, builds the sandbox's files there, and becomes its first process.
 
-A program of its own, with nothing but Python's library: `python -I -S -c TEXT PLAN`, where the plan is JSON. The
+A program of its own, with nothing but Python's library; see `carried`. The
 user it becomes is root in the sandbox and nobody on the host. There are two user namespaces, one in the other: the
 kernel counts the processes of the inner one, of all its users together, against the limit that was set in the outer.
 """
@@ -8,10 +8,8 @@ kernel counts the processes of the inner one, of all its users together, against
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import resource
-import shutil
 import signal
 import stat
 import subprocess
@@ -21,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from synthetic_instruction_tuner.evaluation.agent_bench.sandbox import host_files
+
 USER, MOUNTS, OTHERS = 0x10000000, 0x00020000, 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000 | 0x02000000
 READ_ONLY, NO_SUID, NO_DEVICES, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 PLACE = "/tmp"  # where, in a mount namespace of its own, the sandbox's files are put together
@@ -28,20 +28,11 @@ STAGE, LOWER = f"{PLACE}/stage", f"{PLACE}/lower"
 ROOT = f"{STAGE}/root"
 OLD = "/.old"
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-FOLDERS = (
-    *("etc", "home", "media", "mnt", "opt", "root", "run", "srv", "tmp", "usr", "var", "proc", "sys", "dev"),
-    *("var/cache", "var/lib", "var/local", "var/log", "var/mail", "var/opt", "var/spool", "var/tmp"),
-)
-SETTINGS = (  # of the host's /etc, what programs need and everybody may read
-    *("alternatives", "bash.bashrc", "default", "host.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "login.defs"),
-    *("pam.conf", "pam.d", "profile", "python3", "security", "shells", "skel", "terminfo", "debian_version"),
-)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main() -> None:
-    """Carries out the plan."""
-    plan: dict[str, Any] = json.loads(sys.argv[1])
+def main(plan: dict[str, Any]) -> None:
+    """Carries out a plan."""
     for file in plan["cgroups"]:
         Path(file).write_text("0")
     if not os.geteuid() and plan["limits"]:
@@ -72,10 +63,10 @@ def main() -> None:
 
     def outer() -> NoReturn:
         if plan["unpack"]:
-            _unpack(folder, several=sum(entry[2] for entry in plan["map"]) > 1)
+            _unpack(folder, plan["compression"], several=sum(entry[2] for entry in plan["map"]) > 1)
         for name, value in plan["limits"].items():
             _limit(getattr(resource, name), value)
-        same = [[[0, 0, sum(entry[2] for entry in plan[name])]] for name in ("map", "groups")]
+        same = [[[entry[0], entry[0], entry[2]] for entry in plan[name]] for name in ("map", "groups")]
         _as_user(same[0], same[1], "", inner)
 
     _as_user(plan["map"], plan["groups"], plan["mapper"], outer)
@@ -139,12 +130,12 @@ def _map(process: int, mapping: list[list[int]], groups: list[list[int]], mapper
         Path(f"/proc/{process}/{name}_map").write_text(text)
 
 
-def _unpack(folder: int, several: bool) -> NoReturn:
+def _unpack(folder: int, compression: list[str], several: bool) -> NoReturn:
     """Unpacks a tar archive at standard input; its owners are the sandbox's users."""
     owners = "--same-owner" if several else "--no-same-owner"
     here = f"/proc/self/fd/{folder}"
     os.fchdir(os.open(here, os.O_RDONLY))
-    words = ["tar", "-x", "--numeric-owner", "-p", owners, "--exclude=./dev/*", "--exclude=dev/*"]
+    words = ["tar", "-x", "--numeric-owner", "-p", owners, *compression, "--exclude=./dev/*", "--exclude=dev/*"]
     os.execvp("tar", words)
 
 
@@ -173,7 +164,8 @@ def _files(plan: dict[str, Any]) -> None:
         for name in ("proc", "dev", "tmp", "root"):
             os.makedirs(f"{ROOT}/{name}", exist_ok=True)
     else:
-        _host_files(plan["accounts"], plan["unreadable"], several=sum(entry[2] for entry in plan["map"]) > 1)
+        several = sum(entry[2] for entry in plan["map"]) > 1
+        host_files.build(ROOT, _overlay, plan["unreadable"], several=several)
 
 
 def _overlay(lower: str, place: str, name: str, folders: Sequence[str] = (), without: Sequence[str] = ()) -> None:
@@ -187,49 +179,6 @@ def _overlay(lower: str, place: str, name: str, folders: Sequence[str] = (), wit
         os.makedirs(f"{here}/upper/{os.path.dirname(gone)}", 0o755, exist_ok=True)
         os.mknod(f"{here}/upper/{gone}", stat.S_IFCHR, 0)  # which hides what is below
     _mount("overlay", place, "overlay", 0, f"lowerdir={lower},upperdir={here}/upper,workdir={here}/work,userxattr")
-
-
-def _host_files(accounts: dict[str, str], unreadable: list[str], several: bool) -> None:
-    """Builds a root of the host's programs: its /usr below, and nothing of its users, settings or data."""
-    for folder in FOLDERS:
-        os.makedirs(f"{ROOT}/{folder}", exist_ok=True)
-    os.chmod(f"{ROOT}/root", 0o700)
-    for folder in ("tmp", "var/tmp"):
-        os.chmod(f"{ROOT}/{folder}", 0o1777)
-    inside = [name for name in ("bin", "sbin", "lib", "local", "share") if os.path.isdir(f"/usr/{name}")]
-    deeper = [f"local/{name}" for name in ("bin", "sbin", "lib") if os.path.isdir(f"/usr/local/{name}")]
-    _overlay("/usr", f"{ROOT}/usr", "usr", (*inside, *deeper), unreadable)
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
-        if os.path.islink(f"/{name}"):
-            os.symlink(os.readlink(f"/{name}"), f"{ROOT}/{name}")
-        elif os.path.isdir(f"/{name}"):
-            os.mkdir(f"{ROOT}/{name}")
-            _overlay(f"/{name}", f"{ROOT}/{name}", name)
-    for name in SETTINGS:
-        _copy(f"/etc/{name}", f"{ROOT}/etc/{name}")
-    for name, text in accounts.items():
-        Path(f"{ROOT}/etc/{name}").write_text(text)
-        os.chmod(f"{ROOT}/etc/{name}", 0o640 if "shadow" in name else 0o644)
-    os.symlink("../usr/lib/os-release", f"{ROOT}/etc/os-release")
-    os.mkdir(f"{ROOT}/home/ubuntu", 0o755)
-    for file in Path(f"{ROOT}/etc/skel").glob(".*"):
-        shutil.copy(file, f"{ROOT}/root")
-        shutil.copy(file, f"{ROOT}/home/ubuntu")
-    for place in (Path(f"{ROOT}/home/ubuntu"), *Path(f"{ROOT}/home/ubuntu").iterdir()) if several else ():
-        os.chown(place, 1000, 1000)
-
-
-def _copy(source: str, target: str) -> None:
-    """Copies what everybody may read."""
-    if os.path.islink(source):
-        os.symlink(os.readlink(source), target)
-    elif os.path.isdir(source):
-        os.makedirs(target, exist_ok=True)
-        for name in os.listdir(source) if os.access(source, os.R_OK | os.X_OK) else []:
-            _copy(f"{source}/{name}", f"{target}/{name}")
-    elif os.path.isfile(source) and os.stat(source).st_mode & 0o004:
-        shutil.copyfile(source, target)
-        os.chmod(target, os.stat(source).st_mode & 0o755)
 
 
 # Without bubblewrap
@@ -317,7 +266,3 @@ def _fail(error: Exception) -> NoReturn:
     sys.stderr.write(f"{error.strerror if isinstance(error, OSError) and error.strerror else error}\n")
     sys.stderr.flush()
     os._exit(70)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.agent_bench.sandbox import carried
 from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.users import Users
 
 SUITE = "bookworm"
@@ -23,6 +23,7 @@ PACKAGES = (  # what AgentBench's image has of programs for its tasks, and sudo,
     *("python3", "procps", "psmisc", "sudo", "tree", "zip", "unzip", "less", "file", "bc", "bsdextrautils"),
     *("iproute2", "curl", "wget", "git", "vim-tiny", "ca-certificates"),
 )
+_MAGIC = {b"\x1f\x8b": "--gzip", b"\xfd7zXZ": "--xz", b"(\xb5/\xfd": "--zstd", b"BZh": "--bzip2"}
 EXCLUDED = ("/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*")
 
 
@@ -137,7 +138,8 @@ def _unpack(source: Path, folder: Path, users: Users) -> None:
     if not os.geteuid():
         os.chown(new, users.users[0][1], users.groups[0][1])
     plan = users.plan() | {"lower": str(new), "unpack": True, "cgroups": [], "limits": {}}
-    command = [sys.executable, "-I", "-S", "-c", namespaces_program(), json.dumps(plan)]
+    plan["compression"] = _compression(source)
+    command = [sys.executable, "-I", "-S", "-c", carried.entering(), json.dumps(plan)]
     packing = None
     if source.is_dir():
         words = ["tar", "-C", str(source), "-c", "--numeric-owner", "--one-file-system", "."]
@@ -148,12 +150,22 @@ def _unpack(source: Path, folder: Path, users: Users) -> None:
         with source.open("rb") as archive:
             done = subprocess.run(command, stdin=archive, capture_output=True, text=True)
     if done.returncode:
+        shutil.rmtree(new, ignore_errors=True)
         raise UserError(
             f"{source} cannot be unpacked as root files.",
-            _last_line(done.stderr) or "tar failed",
+            done.stderr.strip().partition("\n")[0] or "tar failed",
             "Give a folder or a tar archive with a whole root, that this user may read.",
         )
     new.rename(folder)
+
+
+def _compression(source: Path) -> list[str]:
+    """Returns tar's options for an archive, by its first bytes: at a pipe tar does not look for itself."""
+    if source.is_dir():
+        return []
+    with source.open("rb") as file:
+        start = file.read(6)
+    return next(([option] for magic, option in _MAGIC.items() if start.startswith(magic)), [])
 
 
 @cache
@@ -172,11 +184,6 @@ def unreadable(user: int) -> tuple[str, ...]:
 def _open_to(folder: str, user: int) -> bool:
     """Returns whether a sandbox's users may read a folder: as anybody, or, for a user, as this one."""
     return os.stat(folder).st_mode & 0o005 == 0o005 if not user else os.access(folder, os.R_OK | os.X_OK)
-
-
-def namespaces_program() -> str:
-    """Returns the text of the program `namespaces`."""
-    return (files(__package__) / "namespaces.py").read_text(encoding="utf-8")
 
 
 def _last_line(text: str) -> str:

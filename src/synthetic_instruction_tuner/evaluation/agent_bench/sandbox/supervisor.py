@@ -241,16 +241,16 @@ class Supervisor:
         self._bury()
         if time.monotonic() - self._looked > TICK:
             self._looked = time.monotonic()
-            if self._memory and _resident() > self._memory:
-                _kill(-1)  # everything here but this process
+            held, largest = _resident()
+            if held > self._memory and largest:
+                _kill(largest)
         return ready & set(sources)
 
     def _bury(self) -> None:
         for _ in range(1000):
-            try:
+            process = 0
+            with suppress(ChildProcessError):
                 process, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
             if not process:
                 return
             self._ended[process] = status
@@ -279,18 +279,15 @@ def _kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def _resident() -> int:
-    """Returns the bytes of memory that all processes here hold for themselves."""
-    pages = 0
+def _resident() -> tuple[int, int]:
+    """Returns the bytes of memory that all processes here hold for themselves, and the process that holds most."""
+    found = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and name != "1":
-            try:
-                with open(f"/proc/{name}/statm") as file:
-                    words = file.read().split()
-                pages += int(words[1]) - int(words[2])
-            except (OSError, IndexError, ValueError):
-                pass
-    return pages * 4096
+            with suppress(OSError, IndexError, ValueError), open(f"/proc/{name}/statm") as file:
+                words = file.read().split()
+                found[int(name)] = (int(words[1]) - int(words[2])) * 4096
+    return sum(found.values()), max(found, key=lambda process: found[process], default=0)
 
 
 def main(settings: dict[str, Any]) -> None:
