@@ -63,8 +63,10 @@ class AgentBenchmark:
         levels: between which scores it lies, in a sentence for the report.
         comparable: what its score can be compared with, in a sentence for the report.
         shared: messages at the beginning that are the same in all conversations.
+        rounds: the most turns of a task.
         turns: turns of a task, in the mean, for the plan.
         prompt_tokens: tokens of the first prompt, in the mean, for the plan.
+        task_seconds: what the environment takes for a task on one core, for the plan.
         tasks: returns all tasks that this machine has.
         environment: opens where they are played.
         at_hand: returns what this machine has of it. It raises a UserError for broken files.
@@ -79,8 +81,10 @@ class AgentBenchmark:
     levels: str
     comparable: str
     shared: int
+    rounds: int
     turns: float
     prompt_tokens: int
+    task_seconds: float
     tasks: Callable[[Config], Sequence[Any]]
     environment: Callable[[Config], Environment]
     at_hand: Callable[[Config], Availability]
@@ -208,8 +212,10 @@ AGENTS = (
         "solve none (0).",
         comparable="Its tasks are of the embedded nano world: the score says nothing about AgentBench.",
         shared=0,
+        rounds=3,
         turns=1.5,
         prompt_tokens=70,
+        task_seconds=0.03,
         tasks=lambda config: _nano_db(),
         environment=_nano_db_environment,
         at_hand=lambda config: Availability(
@@ -227,8 +233,10 @@ AGENTS = (
         "solve none (0).",
         comparable="Its tasks are of the embedded nano world: the score says nothing about AgentBench.",
         shared=0,
+        rounds=1,
         turns=1.0,
         prompt_tokens=40,
+        task_seconds=0.25,
         tasks=lambda config: _nano_os(),
         environment=_nano_os_environment,
         at_hand=lambda config: Availability(
@@ -247,8 +255,10 @@ AGENTS = (
         comparable="Published numbers depend on the protocol's version, the decoding, the rounds and the database: "
         "compare only with results that have the same.",
         shared=2,
+        rounds=16,
         turns=4.0,
         prompt_tokens=420,
+        task_seconds=0.05,
         tasks=db_tasks,
         environment=_dbbench_environment,
         at_hand=db_at_hand,
@@ -264,8 +274,10 @@ AGENTS = (
         comparable="Published numbers come from Ubuntu images in Docker: compare only with results that have the same "
         "protocol, decoding, machine and tasks.",
         shared=6,
+        rounds=8,
         turns=4.0,
         prompt_tokens=780,
+        task_seconds=2.0,
         tasks=os_tasks,
         environment=_os_environment,
         at_hand=os_at_hand,
