@@ -391,6 +391,13 @@ def test_the_status_of_a_finished_run(sit: Sit, finished: Path) -> None:
     assert all(row["seconds"] >= 0 for row in rows) and rows[0]["rows_out"] == 24
 
 
+def test_kept_conversations_are_printed(sit: Sit, finished: Path) -> None:
+    code, out, _ = sit("agent-eval", finished, "--task", "nano_db-0000", "--show")
+    assert code == 0 and "[user]" in out and all(f"nano_db-0000, {name}, dpo" in out for name in STUDENTS)
+    code, _, err = sit("agent-eval", finished, "--task", "nano_db-9999")
+    assert code == 2 and "There is no conversation of task nano_db-9999." in err
+
+
 def test_the_comparison(sit: Sit, finished: Path) -> None:
     code, out, _ = sit("compare", "-d", finished)
     assert code == 0 and all(word in out for word in (*STUDENTS, *VARIANTS))

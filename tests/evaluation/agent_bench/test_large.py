@@ -11,6 +11,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import Embed
 from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import SHOWN
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End
+from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.actions import Kind, read
 
 MEGABYTE = 1 << 20
 TABLE = DbTask("db-0000", "How many?", "The table is t.", "counting", "t", ("a",), (("1",),), ("1",))
@@ -41,6 +42,20 @@ def test_a_turn_of_a_megabyte_is_taken_like_any_other(kind: str) -> None:
             assert conversation.outcome is not None and conversation.outcome.right
     finally:
         conversation.close()
+
+
+@pytest.mark.parametrize(
+    "piece", ["Act: bash\n", "```bash\n", "Act: answer(", "Act:\n", "\n```", "Act: bash ```bash\n"]
+)
+def test_a_turn_of_a_megabyte_is_an_action_or_none(piece: str) -> None:
+    action = read(piece * (MEGABYTE // len(piece)))
+    assert action is None or action.kind in Kind
+
+
+def test_blocks_of_bash_are_those_of_the_protocol() -> None:
+    text = "Act: bash\n```bash\na\n```\n```bash\n\n```\n```bash\nb\nc\n```\n```bash\nd"
+    action = read(text)
+    assert action is not None and action.content == "a\n\n\n\nb\nc"
 
 
 def test_the_first_block_of_an_operation_is_taken() -> None:
