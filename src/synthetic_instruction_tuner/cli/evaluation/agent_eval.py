@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +37,7 @@ from synthetic_instruction_tuner.run.progress import Display
 
 SANDBOXES = ("docker", "podman", "bubblewrap", "namespaces")
 LONGEST = 512  # tokens of a turn
+SETTINGS = ("mysql", "sandbox", "root", "max_new_tokens")  # options that are settings of stage agents, too
 DIALOGUES = "dialogues.jsonl"
 
 
@@ -138,6 +139,16 @@ def agent_eval(
 ) -> None:
     """Plays the tasks and prints what came out."""
     if tasks is None:
+        _require_no_other(
+            {
+                "--mysql": mysql,
+                "--agentbench": agentbench,
+                "--sandbox": sandbox,
+                "--root": root,
+                "--benchmark": benchmark,
+                "--max-new-tokens": max_new_tokens != LONGEST,
+            }
+        )
         play_without_file(model, task, show, output, set_, as_json, quiet)
         return
     config = configuration(None, None, [f"models.generator={json.dumps(model)}", *(set_ or [])], None)
@@ -162,6 +173,14 @@ def agent_eval(
     _print(screen, config, chosen, summary)
     if output is not None:
         screen.say(f"\nEvery conversation is in {output / DIALOGUES}.")
+
+
+def _require_no_other(given: Mapping[str, object]) -> None:
+    """Refuses options that say how a file of tasks is played, where there is none."""
+    if names := [name for name, value in given.items() if value]:
+        setting = names[0].removeprefix("--").replace("-", "_")
+        fix = f"Add --tasks, or set it: --set agents.{setting}=..." if setting in SETTINGS else "Add --tasks."
+        raise UserError(f"{names[0]} goes with --tasks.", "Without a file the settings of agents hold.", fix)
 
 
 def _key(config: Config, chosen: Benchmark, max_new_tokens: int) -> dict[str, Any]:
