@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import PreTrainedModel
 
-from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig
+from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, PromptTuningConfig, SftConfig, load_config
 from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer
 from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.training import supervised
@@ -20,6 +23,7 @@ from synthetic_instruction_tuner.training.dpo import Dpo
 from synthetic_instruction_tuner.training.lora_sft import LoraSft
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
+from synthetic_instruction_tuner.training.tuners import train_student
 from synthetic_instruction_tuner.training.watch import mean
 
 FAST: dict[str, Any] = {
@@ -276,6 +280,23 @@ def test_a_wrong_reference_is_noticed(
     monkeypatch.setattr(dpo, "_reference", lambda job, trainer: wrong)
     with pytest.raises(RunError, match="reference is not the policy"):
         Dpo(DpoConfig(**FAST)).train(student, sft / "final", pairs, tmp_path)
+
+
+def test_a_trained_model_is_gone_at_once(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
+    """The next student's must not be loaded beside it: on a GPU there may be room for one."""
+    config, sft = load_config("nano", overrides=["train.sft.num_train_epochs=1"]), METHODS[0]
+
+    def models() -> set[int]:
+        return {id(found) for found in gc.get_objects() if isinstance(found, PreTrainedModel)}
+
+    gc.collect()
+    before = models()
+    gc.disable()
+    try:
+        train_student(config, sft, student, records[:2], tmp_path)
+        assert models() <= before
+    finally:
+        gc.enable()
 
 
 def test_a_diverging_loss_stops_with_advice(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
