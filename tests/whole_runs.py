@@ -26,6 +26,7 @@ evaluate:
   nano_ifeval: {items: 8, max_new_tokens: 12}
   nano_mmlu: {items: 8}
   nano_mt: {items: 8, max_new_tokens: 12}
+agents: {benchmarks: [nano_db], items: 3, max_new_tokens: 24}
 """
 Sit = Callable[..., tuple[int, str, str]]
 

@@ -166,3 +166,22 @@ def test_without_a_sandbox_nothing_runs(
     told = " ".join(error.split())
     assert "docker: no daemon answers; bubblewrap: not installed" in told and "apt-get install bubblewrap" in told
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("--mysql SERVER", "--set agents.mysql="),
+        ("--sandbox bubblewrap", "--set agents.sandbox="),
+        ("--benchmark os", "Add --tasks."),
+        ("--max-new-tokens 7", "--set agents.max_new_tokens="),
+        ("--task nano_db-9999", "There is no task nano_db-9999."),
+        ("--set agents.benchmarks=[]", "agents.benchmarks is empty"),
+        ("--set agents.benchmarks=[dbbench]", "Its tasks are not on this machine."),
+        ("--set agents.mysql=mysql://c:3306", "name of an environment variable"),
+    ],
+)
+def test_without_a_file_mistakes_are_told_before_a_model_is_loaded(sit: Sit, line: str, says: str) -> None:
+    code, out, error = sit(f"agent-eval nano:student-llama {line}")
+    assert (code, out) == (2, "")
+    assert says in " ".join(error.split())

@@ -72,7 +72,7 @@ def compare(
     if name or mode or data_dir:
         raise UserError("--benchmark, --mode and --data-dir need files of answers.", "", "sit compare A.jsonl B.jsonl")
     config, folder = existing_run(run_dir)
-    rows = stored_comparison(folder)
+    rows = stored_comparison(folder, agents=True)
     if not rows:
         raise UserError(
             "Nothing has been evaluated yet.", f"{shown(folder.root)} holds no comparison.", "Run 'sit evaluate' first."
@@ -135,13 +135,14 @@ def _equivalence_columns(row: ComparisonRow, margin: float | None) -> dict[str, 
     return {f"p_equivalent_to_{reference}": None if math.isnan(p) else p for reference, p in found.items()}
 
 
-def stored_comparison(folder: RunFolder) -> list[ComparisonRow]:
-    """Returns the rows of a run's comparison; none where nothing has been compared yet."""
+def stored_comparison(folder: RunFolder, agents: bool = False) -> list[ComparisonRow]:
+    """Returns the rows of a run's comparison, with those of agents if asked; none where nothing was compared yet."""
+    from synthetic_instruction_tuner.run.stages.agents.units import stored_rows
     from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows
 
     store = Store.open(folder.store, readonly=True)
     try:
-        return comparison_rows(store)
+        return comparison_rows(store) + (stored_rows(store) if agents else [])
     finally:
         store.close()
 

@@ -95,6 +95,15 @@ class RunFolder:
         return self.root / "evaluation/results"
 
     @property
+    def agents(self) -> Path:
+        """Agents: results, and one JSON Lines file of conversations per benchmark, student and variant."""
+        return self.root / "evaluation/agents"
+
+    def dialogues(self, benchmark: str, label: str) -> Path:
+        """The conversations of a variant on an agent benchmark."""
+        return self.agents / f"{benchmark}-{label}.jsonl"
+
+    @property
     def metrics(self) -> Path:
         """Efficiency metrics and the comparison table."""
         return self.root / "evaluation/metrics"

@@ -25,6 +25,7 @@ from synthetic_instruction_tuner.run.progress import Display
 from synthetic_instruction_tuner.run.progress.progress_file import ProgressFile
 from synthetic_instruction_tuner.run.repair import forget, keep_aside, open_store
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
+from synthetic_instruction_tuner.run.stages.agents import stage as agents
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage, Stopwatch
 from synthetic_instruction_tuner.run.store import StageState, Store
 from synthetic_instruction_tuner.run.written_files import WEIGHTS, Damage, WrittenFiles, keep_file, one_line
@@ -35,6 +36,7 @@ STAGES: tuple[Stage, ...] = (
     prefer.STAGE,
     *training.STAGES,
     evaluate.STAGE,
+    agents.STAGE,
     report.STAGE,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from synthetic_instruction_tuner.cli.evaluation.agent_benchmarks import KINDS, Options, opened
+from synthetic_instruction_tuner.cli.evaluation.agents_of_a_run import play_without_file
 from synthetic_instruction_tuner.cli.options import (
     Json,
     Quiet,
@@ -36,6 +37,7 @@ from synthetic_instruction_tuner.run.progress import Display
 
 SANDBOXES = ("docker", "podman", "bubblewrap", "namespaces")
 LONGEST = 512  # tokens of a turn
+SETTINGS = ("mysql", "sandbox", "root", "max_new_tokens")  # options that are settings of stage agents, too
 DIALOGUES = "dialogues.jsonl"
 
 
@@ -53,16 +55,22 @@ def _one_of(option: str, words: Sequence[str]) -> Callable[[object], str]:
 
 
 def agent_eval(
-    model: Annotated[str, typer.Argument(help="The model: nano:NAME, a folder or a Hub id.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="The model: nano:NAME, a folder or a Hub id; without --tasks also a run's folder, whose variants play "
+            "its tasks, or an adapter's folder."
+        ),
+    ],
     tasks: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--tasks",
             "-t",
             help="File of AgentBench 0.2's tasks: DBBench or OS interaction; of the latter also a folder of files.",
             parser=existing_path,
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder for the results.", parser=output_path, metavar="FOLDER"),
@@ -130,6 +138,19 @@ def agent_eval(
     quiet: Quiet = False,
 ) -> None:
     """Plays the tasks and prints what came out."""
+    if tasks is None:
+        _require_no_other(
+            {
+                "--mysql": mysql,
+                "--agentbench": agentbench,
+                "--sandbox": sandbox,
+                "--root": root,
+                "--benchmark": benchmark,
+                "--max-new-tokens": max_new_tokens != LONGEST,
+            }
+        )
+        play_without_file(model, task, show, output, set_, as_json, quiet)
+        return
     config = configuration(None, None, [f"models.generator={json.dumps(model)}", *(set_ or [])], None)
     options = Options(benchmark, task, mysql, agentbench, sandbox, root)
     chosen = opened(tasks, options, lambda text: None if quiet or as_json else Screen(stderr=True).say(text))
@@ -152,6 +173,14 @@ def agent_eval(
     _print(screen, config, chosen, summary)
     if output is not None:
         screen.say(f"\nEvery conversation is in {output / DIALOGUES}.")
+
+
+def _require_no_other(given: Mapping[str, object]) -> None:
+    """Refuses options that say how a file of tasks is played, where there is none."""
+    if names := [name for name, value in given.items() if value]:
+        setting = names[0].removeprefix("--").replace("-", "_")
+        fix = f"Add --tasks, or set it: --set agents.{setting}=..." if setting in SETTINGS else "Add --tasks."
+        raise UserError(f"{names[0]} goes with --tasks.", "Without a file the settings of agents hold.", fix)
 
 
 def _key(config: Config, chosen: Benchmark, max_new_tokens: int) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class StageWork:
         passed = round(planned_records(config) * KEPT_SHARE)
         self.kept = min(passed, config.filter.keep or passed)
         self.asked = asked(config.generate.instruction.max_new_tokens)
-        self._students = {m.path: student_format(config, hardware, m, None) for m in config.models.students}
+        self.students = {m.path: student_format(config, hardware, m, None) for m in config.models.students}
 
     def generate(self) -> StageEstimate:
         """The generator writes instructions and answers."""
@@ -156,7 +156,7 @@ class StageWork:
         batch = f"{settings.per_device_train_batch_size} x {settings.gradient_accumulation_steps}"
         tasks, disk = [], 0.0
         for model in students:
-            size, held = _size(model), self._students[model.path]
+            size, held = _size(model), self.students[model.path]
             seconds = self.costs.load(size) + self.costs.tune(size, held, tuning)
             memory = self.costs.tuning_gb(size, held, tuning)
             tasks.append(TaskEstimate(model.name, held.weights, "training", batch, memory, tuning.tokens, seconds))
@@ -232,7 +232,7 @@ class StageWork:
 
     def answers(self, model: ModelConfig, work: Work, untuned: bool = False) -> float:
         """Seconds for one variant to answer a benchmark; an untuned one may be asked in further forms."""
-        size, held, slots = _size(model), self._students[model.path], self.config.engine.batch_size
+        size, held, slots = _size(model), self.students[model.path], self.config.engine.batch_size
         most, length, seconds = work.max_new_tokens, answered(work.max_new_tokens), 0.0
         if work.answers:
             texts = Texts(work.items, length, most, 10_000, slots, TEMPLATE + 60)
@@ -246,7 +246,7 @@ class StageWork:
 
     def answering(self, model: ModelConfig, longest: int, tokens: float, seconds: float) -> TaskEstimate:
         """A student that answers the benchmarks, as a task."""
-        size, held, slots = _size(model), self._students[model.path], self.config.engine.batch_size
+        size, held, slots = _size(model), self.students[model.path], self.config.engine.batch_size
         texts = Texts(slots, answered(longest), longest, slots, slots, TEMPLATE + 60)
         memory = self.costs.writing_gb(size, held, texts)
         return TaskEstimate(model.name, held.weights, "transformers", f"{slots:,}", memory, tokens, seconds)

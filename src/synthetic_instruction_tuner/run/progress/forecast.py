@@ -249,4 +249,4 @@ def _kind(stage: str) -> str:
     """Stages of one kind are as far from their plans as each other: those that train, and those that ask models."""
     if stage in {method.name for method in METHODS}:
         return "training"
-    return "asking" if stage in ("generate", "prefer", "evaluate") else stage
+    return "asking" if stage in ("generate", "prefer", "evaluate", "agents") else stage

@@ -83,6 +83,7 @@ def comparison_rows(store: Store) -> list[ComparisonRow]:
 def run(ctx: Context) -> Outcome:
     """Evaluates the variants and compares them."""
     from synthetic_instruction_tuner.evaluation import comparison
+    from synthetic_instruction_tuner.run.stages.agents.units import finished_rows
 
     chosen = variants(ctx.config, ctx.folder)
     names = usable(ctx.config.evaluate)
@@ -100,13 +101,13 @@ def run(ctx: Context) -> Outcome:
     ctx.store.set_fact("contamination", found)
     write_text(ctx.folder.contamination, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     rows = comparison.compare(results, seen)
-    _store(ctx, rows)
-    comparison.write_csv(rows, ctx.folder.comparison)
+    store_rows(ctx, rows)
+    comparison.write_csv([*rows, *finished_rows(ctx)], ctx.folder.comparison)
     items = sum(len(result.items) for result in results[chosen[0].student.name, BASE])
     return Outcome(fingerprint(comparison.csv_text(rows)), items, len(chosen), f"{len(rows)} scores")
 
 
-def _store(ctx: Context, rows: Sequence[ComparisonRow]) -> None:
+def store_rows(ctx: Context, rows: Sequence[ComparisonRow]) -> None:
     """Commits the comparison in place of another one under this key: damaged answers may have been given anew."""
     unit, payload = ctx.unit(COMPARISON), [row.to_json() for row in rows]
     if list(ctx.store.rows(unit)) != payload:

@@ -30,6 +30,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 STEPS = 50_000_000  # of SQLite's virtual machine, for one statement
 _EVERY = 100_000  # steps between two looks at the limit
 _PAGES = 16_384  # of 4,096 bytes: 67 MB for a task's tables
+_STATEMENT = 20_000  # characters of a statement; reading a much longer one takes minutes
 _LONGEST = 8_000_000  # bytes of a text
 _DENIED = (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA, sqlite3.SQLITE_TRANSACTION)
 _DESCRIBE = re.compile(
@@ -59,6 +60,8 @@ class EmbeddedDatabase:
     def execute(self, sql: str) -> str:
         """Executes one statement and returns its rows, or MySQL's error."""
         self._steps = 0
+        if len(sql) > _STATEMENT:
+            return str(SqlFault(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes"))
         try:
             return self._described(sql) or printed(self._rows(sql))
         except SqlFault as fault:
@@ -79,7 +82,9 @@ class EmbeddedDatabase:
         self._connection.close()
 
     def _fill(self) -> None:
-        columns = ",".join(f"{quoted(name)} TEXT COLLATE {mysql_functions.COLLATION}" for name in self._task.columns)
+        text = f"TEXT COLLATE {mysql_functions.COLLATION}"
+        numbers = self._task.numbers
+        columns = ",".join(f"{quoted(name)} {'INTEGER' if name in numbers else text}" for name in self._task.columns)
         self._connection.execute(f"CREATE TABLE {quoted(self._task.table)} ({columns})")
         marks = ",".join("?" for _ in self._task.columns)
         insert = f"INSERT INTO {quoted(self._task.table)} VALUES ({marks})"

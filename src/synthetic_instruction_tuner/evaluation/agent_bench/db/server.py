@@ -198,7 +198,8 @@ class ServerDatabase:
             cursor.execute(f"CREATE USER {name}@%s IDENTIFIED BY %s", (host, self._password))
             cursor.execute(f"GRANT ALL ON {name}.* TO {name}@%s", (host,))
         cursor.execute(f"USE {name}")
-        columns = ",".join(f"{quoted(column)} TEXT" for column in task.columns)
+        kinds = [(column, "BIGINT" if column in task.numbers else "TEXT") for column in task.columns]
+        columns = ",".join(f"{quoted(column)} {kind}" for column, kind in kinds)
         marks = ",".join(["%s"] * len(task.columns))
         with suppress(pymysql.ProgrammingError):  # a column without a name: AgentBench goes on without the table, too
             cursor.execute(f"CREATE TABLE {quoted(task.table)} ({columns})")
