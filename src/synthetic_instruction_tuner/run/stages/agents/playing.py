@@ -17,8 +17,8 @@ from synthetic_instruction_tuner.evaluation.agent_bench.results import TaskResul
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Played, play_rounds
 from synthetic_instruction_tuner.run.progress import Advance
 from synthetic_instruction_tuner.run.stages.agents.units import unit_of
-from synthetic_instruction_tuner.run.stages.evaluate import Variant
 from synthetic_instruction_tuner.run.stages.stage import Context
+from synthetic_instruction_tuner.run.stages.variants.variant import Variant
 from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.run.store.kept_turns import KeptTurns
 

@@ -12,8 +12,9 @@ from synthetic_instruction_tuner.models.adapters import adapter_digest
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.models.hardware import choose_dtype, detect
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.stages.evaluate import COMPARISON, Variant, variants
+from synthetic_instruction_tuner.run.stages.evaluate import COMPARISON
 from synthetic_instruction_tuner.run.stages.stage import Context
+from synthetic_instruction_tuner.run.stages.variants.variant import Variant, variants
 from synthetic_instruction_tuner.run.store import Store
 
 NAME = "agents"
