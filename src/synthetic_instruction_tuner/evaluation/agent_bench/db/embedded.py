@@ -10,20 +10,21 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from decimal import Decimal
 from typing import Any
 
 from sqlglot import exp
 
-from synthetic_instruction_tuner.evaluation.agent_bench.db import mysql_functions
-from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted
-from synthetic_instruction_tuner.evaluation.agent_bench.db.mysql_dialect import (
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect import functions as mysql_functions
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.kinds import printed_row, printers
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import text
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.translation import (
     SCHEMA,
     SqlFault,
     parsed,
     syntax,
     translated,
 )
+from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import table_hash
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 
@@ -63,6 +64,8 @@ class EmbeddedDatabase:
             return self._described(sql) or printed(self._rows(sql))
         except SqlFault as fault:
             return cut(str(fault))
+        except RecursionError:
+            return cut(str(syntax(sql)))
         except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
             return cut(str(self._fault(error, sql)))
 
@@ -100,14 +103,16 @@ class EmbeddedDatabase:
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         statement = translated(sql, self._task.table)
-        sums = _exact_sums(parsed(sql))
+        kinds = printers(parsed(sql))
         with closing(self._connection.cursor()) as cursor:
             rows: Iterator[tuple[Any, ...]] = cursor.execute(statement)
-            return [_exact(row, sums) for row in first_rows(rows)]
+            return [printed_row(row, kinds) for row in first_rows(rows)]
 
     def _described(self, sql: str) -> str:
         """Returns what MySQL says of its tables, for a statement that asks for it; empty for any other."""
         words = sql.strip().rstrip(";").strip()
+        if re.fullmatch(r"(?i)start\s+transaction|begin|commit|rollback", words):
+            return printed([])  # each statement has a connection of its own, as on a server
         if re.fullmatch(r"(?i)show\s+(full\s+)?tables(\s+.*)?", words):
             with closing(self._connection.cursor()) as cursor:
                 return printed(first_rows(cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")))
@@ -185,17 +190,6 @@ def _clause(sql: str, name: str) -> str:
     return "field list"
 
 
-def _exact_sums(tree: exp.Expression) -> frozenset[int]:
-    """Returns the numbers of the columns that are sums, which MySQL gives as decimals where they are exact."""
-    if not isinstance(tree, exp.Select):
-        return frozenset()
-    return frozenset(k for k, one in enumerate(tree.expressions) if isinstance(one.unalias(), exp.Sum))
-
-
-def _exact(row: tuple[Any, ...], sums: frozenset[int]) -> tuple[Any, ...]:
-    return tuple(Decimal(v) if k in sums and isinstance(v, int) else v for k, v in enumerate(row))
-
-
 def _cell(value: Any) -> str | None:
     """Returns a value as MySQL keeps it in a text column."""
     if value is None:
@@ -204,4 +198,4 @@ def _cell(value: Any) -> str | None:
 
 
 def _texts(row: tuple[Any, ...]) -> list[str | None]:
-    return [None if value is None else mysql_functions.text(value) for value in row]
+    return [None if value is None else text(value) for value in row]

@@ -1,58 +1,36 @@
-"""MySQL's functions and its way of comparing text, for SQLite.
-
-Texts are equal where they differ in case or accents alone, as in MySQL 8's default collation, utf8mb4_0900_ai_ci.
-"""
+"""MySQL's functions for SQLite."""
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import re
 import sqlite3
-import unicodedata
 from collections.abc import Callable
-from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
 import regex  # type: ignore[import-untyped]  # no types come with it
 
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect import dates, numbers
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.numbers import number
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import COLLATION, compare, key, letters, text
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import GROUP_CONCAT
 
-COLLATION = "mysql_ai_ci"
 _MATCH_SECONDS = 2.0  # for one regular expression
-_SHOWN_DIGITS = 15
 _MOST_JOINED = 100_000  # values in one GROUP_CONCAT
 _LONGEST = 1_000_000  # characters that a function makes
 
 
 def register(connection: sqlite3.Connection) -> None:
     """Gives a connection the collation and the functions."""
-    connection.create_collation(COLLATION, _compare)
+    connection.create_collation(COLLATION, compare)
     for name, (arguments, function) in _FUNCTIONS.items():
         connection.create_function(name, arguments, function, deterministic=True)
     connection.create_function("like", 3, _like, deterministic=True)
     connection.create_aggregate("join_all", 4, _Join)  # type: ignore[arg-type]  # typeshed wants all to return int
     connection.create_aggregate("join_distinct", 4, _JoinDistinct)  # type: ignore[arg-type]
-    connection.create_aggregate("sum", 1, _Sum)  # type: ignore[arg-type]  # typeshed wants it to return int
-
-
-def text(value: Any) -> str:
-    """Returns a value as MySQL makes text of it: whole numbers without a point."""
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 10**_SHOWN_DIGITS else repr(value)
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-@lru_cache(maxsize=65_536)
-def key(value: str) -> str:
-    """Returns what texts are compared by."""
-    spread = unicodedata.normalize("NFKD", value).casefold()
-    return "".join(c for c in unicodedata.normalize("NFKD", spread) if not unicodedata.combining(c))
-
-
-def _compare(first: str, second: str) -> int:
-    a, b = key(first), key(second)
-    return (a > b) - (a < b)
+    connection.create_aggregate("sum", 1, numbers.Sum)  # type: ignore[arg-type]  # typeshed wants it to return int
 
 
 class _Join:
@@ -85,37 +63,10 @@ class _JoinDistinct(_Join):
     distinct = True
 
 
-class _Sum:
-    """SUM: of texts a float, as MySQL's double; of whole numbers whole."""
-
-    def __init__(self) -> None:
-        self._total: float = 0
-        self._any = False
-
-    def step(self, value: Any) -> None:
-        """Adds a value."""
-        if value is None:
-            return
-        self._any = True
-        self._total += _number(value)
-
-    def finalize(self) -> float | None:
-        """Returns the sum; None of nothing."""
-        return self._total if self._any else None
-
-
-def _number(value: Any) -> float:
-    """Returns a value as a number: of a text its numeric beginning."""
-    if isinstance(value, (int, float)):
-        return value
-    found = re.match(r"\s*([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)", str(value))
-    return float(found[1]) if found else 0.0
-
-
 def _like(pattern: Any, value: Any, escape: str = "\\") -> bool | None:
     if pattern is None or value is None:
         return None
-    return _pattern(text(pattern), escape).fullmatch(key(text(value))) is not None
+    return _pattern(text(pattern), escape).fullmatch(letters(text(value))) is not None
 
 
 @lru_cache(maxsize=256)
@@ -123,7 +74,7 @@ def _pattern(pattern: str, escape: str) -> re.Pattern[str]:
     parts, escaped = [], False
     for character in pattern:
         if escaped or character not in (escape, "%", "_"):
-            parts.append(re.escape(key(character)))
+            parts.append(re.escape(letters(character)))
             escaped = False
         elif character == escape:
             escaped = True
@@ -158,16 +109,16 @@ def _concat_key(*values: Any) -> str | None:
 def _substring_index(value: Any, separator: Any, count: Any) -> str | None:
     if None in (value, separator, count):
         return None
-    parts, n = text(value).split(text(separator)) if separator else [], int(_number(count))
+    parts, n = text(value).split(text(separator)) if separator else [], int(number(count))
     return text(separator).join(parts[:n] if n >= 0 else parts[n:])
 
 
 def _left(value: Any, count: Any) -> str | None:
-    return None if None in (value, count) else text(value)[: max(0, int(_number(count)))]
+    return None if None in (value, count) else text(value)[: max(0, int(number(count)))]
 
 
 def _right(value: Any, count: Any) -> str | None:
-    n = 0 if count is None else max(0, int(_number(count)))
+    n = 0 if count is None else max(0, int(number(count)))
     return (
         None
         if None in (value, count)
@@ -181,7 +132,7 @@ def _pad(left: bool) -> Callable[[Any, Any, Any], str | None]:
     def padded(value: Any, length: Any, filler: Any) -> str | None:
         if None in (value, length, filler):
             return None
-        shown, n = text(value), min(int(_number(length)), 100_000)
+        shown, n = text(value), min(int(number(length)), 100_000)
         more = (text(filler) * n)[: max(0, n - len(shown))] if filler else ""
         return (more + shown if left else shown + more)[: max(0, n)]
 
@@ -191,7 +142,7 @@ def _pad(left: bool) -> Callable[[Any, Any, Any], str | None]:
 def _repeat(value: Any, count: Any) -> str | None:
     if None in (value, count):
         return None
-    shown, n = text(value), max(0, int(_number(count)))
+    shown, n = text(value), max(0, int(number(count)))
     return shown * n if len(shown) * n <= _LONGEST else None  # as MySQL beyond max_allowed_packet
 
 
@@ -203,39 +154,59 @@ def _find_in_set(wanted: Any, values: Any) -> int | None:
     return None if None in (wanted, values) else _field(wanted, *text(values).split(","))
 
 
-def _truncate(value: Any, digits: Any) -> float | None:
-    if None in (value, digits):
+def _place(value: Any, wanted: Any, start: Any = 1) -> int | None:
+    if None in (value, wanted, start):
         return None
-    scale = float(10 ** max(-15, min(15, int(_number(digits)))))
-    return int(_number(value) * scale) / scale
+    begin = int(number(start))
+    return letters(text(value)).find(letters(text(wanted)), begin - 1) + 1 if begin > 0 else 0
 
 
-def _date_part(part: str) -> Callable[[Any], int | None]:
-    def taken(value: Any) -> int | None:
-        try:
-            day = date.fromisoformat(text(value)[:10])
-        except ValueError:
-            return None
-        return int(getattr(day, part))
-
-    return taken
-
-
-_MYSQL_FORMATS = {"%i": "%M", "%M": "%B", "%c": "%m", "%e": "%d", "%D": "%d", "%k": "%H", "%s": "%S", "%W": "%A"}
-
-
-def _str_to_date(value: Any, form: Any) -> str | None:
-    if None in (value, form):
+def _middle(value: Any, start: Any, count: Any = _LONGEST) -> str | None:
+    if None in (value, start, count):
         return None
-    python = re.sub("%.", lambda m: _MYSQL_FORMATS.get(m[0], m[0]), text(form))
-    try:
-        return datetime.strptime(text(value), python).date().isoformat()
-    except ValueError:
+    shown, begin, n = text(value), int(number(start)), int(number(count))
+    begin = begin - 1 if begin > 0 else len(shown) + begin
+    return shown[begin : begin + n] if begin >= 0 and n > 0 and start else ""
+
+
+def _stuffed(value: Any, start: Any, count: Any, new: Any) -> str | None:
+    if None in (value, start, count, new):
         return None
+    shown, begin, n = text(value), int(number(start)), int(number(count))
+    if not 1 <= begin <= len(shown):
+        return shown
+    return shown[: begin - 1] + text(new) + (shown[begin - 1 + n :] if n >= 0 else "")
+
+
+def _capital(character: str) -> str:
+    found = character.upper()
+    return found if len(found) == 1 else character
+
+
+def _like_binary(pattern: Any, value: Any) -> bool | None:
+    if pattern is None or value is None:
+        return None
+    parts = re.split(r"(\\\\.|[%_])", text(pattern))
+    made = "".join({"%": ".*?", "_": "."}.get(one) or re.escape(one.removeprefix("\\")) for one in parts)
+    return regex.fullmatch(made, text(value), regex.DOTALL, timeout=_MATCH_SECONDS) is not None
+
+
+def _replaced(value: Any, pattern: Any, new: Any) -> str | None:
+    if None in (value, pattern, new):
+        return None
+    made = regex.sub(str(pattern), text(new), text(value), flags=regex.IGNORECASE, timeout=_MATCH_SECONDS)
+    return str(made) if len(made) <= _LONGEST else None
+
+
+def _matched(value: Any, pattern: Any) -> str | None:
+    if None in (value, pattern):
+        return None
+    found = regex.search(str(pattern), text(value), regex.IGNORECASE, timeout=_MATCH_SECONDS)
+    return found[0] if found else ""
 
 
 def _if(condition: Any, yes: Any, no: Any) -> Any:
-    return yes if condition is not None and _number(condition) else no
+    return yes if condition is not None and number(condition) else no
 
 
 _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
@@ -255,11 +226,34 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "space": (1, lambda n: _repeat(" ", n)),
     "field": (-1, _field),
     "find_in_set": (2, _find_in_set),
-    "truncate": (2, _truncate),
+    "truncate": (2, numbers.truncated),
+    "mysql_format": (-1, numbers.grouped),
+    "mysql_signed": (1, numbers.signed),
+    "mysql_decimal": (2, numbers.decimal),
+    "mysql_fixed": (2, numbers.fixed),
+    "mysql_bytes": (1, lambda v: None if v is None else len(text(v).encode())),
+    "mysql_instr": (-1, _place),
+    "mysql_stuff": (4, _stuffed),
+    "mid": (-1, _middle),
+    "like_binary": (2, _like_binary),
+    "upper": (1, lambda v: None if v is None else "".join(_capital(c) for c in text(v))),
+    "lower": (1, lambda v: None if v is None else text(v).lower()),
+    "elt": (-1, lambda n, *values: values[n - 1] if isinstance(n, int) and 0 < n <= len(values) else None),
+    "regexp_replace": (3, _replaced),
+    "regexp_substr": (2, _matched),
     "reverse": (1, lambda v: None if v is None else text(v)[::-1]),
-    "year": (1, _date_part("year")),
-    "month": (1, _date_part("month")),
-    "day": (1, _date_part("day")),
-    "str_to_date": (2, _str_to_date),
+    "mysql_date": (1, dates.day_of),
+    **{f"mysql_{name}": (1, dates.part(name)) for name in ("year", "month", "day", "hour", "minute", "second")},
+    "quarter": (1, dates.counted(lambda day: (day.month + 2) // 3)),
+    "dayofweek": (1, dates.counted(lambda day: day.isoweekday() % 7 + 1)),
+    "dayofyear": (1, dates.counted(lambda day: day.timetuple().tm_yday)),
+    "ascii": (1, lambda v: None if v is None else (text(v).encode() + b"\0")[0]),
+    "last_insert_id": (0, lambda: 0),
+    "weekday": (1, dates.counted(lambda day: day.weekday())),
+    "dayname": (1, dates.named(calendar.day_name, lambda day: day.weekday())),
+    "mysql_datediff": (2, dates.difference),
+    "mysql_date_add": (3, dates.later),
+    "mysql_read_date": (2, dates.read),
+    "mysql_show_date": (2, dates.shown),
     "if": (3, _if),
 }
