@@ -24,12 +24,12 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.translation i
     syntax,
     translated,
 )
-from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted
+from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted, storable
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import table_hash
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 
 STEPS = 50_000_000  # of SQLite's virtual machine, for one statement
-_EVERY = 100_000  # steps between two looks at the limit
+_EVERY = 10_000  # steps between two looks at the limit
 _PAGES = 16_384  # of 4,096 bytes: 67 MB for a task's tables
 _LONGEST = 8_000_000  # bytes of a text
 _DENIED = (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA, sqlite3.SQLITE_TRANSACTION)
@@ -49,7 +49,7 @@ class EmbeddedDatabase:
     def __init__(self, task: DbTask) -> None:
         self._task, self._steps = task, 0
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        mysql_functions.register(self._connection)
+        self._work = mysql_functions.register(self._connection)
         self._fill()
         self._describe()
         self._connection.execute(f"PRAGMA max_page_count = {_PAGES}")
@@ -60,14 +60,16 @@ class EmbeddedDatabase:
     def execute(self, sql: str) -> str:
         """Executes one statement and returns its rows, or MySQL's error."""
         self._steps = 0
+        self._work.renew()
+        sql = storable(sql)
         try:
             return self._described(sql) or printed(self._rows(sql))
         except SqlFault as fault:
             return cut(str(fault))
-        except RecursionError:
-            return cut(str(syntax(sql)))
         except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
             return cut(str(self._fault(error, sql)))
+        except (RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+            return cut(str(syntax(sql)))  # sqlglot takes it for something that it is not
 
     def table_hash(self) -> str:
         """Returns the hash of the task's table."""
@@ -132,7 +134,7 @@ class EmbeddedDatabase:
 
     def _step(self) -> int:
         self._steps += _EVERY
-        return int(self._steps > STEPS)
+        return int(self._steps > STEPS or (self._steps > 0 and self._work.exhausted))
 
     def _fault(self, error: Exception, sql: str) -> SqlFault:
         """Returns MySQL's error for SQLite's."""
@@ -152,7 +154,9 @@ class EmbeddedDatabase:
             return SqlFault(1050, "42S01", f"Table '{match[1].strip('`')}' already exists")
         if match := re.search(r'near "(.+?)": syntax error', text):
             return syntax(sql[sql.find(match[1]) :])
-        if "interrupted" in text:
+        if match := re.search(r"not authorized to use function: (.+)", text):
+            return SqlFault(1305, "42000", f"FUNCTION {table}.{match[1]} does not exist")
+        if "interrupted" in text or (self._work.exhausted and "user-defined" in text):
             return SqlFault(3024, "HY000", "Query execution was interrupted, maximum statement execution time exceeded")
         if "full" in text:
             return SqlFault(1114, "HY000", f"The table '{table}' is full")
@@ -167,7 +171,7 @@ def _allowed(action: int, first: str | None, second: str | None, database: str |
     """Lets statements work on their own tables alone."""
     if action == sqlite3.SQLITE_PRAGMA and first == "table_info":
         return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_FUNCTION and second in ("load_extension", "randomblob", "zeroblob"):
+    if action == sqlite3.SQLITE_FUNCTION and not mysql_functions.is_known(second or ""):
         return sqlite3.SQLITE_DENY
     if database == SCHEMA and action in _CHANGES:
         return sqlite3.SQLITE_DENY

@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import 
 
 _DATE = re.compile(r"\s*(\d{4}|\d{2})[-/.:](\d{1,2})[-/.:](\d{1,2})(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?")
 _DIGITS = re.compile(r"\s*(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2}))?\s*$")
+_LONGEST = 200  # characters of a format
 _MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3_600, "DAY": 86_400, "WEEK": 604_800}
 
@@ -103,14 +104,16 @@ def shown(value: Any, form: Any) -> str | None:
     found = moment(value)
     if found is None or form is None:
         return None
-    return re.sub(r"%-?.", lambda m: _piece(found, m[0]), text(form))
+    return re.sub(r"%-?.", lambda m: _piece(found, m[0]), text(form)[:_LONGEST])
 
 
 def read(value: Any, form: Any) -> str | None:
     """Returns STR_TO_DATE: a day, a time or both, as the format has them."""
     if value is None or form is None:
         return None
-    python = re.sub(r"%D", "%d", text(form).replace("%-", "%"))
+    if len(text(form)) > _LONGEST:
+        return None
+    python = text(form).replace("%-", "%").replace("%D", "%d")
     shown_value = text(value).strip()
     if "%D" in text(form):
         shown_value = re.sub(r"\b(\d{1,2})(st|nd|rd|th)\b", r"\1", shown_value)

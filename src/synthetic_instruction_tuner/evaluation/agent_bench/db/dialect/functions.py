@@ -4,33 +4,45 @@ from __future__ import annotations
 
 import calendar
 import hashlib
-import re
 import sqlite3
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
-
-import regex  # type: ignore[import-untyped]  # no types come with it
 
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect import dates, numbers
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.numbers import number
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.patterns import Expressions, like, like_binary
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import COLLATION, compare, key, letters, text
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.work import Work
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import GROUP_CONCAT
 
-_MATCH_SECONDS = 2.0  # for one regular expression
-_MOST_JOINED = 100_000  # values in one GROUP_CONCAT
+_MOST_JOINED = 8_000_000  # characters in one GROUP_CONCAT, before it is cut
+_OWN = ("sqlite_rename_", "sqlite_drop_", "sqlite_fail", "printf")  # what ALTER TABLE uses; no statement can call them
+_PER_VALUE = 80  # what a value takes beside its characters
 _LONGEST = 1_000_000  # characters that a function makes
 
 
-def register(connection: sqlite3.Connection) -> None:
-    """Gives a connection the collation and the functions."""
+def register(connection: sqlite3.Connection) -> Work:
+    """Gives a connection the collation and the functions, and returns what limits them."""
+    work = Work()
     connection.create_collation(COLLATION, compare)
-    for name, (arguments, function) in _FUNCTIONS.items():
-        connection.create_function(name, arguments, function, deterministic=True)
-    connection.create_function("like", 3, _like, deterministic=True)
+    expressions = Expressions(work)
+    bound: dict[str, tuple[int, Callable[..., Any]]] = {
+        "regexp": (2, expressions.matches),
+        "regexp_replace": (3, expressions.replaced),
+        "regexp_substr": (2, expressions.found),
+    }
+    for name, (arguments, function) in (_FUNCTIONS | bound).items():
+        connection.create_function(name, arguments, work.counted(function), deterministic=True)
+    connection.create_function("like", 3, work.counted(like), deterministic=True)
     connection.create_aggregate("join_all", 4, _Join)  # type: ignore[arg-type]  # typeshed wants all to return int
     connection.create_aggregate("join_distinct", 4, _JoinDistinct)  # type: ignore[arg-type]
     connection.create_aggregate("sum", 1, numbers.Sum)  # type: ignore[arg-type]  # typeshed wants it to return int
+    return work
+
+
+def is_known(name: str) -> bool:
+    """Whether a function is one of MySQL's; SQLite has others, which work on files or make texts without end."""
+    return name.lower() in _KNOWN or name.startswith(_OWN)
 
 
 class _Join:
@@ -40,14 +52,17 @@ class _Join:
 
     def __init__(self) -> None:
         self._found: list[tuple[str, str]] = []
-        self._down, self._separator, self._sorted = False, ",", False
+        self._down, self._separator, self._sorted, self._length = False, ",", False, 0
 
     def step(self, value: Any, by: Any, down: Any, separator: Any) -> None:
-        """Adds a value."""
+        """Adds a value; what is behind the limit can never be seen."""
         self._down, self._separator = bool(down), text(separator)
-        if value is not None and len(self._found) <= _MOST_JOINED:
+        if value is not None and self._length <= _MOST_JOINED:
             self._sorted = self._sorted or by is not None
-            self._found.append((key(text(by)) if by is not None else "", text(value)))
+            shown = text(value)[:GROUP_CONCAT]
+            order = key(text(by)[:GROUP_CONCAT]) if by is not None else ""
+            self._length += len(shown) + len(order) + _PER_VALUE
+            self._found.append((order, shown))
 
     def finalize(self) -> str | None:
         """Returns the values in one text; None of nothing."""
@@ -61,33 +76,6 @@ class _Join:
 
 class _JoinDistinct(_Join):
     distinct = True
-
-
-def _like(pattern: Any, value: Any, escape: str = "\\") -> bool | None:
-    if pattern is None or value is None:
-        return None
-    return _pattern(text(pattern), escape).fullmatch(letters(text(value))) is not None
-
-
-@lru_cache(maxsize=256)
-def _pattern(pattern: str, escape: str) -> re.Pattern[str]:
-    parts, escaped = [], False
-    for character in pattern:
-        if escaped or character not in (escape, "%", "_"):
-            parts.append(re.escape(letters(character)))
-            escaped = False
-        elif character == escape:
-            escaped = True
-        else:
-            parts.append(".*?" if character == "%" else ".")
-    return re.compile("".join(parts), re.DOTALL)
-
-
-def _regexp(pattern: Any, value: Any) -> bool | None:
-    if pattern is None or value is None:
-        return None
-    found = regex.search(str(pattern), text(value), regex.IGNORECASE, timeout=_MATCH_SECONDS)
-    return found is not None
 
 
 def _md5(value: Any) -> str | None:
@@ -154,6 +142,16 @@ def _find_in_set(wanted: Any, values: Any) -> int | None:
     return None if None in (wanted, values) else _field(wanted, *text(values).split(","))
 
 
+def _all_replaced(value: Any, old: Any, new: Any) -> str | None:
+    if None in (value, old, new):
+        return None
+    shown, wanted, given = text(value), text(old), text(new)
+    if not wanted:
+        return shown
+    length = len(shown) + shown.count(wanted) * (len(given) - len(wanted))
+    return shown.replace(wanted, given) if length <= _LONGEST else None
+
+
 def _place(value: Any, wanted: Any, start: Any = 1) -> int | None:
     if None in (value, wanted, start):
         return None
@@ -183,28 +181,6 @@ def _capital(character: str) -> str:
     return found if len(found) == 1 else character
 
 
-def _like_binary(pattern: Any, value: Any) -> bool | None:
-    if pattern is None or value is None:
-        return None
-    parts = re.split(r"(\\\\.|[%_])", text(pattern))
-    made = "".join({"%": ".*?", "_": "."}.get(one) or re.escape(one.removeprefix("\\")) for one in parts)
-    return regex.fullmatch(made, text(value), regex.DOTALL, timeout=_MATCH_SECONDS) is not None
-
-
-def _replaced(value: Any, pattern: Any, new: Any) -> str | None:
-    if None in (value, pattern, new):
-        return None
-    made = regex.sub(str(pattern), text(new), text(value), flags=regex.IGNORECASE, timeout=_MATCH_SECONDS)
-    return str(made) if len(made) <= _LONGEST else None
-
-
-def _matched(value: Any, pattern: Any) -> str | None:
-    if None in (value, pattern):
-        return None
-    found = regex.search(str(pattern), text(value), regex.IGNORECASE, timeout=_MATCH_SECONDS)
-    return found[0] if found else ""
-
-
 def _if(condition: Any, yes: Any, no: Any) -> Any:
     return yes if condition is not None and number(condition) else no
 
@@ -215,8 +191,7 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "concat_ws": (-1, _concat_ws),
     "concat_key": (-1, _concat_key),
     "mysql_text": (1, lambda v: None if v is None else text(v)),
-    "like": (2, _like),
-    "regexp": (2, _regexp),
+    "like": (2, like),
     "substring_index": (3, _substring_index),
     "mysql_left": (2, _left),
     "mysql_right": (2, _right),
@@ -235,12 +210,11 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "mysql_instr": (-1, _place),
     "mysql_stuff": (4, _stuffed),
     "mid": (-1, _middle),
-    "like_binary": (2, _like_binary),
+    "like_binary": (2, like_binary),
     "upper": (1, lambda v: None if v is None else "".join(_capital(c) for c in text(v))),
     "lower": (1, lambda v: None if v is None else text(v).lower()),
     "elt": (-1, lambda n, *values: values[n - 1] if isinstance(n, int) and 0 < n <= len(values) else None),
-    "regexp_replace": (3, _replaced),
-    "regexp_substr": (2, _matched),
+    "replace": (3, _all_replaced),
     "reverse": (1, lambda v: None if v is None else text(v)[::-1]),
     "mysql_date": (1, dates.day_of),
     **{f"mysql_{name}": (1, dates.part(name)) for name in ("year", "month", "day", "hour", "minute", "second")},
@@ -257,3 +231,74 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "mysql_show_date": (2, dates.shown),
     "if": (3, _if),
 }
+_KNOWN = frozenset(
+    (*_FUNCTIONS, "regexp", "regexp_replace", "regexp_substr", "join_all", "join_distinct", "sum")
+) | frozenset(
+    [
+        "abs",
+        "acos",
+        "asin",
+        "atan",
+        "atan2",
+        "avg",
+        "ceil",
+        "ceiling",
+        "char",
+        "coalesce",
+        "concat",
+        "cos",
+        "count",
+        "cume_dist",
+        "current_date",
+        "current_time",
+        "current_timestamp",
+        "date",
+        "datetime",
+        "degrees",
+        "dense_rank",
+        "exp",
+        "first_value",
+        "floor",
+        "group_concat",
+        "hex",
+        "ifnull",
+        "iif",
+        "instr",
+        "lag",
+        "last_value",
+        "lead",
+        "length",
+        "ln",
+        "log",
+        "log10",
+        "log2",
+        "lower",
+        "ltrim",
+        "max",
+        "min",
+        "mod",
+        "nth_value",
+        "ntile",
+        "nullif",
+        "percent_rank",
+        "pi",
+        "pow",
+        "power",
+        "radians",
+        "rank",
+        "round",
+        "row_number",
+        "rtrim",
+        "sign",
+        "sin",
+        "sqrt",
+        "strftime",
+        "substr",
+        "substring",
+        "tan",
+        "time",
+        "total",
+        "trim",
+        "upper",
+    ]
+)

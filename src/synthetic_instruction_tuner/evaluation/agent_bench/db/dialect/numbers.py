@@ -11,6 +11,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import 
 _NUMBER = re.compile(r"\s*([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)")
 _WHOLE = re.compile(r"\s*([+-]?\d+)")
 _LARGEST = 2**63 - 1
+_MOST = 1.7976931348623157e308
 _PLACES = 30  # digits behind the point
 
 
@@ -92,4 +93,6 @@ def _exact(value: Any) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     found = _NUMBER.match(text(value))
+    if found and "e" in found[1].lower():
+        return repr(min(_MOST, max(-_MOST, float(found[1]))))  # a decimal would write all its zeros
     return found[1] if found else "0"

@@ -12,6 +12,7 @@ from typing import Any
 
 COLLATION = "mysql_ci"
 _SHOWN_DIGITS = 15
+_REMEMBERED = 200  # characters of the texts whose keys are remembered
 
 
 def text(value: Any) -> str:
@@ -29,10 +30,16 @@ def key(value: str) -> str:
     return letters(value.rstrip(" "))
 
 
-@lru_cache(maxsize=65_536)
 def letters(value: str) -> str:
     """Returns a text's characters as they are compared, spaces at its end included."""
+    return _short_letters(value) if len(value) <= _REMEMBERED else _letters(value)
+
+
+def _letters(value: str) -> str:
     return value.upper() if value.isascii() else "".join(map(_letter, value))
+
+
+_short_letters = lru_cache(maxsize=65_536)(_letters)
 
 
 def compare(first: str, second: str) -> int:

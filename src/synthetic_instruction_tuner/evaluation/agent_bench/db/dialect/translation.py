@@ -43,6 +43,7 @@ _MODIFIERS = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNS = re.compile(r"^(\s*UPDATE\b.*?\bSET\s+\S+\s*):=", re.IGNORECASE | re.DOTALL)
+_SQLITE_OWN = re.compile(r"(sqlite|pragma|json|fts|dbstat|bytecode|tables_used)(_|$)|json", re.IGNORECASE)
 SCHEMA = "information_schema"
 _ALLOWED = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Create, exp.Drop, exp.Alter, exp.Values)
 
@@ -63,6 +64,8 @@ def translated(sql: str, database: str) -> str:
     if not isinstance(tree, _ALLOWED):
         raise DENIED
     for table in tree.find_all(exp.Table):
+        if _SQLITE_OWN.match(table.name) or not isinstance(table.this, exp.Identifier):
+            raise SqlFault(1146, "42S02", f"Table '{database}.{table.name}' doesn't exist")
         if table.db.lower() == SCHEMA:
             continue
         if table.db and table.db.lower() != database.lower():
@@ -70,6 +73,9 @@ def translated(sql: str, database: str) -> str:
         table.set("db", None)
         if table.name != database and table.name.lower() == database.lower() and isinstance(table.this, exp.Identifier):
             raise SqlFault(1146, "42S02", f"Table '{database}.{table.name}' doesn't exist")  # as on Linux: case counts
+    for call in tree.find_all(exp.Anonymous):
+        if str(call.this).lower() == "printf":  # SQLite's ALTER TABLE uses it
+            raise SqlFault(1305, "42000", f"FUNCTION {database}.{call.this} does not exist")
     for column in tree.find_all(exp.Column):
         column.set("db", None)
     for node in list(tree.find_all(exp.CurrentSchema)):
