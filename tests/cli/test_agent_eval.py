@@ -78,3 +78,91 @@ def test_a_password_in_the_servers_address_is_never_shown(
         code, out, error = sit(f"agent-eval nano:student-llama -t {tasks} --mysql {named}")
         assert code == 2
         assert "hidden-word" not in out + error
+
+
+# OS interaction
+
+
+@pytest.fixture
+def os_tasks(tmp_path: Path) -> Path:
+    check = {"check": [None, {"language": "python", "file": "check/integer-match.py"}], "example": "echo 1"}
+    rows = [
+        {"description": "What is in /x?", "create": {"init": "echo 7 > /x"}, "evaluation": {"match": "7"}},
+        {"description": "How many?", "evaluation": check},
+        {"description": "Is there a file /y?", "start": "cd /usr", "evaluation": {"match": "no"}},
+    ]
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(rows))
+    return file
+
+
+@pytest.fixture
+def sandboxed() -> None:
+    from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import NoSandbox, choose
+
+    try:
+        choose("", "host")
+    except NoSandbox as error:
+        pytest.skip(f"no sandbox: {error.cause}")
+
+
+@pytest.mark.usefixtures("sandboxed")
+def test_tasks_of_a_machine_are_played_in_a_sandbox(sit: Sit, os_tasks: Path, tmp_path: Path) -> None:
+    line = f"agent-eval nano:student-llama --tasks {os_tasks} --root host --max-new-tokens 16"
+    code, out, error = sit(f"{line} -o out")
+    assert code == 0, error
+    assert "OS interaction" in out and "this machine's programs" in out
+    assert "1 tasks are left out" in out and "--agentbench" in out
+    results = (tmp_path / "out" / "agent_results.json").read_bytes()
+    found = json.loads(results)
+    assert (found["n"], found["left_out"], found["accuracy"]) == (2, ["os-mine-0001"], 0.0)
+    assert [task["id"] for task in found["tasks"]] == ["os-mine-0000", "os-mine-0002"]
+    dialogues = tmp_path / "out" / "dialogues.jsonl"
+    whole = dialogues.read_bytes()
+    dialogues.write_bytes(whole[: len(whole) // 2])
+    assert sit(f"{line} -o out")[0] == 0
+    assert (tmp_path / "out" / "agent_results.json").read_bytes() == results
+    code, out, _ = sit(f"{line} --task os-mine-0000 --show")
+    assert code == 0
+    assert "My problem is:" in out and "What is in /x?" in out and "os-mine-0000 not solved" in out
+    assert "You are an assistant" not in out  # the instructions are the same for all
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        ("--task os-mine-0009", "There is no task os-mine-0009."),
+        ("--task os-mine-0001", "None of these tasks can be played."),
+        ("--sandbox chroot", "--sandbox chroot is not possible."),
+        ("--sandbox podman --root host", "There is no sandbox"),
+        ("--root /nowhere/at/all", "There are no root files at /nowhere/at/all."),
+        ("--agentbench /nowhere/at/all", "no checkout of AgentBench"),
+        ("--benchmark shell", "--benchmark shell is not possible."),
+        ("--benchmark db", "no file of DBBench tasks"),
+    ],
+)
+def test_mistakes_with_tasks_of_a_machine(sit: Sit, os_tasks: Path, tmp_path: Path, extra: str, says: str) -> None:
+    if "task os-mine-0001" in extra or "--root /" in extra:
+        from synthetic_instruction_tuner.evaluation.agent_bench.sandbox import choosing
+
+        if not choosing.bubblewrap.found():
+            pytest.skip("bubblewrap is not installed")
+    code, out, error = sit(f"agent-eval nano:student-llama -t {os_tasks} -o out {extra}")
+    assert (code, out) == (2, "")
+    assert says in " ".join(error.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_sandbox_nothing_runs(
+    sit: Sit, os_tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synthetic_instruction_tuner.evaluation.agent_bench.sandbox import choosing
+
+    monkeypatch.setattr(choosing, "KINDS", ("docker", "bubblewrap"))
+    monkeypatch.setattr(choosing.containers, "answers", lambda program: "no daemon answers")
+    monkeypatch.setattr(choosing.bubblewrap, "found", lambda: "")
+    code, out, error = sit(f"agent-eval nano:student-llama -t {os_tasks} -o out")
+    assert (code, out) == (2, "")
+    told = " ".join(error.split())
+    assert "docker: no daemon answers; bubblewrap: not installed" in told and "apt-get install bubblewrap" in told
+    assert not (tmp_path / "out").exists()

@@ -149,11 +149,12 @@ VERBS = {
     "agent-eval": Verb(
         "evaluation.agent_eval",
         "agent_eval",
-        "Let a model work as an agent on DBBench's database tasks.\n\n"
-        "'sit agent-eval MODEL --tasks dev.jsonl -o out' plays AgentBench's text protocol 0.2: at most 15 operations "
-        "in SQL, then an answer, greedy. Tables are in an embedded database that answers as MySQL does, or on a server "
-        "(--mysql). Writes out/dialogues.jsonl, from which the same command continues after an interruption, and "
-        "out/agent_results.json.",
+        "Let a model work as an agent: in a database, or on a machine.\n\n"
+        "'sit agent-eval MODEL --tasks dev.jsonl -o out' plays AgentBench's text protocol 0.2, greedy. DBBench: at "
+        "most 15 operations in SQL, then an answer; tables are in an embedded database that answers as MySQL does, or "
+        "on a server (--mysql). OS interaction: 8 turns in a shell, whose commands run in a sandbox without network: "
+        "docker, podman, bubblewrap or Linux's namespaces; without one nothing runs. Writes out/dialogues.jsonl, from "
+        "which the same command continues after an interruption, and out/agent_results.json.",
     ),
     "report": Verb(
         "single",

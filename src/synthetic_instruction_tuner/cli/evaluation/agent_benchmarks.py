@@ -1,142 +1,94 @@
-"""What ``sit agent-eval`` can play: a benchmark's tasks in one of its forms, with the names of its results."""
+"""Which benchmark a file of agents' tasks is of, and where its tasks are played."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, TypeVar
 
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.conversation import BfclConversation
-from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.tasks import CATEGORIES, read_bfcl
-from synthetic_instruction_tuner.evaluation.agent_bench.db.conversation import ROUNDS, DbConversation
+from synthetic_instruction_tuner.evaluation.agent_bench import benchmark
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import Benchmark, BenchmarkTask
+from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.tasks import read_bfcl
 from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import OpenDatabase
-from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import read_tasks
-from synthetic_instruction_tuner.evaluation.agent_bench.db.tool_conversation import DbToolConversation
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue
+from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import read_tasks as read_db_tasks
+from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks import read_tasks as read_os_tasks
 
-if TYPE_CHECKING:
-    from synthetic_instruction_tuner.chat.tools.template import ToolTemplate
-
-Benchmark = Literal["dbbench", "bfcl"]
-Form = Literal["auto", "text", "tools"]
+KINDS = ("db", "os", "bfcl")
+T = TypeVar("T", bound=BenchmarkTask)
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """A benchmark's tasks, and how they are played.
+class Options:
+    """How tasks are played.
 
     Attributes:
-        name: the benchmark, in one of its forms: their results are never mixed.
-        protocol: whose protocol it is.
-        tool_protocol: the same where the model calls tools.
-        metric: the headline's name in files.
-        mean: the headline's name in the table.
-        environment: where the agent acts.
-        groups: the kinds of tasks.
-        tasks: what is played.
-        begin: returns a task's conversation, with tools where the form has them.
-        limits: what else conversations depend on.
-        common: how many messages at a conversation's beginning are the same for all tasks.
+        kind: `db`, `os` or `bfcl`; empty for what the file looks like.
+        task: the only task to play; None for all.
+        mysql: of DBBench, where the server's address is; None for SQLite.
+        agentbench: of OS interaction, a checkout of AgentBench with the tasks' scripts.
+        sandbox: of OS interaction, the kind of sandbox; empty for the best that is there.
+        root: of OS interaction, the root files; empty for the best that are there.
     """
 
-    name: str
-    protocol: str
-    tool_protocol: str
-    metric: str
-    mean: str
-    environment: str
-    groups: Sequence[str]
-    tasks: Sequence[Any]
-    begin: Callable[[Any, ToolTemplate | None], Dialogue]
-    limits: dict[str, Any]
-    common: int = 0
-
-    @property
-    def digest(self) -> str:
-        """A hash of the tasks."""
-        return hashlib.sha256(repr(self.tasks).encode()).hexdigest()
-
-    def by_tools(self) -> Chosen:
-        """Returns the same by calls of tools, whose results have names of their own."""
-        return replace(
-            self, name=f"{self.name}, tool calls", protocol=self.tool_protocol, metric=f"{self.metric}_tool_calls"
-        )
+    kind: str = ""
+    task: str | None = None
+    mysql: str | None = None
+    agentbench: Path | None = None
+    sandbox: str = ""
+    root: str = ""
 
 
-def choose(name: Benchmark, files: Sequence[Path], mysql: str | None) -> Chosen:
-    """Returns what is to be played, in its form as text.
-
-    Args:
-        name: the benchmark.
-        files: its tasks.
-        mysql: a server's address, or the variable that holds it; None for SQLite.
+def opened(paths: Sequence[Path], options: Options, say: Callable[[str], None]) -> Benchmark:
+    """Returns the tasks of files with their environment, which has been tried.
 
     Raises:
-        UserError: the tasks cannot be read, or the server is away.
+        UserError: the tasks cannot be read, or there is no environment for them.
     """
-    return _bfcl(files, mysql) if name == "bfcl" else _dbbench(files, mysql)
+    file, *more = paths
+    kind = options.kind or kind_of(file)
+    if kind == "bfcl":
+        if options.mysql is not None:
+            raise UserError("--mysql does not go with bfcl.", "BFCL needs no database.", "Leave it out.")
+        return benchmark.bfcl(_only(read_bfcl(paths), options.task))
+    if more:
+        raise UserError("Only BFCL has several --tasks.", f"the second is {more[0]}", "Name one of them.")
+    if kind == "db":
+        tasks = _only(read_db_tasks(file), options.task)
+        return benchmark.db_bench(tasks, *_database(options.mysql))
+    from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import choose
+
+    chosen = _only(read_os_tasks(file, options.agentbench), options.task)
+    return benchmark.os_interaction(chosen, choose(options.sandbox, options.root, say=say))
 
 
-def only(chosen: Chosen, wanted: str) -> list[Any]:
-    """Returns the task of this id.
+def kind_of(file: Path) -> str:
+    """Returns what the files look like: `bfcl` by names or functions in tasks, `os` for other folders.
 
-    Raises:
-        UserError: there is none.
+    Of other files it is `os` where the first task says how it is evaluated, and `db` elsewhere.
     """
-    found = [task for task in chosen.tasks if task.id == wanted]
-    if not found:
-        first, last = chosen.tasks[0].id, chosen.tasks[-1].id
-        raise UserError(f"There is no task {wanted}.", f"they are {first} to {last}", "Name one of them.")
-    return found
+    if file.is_dir():
+        return "bfcl" if any(file.glob("BFCL_v*.json*")) else "os"
+    try:
+        text = file.read_text(encoding="utf-8").lstrip()
+    except (OSError, UnicodeDecodeError):
+        return "db"  # whose reader says what is wrong
+    try:
+        whole: Any = json.loads(text)
+    except json.JSONDecodeError:
+        try:
+            whole = json.loads(text.partition("\n")[0])
+        except json.JSONDecodeError:
+            return "db"
+    first = whole[0] if isinstance(whole, list) and whole else whole
+    if isinstance(first, dict) and "function" in first and "question" in first:
+        return "bfcl"
+    return "os" if isinstance(first, dict) and "evaluation" in first and "table" not in first else "db"
 
 
-def _dbbench(files: Sequence[Path], mysql: str | None) -> Chosen:
-    if len(files) > 1:
-        raise UserError("DBBench is one file of tasks.", f"there are {len(files)} --tasks", "Name one of them.")
-    tasks = read_tasks(files[0])
-    open_database, environment = _environment(mysql)
-
-    def begin(task: Any, way: ToolTemplate | None) -> Dialogue:
-        return DbToolConversation(task, open_database, way.read) if way else DbConversation(task, open_database)
-
-    return Chosen(
-        "DBBench",
-        "AgentBench 0.2, text",
-        "AgentBench FC's tools",
-        "overall_cat_accuracy",
-        "Mean of the three",
-        environment,
-        ("SELECT", "INSERT", "UPDATE"),
-        tasks,
-        begin,
-        {"rounds": ROUNDS},
-        common=2,
-    )
-
-
-def _bfcl(files: Sequence[Path], mysql: str | None) -> Chosen:
-    if mysql is not None:
-        raise UserError("--mysql does not go with bfcl.", "BFCL needs no database.", "Leave it out.")
-    tasks = read_bfcl(files)
-    present = {task.category for task in tasks}
-    return Chosen(
-        "BFCL",
-        "single turns, calls as text",
-        "single turns, calls of tools",
-        "mean_category_accuracy",
-        "Mean of the categories",
-        "no environment",
-        [name for name in CATEGORIES if name in present],
-        tasks,
-        lambda task, way: BfclConversation(task, way.read if way else None),
-        {},
-    )
-
-
-def _environment(mysql: str | None) -> tuple[OpenDatabase, str]:
+def _database(mysql: str | None) -> tuple[OpenDatabase, str]:
     """Returns what opens a task's database, and its name."""
     if mysql is None:
         from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
@@ -147,3 +99,12 @@ def _environment(mysql: str | None) -> tuple[OpenDatabase, str]:
     address = ServerAddress.given(mysql)
     version = address.check()
     return address.database, f"{'MariaDB' if 'maria' in version.lower() else 'MySQL'} {version}"
+
+
+def _only(tasks: Sequence[T], wanted: str | None) -> Sequence[T]:
+    if wanted is None:
+        return tasks
+    found = [task for task in tasks if task.id == wanted]
+    if not found:
+        raise UserError(f"There is no task {wanted}.", f"they are {tasks[0].id} to {tasks[-1].id}", "Name one of them.")
+    return found

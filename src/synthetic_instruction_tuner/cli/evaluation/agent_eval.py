@@ -1,17 +1,19 @@
-"""``sit agent-eval``: a model works on DBBench's tasks, turn by turn, in a database."""
+"""``sit agent-eval``: a model works on AgentBench's tasks, turn by turn, in a database or on a machine."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthetic_instruction_tuner.cli.evaluation.agent_benchmarks import Benchmark, Chosen, Form, choose, only
+from synthetic_instruction_tuner.cli.evaluation.agent_benchmarks import KINDS, Options, opened
+from synthetic_instruction_tuner.cli.evaluation.agent_results import as_document, print_results
+from synthetic_instruction_tuner.cli.evaluation.agent_results import show as show_all
 from synthetic_instruction_tuner.cli.options import (
     Json,
     Quiet,
@@ -23,20 +25,36 @@ from synthetic_instruction_tuner.cli.options import (
 )
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
+from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import Benchmark, BenchmarkTask
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Agent, Played, play
 from synthetic_instruction_tuner.evaluation.agent_bench.saved_play import SavedPlay
-from synthetic_instruction_tuner.evaluation.agent_bench.summary import Summary, summarize
+from synthetic_instruction_tuner.evaluation.agent_bench.summary import summarize
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.models.hardware import detect
-from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
 from synthetic_instruction_tuner.run.progress import Display
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.tools.template import ToolTemplate
 
+FORMS = ("auto", "text", "tools")
+SANDBOXES = ("docker", "podman", "bubblewrap", "namespaces")
 LONGEST = 512  # tokens of a turn
 DIALOGUES = "dialogues.jsonl"
+
+
+def _one_of(option: str, words: Sequence[str]) -> Callable[[object], str]:
+    """Returns what reads an option that takes one of these words."""
+
+    def parse(text: object) -> str:
+        if str(text) and str(text) not in words:
+            raise UserError(
+                f"{option} {text} is not possible.", f"it is one of {', '.join(words)}", "Name one of them."
+            )
+        return str(text)
+
+    return parse
 
 
 def agent_eval(
@@ -46,23 +64,19 @@ def agent_eval(
         typer.Option(
             "--tasks",
             "-t",
-            help="File of DBBench tasks (AgentBench 0.2), or files or a folder of BFCL; may be given several times.",
+            help="File of tasks: AgentBench 0.2's DBBench or OS interaction, or BFCL; of the latter two "
+            "also a folder of files. May be given several times for BFCL.",
             parser=existing_path,
             metavar="FILE",
         ),
     ],
-    benchmark: Annotated[Benchmark, typer.Option("--benchmark", help="What the tasks are.")] = "dbbench",
-    form: Annotated[
-        Form,
-        typer.Option(
-            "--form", help="How the model acts: auto takes tools where its chat template has them, and text elsewhere."
-        ),
-    ] = "auto",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder for the results.", parser=output_path, metavar="FOLDER"),
     ] = None,
-    task: Annotated[str | None, typer.Option("--task", help="Play this task alone, such as db-0007.")] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", help="Play this task alone, such as db-0007 or os-dev-0003.")
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the conversations, turn by turn.")] = False,
     mysql: Annotated[
         str | None,
@@ -73,6 +87,51 @@ def agent_eval(
             metavar="VARIABLE",
         ),
     ] = None,
+    agentbench: Annotated[
+        Path | None,
+        typer.Option(
+            "--agentbench",
+            help="Checkout of AgentBench, with the scripts that OS tasks need.",
+            parser=existing_path,
+            metavar="FOLDER",
+        ),
+    ] = None,
+    sandbox: Annotated[
+        str,
+        typer.Option(
+            "--sandbox",
+            help="Where OS tasks run: docker, podman, bubblewrap or namespaces; by default the first that works.",
+            parser=_one_of("--sandbox", SANDBOXES),
+            metavar="KIND",
+        ),
+    ] = "",
+    root: Annotated[
+        str,
+        typer.Option(
+            "--root",
+            help="Files of the machine of OS tasks: debian (made once by mmdebstrap), host (this machine's programs "
+            "alone), a folder, a tar archive, or image:NAME for docker and podman.",
+            metavar="FILES",
+        ),
+    ] = "",
+    benchmark: Annotated[
+        str,
+        typer.Option(
+            "--benchmark",
+            help="What the tasks are: db, os or bfcl; by default what they look like.",
+            parser=_one_of("--benchmark", KINDS),
+            metavar="KIND",
+        ),
+    ] = "",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--form",
+            help="How the model acts: text, tools, or auto: tools where its chat template has them, text elsewhere.",
+            parser=_one_of("--form", FORMS),
+            metavar="FORM",
+        ),
+    ] = "auto",
     max_new_tokens: Annotated[
         int,
         typer.Option(
@@ -87,21 +146,20 @@ def agent_eval(
     quiet: Quiet = False,
 ) -> None:
     """Plays the tasks and prints what came out."""
-    chosen = choose(benchmark, tasks, mysql)
     config = configuration(None, None, [f"models.generator={json.dumps(model)}", *(set_ or [])], None)
-    way = None if form == "text" else _tools(config, optional=form == "auto")
+    options = Options(benchmark, task, mysql, agentbench, sandbox, root)
+    chosen = opened(tasks, options, lambda text: None if quiet or as_json else Screen(stderr=True).say(text))
+    way = None if form == "text" else _tools(config, optional=form != "tools")
     if way is not None:
-        chosen = chosen.by_tools()
-    if task is not None:
-        chosen = replace(chosen, tasks=only(chosen, task))
+        chosen = chosen.with_tools(way.read)
     with ExitStack() as stack:
         saved = None
         if output is not None:
-            saved = stack.enter_context(SavedPlay(output / DIALOGUES, _key(config, chosen, way, max_new_tokens)))
+            saved = stack.enter_context(SavedPlay(output / DIALOGUES, _key(config, chosen, max_new_tokens)))
         played = _played(config, chosen, way, max_new_tokens, quiet=quiet or as_json, saved=saved)
     pairs = zip(chosen.tasks, played, strict=True)
-    summary = summarize(chosen.groups, [(one.group, p.outcome) for one, p in pairs if p.outcome])
-    result = json.dumps(_json(config, chosen, played, summary), ensure_ascii=False, indent=2)
+    summary = summarize(chosen.groups, [(t.group, p.outcome) for t, p in pairs if p.outcome])
+    result = json.dumps(as_document(config, chosen, played, summary), ensure_ascii=False, indent=2)
     if output is not None:
         write_text(output / "agent_results.json", f"{result}\n")
     if as_json:
@@ -109,8 +167,8 @@ def agent_eval(
         return
     screen = Screen()
     if show:
-        _show(screen, chosen, played)
-    _print(screen, config, chosen, played, summary)
+        show_all(screen, chosen, played)
+    print_results(screen, config, chosen, played, summary)
     if output is not None:
         screen.say(f"\nEvery conversation is in {output / DIALOGUES}.")
 
@@ -134,21 +192,21 @@ def _tools(config: Config, *, optional: bool) -> ToolTemplate | None:
         return None
 
 
-def _key(config: Config, chosen: Chosen, way: ToolTemplate | None, max_new_tokens: int) -> dict[str, Any]:
+def _key(config: Config, chosen: Benchmark, max_new_tokens: int) -> dict[str, Any]:
     """Returns what conversations depend on."""
     return {
         "model": identity(config.models.generator),
-        "tasks": chosen.digest,
-        "environment": chosen.environment.partition(" ")[0],
+        "tasks": hashlib.sha256(repr(chosen.tasks).encode()).hexdigest(),
+        "environment": chosen.key,
         "max_new_tokens": max_new_tokens,
-        **chosen.limits,
-        **({"form": "tools"} if way else {}),
+        "rounds": chosen.rounds,
+        **({"form": "tools"} if chosen.by_tools else {}),
     }
 
 
 def _played(
     config: Config,
-    chosen: Chosen,
+    chosen: Benchmark,
     way: ToolTemplate | None,
     max_new_tokens: int,
     *,
@@ -156,13 +214,15 @@ def _played(
     saved: SavedPlay | None = None,
 ) -> list[Played]:
     """Returns all conversations; those that were played before are not played again."""
-    tasks = chosen.tasks
     done = {name: one for name, one in saved.played.items() if one.outcome} if saved else {}
-    left = [task for task in tasks if task.id not in done]
+    left = [task for task in chosen.tasks if task.id not in done]
     if left:
-        with Display(quiet=quiet) as display, display.task("playing", len(tasks), "tasks", done=len(done)) as advance:
+        with (
+            Display(quiet=quiet) as display,
+            display.task("playing", len(chosen.tasks), "tasks", done=len(done)) as advance,
+        ):
 
-            def note(task: Any, one: Played) -> None:
+            def note(task: BenchmarkTask, one: Played) -> None:
                 if saved:
                     saved.add(task.id, one)
                 if one.outcome is not None:
@@ -170,17 +230,18 @@ def _played(
                     advance(1)
 
             earlier = saved.turns([task.id for task in left]) if saved else ()
-            _with_agent(config, replace(chosen, tasks=left), way, max_new_tokens, earlier, note)
-    return [done[task.id] for task in tasks]
+            _with_agent(config, left, chosen, way, max_new_tokens, earlier, note)
+    return [done[task.id] for task in chosen.tasks]
 
 
 def _with_agent(
     config: Config,
-    chosen: Chosen,
+    tasks: Sequence[BenchmarkTask],
+    chosen: Benchmark,
     way: ToolTemplate | None,
     max_new_tokens: int,
     earlier: Sequence[Sequence[str]],
-    note: Callable[[Any, Played], None],
+    note: Callable[[BenchmarkTask, Played], None],
 ) -> None:
     # Imported here: a mistake on the command line is reported before torch is loaded.
     from synthetic_instruction_tuner.engines.opening import open_engine
@@ -192,67 +253,5 @@ def _with_agent(
         agent: Agent = ModelAgent(engine, template, max_new_tokens)
         if way is not None:
             agent = ToolAgent(engine, template, way, max_new_tokens)
-        for number, one in play(chosen.tasks, lambda task: chosen.begin(task, way), agent, earlier):
-            note(chosen.tasks[number], one)
-
-
-def _json(config: Config, chosen: Chosen, played: Sequence[Played], summary: Summary) -> dict[str, Any]:
-    outcomes = [one.outcome for one in played if one.outcome]
-    return {
-        "benchmark": chosen.name,
-        "protocol": chosen.protocol,
-        "model": config.models.generator.name,
-        "environment": chosen.environment,
-        chosen.metric: summary.headline,
-        "standard_error": summary.error,
-        "n": summary.n,
-        "groups": {group.name: {"right": group.right, "n": group.n} for group in summary.groups},
-        "failures": dict(summary.reasons),
-        "invalid_calls": sum(outcome.invalid_calls for outcome in outcomes),
-        "environment_errors": summary.broken,
-        "tasks": [
-            {"id": task.id, "type": _kind(task), "turns": len(one.turns), **one.outcome.to_json()}
-            for task, one in zip(chosen.tasks, played, strict=True)
-            if one.outcome
-        ],
-    }
-
-
-def _kind(task: Any) -> str:
-    return str(getattr(task, "kind", task.group))
-
-
-def _print(screen: Screen, config: Config, chosen: Chosen, played: Sequence[Played], summary: Summary) -> None:
-    screen.say(f"{chosen.name} ({chosen.protocol}): {config.models.generator.name} in {chosen.environment}", "bold")
-    table = Table(
-        Column("Tasks", "name", key=True),
-        Column("Solved", "whole", right=True),
-        Column("Of", "whole", right=True),
-        Column("Accuracy", "whole", right=True),
-    )
-    for group in summary.groups:
-        table.add(group.name, f"{group.right:,}", f"{group.n:,}", f"{group.mean:.1%}" if group.n else "-")
-    table.add(chosen.mean, "", f"{summary.n:,}", f"{summary.headline:.1%} ± {summary.error:.1%}")
-    screen.table(table)
-    if summary.reasons:
-        screen.say("\nWhy tasks failed", "bold")
-        failures = Table(Column("Reason", "name", key=True), Column("Tasks", "whole", right=True))
-        for reason, count in summary.reasons.items():
-            failures.add(reason, f"{count:,}")
-        screen.table(failures)
-    if invalid := sum(one.outcome.invalid_calls for one in played if one.outcome):
-        screen.say(f"\nInvalid calls and turns without a call: {invalid:,}")
-    if summary.broken:
-        screen.say(f"\n{summary.broken:,} tasks have no result: the environment broke twice. They count for nothing.")
-
-
-def _show(screen: Screen, chosen: Chosen, played: Sequence[Played]) -> None:
-    for task, one in zip(chosen.tasks, played, strict=True):
-        for message in one.messages[chosen.common :]:  # behind the instructions, which are the same for all
-            screen.say(f"[{message.role}]", "bold")
-            screen.say(message.content or "(empty)")
-        outcome = one.outcome
-        if outcome is not None:
-            how = "solved" if outcome.right else f"not solved: {outcome.reason}"
-            screen.say(f"{task.id} {how}{f' ({outcome.note})' if outcome.note else ''}", "bold")
-            screen.say()
+        for number, one in play(tasks, chosen.begin, agent, earlier):
+            note(tasks[number], one)

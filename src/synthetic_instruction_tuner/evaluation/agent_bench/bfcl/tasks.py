@@ -44,6 +44,11 @@ class BfclTask:
     answers: tuple[Allowed, ...] = ()
 
     @property
+    def kind(self) -> str:
+        """The category."""
+        return self.category
+
+    @property
     def group(self) -> str:
         """The category, whose accuracy counts as much as any other's."""
         return self.category

@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect import functions as mysql_functions
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.kinds import printed_row, printers
-from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import text
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import COLLATION, text
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.translation import (
     SCHEMA,
     SqlFault,
@@ -84,7 +84,7 @@ class EmbeddedDatabase:
         self._connection.close()
 
     def _fill(self) -> None:
-        columns = ",".join(f"{quoted(name)} TEXT COLLATE {mysql_functions.COLLATION}" for name in self._task.columns)
+        columns = ",".join(f"{quoted(name)} TEXT COLLATE {COLLATION}" for name in self._task.columns)
         self._connection.execute(f"CREATE TABLE {quoted(self._task.table)} ({columns})")
         marks = ",".join("?" for _ in self._task.columns)
         insert = f"INSERT INTO {quoted(self._task.table)} VALUES ({marks})"

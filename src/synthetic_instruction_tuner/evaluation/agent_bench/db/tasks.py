@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,15 +111,3 @@ def _broken(file: Path, why: str) -> UserError:
         "Each line is a JSON object with description, add_description, type, table and label, as AgentBench 0.2 has "
         "them.",
     )
-
-
-def subset(tasks: Sequence[DbTask], wanted: str) -> list[DbTask]:
-    """Returns the task of this id.
-
-    Raises:
-        UserError: there is none.
-    """
-    found = [task for task in tasks if task.id == wanted]
-    if not found:
-        raise UserError(f"There is no task {wanted}.", f"they are {tasks[0].id} to {tasks[-1].id}", "Name one of them.")
-    return found

@@ -9,7 +9,7 @@ from sqlglot import exp
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.expressions import called, digits, scale
 
 
-def insert(tree: exp.Insert) -> None:
+def insert(tree: Any) -> None:
     """Rewrites an INSERT: no key is unique here, so that nothing is a duplicate."""
     tree.set("conflict", None)
     tree.set("ignore", None)
@@ -25,9 +25,9 @@ def insert(tree: exp.Insert) -> None:
                 inner.replace(_as_text(inner.copy()))
 
 
-def update(tree: exp.Update) -> None:
+def update(tree: Any) -> None:
     """Rewrites an UPDATE: its assignments are made one after the other, each with what the ones before have left."""
-    made: dict[str, exp.Expression] = {}
+    made: dict[str, Any] = {}
     for assignment in tree.expressions:
         if not isinstance(assignment, (exp.EQ, exp.PropertyEQ)):
             continue
@@ -41,7 +41,7 @@ def update(tree: exp.Update) -> None:
         assignment.replace(exp.EQ(this=plain, expression=value))
 
 
-def limit_rows(tree: exp.Expression) -> None:
+def limit_rows(tree: Any) -> None:
     """Says which rows by their number, since SQLite's UPDATE and DELETE have no ORDER BY and LIMIT."""
     order, limit = tree.args.get("order"), tree.args.get("limit")
     if order is None and limit is None:
@@ -55,7 +55,7 @@ def limit_rows(tree: exp.Expression) -> None:
     tree.set("where", exp.Where(this=exp.In(this=exp.column("rowid"), query=exp.Subquery(this=rows))))
 
 
-def joined_update(tree: exp.Update) -> None:
+def joined_update(tree: Any) -> None:
     """Rewrites an UPDATE of a table that is joined with others: SQLite names the others behind FROM."""
     table = tree.this
     joins = table.args.get("joins") or []
@@ -75,7 +75,7 @@ def joined_update(tree: exp.Update) -> None:
         tree.set("where", exp.Where(this=exp.and_(*conditions)))
 
 
-def delete(tree: exp.Delete) -> None:
+def delete(tree: Any) -> None:
     """Rewrites a DELETE that names its table twice."""
     tree.set("tables", None)
     tree.set("using", None)
@@ -102,10 +102,10 @@ def _without_columns(cell: Any) -> Any:
     return cell
 
 
-def _with(value: Any, made: dict[str, exp.Expression]) -> Any:
+def _with(value: Any, made: dict[str, Any]) -> Any:
     """Returns an expression in which columns that have been assigned to stand for what they were given."""
 
-    def given(node: exp.Expression) -> exp.Expression:
+    def given(node: Any) -> Any:
         if isinstance(node, exp.Column) and node.name.lower() in made and not node.find_ancestor(exp.Subquery):
             return made[node.name.lower()].copy()
         return node

@@ -46,7 +46,7 @@ _UNWRAPPED = (exp.TsOrDsToDate, exp.TsOrDsToTimestamp, exp.TsOrDsToTime)
 _TEXTS = (exp.DataType.Type.CHAR, exp.DataType.Type.VARCHAR, exp.DataType.Type.TEXT, exp.DataType.Type.CHARACTER_SET)
 
 
-def rewritten(node: exp.Expression) -> exp.Expression:
+def rewritten(node: Any) -> Any:
     """Returns a tree with SQLite's words for what MySQL does, rewritten from its leaves on."""
     for child in list(node.iter_expressions()):
         new = rewritten(child)
@@ -88,7 +88,7 @@ def digits(number: str) -> str:
     return f"{int(whole or 0)}{point}{part}" if part else str(int(whole or 0))
 
 
-def _comparison(node: Any) -> exp.Expression:
+def _comparison(node: Any) -> Any:
     assigns = isinstance(node.parent, exp.Update) and node.arg_key == "expressions"
     if assigns:
         return node
@@ -103,7 +103,7 @@ def _comparison(node: Any) -> exp.Expression:
     return node
 
 
-def _range(node: Any) -> exp.Expression:
+def _range(node: Any) -> Any:
     others = node.expressions if isinstance(node, exp.In) else [node.args["low"]]
     if not is_number(node.this) and others and all(map(is_number, others)):
         node.set("this", _number(node.this))
@@ -112,7 +112,7 @@ def _range(node: Any) -> exp.Expression:
     return node
 
 
-def _ordered(node: Any) -> exp.Expression:
+def _ordered(node: Any) -> Any:
     if isinstance(node.this, (exp.Func, exp.Case)) and _is_text(node.this):
         node.set("this", _collated(node.this))
     return node
@@ -124,17 +124,17 @@ def _is_text(node: Any) -> bool:
     return not plain and not is_number(node)
 
 
-def _collated(node: Any) -> exp.Expression:
+def _collated(node: Any) -> Any:
     return exp.Collate(this=exp.Paren(this=node), expression=exp.Var(this=COLLATION))
 
 
-def _collation(node: Any) -> exp.Expression:
+def _collation(node: Any) -> Any:
     name = node.expression.name.lower()
     node.set("expression", exp.Var(this="BINARY" if name.endswith("bin") or name == "binary" else COLLATION))
     return node
 
 
-def _arithmetic(node: Any) -> exp.Expression:
+def _arithmetic(node: Any) -> Any:
     """With text, it is done in doubles; with an interval, it is one of dates."""
     for value, interval in ((node.left, node.right), (node.right, node.left)):
         if isinstance(interval, exp.Interval) and isinstance(node, exp.Add | exp.Sub):
@@ -151,13 +151,13 @@ def _number(node: Any) -> Any:
     return exp.Cast(this=node, to=exp.DataType.build("DOUBLE"))
 
 
-def _count(node: Any) -> exp.Expression:
+def _count(node: Any) -> Any:
     if isinstance(node.this, exp.Distinct) and len(node.this.expressions) > 1:
         node.this.set("expressions", [called("CONCAT_KEY", *node.this.expressions)])
     return node
 
 
-def _joined(node: Any) -> exp.Expression:
+def _joined(node: Any) -> Any:
     """Returns GROUP_CONCAT as a function of value, sort key, direction and separator."""
     order = node.this if isinstance(node.this, exp.Order) else None
     value = order.this if order else node.this
@@ -171,7 +171,7 @@ def _joined(node: Any) -> exp.Expression:
     return called("JOIN_DISTINCT" if unique else "JOIN_ALL", *parts)
 
 
-def _concat(parts: Sequence[exp.Expression]) -> exp.Expression:
+def _concat(parts: Sequence[exp.Expression]) -> Any:
     return called("CONCAT", *map(_shown, parts))
 
 
@@ -181,7 +181,7 @@ def _shown(node: Any) -> Any:
     return exp.Literal.string(digits(str(node.this))) if plain else node
 
 
-def _cast(node: Any) -> exp.Expression:
+def _cast(node: Any) -> Any:
     kind = node.to
     if kind.is_type(exp.DataType.Type.BINARY, exp.DataType.Type.VARBINARY):
         return exp.Collate(this=node.this, expression=exp.Var(this="BINARY"))
@@ -200,7 +200,7 @@ def scale(cast: Any) -> int:
     return int(parameters[1].name) if len(parameters) > 1 else 0
 
 
-def _like(node: Any) -> exp.Expression:
+def _like(node: Any) -> Any:
     sides = (node.this, node.expression)
     if not any(isinstance(one, exp.Collate) and one.expression.name == "BINARY" for one in sides):
         return node
@@ -215,7 +215,7 @@ def _bare(node: Any) -> Any:
     return node
 
 
-def _moved(node: Any) -> exp.Expression:
+def _moved(node: Any) -> Any:
     unit, count = node.args.get("unit"), node.expression
     if isinstance(count, exp.Interval):
         unit, count = count.args.get("unit"), count.this
@@ -225,7 +225,7 @@ def _moved(node: Any) -> exp.Expression:
     return called("MYSQL_DATE_ADD", _bare(node.this), count, name)
 
 
-def _bytes(node: Any) -> exp.Expression:
+def _bytes(node: Any) -> Any:
     return exp.Literal.string(_decoded(node.name, 16 if isinstance(node, exp.HexString) else 2))
 
 
@@ -234,12 +234,12 @@ def _decoded(shown: str, base: int) -> str:
     return value.to_bytes((value.bit_length() + 7) // 8, "big").decode("utf-8", "replace")
 
 
-def _xor(node: Any) -> exp.Expression:
+def _xor(node: Any) -> Any:
     sides = [exp.Paren(this=exp.Not(this=exp.Paren(this=one))) for one in (node.this, node.expression)]
     return exp.Paren(this=exp.NEQ(this=sides[0], expression=sides[1]))
 
 
-_CHANGES: list[tuple[Any, Callable[[Any], exp.Expression]]] = [
+_CHANGES: list[tuple[Any, Callable[[Any], Any]]] = [
     (_COMPARED, _comparison),
     ((exp.Between, exp.In), _range),
     (_ARITHMETIC, _arithmetic),

@@ -21,7 +21,7 @@ _DATES = (exp.TsOrDsToDate, exp.StrToDate, exp.CurrentDate)
 Printed = Callable[[Any], Any]
 
 
-def printers(tree: exp.Expression) -> dict[int, Printed]:
+def printers(tree: Any) -> dict[int, Printed]:
     """Returns how values are printed, by the number of their column; others are printed as they are."""
     found: dict[int, Printed] = {}
     if not isinstance(tree, exp.Select):

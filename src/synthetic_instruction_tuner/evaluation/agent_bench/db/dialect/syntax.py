@@ -233,7 +233,7 @@ def _ends_a_list(token: Any) -> bool:
     return not named and token.text.upper() in _AFTER_A_COMMA
 
 
-def reserved_name(tree: exp.Expression) -> str | None:
+def reserved_name(tree: Any) -> str | None:
     """Returns a word of MySQL's own that stands as a column's, table's or other name; None where there is none."""
     for name in tree.find_all(exp.Identifier):
         qualified = isinstance(name.parent, exp.Column) and name.arg_key == "this" and name.parent.args.get("table")

@@ -132,7 +132,7 @@ def parsed(sql: str) -> Any:
     return trees[0]
 
 
-def _is_default(tree: exp.Expression, name: str) -> bool:
+def _is_default(tree: Any, name: str) -> bool:
     """Whether a word is UPDATE's DEFAULT, which sqlglot takes for a column."""
     return isinstance(tree, exp.Update) and name.upper() == "DEFAULT"
 
