@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlglot import exp, tokenize
 from sqlglot.errors import TokenError
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 # Reserved in MySQL and in MariaDB. A name that is one of them stands in backticks, or behind a point.
 RESERVED = frozenset(
