@@ -166,3 +166,46 @@ def test_without_a_sandbox_nothing_runs(
     told = " ".join(error.split())
     assert "docker: no daemon answers; bubblewrap: not installed" in told and "apt-get install bubblewrap" in told
     assert not (tmp_path / "out").exists()
+
+
+# Calls of tools, and BFCL
+
+
+def test_tools_are_refused_where_the_template_has_none(sit: Sit, tasks: Path) -> None:
+    code, out, error = sit(f"agent-eval nano:student-llama -t {tasks} --form tools")
+    assert (code, out) == (2, "")
+    assert "has no place for tools" in error and "--form text" in error
+
+
+def test_the_template_chooses_the_form(sit: Sit, tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hermes = (
+        "{% if tools %}<|im_start|>system\nTools: {{ tools | tojson }}<|im_end|>\n{% endif %}{% for m in messages %}"
+        "<|im_start|>{{ m.role }}\n{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>\n"
+        '{"name": {{ c.function.name | tojson }}, "arguments": {{ c.function.arguments | tojson }}}\n</tool_call>'
+        "{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    (tmp_path / "tools.jinja").write_text(hermes)
+    model = f"--set models.generator.chat_template={tmp_path / 'tools.jinja'}"
+    line = f"agent-eval nano:student-llama -t {tasks} --max-new-tokens 2 --task db-0001 {model}"
+    code, out, error = sit(f"{line} -o out")
+    assert code == 0, error
+    assert "DBBench, tool calls" in out and "Invalid calls, and turns without a call: 15" in out
+    result = json.loads((tmp_path / "out" / "agent_results.json").read_text())
+    assert result["failures"] == {"task limit": 1} and result["invalid_calls"] == 15
+    assert "overall_cat_accuracy_tool_calls" in result and "overall_cat_accuracy" not in result
+    code, _, error = sit(f"{line} -o out --form text")
+    assert code == 2 and "form" in error  # conversations of two forms are never mixed
+
+
+def test_bfcl_is_played_from_a_folder(sit: Sit, tmp_path: Path) -> None:
+    function = {"name": "f", "description": "d", "parameters": {"type": "dict", "properties": {}, "required": []}}
+    rows = [{"id": f"irrelevance_{k}", "question": [[{"role": "user", "content": "q"}]], "function": [function]}
+            for k in range(3)]  # fmt: skip
+    (tmp_path / "BFCL_v4_irrelevance.json").write_text("\n".join(map(json.dumps, rows)))
+    code, out, error = sit(f"agent-eval nano:student-llama -t {tmp_path} --max-new-tokens 2 --json")
+    assert code == 0, error
+    result = json.loads(out)
+    assert (result["benchmark"], result["n"]) == ("BFCL", 3)
+    assert result["mean_category_accuracy"] == 1.0  # text that is no call
+    code, _, error = sit(f"agent-eval nano:student-llama -t {tmp_path} --mysql X")
+    assert code == 2 and "--mysql does not go with bfcl" in error
