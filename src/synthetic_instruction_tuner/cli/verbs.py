@@ -153,7 +153,7 @@ VERBS = {
         "'sit agent-eval MODEL --tasks dev.jsonl -o out' plays AgentBench's text protocol 0.2, greedy. DBBench: at "
         "most 15 operations in SQL, then an answer; tables are in an embedded database that answers as MySQL does, or "
         "on a server (--mysql). OS interaction: 8 turns in a shell, whose commands run in a sandbox without network: "
-        "docker, podman, bubblewrap or Linux's namespaces; without one nothing runs. BFCL: one turn of calls, without an "
+        "docker, podman, bubblewrap or Linux's namespaces; without one nothing runs. BFCL: one turn of calls, no "
         "environment. Models whose chat template has tools play by calls of tools (--form). Writes "
         "out/dialogues.jsonl, from which the same command continues after an interruption, and "
         "out/agent_results.json.",
