@@ -21,6 +21,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ TINY = {
 }
 TRAINED = {"sft": (12, 2), "prompt_tuning": (12, 2), "dpo": (8, 2)}
 WORK = ("text", "score", *(f"{method}{end}" for method in TRAINED for end in ("", "-checkpointing")))
-STEPS, TINY_STEPS = 8, 3
+STEPS, TINY_STEPS = 6, 3
+WARM_UP = 2  # steps of a training before the measured one: its time is taken off
 ROWS, TEXTS = 64, 256
 LEAST_SECONDS = 40  # that a measurement may take; less time is not begun with
 
@@ -59,31 +61,31 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--table", action="store_true", help="measure nothing")
     parser.add_argument("--models", type=Path, default=Path(tempfile.gettempdir()) / "planning-models")
-    parser.add_argument("--inside", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--inside", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:
-        name, bits, work = args.inside
-        print("RESULT " + json.dumps(measured(name, int(bits), work, args.models)), flush=True)
+        name, held, *inside = args.inside
+        for work in inside:
+            print("RESULT " + json.dumps(measured(name, int(held), work, args.models)), flush=True)
         return
     end = time.monotonic() + 60 * args.minutes
     shapes = args.shapes or list(TINY if args.tiny else SHAPES)
     bits = [16] if args.tiny else args.bits
     wanted = [(name, b, work) for name in shapes for b in bits for work in args.work]
-    done = {(r["model"], r["bits"], r["work"]) for r in results(args.results)}
-    left = [one for one in wanted if one not in done]
-    for number, one in enumerate([] if args.table else left, 1):
-        if (remaining := end - time.monotonic()) < LEAST_SECONDS:
-            break
-        print(f"{number} of {len(left)}: {' '.join(map(str, one))}", file=sys.stderr, flush=True)
-        found = in_a_process(one, remaining, args.models)
-        if found is None:
-            print(f"It was not finished in the {remaining:.0f} s that were left: not in the results.", file=sys.stderr)
-            break
-        with args.results.open("a") as file:
-            file.write(json.dumps(found) + "\n")
+    for name, bits_held in [] if args.table else dict.fromkeys(one[:2] for one in wanted):
+        while left := [w for n, b, w in left_of(wanted, args.results) if (n, b) == (name, bits_held)]:
+            if end - time.monotonic() < LEAST_SECONDS:
+                break
+            print(f"{name}, {bits_held} bits: {', '.join(left)}", file=sys.stderr, flush=True)
+            in_a_process(name, bits_held, left, end - time.monotonic(), args)
     print(table(results(args.results)))
-    done = {(r["model"], r["bits"], r["work"]) for r in results(args.results)}
-    print(f"\n{sum(one not in done for one in wanted)} of {len(wanted)} measurements are left.")
+    print(f"\n{len(left_of(wanted, args.results))} of {len(wanted)} measurements are left.")
+
+
+def left_of(wanted: list[tuple[str, int, str]], file: Path) -> list[tuple[str, int, str]]:
+    """Returns what has not been measured yet."""
+    done = {(r["model"], r["bits"], r["work"]) for r in results(file)}
+    return [one for one in wanted if one not in done]
 
 
 def results(file: Path) -> list[dict[str, Any]]:
@@ -91,21 +93,35 @@ def results(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def in_a_process(one: tuple[str, int, str], seconds: float, models: Path) -> dict[str, Any] | None:
-    """Measures one thing in a process of its own, whose memory ends with it; None if the time is not enough."""
-    line = [sys.executable, __file__, "--results", "-", "--models", str(models), "--inside", *map(str, one)]
-    name, bits, work = one
-    failed = {"model": name, "bits": bits, "work": work}
-    try:
-        done = subprocess.run(line, capture_output=True, text=True, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return None
-    for text in done.stdout.splitlines():
-        if text.startswith("RESULT "):
-            found: dict[str, Any] = json.loads(text.removeprefix("RESULT "))
-            return found
-    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-    return failed | {"failed": "out of memory" if "out of memory" in done.stderr.lower() else last[:200]}
+def in_a_process(name: str, bits: int, work: list[str], seconds: float, args: argparse.Namespace) -> None:
+    """Measures in a process of its own, one thing after the other; one that fails ends it, and is kept as failed."""
+    line = [sys.executable, __file__, "--results", "-", "--models", str(args.models)]
+    line += ["--inside", name, str(bits), *work]
+    end = time.monotonic() + seconds
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        guard = threading.Timer(seconds, process.kill)
+        guard.start()
+        errors: list[str] = []
+        reader = threading.Thread(target=lambda: errors.extend(process.stderr or ()))
+        reader.start()
+        assert process.stdout is not None
+        with args.results.open("a") as file:
+            for text in process.stdout:
+                if text.startswith("RESULT "):
+                    file.write(text.removeprefix("RESULT "))
+                    file.flush()
+                    work = work[1:]
+                    print(text.strip(), file=sys.stderr, flush=True)
+        code = process.wait()
+        guard.cancel()
+        reader.join()
+        if code and work and time.monotonic() < end - 1:
+            last = next((line.strip() for line in reversed(errors) if line.strip()), "it said nothing")
+            reason = "out of memory" if "out of memory" in "".join(errors).lower() else last[:200]
+            with args.results.open("a") as file:
+                file.write(json.dumps({"model": name, "bits": bits, "work": work[0], "failed": reason}) + "\n")
+        elif work and code:
+            print(f"{work[0]} was not finished in the time that was left.", file=sys.stderr)
 
 
 def measured(name: str, bits: int, work: str, models: Path) -> dict[str, Any]:
@@ -198,7 +214,7 @@ def score(model: Any, hardware: Any, costs: Any, size: Any, held: Any, steps: in
 def train(
     model: Any, work: str, output: Path, hardware: Any, costs: Any, size: Any, held: Any, steps: int
 ) -> tuple[float, float, float, float]:
-    """Trains for a few steps; the time is that of the steps, without loading."""
+    """Trains for some steps, and for a few of them alone: the difference in time is that of the others."""
     from synthetic_instruction_tuner.config import load_config
     from synthetic_instruction_tuner.methods import METHODS
     from synthetic_instruction_tuner.records import PreferencePair, Record
@@ -210,7 +226,8 @@ def train(
     method = next(method for method in METHODS if method.name == name)
     rows, accumulation = TRAINED[name] if steps == STEPS else (2, 1)
     most, median = (900, 330) if steps == STEPS else (90, 30)
-    draw, n, pairs = random.Random(0), steps * rows * accumulation, method.trains_on == "pairs"
+    few, n = WARM_UP * rows * accumulation, (WARM_UP + steps) * rows * accumulation
+    draw, pairs = random.Random(0), method.trains_on == "pairs"
     asked = [drawn(draw, 40 if steps == STEPS else 20, 0.5, most) for _ in range(n)]
     answers = [[drawn(draw, median, 0.6, most) for _ in range(n)] for _ in range(2 if pairs else 1)]
     data: list[Any] = [Record(f"raw-{i}", letters(draw, asked[i]), letters(draw, answers[0][i])) for i in range(n)]
@@ -227,16 +244,19 @@ def train(
     }  # fmt: skip
     config = load_config("a100", overrides=[f"train.{name}.{key}={value}" for key, value in changes.items()])
     dtype = held.compute
-    found = train_student(config, method, model, data, output, device=hardware.device, dtype=dtype)
+    _, begun, found = (
+        train_student(config, method, model, part, output / str(k), device=hardware.device, dtype=dtype)
+        for k, part in enumerate((data[:few], data[:few], data))  # the first of a process takes longer
+    )
     template = (found.tokens - sum(a * len(answers) for a in asked) - sum(map(sum, answers))) / (n * len(answers))
     longest = min(
         max(a + max(ends) + template for a, ends in zip(asked, zip(*answers, strict=True), strict=True)), 1024
     )
     tuned = what_is_tuned(method)
     largest = rows * len(answers) * (longest + (20 if tuned == "soft_prompt" else 0))
-    work_done = Tuning(found.tokens, n / rows, largest, bool(again), tuned)
+    work_done = Tuning(found.tokens - begun.tokens, (n - few) / rows, largest, bool(again), tuned)
     predicted = costs.tune(size, held, work_done) - 2  # which is to begin
-    return predicted, found.seconds, costs.tuning_gb(size, held, work_done), found.peak_memory_gb
+    return predicted, found.seconds - begun.seconds, costs.tuning_gb(size, held, work_done), found.peak_memory_gb
 
 
 def drawn(draw: random.Random, median: float, spread: float, most: int) -> int:

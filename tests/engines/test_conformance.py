@@ -22,6 +22,7 @@ from synthetic_instruction_tuner.engines.server.dialects import LlamaCppDialect,
 from synthetic_instruction_tuner.engines.server.engine import ServerEngine
 from synthetic_instruction_tuner.engines.server.probe import open_server
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
+from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
 from synthetic_instruction_tuner.models.loading import load_causal_lm
 
 per_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -39,7 +40,7 @@ def local(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     tokenizer = AutoTokenizer.from_pretrained(folder)
     engine = TransformersEngine(model, tokenizer.pad_token_id, batch_size=64, device="cpu")
     if request.param == "plain decoder":
-        engine._slots = False
+        engine._decoder = PlainDecoder
     return Subject(engine, tokenizer)
 
 

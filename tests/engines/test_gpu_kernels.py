@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config
+from transformers import AutoModelForCausalLM, CohereConfig, GemmaConfig, LlamaConfig, MistralConfig, Qwen2Config
 
 from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.engines.transformers import decode_steps, engine
@@ -117,6 +117,62 @@ def test_sampling_draws_what_the_cumulative_distribution_says(vocabulary: int) -
     assert bool((logits.gather(1, got[:, None]) > float("-inf")).all())
     assert (got == draw(logits, uniform, temperature, None)).float().mean() > 0.95
     assert torch.equal(draw_on_gpu(logits, uniform, None), logits.argmax(-1))
+
+
+LAYERS: dict[str, Callable[..., Any]] = {
+    "llama": LlamaConfig,
+    "qwen2": Qwen2Config,
+    "gemma": lambda **sizes: GemmaConfig(head_dim=16, hidden_act="gelu_pytorch_tanh", **sizes),
+    "cohere": CohereConfig,
+}
+SERVED = {"llama": 2 * 3 + 1 + 1, "qwen2": 2 * 3 + 1 + 1, "gemma": 1, "cohere": 2}  # norms and MLPs, and the rotation
+
+
+@pytest.mark.parametrize("dtype", ROUNDING, ids=str)
+@pytest.mark.parametrize("kind", LAYERS)
+def test_layers_computed_with_kernels_give_what_they_give_without(kind: str, dtype: torch.dtype) -> None:
+    """Gemma's norms and gates and Cohere's norms and rotation have formulas of their own, and stay as they are."""
+    from synthetic_instruction_tuner.engines.transformers.gpu.fused_layers import FusedLayers
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 80, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 5}
+    config = LAYERS[kind](vocab_size=300, num_key_value_heads=1, pad_token_id=0, **sizes)
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype).to(DEVICE).eval()
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)  # norms begin with ones
+    ids = torch.randint(0, 300, (3, 11), device=DEVICE)
+    own = {name: vars(module).copy() for name, module in model.named_modules()}
+    fused = FusedLayers(model)
+    assert fused.count == SERVED[kind]
+    with torch.inference_mode():
+        wanted = model(ids).logits.float()
+        with fused.active():
+            got = model(ids).logits.float()
+    error = (got - wanted).pow(2).mean().sqrt() / wanted.std()
+    assert error <= 3 * ROUNDING[dtype]
+    assert {name: vars(module) for name, module in model.named_modules()} == own
+
+
+@pytest.mark.parametrize("dtype", ROUNDING, ids=str)
+@pytest.mark.parametrize(("heads", "shared", "width"), [(4, 2, 16), (5, 1, 24), (3, 3, 80)])
+def test_rotation_takes_any_strides_and_one_row_of_angles_for_all(
+    heads: int, shared: int, width: int, dtype: torch.dtype
+) -> None:
+    from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
+    from synthetic_instruction_tuner.engines.transformers.gpu.layer_kernels import rotate
+
+    torch.manual_seed(0)
+    both = torch.randn(2, 7, (heads + shared) * width, device=DEVICE, dtype=dtype)
+    query, key = both.split([heads * width, shared * width], -1)
+    query, key = query.unflatten(-1, (heads, width)).transpose(1, 2), key.unflatten(-1, (shared, width)).transpose(1, 2)
+    for rows in (1, 2):
+        cosine, sine = torch.randn(2, rows, 7, width, device=DEVICE, dtype=dtype)
+        for got, wanted in zip(
+            rotate(query, key, cosine, sine), apply_rotary_pos_emb(query, key, cosine, sine), strict=True
+        ):
+            assert got.shape == wanted.shape
+            torch.testing.assert_close(got, wanted, atol=ROUNDING[dtype], rtol=ROUNDING[dtype])
 
 
 @pytest.mark.parametrize("model", MODELS)

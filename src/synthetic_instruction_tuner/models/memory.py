@@ -13,9 +13,10 @@ import psutil
 from synthetic_instruction_tuner.errors import RunError
 
 _GB = 1024**3
-# What remains without being a leak: kernels' workspaces on a GPU; on a CPU modules imported meanwhile, and holes in the
-# heap. A small model that stays on a CPU is found by the reference to it, not by its size.
-_ROOM = {"cuda": 64 * 1024**2, "cpu": _GB}
+# What remains without being a leak: workspaces of libraries on a GPU, of which a Hopper has several of 32 MiB; on a CPU
+# modules imported meanwhile, and holes in the heap. A small model that stays is found by the reference to it, not by
+# its size.
+_ROOM = {"cuda": 256 * 1024**2, "cpu": _GB}
 _ENDS_WITHIN = 30.0
 _TRACKER, _STAYING = "multiprocessing.resource_tracker", "rendering_process.py"
 

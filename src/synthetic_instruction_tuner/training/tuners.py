@@ -50,7 +50,26 @@ def train_student(
         RunError: out of GPU memory, the training diverged, or one of the method's own conditions does not hold.
         ValueError: no code trains this method.
     """
-    settings, place = config.train, (config.seed, device, dtype)
+    from synthetic_instruction_tuner.models.memory import release
+
+    try:
+        return _trained(config, method, student, data, output, start, (config.seed, device, dtype), on_step, on_note)
+    finally:
+        release()  # trainer and model refer to each other: the next student's would be loaded beside them
+
+
+def _trained(
+    config: Config,
+    method: Method,
+    student: ModelConfig,
+    data: Sequence[Any],
+    output: Path,
+    start: Path | None,
+    place: tuple[int, str, str],
+    on_step: OnStep | None,
+    on_note: OnNote | None,
+) -> TrainingMetrics:
+    settings = config.train
     match method.name:
         case "sft":
             from synthetic_instruction_tuner.training.lora_sft import LoraSft

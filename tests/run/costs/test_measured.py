@@ -5,13 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from run.costs.measured import GIB, TRAINED, WRITTEN, Trained, Written, training_work, written_lengths
+from run.costs.measured import (
+    FEW_SCORED,
+    FEW_WRITTEN,
+    GIB,
+    TRAINED,
+    WRITTEN,
+    Trained,
+    Written,
+    training_work,
+    written_lengths,
+)
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.number_format import RESERVE_GB, NumberFormat
 from synthetic_instruction_tuner.run.costs.cards import CARDS
-from synthetic_instruction_tuner.run.costs.gpu import GpuCosts
-from synthetic_instruction_tuner.run.costs.work import Texts, Tuning
+from synthetic_instruction_tuner.run.costs.gpu import GRAPH_LAYER, GpuCosts
+from synthetic_instruction_tuner.run.costs.work import Reading, Texts, Tuning
 
 BF16 = NumberFormat("bfloat16", "bfloat16", "")
 NF4 = NumberFormat("nf4", "bfloat16", "")
@@ -57,11 +67,19 @@ def test_text_as_measured(written: Written) -> None:
         assert peak == pytest.approx(written.peak_gib * GIB, rel=0.1)
 
 
+def test_few_texts_as_measured() -> None:
+    costs, size = GpuCosts(CARDS["h200"]), size_of("meta-llama/Llama-3.1-8B")
+    prompts, answers = written_lengths(256)
+    texts = Texts(256, answers.mean(), answers.max(), 256, 64, prompts.mean())
+    assert costs.write(size, BF16, texts, "transformers") == pytest.approx(FEW_WRITTEN, rel=0.25)
+    assert costs.read(size, BF16, Reading(256 * 512, 4, 64 * 512)) == pytest.approx(FEW_SCORED, rel=0.25)
+
+
 def test_a_step_in_4_bits_as_measured() -> None:
     """40.9 ms for 256 rows and 38.2 ms for 64 on an H200, each launched on its own: a graph takes less."""
     costs, size = GpuCosts(CARDS["h200"]), size_of("meta-llama/Llama-3.1-8B")
     for rows, measured in ((256, 0.0409), (64, 0.0382)):
-        launched = size.layers * (6e-4 - 2.6e-4)
+        launched = size.layers * (6e-4 - GRAPH_LAYER["transformers"])
         step = costs._step(size, NF4, rows, 256, "transformers") + launched
         assert step == pytest.approx(measured, rel=0.25)
 

@@ -11,6 +11,7 @@ import torch
 
 from synthetic_instruction_tuner.engines.transformers.decode_masks import MaskMaker
 from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
+from synthetic_instruction_tuner.engines.transformers.gpu.fused_layers import FusedLayers
 from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import KernelAttention
 from synthetic_instruction_tuner.engines.transformers.gpu.paged_cache import PagedCache
 from synthetic_instruction_tuner.engines.transformers.gpu.step_graphs import StepGraphs
@@ -52,13 +53,14 @@ class KernelSteps:
         model: a causal LM.
         rows, cache: the running rows and their keys and values.
         block: steps between two calls of `begin`.
+        fused: the model's parts that kernels serve.
     """
 
-    def __init__(self, model: Any, rows: RunningRows, cache: PagedCache, block: int) -> None:
+    def __init__(self, model: Any, rows: RunningRows, cache: PagedCache, block: int, fused: FusedLayers) -> None:
         from synthetic_instruction_tuner.engines.transformers.gpu.sampling_kernel import draw_on_gpu
 
         self.cache, self._draw = cache, draw_on_gpu
-        self._model, self._rows, self._block = model, rows, block
+        self._model, self._rows, self._block, self._fused = model, rows, block, fused
         self._masks, self._learned = MaskMaker(model), learned_positions(model)
         self._attention, self._graphs, self._count = KernelAttention(model), StepGraphs(), 0
 
@@ -75,7 +77,7 @@ class KernelSteps:
         """Does the step; nothing waits for the host, and no shape depends on how long the rows are."""
         positions = self._rows.positions[: self._count]
         self.cache.step(positions, self._rows.index[: self._count])
-        with self._attention.active(self.cache.table):
+        with self._attention.active(self.cache.table), self._fused.active():
             spans = self._masks.spans(positions)
             logits = _forward(self._model, self._rows, self._count, spans, self.cache, self._learned)
         self._rows.draw(logits, self._draw)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request, split_faults
 from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
+from synthetic_instruction_tuner.engines.transformers.gpu.fused_layers import FusedLayers
 from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import has_kernel
 from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
 from synthetic_instruction_tuner.engines.transformers.prefixes import groups_of, keeps_prefixes, read_prefix
@@ -27,7 +29,8 @@ from synthetic_instruction_tuner.models.memory import release
 from synthetic_instruction_tuner.models.running import running
 
 _SCORED_LOGITS = 1 << 26  # logits held at once while scoring
-_SCORED_TOKENS = {"cpu": 8192, "cuda": 32768}
+_SCORED_TOKENS = {"cpu": 8192, "cuda": 32768}  # that a pass computes while scoring
+_SEEN_TOKENS = {"cpu": 1 << 20, "cuda": 1 << 17}  # and that it attends to, what is known included
 
 
 class TransformersEngine:
@@ -53,7 +56,9 @@ class TransformersEngine:
         self._name = getattr(model.config, "name_or_path", "") or type(model).__name__
         self._decoder: type[Decoder] | None = None
         self._shares: bool | None = None
+        self._positions = learned_positions(model)  # found once: it looks through all modules
         self._kernel, self._halvings = False, 0
+        self._layers: FusedLayers | None = None
         self.on_finished: Callable[[dict[int, Completion]], None] | None = None
 
     @property
@@ -124,10 +129,10 @@ class TransformersEngine:
         prefix = None
         while rows:
             try:
-                with running(self._name, "score text"):
+                with running(self._name, "score text"), self._fused():
                     if known and prefix is None:
                         prefix = read_prefix(self._model, rows[0].context[:known], self._device, self._soft_prompt)
-                    count = self._scoring_batch(pairs, rows, known)
+                    count = self._scoring_batch(rows, known)
                     results.update(score_rows(self._model, pairs, rows[:count], *shared, prefix))
                 rows = rows[count:]
             except torch.OutOfMemoryError as error:
@@ -157,7 +162,7 @@ class TransformersEngine:
 
     def close(self) -> None:
         """Frees the model's memory."""
-        self._model = self._soft_prompt = None
+        self._model = self._soft_prompt = self._layers = None
         release()
 
     def _decode(self, requests: Sequence[Request], results: dict[int, Completion], done: Done | None) -> None:
@@ -177,6 +182,14 @@ class TransformersEngine:
             if done is not None and finished:
                 done(len(finished))
 
+    def _fused(self) -> AbstractContextManager[None]:
+        """Within this context the model computes with kernels what they can serve."""
+        if not has_kernel(self._model, self._device):
+            return contextlib.nullcontext()
+        if self._layers is None:
+            self._layers = FusedLayers(self._model)
+        return self._layers.active()
+
     def _can_share(self) -> bool:
         if self._shares is None:
             self._shares = can_share(self._model, self._device)
@@ -184,7 +197,7 @@ class TransformersEngine:
 
     def _longest(self) -> int | None:
         """Returns how many tokens of prompt and answer the model has positions for, None if for any number."""
-        positions = learned_positions(self._model)
+        positions = self._positions
         return None if positions is None else positions - (0 if self._soft_prompt is None else len(self._soft_prompt))
 
     def _within(self, context: Sequence[int], continuation: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
@@ -212,19 +225,24 @@ class TransformersEngine:
         error.__traceback__ = None  # its frames refer to the tensors that filled the memory
         release()
 
-    def _scoring_batch(
-        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], rows: Sequence[ScoredRow], known: int
-    ) -> int:
-        """Returns how many of the next rows to score together; the first is the longest."""
-        longest = rows[0].length - known + (0 if self._soft_prompt is None else len(self._soft_prompt))
-        most = max(1, min(self.batch_size, _SCORED_TOKENS[self._device] // max(1, longest)))
+    def _scoring_batch(self, rows: Sequence[ScoredRow], known: int) -> int:
+        """Returns how many of the next rows to score together; the first is the longest.
+
+        As many as a pass takes: on a GPU `batch_size` is the number of texts that are written, and says nothing here.
+        """
+        virtual = 0 if self._soft_prompt is None else len(self._soft_prompt)
+        length = max(1, rows[0].length + virtual)
+        limits = (_SCORED_TOKENS, max(1, length - known)), (_SEEN_TOKENS, length)
+        most = min((tokens[self._device] >> self._halvings) // each for tokens, each in limits)
+        if self._device == "cpu":
+            most = min(most, self.batch_size)
         vocabulary = int(self._model.config.get_text_config().vocab_size)
         logits = 0
-        for count, row in enumerate(rows[:most]):
-            logits += sum(max(1, len(pairs[i][1])) for i in row.pairs) * vocabulary
+        for count, row in enumerate(rows[: max(1, most)]):
+            logits += row.predictions * vocabulary
             if count and logits > _SCORED_LOGITS:
                 return count
-        return min(most, len(rows))
+        return max(1, min(most, len(rows)))
 
 
 def _quantized(model: Any) -> bool:

@@ -6,7 +6,6 @@ scored behind the cache of the beginning instead of reading it again for each of
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,11 +35,29 @@ class Prefix:
 
     def inputs(self, rows: int, width: int, device: str) -> dict[str, Any]:
         """Returns what a forward pass over `rows` texts of `width` further tokens needs besides their ids."""
-        cache = copy.deepcopy(self.cache)
-        cache.batch_repeat_interleave(rows)
         start = self.virtual + self.length
         positions = torch.arange(start, start + width, device=device).expand(rows, -1)
-        return {"past_key_values": cache, "position_ids": positions, "use_cache": True}
+        return {"past_key_values": self.cache, "position_ids": positions, "use_cache": True}
+
+
+class _KeptLayer(DynamicLayer):
+    """One layer's keys and values of a beginning, [1, heads, tokens, width]; what follows it is not kept.
+
+    So a pass holds the keys and values of all its texts for one layer at a time, and nothing is copied before it.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.lazy_initialization(layer.keys, layer.values)
+        self.keys, self.values = layer.keys, layer.values
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns the beginning followed by the new positions, for every row."""
+        rows = len(key_states)
+        keys, values = (kept.expand(rows, -1, -1, -1) for kept in (self.keys, self.values))
+        return torch.cat([keys, key_states], dim=-2), torch.cat([values, value_states], dim=-2)
 
 
 def groups_of(rows: Sequence[ScoredRow], least: int = WORTH_TOKENS) -> list[tuple[int, list[ScoredRow]]]:
@@ -73,6 +90,7 @@ def read_prefix(model: Any, ids: Sequence[int], device: str, soft: torch.Tensor 
     inputs = padded_inputs([ids], model, 0, device, soft)
     base = model.get_decoder() if hasattr(model, "get_decoder") else model
     cache = base(**inputs, use_cache=True).past_key_values
+    cache.layers = [_KeptLayer(layer) for layer in cache.layers]
     return Prefix(len(ids), 0 if soft is None else len(soft), cache)
 
 

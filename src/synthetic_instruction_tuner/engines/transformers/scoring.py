@@ -52,6 +52,11 @@ class ScoredRow:
         return self.context + tuple(token for given in self.places for token in given)
 
     @property
+    def predictions(self) -> int:
+        """At most so many positions of the row have a logit that is asked for."""
+        return 1 + sum(map(len, self.places))
+
+    @property
     def branches(self) -> list[tuple[int, int]]:
         """Start and end (exclusive) of each continuation that is not empty."""
         return [(start, start + len(given)) for given, start in self.places.items() if given]
@@ -91,13 +96,13 @@ def score_rows(
     extra, known = (0 if soft is None else len(soft)), (prefix.length if prefix else 0)
     if prefix:
         soft, extra = None, -known
-    at, targets, owners = list[tuple[int, int]](), list[int](), list[int]()
+    at, places, targets, owners = dict[tuple[int, int], int](), list[int](), list[int](), list[int]()
     for index, row in enumerate(rows):
         for number in row.pairs:
             continuation = pairs[number][1]
             for k, token in enumerate(continuation):
                 place = len(row.context) - 1 if k == 0 else row.places[tuple(continuation[:-1])] + k - 1
-                at.append((index, extra + place))
+                places.append(at.setdefault((index, extra + place), len(at)))  # choices of one token share theirs
                 targets.append(token)
                 owners.append(number)
     sums = {number: [0.0, True] for row in rows for number in row.pairs}
@@ -110,9 +115,10 @@ def score_rows(
             inputs |= _branched(rows, extra, model.dtype, device)
         with picked_positions(model, [row for row, _ in at], [column for _, column in at]) as pick:
             logits = pick(model(**inputs).logits)
-        wanted = torch.tensor(targets, device=logits.device)
-        chosen = logits.gather(1, wanted[:, None])[:, 0].float() - torch.logsumexp(logits.float(), dim=-1)
-        for number, value, hit in zip(owners, chosen.tolist(), (logits.argmax(-1) == wanted).tolist(), strict=True):
+        wanted, place = torch.tensor([targets, places], device=logits.device)
+        chosen = logits[place, wanted].float() - torch.logsumexp(logits.float(), dim=-1)[place]
+        hits = logits.argmax(-1)[place] == wanted
+        for number, value, hit in zip(owners, chosen.tolist(), hits.tolist(), strict=True):
             sums[number][0] += value
             sums[number][1] = sums[number][1] and hit
     return {number: (float(total), bool(greedy)) for number, (total, greedy) in sums.items()}

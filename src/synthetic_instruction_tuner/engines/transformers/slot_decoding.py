@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,7 @@ from transformers.cache_utils import DynamicCache
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.transformers.decode_steps import KernelSteps, MaskedSteps
 from synthetic_instruction_tuner.engines.transformers.forward_pass import padded_inputs, picked_positions
+from synthetic_instruction_tuner.engines.transformers.gpu.fused_layers import FusedLayers
 from synthetic_instruction_tuner.engines.transformers.gpu.paged_cache import PagedCache
 from synthetic_instruction_tuner.engines.transformers.running_rows import RunningRows, Waiting
 from synthetic_instruction_tuner.engines.transformers.sampling import require_finite
@@ -44,7 +46,8 @@ class SlotDecoder:
         self._model, self._pad_id, self._device, self._soft_prompt = model, pad_id, device, soft_prompt
         self._batch_size, self._every = batch_size, _CHECK_EVERY[device]
         self._extra = 0 if soft_prompt is None else len(soft_prompt)
-        self._kernel, self._prefill_tokens = kernel, _PREFILL_TOKENS[device] >> halvings
+        self._fused = FusedLayers(model) if kernel else None
+        self._prefill_tokens = _PREFILL_TOKENS[device] >> halvings
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def run(self, requests: Sequence[tuple[int, Request]]) -> Iterator[dict[int, Completion]]:
@@ -77,12 +80,12 @@ class SlotDecoder:
 
     def _steps(self, queue: Sequence[Waiting], rows: RunningRows) -> MaskedSteps | KernelSteps:
         """Returns what does the steps, with an empty cache."""
-        if not self._kernel:
+        if self._fused is None:
             return MaskedSteps(self._model, rows, SlotCache(self._batch_size))
         room = [self._cached(waiting) + waiting.request.max_new_tokens + self._every for waiting in queue]
         slots = min(self._batch_size, len(queue))
         cache = PagedCache(slots, max(room), sum(sorted(room)[-slots:]), like=self._prefill([(0,)]))
-        return KernelSteps(self._model, rows, cache, self._every)
+        return KernelSteps(self._model, rows, cache, self._every, self._fused)
 
     def _cached(self, waiting: Waiting) -> int:
         """Returns how many positions the request begins with: all but the text's last token, which a step takes."""
@@ -106,7 +109,8 @@ class SlotDecoder:
     def _prefill(self, texts: list[tuple[int, ...]]) -> DynamicCache:
         inputs = padded_inputs(texts, self._model, self._pad_id, self._device, self._soft_prompt)
         cache = DynamicCache()  # without the configuration: sliding layers keep everything, the mask does the rest
-        with picked_positions(self._model, [0], [0]):
+        fused = nullcontext() if self._fused is None else self._fused.active()
+        with picked_positions(self._model, [0], [0]), fused:
             self._model(**inputs, past_key_values=cache, use_cache=True)
         return cache
 
