@@ -163,6 +163,8 @@ def _files(plan: dict[str, Any]) -> None:
         _overlay(LOWER, ROOT, "all")
         for name in ("proc", "dev", "tmp", "root"):
             os.makedirs(f"{ROOT}/{name}", exist_ok=True)
+        with suppress(OSError):
+            Path(f"{ROOT}/etc/hosts").write_text("127.0.0.1 localhost agentbench\n")
     else:
         several = sum(entry[2] for entry in plan["map"]) > 1
         host_files.build(ROOT, _overlay, plan["unreadable"], several=several)

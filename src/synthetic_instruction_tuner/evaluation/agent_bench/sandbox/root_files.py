@@ -156,7 +156,12 @@ def _unpack(source: Path, folder: Path, users: Users) -> None:
             done.stderr.strip().partition("\n")[0] or "tar failed",
             "Give a folder or a tar archive with a whole root, that this user may read.",
         )
-    new.rename(folder)
+    try:
+        new.rename(folder)
+    except OSError:
+        shutil.rmtree(new, ignore_errors=True)
+        if not folder.is_dir():  # else another program has just made it
+            raise
 
 
 def _compression(source: Path) -> list[str]:
