@@ -10,15 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthetic_instruction_tuner.chat.rendering import TurnsRejected
 from synthetic_instruction_tuner.chat.tools.calls import Said, ToolCall
 from synthetic_instruction_tuner.chat.tools.forms import JsonForm
 from synthetic_instruction_tuner.chat.tools.template import Tool
+from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tolerant_scoring import is_about_right
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tool_conversation import DbToolConversation
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Turn, play
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_agent import ToolAgent
 from synthetic_instruction_tuner.evaluation.agent_bench.tool_conversation import NO_CALL
 from synthetic_instruction_tuner.evaluation.agent_bench.tools import DB_TOOLS, OS_TOOLS
 from synthetic_instruction_tuner.records import Message
@@ -154,3 +157,30 @@ def test_the_label_is_always_right(label: list[str]) -> None:
 def test_a_call_with_a_fault_has_no_arguments() -> None:
     assert ToolCall("x", fault="why").arguments == {}
     assert ast.literal_eval(repr(dict(ToolCall("x").arguments))) == {}
+
+
+class Stub:
+    """An engine, a template and its way with tools at once: texts are their own tokens."""
+
+    stop_ids = (0,)
+
+    def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
+        if messages[-1].content == "reject":
+            raise TurnsRejected("no", "", "")
+        assert [one["function"]["name"] for one in tools] == ["execute_sql", "commit_final_answer"]
+        return list(map(ord, messages[-1].content))
+
+    def decode(self, ids: Sequence[int], prompt: Sequence[int]) -> str:
+        return "".join(map(chr, ids))
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        return [Completion(request.prompt_ids, "stop") for request in requests]
+
+
+def test_a_model_is_asked_with_the_tools_and_a_rejected_conversation_ends_alone() -> None:
+    stub, tools = Stub(), Message("tools", json.dumps(list(DB_TOOLS)))
+    model = ToolAgent(stub, stub, stub, max_new_tokens=5, longest=20)  # type: ignore[arg-type]
+    turns = model([[tools, Message("user", text)] for text in ("abc", "reject", "x" * 16)])
+    assert [turn.text for turn in turns] == ["abc", "", ""]
+    assert [bool(turn.overflow) for turn in turns] == [False, True, True]
+    assert "rejects" in turns[1].overflow

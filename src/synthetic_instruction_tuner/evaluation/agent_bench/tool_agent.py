@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from synthetic_instruction_tuner.chat.rendering import TurnsRejected
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.evaluation.agent_bench.model_agent import ModelAgent
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Turn
@@ -39,8 +40,16 @@ class ToolAgent(ModelAgent):
         self._tools = tools
 
     def _request(self, messages: Sequence[Message]) -> Request:
-        ids = self._tools.prompt_ids(messages[1:], json.loads(messages[0].content))
+        try:
+            ids = self._tools.prompt_ids(messages[1:], json.loads(messages[0].content))
+        except TurnsRejected:
+            ids = []
         return Request(tuple(ids), 0, self._most, self._tools.stop_ids, temperature=0.0)
+
+    def _overflow(self, request: Request) -> Turn | None:
+        if not request.prompt_ids:
+            return Turn("", "the chat template rejects the conversation")
+        return super()._overflow(request)
 
     def _turn(self, request: Request, completion: Completion) -> Turn:
         if completion.finish_reason == "error":
