@@ -177,7 +177,17 @@ def test_tools_are_refused_where_the_template_has_none(sit: Sit, tasks: Path) ->
     assert "has no place for tools" in error and "--form text" in error
 
 
-def test_the_template_chooses_the_form(sit: Sit, tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def bfcl(tmp_path: Path) -> Path:
+    function = {"name": "f", "description": "d", "parameters": {"type": "dict", "properties": {}, "required": []}}
+    question = {"question": [[{"role": "user", "content": "q"}]], "function": [function]}
+    file = tmp_path / "bfcl" / "BFCL_v4_irrelevance.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"id": "irrelevance_0"} | question))
+    return file
+
+
+def test_the_template_chooses_the_form(sit: Sit, bfcl: Path, tmp_path: Path) -> None:
     hermes = (
         "{% if tools %}<|im_start|>system\nTools: {{ tools | tojson }}<|im_end|>\n{% endif %}{% for m in messages %}"
         "<|im_start|>{{ m.role }}\n{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>\n"
@@ -186,26 +196,20 @@ def test_the_template_chooses_the_form(sit: Sit, tasks: Path, tmp_path: Path, mo
     )
     (tmp_path / "tools.jinja").write_text(hermes)
     model = f"--set models.generator.chat_template={tmp_path / 'tools.jinja'}"
-    line = f"agent-eval nano:student-llama -t {tasks} --max-new-tokens 2 --task db-0001 {model}"
-    code, out, error = sit(f"{line} -o out")
+    line = f"agent-eval nano:student-llama -t {bfcl} --max-new-tokens 2 {model} -o out"
+    code, out, error = sit(line)
     assert code == 0, error
-    assert "DBBench, tool calls" in out and "Invalid calls, and turns without a call: 15" in out
+    assert "BFCL, tool calls" in out
     result = json.loads((tmp_path / "out" / "agent_results.json").read_text())
-    assert result["failures"] == {"task limit": 1} and result["invalid_calls"] == 15
-    assert "overall_cat_accuracy_tool_calls" in result and "overall_cat_accuracy" not in result
-    code, _, error = sit(f"{line} -o out --form text")
+    assert result["mean_category_accuracy_tool_calls"] == 1.0 and "mean_category_accuracy" not in result
+    code, _, error = sit(f"{line} --form text")
     assert code == 2 and "form" in error  # conversations of two forms are never mixed
 
 
-def test_bfcl_is_played_from_a_folder(sit: Sit, tmp_path: Path) -> None:
-    function = {"name": "f", "description": "d", "parameters": {"type": "dict", "properties": {}, "required": []}}
-    rows = [{"id": f"irrelevance_{k}", "question": [[{"role": "user", "content": "q"}]], "function": [function]}
-            for k in range(3)]  # fmt: skip
-    (tmp_path / "BFCL_v4_irrelevance.json").write_text("\n".join(map(json.dumps, rows)))
-    code, out, error = sit(f"agent-eval nano:student-llama -t {tmp_path} --max-new-tokens 2 --json")
+def test_bfcl_is_played_from_a_folder(sit: Sit, bfcl: Path) -> None:
+    code, out, error = sit(f"agent-eval nano:student-llama -t {bfcl.parent} --max-new-tokens 2 --json")
     assert code == 0, error
     result = json.loads(out)
-    assert (result["benchmark"], result["n"]) == ("BFCL", 3)
-    assert result["mean_category_accuracy"] == 1.0  # text that is no call
-    code, _, error = sit(f"agent-eval nano:student-llama -t {tmp_path} --mysql X")
+    assert (result["benchmark"], result["n"], result["mean_category_accuracy"]) == ("BFCL", 1, 1.0)
+    code, _, error = sit(f"agent-eval nano:student-llama -t {bfcl} --mysql X")
     assert code == 2 and "--mysql does not go with bfcl" in error
