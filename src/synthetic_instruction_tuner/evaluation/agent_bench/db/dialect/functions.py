@@ -9,15 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect import dates, numbers
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.joining import Join, JoinDistinct
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.numbers import number
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.patterns import Expressions, like, like_binary
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import COLLATION, compare, key, letters, text
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.work import Work
-from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import GROUP_CONCAT
 
-_MOST_JOINED = 8_000_000  # characters in one GROUP_CONCAT, before it is cut
 _OWN = ("sqlite_rename_", "sqlite_drop_", "sqlite_fail", "printf")  # what ALTER TABLE uses; no statement can call them
-_PER_VALUE = 80  # what a value takes beside its characters
 _LONGEST = 1_000_000  # characters that a function makes
 
 
@@ -34,8 +32,8 @@ def register(connection: sqlite3.Connection) -> Work:
     for name, (arguments, function) in (_FUNCTIONS | bound).items():
         connection.create_function(name, arguments, work.counted(function), deterministic=True)
     connection.create_function("like", 3, work.counted(like), deterministic=True)
-    connection.create_aggregate("join_all", 4, _Join)  # type: ignore[arg-type]  # typeshed wants all to return int
-    connection.create_aggregate("join_distinct", 4, _JoinDistinct)  # type: ignore[arg-type]
+    connection.create_aggregate("join_all", 4, Join)  # type: ignore[arg-type]  # typeshed wants all to return int
+    connection.create_aggregate("join_distinct", 4, JoinDistinct)  # type: ignore[arg-type]
     connection.create_aggregate("sum", 1, numbers.Sum)  # type: ignore[arg-type]  # typeshed wants it to return int
     return work
 
@@ -43,39 +41,6 @@ def register(connection: sqlite3.Connection) -> Work:
 def is_known(name: str) -> bool:
     """Whether a function is one of MySQL's; SQLite has others, which work on files or make texts without end."""
     return name.lower() in _KNOWN or name.startswith(_OWN)
-
-
-class _Join:
-    """GROUP_CONCAT: the values in order of their keys, or as they come; cut at MySQL's limit."""
-
-    distinct = False
-
-    def __init__(self) -> None:
-        self._found: list[tuple[str, str]] = []
-        self._down, self._separator, self._sorted, self._length = False, ",", False, 0
-
-    def step(self, value: Any, by: Any, down: Any, separator: Any) -> None:
-        """Adds a value; what is behind the limit can never be seen."""
-        self._down, self._separator = bool(down), text(separator)
-        if value is not None and self._length <= _MOST_JOINED:
-            self._sorted = self._sorted or by is not None
-            shown = text(value)[:GROUP_CONCAT]
-            order = key(text(by)[:GROUP_CONCAT]) if by is not None else ""
-            self._length += len(shown) + len(order) + _PER_VALUE
-            self._found.append((order, shown))
-
-    def finalize(self) -> str | None:
-        """Returns the values in one text; None of nothing."""
-        if self._sorted:
-            self._found.sort(key=lambda pair: pair[0], reverse=self._down)
-        values = [value for _, value in self._found]
-        if self.distinct:
-            values = list({key(value): value for value in reversed(values)}.values())[::-1]
-        return self._separator.join(values)[:GROUP_CONCAT] if values else None
-
-
-class _JoinDistinct(_Join):
-    distinct = True
 
 
 def _md5(value: Any) -> str | None:
