@@ -133,7 +133,7 @@ def test_more_answers_and_a_judge_take_longer_to_prefer() -> None:
         return by_stage(load_config("h200", overrides=changes), H200)["prefer"].seconds
 
     judged = ("prefer.scorer=judge", "models.judge=meta-llama/Llama-3.1-8B-Instruct")
-    assert seconds("prefer.samples=4") > 3 * seconds()
+    assert seconds("prefer.samples=4") > 2.5 * seconds()  # steps of more rows are cheaper for each
     assert seconds("prefer.min_margin=0.5") > seconds()  # close pairs are refused: more records are answered
     assert seconds(*judged) > seconds(*judged, "prefer.judge.mode=pointwise") > seconds()
     own = by_stage(load_config("h200", overrides=["prefer.on_policy=sft", "prefer.samples=2"]), H200)["prefer"]
