@@ -23,8 +23,6 @@ from synthetic_instruction_tuner.records import Message
 
 SECRET = "a-secret-of-the-host"
 MARK = 90_000_000 + os.getpid()  # seconds that a process of the agent sleeps: its name on the host, for this test alone
-    90_000_000 + os.getpid()
-)  # seconds that a process of the agent's sleeps: its name on the host, and no other test's
 
 ATTACKS = {
     "fork bomb": ":(){ :|:& };:",
