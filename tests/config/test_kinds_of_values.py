@@ -22,16 +22,8 @@ from synthetic_instruction_tuner.errors import UserError
 LIST_OF_MODELS = ("models.responders", "models.students")
 LANGUAGES = {"language": ["", "en", "de", "no"]}
 UNKNOWN_TO_SET = ("profile",)  # chosen with --profile
-MODEL_PATHS = (
-    "path",
-    "chat_template",
-    "tokenizer",
-    "folder",
-    "tasks",
-    "url",
-    "name",
-    "api_key_env",
-)  # have rules of their own
+OWN_RULES = ("path", "chat_template", "tokenizer", "folder", "tasks", "mysql", "url", "name", "api_key_env")
+"""Names of settings that take some texts only, or read them as paths."""
 
 
 def leaves(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -196,7 +188,7 @@ def valid(draw: st.DrawFn) -> tuple[str, Any]:
         )
     if name in LANGUAGES:
         return key, draw(st.sampled_from(LANGUAGES[name]))
-    assume(name not in MODEL_PATHS)
+    assume(name not in OWN_RULES)
     return key, draw(st.text(st.characters(exclude_categories=("C",)), min_size=1, max_size=12))
 
 
