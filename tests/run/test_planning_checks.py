@@ -132,7 +132,7 @@ def test_more_answers_and_a_judge_take_longer_to_prefer() -> None:
         return by_stage(load_config("h200", overrides=changes), H200)["prefer"].seconds
 
     judged = ("prefer.scorer=judge", "models.judge=meta-llama/Llama-3.1-8B-Instruct")
-    assert seconds("prefer.samples=4") > 3 * seconds()
+    assert seconds("prefer.samples=4") > 2.5 * seconds()  # more texts at once take less than their share
     assert seconds("prefer.min_margin=0.5") > seconds()  # close pairs are refused: more records are answered
     assert seconds(*judged) > seconds(*judged, "prefer.judge.mode=pointwise") > seconds()
     own = by_stage(load_config("h200", overrides=["prefer.on_policy=sft", "prefer.samples=2"]), H200)["prefer"]
@@ -173,7 +173,7 @@ def test_the_nano_plan_is_minutes_and_little_memory() -> None:
         ("l4", replace(A100, device_name="NVIDIA L4", gpu_memory_gb=23.6), ()),
         ("a100", A100, ()),
         ("a100", replace(A100, gpu_memory_gb=42.3), ()),
-        ("a100", replace(A100, gpu_memory_gb=20.0), ("generate", "prefer")),
+        ("a100", replace(A100, gpu_memory_gb=20.0), ()),  # as many texts as fit
         ("h200", H200, ()),
         ("h200", A100, ("sft",)),
     ],

@@ -168,6 +168,15 @@ def _measured(folder: Path) -> ModelShape | None:
     return ModelShape(parameters, layers, hidden, _kv_width(config, hidden), words, kept, inner, queries)
 
 
+def stated_shape(config: Mapping[str, Any], parameters: float) -> ModelShape:
+    """Returns the sizes of a loaded model as its configuration states them, else a guess from its number of weights."""
+    layers, hidden, words = (stated_size(config, what) or 0 for what in ("layers", "hidden", "vocabulary"))
+    if min(layers, hidden, words) < 1:
+        return _guess(parameters)
+    widths = stated_size(config, "inner") or 0, _query_width(config, hidden)
+    return ModelShape(parameters, layers, hidden, _kv_width(config, hidden), words, 0.0, *widths)
+
+
 def _known(sizes: KnownSizes) -> ModelShape:
     kept = float(sizes.parameters - sizes.linear)
     widths = (sizes.hidden, sizes.kv_width, sizes.vocabulary, kept, sizes.inner, sizes.query_width)
