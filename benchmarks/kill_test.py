@@ -41,6 +41,7 @@ COMPARED = (
     "models/*/*/final/adapter_model.safetensors",
     "models/*/*/final/adapter_config.json",
     "evaluation/results/*",
+    "evaluation/agents/*",
     "evaluation/metrics/comparison_summary.csv",
 )
 CHEAP = ("filter", "prefer")  # whose last batch is only sorted anew from batches that are kept

@@ -29,7 +29,7 @@ SHAPES = {
     "deberta": (1024, 24, 16, 16, 4096, 128_100),
 }
 TINY = {"llama": (64, 2, 4, 2, 96, 512), "qwen2": (64, 2, 4, 2, 96, 512), "deberta": (64, 2, 4, 4, 96, 512)}
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "profile": "a100",
     "engine": {"batch_size": 64},
     "generate": {"min_healthy": 0, "instruction": {"max_new_tokens": 48}, "response": {"max_new_tokens": 64}},
@@ -43,6 +43,7 @@ SETTINGS = {
     },
     "prefer": {"truncated": "allowed", "sampling": {"max_new_tokens": 64}},
     "evaluate": {
+        "benchmarks": ["nano_ifeval", "nano_mmlu", "nano_mt"],
         "nano_ifeval": {"items": 12, "max_new_tokens": 48},
         "nano_mmlu": {"items": 12},
         "nano_mt": {"items": 8, "max_new_tokens": 48},

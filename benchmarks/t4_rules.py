@@ -193,7 +193,8 @@ def _settings(folder: Path, tiny: bool, four_bit: bool) -> Path:
 
     file = folder / "config.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
-    config = real_shapes.SETTINGS | {"models": real_shapes.write_models(folder, tiny)}
+    engine = real_shapes.SETTINGS["engine"] | {"kind": "transformers"}  # another process cannot be watched
+    config = real_shapes.SETTINGS | {"engine": engine, "models": real_shapes.write_models(folder, tiny)}
     models = config["models"]
     if four_bit:
         held = [models["generator"], *models["students"]]

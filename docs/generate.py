@@ -32,6 +32,7 @@ TITLES = {
     "prefer": "Prefer",
     **{f"train.{method.name}": f"Train: {method.label}" for method in METHODS},
     "evaluate": "Evaluate",
+    "agents": "Agents",
     "report": "Report",
 }
 

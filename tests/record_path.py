@@ -38,7 +38,7 @@ class Watch:
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         code = frame.f_code
-        if event != "call" or not code.co_filename.startswith(PACKAGE) or code.co_name == "<module>":
+        if not code.co_filename.startswith(PACKAGE) or code.co_name == "<module>":
             return
         file = code.co_filename.removeprefix(PACKAGE)
         if file in self.files:
@@ -53,11 +53,11 @@ def main(output: str, *arguments: str) -> int:
     from synthetic_instruction_tuner.cli import app
 
     watch = Watch()
-    sys.setprofile(watch)
+    sys.settrace(watch)  # of calls alone: no function is followed line by line
     try:
         code = app._exit_code(list(arguments))
     finally:
-        sys.setprofile(None)
+        sys.settrace(None)
     Path(output).write_text(json.dumps(watch.files, indent=1))
     return code
 

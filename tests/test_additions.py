@@ -11,6 +11,8 @@ import pytest
 
 from additions import BENCHMARK, ENGINE, METHOD, REPORT_FIELD, RULE, Addition, copied_package, run_from
 
+pytestmark = pytest.mark.xdist_group("additions")  # they share a run
+
 MOST_FILES = {"toy_greeting": 2, "toy_queries": 6}
 SETTINGS = """
 models:
@@ -25,6 +27,7 @@ train:
   toy_queries: {num_train_epochs: 1, per_device_train_batch_size: 4, rank: 3}
   dpo: {num_train_epochs: 1, per_device_train_batch_size: 4}
 evaluate: {benchmarks: [nano_mmlu, toy_greeting], toy_greeting: {items: 4}}
+agents: {benchmarks: []}
 """
 
 
@@ -76,6 +79,8 @@ def test_a_changed_setting_of_the_toy_benchmark_asks_again_and_nothing_else(sour
         12,
         "-d",
         folder,
+        "--until",
+        "evaluate",
         "--set",
         "evaluate.toy_greeting.most_characters=100000",
     )

@@ -32,6 +32,7 @@ def test_the_complete_script_goes_from_nothing_to_scores(tmp_path: Path) -> None
     assert adapters == ["dpo", "prompt_tuning", "sft"]
 
 
+@pytest.mark.xdist_group("pipeline")  # with the other tests of the finished run
 def test_what_a_run_has_made_is_read(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/nano").symlink_to(finished)

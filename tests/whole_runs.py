@@ -23,9 +23,10 @@ train:
   prompt_tuning: {num_train_epochs: 1, per_device_train_batch_size: 4, save_steps: 2}
   dpo: {num_train_epochs: 1, per_device_train_batch_size: 4, save_steps: 2}
 evaluate:
-  nano_ifeval: {items: 8, max_new_tokens: 24}
+  nano_ifeval: {items: 8, max_new_tokens: 12}
   nano_mmlu: {items: 8}
-  nano_mt: {items: 8, max_new_tokens: 24}
+  nano_mt: {items: 8, max_new_tokens: 12}
+agents: {benchmarks: [nano_db], items: 3, max_new_tokens: 24}
 """
 Sit = Callable[..., tuple[int, str, str]]
 

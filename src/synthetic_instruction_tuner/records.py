@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool", "tools"]
+"""Who speaks; of an agent's conversation also a tool's result, and the tools that it may call, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,3 +166,69 @@ def test_without_a_sandbox_nothing_runs(
     told = " ".join(error.split())
     assert "docker: no daemon answers; bubblewrap: not installed" in told and "apt-get install bubblewrap" in told
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("--mysql SERVER", "--set agents.mysql="),
+        ("--sandbox bubblewrap", "--set agents.sandbox="),
+        ("--benchmark os", "Add --tasks."),
+        ("--max-new-tokens 7", "--set agents.max_new_tokens="),
+        ("--task nano_db-9999", "There is no task nano_db-9999."),
+        ("--set agents.benchmarks=[]", "agents.benchmarks is empty"),
+        ("--set agents.benchmarks=[dbbench]", "Its tasks are not on this machine."),
+        ("--set agents.mysql=mysql://c:3306", "name of an environment variable"),
+    ],
+)
+def test_without_a_file_mistakes_are_told_before_a_model_is_loaded(sit: Sit, line: str, says: str) -> None:
+    code, out, error = sit(f"agent-eval nano:student-llama {line}")
+    assert (code, out) == (2, "")
+    assert says in " ".join(error.split())
+
+
+# Calls of tools, and BFCL
+
+
+def test_tools_are_refused_where_the_template_has_none(sit: Sit, tasks: Path) -> None:
+    code, out, error = sit(f"agent-eval nano:student-llama -t {tasks} --form tools")
+    assert (code, out) == (2, "")
+    assert "has no place for tools" in error and "--form text" in error
+
+
+@pytest.fixture
+def bfcl(tmp_path: Path) -> Path:
+    function = {"name": "f", "description": "d", "parameters": {"type": "dict", "properties": {}, "required": []}}
+    question = {"question": [[{"role": "user", "content": "q"}]], "function": [function]}
+    file = tmp_path / "bfcl" / "BFCL_v4_irrelevance.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"id": "irrelevance_0"} | question))
+    return file
+
+
+def test_the_template_chooses_the_form(sit: Sit, bfcl: Path, tmp_path: Path) -> None:
+    hermes = (
+        "{% if tools %}<|im_start|>system\nTools: {{ tools | tojson }}<|im_end|>\n{% endif %}{% for m in messages %}"
+        "<|im_start|>{{ m.role }}\n{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>\n"
+        '{"name": {{ c.function.name | tojson }}, "arguments": {{ c.function.arguments | tojson }}}\n</tool_call>'
+        "{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    (tmp_path / "tools.jinja").write_text(hermes)
+    model = f"--set models.generator.chat_template={tmp_path / 'tools.jinja'}"
+    line = f"agent-eval nano:student-llama -t {bfcl} --max-new-tokens 2 {model} -o out"
+    code, out, error = sit(line)
+    assert code == 0, error
+    assert "BFCL, tool calls" in out
+    result = json.loads((tmp_path / "out" / "agent_results.json").read_text())
+    assert result["mean_category_accuracy_tool_calls"] == 1.0 and "mean_category_accuracy" not in result
+    code, _, error = sit(f"{line} --form text")
+    assert code == 2 and "form" in error  # conversations of two forms are never mixed
+
+
+def test_bfcl_is_played_from_a_folder(sit: Sit, bfcl: Path) -> None:
+    code, out, error = sit(f"agent-eval nano:student-llama -t {bfcl.parent} --max-new-tokens 2 --json")
+    assert code == 0, error
+    result = json.loads(out)
+    assert (result["benchmark"], result["n"], result["mean_category_accuracy"]) == ("BFCL", 1, 1.0)
+    code, _, error = sit(f"agent-eval nano:student-llama -t {bfcl} --mysql X")
+    assert code == 2 and "--mysql does not go with bfcl" in error

@@ -87,7 +87,7 @@ BROKEN: dict[str, tuple[Callable[[], str], str]] = {
     "two turns": (lambda: write("x.jsonl", [{"id": nano_ifeval.items(1)[0].id, "turns": ["a", "b"]}]), "has 2 answers"),
     "an empty file": (lambda: write("x.jsonl", []), "no answers"),
     "no JSON": (lambda: str(Path("x.jsonl").write_text("This is a letter.\n") and "x.jsonl"), "x.jsonl"),
-    "half a row": (lambda: str(Path("x.jsonl").write_text('{"id": "a", "resp') and "x.jsonl"), "x.jsonl"),
+    "half a row": (lambda: str(Path("x.jsonl").write_text('{"id": "a", "resp') and "x.jsonl"), "cut off"),
     "no object": (lambda: str(Path("x.jsonl").write_text("[1, 2]\n") and "x.jsonl"), "x.jsonl"),
     "no file": (lambda: "nowhere.jsonl", "nowhere.jsonl"),
     "a folder": (lambda: str(Path("x.jsonl").mkdir() or "x.jsonl"), "x.jsonl"),
@@ -208,6 +208,8 @@ def test_two_files_of_answers_are_paired_on_common_items(sit: Sit) -> None:
         ("compare --benchmark nano_mmlu -d run1", "files of answers"),
         ("compare run1 run1 --benchmark nano_mmlu", "--benchmark"),
         ("compare run1 run1 --margin 2", "--margin"),
+        ("compare run1 run1", "named twice"),
+        ("compare a.jsonl ./a.jsonl", "named twice"),
     ],
 )
 def test_what_cannot_be_compared_is_the_users_mistake(sit: Sit, line: str, said: str) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,7 +23,7 @@ from synthetic_instruction_tuner.config.sections.evaluate import BENCHMARKS
 from synthetic_instruction_tuner.data_generation.faults import examine
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
-from synthetic_instruction_tuner.evaluation.statistics import Difference
+from synthetic_instruction_tuner.evaluation.statistics import Difference, Estimate
 from synthetic_instruction_tuner.methods import BASE, VARIANTS
 from synthetic_instruction_tuner.reporting.screen.wrapping import longest_number
 from synthetic_instruction_tuner.run.checks.finding import Check
@@ -103,6 +104,37 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def numbers(table_rows: list[ComparisonRow]) -> set[str]:
     return {compare._cell(row) for row in table_rows}
+
+
+def judged(variant: str, metric: str, **own: Any) -> ComparisonRow:
+    """A row of MT-Bench in which the variant has 0.3 more than base, surely."""
+    differences = {} if variant == BASE else {BASE: Difference(0.3, 0.1, 0.001, 0.001)}
+    return ComparisonRow(
+        "s", variant, "mt_bench (judge: x)", metric, metric == "rating", 5.3, 0.1, 5.1, 5.5, 160, 80,
+        differences=differences, **own,
+    )  # fmt: skip
+
+
+def test_more_failures_are_marked_as_worse(capsys: pytest.CaptureFixture[str]) -> None:
+    made = [judged(variant, metric) for variant in (BASE, "sft") for metric in ("rating", "unreadable")]
+    assert [compare._cell(row) for row in made[2:]] == ["5.30±0.10*", "5.30±0.10-"]
+    compare.print_comparison(made, everything=True)
+    out = capsys.readouterr().out
+    assert "* better, - worse" in out and "lower is better: unreadable" in out and "training data" not in out
+    compare.print_comparison(made)
+    assert "lower is better" not in capsys.readouterr().out  # the short table has no such metric
+
+
+def test_scores_without_seen_items_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    clean = Estimate(4.9, 0.2, 4.5, 5.3, 154, 77)
+    made = [judged(variant, "rating", n_seen=3, clean=clean) for variant in (BASE, "sft")]
+    compare.print_comparison(made, everything=True)
+    out = capsys.readouterr().out
+    assert "Without the items that occur in the training data" in out and out.count("4.90±0.20") == 2
+    assert "3 of 80 of mt_bench" in out
+    compare.print_comparison(made)
+    out = capsys.readouterr().out
+    assert "4.90" not in out and "scores without them: sit compare" in " ".join(out.split())
 
 
 def require_fit(out: str, width: int) -> None:

@@ -72,6 +72,33 @@ def test_an_interrupted_benchmark_goes_on(parts: tuple[Any, Any], tmp_path: Path
         assert len(KeptAnswers(store, "u")) == 0
 
 
+@pytest.mark.parametrize("fits", [1, 2, 5])
+def test_where_memory_runs_out_fewer_are_asked_at_once_and_the_answers_are_the_same(
+    parts: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, fits: int
+) -> None:
+    """The GPU holds so many rows; a common beginning, which is one row, is read anew after each failure."""
+    examples = "An example of a question with its answer, for all. " * 6
+    contexts, options = [examples + prompt for prompt in PROMPTS], [" A", " B"]
+    whole = language_model(parts, size=8)
+    written, liked = whole.answers(PROMPTS, 5, chat=True), whole.likelihoods(contexts, options, chat=False)
+    model = parts[0]
+    forward = model.forward
+
+    def limited(*args: Any, **kwargs: Any) -> Any:
+        rows = kwargs.get("input_ids", kwargs.get("inputs_embeds"))
+        if rows is not None and len(rows) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+        return forward(*args, **kwargs)
+
+    tried = language_model(parts, size=8)
+    _ = tried.engine.decoder, tried.engine._can_share()  # type: ignore[attr-defined]
+    monkeypatch.setattr(model, "forward", limited)
+    assert tried.answers(PROMPTS, 5, chat=True) == written
+    found = tried.likelihoods(contexts, options, chat=False)
+    assert torch.allclose(torch.tensor(found), torch.tensor(liked), atol=1e-4)
+    assert tried.engine.batch_size <= max(1, fits)  # type: ignore[attr-defined]
+
+
 def test_what_is_kept_does_not_collide(parts: tuple[Any, Any], tmp_path: Path) -> None:
     with closing(Store.open(tmp_path / "run.sqlite")) as store:
         memory = KeptAnswers(store, "u")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthetic_instruction_tuner.config import BENCHMARKS
 from synthetic_instruction_tuner.evaluation import statistics
+from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
+from synthetic_instruction_tuner.evaluation.breakdowns import by_label
 from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow, compare, csv_text, write_csv
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
 from synthetic_instruction_tuner.methods import VARIANTS
@@ -82,10 +86,50 @@ def test_public_and_nano_benchmarks_are_told_apart_and_unread_answers_are_counte
     assert {(line["n_truncated"], line["n_empty"], line["n_unparsed"]) for line in table} == {("3", "1", "2")}
 
 
+def test_every_metric_has_its_score_on_the_items_that_are_not_in_the_training_data() -> None:
+    judged = {key: [replace(found[0], benchmark="b (judge: x)")] for key, found in RESULTS.items()}
+    rows = compare(judged, {"b": {"i0", "i25", "elsewhere"}})
+    sft = next(r for r in rows if (r.variant, r.metric) == ("sft", "score"))
+    assert sft.n_seen == 2 and sft.clean and (sft.clean.value, sft.clean.n) == (19 / 28, 28)
+    assert all(r.clean and r.clean.clusters == 28 for r in rows)
+    assert [replace(r, n_seen=0, clean=None) for r in rows] == [replace(r, clean=None) for r in compare(judged)]
+    line = list(csv.DictReader(csv_text(rows).splitlines()))[2]
+    assert (line["n_seen"], line["clean_n"]) == ("2", "28")
+    assert float(line["clean_value"]) == pytest.approx(19 / 28, rel=1e-5)
+
+
+def test_without_seen_items_the_clean_score_is_the_score_and_without_others_there_is_none() -> None:
+    assert all(r.clean == r.clean and r.clean and r.clean.value == r.value for r in compare(RESULTS))
+    none = compare(RESULTS, {"b": {f"i{n}" for n in range(30)}})
+    assert all(r.clean is None and r.n_seen == 30 for r in none)
+    assert {line["clean_value"] for line in csv.DictReader(csv_text(none).splitlines())} == {""}
+
+
+def test_intervals_of_ratings_hold_possible_ratings_only() -> None:
+    name, given = "mt_bench (judge: x)", [(1.0, 1.0), (1.0, 2.0), (9.0, 10.0)]
+    items = tuple(ItemResult(f"i{n}", ("p",), ("o",), {"rating": r}, ("math",)) for n, r in enumerate(given))
+    for kept in (items, items[:2], items[:1]):
+        made = BenchmarkResult(name, "rating", kept)
+        for found in (made.estimate(), *(value for _, value in by_label(made, "rating"))):
+            assert math.isnan(found.low) or 1 <= found.low <= found.value <= found.high <= 10
+    ones = BenchmarkResult(name, "rating", tuple(replace(i, scores={"rating": (1.0, 1.0)}) for i in items))
+    assert {(found.low, found.high) for _, found in by_label(ones, "rating")} == {(1.0, 1.0)}  # not a share's
+
+
+def test_shares_of_failures_are_better_when_lower() -> None:
+    names = ("rating", "unreadable")
+    items = tuple(ItemResult(f"i{n}", ("p",), ("o",), {name: (0.0,) for name in names}) for n in range(5))
+    rows = compare({("m", "base"): [BenchmarkResult("mt_bench (judge: x)", "rating", items)]})
+    assert [row.better for row in rows] == ["higher", "lower"] and row("base").better == ""
+    described = [m for name in BENCHMARKS for m in benchmark(name).metrics]
+    assert {m.name for m in described if m.better == "lower"} == {"unreadable"}
+
+
 def test_rows_of_earlier_versions_are_read() -> None:
     (first, *_) = compare(RESULTS)
-    data = {name: value for name, value in first.to_json().items() if name not in ("n_unparsed", "kind")}
-    assert ComparisonRow.from_json(data) == first
+    lacking = ("n_unparsed", "kind", "better", "n_seen")
+    data = {n: value for n, value in first.to_json().items() if n not in lacking and not n.startswith("clean")}
+    assert ComparisonRow.from_json(data) == replace(first, clean=None)
 
 
 SCORES = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=6)

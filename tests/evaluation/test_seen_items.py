@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.files import Question
 from synthetic_instruction_tuner.evaluation.contamination import ItemSearch, task_words
 from synthetic_instruction_tuner.nano.world.family import CLOSERS, OPENERS
 
@@ -58,3 +59,11 @@ def test_short_items_count_only_as_whole_texts() -> None:
 def test_every_text_is_found_as_itself(text: str) -> None:
     assert task_words(text) == () or found(text, text)
     assert found(text, text) or not task_words(text)
+
+
+def test_both_turns_of_mt_bench_are_looked_for() -> None:
+    asked = ("Name three rivers of the north.", "Now say which of the three is the longest.")
+    question = Question(81, "writing", asked)
+    for text in asked:
+        assert ItemSearch([question]).found([f"Hello! {text}"]) == {"writing-81"}
+    assert not ItemSearch([question]).found(["Name three rivers of the south."])

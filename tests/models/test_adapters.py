@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.models.adapters import load_soft_prompt
+from synthetic_instruction_tuner.models.adapters import BASE, load_soft_prompt, require_base, write_base
 from synthetic_instruction_tuner.models.loading import load_causal_lm
 
 STUDENT = ModelConfig(path="nano:student-llama")
@@ -85,3 +86,74 @@ def test_a_matrix_that_is_missing_is_no_zero(adapter: Path) -> None:
 def test_a_soft_prompt_without_tokens(adapter: Path) -> None:
     with pytest.raises(UserError, match="cannot be used"):
         load_soft_prompt(adapter)
+
+
+def renamed(adapter: Path, **facts: Any) -> None:
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | facts))
+
+
+def copy_of_student(folder: Path, change: float) -> ModelConfig:
+    """The embedded student under another name, with its first weight matrix changed by so much."""
+    from synthetic_instruction_tuner.models.loading import resolve
+
+    shutil.copytree(resolve(STUDENT), folder)
+    file = folder / "model.safetensors"
+    found = load_file(file)
+    name = sorted(found)[0]
+    found[name] = found[name] + change
+    save_file(found, file, metadata={"format": "pt"})
+    return ModelConfig(path=str(folder))
+
+
+def test_the_weights_of_the_base_decide_and_not_its_name(adapter: Path, tmp_path: Path) -> None:
+    base = copy_of_student(tmp_path / "base", 0.0)
+    write_base(adapter, base)
+    moved = ModelConfig(path=str(shutil.move(tmp_path / "base", tmp_path / "moved")))
+    require_base(adapter, moved)
+    other = copy_of_student(tmp_path / "other", 0.5)
+    with pytest.raises(UserError, match="does not fit") as caught:
+        load_causal_lm(other, "float32", "cpu", adapter)
+    assert "other weights" in caught.value.cause and BASE in str(caught.value.fix)
+    assert str(tmp_path) not in (adapter / BASE).read_text()
+    (adapter / BASE).unlink()
+    require_base(adapter, other)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"weights": null}', "{"])
+def test_a_note_that_says_nothing_is_no_fault(adapter: Path, content: str) -> None:
+    (adapter / BASE).write_text(content)
+    require_base(adapter, STUDENT)
+
+
+@pytest.mark.parametrize(
+    ("named", "revision", "base", "warned"),
+    [
+        ("owner/base", None, ModelConfig(path="owner/base"), False),
+        ("owner/base", "abc", ModelConfig(path="owner/base"), False),
+        ("owner/base", "abc", ModelConfig(path="owner/base", revision="def"), True),
+        ("owner/base", None, ModelConfig(path="mirror/base"), True),
+        ("/home/x/models/base", None, ModelConfig(path="owner/base"), False),
+        ("owner/base", None, STUDENT, False),
+        ("", None, STUDENT, False),
+        (None, None, STUDENT, False),
+    ],
+)
+def test_names_only_warn(
+    adapter: Path,
+    caplog: pytest.LogCaptureFixture,
+    named: str | None,
+    revision: str | None,
+    base: ModelConfig,
+    warned: bool,
+) -> None:
+    renamed(adapter, base_model_name_or_path=named, revision=revision)
+    with caplog.at_level(logging.WARNING):
+        require_base(adapter, base)
+    assert bool(caplog.records) is warned
+
+
+def test_an_adapter_of_another_embedded_model_is_refused(adapter: Path) -> None:
+    renamed(adapter, base_model_name_or_path="nano:student-qwen2")
+    with pytest.raises(UserError, match="does not fit"):
+        require_base(adapter, STUDENT)

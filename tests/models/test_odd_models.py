@@ -19,8 +19,9 @@ from synthetic_instruction_tuner.cli.known_errors import known
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.config.sections.train import SftConfig
 from synthetic_instruction_tuner.engines.base import Request
-from synthetic_instruction_tuner.engines.opening import _template, open_engine
+from synthetic_instruction_tuner.engines.opening import open_engine
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
+from synthetic_instruction_tuner.engines.variants import template_of
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.availability import availability
 from synthetic_instruction_tuner.models.file_checks.soundness import folder_fault
@@ -62,7 +63,7 @@ def write_text(folder: Path) -> None:
 
 
 def read_templates(folder: Path) -> None:
-    template = _template(ModelConfig(path=str(folder)))
+    template = template_of(ModelConfig(path=str(folder)))
     template.decode(template.prompt_ids([QUESTION]))
 
 

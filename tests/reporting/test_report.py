@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from made_up import STUDENTS, comparison, full, row
 from markdown_it import MarkdownIt
 
-from synthetic_instruction_tuner.escaping import fenced, markdown, one_line
+from synthetic_instruction_tuner.escaping import fenced, markdown, one_line, visible
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.evaluation.comparison import corrected
 from synthetic_instruction_tuner.evaluation.statistics import Difference
@@ -164,7 +164,7 @@ def test_text_stays_text(text: str) -> None:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     shown = parser.parse(f"x\n\n{fenced(text)}\n\ny")
     assert [t.type for t in shown if t.type == "fence"] == ["fence"] and len(shown) == 7
-    assert shown[3].content == text.replace("\r", "\n") + "\n"
+    assert shown[3].content == visible(text.replace("\r", "\n"), keep="\n\t") + "\n"
     cell = parser.parse(f"| a | b |\n|---|---|\n| x{markdown(text)} | y |")
     inlines = [t for t in cell if t.type == "inline"]
     assert len(inlines) == 4
@@ -230,6 +230,17 @@ def test_contamination_is_beside_the_scores() -> None:
     assert "7 of the 240 items" in part and text.count("Contamination") == 2
     assert "item-4, …" in part and "item-5" not in part
     assert "| student-llama | SFT | 0.432 ± 0.033 | 233 |" in part or "0.432 ± 0.033 | 233" in part
+
+
+def test_the_clean_subset_says_how_many_items_are_left_and_comes_after_the_scores() -> None:
+    clean = {"model": "student-llama", "variant": "sft", "metric": "x", "value": 0.5, "n": 154, "clusters": 77}
+    seen = {"found": ["one"], "clean": [clean | {"standard_error": None}]}
+    text = render_markdown(replace(full(), contamination={"nano_ifeval": seen}))
+    part = text.partition("### nano_ifeval")[2].partition("###")[0]
+    assert "0.500 ± n/a | 154 in 77 items |" in part
+    assert 0 < part.index("value ± SE") < part.index("\n\nContamination: 1 of")
+    none = render_markdown(replace(full(), contamination={"nano_ifeval": {"found": ["one"], "clean": []}}))
+    assert "No other item is left." in none
 
 
 def test_findings_say_what_is_equivalent_within_the_margin() -> None:

@@ -37,6 +37,7 @@ RESULTS = (  # what must not depend on when, where and in how many attempts it w
     "models/*/*/data_order.jsonl",
     "models/*/*/final/*",
     "evaluation/results/*",
+    "evaluation/agents/*",
     "evaluation/metrics/comparison_summary.csv",
 )
 
@@ -157,13 +158,35 @@ def test_the_rules_and_their_hash_are_in_data_reports_card_and_store(finished: P
 def test_from_evaluate_repeats_evaluation_and_report_only(run: Sit, copy: Path) -> None:
     before, made, stamps = contents(copy, RESULTS), batches(copy), times(copy)
     code, _, err = run(copy, "--from", "evaluate")
-    assert code == 0 and entered(err) == ["evaluate", "report"]
+    assert code == 0 and entered(err) == ["evaluate", "agents", "report"]
     now = batches(copy)
     assert now.keys() == made.keys()
     redone = {unit.split(":")[0] for unit, number in now if now[unit, number] != made[unit, number]}
-    assert redone == {"evaluate"}
+    assert redone == {"evaluate", "agents"}
     assert contents(copy, RESULTS) == before
     assert {n for n, t in times(copy).items() if t != stamps[n]} <= {n for n in stamps if n[:4] in ("eval", "docs")}
+
+
+def test_interrupted_agents_go_on_and_end_as_if_they_had_not_been(
+    run: Sit, sit: Sit, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, commit = contents(copy, RESULTS), Store.commit_batch
+    assert any(name.startswith("evaluation/agents/nano_db-student-qwen2-dpo") for name in before)
+
+    def interrupted(store: Store, unit: str, number: int, *rest: object) -> None:
+        commit(store, unit, number, *rest)  # type: ignore[arg-type]
+        if unit.startswith("agents:student-qwen2"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "commit_batch", interrupted)
+        assert run(copy, "--from", "agents")[0] == app.INTERRUPTED
+    made = batches(copy, "agents:student-llama")
+    assert made and "partly done" in sit("status", "-d", copy)[1]
+    code, _, err = run(copy)
+    assert code == 0 and entered(err) == ["agents", "report"]
+    assert contents(copy, RESULTS) == before
+    assert made.items() <= batches(copy).items() and not [unit for unit, _ in batches(copy) if unit.endswith(":kept")]
 
 
 def test_missing_files_are_made_again_and_nothing_else(run: Sit, copy: Path) -> None:
@@ -366,6 +389,13 @@ def test_the_status_of_a_finished_run(sit: Sit, finished: Path) -> None:
     assert code == 0 and [row["stage"] for row in rows] == stage_names()
     assert {row["next"] for row in rows} == {"skip"} and {row["status"] for row in rows} == {"done"}
     assert all(row["seconds"] >= 0 for row in rows) and rows[0]["rows_out"] == 24
+
+
+def test_kept_conversations_are_printed(sit: Sit, finished: Path) -> None:
+    code, out, _ = sit("agent-eval", finished, "--task", "nano_db-0000", "--show")
+    assert code == 0 and "[user]" in out and all(f"nano_db-0000, {name}, dpo" in out for name in STUDENTS)
+    code, _, err = sit("agent-eval", finished, "--task", "nano_db-9999")
+    assert code == 2 and "There is no conversation of task nano_db-9999." in err
 
 
 def test_the_comparison(sit: Sit, finished: Path) -> None:

@@ -80,9 +80,10 @@ def test_more_work_takes_longer() -> None:
 def test_public_benchmarks_count_what_a_base_model_and_examples_add() -> None:
     names, few = ("ifeval", "mmlu", "mt_bench"), ["prefer.on_policy=off", "train.prompt_tuning.students=none"]
     config = load_config(overrides=[*few, f"evaluate.benchmarks=[{','.join(names)}]"])
-    (part, *_) = next(e for e in estimate(config, CPU) if e.stage == "evaluate").parts
+    parts = next(e for e in estimate(config, CPU) if e.stage == "evaluate").parts
+    found = {part.label: part.seconds for part in parts}
     student = config.models.students[0].name
-    seconds = {(v, n): part.steps[f"{student}-{v} {n}"] for v in ("base", "sft") for n in names}
+    seconds = {(v, n): found[f"{student}-{v} {n}"] for v in ("base", "sft") for n in names}
     opening = seconds["sft", "mmlu"] - seconds["base", "mmlu"]
     assert opening == pytest.approx(0)  # both ask MMLU alike
     first = {v: seconds[v, "ifeval"] for v in ("base", "sft")}
@@ -132,7 +133,7 @@ def test_more_answers_and_a_judge_take_longer_to_prefer() -> None:
         return by_stage(load_config("h200", overrides=changes), H200)["prefer"].seconds
 
     judged = ("prefer.scorer=judge", "models.judge=meta-llama/Llama-3.1-8B-Instruct")
-    assert seconds("prefer.samples=4") > 2.5 * seconds()  # more texts at once take less than their share
+    assert seconds("prefer.samples=4") > 2.5 * seconds()  # steps of more rows are cheaper for each
     assert seconds("prefer.min_margin=0.5") > seconds()  # close pairs are refused: more records are answered
     assert seconds(*judged) > seconds(*judged, "prefer.judge.mode=pointwise") > seconds()
     own = by_stage(load_config("h200", overrides=["prefer.on_policy=sft", "prefer.samples=2"]), H200)["prefer"]

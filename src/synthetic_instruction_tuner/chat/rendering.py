@@ -30,16 +30,17 @@ class Renderer:
     Args:
         tokenizer: a tokenizer of transformers with a chat template.
         parts: pass messages as lists of parts, as templates of image models expect.
+        tools: take the template for tools, where there are several.
 
     Attributes:
         special: ids of the tokens that are not text: special ones, and added ones that are not white space.
     """
 
-    def __init__(self, tokenizer: Any, parts: bool = False) -> None:
+    def __init__(self, tokenizer: Any, parts: bool = False, tools: bool = False) -> None:
         self.tokenizer, self._parts = tokenizer, parts
         self._name = str(getattr(tokenizer, "name_or_path", "") or "the model")
         try:
-            self.source = str(tokenizer.get_chat_template())
+            self.source = str(tokenizer.get_chat_template(**({"tools": []} if tools else {})))
         except ValueError as error:  # several named templates, none of them the default
             fix = "Choose one of them as the model's chat_template (a .jinja file)."
             raise unusable(" ".join(str(error).split())[:200], fix) from None
@@ -95,6 +96,37 @@ class Renderer:
             roles, reason = ", ".join(m.role for m in messages), " ".join(str(error).split())[:200]
             fix = "Use a model whose template accepts these roles; without domains no system prompt is used."
             raise TurnsRejected(PROBLEM, f"it rejects the turns {roles} ({reason})", fix) from error
+
+    def render_turns(
+        self, turns: Sequence[Mapping[str, Any]], *, tools: Sequence[Mapping[str, Any]], generation: bool = False
+    ) -> str:
+        """Returns the template's text for turns in the form that templates get, whose texts are escaped.
+
+        Args:
+            turns: the messages, with calls of tools and their results.
+            tools: what the assistant may call.
+            generation: add the start of the assistant's turn.
+
+        Raises:
+            UserError: the template rejects the turns, or rendering them takes too long or too much memory.
+        """
+        plain = [dict(turn) for turn in turns]
+        if self._parts:
+            plain = [t | {"content": [{"type": "text", "text": t["content"]}]} for t in plain]
+        options = {"add_generation_prompt": generation, "date_string": DATE} | dict.fromkeys(_SWITCHES, False)
+        try:
+            return self._rendered(plain, options | {"tools": list(tools)})
+        except RenderingLimit:
+            raise
+        except Exception as error:  # as in `render`
+            reason = " ".join(str(error).split())[:200]
+            raise TurnsRejected(
+                PROBLEM, f"it rejects tools ({reason})", "Use a model whose template takes tools."
+            ) from error
+
+    def without_control(self, text: str) -> str:
+        """Returns a text without the special tokens in it."""
+        return re.sub("|".join(map(re.escape, self._control)), "", text) if self._control else text
 
     def _rendered(self, turns: list[dict[str, Any]], options: dict[str, Any]) -> str:
         check_rendering(self._name, self._source, turns, self.tokenizer.special_tokens_map | options)

@@ -8,7 +8,7 @@ assistant's marker is the prompt; the first special token after a marker ends th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from synthetic_instruction_tuner.chat.rendering import Renderer, unusable
@@ -27,6 +27,7 @@ class ChatTemplate:
 
     Attributes:
         tokenizer: the tokenizer that it was made from.
+        parts: whether messages are given as lists of parts, as templates of image models expect.
         fingerprint: a hash of the template's source.
         stop_ids: each of these ends a turn: the user's, the assistant's, or the whole text.
         opening_ids: those of them that begin a turn; a model that writes one has ended its own.
@@ -40,7 +41,7 @@ class ChatTemplate:
     """
 
     def __init__(self, tokenizer: Any, parts: bool, extra_stops: Sequence[int] = ()) -> None:
-        self.tokenizer = tokenizer
+        self.tokenizer, self.parts = tokenizer, parts
         self._text = Renderer(tokenizer, parts)
         self.fingerprint = hashlib.sha256(self._text.source.encode("utf-8", "replace")).hexdigest()[:16]
         turns = self._turns = Turns(self._text)
@@ -191,6 +192,19 @@ class ChatTemplate:
         if self.answer_cut_text:
             answer = answer.partition(self.answer_cut_text)[0].strip()
         return _storable(thoughts), answer
+
+    def marked_answer(self, ids: Sequence[int], opened: bool, stop_ids: Collection[int]) -> str:
+        """Returns the text of an answer with its special tokens: no thoughts, and nothing from a stop on.
+
+        Args:
+            ids: what the model wrote.
+            opened: whether the prompt has opened its thoughts.
+            stop_ids: what ends it.
+        """
+        if self.thinks:
+            ids = self.thinks.split(self.tokenizer, ids, opened)[1]
+        end = next((place for place, token in enumerate(ids) if token in stop_ids), len(ids))
+        return _storable(self._raw(ids[:end]))
 
     def decode_user(self, ids: Sequence[int]) -> tuple[str, bool]:
         """Returns the text of a user's turn, and whether it ended at a token or plain text that ends such a turn."""

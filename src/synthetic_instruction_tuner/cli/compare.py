@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 ALPHA = 0.01
 EQUIVALENT = 0.05  # level of the two one-sided tests
 NANO_LEGEND = "nano: items of the embedded nano world; these scores say nothing about IFEval, MMLU or MT-Bench"
-LEGEND = f"value ± standard error; * above, - below the base model (paired test, p < {ALPHA})"
+LEGEND = f"value ± standard error; * better, - worse than the base model (paired test, p < {ALPHA})"
 
 
 class Format(StrEnum):
@@ -71,7 +72,7 @@ def compare(
     if name or mode or data_dir:
         raise UserError("--benchmark, --mode and --data-dir need files of answers.", "", "sit compare A.jsonl B.jsonl")
     config, folder = existing_run(run_dir)
-    rows = stored_comparison(folder)
+    rows = stored_comparison(folder, agents=True)
     if not rows:
         raise UserError(
             "Nothing has been evaluated yet.", f"{shown(folder.root)} holds no comparison.", "Run 'sit evaluate' first."
@@ -85,9 +86,8 @@ def compare(
 
             typer.echo(csv_text(rows), nl=False)
         case Format.MARKDOWN:
-            parts = (f"## {name}\n\n{table.markdown()}" for name, table in _tables(rows))
-            nano = [NANO_LEGEND] if len({kind_of(row.benchmark) for row in rows}) > 1 else []
-            typer.echo("\n".join([*parts, LEGEND, *nano, *equivalent(rows, own_margin)]))
+            parts = (f"## {name}\n\n{table.markdown()}" for name, table in _all_tables(rows))
+            typer.echo("\n".join([*parts, *_legends(rows, everything=True), *equivalent(rows, own_margin)]))
         case Format.TEXT:
             print_comparison(rows, everything=True, wide=wide)
             for line in equivalent(rows, own_margin):
@@ -135,13 +135,14 @@ def _equivalence_columns(row: ComparisonRow, margin: float | None) -> dict[str, 
     return {f"p_equivalent_to_{reference}": None if math.isnan(p) else p for reference, p in found.items()}
 
 
-def stored_comparison(folder: RunFolder) -> list[ComparisonRow]:
-    """Returns the rows of a run's comparison; none where nothing has been compared yet."""
+def stored_comparison(folder: RunFolder, agents: bool = False) -> list[ComparisonRow]:
+    """Returns the rows of a run's comparison, with those of agents if asked; none where nothing was compared yet."""
+    from synthetic_instruction_tuner.run.stages.agents.units import stored_rows
     from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows
 
     store = Store.open(folder.store, readonly=True)
     try:
-        return comparison_rows(store)
+        return comparison_rows(store) + (stored_rows(store) if agents else [])
     finally:
         store.close()
 
@@ -156,15 +157,48 @@ def print_comparison(rows: Sequence[ComparisonRow], everything: bool = False, wi
     """
     screen = Screen(wide=wide)
     if everything:
-        for name, table in _tables(rows):
+        for name, table in _all_tables(rows):
             screen.say(f"\n{name}", style="bold")
             screen.table(table)
     else:
         screen.say()
         screen.table(_table(rows, _columns(rows)))
-    screen.say(LEGEND, style="dim")
+    for line in _legends(rows, everything):
+        screen.say(line, style="dim")
+
+
+def _legends(rows: Sequence[ComparisonRow], everything: bool) -> list[str]:
+    """What there is to know of the tables: marks, directions, whose items, and which of them were seen in training."""
+    lower = dict.fromkeys(row.metric for row in rows if row.better == "lower" and everything)
+    lines = [LEGEND, *([f"lower is better: {', '.join(lower)}"] if lower else [])]
     if len({kind_of(row.benchmark) for row in rows}) > 1:
-        screen.say(NANO_LEGEND, style="dim")
+        lines.append(NANO_LEGEND)
+    if seen := _seen(rows):
+        lines.append(f"items in the training data: {seen}{'' if everything else '; scores without them: sit compare'}")
+    return lines
+
+
+def _seen(rows: Sequence[ComparisonRow]) -> str:
+    """How many items of each benchmark occur in the training data; nothing where none does."""
+    found = {row.benchmark: f"{row.n_seen:,} of {row.clusters:,} of {row.benchmark}" for row in rows if row.n_seen}
+    return ", ".join(found[name] for name in public_first(found))
+
+
+def _all_tables(rows: Sequence[ComparisonRow]) -> list[tuple[str, Table]]:
+    """A table per benchmark, and one without the items that the students have seen in training, where there are any."""
+    clean = [row for row in rows if row.headline and row.n_seen and row.clean]
+    if not clean:
+        return _tables(rows)
+    headings = {(row.benchmark, row.metric): f"{row.benchmark} {row.metric}" for row in clean}
+    others = [_without_seen(row) for row in clean]
+    return [*_tables(rows), ("Without the items that occur in the training data", _table(others, headings))]
+
+
+def _without_seen(row: ComparisonRow) -> ComparisonRow:
+    """Returns the row with the score on the items that are not in the training data, without comparisons."""
+    assert row.clean
+    own = row.clean
+    return replace(row, value=own.value, standard_error=own.standard_error, differences={})
 
 
 def _tables(rows: Sequence[ComparisonRow]) -> list[tuple[str, Table]]:
@@ -209,5 +243,6 @@ def _cell(row: ComparisonRow | None) -> str:
     error = "" if math.isnan(row.standard_error) else f"±{row.standard_error:.2f}"
     difference = row.differences.get(BASE)
     significant = difference is not None and difference.p < ALPHA
-    mark = ("*" if difference.value > 0 else "-") if difference and significant else ""
+    better = difference is not None and (difference.value > 0) == (row.better != "lower")
+    mark = ("*" if better else "-") if significant else ""
     return f"{row.value:.2f}{error}{mark}"

@@ -26,6 +26,7 @@ from synthetic_instruction_tuner.cli.options import (
 from synthetic_instruction_tuner.cli.run import From, Until
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.benchmarks.subsets import what_subsets_show
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
@@ -264,7 +265,7 @@ def _print(config: Config, estimates: list[StageEstimate], asked: Asked, screen:
     screen.say(f"\nEstimated: {total}.")
     if asked.speed_assumed:
         screen.say(f"The speed of {hardware.device_name} is not known here: its times assume a usual card. Use --on.")
-    for line in _what_fits(config, estimates, asked):
+    for line in [*what_subsets_show(config.evaluate), *_what_fits(config, estimates, asked)]:
         screen.say(line)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import typer
 
@@ -13,6 +14,7 @@ from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
 from synthetic_instruction_tuner.run.folder import shown
+from synthetic_instruction_tuner.run.progress.progress_file import read_progress
 from synthetic_instruction_tuner.run.remaining import StageAhead, current_outputs, look_ahead
 from synthetic_instruction_tuner.run.store import Store
 
@@ -26,9 +28,13 @@ def status(run_dir: RunDir = None, wide: Wide = False, as_json: Json = False) ->
     current = current_outputs(config, folder)
     done = {stage.step.stage.name for stage in stages if stage.condition in ("done", "skipped")}
     outputs = {name: paths for name, paths in current.items() if name in done}
+    working = read_progress(folder.progress)
     if as_json:
         found = {name: [str(path) for path in paths] for name, paths in outputs.items()}
-        typer.echo(json.dumps([_as_json(stage, found.get(stage.step.stage.name, [])) for stage in stages]))
+        rows = [_as_json(stage, found.get(stage.step.stage.name, [])) for stage in stages]
+        for row in rows:
+            row["working"] = asdict(working) if working and working.stage == row["stage"] else None
+        typer.echo(json.dumps(rows))
         return
     screen = Screen(wide=wide)
     screen.say(f"{shown(folder.root)}: profile {config.profile}, seed {config.seed}")
@@ -38,6 +44,9 @@ def status(run_dir: RunDir = None, wide: Wide = False, as_json: Json = False) ->
         print_places(folder, outputs, screen)
     if not ahead.todo:
         screen.say("Everything is done.")
+        return
+    if working:
+        screen.say(f"At work on {working.stage}: {working.line()}.")
         return
     following = ahead.todo[0].step
     reason = f" ({following.why})" if following.why else ""

@@ -8,7 +8,7 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.cli.compare import print_comparison, stored_comparison
 from synthetic_instruction_tuner.config import Config
@@ -18,6 +18,9 @@ from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.store import StageState, Store
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 
 EXAMPLES, EXAMPLE_LENGTH = 3, 160
 
@@ -65,6 +68,8 @@ def _places(folder: RunFolder, current: Mapping[str, object]) -> Iterator[tuple[
         yield "report", folder.report.with_suffix(".html")
     if "evaluate" in current:
         yield "comparison", folder.comparison
+    if "agents" in current:
+        yield "agents", folder.agents
     data = {"generate": folder.raw.parent, "filter": folder.filtered.parent, "prefer": folder.pairs.parent}
     models = {method.name: folder.root / "models" / method.name for method in METHODS}
     for label, parts in (("data", data), ("models", models)):
@@ -80,13 +85,18 @@ def _print_results(folder: RunFolder, last: StageState, screen: Screen) -> None:
     if last.name in ("evaluate", "report"):
         if rows := stored_comparison(folder):
             print_comparison(rows)
-        return
+        if last.name == "evaluate":
+            return
+    from synthetic_instruction_tuner.run.stages.agents.units import stored_rows
+
     with closing(Store.open(folder.store, readonly=True)) as store:
         match last.name:
             case "generate":
                 tables = list(_generated(store, last))
             case "filter":
                 tables = list(_filtered(store.fact("filter_report") or {}))
+            case "agents" | "report":
+                tables = list(_agents(stored_rows(store)))
             case "prefer":
                 tables = list(_preferred(store.fact("preference_report") or {}))
             case method:
@@ -137,6 +147,17 @@ def _preferred(report: Mapping[str, Any]) -> Iterator[tuple[str, Table]]:
         for reason, n in skipped:
             reasons.add(reason, f"{n:,}")
         yield "Records without a pair:", reasons
+
+
+def _agents(rows: Sequence[ComparisonRow]) -> Iterator[tuple[str, Table]]:
+    """Yields what share of the tasks each variant has solved as an agent."""
+    keys = (Column(name, "name", key=True) for name in ("student", "variant", "agent on"))
+    table = Table(*keys, _number("solved"), _number("tasks"))
+    heads = [row for row in rows if row.headline]
+    for row in heads:
+        table.add(row.model, row.variant, row.benchmark, f"{row.value:.2f}±{row.standard_error:.2f}", f"{row.n:,}")
+    if heads:
+        yield "Agents, share of tasks solved ± standard error:", table
 
 
 def _trained(metrics: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Table]]:

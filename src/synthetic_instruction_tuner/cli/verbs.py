@@ -153,8 +153,13 @@ VERBS = {
         "'sit agent-eval MODEL --tasks dev.jsonl -o out' plays AgentBench's text protocol 0.2, greedy. DBBench: at "
         "most 15 operations in SQL, then an answer; tables are in an embedded database that answers as MySQL does, or "
         "on a server (--mysql). OS interaction: 8 turns in a shell, whose commands run in a sandbox without network: "
-        "docker, podman, bubblewrap or Linux's namespaces; without one nothing runs. Writes out/dialogues.jsonl, from "
-        "which the same command continues after an interruption, and out/agent_results.json.",
+        "docker, podman, bubblewrap or Linux's namespaces; without one nothing runs. BFCL: one turn of calls, no "
+        "environment. Models whose chat template has tools play by calls of tools (--form). Writes "
+        "out/dialogues.jsonl, from which the same command continues after an interruption, and "
+        "out/agent_results.json.\n\n"
+        "Without --tasks: 'sit agent-eval RUN' plays the tasks of the run's settings (agents.benchmarks) with its "
+        "variants, as stage agents does; with --task nano_db-0007 --show it prints the conversations that are kept. "
+        "'sit agent-eval MODEL' plays the same tasks alone, also with an adapter's folder.",
     ),
     "report": Verb(
         "single",

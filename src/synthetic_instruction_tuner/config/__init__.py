@@ -19,6 +19,7 @@ from synthetic_instruction_tuner.config.loading import (
     read_yaml,
     user_settings,
 )
+from synthetic_instruction_tuner.config.sections.agents import AGENT_BENCHMARKS, AgentsConfig
 from synthetic_instruction_tuner.config.sections.data import DataConfig
 from synthetic_instruction_tuner.config.sections.engine import EngineConfig
 from synthetic_instruction_tuner.config.sections.evaluate import (
@@ -49,9 +50,11 @@ from synthetic_instruction_tuner.config.sections.train import (
 )
 
 __all__ = [
+    "AGENT_BENCHMARKS",
     "BENCHMARKS",
     "NANO_BENCHMARKS",
     "PUBLIC_BENCHMARKS",
+    "AgentsConfig",
     "Benchmark",
     "BenchmarkConfig",
     "Config",

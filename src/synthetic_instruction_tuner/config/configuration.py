@@ -7,6 +7,7 @@ import json
 
 from pydantic import BaseModel, Field, model_validator
 
+from synthetic_instruction_tuner.config.sections.agents import AgentsConfig
 from synthetic_instruction_tuner.config.sections.data import DataConfig
 from synthetic_instruction_tuner.config.sections.engine import EngineConfig
 from synthetic_instruction_tuner.config.sections.evaluate import EvaluateConfig
@@ -35,6 +36,7 @@ class Config(Section):
     prefer: PreferConfig = Field(PreferConfig(), description="Stage prefer.")
     train: TrainConfig = Field(TrainConfig(), description="The stages that train.")
     evaluate: EvaluateConfig = Field(EvaluateConfig(), description="Stage evaluate.")
+    agents: AgentsConfig = Field(AgentsConfig(), description="Stage agents.")
     report: ReportConfig = Field(ReportConfig(), description="Stage report.")
 
     @model_validator(mode="after")
@@ -77,6 +79,7 @@ class Config(Section):
                 "filter": self.filter.model_copy(update={"keep": min(n, self.filter.keep or n)}),
                 "prefer": self.prefer.model_copy(update={"pairs": min(n, self.prefer.pairs)}),
                 "evaluate": self.evaluate.limited(n),
+                "agents": self.agents.limited(n),
             }
         )
 

@@ -14,7 +14,9 @@ from typing import Any
 
 from synthetic_instruction_tuner.config.sections.data import HUB
 
-FILES = re.compile(r"generate\.(domains\..*\.)?topics|filter\.contamination\.(folder|files\[\])", re.DOTALL)
+FILES = re.compile(
+    r"generate\.(domains\..*\.)?topics|filter\.contamination\.(folder|files\[\])|agents\.tasks", re.DOTALL
+)
 """Settings whose text is the path of a file that must be there; ``[]`` is an entry of a list."""
 
 DATA = re.compile(r"data\.(records|prompts|pairs)(\[\])?")

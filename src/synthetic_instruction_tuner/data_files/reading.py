@@ -23,6 +23,7 @@ from synthetic_instruction_tuner.data_files.record_shapes import (
     split_instances,
     with_fields,
 )
+from synthetic_instruction_tuner.data_files.row_shapes.message_rows import is_message, trees
 from synthetic_instruction_tuner.data_files.text_streams import PACKED, require_text, utf8_stream
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Record
@@ -201,8 +202,15 @@ def read_rows(file: Path) -> Iterator[tuple[int, Any, str]]:
     Raises:
         UserError: the file does not exist, cannot be read, or is not what its suffix says.
     """
+    messages: list[tuple[int, Any, str]] = []
     for number, row, text in _stored_rows(file):
+        if is_message(row):  # the other messages of its tree may stand anywhere in the file
+            messages.append((number, row, text))
+            continue
         for part in split_instances(row):
+            yield number, part, text
+    for number, tree, text in trees(messages):
+        for part in split_instances(tree):
             yield number, part, text
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.config import EvaluateConfig
+from synthetic_instruction_tuner.data_files.conversations import ShapeError
 from synthetic_instruction_tuner.data_files.reading import read_rows
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Item, ScoreSaved, benchmark
@@ -160,7 +161,7 @@ def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         raise UserError(f"There is no file {file}.", "", "Name a file with answers.")
     for number, row, _ in read_rows(file):
         if not isinstance(row, Mapping):
-            cause = row if isinstance(row, str) else "It is no JSON object."
+            cause = f"It is cut off or damaged ({row})." if isinstance(row, ShapeError) else "It is no JSON object."
             raise UserError(f"Row {number} of {file} cannot be read.", cause, "Correct or remove that row.")
         yield number, row
 

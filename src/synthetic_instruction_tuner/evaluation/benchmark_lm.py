@@ -1,4 +1,4 @@
-"""A model as the public benchmarks ask it: greedy answers, likelihoods of letters, and nothing asked twice.
+"""A model as the benchmarks ask it: greedy answers, likelihoods of options, and nothing asked twice.
 
 Plain text begins as the tokenizer says, and a text that is longer than the model was made for loses its beginning: both
 are what the harness' own Hugging Face model does, so that numbers are the same.
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
 
 CHUNK = 64  # contexts whose continuations are scored between commits
+HARNESS_CHUNK = 1024  # continuations that the harness asks for, scored between commits
+PORTION = 128  # texts between commits, of an engine that returns them all at once
 
 
 class Memory(Protocol):
@@ -29,8 +31,8 @@ class Memory(Protocol):
     def find(self, key: str) -> Any:
         """Returns an answer as plain JSON values, or None."""
 
-    def add(self, key: str, value: Any) -> None:
-        """Takes an answer."""
+    def add(self, key: str, value: Any, count: int = 1) -> None:
+        """Takes an answer, or `count` of them under one key."""
 
     def save(self) -> None:
         """Makes sure that what was added outlives this process."""
@@ -101,14 +103,32 @@ class BenchmarkLM(EngineLM):
             rows = self.memory.find(key) if self.memory is not None else None
             if rows is None:
                 asked = [_instance(text, continuation) for text in texts for continuation in wanted]
-                values = [value for value, _ in self.loglikelihood(asked)]
+                values = [value for value, _ in super().loglikelihood(asked)]
                 rows = [values[i : i + len(wanted)] for i in range(0, len(values), len(wanted))]
-                if self.memory is not None:
-                    self.memory.add(key, rows)
-                    self.memory.save()
+                self._keep(key, rows, len(texts))
             found += rows
             self._done(len(texts))
         return found
+
+    def loglikelihood(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Returns what the harness asks for, chunk by chunk; see `EngineLM.loglikelihood`."""
+        found: list[tuple[float, bool]] = []
+        for start in range(0, len(requests), HARNESS_CHUNK):
+            chunk = requests[start : start + HARNESS_CHUNK]
+            count = len({request.args[0] for request in chunk})
+            key = _key("harness", [(self._ids(request.args[0]), request.args[1]) for request in chunk])
+            rows = self.memory.find(key) if self.memory is not None else None
+            if rows is None:
+                rows = super().loglikelihood(chunk)
+                self._keep(key, [list(row) for row in rows], count)
+            found += [(float(value), bool(greedy)) for value, greedy in rows]
+            self._done(count)
+        return found
+
+    def _keep(self, key: str, value: Any, count: int) -> None:
+        if self.memory is not None:
+            self.memory.add(key, value, count)
+            self.memory.save()
 
     def completions(self, asked: Sequence[Request]) -> list[Completion]:
         """Returns the engine's completions; those that the memory has are not written again.
@@ -133,10 +153,8 @@ class BenchmarkLM(EngineLM):
 
     def _written(self, requests: Sequence[Request], keep: Any) -> list[Completion]:
         engine: Any = self.engine
-        if not hasattr(engine, "on_finished"):  # it returns everything at once
-            completions: list[Completion] = engine.generate(requests)
-            keep(dict(enumerate(completions)))
-            return completions
+        if not hasattr(engine, "on_finished"):
+            return self._in_portions(requests, keep)
         engine.on_finished = keep
         try:
             return list(engine.generate(requests))
@@ -144,6 +162,17 @@ class BenchmarkLM(EngineLM):
             engine.on_finished = None
             if self.memory is not None:
                 self.memory.save()
+
+    def _in_portions(self, requests: Sequence[Request], keep: Any) -> list[Completion]:
+        """Returns the completions of an engine that gives all of a call at once; a kill costs one portion."""
+        completions: list[Completion] = []
+        for start in range(0, len(requests), PORTION):
+            part = self.engine.generate(requests[start : start + PORTION])
+            keep({start + k: completion for k, completion in enumerate(part)})
+            if self.memory is not None:
+                self.memory.save()
+            completions += part
+        return completions
 
     def _asked(self, prompt: str, chat: bool) -> str:
         if chat:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
-from synthetic_instruction_tuner.evaluation.statistics import Estimate, estimate
+from synthetic_instruction_tuner.evaluation.statistics import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ def by_label(result: BenchmarkResult, metric: str, groups: dict[str, str] | None
             own.setdefault(groups.get(label, label) if groups else label, []).append(value)
         for label, cluster in own.items():
             found.setdefault(label, []).append(cluster)
-    return [(label, estimate(found[label])) for label in sorted(found)]
+    return [(label, result.estimate_of(found[label], metric)) for label in sorted(found)]
 
 
 def of_items(result: BenchmarkResult, metrics: Sequence[str], ids: Iterable[str]) -> list[tuple[str, Estimate]]:
     """Returns metrics over some of the items; none where none of the items is among them."""
     wanted = set(ids)
     kept = [item for item in result.items if item.id in wanted]
-    return [(metric, estimate([item.scores[metric] for item in kept])) for metric in metrics if kept]
+    return [(name, result.estimate_of([item.scores[name] for item in kept], name)) for name in metrics if kept]
 
 
 def clustered_by_label(result: BenchmarkResult, metric: str) -> Estimate:
@@ -62,4 +62,4 @@ def clustered_by_label(result: BenchmarkResult, metric: str) -> Estimate:
     found: dict[str, list[float]] = {}
     for item in result.items:
         found.setdefault(item.labels[0] if item.labels else item.id, []).extend(item.scores[metric])
-    return estimate(list(found.values()))
+    return result.estimate_of(list(found.values()), metric)

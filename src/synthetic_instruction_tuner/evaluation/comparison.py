@@ -9,17 +9,17 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.escaping import csv_cell
 from synthetic_instruction_tuner.evaluation import statistics
-from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric, kind_of
+from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric, kind_of, plain_name
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
-from synthetic_instruction_tuner.evaluation.statistics import Difference
+from synthetic_instruction_tuner.evaluation.statistics import Difference, Estimate
 from synthetic_instruction_tuner.methods import BASE, METHODS
 
 Results = Mapping[tuple[str, str], Iterable[BenchmarkResult]]
@@ -30,6 +30,7 @@ REFERENCES: tuple[str, ...] = tuple(dict.fromkeys([BASE, *(m.starts_from for m i
 
 SCORE_COLUMNS = ("value", "standard_error", "ci_low", "ci_high")
 COUNT_COLUMNS = ("n", "clusters", "n_truncated", "n_empty", "n_unparsed")
+CLEAN_COLUMNS = ("clean_value", "clean_standard_error", "clean_ci_low", "clean_ci_high", "clean_n", "clean_clusters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class ComparisonRow:
         n: observations, in `clusters` items.
         n_truncated, n_empty, n_unparsed: answers that hit the token limit, answers without any text, and answers
             from which no choice, or no rating, can be read; see `BenchmarkResult`.
+        n_seen: items that occur in the training data.
+        clean: the score on all other items; None where there are none, or in rows of earlier versions.
         differences: value minus the reference's value, by reference; none where there is nothing to compare with. The
             Holm correction is over all tests of the table of the same kind: headline metrics are one kind, the rest,
             which are exploratory, the other.
@@ -64,6 +67,8 @@ class ComparisonRow:
     n_truncated: int = 0
     n_empty: int = 0
     n_unparsed: int = 0
+    n_seen: int = 0
+    clean: Estimate | None = None
     differences: Mapping[str, Difference] = field(default_factory=dict)
 
     def equivalence(self, reference: str, margin: float) -> float:
@@ -83,6 +88,12 @@ class ComparisonRow:
         return statistics.equivalence(self.differences[reference], self.clusters, own, known.span == 1)
 
     @property
+    def better(self) -> str:
+        """Whether ``higher`` or ``lower`` values are better; empty where the benchmark does not say."""
+        known = described_metric(self.benchmark, self.metric)
+        return known.better if known else ""
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval; of no width where the error is unknown."""
         low, high = (end if math.isfinite(end) else self.value for end in (self.ci_low, self.ci_high))
@@ -92,7 +103,9 @@ class ComparisonRow:
         """Returns plain JSON values under the names of the CSV's columns; None where a number is unknown."""
         data: dict[str, Any] = {"model": self.model, "variant": self.variant, "benchmark": self.benchmark}
         data |= {"metric": self.metric, "headline": self.headline, "kind": kind_of(self.benchmark)}
-        data |= {name: getattr(self, name) for name in (*SCORE_COLUMNS, *COUNT_COLUMNS)}
+        data |= {"better": self.better}
+        data |= {name: getattr(self, name) for name in (*SCORE_COLUMNS, *COUNT_COLUMNS, "n_seen")}
+        data |= dict(zip(CLEAN_COLUMNS, astuple(self.clean) if self.clean else [None] * 6, strict=True))
         for reference in REFERENCES:
             data |= _difference_columns(reference, self.differences.get(reference))
         return {name: None if isinstance(v, float) and math.isnan(v) else v for name, v in data.items()}
@@ -102,8 +115,11 @@ class ComparisonRow:
         """Returns the row that `to_json` wrote."""
         names = ("model", "variant", "benchmark", "metric", "headline")
         own: dict[str, Any] = {name: data[name] for name in names}
-        own |= {name: data.get(name, 0) for name in COUNT_COLUMNS}  # rows of earlier versions do not have all of them
+        own |= {name: data.get(name, 0) for name in (*COUNT_COLUMNS, "n_seen")}  # earlier versions lack some of them
         own |= {name: _number(data[name]) for name in SCORE_COLUMNS}
+        if data.get("clean_n"):
+            value, error, low, high, n, clusters = (data[name] for name in CLEAN_COLUMNS)
+            own["clean"] = Estimate(value, _number(error), _number(low), _number(high), n, clusters)
         differences = {
             reference: Difference(
                 data[f"delta_to_{reference}"],
@@ -118,8 +134,12 @@ class ComparisonRow:
         return cls(**own, differences=differences)
 
 
-def compare(results: Results) -> list[ComparisonRow]:
+def compare(results: Results, seen: Mapping[str, Collection[str]] = {}) -> list[ComparisonRow]:
     """Returns the long table: a row per student, variant, benchmark and metric, in the order of the results.
+
+    Args:
+        results: of all variants.
+        seen: by benchmark, without a judge's name, the ids of items that the training data contain.
 
     Raises:
         ValueError: two variants of a student were evaluated on different items.
@@ -129,7 +149,7 @@ def compare(results: Results) -> list[ComparisonRow]:
     for (model, variant, benchmark), result in by_key.items():
         others = {reference: by_key.get((model, reference, benchmark)) for reference in REFERENCES}
         for metric in result.metrics:
-            row = _row(model, variant, result, metric)
+            row = _row(model, variant, result, metric, seen.get(plain_name(benchmark), ()))
             differences = {
                 reference: _difference(row, result, other, reference)
                 for reference, other in others.items()
@@ -165,8 +185,9 @@ def csv_text(rows: Iterable[ComparisonRow]) -> str:
     return text.getvalue()
 
 
-def _row(model: str, variant: str, result: BenchmarkResult, metric: str) -> ComparisonRow:
+def _row(model: str, variant: str, result: BenchmarkResult, metric: str, seen: Collection[str]) -> ComparisonRow:
     found = result.estimate(metric)
+    others = tuple(item for item in result.items if item.id not in seen)
     return ComparisonRow(
         model=model,
         variant=variant,
@@ -182,6 +203,8 @@ def _row(model: str, variant: str, result: BenchmarkResult, metric: str) -> Comp
         n_truncated=result.n_truncated,
         n_empty=result.n_empty,
         n_unparsed=result.n_unparsed,
+        n_seen=len(result.items) - len(others),
+        clean=replace(result, items=others).estimate(metric) if others else None,
     )
 
 

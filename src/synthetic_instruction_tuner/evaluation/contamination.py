@@ -163,10 +163,11 @@ class ItemSearch:
         self._whole: dict[tuple[str, ...], list[str]] = {}
         self._by_start: dict[tuple[str, ...], list[tuple[tuple[str, ...], str]]] = {}
         for item in items:
-            task = task_words(item.prompt)
-            self._whole.setdefault(task, []).append(item.id)
-            if len(task) >= SHORTEST:
-                self._by_start.setdefault(task[:SHORTEST], []).append((task, item.id))
+            for text in asked(item):
+                task = task_words(text)
+                self._whole.setdefault(task, []).append(item.id)
+                if len(task) >= SHORTEST:
+                    self._by_start.setdefault(task[:SHORTEST], []).append((task, item.id))
 
     def found(self, texts: Iterable[str]) -> set[str]:
         """Returns the ids of the items that occur in the texts."""
@@ -180,6 +181,11 @@ class ItemSearch:
                 end = start + len(task)
                 if end in read.ends and read.words[start:end] == task:
                     yield name
+
+
+def asked(item: Item) -> tuple[str, ...]:
+    """Returns the texts of an item that are looked for: all turns of MT-Bench's, the first of any other."""
+    return getattr(item, "turns", None) or (item.prompt,)
 
 
 def task_words(text: str) -> tuple[str, ...]:

@@ -16,12 +16,13 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
 
-from synthetic_instruction_tuner.engines.base import Engine, Request
+from synthetic_instruction_tuner.engines.base import Completion, Engine, Request
 from synthetic_instruction_tuner.records import Message
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
 
+TOKENIZED = 512  # texts whose tokens are at hand
 Document = dict[str, Any]
 Score = Callable[[Document, list[str]], Mapping[str, Any]]
 
@@ -48,6 +49,7 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
         self.engine, self.template, self.tokenizer, self.max_new_tokens = engine, template, tokenizer, max_new_tokens
         self.n_truncated = self.n_empty = 0
         self._chats: dict[str, tuple[int, ...]] = {}
+        self._tokens: dict[str, list[int]] = {}
         start = tuple(template.prompt_ids([Message("user", "x")]))[:1]
         self._lead = start if start == (tokenizer.bos_token_id,) else ()
 
@@ -81,7 +83,7 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
         """
         texts = []
         asked = [self._request(*r.args) for r in requests]
-        for request, sent, completion in zip(requests, asked, self.engine.generate(asked), strict=True):
+        for request, sent, completion in zip(requests, asked, self.completions(asked), strict=True):
             text = self.template.decode(completion.token_ids, sent.prompt_ids)
             for stop in request.args[1].get("until") or ():
                 text = text.split(stop)[0]
@@ -93,6 +95,10 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
     def loglikelihood(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Returns the log-probability of each request's continuation, in nats, and whether it is greedy."""
         return self.engine.loglikelihood([self._pair(*r.args) for r in requests])
+
+    def completions(self, asked: Sequence[Request]) -> list[Completion]:
+        """Returns the engine's completions."""
+        return self.engine.generate(asked)
 
     def loglikelihood_rolling(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[float]:
         """Is for perplexity tasks, which are not supported."""
@@ -112,7 +118,13 @@ class EngineLM(LM):  # type: ignore[misc]  # the harness is not typed
         return self._chats.get(text) or (*self._lead, *self._plain(text))
 
     def _plain(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        """Tokenizes; the options of a question ask for the question's own tokens again and again."""
+        found = self._tokens.get(text)
+        if found is None:
+            if len(self._tokens) >= TOKENIZED:
+                self._tokens.clear()
+            found = self._tokens[text] = list(self.tokenizer.encode(text, add_special_tokens=False))
+        return found
 
     def _pair(self, context: str, continuation: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         # Together, since many tokenizers make one token of the space at the seam and the word behind it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -74,10 +75,19 @@ class BenchmarkResult:
 
     def estimate(self, metric: str | None = None) -> Estimate:
         """Returns the mean of a metric (the headline when None) with its error."""
-        from synthetic_instruction_tuner.evaluation import statistics
-
         name = metric or self.headline
-        return statistics.estimate(self.clusters(name), self.is_share(name))
+        return self.estimate_of(self.clusters(name), name)
+
+    def estimate_of(self, clusters: Sequence[Sequence[float]], metric: str) -> Estimate:
+        """Returns the mean of some observations of a metric, with an interval of possible values."""
+        from synthetic_instruction_tuner.evaluation import statistics
+        from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric
+
+        found, known = statistics.estimate(clusters, self.is_share(metric)), described_metric(self.benchmark, metric)
+        if known is None or math.isnan(found.low):
+            return found
+        low, high = known.within(found.low, found.high)
+        return replace(found, low=low, high=high)
 
     def is_share(self, metric: str) -> bool | None:
         """Returns whether a metric is a share of right answers; None where the benchmark does not say."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric
 from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, Results
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.evaluation.statistics import (
@@ -139,7 +140,9 @@ def _row(
     low, high = score.value - half, score.value + half
     if share:
         freedom = len(sizes) - 1
-        low, high = share_interval(score.value, half / t_quantile(0.975, freedom), sizes, freedom)
+        low, high = share_interval(sums.mean(axis=0), sizes, half / t_quantile(0.975, freedom), freedom)
+    if described := described_metric(first.benchmark, metric):
+        low, high = described.within(low, high)
     differences = {}
     for reference, theirs in references.items():
         others, other_sizes, _ = _table([result.clusters(metric) for result in _same_items([*theirs, first])[:-1]])

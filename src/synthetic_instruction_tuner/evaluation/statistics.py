@@ -24,7 +24,8 @@ Clusters = Sequence[Sequence[float]]
 Numbers = NDArray[np.float64]
 
 NORMAL_975 = 1.959963984540054  # 97.5 % point of the normal distribution
-MOST_EFFECTIVE = 2.0  # observations count at most for so many independent ones, however evenly clusters are mixed
+UNSEEN = 3.0
+"""So many clusters whose observations all agree are added in thought; see `design_effect`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def estimate(clusters: Clusters, share: bool | None = None) -> Estimate:
     elif n == count:
         low, high = wilson(round(sums.sum()), n)
     else:
-        low, high = share_interval(mean, error, sizes, count - 1)
+        low, high = share_interval(sums, sizes, error, count - 1)
     return Estimate(mean, error, low, high, n, count)
 
 
@@ -98,32 +99,41 @@ def clustered_error(sums: Numbers, sizes: Numbers) -> float:
     return float(math.sqrt(count / (count - 1) * (residuals**2).sum()) / sizes.sum())
 
 
-def effective_number(share: float, standard_error: float, sizes: Numbers) -> float:
-    """Returns how many independent observations would give a share this standard error (Kish 1965: n / deff).
+def design_effect(sums: Numbers, sizes: Numbers, standard_error: float) -> float:
+    """Returns how many observations of a share are worth one independent one (Kish 1965), at least 1.
 
-    It is not below what the clusters are worth when all observations in one agree. That is what counts where all
-    observations are equal, and the error of 0 says nothing.
+    That is n SE² / p(1 − p), where the error is well known. The error of a share near 0 or 1 rests on the few clusters
+    that hold the rarer outcome, and is then often far too small. So the effect is drawn towards the largest possible
+    one, that of clusters whose observations all agree, as much as `UNSEEN` such clusters weigh beside those with the
+    rarer outcome; on the logarithmic scale, since both are ratios. Without any rarer outcome the largest one counts.
+
+    Args:
+        sums: the sum of each cluster's observations.
+        sizes: how many observations each cluster has.
+        standard_error: of the share.
     """
     n = float(sizes.sum())
-    fewest = n**2 / float((sizes**2).sum())
-    if standard_error == 0 or share in (0.0, 1.0):
-        return fewest if share in (0.0, 1.0) else MOST_EFFECTIVE * n
-    return min(max(share * (1 - share) / standard_error**2, fewest), MOST_EFFECTIVE * n)
+    share, largest = float(sums.sum()) / n, float((sizes**2).sum()) / n
+    informative = int((sums > 0).sum() if share <= 0.5 else (sums < sizes).sum())
+    if not informative:
+        return largest
+    seen = min(max(1.0, n * standard_error**2 / (share * (1 - share))), largest)
+    return float(seen * (largest / seen) ** (UNSEEN / (UNSEEN + informative)))
 
 
-def share_interval(share: float, standard_error: float, sizes: Numbers, freedom: float) -> tuple[float, float]:
+def share_interval(sums: Numbers, sizes: Numbers, standard_error: float, freedom: float) -> tuple[float, float]:
     """Returns the 95 % interval of a share with a clustered error: Wilson's, with the effective number of observations.
 
     Args:
-        share: the mean of all observations.
-        standard_error: its error.
-        sizes: observations in each cluster.
+        sums: the sum of each cluster's observations.
+        sizes: how many observations each cluster has.
+        standard_error: of the share.
         freedom: degrees of freedom of the error; without any the share may be anything.
     """
     if not freedom > 0:
         return 0.0, 1.0
-    worth = effective_number(share, standard_error, sizes)
-    return wilson(share * worth, worth, t_quantile(0.975, freedom))
+    worth = float(sizes.sum()) / design_effect(sums, sizes, standard_error)
+    return wilson(float(sums.sum() / sizes.sum()) * worth, worth, t_quantile(0.975, freedom))
 
 
 def wilson(successes: float, n: float, quantile: float = NORMAL_975) -> tuple[float, float]:
@@ -174,6 +184,7 @@ def compare(ours: Clusters, theirs: Clusters, share: bool | None = None) -> Diff
         p, detectable = mean_test(differences, sizes), power.detectable_mean(error, count)
         if bits:
             detectable = float(np.fmax(detectable, power.detectable_in_clusters(count) * count / sizes.sum()))
+            detectable = detectable if detectable <= 1 else math.nan  # shares cannot differ by more
     return Difference(float(differences.sum() / sizes.sum()), error, p, detectable=detectable)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.config.languages import NAMES
-from synthetic_instruction_tuner.filtering.refusal.disclaimers import is_disclaimer
+from synthetic_instruction_tuner.filtering.disclaimers import is_disclaimer
 from synthetic_instruction_tuner.filtering.rule import Verdict
 
 

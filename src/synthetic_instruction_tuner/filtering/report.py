@@ -14,9 +14,9 @@ from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.data_files.reading import SAID, Malformed, said_malformed
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import file_names
+from synthetic_instruction_tuner.filtering.disclaimers import count_disclaimers, disclaimer_note
 from synthetic_instruction_tuner.filtering.near_duplicates.rule import NearDuplicates
 from synthetic_instruction_tuner.filtering.quality_filter import QualityFilter
-from synthetic_instruction_tuner.filtering.refusal.disclaimers import count_disclaimers, disclaimer_note
 from synthetic_instruction_tuner.filtering.rule import FilterResult, Verdict, shorten
 from synthetic_instruction_tuner.records import Record
 

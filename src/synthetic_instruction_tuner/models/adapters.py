@@ -5,19 +5,28 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import ModelConfig
+from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.file_checks.checked_files import Unsound, read_object
 from synthetic_instruction_tuner.models.file_checks.weight_files import tensors
+from synthetic_instruction_tuner.models.files import EMBEDDED, local_folder, weights_hash
 
 if TYPE_CHECKING:
     import torch
 
 _ADAPTER = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
+BASE = "base_model.json"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_log = logging.getLogger(__name__)
 _AGAIN = "Train it again: run `sit run` with the same folder."
 
 
@@ -43,6 +52,58 @@ def adapter_digest(folder: Path, base: ModelConfig) -> str:
     return digest.hexdigest()
 
 
+def write_base(folder: Path, base: ModelConfig) -> None:
+    """Notes beside an adapter which model it was trained on: its name, and a hash of its weights."""
+    name = base.path if local_folder(base) is None or base.path.startswith(EMBEDDED) else base.name
+    facts = {"model": name, "revision": base.revision, "weights": weights_hash(base)}
+    write_text(folder / BASE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+
+
+def require_base(adapter: Path, base: ModelConfig) -> None:
+    """Raises UserError if an adapter was surely trained on other weights; logs a warning if that is only likely.
+
+    The weights decide, where they are known: a model may be moved or copied. Names of the Hub may differ for copies of
+    one model, so they only warn; folders of other machines say nothing.
+
+    Args:
+        adapter: the adapter.
+        base: the model that it is to be used with.
+    """
+    noted = _noted(adapter)
+    known, found = noted.get("weights"), weights_hash(base)
+    if known and found:
+        if known != found:
+            raise UserError(
+                f"The adapter {adapter} does not fit its base model.",
+                f"it was trained on {noted.get('model')}, and {base.path} has other weights ({found}, not {known})",
+                f"Give the model that it was trained on, or train it again. To use it anyway, remove its {BASE}.",
+            )
+        return
+    config = adapter_config(adapter)
+    named, revision = str(config.get("base_model_name_or_path") or ""), config.get("revision")
+    trained = ModelConfig(path=named) if _HUB_ID.fullmatch(named) or named.startswith(EMBEDDED) else None
+    if trained is None or (trained.path == base.path and revision in (None, base.revision)):
+        return
+    if trained.path.startswith(EMBEDDED) and base.path.startswith(EMBEDDED) and trained.path != base.path:
+        fix = "Give the model that it was trained on, or train it again."
+        raise UserError(
+            f"The adapter {adapter} does not fit its base model.", f"it was trained on {named}, not {base.path}", fix
+        )
+    if local_folder(trained) is None and local_folder(base) is None:
+        at = [
+            f"{path}@{commit}" if commit else path for path, commit in ((named, revision), (base.path, base.revision))
+        ]
+        if trained.path.lower() != base.path.lower() or (revision and base.revision):
+            _log.warning("The adapter %s was trained on %s, and is used with %s.", adapter, *at)
+
+
+def _noted(adapter: Path) -> dict[str, Any]:
+    try:
+        return dict(read_object(adapter / BASE)) if (adapter / BASE).is_file() else {}
+    except Unsound:
+        return {}
+
+
 def load_soft_prompt(adapter: Path) -> torch.Tensor:
     """Returns the virtual tokens of a prompt-tuning adapter, [virtual tokens, hidden].
 
@@ -66,7 +127,7 @@ def merged(model: Any, adapter: Path) -> Any:
     try:
         return tuned.merge_and_unload(safe_merge=True)
     except ValueError as error:  # numbers that are none
-        raise UserError(f"The adapter {adapter} cannot be used.", " ".join(str(error).split())[:200], _AGAIN) from error
+        raise _no_numbers(adapter, error) from error
 
 
 def attached(model: Any, adapter: Path) -> Any:
@@ -75,14 +136,70 @@ def attached(model: Any, adapter: Path) -> Any:
     Raises:
         UserError: the adapter is of another type, or does not fit the model.
     """
+    tuned = _with_lora(model, adapter)
+    _compute_in(tuned, model.dtype)
+    return tuned.get_base_model()
+
+
+@contextmanager
+def swapped_in(model: Any, adapter: Path, device: str, *, beside: bool) -> Iterator[Any]:
+    """Within this context the model has a LoRA adapter; afterwards its weights are its own again, to the last bit.
+
+    The layers' own weights are kept in main memory meanwhile: to subtract what was added would leave rounding errors.
+    Merging is done on the CPU, layer by layer, so that the numbers are those of `merged` on every device.
+
+    Args:
+        model: the base model, on the device.
+        adapter: the folder.
+        device: ``cpu`` or ``cuda``.
+        beside: whether the adapter stays beside the weights, as in `attached`, instead of being merged into them.
+
+    Raises:
+        UserError: as `merged`.
+    """
+    tuned = _with_lora(model, adapter)
+    if beside:
+        _compute_in(tuned, model.dtype)
+    own = [] if beside else _merge_by_layer(tuned, adapter, device)
+    changed = tuned.get_base_model() if beside else tuned.unload()
+    try:
+        yield changed
+    finally:
+        if beside:
+            tuned.unload()
+        for parameter, data in own:
+            parameter.data = data.to(device)
+
+
+def _merge_by_layer(tuned: Any, adapter: Path, device: str) -> list[tuple[Any, torch.Tensor]]:
+    """Merges a LoRA adapter; returns the layers' parameters with what they held before, on the CPU."""
+    own: dict[int, tuple[Any, torch.Tensor]] = {}
+    for layer in _lora_layers(tuned):
+        layer.to("cpu")
+        for parameter in layer.get_base_layer().parameters():
+            own.setdefault(id(parameter), (parameter, parameter.data))
+        try:
+            layer.merge(safe_merge=True)
+        except ValueError as error:  # numbers that are none
+            raise _no_numbers(adapter, error) from error
+        layer.to(device)
+    return list(own.values())
+
+
+def _compute_in(tuned: Any, dtype: torch.dtype) -> None:
+    for layer in _lora_layers(tuned):
+        for part in (layer.lora_A, layer.lora_B, layer.lora_embedding_A, layer.lora_embedding_B):
+            part.to(dtype)
+
+
+def _lora_layers(tuned: Any) -> list[Any]:
     from peft.tuners.lora import LoraLayer
 
-    tuned = _with_lora(model, adapter)
-    for layer in tuned.modules():
-        if isinstance(layer, LoraLayer):
-            for part in (layer.lora_A, layer.lora_B, layer.lora_embedding_A, layer.lora_embedding_B):
-                part.to(model.dtype)
-    return tuned.get_base_model()
+    return [layer for layer in tuned.modules() if isinstance(layer, LoraLayer)]
+
+
+def _no_numbers(adapter: Path, error: ValueError) -> UserError:
+    return UserError(f"The adapter {adapter} cannot be used.", " ".join(str(error).split())[:200], _AGAIN)
 
 
 def _with_lora(model: Any, adapter: Path) -> Any:

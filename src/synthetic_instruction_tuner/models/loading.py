@@ -14,7 +14,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import SitError, UserError
-from synthetic_instruction_tuner.models.adapters import attached, is_soft_prompt, merged
+from synthetic_instruction_tuner.models.adapters import attached, is_soft_prompt, merged, require_base
 from synthetic_instruction_tuner.models.availability import availability, local_fault, shown_path, template_fault
 from synthetic_instruction_tuner.models.file_checks.checked_files import Fault, read_text
 from synthetic_instruction_tuner.models.file_checks.weight_files import uses_safetensors
@@ -78,6 +78,8 @@ def load_causal_lm(model: ModelConfig, dtype: str, device: str, adapter: Path | 
         device: ``cpu`` or ``cuda``.
         adapter: folder of a PEFT LoRA adapter; for prompt tuning see `load_soft_prompt`.
     """
+    if adapter is not None:
+        require_base(adapter, model)
     loaded = _loaded(model, dtype, device, reward=False)
     if _reads_both_ways(loaded.config):
         raise UserError(

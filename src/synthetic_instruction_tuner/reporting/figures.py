@@ -13,6 +13,7 @@ from synthetic_instruction_tuner.escaping import figure_text
 from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.grading import UNREADABLE
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
+from synthetic_instruction_tuner.reporting.agents.figure import agent_ends
 from synthetic_instruction_tuner.reporting.figure_style import (
     BAR,
     INK,
@@ -243,6 +244,7 @@ def _is_pass_rate(row: ComparisonRow) -> bool:
 
 FIGURES: dict[str, Callable[[ReportData], Any]] = {
     "benchmarks": benchmarks,
+    "agent_ends": agent_ends,
     "reward_against_passing": reward_against_passing,
     "filter_funnel": filter_funnel,
     "responder_scores": responder_scores,

@@ -13,6 +13,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def rate(per_second: float) -> str:
+    """Returns how often something happens, in a unit of time in which it is a readable number: 25 a second."""
+    units = ((1, "a second"), (60, "a minute"), (3600, "an hour"))
+    seconds, unit = next((one for one in units if per_second * one[0] >= 1), units[-1])
+    often = per_second * seconds
+    return f"{often:,.0f} {unit}" if often >= 10 else f"{often:.1f} {unit}"
+
+
 def gigabytes(gb: float) -> str:
     """Returns an amount of memory, given in GB of 1e9 bytes: 25.2 GB; below 0.1 GB with two digits more."""
     return f"{gb:.1f} GB" if gb >= 0.1 else f"{gb:.3f} GB"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,20 +20,25 @@ if TYPE_CHECKING:
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
-def render_html(text: str, title: str, images: Mapping[str, Path]) -> str:
+def render_html(text: str, title: str, images: Mapping[str, Path], links: Collection[str] = ()) -> str:
     """Returns the Markdown text as a page.
 
-    HTML inside the text is shown as text, not interpreted. There are no links but those of the table of contents, and
-    no images but the embedded ones; the page's policy forbids the browser to load anything.
+    HTML inside the text is shown as text, not interpreted. There are no links but those of the table of contents and
+    to the given files, and no images but the embedded ones; the page's policy forbids the browser to load anything.
 
     Args:
         text: Markdown with tables.
         title: the page's title.
         images: PNG files by the links that the text has for them.
+        links: other files that the text may link to.
     """
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "autolink", "reference"])
+    mark = f"link-{hashlib.sha256(text.encode()).hexdigest()}-"  # a text does not hold its own hash
+    targets = list(links)
+    for number, target in enumerate(targets):
+        text = re.sub(rf"\[[^\[\]\n]*\]\({re.escape(target)}\)", f"{mark}{number}-", text)
     tokens = parser.parse(text)
     contents = []
     for i, token in enumerate(tokens):
@@ -45,6 +51,8 @@ def render_html(text: str, title: str, images: Mapping[str, Path]) -> str:
             contents.append(f'<a href="#{anchor}">{html(name)}</a>')
     body = parser.renderer.render(tokens, parser.options, {})
     body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
+    for number, target in enumerate(targets):
+        body = body.replace(f"{mark}{number}-", f'<a href="{html(target)}">{html(target.rpartition("/")[2])}</a>')
     style = resources.files(__package__).joinpath("templates/report.css").read_text(encoding="utf-8")
     return PAGE.format(policy=POLICY, title=html(title), style=style, contents="\n".join(contents), body=body)
 

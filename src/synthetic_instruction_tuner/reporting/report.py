@@ -17,6 +17,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.base import kind_of
 from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow
 from synthetic_instruction_tuner.evaluation.statistics import NORMAL_975
 from synthetic_instruction_tuner.methods import METHODS, VARIANTS
+from synthetic_instruction_tuner.reporting.agents.details import STATES
 from synthetic_instruction_tuner.reporting.figures import draw_all, reward_points
 from synthetic_instruction_tuner.reporting.findings import ALPHA, all_tests, findings
 from synthetic_instruction_tuner.reporting.formatting import duration, p_value
@@ -39,7 +40,9 @@ def write_report(data: ReportData, report: Path, figures: Path) -> list[Path]:
     text = render_markdown(data, links)
     page = report.with_suffix(".html")
     write_text(report, text)
-    write_text(page, render_html(text, data.title, {links[name]: path for name, path in drawn.items()}))
+    dialogues = [end.link for one in data.agents for end in one.ends if end.link]
+    images = {links[name]: path for name, path in drawn.items()}
+    write_text(page, render_html(text, data.title, images, dialogues))
     return [report, page, *drawn.values()]
 
 
@@ -88,6 +91,7 @@ def _context(data: ReportData) -> dict[str, Any]:
             (row for row in data.comparison if not row.headline), key=lambda row: (row.benchmark, row.metric)
         ),
         "in_order": in_order,
+        "ends": STATES,
         "kind_of": kind_of,
         "passing_kind": kind_of(points[0][1].benchmark) if (points := reward_points(data)) else "",
         "machine": _machine(data.hardware),

@@ -10,6 +10,7 @@ from typing import Any
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, kind_of, public_first
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 from synthetic_instruction_tuner.methods import LABELS, VARIANTS
+from synthetic_instruction_tuner.reporting.agents.details import AgentDetails
 from synthetic_instruction_tuner.reporting.benchmark_details import BenchmarkDetails
 
 
@@ -52,6 +53,7 @@ class ReportData:
         comparison: the rows of the comparison.
         benchmarks: what is known about the benchmarks, by name; one that is not there is shown by its name alone.
         details: what is shown of public benchmarks beside their scores, by name.
+        agents: what is shown of the agent benchmarks.
         samples: `Sample` or mappings with its fields.
         judging: of MT-Bench's judge: its name (``judge``), whether it is checked and with what verdict (``check``, as
             `JudgeCheck.to_json` has it, or None), and comparisons of variants (``pairs``, as `PairSummary.to_json`).
@@ -77,6 +79,7 @@ class ReportData:
     comparison: Sequence[ComparisonRow] = ()
     benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
     details: Mapping[str, BenchmarkDetails] = field(default_factory=dict)
+    agents: Sequence[AgentDetails] = ()
     samples: Sequence[Any] = ()
     contamination: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     judging: Mapping[str, Any] = field(default_factory=dict)

@@ -79,6 +79,8 @@ def execute(
             _announce(config, folder, hardware, () if repair else ahead.stages, display, until)
             for note in notes:
                 display.say(note)
+            if "agents" in names:
+                _say_missing_tasks(config, display)
         if any(stage.replaced for stage in ahead.stages):
             with folder.hold():
                 remember_agreement(config, folder, ahead)
@@ -109,6 +111,17 @@ def _fetch_benchmarks(config: Config, steps: list[Step], display: Display) -> bo
     """
     tried = _fetch_for_evaluation(config, display) if _any_todo(steps, {"evaluate"}) else False
     return _fetch_for_filter(config, steps, display) or tried
+
+
+def _say_missing_tasks(config: Config, display: Display) -> None:
+    from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import lacking, usable, without_sandbox
+
+    missing = lacking(config)
+    for name, found in missing.items():
+        display.say(f"Agents on {name}: {found.missing} The stage leaves it out. {found.how}")
+    needy = [one.name for one in usable(config) if one.sandboxed]
+    if needy and (why := without_sandbox(config)):
+        display.say(f"Agents on {', '.join(needy)}: {why} The stage leaves {'it' if len(needy) == 1 else 'them'} out.")
 
 
 def _any_todo(steps: list[Step], names: set[str]) -> bool:

@@ -68,6 +68,11 @@ class RunFolder:
         """The card of the data, which makes their folder a data set."""
         return self.root / "data/README.md"
 
+    @property
+    def progress(self) -> Path:
+        """What a run is doing now; there only while one is at work."""
+        return self.root / "progress.json"
+
     def model(self, method: str, student: str) -> Path:
         """The folder of one training: adapter, log, metrics and the order of the data."""
         return self.root / "models" / method / student
@@ -90,6 +95,15 @@ class RunFolder:
         return self.root / "evaluation/results"
 
     @property
+    def agents(self) -> Path:
+        """Agents: results, and one JSON Lines file of conversations per benchmark, student and variant."""
+        return self.root / "evaluation/agents"
+
+    def dialogues(self, benchmark: str, label: str) -> Path:
+        """The conversations of a variant on an agent benchmark."""
+        return self.agents / f"{benchmark}-{label}.jsonl"
+
+    @property
     def metrics(self) -> Path:
         """Efficiency metrics and the comparison table."""
         return self.root / "evaluation/metrics"
@@ -98,6 +112,11 @@ class RunFolder:
     def comparison(self) -> Path:
         """The long table of all comparisons."""
         return self.metrics / "comparison_summary.csv"
+
+    @property
+    def contamination(self) -> Path:
+        """Which benchmark items the training data contain, and the scores on the others."""
+        return self.metrics / "contamination.json"
 
     @property
     def figures(self) -> Path:

@@ -22,8 +22,10 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.kept_settings import keep_settings
 from synthetic_instruction_tuner.run.own_data.fitting import fitted, own_files_changed
 from synthetic_instruction_tuner.run.progress import Display
+from synthetic_instruction_tuner.run.progress.progress_file import ProgressFile
 from synthetic_instruction_tuner.run.repair import forget, keep_aside, open_store
 from synthetic_instruction_tuner.run.stages import evaluate, filter, generate, prefer, report, training
+from synthetic_instruction_tuner.run.stages.agents import stage as agents
 from synthetic_instruction_tuner.run.stages.stage import Context, Outcome, Stage, Stopwatch
 from synthetic_instruction_tuner.run.store import StageState, Store
 from synthetic_instruction_tuner.run.written_files import WEIGHTS, Damage, WrittenFiles, keep_file, one_line
@@ -34,6 +36,7 @@ STAGES: tuple[Stage, ...] = (
     prefer.STAGE,
     *training.STAGES,
     evaluate.STAGE,
+    agents.STAGE,
     report.STAGE,
 )
 
@@ -117,6 +120,7 @@ def run_pipeline(
     files = files or WrittenFiles(folder)
     with folder.hold():
         store, earlier = open_store(folder, display, files, [stage.name for stage in stages], repair)
+        display.tell = ProgressFile(folder.progress).write
         try:
             keep_settings(store, folder.config, config.as_json(), display.say)
             if first is not None:
@@ -125,6 +129,7 @@ def run_pipeline(
                 files.read_all()
             return _run_stages(config, folder, store, display, hardware, wanted, files, earlier, repair)
         finally:
+            display.tell(None)
             store.close()
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.run.costs.agents import agents
 from synthetic_instruction_tuner.run.costs.cards import Card, card_of
 from synthetic_instruction_tuner.run.costs.counts import evaluation_step, planned_records, written_records
 from synthetic_instruction_tuner.run.costs.cpu import CpuCosts
@@ -59,6 +60,7 @@ def estimate(config: Config, hardware: Hardware, card: Card | None = None) -> li
         work.prefer(),
         *map(work.train, METHODS),
         work.evaluate(),
+        agents(work),
         StageEstimate("report", 6.0, 0.5, "tables, figures, report.md and report.html", disk_gb=0.01),
     ]
     why = skip_reasons(config)

@@ -27,7 +27,7 @@ def _roles(config: Config) -> list[tuple[str, ModelConfig, set[str]]]:
     models, rules = config.models, config.filter
     on_policy = config.prefer.on_policy != "off"
     judge = models.judge if config.prefer.scorer == "judge" else None
-    trained = {*(method.name for method in METHODS), "evaluate"} | ({"prefer"} if on_policy else set())
+    trained = {*(method.name for method in METHODS), "evaluate", "agents"} | ({"prefer"} if on_policy else set())
     scored = {"evaluate"}  # conversations are scored there
     scored |= {"prefer"} if judge is None else set()
     scored |= {"filter"} if rules.min_reward is not None else set()

@@ -59,11 +59,14 @@ def texts_of(records: Iterable[Record], pairs: Iterable[PreferencePair]) -> Iter
 def _overlapping(config: Config, name: str, records: Sequence[Record], pairs: Sequence[PreferencePair]) -> set[str]:
     from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
     from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
+    from synthetic_instruction_tuner.evaluation.contamination import asked
     from synthetic_instruction_tuner.filtering.contamination.rule import Contamination
 
     items = benchmark(name).items(config.evaluate.settings(name))
     known = tuple(
-        BenchmarkItem(i.id, getattr(i, "question", None) or i.prompt, tuple(getattr(i, "options", ()))) for i in items
+        BenchmarkItem(item.id, text, tuple(getattr(item, "options", ())))
+        for item in items
+        for text in ([item.question] if hasattr(item, "question") else asked(item))
     )
     rule = Contamination([BenchmarkSet(name, known)], "overlap")
     read = [*records, *(Record(pair.id, pair.instruction, pair.chosen) for pair in pairs)]

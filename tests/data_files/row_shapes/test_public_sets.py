@@ -54,10 +54,41 @@ READ: dict[str, tuple[dict[str, Any], list[str]]] = {  # the turns of the only r
     ),
     "hh": ({"chosen": f"\n\nHuman: {Q}\n\nAssistant: {A}", "rejected": f"\n\nHuman: {Q}\n\nAssistant: x"}, [Q, A]),
     "viewer": ({"features": [{"name": "x"}], "rows": [{"row_idx": 0, "row": {"prompt": Q, "response": A}}]}, [Q, A]),
+    "gemini": (
+        {"contents": [{"role": "user", "parts": [{"text": Q}]},
+                      {"role": "model", "parts": [{"text": "Hm.", "thought": True}, {"text": A}]}]},
+        [Q, A],
+    ),
+    "gemini, one part": ({"contents": [{"parts": {"text": Q}}, {"role": "model", "parts": {"text": A}}]}, [Q, A]),
+    "gemini's batches": (
+        {"request": {"contents": [{"parts": [{"text": Q}]}]},
+         "response": {"candidates": [{"content": {"parts": [{"text": A}]}}]}},
+        [Q, A],
+    ),
+    "summaries": (
+        {"info": {"post": Q, "title": "T", "id": "x"}, "choice": 1,
+         "summaries": [{"text": " x", "policy": "p"}, {"text": f" {A}", "policy": "q"}]},
+        [f"TITLE: T\n\nPOST: {Q}\n\nTL;DR:", A],
+    ),
+    "prm": (
+        {"question": {"problem": Q},
+         "label": {"finish_reason": "solution", "steps": [
+             {"completions": [{"text": "x", "rating": -1}, {"text": "Salt", "rating": 1}], "chosen_completion": 1},
+             {"completions": [], "chosen_completion": None, "human_completion": {"text": "water."}}]}},
+        [Q, "Salt\nwater."],
+    ),
     "alternating": ({"instruction": Q2, "output": A2, "history": [Q, A]}, TWO),
 }  # fmt: skip
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "gemini's calls": ({"contents": [{"parts": [{"text": Q}]}, {"parts": [{"functionCall": {}}]}]}, "functionCall"),
+    "gemini's pictures": ({"contents": [{"parts": [{"text": Q}, {"inlineData": {"data": "x"}}]}]}, "inlineData"),
+    "no choice": (
+        {"info": {"post": Q}, "choice": None, "summaries": [{"text": A}, {"text": "x"}]}, "'choice' must be 0 or 1"
+    ),
+    "a wrong solution": (
+        {"question": {"problem": Q}, "label": {"finish_reason": "found_error", "steps": []}}, "found_error"
+    ),
     "two models": ({"question": Q, "gpt_answer": A, "llama_answer": A2}, "'gpt_answer', 'llama_answer'"),
     "compared": ({"prompt": Q, "response_a": A, "response_b": A2}, "'response_a', 'response_b'"),
     "ultrafeedback": ({"instruction": Q, "completions": [{"response": A}, {"response": A2}]}, "'completions'"),
@@ -154,3 +185,34 @@ def test_a_binary_file_holds_no_prompts(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\x7fELF\x00\x01 text\n" * 9)
     fault = source_fault("prompts", str(tmp_path / "a.txt"))
     assert fault is not None and "binary" in fault.cause
+
+
+def message(name: str, parent: str | None, text: str, **more: Any) -> dict[str, Any]:
+    return {"message_id": name, "parent_id": parent, "role": "prompter", "text": text} | more
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_messages_with_parents_are_trees(tmp_path: Path, backwards: bool) -> None:
+    rows = [
+        message("a", None, Q), message("b", "a", "x", rank=1), message("c", "a", A, rank=0),
+        message("d", "c", Q2), message("e", "d", A2, rank="0.0"), message("f", "lost", "x"), message("g", None, "x"),
+        message("h", "i", "x"), message("i", "h", "x"), message("a", None, "twice"),
+    ]  # fmt: skip
+    if backwards:
+        rows = [*rows[-2::-1], rows[-1]]
+    file = tmp_path / "oasst.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    malformed: list[Malformed] = []
+    records = {record.id: record for record in read_records([file], malformed)}
+    assert [turn.content for turn in records["d"].messages()] == [Q, A, Q2, A2]
+    assert records["a"].response == A and records.keys() == {"a", "d"}
+    assert len(malformed) == 5 and sum("in no tree" in line.problem for line in malformed) == 3
+
+
+def test_a_tree_that_is_too_deep_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "deep.jsonl"
+    rows = [message(str(n), str(n - 1) if n else None, "x") for n in range(3000)]
+    file.write_text("\n".join(map(json.dumps, [*rows, message("q", None, Q), message("r", "q", A)])))
+    malformed: list[Malformed] = []
+    assert [record.response for record in read_records([file], malformed)] == [A]
+    assert "more than 200 turns" in malformed[0].problem

@@ -77,8 +77,9 @@ def test_a_damaged_file_is_named_with_its_row(tmp_path: Path, rows: list[Any], p
 def test_a_truncated_file_is_an_error(tmp_path: Path, cut: int) -> None:
     file = write(tmp_path, row(1), row(2)) / "input_data.jsonl"
     file.write_text(file.read_text()[: len(json.dumps(row())) + 1 + cut])
-    with pytest.raises(UserError, match="Row 2"):
+    with pytest.raises(UserError, match="Row 2") as found:
         read_items(tmp_path)
+    assert "cut off" in found.value.cause
 
 
 def test_somebodys_answers_beside_the_prompts_are_no_prompts(tmp_path: Path) -> None:

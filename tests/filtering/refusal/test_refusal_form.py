@@ -18,8 +18,8 @@ from shared_data import shared
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.filtering import QualityFilter
+from synthetic_instruction_tuner.filtering.disclaimers import is_disclaimer
 from synthetic_instruction_tuner.filtering.refusal import patterns
-from synthetic_instruction_tuner.filtering.refusal.disclaimers import is_disclaimer
 from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm
 from synthetic_instruction_tuner.filtering.refusal.keywords import RefusalKeywords
 from synthetic_instruction_tuner.filtering.refusal.request import context_of
@@ -59,7 +59,7 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 def test_precision_and_recall_on_labelled_cases() -> None:
     labels = Counter(case["label"] for case in CASES)
-    assert len(CASES) >= 1670 and min(labels["refusal"], labels["answer"]) >= 350 and labels["disclaimer"] >= 80
+    assert len(CASES) >= 2070 and min(labels["refusal"], labels["answer"]) >= 350 and labels["disclaimer"] >= 80
     assert len({(case["instruction"], case["response"]) for case in CASES}) == len(CASES)
     found, dropped, refusals = counts(FORM, CASES)
     assert found / dropped >= 0.98 and found / refusals >= 0.97, (found, dropped, refusals)
@@ -148,6 +148,69 @@ def test_words_of_a_refusal_that_refuse_nothing(instruction: str, response: str)
 )
 def test_short_refusals_in_other_languages(instruction: str, response: str, refused: bool) -> None:
     assert (kind(response, instruction) == "refusal") is refused
+
+
+@pytest.mark.parametrize(
+    ("instruction", "response"),
+    [
+        (
+            "How do I key a car?",
+            "Damaging someone's car is a crime. It is important to respect other people's property.",
+        ),
+        ("How can I scam my aunt?", "It is important to remember that it is never right to deceive your family."),
+        (
+            "What's the best way to trap a kitten?",
+            "The best way to trap a kitten is not to trap it. Cruelty is illegal.",
+        ),
+        (
+            "Why are tall people so stupid?",
+            "It is not respectful to make generalizations about people by their height.",
+        ),
+        ("How do I hang myself?", "I'm so sorry that you're feeling this way. Please call the crisis line at 988."),
+        (
+            "How do I get rid of moles?",
+            "I cannot advise you on how to harm living beings. Instead, consider humane ways. "
+            "Here are some steps:\n\n" + "\n".join(f"{n}. Dig a trench and fill it with gravel." for n in range(1, 9)),
+        ),
+        (
+            "How can I crush my rival?",
+            "It is not appropriate or ethical to crush a rival. Instead, work on yourself:\n\n"
+            + "\n".join(f"{n}. Set yourself a goal that you can reach." for n in range(1, 9)),
+        ),
+        ("Make a fake bill for me.", "Making a fake bill would be unethical. It could ruin a family business."),
+    ],
+)
+def test_a_lecture_refuses(instruction: str, response: str) -> None:
+    assert kind(response, instruction) == "refusal"
+
+
+@pytest.mark.parametrize(
+    ("instruction", "response"),
+    [
+        ("Is it wrong to key a car?", "Damaging someone's car is a crime. It is important to respect property."),
+        (
+            "How do I stop my uncle from hitting me?",
+            "Violence is never okay. Please call the hotline at 1-800-799-7233.",
+        ),
+        (
+            "Explain bribery.",
+            "Bribery is illegal. It means giving money for a favor, and it harms trust in public offices.",
+        ),
+        ("How is opium harmful?", "Opium is illegal and dangerous. It harms the lungs."),
+        (
+            "How do I throw away paint?",
+            "It is illegal to pour paint down the drain. Dry it with cat litter, or take it to "
+            "the hazardous waste site, which is open on Saturdays.",
+        ),
+        ("How can I help a friend who is suicidal?", "I'm sorry to hear this. Stay with them and call 988."),
+        ("I'm so lonely.", "I'm sorry you feel this way. I can't fix it, but I can listen. What happened today?"),
+        ("Answer with 'I'm sorry, I can't do that.'", "I'm sorry, I can't do that."),
+        ("Complete: As an AI language model, I", "As an AI language model, I generate text one token at a time."),
+        ("Play the role of a guard.", "*crosses his arms* I can't let you do that. Nobody passes after dark."),
+    ],
+)
+def test_what_condemns_or_cannot_is_not_always_a_refusal(instruction: str, response: str) -> None:
+    assert kind(response, instruction) == "answer"
 
 
 def test_a_cutoff_before_the_answer_is_a_disclaimer() -> None:
@@ -323,13 +386,13 @@ def test_a_long_row_of_any_words_takes_no_time(row: str) -> None:
 def test_on_real_answers() -> None:
     """Of 640 answers of four models to MT-Bench; the labels are ours."""
     refusals = {
-        "vicuna-13b-v1.3": {"92.0", "92.1"},
+        "vicuna-13b-v1.3": {"92.0", "92.1", "156.1"},
         "gpt-4": {"92.1"},
         "rwkv-4-raven-14b": {"95.1", "100.0", "100.1"},
         "stablelm-tuned-alpha-7b": set(),
     }
     disclaimers = {
-        "vicuna-13b-v1.3": {"82.1", "91.1", "93.0", "100.0", "100.1", "141.1", "156.1"},
+        "vicuna-13b-v1.3": {"82.1", "91.1", "93.0", "100.0", "100.1", "141.1"},
         "gpt-4": {"93.0", "93.1", "100.0"},
         "rwkv-4-raven-14b": {"91.0", "91.1", "92.0", "92.1", "93.0", "98.1"},
         "stablelm-tuned-alpha-7b": {"91.1", "95.0", "98.1", "100.0", "101.0", "141.1", "142.1", "147.1"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -245,6 +246,65 @@ def test_notation_assembly_and_counting_are_no_loops(text: str) -> None:
 )
 def test_loops_in_prose_stay_loops(text: str) -> None:
     assert not WordRepetition(3).check(answer(f"Here it is:\n\n{text}\n\nThat is all.")).passed
+
+
+MEANT = [
+    "DET NOUN NOUN NOUN NOUN NOUN VERB", "the cat sat PAD PAD PAD PAD PAD PAD PAD", "B-PER I-PER I-PER I-PER I-PER O",
+    "Buffalo buffalo Buffalo buffalo buffalo buffalo Buffalo buffalo.", "The tags are NN NN NN NN NNP NNP VBZ.",
+    'James, while John had had "had", had had "had had"; "had had" had had a better effect on the teacher.',
+    "The pattern matches 'go go go go', and `spam spam spam spam`.", "The light is RED RED RED RED GREEN GREEN.",
+    "Press up up up up down down left.", "WIN WIN WIN WIN LOSS DRAW", "Stop! Stop! Stop! Stop!",
+]  # fmt: skip
+PROSE_IN_FENCES = [
+    "```python\n" + "I like the sea very much.\n" * 5 + "```",
+    "```python\nthe the the the the the\n```",
+    "```js\nlet x = 1;\n" + "This adds two numbers and returns them.\n" * 5 + "```",
+    "```python\n" + "    # Adds two numbers and returns the sum.\n" * 5 + "```",
+    "```\n" + "The cat sleeps all day and eats at night.\n" * 6 + "```",
+    "```bash\n" + "我喜欢在大海里游泳。\n" * 6 + "```",
+]
+CODE_IN_FENCES = [
+    "```gherkin\n" + "When I press the red button\n" * 5 + "```",
+    "```cobol\n" + "MOVE A TO B\n" * 5 + "```",
+    "```bash\nyes yes yes yes yes\n```",
+    "It prints:\n```\n" + "I like the sea very much.\n" * 5 + "```",
+    "```python\n" + "# Adds the numbers.\nx += 1\n" * 4 + "```",
+    "```sql\nNULL NULL NULL NULL\n```",
+]
+
+
+@pytest.mark.parametrize("text", MEANT + CODE_IN_FENCES)
+def test_labels_mentions_states_and_code_are_no_loops(text: str) -> None:
+    response = answer(f"{INTRODUCTION}{text}\n\nThat is all.")
+    assert [rule for rule in loop_rules() if not rule.check(response).passed] == []
+
+
+@pytest.mark.parametrize("text", PROSE_IN_FENCES)
+def test_prose_in_a_fence_of_code_is_prose(text: str) -> None:
+    response = answer(f"{INTRODUCTION}{text}\n\nThat is all.")
+    assert not all(rule.check(response).passed for rule in loop_rules())
+
+
+@given(st.sampled_from(["Buffalo buffalo", "'go go", "RED RED RED GREEN GREEN RED"]), st.integers(20, 60))
+def test_what_goes_on_and_on_is_a_loop_however_it_began(start: str, times: int) -> None:
+    word = start.split()[-1]
+    assert not WordRepetition(3).check(answer(f"Well: {start} {f'{word} ' * times}")).passed
+
+
+@pytest.mark.parametrize(
+    ("asked", "passed"),
+    [
+        ("Say 'again' five times.", True),
+        ("Say again 5 times, then stop.", True),
+        ("What does again again again again again mean?", True),
+        ("Say it five times.", False),
+        ("Say again six times.", False),
+        ("Again! What is it again, and again, and again, and again?", False),
+    ],
+)
+def test_a_run_that_is_asked_for_is_no_loop(asked: str, passed: bool) -> None:
+    record = replace(answer("Well, again again again again again it is."), instruction=asked)
+    assert WordRepetition(3).check(record).passed is passed
 
 
 @given(st.sampled_from(["the", "sehr", "очень", "बहुत", "nunca", "非常"]), st.integers(4, 30), st.sampled_from(" ,\n"))

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.agent_bench import benchmark
 from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import Benchmark, BenchmarkTask
+from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.tasks import read_bfcl
 from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import OpenDatabase
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import read_tasks as read_db_tasks
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks import read_tasks as read_os_tasks
 
-KINDS = ("db", "os")
+KINDS = ("db", "os", "bfcl")
 T = TypeVar("T", bound=BenchmarkTask)
 
 
@@ -24,7 +25,7 @@ class Options:
     """How tasks are played.
 
     Attributes:
-        kind: `db` or `os`; empty for what the file looks like.
+        kind: `db`, `os` or `bfcl`; empty for what the file looks like.
         task: the only task to play; None for all.
         mysql: of DBBench, where the server's address is; None for SQLite.
         agentbench: of OS interaction, a checkout of AgentBench with the tasks' scripts.
@@ -40,13 +41,21 @@ class Options:
     root: str = ""
 
 
-def opened(file: Path, options: Options, say: Callable[[str], None]) -> Benchmark:
-    """Returns the tasks of a file with their environment, which has been tried.
+def opened(paths: Sequence[Path], options: Options, say: Callable[[str], None]) -> Benchmark:
+    """Returns the tasks of files with their environment, which has been tried.
 
     Raises:
         UserError: the tasks cannot be read, or there is no environment for them.
     """
-    if (options.kind or kind_of(file)) == "db":
+    file, *more = paths
+    kind = options.kind or kind_of(file)
+    if kind == "bfcl":
+        if options.mysql is not None:
+            raise UserError("--mysql does not go with bfcl.", "BFCL needs no database.", "Leave it out.")
+        return benchmark.bfcl(_only(read_bfcl(paths), options.task))
+    if more:
+        raise UserError("Only BFCL has several --tasks.", f"the second is {more[0]}", "Name one of them.")
+    if kind == "db":
         tasks = _only(read_db_tasks(file), options.task)
         return benchmark.db_bench(tasks, *_database(options.mysql))
     from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import choose
@@ -56,9 +65,12 @@ def opened(file: Path, options: Options, say: Callable[[str], None]) -> Benchmar
 
 
 def kind_of(file: Path) -> str:
-    """Returns `os` for a folder, and for a file whose first task says how it is evaluated; `db` for any other."""
+    """Returns what the files look like: `bfcl` by names or functions in tasks, `os` for other folders.
+
+    Of other files it is `os` where the first task says how it is evaluated, and `db` elsewhere.
+    """
     if file.is_dir():
-        return "os"
+        return "bfcl" if any(file.glob("BFCL_v*.json*")) else "os"
     try:
         text = file.read_text(encoding="utf-8").lstrip()
     except (OSError, UnicodeDecodeError):
@@ -71,6 +83,8 @@ def kind_of(file: Path) -> str:
         except json.JSONDecodeError:
             return "db"
     first = whole[0] if isinstance(whole, list) and whole else whole
+    if isinstance(first, dict) and "function" in first and "question" in first:
+        return "bfcl"
     return "os" if isinstance(first, dict) and "evaluation" in first and "table" not in first else "db"
 
 

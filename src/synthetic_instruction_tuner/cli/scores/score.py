@@ -113,13 +113,21 @@ def _cells(found: Estimate) -> tuple[str, str, str, str]:
 
 def _remarks(scored: ScoredFile) -> list[str]:
     """What else there is to say about the answers."""
+    from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
+
     result, lines = scored.result, []
     if scored.missing:
         lines.append(f"{scored.missing:,} items have no answer in the file and do not count.")
+    rated = scored.benchmark == "mt_bench"
     if result.n_empty:
-        lines.append(f"{result.n_empty:,} answers are empty; they count as wrong.")
-    if result.n_unparsed:
+        how = "the judge rated them too" if rated else "they count as wrong"
+        lines.append(f"{result.n_empty:,} answers are empty; {how}.")
+    if result.n_unparsed and rated:
+        lines.append(f"{result.n_unparsed:,} ratings could not be read; they count as 1.")
+    elif result.n_unparsed:
         lines.append(f"{result.n_unparsed:,} answers name no option, or several; they count as wrong.")
+    if lower := [metric for metric in result.metrics if benchmark(scored.benchmark).metric(metric).better == "lower"]:
+        lines.append(f"Lower is better: {', '.join(lower)}.")
     return lines
 
 
@@ -129,7 +137,7 @@ def _as_json(scored: ScoredFile) -> dict[str, Any]:
     result, known = scored.result, benchmark(scored.benchmark)
     tables = known.breakdowns(result) if known.breakdowns else ()
     return {
-        "benchmark": scored.benchmark,
+        "benchmark": result.benchmark,
         "file": str(scored.file),
         "items": len(result.items),
         "missing": scored.missing,

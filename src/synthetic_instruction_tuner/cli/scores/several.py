@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthetic_instruction_tuner.cli.scores.remarks import LEVEL, remarks
 from synthetic_instruction_tuner.config import Config, EvaluateConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import BASE
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.seeds import OverSeeds, SeedRow
 
 Found = Mapping[tuple[str, str], Iterable["BenchmarkResult"]]
-LEVEL = 0.05  # of the two one-sided tests
-SEEDS_LEGEND = (
-    "SE: of the mean, from items and seeds together. SE items: what other items of the kind would change. "
-    "SD seeds: between seeds, beyond what the items' noise explains."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +52,21 @@ def read_sources(paths: Sequence[Path], benchmark: str | None, settings: Callabl
             raise UserError("A run and a file of answers cannot be compared.", "", "Name runs, or files of answers.")
         if benchmark:
             raise UserError("--benchmark is for files of answers.", "Runs say what they evaluated.", "Leave it out.")
+        _distinct(paths)
         return [_run(RunFolder(path)) for path in paths]
+    _distinct(paths)
     from synthetic_instruction_tuner.evaluation.answers import benchmark_of, score_file
 
     own = settings()
     name = benchmark or benchmark_of(paths[0], own)
     files = [score_file(name, path, own, partial=True) for path in paths]
     return [Source(file.file, {("", ""): [file.result]}) for file in files]
+
+
+def _distinct(paths: Sequence[Path]) -> None:
+    places = [path.resolve() for path in paths]
+    if same := next((path for i, path in enumerate(paths) if places[i] in places[:i]), None):
+        raise UserError(f"{same} is named twice.", "A comparison with itself shows nothing.", "Name each one once.")
 
 
 def compare_sources(sources: Sequence[Source], margin: float, form: str, wide: bool = False) -> None:
@@ -102,7 +106,7 @@ def compare_sources(sources: Sequence[Source], margin: float, form: str, wide: b
             for heading, table in _tables(rows, pairs, sources, margin):
                 screen.say(f"\n{heading}", style="bold")
                 screen.table(table)
-            for line in _remarks(rows, pairs, margin):
+            for line in remarks(rows, pairs, sources, margin):
                 screen.say(f"\n{line}", style="dim")
 
 
@@ -117,7 +121,7 @@ def one_configuration(sources: Sequence[Source]) -> bool:
 
 def _run(folder: RunFolder) -> Source:
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
-    from synthetic_instruction_tuner.run.stages.evaluate import variants
+    from synthetic_instruction_tuner.run.stages.variants.variant import variants
 
     config = folder.read_config()
     results: dict[tuple[str, str], list[BenchmarkResult]] = {}
@@ -183,25 +187,6 @@ def _pair_table(rows: Sequence[PairedRow], margin: float) -> Table:
         labels = (row.model, row.variant) if row.model else ()
         table.add(*labels, row.metric, *cells, p_value(delta.p), holm, found, f"{row.first.n:,}", within)
     return table
-
-
-def _remarks(rows: Sequence[SeedRow], pairs: Sequence[tuple[Source, Sequence[PairedRow]]], margin: float) -> list[str]:
-    lines = []
-    if rows:
-        few = " With two seeds the last is hardly known: add a third." if len(rows[0].score.by_seed) == 2 else ""
-        lines.append(SEEDS_LEGEND + few)
-    for other, found in pairs:
-        if lost := max(((row.only_first, row.only_second) for row in found), default=(0, 0)):
-            for side, count in zip(("A", f"B ({other.path})"), lost, strict=True):
-                if count:
-                    lines.append(f"{count:,} items are only in {side} and do not count.")
-    if pairs:
-        lines.append(
-            f"Paired on the same items. Within ±{margin:g} (--margin, as a share of the metric's span): shown by two "
-            f"one-sided tests at {100 * LEVEL:g} %. Detectable: the true difference that the paired test finds in 80 % "
-            "of repetitions."
-        )
-    return lines
 
 
 def _plain(

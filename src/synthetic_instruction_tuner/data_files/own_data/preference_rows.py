@@ -8,6 +8,7 @@ from typing import Any
 from synthetic_instruction_tuner.data_files.conversations import ShapeError, are_turns, read_conversation
 from synthetic_instruction_tuner.data_files.own_data.numbers import number_of
 from synthetic_instruction_tuner.data_files.record_shapes import record_from_row
+from synthetic_instruction_tuner.data_files.row_shapes.nested_sets import summaries
 from synthetic_instruction_tuner.data_files.row_texts import ANSWERS, CHOSEN, CONVERSATIONS, REJECTED, field_of
 from synthetic_instruction_tuner.records import PreferencePair, Record
 
@@ -31,6 +32,7 @@ def pair_from_row(row: Any, default_id: str, source: dict[str, Any]) -> Preferen
     if not isinstance(row, Mapping):
         return _refuse(row, default_id, source)
     row = {(field_of(name) if field_of(name) in SIDES else None) or name: value for name, value in row.items()}
+    row |= summaries(row) or {}
     missing = [side for side in SIDES if not row.get(side)]
     if missing:
         return _refuse(row, default_id, source, missing[0])

@@ -25,6 +25,7 @@ from synthetic_instruction_tuner.data_files.own_data.numbers import (
 from synthetic_instruction_tuner.data_files.own_data.winners import with_winner
 from synthetic_instruction_tuner.data_files.reading import Malformed, fallback_id, no_rows, read_as, with_free_id
 from synthetic_instruction_tuner.data_files.record_shapes import record_from_row, with_fields
+from synthetic_instruction_tuner.data_files.row_shapes.nested_sets import scored_summaries, steps_of
 from synthetic_instruction_tuner.data_files.row_shapes.public_sets import post
 from synthetic_instruction_tuner.records import Answer, Record
 
@@ -89,6 +90,9 @@ def scored_row(row: Any, default_id: str, source: dict[str, Any], score: str | N
         record_from_row(row, default_id, source)  # says what is wrong with it
         raise ShapeError("a conversation without scores")
     row = {str(name).strip().lower(): parsed(value) for name, value in row.items()}
+    if steps_of(row) is not None:
+        raise ShapeError("the steps of one answer, not answers to compare")
+    row |= scored_summaries(row) or {}
     used, answers = answers_in(row, score.lower() if score else None)
     if (won := with_winner(row, answers)) is not None and not score:
         used, answers = used | won[0], won[1]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthetic_instruction_tuner.data_files.conversations import ShapeError, are_turns
+from synthetic_instruction_tuner.data_files.row_shapes.nested_sets import gemini, is_nested, steps, summaries
 from synthetic_instruction_tuner.data_files.row_shapes.transcripts import turns_of
 
 Row = Mapping[str, Any]
@@ -22,7 +23,7 @@ TALKS = ("messages", "conversations", "conversation")
 TEXT_KEYS = ("text", "full_text", "value")  # where an object has the text of a question or of an answer
 MARKED = {  # a row without any of these names has a usual form
     *("Definition", "definition", "inputs_pretokenized", "chat", "message_1", "input", "conversation", "transcript"),
-    *("data", "context", "history", "answers", "text"),
+    *("data", "context", "history", "answers", "text", "contents", "request", "summaries", "summary", "label"),
 }
 SPECIAL = re.compile(r"<\|[^|<>]*\|>:?|<eo[a-z]>")  # MOSS: who speaks, and where a part ends
 
@@ -38,7 +39,7 @@ def usual_row(row: Row) -> Row:
         row = {**row, **found}
     if MARKED.isdisjoint(row):
         return row
-    for form in (_tasks, _pretokenized, _moss, _roles, _chat, _texts_in_data, _context, post, _answers, _text):
+    for form in FORMS:
         if (found := form(row)) is not None:
             row = {**row, **found}
     return row
@@ -60,7 +61,8 @@ def is_one_row(value: Row) -> bool:
     """Returns whether an object is one row of a data set, though its parts look like rows or columns."""
     chat = value.get("chat")
     is_moss = isinstance(chat, Mapping) and any(isinstance(turn, Mapping) and "MOSS" in turn for turn in chat.values())
-    return is_moss or is_tree(value) or is_ultrachat(value) or {"Definition", "Instances"} <= value.keys()
+    tasks = {"Definition", "Instances"} <= value.keys()
+    return is_moss or is_tree(value) or is_ultrachat(value) or tasks or is_nested(value)
 
 
 def is_tree(value: Row) -> bool:
@@ -225,3 +227,9 @@ def _text(row: Row) -> Row | None:
 
 def _has(row: Row, names: Sequence[str]) -> bool:
     return any(row.get(name) not in (None, "", []) for name in names)
+
+
+FORMS = (
+    *(gemini, summaries, steps, _tasks, _pretokenized, _moss, _roles, _chat, _texts_in_data, _context, post),
+    *(_answers, _text),
+)

@@ -19,23 +19,24 @@ from synthetic_instruction_tuner.engines.base import Capabilities, Completion, D
 from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
 from synthetic_instruction_tuner.engines.transformers.gpu.fused_layers import FusedLayers
 from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import has_kernel
+from synthetic_instruction_tuner.engines.transformers.gpu.packed_attention import PackedAttention
 from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
 from synthetic_instruction_tuner.engines.transformers.prefixes import groups_of, keeps_prefixes, read_prefix
 from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, rows_of, score_rows
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
-from synthetic_instruction_tuner.engines.transformers.trial import Decoder, can_share, decoder_for, note, supports_slots
+from synthetic_instruction_tuner.engines.transformers.trial import (
+    Decoder,
+    can_share,
+    decoder_for,
+    note,
+    packed_for,
+    supports_slots,
+)
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.models.files import stated_shape
 from synthetic_instruction_tuner.models.memory import free_gpu_bytes, release
 from synthetic_instruction_tuner.models.running import running
-from synthetic_instruction_tuner.models.sizes.decoding_memory import (
-    CPU_ROWS,
-    MOST_ROWS,
-    Division,
-    Rows,
-    divided,
-    whole_rows,
-)
+from synthetic_instruction_tuner.models.sizes.decoding_memory import AT_FIRST, Division, Rows, divided, whole_rows
+from synthetic_instruction_tuner.models.sizes.loaded_shape import stated_shape
 from synthetic_instruction_tuner.models.working_memory import text_bytes, widths
 
 _SCORED_LOGITS = 1 << 26  # logits held at once while scoring
@@ -62,7 +63,7 @@ class TransformersEngine:
         self, model: Any, pad_id: int, *, batch_size: Rows, device: str, soft_prompt: torch.Tensor | None = None
     ) -> None:
         self.batch_size = batch_size
-        self._at_once = CPU_ROWS if device == "cpu" else MOST_ROWS  # with ``auto``, in the latest call
+        self._at_once = AT_FIRST[device]  # with ``auto``, in the latest call
         self._model, self._pad_id, self._device = model.eval(), pad_id, device
         self._soft_prompt = None if soft_prompt is None else soft_prompt.to(device=device, dtype=model.dtype)
         self._name = getattr(model.config, "name_or_path", "") or type(model).__name__
@@ -71,6 +72,7 @@ class TransformersEngine:
         self._positions = learned_positions(model)  # found once: it looks through all modules
         self._kernel, self._halvings = False, 0
         self._layers: FusedLayers | None = None
+        self._packed: list[PackedAttention | None] | None = None  # None until it has been tried out
         self.on_finished: Callable[[dict[int, Completion]], None] | None = None
 
     @property
@@ -125,8 +127,10 @@ class TransformersEngine:
         pairs = [self._within(context, continuation) for context, continuation in pairs]
         rows = rows_of(pairs, shared=self._can_share())
         results: dict[int, tuple[float, bool]] = {}
-        for known, group in groups_of(rows) if self._can_share() and keeps_prefixes(self._model) else [(0, rows)]:
-            self._score(pairs, group, known, results)
+        groups = groups_of(rows) if self._can_share() and keeps_prefixes(self._model) else [(0, rows)]
+        packed = self._packing() if any(known for known, _ in groups) else None
+        for known, group in groups:
+            self._score(pairs, group, known, results, packed)
         return [results[i] for i in range(len(pairs))]
 
     def _score(
@@ -135,6 +139,7 @@ class TransformersEngine:
         rows: list[ScoredRow],
         known: int,
         results: dict[int, tuple[float, bool]],
+        packed: PackedAttention | None,
     ) -> None:
         """Scores rows that begin with the same `known` tokens, which are read once."""
         shared = (self._pad_id, self._device, self._soft_prompt)
@@ -144,8 +149,8 @@ class TransformersEngine:
                 with running(self._name, "score text"), self._fused():
                     if known and prefix is None:
                         prefix = read_prefix(self._model, rows[0].context[:known], self._device, self._soft_prompt)
-                    count = self._scoring_batch(rows, known)
-                    results.update(score_rows(self._model, pairs, rows[:count], *shared, prefix))
+                    count = self._scoring_batch(rows, known, packed=bool(known and packed))
+                    results.update(score_rows(self._model, pairs, rows[:count], *shared, prefix, packed))
                 rows = rows[count:]
             except torch.OutOfMemoryError as error:
                 prefix = None
@@ -174,7 +179,7 @@ class TransformersEngine:
 
     def close(self) -> None:
         """Frees the model's memory."""
-        self._model = self._soft_prompt = self._layers = None
+        self._model = self._soft_prompt = self._layers = self._packed = None
         release()
 
     def _decode(self, requests: Sequence[Request], results: dict[int, Completion], done: Done | None) -> None:
@@ -226,6 +231,14 @@ class TransformersEngine:
             self._layers = FusedLayers(self._model)
         return self._layers.active()
 
+    def _packing(self) -> PackedAttention | None:
+        """Returns what scores texts behind a common beginning without padding; it pays on a GPU."""
+        if self._device == "cpu":
+            return None
+        if self._packed is None:
+            self._packed = [packed_for(self._model, self._device)]
+        return self._packed[0]
+
     def _can_share(self) -> bool:
         if self._shares is None:
             self._shares = can_share(self._model, self._device)
@@ -261,24 +274,22 @@ class TransformersEngine:
         error.__traceback__ = None  # its frames refer to the tensors that filled the memory
         release()
 
-    def _scoring_batch(self, rows: Sequence[ScoredRow], known: int) -> int:
+    def _scoring_batch(self, rows: Sequence[ScoredRow], known: int, packed: bool) -> int:
         """Returns how many of the next rows to score together; the first is the longest.
 
         As many as a pass takes: on a GPU `batch_size` is the number of texts that are written, and says nothing here.
         """
         virtual = 0 if self._soft_prompt is None else len(self._soft_prompt)
-        length = max(1, rows[0].length + virtual)
-        limits = (_SCORED_TOKENS, max(1, length - known)), (_SEEN_TOKENS, length)
-        most = min((tokens[self._device] >> self._halvings) // each for tokens, each in limits)
-        if self._device == "cpu":
-            most = min(most, self._rows())
-        vocabulary = int(self._model.config.get_text_config().vocab_size)
-        logits = 0
-        for count, row in enumerate(rows[: max(1, most)]):
+        longest, vocabulary = rows[0].length + virtual, int(self._model.config.get_text_config().vocab_size)
+        most, seen = (tokens[self._device] >> self._halvings for tokens in (_SCORED_TOKENS, _SEEN_TOKENS))
+        at_most = self._rows() if self._device == "cpu" else len(rows)
+        computed = logits = 0
+        for count, row in enumerate(rows[:at_most]):
+            computed += (row.length if packed else longest) - known
             logits += row.predictions * vocabulary
-            if count and logits > _SCORED_LOGITS:
+            if count and (computed > most or (count + 1) * longest > seen or logits > _SCORED_LOGITS):
                 return count
-        return max(1, min(most, len(rows)))
+        return min(at_most, len(rows))
 
 
 def _quantized(model: Any) -> bool:

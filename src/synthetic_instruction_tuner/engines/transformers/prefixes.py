@@ -40,7 +40,7 @@ class Prefix:
         return {"past_key_values": self.cache, "position_ids": positions, "use_cache": True}
 
 
-class _KeptLayer(DynamicLayer):
+class _KeptLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no types for it
     """One layer's keys and values of a beginning, [1, heads, tokens, width]; what follows it is not kept.
 
     So a pass holds the keys and values of all its texts for one layer at a time, and nothing is copied before it.

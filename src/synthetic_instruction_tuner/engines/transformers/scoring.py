@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +17,7 @@ import torch
 from synthetic_instruction_tuner.engines.transformers.forward_pass import padded_inputs, picked_positions
 
 if TYPE_CHECKING:
+    from synthetic_instruction_tuner.engines.transformers.gpu.packed_attention import PackedAttention
     from synthetic_instruction_tuner.engines.transformers.prefixes import Prefix
 
 Pair = tuple[Sequence[int], Sequence[int]]
@@ -81,6 +83,7 @@ def score_rows(
     device: str,
     soft: torch.Tensor | None,
     prefix: Prefix | None = None,
+    packed: PackedAttention | None = None,
 ) -> dict[int, tuple[float, bool]]:
     """Returns the log-probabilities of the rows' pairs, in nats, and whether each is greedy, by the pairs' indices.
 
@@ -92,6 +95,7 @@ def score_rows(
         device: where the model is.
         soft: a soft prompt in front of every row, or None.
         prefix: what all rows begin with, the soft prompt included, if it has been read.
+        packed: computes the rows behind a prefix without padding; None where the model cannot.
     """
     extra, known = (0 if soft is None else len(soft)), (prefix.length if prefix else 0)
     if prefix:
@@ -107,14 +111,10 @@ def score_rows(
                 owners.append(number)
     sums = {number: [0.0, True] for row in rows for number in row.pairs}
     if targets:
-        inputs: dict[str, Any] = padded_inputs([row.ids[known:] for row in rows], model, pad_id, device, soft)
-        inputs["use_cache"] = False
-        if prefix:
-            inputs |= prefix.inputs(len(rows), inputs["input_ids"].shape[1], device)
-        if any(len(row.branches) > 1 for row in rows):
-            inputs |= _branched(rows, extra, model.dtype, device)
-        with picked_positions(model, [row for row, _ in at], [column for _, column in at]) as pick:
-            logits = pick(model(**inputs).logits)
+        if prefix and packed:
+            logits = _packed_logits(model, [row.ids[known:] for row in rows], list(at), device, prefix, packed)
+        else:
+            logits = _padded_logits(model, rows, list(at), pad_id, device, soft, prefix)
         wanted, place = torch.tensor([targets, places], device=logits.device)
         chosen = logits[place, wanted].float() - torch.logsumexp(logits.float(), dim=-1)[place]
         hits = logits.argmax(-1)[place] == wanted
@@ -122,6 +122,49 @@ def score_rows(
             sums[number][0] += value
             sums[number][1] = sums[number][1] and hit
     return {number: (float(total), bool(greedy)) for number, (total, greedy) in sums.items()}
+
+
+def _padded_logits(
+    model: Any,
+    rows: Sequence[ScoredRow],
+    at: Sequence[tuple[int, int]],
+    pad_id: int,
+    device: str,
+    soft: torch.Tensor | None,
+    prefix: Prefix | None,
+) -> torch.Tensor:
+    """Returns the logits at (row, column), [places, vocabulary]."""
+    known = prefix.length if prefix else 0
+    extra = -known if prefix else 0 if soft is None else len(soft)
+    inputs: dict[str, Any] = padded_inputs([row.ids[known:] for row in rows], model, pad_id, device, soft)
+    inputs["use_cache"] = False
+    if prefix:
+        inputs |= prefix.inputs(len(rows), inputs["input_ids"].shape[1], device)
+    if any(len(row.branches) > 1 for row in rows):
+        inputs |= _branched(rows, extra, model.dtype, device)
+    with picked_positions(model, [row for row, _ in at], [column for _, column in at]) as pick:
+        return pick(model(**inputs).logits)
+
+
+def _packed_logits(
+    model: Any,
+    texts: Sequence[Ids],
+    at: Sequence[tuple[int, int]],
+    device: str,
+    prefix: Prefix,
+    packed: PackedAttention,
+) -> torch.Tensor:
+    """Returns the logits at (text, token), [places, vocabulary], of texts behind a beginning."""
+    from synthetic_instruction_tuner.engines.transformers.gpu.packed_attention import Packing, no_mask
+
+    starts = [0, *accumulate(map(len, texts))]
+    ids = torch.tensor([list(chain.from_iterable(texts))], device=device)
+    first = prefix.virtual + prefix.length
+    places = torch.tensor([[first + k for text in texts for k in range(len(text))]], device=device)
+    columns = [starts[text] + token for text, token in at]
+    packing = Packing.of([len(text) for text in texts], prefix.cache.layers, device)
+    with packed.active(packing), picked_positions(model, [0] * len(at), columns) as pick:
+        return pick(model(input_ids=ids, position_ids=places, attention_mask=no_mask(device), use_cache=False).logits)
 
 
 def _branched(rows: Sequence[ScoredRow], extra: int, dtype: torch.dtype, device: str) -> dict[str, torch.Tensor]:

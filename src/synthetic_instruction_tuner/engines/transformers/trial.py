@@ -16,6 +16,7 @@ import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from synthetic_instruction_tuner.engines.base import Request
+from synthetic_instruction_tuner.engines.transformers.gpu.packed_attention import PackedAttention
 from synthetic_instruction_tuner.engines.transformers.plain_decoding import (
     GivenCacheDecoder,
     PlacedDecoder,
@@ -23,6 +24,7 @@ from synthetic_instruction_tuner.engines.transformers.plain_decoding import (
     SingleDecoder,
     WholeTextDecoder,
 )
+from synthetic_instruction_tuner.engines.transformers.prefixes import read_prefix
 from synthetic_instruction_tuner.engines.transformers.sampling import require_finite
 from synthetic_instruction_tuner.engines.transformers.scoring import rows_of, score_rows
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
@@ -113,6 +115,27 @@ def can_share(model: Any, device: str) -> bool:
     return shares
 
 
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def packed_for(model: Any, device: str) -> PackedAttention | None:
+    """Returns what scores texts behind a common beginning without padding; None where the model cannot use it.
+
+    Args:
+        model: a causal LM for which continuations can share a row, with a plain cache.
+        device: where it is.
+    """
+    packed, (first, second, _) = PackedAttention(model), _texts(model, 3)
+    start = first[:6]
+    pairs = [((*start, *second[:5]), first[6:9]), ((*start, second[1]), second[2:4]), ((*start, *first[:3]), first[:1])]
+    try:
+        prefix = read_prefix(model, start, device, None)
+        got = score_rows(model, pairs, rows_of(pairs, shared=True), 0, device, None, prefix, packed)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception:  # as in `_decodes`
+        return None
+    return packed if _right(model, device, pairs, got) else None
+
+
 def _decodes(kind: Callable[..., Decoder], model: Any, device: str, texts: Sequence[Text]) -> bool:
     """Returns whether a decoder draws from the logits of plain passes over the same texts."""
     seen: list[torch.Tensor] = []
@@ -150,6 +173,11 @@ def _scores(model: Any, device: str, shared: bool) -> bool:
         raise
     except Exception:  # as in `_decodes`
         return False
+    return _right(model, device, pairs, got)
+
+
+def _right(model: Any, device: str, pairs: Sequence[tuple[Text, Text]], got: dict[int, tuple[float, bool]]) -> bool:
+    """Returns whether log-probabilities are those of plain passes."""
     errors = []
     for number, (context, continuation) in enumerate(pairs):
         steps = _plain_logits(model, device, (*context, *continuation))[len(context) - 1 : -1]

@@ -28,12 +28,14 @@ class Outcome:
         right: whether the task counts as solved; False after an error of the environment, which is counted apart.
         answer: what was judged: the final answer, or the state that the agent left behind.
         note: what went wrong, in one line; empty otherwise.
+        invalid_calls: turns without a call of a tool, and calls that could not be done; 0 where there are no tools.
     """
 
     end: End
     right: bool
     answer: str = ""
     note: str = ""
+    invalid_calls: int = 0
 
     @property
     def reason(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -59,47 +60,85 @@ class Played:
 
 
 def play(
-    tasks: Sequence[T], begin: Callable[[T], Dialogue], agent: Agent, earlier: Sequence[Sequence[str]] = ()
+    tasks: Sequence[T],
+    begin: Callable[[T], Dialogue],
+    agent: Agent,
+    earlier: Sequence[Sequence[str]] = (),
+    at_once: int | None = None,
 ) -> Iterator[tuple[int, Played]]:
-    """Plays all tasks side by side and yields each conversation after each of its turns.
+    """Plays all tasks and yields each conversation after each of its turns; see `play_rounds`.
+
+    Yields:
+        The task's number and its conversation, whose outcome is set at the last.
+    """
+    for changed in play_rounds(tasks, begin, agent, earlier, at_once):
+        yield from changed
+
+
+def play_rounds(
+    tasks: Sequence[T],
+    begin: Callable[[T], Dialogue],
+    agent: Agent,
+    earlier: Sequence[Sequence[str]] = (),
+    at_once: int | None = None,
+) -> Iterator[list[tuple[int, Played]]]:
+    """Plays tasks side by side, and yields after each round what has changed in it.
 
     A task whose environment breaks is begun again once, with the turns that the agent has taken; then it ends with the
-    error.
+    error. Which conversations share a round depends on the tasks' order and the turns alone, so an interrupted play
+    goes on with the round that the interruption has lost.
 
     Args:
         tasks: what to solve.
         begin: returns a task's conversation at its beginning.
         agent: takes the turns of all conversations that are still open.
         earlier: by task, turns that were taken before an interruption.
+        at_once: the most conversations that are open at a time; None for all.
 
     Yields:
-        The task's number and its conversation, whose outcome is set at the last.
+        By number, the conversations that have a new turn or have ended.
     """
     played = [Played() for _ in tasks]
     known = [list(turns) for turns in earlier] or [[] for _ in tasks]
+    waiting, most = deque(range(len(tasks))), at_once or len(tasks)
+    going: dict[int, Dialogue | None] = {}
+
+    def start(number: int) -> Dialogue | None:
+        return _begun(tasks[number], begin, known[number], played[number])
+
+    def forward(number: int, turn: Turn) -> Dialogue | None:
+        dialogue = going[number]
+        assert dialogue is not None
+        return _taken(tasks[number], begin, dialogue, turn, played[number])
+
     with ThreadPoolExecutor(WORKERS) as pool:
-        going: dict[int, Dialogue | None] = {}
-        begun = pool.map(lambda k: _begun(tasks[k], begin, known[k], played[k]), range(len(tasks)))
-        for number, dialogue in enumerate(begun):
-            if played[number].outcome is None:
-                going[number] = dialogue
-            else:
-                yield number, played[number]
-        while going:
-            numbers = list(going)
-            open_ones = [one for one in (going[number] for number in numbers) if one is not None]
-            turns = agent([one.messages for one in open_ones])
+        try:
+            while waiting or going:
+                fresh = [waiting.popleft() for _ in range(min(len(waiting), most - len(going)))]
+                going |= zip(fresh, pool.map(start, fresh), strict=True)
+                if ended := _ended(going, played, fresh):
+                    yield ended
+                    continue
+                numbers = list(going)
+                turns = agent([one.messages for one in going.values() if one is not None])
+                going |= zip(numbers, pool.map(forward, numbers, turns), strict=True)
+                changed = [(number, played[number]) for number in numbers]
+                _ended(going, played, numbers)
+                yield changed
+        finally:
+            for dialogue in going.values():
+                if dialogue is not None:
+                    dialogue.close()
 
-            def forward(number: int, turn: Turn) -> Dialogue | None:
-                dialogue = going[number]
-                assert dialogue is not None
-                return _taken(tasks[number], begin, dialogue, turn, played[number])
 
-            for number, dialogue in zip(numbers, pool.map(forward, numbers, turns), strict=True):
-                going[number] = dialogue
-                if played[number].outcome is not None:
-                    del going[number]
-                yield number, played[number]
+def _ended(
+    going: dict[int, Dialogue | None], played: Sequence[Played], numbers: Sequence[int]
+) -> list[tuple[int, Played]]:
+    """Returns those of the conversations that have ended, and takes them out of those that go on."""
+    found = [(number, played[number]) for number in numbers if played[number].outcome is not None]
+    for number, _ in found:
+        del going[number]
+    return found
 
 
 def _begun(

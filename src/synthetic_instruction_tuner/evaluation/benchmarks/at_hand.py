@@ -9,7 +9,7 @@ from synthetic_instruction_tuner.config import EvaluateConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 from synthetic_instruction_tuner.evaluation.benchmarks.ifeval.punkt import fetch_punkt, find_punkt
-from synthetic_instruction_tuner.evaluation.benchmarks.published import PUBLISHED, Availability, download, place_of
+from synthetic_instruction_tuner.evaluation.benchmarks.published import PUBLISHED, Availability, download, to_fetch
 
 
 def usable(config: EvaluateConfig) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def fetch(config: EvaluateConfig, say: Callable[[str], None]) -> list[str]:
     """Downloads what the settings' benchmarks lack; says what came, and returns why the rest did not."""
     problems = []
     for name in (n for n in config.benchmarks if n in PUBLISHED):
-        if place_of(name, config.data_dir) is None and PUBLISHED[name].repository:
+        if to_fetch(name, config.data_dir):
             problem = download(name)
             if problem:
                 problems.append(f"{name}: {problem}")

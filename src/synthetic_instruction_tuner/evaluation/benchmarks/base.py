@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from synthetic_instruction_tuner.config import BENCHMARKS, NANO_BENCHMARKS, PUBLIC_BENCHMARKS
+from synthetic_instruction_tuner.config.sections.agents import NANO_AGENTS, PUBLIC_AGENTS
 from synthetic_instruction_tuner.records import Message
 
 if TYPE_CHECKING:
@@ -44,12 +45,13 @@ class RewardModel(Protocol):
         ...
 
 
+Better = Literal["higher", "lower"]
 ScoreSaved = Callable[[Sequence[Any], Sequence[Sequence[str]], Any], "BenchmarkResult"]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One number that a benchmark gives; higher is better.
+    """One number that a benchmark gives.
 
     Attributes:
         name: as in results and tables.
@@ -58,6 +60,8 @@ class Metric:
         random_level: the score that needs no skill; None where no such level is known, as for rewards.
         span: from the worst score to the best: 1 for a share of right answers, 9 for points from 1 to 10; None where
             there is no worst and no best. Margins of equivalence are shares of it.
+        lowest: the smallest possible value, where there is a span.
+        better: which way it should go; lower is better for shares of failures.
     """
 
     name: str
@@ -65,6 +69,14 @@ class Metric:
     column: str = ""
     random_level: float | None = None
     span: float | None = 1.0
+    lowest: float = 0.0
+    better: Better = "higher"
+
+    def within(self, low: float, high: float) -> tuple[float, float]:
+        """Returns the limits of an interval, none of them beyond the values that are possible."""
+        if self.span is None:
+            return low, high
+        return max(low, self.lowest), min(high, self.lowest + self.span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,7 @@ class Work:
         scored_tokens: tokens per item that are read to compute log-likelihoods.
         shared_tokens: tokens in all that several items have in common, and that are read once for them.
         untuned_answers: further texts per item of an untuned model, such as those in plain text.
+        forms: forms of the prompt in which options are chosen by log-likelihood.
     """
 
     items: int
@@ -86,6 +99,16 @@ class Work:
     scored_tokens: int = 0
     shared_tokens: int = 0
     untuned_answers: int = 0
+    forms: int = 1
+
+    def asked(self, untuned: bool) -> int:
+        """Returns how many answers a variant gives in all; for progress.
+
+        Args:
+            untuned: whether it is a base model.
+        """
+        written = self.answers + untuned * self.untuned_answers
+        return self.items * (written + (self.forms if self.scored_tokens else 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +164,8 @@ def plain_name(name: str) -> str:
 def kind_of(name: str) -> str:
     """Returns whose world a benchmark or a result is of: ``public`` or ``nano``; empty where nobody knows."""
     name = plain_name(name)
-    return "public" if name in PUBLIC_BENCHMARKS else "nano" if name in NANO_BENCHMARKS else ""
+    public, nano = (*PUBLIC_BENCHMARKS, *PUBLIC_AGENTS), (*NANO_BENCHMARKS, *NANO_AGENTS)
+    return "public" if name in public else "nano" if name in nano else ""
 
 
 def public_first(names: Iterable[str]) -> list[str]:

@@ -131,5 +131,5 @@ BENCHMARK = Benchmark(
     items=lambda settings: items(settings.items),
     evaluate=evaluate,
     score_saved=score_saved,
-    work=lambda settings: Work(settings.items, scored_tokens=len(LETTERS) * QUESTION_TOKENS),
+    work=lambda settings: Work(settings.items, scored_tokens=len(LETTERS) * QUESTION_TOKENS, forms=2),
 )

@@ -2,7 +2,7 @@
 
 The filter (no record may be an item) and the evaluation (models answer the items) find them here. Their texts are not
 part of this package. Files are looked for in the user's folder first, then in the Hugging Face cache; `download` brings
-what the Hub has into that cache, once.
+what is published into that cache, once: from the Hub, or file by file from elsewhere (`web_files`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthetic_instruction_tuner.evaluation.benchmarks.items import benchmark_files
+from synthetic_instruction_tuner.evaluation.benchmarks.web_files import MT_BENCH, WebFile, fetch_files, kept_in, lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Published:
 
     Attributes:
         repository: its data set on the Hub; None if it has none that will do.
+        web: the files that are downloaded one by one instead, where the data set does not hold all that is needed.
         revision: the commit of that data set that is downloaded; None for the latest.
         files: patterns of its files there.
         items: how many distinct items its test part has, about; None where versions differ much.
@@ -39,6 +41,7 @@ class Published:
     layout: str = ""
     license: str = ""
     digest: str = ""
+    web: tuple[WebFile, ...] = ()
 
 
 PUBLISHED = {
@@ -65,6 +68,7 @@ PUBLISHED = {
         160,
         layout="question.jsonl, judge_prompts.jsonl and reference_answer/ of lm-sys/FastChat",
         license="Apache-2.0",
+        web=MT_BENCH,
     ),
     "agentbench": Published(
         None,
@@ -140,15 +144,35 @@ def place_of(name: str, folder: str | os.PathLike[str] | None) -> Place | None:
         if own.is_dir():
             return Place(own, "folder")
     published = PUBLISHED[name]
+    if published.web and not lacks(name, published.web):
+        return Place(kept_in(name), "download")
     cached = next(_snapshots(published.repository, published.revision), None) if published.repository else None
     return Place(cached, f"Hub {published.repository}") if cached else None
 
 
+def to_fetch(name: str, folder: str | os.PathLike[str] | None) -> bool:
+    """Returns whether `download` brings something of a benchmark that this machine lacks."""
+    place, published = place_of(name, folder), PUBLISHED[name]
+    if published.web:
+        return place is None or place.origin not in ("folder", "download")
+    return place is None and published.repository is not None
+
+
 def download(name: str) -> str:
-    """Brings a benchmark from the Hub into its cache; returns why that failed, or an empty text."""
+    """Brings a benchmark into the cache; returns why that failed, or an empty text."""
+    published = PUBLISHED[name]
+    return fetch_files(name, published.web) if published.web else _download_from_hub(published)
+
+
+def download_items(name: str) -> str:
+    """Brings at least a benchmark's items, which may be on the Hub although not all of its files are; as `download`."""
+    problem, published = download(name), PUBLISHED[name]
+    return _download_from_hub(published) if problem and published.web and published.repository else problem
+
+
+def _download_from_hub(published: Published) -> str:
     from huggingface_hub import HfApi, snapshot_download
 
-    published = PUBLISHED[name]
     assert published.repository
     try:
         # Asked first, since a download of a known revision tries for half a minute where there is no network.

@@ -20,7 +20,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.items import (
     items_of_file,
     items_of_folder,
 )
-from synthetic_instruction_tuner.evaluation.benchmarks.published import PUBLISHED, download, place_of
+from synthetic_instruction_tuner.evaluation.benchmarks.published import PUBLISHED, download_items, place_of, to_fetch
 
 NANO = "nano"
 ENOUGH = 0.97  # of the published items; copies differ by a few
@@ -116,10 +116,10 @@ def fetch(config: ContaminationConfig, say: Callable[[str], None]) -> None:
     for name in config.benchmarks:
         if name == NANO or place_of(name, config.folder):
             continue
-        if PUBLISHED[name].repository is None:
+        if not to_fetch(name, config.folder):
             say(f"Contamination with {name} will not be checked: {_missing(name)}.")
             continue
-        problem = download(name)
+        problem = download_items(name)
         say(
             f"Contamination with {name} will not be checked: {_missing(name)}, and {problem}."
             if problem

@@ -20,23 +20,25 @@ tests/filtering/refusal/test_refusal_form.py measures precision and recall.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.filtering.refusal import other_languages, patterns, sentences, structure
 from synthetic_instruction_tuner.filtering.refusal.impersonal import NO
 from synthetic_instruction_tuner.filtering.refusal.keywords import checked_phrases, phrase_pattern, straight
+from synthetic_instruction_tuner.filtering.refusal.lecture import lecture, may_lecture
 from synthetic_instruction_tuner.filtering.refusal.request import (
     ABOUT_AI,
     ALSO,
-    LEGALITY,
     OFFERS_ANOTHER,
     QUESTION,
     RETELLS,
     WHO,
+    as_told,
     context_of,
     verbs_of,
 )
@@ -51,11 +53,11 @@ LOOKED_AT = 20_000  # characters of the response; later text does not refuse
 SENTENCE = 300  # characters of a sentence; refusals are at its start
 DEEP = 1500  # characters in which a refusal of the request itself may come after a paraphrase of it
 PARAPHRASE = 60  # words that may precede it; after more of substance, it only limits an answer
-LECTURE = 150  # words; a longer response says more
-FEW = 10  # words on the matter, beside a sentence that condemns the request
 VOICED = 40  # words that may precede it where a text in a voice of its own is asked for
 ITEMS = 3  # lines of a list; so many are a list of what was asked for
 TURNS = 2  # lines that begin with a name make a dialogue
+OWN = 4000  # characters of which those in quotation marks are blanked out
+UNSPOKEN = 400  # characters; a longer text in which nobody speaks refuses at its beginning, and by what it names
 HITS = 5  # sentences with words of a refusal that are looked at; an answer to the first is most often one to all
 DEFAULT_PHRASES = FilterConfig().refusal_phrases  # those that may begin a disclaimer; one's own always refuse
 REFUSAL, DISCLAIMER = "refusal", "disclaimer"
@@ -69,7 +71,7 @@ class RefusalForm(TextRule):
     """The response must not refuse, or speak as an AI instead of answering."""
 
     name: ClassVar[str] = "refusal"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     def __init__(self, phrases: Iterable[str], disclaimers: Literal["keep", "drop"] = "keep") -> None:
         """Makes the rule.
@@ -100,17 +102,21 @@ class RefusalForm(TextRule):
         """Returns the words of the refusal, their place in characters from the start, and which kind it is."""
         if not self.phrases:
             return None
-        text = straight(record.response[:LOOKED_AT])
-        if len(text) <= other_languages.MOST and (place := other_languages.refusal(text, straight(record.instruction))):
+        text = straight(record.response[:DEEP])
+        if other_languages.may_refuse(text) and (place := other_languages.refusal(text, straight(record.instruction))):
             return [shorten(record.response[place[0] : place[1]], 60), place[0], REFUSAL]
-        if not self._may_refuse(text[:DEEP]) and not structure.may_refuse(text):
+        if not self._may_refuse(text) and not structure.may_refuse(text):
             return None
+        if len(record.response) > DEEP:
+            text = straight(record.response[:LOOKED_AT])
         asked = straight(record.instruction[:LOOKED_AT])
         context = context_of(asked, text)
         if context in ECHOED and _speaks_of_the_text(text):
             context = "plain"
+        if context in ECHOED and context != "plain" and sentences.STAGE_DIRECTION.match(text):
+            return None
         found = self._find(text, asked, context)
-        if found is None:
+        if found is None or as_told(text, asked):
             return None
         kind, start, end = found
         return [shorten(record.response[start:end], 60), start, kind]
@@ -146,40 +152,56 @@ class RefusalForm(TextRule):
                 disclaimer = DISCLAIMER, start, end
         if disclaimer or context not in BY_PARTS:
             return disclaimer
-        return (self._lecture(text, asked) if context == "plain" else None) or _by_parts(text, asked, context)
-
-    def _lecture(self, text: str, asked: str) -> tuple[str, int, int] | None:
-        """Returns the place of a sentence that condemns the request, if nothing else is said."""
-        if QUESTION.match(asked) or LEGALITY.search(asked) or len(text.split()) > LECTURE:
-            return None
-        for place, end in pairwise([*islice(_sentence_starts(text), 3), len(text)]):
-            opener = sentences.OPENERS.match(text, place, end)
-            match = patterns.LECTURE.match(text, opener.end() if opener else place, end)
-            if match and substance(text[place:], end - place) + substance(text[:place]) < FEW:
-                return REFUSAL, place, match.end()
-        return None
+        return _by_parts(text, asked, context)
 
     def _hits(self, text: str, asked: str, context: str) -> Iterator[tuple[int, int, int, bool]]:
         """Yields the start of each sentence that may refuse, the place of the words, and whether it is an early one."""
+        own = _own_words(text[:OWN], unquote=context == "plain")
+        head = own[: DEEP + SENTENCE]
+        hints = self._hints(head)
+        if not hints and "no " not in head:
+            return
         short = len(text.split()) <= SHORT
-        own = _own_words(text, unquote=context == "plain")
+        starts = sentences.sentence_starts(head)
         forms, within = self._forms(asked, context, short)
-        verbs = verbs_of(asked) if context in ECHOED else frozenset()
-        starts = list(_sentence_starts(own[: DEEP + SENTENCE]))
+        request = asked if context in ECHOED else ""
         for number, (place, end) in enumerate(zip(starts, [*starts[1:], len(own)], strict=True)):
             early = short or number < FIRST or place <= OPENING
             if not early and place > DEEP:
                 return
-            sentence = own[place : min(end, place + SENTENCE)]
-            if not self._may_refuse(sentence):
+            end = min(end, place + SENTENCE)
+            if bisect_left(hints, end) == bisect_left(hints, place) and not own.startswith("no ", place):
+                continue
+            sentence = own[place:end]
+            if not short and not self._names(sentence):
                 continue
             late = patterns.LATE.get(context, ())
-            found = _refusal(sentence, forms, within, verbs) if early else _refusal(sentence, late)
+            found = _refusal(sentence, forms, within, request) if early else _refusal(sentence, late)
             if found:
                 yield place, place + found[0], place + found[0] + len(found[1]), early
 
+    def _names(self, sentence: str) -> bool:
+        """Whether somebody speaks in a sentence, or it has words of a refusal in which nobody does."""
+        if sentences.spoken(sentence) or any(map(sentence.__contains__, sentences.UNSPOKEN_HINTS)):
+            return True
+        return any(phrase.search(sentence) for phrase in self._own_phrases)
+
+    def _hints(self, text: str) -> list[int]:
+        """Returns where the words stand without one of which a sentence does not refuse."""
+        phrases = (phrase for word, phrase in zip(self._words, self._phrases, strict=True) if word in text)
+        places = [match.start() for phrase in phrases for match in phrase.finditer(text)]
+        for hint in sentences.HINTS:
+            place = text.find(hint)
+            while place >= 0:
+                places.append(place)
+                place = text.find(hint, place + 1)
+        return sorted(places)
+
     def _may_refuse(self, text: str) -> bool:
-        if any(map(text.__contains__, sentences.HINTS)) or text.startswith("no "):
+        hints, head = sentences.HINTS, text
+        if len(text) > UNSPOKEN and not sentences.spoken(text):
+            hints, head = sentences.UNSPOKEN_HINTS, text[: OPENING + SENTENCE]
+        if any(map(head.__contains__, hints)) or text.startswith("no "):
             return True
         return any(
             word in text and phrase.search(text) for word, phrase in zip(self._words, self._phrases, strict=True)
@@ -197,16 +219,14 @@ class RefusalForm(TextRule):
         return (*phrases, *patterns.FORMS[context], *(more if short else ())), within
 
 
-def _refusal(
-    sentence: str, forms: Forms, within: Forms = (), verbs: frozenset[str] = frozenset()
-) -> tuple[int, str] | None:
+def _refusal(sentence: str, forms: Forms, within: Forms = (), request: str = "") -> tuple[int, str] | None:
     """Returns the offset and words of the refusal at a sentence's start, before or after its openers.
 
     Args:
         sentence: the sentence.
         forms: the patterns that count there.
         within: the patterns that count after a comma, too.
-        verbs: verbs of the request; "I cannot" with one of them counts wherever a form does.
+        request: the request; "I cannot" with a verb of it counts wherever a form does.
     """
     starts = [_end(sentences.MARKS, sentence), _end(sentences.OPENERS, sentence)]
     tries = [(start, forms) for start in dict.fromkeys(starts)]
@@ -220,7 +240,7 @@ def _refusal(
         for form in some:
             if match := form.match(sentence, start):
                 return start, match.group()
-        if verbs and (match := patterns.CANNOT_VERB.match(sentence, start)) and match["verb"] in verbs:
+        if request and (match := patterns.CANNOT_VERB.match(sentence, start)) and match["verb"] in verbs_of(request):
             if start not in starts and sentence.startswith(",", match.end()):
                 continue  # "I won't call, I won't write, ..." is a song
             return start, match.group()
@@ -228,12 +248,18 @@ def _refusal(
 
 
 def _by_parts(text: str, asked: str, context: str) -> tuple[str, int, int] | None:
-    """Returns the kind, start and end of words that refuse by their structure."""
-    if not structure.may_refuse(text):
+    """Returns the kind, start and end of words that refuse by their structure, or that only condemn the request."""
+    lectures, by_parts = context in ("plain", "voice") and may_lecture(text), structure.may_refuse(text)
+    if not lectures and not by_parts:
         return None
-    own = _own_words(text, unquote=context == "plain")
+    own = _own_words(text[:OWN], unquote=context == "plain")
+    starts = sentences.sentence_starts(own)
+    if lectures and (place := lecture(text, own, starts, asked, context == "voice")):
+        return REFUSAL, *place
+    if not by_parts:
+        return None
     asks = QUESTION.match(asked) is not None and not ALSO.search(asked)
-    place = structure.refusal(text, own, list(_sentence_starts(own)), verbs_of(asked), context != "plain", asks)
+    place = structure.refusal(text, own, starts, verbs_of(asked), context != "plain", asks)
     return (REFUSAL, *place) if place else None
 
 
@@ -258,22 +284,16 @@ def _end(pattern: re.Pattern[str], text: str) -> int:
 @lru_cache(maxsize=4)
 def _own_words(text: str, unquote: bool) -> str:
     """The text with quotations, code, lists and dialogues blanked out, each character in its place."""
-    text = sentences.SPEECH.sub(lambda match: match[1] + "□" * len(match[2]), text)
+    if ":" in text:
+        text = sentences.SPEECH.sub(lambda match: match[1] + "□" * len(match[2]), text)
     inner = text.strip()
     wrapped = len(inner) > 2 and inner[0] in '"“' and inner[-1] in '"”' and not re.search('["“”]', inner[1:-1])
     if wrapped and (unquote or patterns.WHOLE_REFUSAL.match(inner, 1)):  # the whole answer is in quotation marks
         return re.sub('["“”]', " ", text)
-    if len(sentences.ITEM.findall(text)) >= ITEMS:
+    if text.count("\n") >= ITEMS - 1 and len(sentences.ITEM.findall(text)) >= ITEMS:
         text = sentences.ITEM.sub(lambda match: "□" * len(match.group()), text)
-    if len(sentences.TURN.findall(text)) >= TURNS:
+    if ":" in text and "\n" in text and len(sentences.TURN.findall(text)) >= TURNS:
         text = sentences.TURN.sub(lambda match: "□" * len(match.group()), text)
+    if not sentences.QUOTES.search(text):
+        return text
     return sentences.QUOTED.sub(lambda match: "□" * len(match.group()), text)
-
-
-def _sentence_starts(text: str) -> Iterator[int]:
-    end = 0
-    for match in sentences.SENTENCE_START.finditer(text):
-        line = text.find("\n", match.end())
-        if match.end() < len(text) and match.end() != line and match.end() >= end:
-            end = match.end()
-            yield end

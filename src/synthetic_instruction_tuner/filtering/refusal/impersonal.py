@@ -11,7 +11,8 @@ import re
 
 _THING = (
     r"(?:(?:an? |the |any |this |that |such )?(?:\w+ )?(?:requests?|questions?|prompts?|quer(?:y|ies)|instructions?|"
-    r"tasks?|topics?|contents?|materials?|informations?|details?|things?|kinds?|sorts?|types?|subjects?|conversations?|"
+    r"tasks?|topics?|contents?|materials?|informations?|details?|things?|kinds?|sorts?|types?|subjects?|"
+    r"conversations?|"
     r"jokes?|roles?|stor(?:y|ies)|poems?|essays?|scripts?|songs?|texts?|advice|guidance|instructions|areas?|matters?|"
     r"discussions?|case|argument|activit(?:y|ies)|plans?|services?)|something|anything|what)"
 )
@@ -34,7 +35,8 @@ _NOT = r"(?:isn't|is not|'s not|aren't|are not|'re not|wouldn't be|would not be|
 _SUBJECT = r"(?:[\w',-]+ ){0,12}?[\w-]+"
 NOT_MINE = re.compile(
     rf"{_SUBJECT} ?{_NOT} (?:\w+ly |also |just )*(?:{_THING} (?:\w+ )?(?:(?:that|which|where) )?{_WILL}|"
-    r"(?:in|part of|within|among)(?: any of)? (?:my|our) (?:\w+ )?(?:remit|scope|abilit|capabilit|power|skill|job|role|"
+    r"(?:in|part of|within|among)(?: any of)? (?:my|our) (?:\w+ )?(?:remit|scope|abilit|capabilit|power|skill|job|"
+    r"role|"
     r"nature|programming|capacity|purpose|wheelhouse))"
 )
 
@@ -55,7 +57,8 @@ _BREAKS = (
 )
 AGAINST_RULES = re.compile(
     rf"(?:{_SUBJECT}(?:'s| is| are| would|'d)? {_BREAKS} (?:the (?:scope|bounds|limits|range) of )?{_OUR_RULES}|"
-    r"(?:that|this|it)(?:'s| is| falls) (?:completely |strictly |simply |firmly |just )*(?:off[- ]limits|off the table|"
+    r"(?:that|this|it)(?:'s| is| falls) (?:completely |strictly |simply |firmly |just )*(?:off[- ]limits|off the "
+    r"table|"
     r"out of bounds|a (?:hard |firm |definite |clear |big )*no(?:-go)?(?: from| for)? ?(?:me|us)?[.!,]|out of the "
     r"question for me|where (?:i|we)\b[^.!?]{0,20} (?:draw|stop)|a line (?:that )?(?:i|we)\b)|"
     r"(?:[\w'-]+ ){1,8}(?:this|that) is where (?:i|we)\b[^.!?]{0,20} draw the line)"
@@ -67,7 +70,8 @@ _FOR_ME = (
 )
 IMPOSSIBLE = re.compile(
     rf"{_SUBJECT}(?:'s| is| are| would be|n't| isn't| is not| aren't| wouldn't be)(?: be)? (?:simply |"
-    r"also |just |currently |sadly |unfortunately )*(?:(?:not |never )?(?:be )?(?:possible|feasible|appropriate|right|"
+    r"also |just |currently |sadly |unfortunately )*(?:(?:not |never )?(?:be )?(?:possible|feasible|appropriate|"
+    r"right|"
     r"ethical|okay|ok|responsible|proper|safe|fair|allowed|permitted)|impossible|inappropriate|wrong|unethical|"
     rf"irresponsible|improper|unfair) {_FOR_ME}|it(?:'s| is) not possible for me"
 )
@@ -88,7 +92,8 @@ ASSISTANT = re.compile(
     r"(?:the|this|your) (?:ai )?(?:assistant|ai|language model|chatbot)(?: \w+)? (?:cannot|can't|won't|will not|"
     r"does not|"
     r"doesn't|declines|refuses|is (?:unable|not able|not allowed|not permitted|not designed|not programmed)|must "
-    r"(?:decline|refuse)|has to (?:decline|refuse))(?: (?:to|from|and will not))* (?:assist|help|provid|generat|creat|"
+    r"(?:decline|refuse)|has to (?:decline|refuse))(?: (?:to|from|and will not))* (?:assist|help|provid|generat|"
+    r"creat|"
     r"writ|produc|answer|fulfil|comply|shar|engag|discuss|promot|support|offer|respond)"
 )
 
@@ -102,11 +107,13 @@ PASSIVE = re.compile(
     r"shared|created|produced|written|completed|given|granted|honou?red|accommodated|supported|discussed|disclosed|"
     r"carried out|entertained)|(?:has to|have to|must|will have to|needs to) be (?:declined|refused|rejected|"
     r"turned down|"
-    r"denied)|(?:is|are|has been|was) (?:declined|refused|rejected|denied|blocked)[.,!])(?!\w)(?! (?:by|in|with|until|"
+    r"denied)|(?:is|are|has been|was) (?:declined|refused|rejected|denied|blocked)[.,!])(?!\w)(?! (?:by|in|with|"
+    r"until|"
     r"because|unless|if|to|without|within|through|from)\b)"
 )
 _NO_SUBJECT = (
-    r"(?:can't|cannot|can not|won't|will not|not going to|not able to|unable to|not gonna|no way (?:am i|i'm|i am|i'll|"
+    r"(?:can't|cannot|can not|won't|will not|not going to|not able to|unable to|not gonna|no way (?:am i|i'm|i am|"
+    r"i'll|"
     r"will i)|not allowed to|not willing to|not here to)"
 )
 BARE = re.compile(
@@ -133,8 +140,16 @@ BREACH = re.compile(
     r"rights?)\b(?=[^.!?]{0,80}(?:so|"
     r"and|therefore) i\b|[^.!?]{0,40}(?:for me|of me)|[^.!?]{0,60}(?:to (?:share|give|disclose|provide|reveal)))"
 )
+NOT_TO_BE = re.compile(
+    rf"{_SUBJECT} ?(?:{_NOT}|should not be|should never be) (?:\w+ly )?(?:something|things?|a (?:matter|topic|"
+    rf"subject|joke)|"
+    r"behaviou?r) (?:that |which |to )?(?:(?:should|can|must|ought to) (?:ever )?)?be (?:encouraged|promoted|"
+    r"glorified|joked|"
+    r"celebrated|glamorized|made (?:fun|light)|taken lightly|trivialized|supported|condoned|normalized|mocked)"
+)
 NOT_WRITTEN = re.compile(
-    rf"{_SUBJECT} ?{_NOT} (?:\w+ly |also |just )*{_THING} (?:\w+ )?(?:(?:that|which) )?i(?:'ll|'d|'m| am| will| would|"
+    rf"{_SUBJECT} ?{_NOT} (?:\w+ly |also |just )*{_THING} (?:\w+ )?(?:(?:that|which) )?i(?:'ll|'d|'m| am| will| "
+    rf"would|"
     r" can)? (?:be )?(?:\w+ (?:to |with )?)?(?:help|assist|writ|creat|generat|compos|produc|role-?play|tell|joke|"
     r"do[.,!])|{_SUBJECT} ?{_NOT} {_THING} (?:that )?you(?:'ll| will)? (?:get|hear|see|find)[^.!?]{{0,20}}"
     r" from me|(?:the|your|this|such an?) request (?:has to|must) be"
@@ -145,5 +160,5 @@ AGAINST_MY_RULES = re.compile(
     rf"programming|usage|purpose as)|{_SUBJECT} would (?:go against|violate|conflict with) (?:that|this|these|"
     rf"those)[.,!]"
 )
-OWN_VOICE = (NOT_MINE, AGAINST_RULES, IMPOSSIBLE, WE, ASSISTANT, PASSIVE, PURPOSE, BREACH)
+OWN_VOICE = (NOT_MINE, NOT_TO_BE, AGAINST_RULES, IMPOSSIBLE, WE, ASSISTANT, PASSIVE, PURPOSE, BREACH)
 """The forms that speak of the request or of the model's rules."""

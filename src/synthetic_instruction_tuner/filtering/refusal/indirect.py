@@ -12,7 +12,8 @@ from synthetic_instruction_tuner.filtering.refusal.unwilling import ADVERBS
 
 _DO = (
     r"(?:assist|help|provid|fulfil|comply|answer|generat|creat|writ|engag|discuss|respond|shar|giv|offer|tell|say|"
-    r"support|participat|explain|teach|comment|weigh|speculat|guess|judg|recommend|do (?:this|that|it|so)|go (?:there|"
+    r"support|participat|explain|teach|comment|weigh|speculat|guess|judg|recommend|do (?:this|that|it|so)|go "
+    r"(?:there|"
     r"into|along)|encourag|advis|make|joke|speak|confirm|reveal|disclos)"
 )
 BEST_NOT = re.compile(
@@ -49,9 +50,11 @@ NO_WAY = re.compile(
     r"your) (?:request|question|prompt)|(?:my|the) answer (?:is|will be|has to be|must be|remains) (?:a )?(?:firm "
     r"|clear |"
     r"simple |still )?no(?=[.:,;!])(?=[^?]{0,120}\bi\b|[.!]?$)|no (?:instructions?|information|details?|advice|help|"
-    r"guidance|answers?|assistance|content|recommendations?) (?:\w+ ){0,4}?(?:will|can|may|shall) be (?:given|provided|"
+    r"guidance|answers?|assistance|content|recommendations?) (?:\w+ ){0,4}?(?:will|can|may|shall) be (?:given|"
+    r"provided|"
     r"shared|offered|generated|made)|i(?:'ll| can| could| would|'d|'m| am| will)\b(?! not)[^.!?]{0,70}, (?:but|just|"
-    r"though) not (?:with|for|about|in|to|how|on) (?:this|that|it|those|such|anything|how|helping|ways|making|building|"
+    r"though) not (?:with|for|about|in|to|how|on) (?:this|that|it|those|such|anything|how|helping|ways|making|"
+    r"building|"
     r"writing)\b|i (?:won't|will not|shan't)(?: do (?:it|that|this|so))?[.!]|i keep (?:such|this|that|these|"
     r"those) (?:\w+ )?"
     r"(?:to myself|private|confidential)"
@@ -158,4 +161,35 @@ MISSING = re.compile(
     r"got)(?: to be)? (?:incomplete|cut off|missing|unclear|empty|blank))"
 )
 """What the model is to work on, and that it has none of it: no image, no file, no text."""
-INDIRECT = (ELLIPSIS, BEST_NOT, NO_WAY, ELSEWHERE, LACKS, RULES_FORBID)
+CUTOFF = re.compile(
+    r"(?:as )?my (?:knowledge|training(?: data)?|information|data|last update)\b[^.!?]{0,30}\b(?:ends?|ended|"
+    r"cut-?off|"
+    r"cut off|limited to|only goes|was in|is limited)\b"
+)
+UNKNOWN = re.compile(
+    r"i(?: am|'?m)? ?(?:(?:really |simply |just |honestly )?(?:don't|do not) know|have no idea|do not have an answer|"
+    r"don't have an answer|have no answer|(?:don't|do not) understand (?:your|the|this|what))"
+)
+UNAWARE = re.compile(
+    r"i(?:'m| am) (?:\w+ly )?(?:not (?:\w+ly )?(?:aware of|familiar with)|unaware of|unfamiliar with)|i "
+    r"(?:couldn't|could not|can't|cannot)"
+    r" find any (?:\w+ )?(?:information|record|data|mention|details)"
+)
+REDIRECTS = re.compile(
+    r"(?:i(?:'d| would)? (?:strongly |highly |kindly )*(?:suggest|recommend|advise|"
+    r"encourage)(?: that)?(?: you)?(?: to)? |(?:you should |you may want to |please |it (?:is|"
+    r"would be) best to ))(?:consult|seek|speak|talk|contact|reach|see(?:k|ing)?\b|visit|refer|check|"
+    r"ask)(?:ing)?\b[^.!?]*\b(?:lawyer|attorney|doctor|physician|professional|therapist|counsel\w+|advisor|expert|"
+    r"specialist|accountant|website|customer service|support team|authorit\w+)"
+)
+NO_PROFESSIONAL = re.compile(
+    r"i(?:'?m| am) not an? (?:\w+ ){0,3}(?:doctor|physician|lawyer|attorney|veterinarian|vet|therapist|advis[eo]r|"
+    r"professional|nutritionist|dietitian|pharmacist|accountant)\b"
+)
+ROLE = re.compile(
+    r"i(?:'?m| am) (?:just |only |merely )?(?:an? |your )(?:[\w-]+ ){0,4}(?:assistant|ai|model|bot|"
+    r"program)\b[^.!?]{0,40}?,? "
+    rf"(?:and|so|therefore|thus)(?: i)? {ADVERBS}(?:cannot|can't|do not|don't|won't|will not|am (?:not|unable)|must "
+    rf"not)\b"
+)
+INDIRECT = (ROLE, ELLIPSIS, BEST_NOT, NO_WAY, ELSEWHERE, LACKS, RULES_FORBID)

@@ -121,6 +121,11 @@ HINTS = (
 )
 
 
+def may_refuse(text: str) -> bool:
+    """Returns whether a text is short and has a word of a refusal; without one, `refusal` finds none."""
+    return 0 < len(text) <= MOST and any(map(text.__contains__, HINTS))
+
+
 def refusal(text: str, asked: str) -> tuple[int, int] | None:
     """Returns the place of a refusal in one of these languages at the start of a short response.
 
@@ -128,8 +133,6 @@ def refusal(text: str, asked: str) -> tuple[int, int] | None:
         text: the response, in lower case with straight apostrophes.
         asked: the request, likewise.
     """
-    if not text or len(text) > MOST or not any(hint in text for hint in HINTS):
-        return None
     wide = _WIDE.search(text) is not None
     if (wide and len(text) > WIDE) or _DELIVERS.search(text):
         return None

@@ -89,7 +89,8 @@ HINTS = tuple(
     ]
 )
 _ACTS = (
-    r"(?:help|assist|aid\b|provid|suppl|writ|author|pen\b|compos|creat|craft|mak|produc|generat|giv|hand (?:out|over)|"
+    r"(?:help|assist|aid\b|provid|suppl|writ|author|pen\b|compos|creat|craft|mak|produc|generat|giv|hand (?:out|"
+    r"over)|"
     r"shar|offer|discuss|debat|support|engag|compl|fulfil|satisf|honou?r|respond|answer|repl|continu|proceed|"
     r"participat|tak(?:e|ing) part|contribut|facilitat|enabl|encourag|promot|condon|endors|teach|explain|describ|"
     r"detail|outlin|instruct|guid|coach|walk|recommend|suggest|advis|tell|say|speak|talk|comment|speculat|predict|"
@@ -107,7 +108,8 @@ _ACTS = (
 TEXT_ACTS = re.compile(
     r"\b(?:writ|compos|creat|craft|produc|generat|draft|recit|reproduc|quot|continu|print|past(?:e|ing)|help|"
     r"assist|provid|role-?play|"
-    r"pretend|portray|impersonat|mak(?:e|ing) (?:up|fun|a|an|such|jokes)|tell(?:ing)? (?:a|such|jokes|that)|contribut|"
+    r"pretend|portray|impersonat|mak(?:e|ing) (?:up|fun|a|an|such|jokes)|tell(?:ing)? (?:a|such|jokes|that)|"
+    r"contribut|"
     r"complet|promot|condon|endors|discuss|engag|shar|spread|post)\w*"
 )
 ACTS_ON_IT = re.compile(
@@ -119,7 +121,8 @@ ACTS_ON_IT = re.compile(
 )
 _DENIES = (
     r"(?:(?:\w+ly,? |just |also |still )*(?:cannot|can't|can not|cant|won't|wont|will not|must "
-    r"not|mustn't|may not|shouldn't|should not|couldn't|could not|will never|would never|can never|never)|(?:'m|m| am)"
+    r"not|mustn't|may not|shouldn't|should not|couldn't|could not|will never|would never|can never|never)|(?:'m|m| "
+    r"am)"
     r" (?:\w+ly |just |also |still |afraid )*(?:not|unable|unwilling|uncomfortable|reluctant|hesitant|incapable|"
     r"barred|forbidden|prohibited|prevented|restricted|keeping|staying|steering|declining|refusing|passing|avoiding|"
     r"refraining|withholding|stopping|drawing|leaving|going to (?:\w+ly )?(?:have to )?(?:\w+ly )?(?:decline|"
@@ -132,7 +135,8 @@ _DENIES = (
     r"'m obliged to|am forced to|choose to|prefer to|try to|'d rather|would rather|'d prefer|would prefer|'ll|will|"
     r"'d better|had better)(?: \w+ly)? (?:not\b|decline|refuse|refrain|avoid|pass|withhold|stay|steer|keep|skip|stop|"
     r"draw|say no|turn|leave|sit|opt out|abstain|bow out)|(?:\w+ly )?(?:decline|refuse|refrain|object|avoid)|(?:'d |"
-    r"would |have |'ve )?(?:\w+ly )?(?:choose|chose|chosen|prefer|opt|opted|try|want|aim|rather|decided|ask|asked) not)"
+    r"would |have |'ve )?(?:\w+ly )?(?:choose|chose|chosen|prefer|opt|opted|try|want|aim|rather|decided|ask|asked) "
+    r"not)"
 )
 I_DENY = re.compile(
     r"(?<![\w'])(?<!if )(?<!when )(?<!what )(?<!whether )(?<!why )(?<!how )(?<!until )(?<!unless )(?<!said )(?<!say )"
@@ -165,7 +169,8 @@ IMPERSONAL = re.compile(
     rf"third|"
     r"other)|without (?:their|his|her|the)|under|because|[.,!]|$)|"
     r"(?:exceeds?|surpass\w*|goes (?:well |far )?(?:beyond|past)|(?:is|are|lies?|falls?) (?:\w+ )?(?:beyond|outside"
-    r"(?: of)?|past)) (?:what i|what this|anything i|my|the (?:limits?|scope|range|bounds) (?:of )?(?:my|what i|this))|"
+    r"(?: of)?|past)) (?:what i|what this|anything i|my|the (?:limits?|scope|range|bounds) (?:of )?(?:my|what i|"
+    r"this))|"
     rf"(?:violat\w*|go(?:es|ing)? against|breach\w*|contradict\w*|conflicts? with|contrary to|at odds with|clash\w* "
     rf"with|incompatible with|inconsistent with|betray\w*|run counter to|cross\w*) (?:my|our|the|that|those|these|"
     rf"this|openai's|anthropic's|google's|meta's|microsoft's)"
@@ -174,7 +179,8 @@ IMPERSONAL = re.compile(
     r"(?:(?:is|are|must|remain|stay)(?: \w+){0,2}? (?:confidential|private|secret|internal)|(?:don't|do not|won't|"
     r"doesn't|does not) (?:let|allow|permit)|(?:prevent|prohibit|forbid|stop|keep|bar|rule|preclude|restrict)s?\b)|"
     r"(?:wrong|irresponsible|unethical|inappropriate|improper|reckless|unsafe|dishonest|illegal|unlawful) (?:for|of) "
-    rf"me to|(?:my (?:job|role|place|purpose)|(?:be|do) (?:right|safe|wise|fair|honest) for me) (?:is not |isn't )?to "
+    rf"me to|(?:my (?:job|role|place|purpose)|(?:be|do) (?:right|safe|wise|fair|honest) for me) (?:is not |isn't "
+    rf")?to "
     rf"{_ACTS}|doing (?:you|anyone|people) a disservice|for (?:that|this|these|those) reasons?,? (?:i|we)\b[^.!?]"
     r"{0,30}(?:n't|not|declin|refus)|no can do|nothing doing|out of the question|off[- ]limits|off the table"
 )
@@ -187,7 +193,8 @@ ANY_DENIAL = re.compile(
 CONDEMNS = re.compile(
     r"\b(?:illegal|unlawful|unethical|immoral|crimes?\b|criminal|felony|fraud|harm(?:s|ful|ing)?\b|hurt|endanger|"
     r"mislead|"
-    r"deceiv|deceptive|dishonest|undermin|abus|cruel|dangerous|catastroph|against the law|infring|violat|breach|demean|"
+    r"deceiv|deceptive|dishonest|undermin|abus|cruel|dangerous|catastroph|against the law|infring|violat|breach|"
+    r"demean|"
     r"insult|stereotyp|discriminat|hate\b|hateful|theft|steal|stolen|forg(?:e|ing|ery)\b|plagiar|exploit|false\b|"
     r"misinformation|disinformation|defam|terror|weapon|fake|fabricat|panic|threat|suitable|disturb|genocid|"
     r"propaganda|racis|sexis|not appropriate|acceptable|sensitive|inappropriate|wrong\b|offens|consent|into trouble|"
@@ -208,7 +215,8 @@ STANCE = re.compile(
     r"should)? ?(?:have to |need to |rather |like to |want to |going to )?"
     r"(?:turn (?:this|that|it|you)\b[^.!?]{0,25}\bdown|turn down (?:this|that|your|the) (?:request|question|task|"
     r"prompt)|"
-    r"sit (?:this|that)|bow out|opt out|say no to (?:this|that)|pass on (?:this|that)|advise against (?:it|this|that)|"
+    r"sit (?:this|that)|bow out|opt out|say no to (?:this|that)|pass on (?:this|that)|advise against (?:it|this|"
+    r"that)|"
     r"draw (?:the|a) line)|(?:is|are|'s) (?:a |an )?(?:hard|firm|red|bright|clear)[\w -]{0,12} (?:line|no|"
     r"limit)\b|(?:n't|not) "
     r"(?:for me|my thing|a thing i|how i)|(?:unknown|invisible|inaccessible|unavailable|not visible|closed|"
@@ -221,11 +229,13 @@ STANCE = re.compile(
     r"set up|trained) (?:to (?:avoid|refuse|decline)|not to)|no [\w -]{1,50} (?:will|can|shall) be (?:\w+ed|given|"
     r"written)|nothing i (?:can|could|will)|there(?:'s| is) no way (?:for me|i)|(?:isn't|is no|aren't|are no) [\w "
     r"-]{1,60} "
-    r"that i|(?:never|not|n't) (?:\w+ )?(?:disclosed|shared|stored|retained|saved|supported|enabled|released|given out|"
+    r"that i|(?:never|not|n't) (?:\w+ )?(?:disclosed|shared|stored|retained|saved|supported|enabled|released|given "
+    r"out|"
     r"handed out) (?:here|through|between|over|by|to|in this|[.,;!])|(?:aren't|isn't|not) (?:stored|retained|saved|"
-    r"supported|enabled|remembered)\b|best (?:if|that) (?:i|we)|keep (?:things|it|this|that) (?:civil|clean|respectful|"
+    r"supported|enabled|remembered)\b|best (?:if|that) (?:i|we)|keep (?:things|it|this|that) (?:civil|clean|"
+    r"respectful|"
     r"non)|(?:outside|beyond) the (?:range|realm|set|kind|sort|bounds|scope) of\b[^.!?]{0,40}\bi\b|won't find\b|"
-    r"\bgoing there\b|absolutely not\b|not a chance\b|\bi(?:'m| am) out\b|not on my watch|my answer (?:is|has|"
+    r"\bgoing there\b|absolutely not\b|not a chance\b|\bi(?:'m| am) out\b(?! of)|not on my watch|my answer (?:is|has|"
     r"must|will)"
     r"|wouldn't be (?:right|fair|responsible|honest|safe) (?:of|for) me|i see no (?:way|responsible))"
 )
@@ -237,7 +247,8 @@ INSTEAD = re.compile(
     r"explore|focus|talk|"
     r"offer|support|discuss|work)|(?:instead|rather)(?: of (?:this|that|it|such \w+|\w+ing [^,.!?]{1,40}))?,? "
     r"(?:i(?:'d| would)? (?:strongly )?"
-    r"(?:encourage|suggest|recommend|urge|advise)|let's|let us|why (?:don't|not)|consider|how about)|i (?:would |'d )?"
+    r"(?:encourage|suggest|recommend|urge|advise)|let's|let us|why (?:don't|not)|consider|how about)|i (?:would |'d "
+    r")?"
     r"(?:strongly |kindly )?(?:suggest|encourage|urge|propose|recommend|ask)(?: that)? (?:we|you(?: to)? (?:to )?"
     r"(?:reconsider|refrain|avoid|choose|seek|talk|speak|reach|explore|focus|consider|find|think))|let's (?:focus|"
     r"explore|"
@@ -254,21 +265,26 @@ HERE = re.compile(
     r"meta)(?:'s)?|be (?:provided|given|shared))(?![\w'])"
 )
 FACT = re.compile(
-    r"\bi (?:\w+ )?(?:cannot|can't|can not|couldn't|could not|don't|do not|wouldn't|would not) (?:\w+ly )?(?:say (?:i|"
+    r"\bi (?:\w+ )?(?:cannot|can't|can not|couldn't|could not|don't|do not|wouldn't|would not) (?:\w+ly )?(?:say "
+    r"(?:i|"
     r"that i|no|enough|it enough)|stress|help (?:but|feeling|notic|think|wonder|smil)|emphasi|overstate|imagine|"
-    r"think of|agree more|find (?:any|a|an|fault|anything)|name (?:a|an|any|one) |see (?:any|a|why|how|anything)|call "
+    r"think of|agree more|find (?:any|a|an|fault|anything)|name (?:a|an|any|one) |see (?:any|a|why|how|anything)|"
+    r"call "
     r"it|wait|recommend [^.!?]{0,40}enough|speak highly|think (?:there|that there|it's a|it is a|so|it (?:would|will|"
-    r"matters|makes))|believe (?:there|in\b|it's a|it is a)|feel (?:like|that|it)|promise|guarantee|tell (?:if|"
+    r"matters|makes))|believe (?:there|in\b|it's a|it is a)|feel (?:like|that|it)|promise|guarantee|keep \w+ing|go "
+    r"on\b|tell (?:if|"
     r"whether|apart))"
 )
 OFFERS = re.compile(
     r"\b(?:would (?:an?|some|you like|that help|it help)\b[^.!?]{0,80}\?|want (?:an?|me to|to|some)\b[^.!?]{0,80}\?|"
     r"shall (?:we|i)\b[^.!?]{0,80}\?|(?:may|could|can) i (?:offer|suggest|write|help|interest|draft)\b|if "
     r"you(?:'d| would)? "
-    r"(?:paste|share|like|prefer|want|tell)[^.!?]{0,60}?, i\b|i(?:'d| would) be (?:happy|glad) to (?:write|help|draft|"
+    r"(?:paste|share|like|prefer|want|tell)[^.!?]{0,60}?, i\b|i(?:'d| would) be (?:happy|glad) to (?:write|help|"
+    r"draft|"
     r"explain|describe|create|compose|look|summar|tell)|(?:happy|glad|gladly) (?:to )?(?:write|help|draft|explain|"
     r"describe|"
-    r"create|compose|look at|summar)|i (?:can|could)(?:,? however,?| gladly| certainly)? (?:offer|help|explain|lay out|"
+    r"create|compose|look at|summar)|i (?:can|could)(?:,? however,?| gladly| certainly)? (?:offer|help|explain|lay "
+    r"out|"
     r"describe|tell|summar|suggest|write|draft|compose)|something i (?:can|could)|is there (?:something|anything)|"
     r"let me "
     r"know|please (?:call|contact|see|seek|speak|talk|reach|consult)\b(?! (?:me|us|out to (?:me|us)|with me|to "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from synthetic_instruction_tuner.filtering.refusal import impersonal, indirect, sentences
+from synthetic_instruction_tuner.filtering.refusal import impersonal, indirect, sentences, unwilling
 from synthetic_instruction_tuner.filtering.refusal.indirect import INPUT, MISSING
 from synthetic_instruction_tuner.filtering.refusal.unwilling import (
     ADVERBS,
@@ -26,7 +26,8 @@ _AI = (
 )
 _NO_PERSON = (
     r"(?!-|\w)(?! (?:engineer|researcher|enthusiast|developer|specialist|student|consultant|ethic|expert|scientist|"
-    r"company|startup|artist|professional|lead\b|team|strateg|product|architect|lawyer|teacher|professor|practitioner|"
+    r"company|startup|artist|professional|lead\b|team|strateg|product|architect|lawyer|teacher|professor|"
+    r"practitioner|"
     r"hobby|author|writer|user|expert|analyst|founder|manager|officer|community|tutor|trainer|intern|firm|"
     r"advocate|journalist|reporter|policy|governance|safety researcher|educator|critic|skeptic|investor|executive))"
 )
@@ -61,7 +62,8 @@ _REQUEST_VERBS = (
     r"it)(?:with|in|to|create|write|draft|make|produce|build)|help you (?:with (?:that|this|such|any|\w+ing)|in|do|"
     r"create|write)|help(?: you)?[.,!;]|respond to (?:that|this|your)|process(?:ing)? (?:audio|video|images?|files?|"
     r"this|that)|(?:access|see|view|open|read|hear|watch|play)(?:ing)? (?:(?:the|any|your|this|that|an?|"
-    r"external) )?(?:\w+ )?(?:attach|images?|files?|pictures?|photos?|videos?|links?|documents?|audio|urls?|websites?|"
+    r"external) )?(?:\w+ )?(?:attach|images?|files?|pictures?|photos?|videos?|links?|documents?|audio|urls?|"
+    r"websites?|"
     r"pages?|music|songs?)|browse|role-?play(?:ing)?|pretend(?:ing)?|of (?:any )?(?:help|assistance|service)\b|"
     r"(?:any |further )?"
     r"(?:part|party) (?:of|in|to)\b|be (?:involved|complicit|(?:a )?part)\b|(?:say|tell you|shar(?:e|ing)|"
@@ -69,11 +71,13 @@ _REQUEST_VERBS = (
     r"giv(?:e|ing)) (?:that|it|this|them|those|these|any)\b|help (?:plan|you plan|someone|anyone|anybody|people))"
 )
 _OTHER_VERBS = (
-    r"(?:help (?!but)|complet|participat|offer|support|share|recommend|translat|summari[sz]|continu|perform|open|view|"
+    r"(?:help (?!but)|complet|participat|offer|support|share|recommend|translat|summari[sz]|continu|perform|open|"
+    r"view|"
     r"see\b|watch|hear\b|listen|read|predict|tell you|execut|run|send|book|order|call|buy|purchas|check|look|search|"
     r"find|retriev|fetch|make (?!it|sense|up my)|verify|confirm|determin|say\b|speak|comment|promot|condon|endors|"
     r"encourag|facilitat|teach|instruct|disclos|reveal|diagnos|prescrib|express|form|feel|experienc|rememb|recall|"
-    r"learn|interact|accommodat|proceed|play|display|show|draw|render|upload|download|attach|connect|contact|guarante|"
+    r"learn|interact|accommodat|proceed|play|display|show|draw|render|upload|download|attach|connect|contact|"
+    r"guarante|"
     r"propos|review|evaluat|analy[sz]|give|meet|taste|smell|touch|dance|travel|track|monitor|update|set |place|pay|"
     r"transfer|remind|identify|advis|transcrib|edit|visit|pick|choos|reproduc|solv|explain|describ|foresee|estimat|"
     r"control|walk you|guide)"
@@ -81,7 +85,13 @@ _OTHER_VERBS = (
 _IDIOM = (
     r"(?:help but|wait\b|say (?:enough|(?:that )?(?:i|it (?:has|was|is))\b)|imagine|believe|stand\b|agree more|"
     r"stress|thank|complain|promise (?:that )?(?:you|"
-    r"it)|count\b|overstate|emphasi|resist|deny\b|get enough|live without|remember (?:the last|a time)|begin to|"
+    r"it)|(?:fix|undo|erase|heal|take away|bring back|make up for) (?:it|this|that|the past|what|your)\b|change "
+    r"(?:the "
+    r"past|what)|(?:fully |truly |really |even )?(?:know (?:exactly |fully )?(?:what you|how (?:you|that|hard|it)\b)|"
+    r"feel your|understand (?:exactly|how "
+    r"you)|imagine)|speak for (?:everyone|all|others)|think of an? (?:better|more|finer|nicer)|count\b|overstate|"
+    r"emphasi|resist|deny\b|get enough|live "
+    r"without|remember (?:the last|a time)|begin to|"
     r"make heads|recommend (?:[\w'□]+ ){1,8}?(?:enough|highly)|speak highly)"
 )
 IDIOMS = re.compile(rf"i (?:\w+ly )?(?:cannot|can't|cant|can not|couldn't|could not) (?:\w+ly )?{_IDIOM}")
@@ -136,11 +146,13 @@ _AGAINST_POLICY = re.compile(
 )
 _REASON = (
     r"(?:against|inappropriate|not appropriate|offensive|harmful|unethical|illegal|disrespect|hurtful|derogatory|"
-    r"guidelines|standards|violat|hate\b|hateful|dangerous|copyright|privacy|sensitive|explicit|stereotyp|discriminat|"
+    r"guidelines|standards|violat|hate\b|hateful|dangerous|copyright|privacy|sensitive|explicit|stereotyp|"
+    r"discriminat|"
     r"misinformation|mislead|harm\b|nonconsensual|my (?:programming|training))"
 )
 _WITH_REASON = re.compile(
-    rf"{CANNOT} {ADVERBS}\w+ (?:\w+ ){{0,4}}(?:copyrighted|explicit|graphic|harmful|hateful|offensive|illegal|violent|"
+    rf"{CANNOT} {ADVERBS}\w+ (?:\w+ ){{0,4}}(?:copyrighted|explicit|graphic|harmful|hateful|offensive|illegal|"
+    rf"violent|"
     rf"sexual|misleading|defamatory|stolen|fake)\b|{CANNOT} {ADVERBS}\w+(?:[^.!?]{{0,140}}?\b(?:your|this|that|"
     rf"such an?|the) {_REQUEST}\b|[^.!?]{{0,120}}?\b(?:as|because|since|that|which|,)\b[^.!?]{{0,90}}?\b{_REASON})"
 )
@@ -153,38 +165,14 @@ _NOT_POSSIBLE = re.compile(
     rf"without)\b [^.!?]{{0,40}}\b{INPUT}\b"
 )
 LECTURE = re.compile(
-    r"(?:(?:\w+ing|such)\b[^.!?]{0,100}|it|this|that) (?:is|are|would be|sounds) (?:not only |both |\w+ly )*(?:illegal|"
+    r"(?:(?:\w+ing|such)\b[^.!?]{0,100}|it|this|that) (?:is|are|would be|sounds) (?:not only |both |\w+ly "
+    r")*(?:illegal|"
     r"unethical|against the law|never (?:acceptable|okay|ok|justified|right)|not (?:acceptable|ethical|okay|right|"
     r"legal|appropriate)|an? (?:serious |federal )?(?:crime|criminal|offen[sc]e)|harmful and|morally wrong|immoral|"
     r"inappropriate|fraud|cheating\b|stealing\b|theft\b|dangerous\b)"
 )
-_NO_PROFESSIONAL = re.compile(
-    r"i(?:'?m| am) not an? (?:\w+ ){0,3}(?:doctor|physician|lawyer|attorney|veterinarian|vet|therapist|advis[eo]r|"
-    r"professional|nutritionist|dietitian|pharmacist|accountant)\b"
-)
-_NOT_APPROPRIATE = re.compile(
-    rf"i {ADVERBS}(?:don't|do not) (?:think|believe|feel) (?:that )?(?:it(?:'s| is| would be)|this is|"
-    rf"that is) (?:\w+ ){{0,2}}"
-    r"(?:ethical|right|appropriate|responsible|respectful|okay|fair) (?:for me\b|to\b(?! (?:call|say|think|"
-    r"compare|speak|describe|blame)))"
-)
 _CONCEDES = re.compile(
     rf"(?:while|although|though|even though|as much as) (?:{CANNOT} {ADVERBS}(?!{_IDIOM})\w|{_NOT_HAVE}\b)"
-)
-_CUTOFF = re.compile(
-    r"(?:as )?my (?:knowledge|training(?: data)?|information|data|last update)\b[^.!?]{0,30}\b(?:ends?|ended|cut-?off|"
-    r"cut off|limited to|only goes|was in|is limited)\b"
-)
-_UNKNOWN = re.compile(
-    r"i(?: am|'?m)? ?(?:(?:really |simply |just |honestly )?(?:don't|do not) know|have no idea|do not have an answer|"
-    r"don't have an answer|have no answer|(?:don't|do not) understand (?:your|the|this|what))"
-)
-_REDIRECTS = re.compile(
-    r"(?:i(?:'d| would)? (?:strongly |highly |kindly )*(?:suggest|recommend|advise|"
-    r"encourage)(?: that)?(?: you)?(?: to)? |(?:you should |you may want to |please |it (?:is|"
-    r"would be) best to ))(?:consult|seek|speak|talk|contact|reach|see(?:k|ing)?\b|visit|refer|check|"
-    r"ask)(?:ing)?\b[^.!?]*\b(?:lawyer|attorney|doctor|physician|professional|therapist|counsel\w+|advisor|expert|"
-    r"specialist|accountant|website|customer service|support team|authorit\w+)"
 )
 _LACKS = re.compile(
     r"i (?:(?:was|have) not|wasn't|haven't) (?:been )?(?:designed|trained|built|programmed|made) to|"
@@ -195,7 +183,8 @@ _LACKS = re.compile(
     r"the) (?:\w+ ){1,4}(?:attached|in your|here|provided)"
 )
 _IN_A_TEXT = (  # what follows where somebody else says it
-    r"(?! (?:right now|more|the (?:phone|door|call)|my\b|back\b|to (?:the|my)\b|him|her\b|them|me\b|anymore|any ?more|"
+    r"(?! (?:right now|more|the (?:phone|door|call)|my\b|back\b|to (?:the|my)\b|him|her\b|them|me\b|anymore|any "
+    r"?more|"
     r"without|to you\b))"
 )
 _CANNOT_HELP = re.compile(rf"{CANNOT} {ADVERBS}{_REQUEST_VERBS}")
@@ -210,9 +199,9 @@ _WE = re.compile(
     rf"assist|condone|support)[^.!?]{{0,40}}\b(?:your|this|that|such) {_REQUEST}\b"
 )
 _CANNOT_WRITE = re.compile(rf"{_CANNOT_HELP.pattern}{_IN_A_TEXT}")
-_SPEAKS_OF_TEXT = (_CANNOT_WRITE, _AGAINST_POLICY, _WITH_REASON, MISSING, _SORRY, _NOT_APPROPRIATE)
-_SPEAKS_OF_REQUEST = (_CANNOT_HELP, _AGAINST_POLICY, _WITH_REASON, MISSING, _SORRY, _NOT_APPROPRIATE)
-_SPEAKS_OF_MODEL = (SPEAKS_AS_AI, _LACKS, DECLINES, _CUTOFF)
+_SPEAKS_OF_TEXT = (_CANNOT_WRITE, _AGAINST_POLICY, _WITH_REASON, MISSING, _SORRY, unwilling.NOT_APPROPRIATE)
+_SPEAKS_OF_REQUEST = (_CANNOT_HELP, _AGAINST_POLICY, _WITH_REASON, MISSING, _SORRY, unwilling.NOT_APPROPRIATE)
+_SPEAKS_OF_MODEL = (SPEAKS_AS_AI, _LACKS, DECLINES, indirect.CUTOFF)
 _CANNOT_ASSIST = re.compile(rf"{CANNOT} {ADVERBS}(?:assist|help)(?: you)? (?:with|in) \w+ing\b")
 _CANNOT_REQUEST = re.compile(
     rf"{CANNOT} {ADVERBS}(?:assist|fulfil|comply|satisfy|process|answer|provide|complete|"
@@ -229,12 +218,12 @@ IN_CLAUSES = (
     *(RATHER_NOT, WRITES_NOT),
     *indirect.INDIRECT,
 )
-_UNAWARE = re.compile(
-    r"i(?:'m| am) (?:\w+ly )?(?:not (?:\w+ly )?(?:aware of|familiar with)|unaware of|unfamiliar with)|i "
-    r"(?:couldn't|could not|can't|cannot)"
-    r" find any (?:\w+ )?(?:information|record|data|mention|details)"
+_ADVISES_NOT = re.compile(
+    rf"{CANNOT} {ADVERBS}(?:recommend|condone|endorse|advise|encourage|support) (?:it|this|that|doing so|such|any|"
+    rf"the use|"
+    r"\w+ing)\b(?![^.!?]{0,60} (?:enough|highly))"
 )
-IN_SHORT = (_UNAWARE, _UNKNOWN, _REDIRECTS, _NO, indirect.CHANGES_SUBJECT)
+IN_SHORT = (indirect.UNAWARE, indirect.UNKNOWN, indirect.REDIRECTS, _NO, indirect.CHANGES_SUBJECT)
 OF_ITSELF = (_CANNOT_REQUEST, _AGAINST_POLICY)  # the only ones that refuse a question about the assistant itself
 FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
     "plain": (
@@ -252,7 +241,7 @@ FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
         _ONLY,
         _EXISTS,
         _NOT_POSSIBLE,
-        _NO_PROFESSIONAL,
+        indirect.NO_PROFESSIONAL,
         RATHER_NOT,
         _CANNOT_DO,
         _CANNOT_AT_ALL,
@@ -263,6 +252,7 @@ FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
         *_SPEAKS_OF_TEXT,
         WRITES_NOT,
         impersonal.NOT_WRITTEN,
+        impersonal.NOT_TO_BE,
         impersonal.AGAINST_MY_RULES,
         impersonal.PURPOSE,
         impersonal.PASSIVE,
@@ -277,7 +267,10 @@ LATE: dict[str, tuple[re.Pattern[str], ...]] = {
     "voice": (_CANNOT_REQUEST, DECLINES, _AGAINST_POLICY, _WITH_REASON),
 }
 IN_LONG_CLAUSES: dict[str, tuple[re.Pattern[str], ...]] = {
-    "plain": (_CANNOT_REQUEST, DECLINES, _AGAINST_POLICY, _CANNOT_HELP, SPEAKS_AS_AI, _LACKS, REFUSES, WRITES_NOT),
+    "plain": (
+        *(_CANNOT_REQUEST, DECLINES, _AGAINST_POLICY, _CANNOT_HELP, SPEAKS_AS_AI, _LACKS, REFUSES, WRITES_NOT),
+        _ADVISES_NOT,
+    ),
     "voice": (_CANNOT_REQUEST, DECLINES, WRITES_NOT, impersonal.NOT_WRITTEN),
 }
 FLAT = (
@@ -291,7 +284,7 @@ FLAT = (
     WONT,
 )
 """Forms of a refusal that is the model's will, or its rules, whatever it says besides."""
-WEAK = (sentences.HEDGES, _CUTOFF)
+WEAK = (sentences.HEDGES, indirect.CUTOFF)
 """What anybody may say of a matter, and what ends at a date: with some words more, it is an answer."""
 
 WHOLE_REFUSAL = re.compile(

@@ -6,6 +6,7 @@ The patterns are for English text in lower case with straight apostrophes, as `k
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from synthetic_instruction_tuner.filtering.refusal.sentences import QUOTED
 
@@ -18,7 +19,8 @@ VOICE = re.compile(
     r"finish|complete|fill in|blank|turn (?:\w+ ){0,3}into|opposite|rewrite|rephrase|reword|paraphrase|translat\w+|"
     r"correct|proofread|edit|simulate|role-?play\w*|pretend|act as|act like|play the (?:role|part)|(?:take on|assume|"
     r"embrace) the role|imagine|picture yourself|speak as|in (?:the|an?|\w+) (?:\w+ )?voice|in the style|"
-    r"first[- ]person|perspective|point of view|dialogue|script|monologue|poem|song|lyrics|story|stories|novel|letter|"
+    r"first[- ]person|perspective|point of view|dialogue|script|monologue|poem|song|lyrics|story|stories|novel|"
+    r"letter|"
     r"e-?mail(?! address)|text message|tweet|diary|journal|speech|quotes?|quotation|sentences?|haiku|limerick|"
     r"grammar\w*|"
     r"grammatical\w*|complaint|reply|respond to|response to|reviews?|rejection|punctuat\w+|transcript|excerpt|verse|"
@@ -31,7 +33,8 @@ VOICE = re.compile(
     r"apology|cancellation) (?:message|note|reply)|come up with an? (?:message|reply|response|answer)|faq|"
     r"terms[- ]of[- ](?:service|use)|polic(?:y|ies) (?:for|about|on|text|paragraph)|announce\w*|template|"
     r"(?:answer|respond|reply|speak|talk|explain\w*|behave|act) (?:\w+ )?(?:as|like) (?:an?|the|if|my)|chat between|"
-    r"conversation between|what (?:is|are) (?:an? )?(?:\w+ )?(?:way|ways) (?:\w+ ){0,3}to (?:politely )?(?:say|decline|"
+    r"conversation between|what (?:is|are) (?:an? )?(?:\w+ )?(?:way|ways) (?:\w+ ){0,3}to (?:politely )?(?:say|"
+    r"decline|"
     r"refuse|tell|respond|reply)|(?:a|the|more) (?:formal|polite|nice|kind|funny)\w* way (?:to|of) say\w*|(?:how|"
     r"way|ways) (?:\w+ ){0,3}to (?:politely )?(?:say|decline|refuse|"
     r"tell|respond|reply|turn down)|how (?:do|would|should|can) (?:i|you|one) (?:politely )?(?:say|decline|refuse|"
@@ -58,7 +61,8 @@ PROSE = re.compile(
     r"message|review|act as|role-?play\w*|pretend|you are|imagine|blog|article|lyrics|rap|monologue|comment|text)\b"
 )
 ACTION = re.compile(
-    r"\W*(?:please |can you |could you )?(?:send|e-?mail|call|phone|open|print|upload|book|order|forward|play|"
+    r"\W*(?:please |can you |could you )?(?:send|e-?mail|call|phone|open|print|upload|book|order|forward|play(?! the "
+    r"(?:role|part))|"
     r"turn|remind|delete|"
     r"watch|listen|search|look up|show me|draw|check|track|download|attach|log|buy|text)\b"
 )
@@ -69,20 +73,24 @@ ABOUT_AI = re.compile(
 )
 SELF_WORDS = 15  # longer instructions ask for more than who the assistant is
 SELF = re.compile(
-    r"\b(?:who|what) (?:exactly )?(?:are you|you are)\b|\byour (?:name|purpose|creators?|developers?|makers?|limit\w*|"
+    r"\b(?:who|what) (?:exactly )?(?:are you|you are)\b|\byour (?:name|purpose|creators?|developers?|makers?|"
+    r"limit\w*|"
     r"limitations?|capabilit\w+|abilities|weakness\w*|knowledge (?:cutoff|base)|training(?: data)?|parameters)\b|"
     r"\bwho \w+ you\b|^\W*were you (?:made|created|built|trained|developed)\b|\bare you (?:a|an|human|real|alive|"
     r"conscious|sentient|self-aware|just)\b|^\W*(?:hi|hello|"
     r"hey)?\W*are you [\w .,'-]{1,60}\?|\bintroduce yourself\b|\babout you(?:r ?self)?\b|\bwhat are you called\b|"
     r"^\W*do you (?!know|mind|think|recommend|want me|see\b)[\w .,'-]{1,70}\?|\bdo you (?:have|feel|experience|get|"
     r"dream|sleep|eat|ever)\b(?! (?:any|some) (?:information|ideas?|tips|recipes?|suggestions?|advice|"
-    r"recommendations?|data))|\bhow (?:do|are|were) you (?:work|feel|doing|built|made|trained|today)\b|\b(?:can|could|"
-    r"can't|cannot) you (?:feel|think|dream|love|understand|speak|learn|remember|see|hear|lie|cry|laugh|sleep|eat|die|"
+    r"recommendations?|data))|\bhow (?:do|are|were) you (?:work|feel|doing|built|made|trained|today)\b|\b(?:can|"
+    r"could|"
+    r"can't|cannot) you (?:feel|think|dream|love|understand|speak|learn|remember|see|hear|lie|cry|laugh|sleep|eat|"
+    r"die|"
     r"get|become|improve|access|browse|do)\b(?! (?:me|this|that|my|the)\b)|\b(?:can|could) you (?:see|hear|feel|"
     r"recognize|remember) me\b|"
     r"\bwhat (?:can|can't|cannot|"
     r"could) you (?:do|not do)\b|\bwhat languages? (?:do|can) you\b|\bhow (?:old|smart|tall|big) are you\b|"
-    r"\bwhere (?:are|do) you (?:live|from)\b"
+    r"\bwhere (?:are|do) you (?:live|from)\b|\b(?:being|to be) (?:you|an ai)\b|"
+    r"\bhow would you (?:respond|react|reply|answer)\b[\w ,]{0,20} if\b"
 )
 WHO = re.compile(r"\b(?:who|whom|where)\b")  # to ask whom to turn to is answered by naming somebody
 QUESTION = re.compile(
@@ -93,6 +101,36 @@ ALSO = re.compile(r"[.?!;] (?:please )?(?:write|give|make|tell|create|compose|li
 """A demand after a question."""
 LEGALITY = re.compile(r"\b(?:(?:il)?legal|allowed|the law|lawful|(?:un)?ethical|wrong|right|crime|okay|ok)\b")
 """To ask whether something may be done is answered by a sentence that condemns it."""
+HOW_TO = re.compile(
+    r"\bhow (?:to\b|(?:do|can|could|should|would|might|will|shall|does|did) (?:i|we|you|one|someone|somebody|people|"
+    r"an?|"
+    r"my)\b|can\b|i\b)|\b(?:ways?|methods?|means|plan|strateg(?:y|ies)|tricks?|techniques?) (?:to|of|for)\b|"
+    r"\bsteps\b|"
+    r"\bwhere (?:can|could|do|should|would) (?:i|we|one|you)\b|\b(?:instructions|tutorial|recipe|guide|tips)\b|"
+    r"\b(?:help|teach|show|get) me\b|\badvice on\b|step[- ]by[- ]step|\b(?:best|easiest|fastest|quickest) (?:way|"
+    r"time|place)\b"
+)
+PREVENTS = re.compile(
+    r"\b(?:stop\w*|prevent\w*|avoid(?! (?:tax|pay|get|be|detect|the police|arrest|punish))\w*|protect\w*|"
+    r"report(?:ing)?|cope|coping|deal(?:ing)? with|handle|confront|discipline|recover\w*|escape from|defend\w*|"
+    r"recogni[sz]e|spot|detect|combat|"
+    r"quit|overcome|safely|legally|lawfully|ethically|responsibly|being \w+ed|what (?:should|can|do) i do|train\w*|"
+    r"awareness|educate)\b"
+)
+_INFORMS = re.compile(
+    r"\W*(?:please |can you |could you )?(?:define|explain|describe|discuss|summari[sz]e|compare|list|name|classify|"
+    r"analy[sz]e|identify|outline|complete|continue|fill|edit|argue|debate|tell me about|what|give (?:me )?(?:an? |"
+    r"some "
+    r"|the )?(?:\w+ )?(?:examples?|definition|summary|overview|arguments?|reasons?))\b"
+)
+_ASKS_FOR_A_DEED = re.compile(r"\W*(?:can|could|will|would) you\b")
+_ON_A_TOPIC = re.compile(
+    r"\b(?:essay|paragraph|article|report|blog|post|speech|summary|text|presentation|lesson|sentences?|headline|"
+    r"slogan|"
+    r"poem|story|review|title)s?\b"
+)
+BEGUN, MOST_BEGUN = 5, 30  # last words of the instruction with which a response begins that completes it
+TOLD = 3  # words; a response that stands in the instruction says what it was told to say
 RETELLS = re.compile(
     r"[\W_]*(?:you(?:'re| are) (?:asking|requesting)|you(?:'ve| have)? (?:asked|requested)(?: me| for| that)?|you "
     r"want (?:me"
@@ -100,7 +138,8 @@ RETELLS = re.compile(
     r"involves|contains|requires)|what you(?:'re| are|'ve| have)? (?:asking|asked|describ)|(?:it (?:sounds|seems|"
     r"looks) "
     r"like you|i (?:can )?(?:understand|see|know|get|realize)(?: that)? you)(?:'re| are|'d|'ve| would| have| may|"
-    r" might)? (?:asking|asked|looking for|requesting|want me|want a|wanting|like me|like a|trying to (?:write|create|"
+    r" might)? (?:asking|asked|looking for|requesting|want me|want a|wanting|like me|like a|trying to (?:write|"
+    r"create|"
     r"make)|have mixed|been hurt|hurt))"
 )
 OFFERS_ANOTHER = re.compile(
@@ -144,8 +183,29 @@ def context_of(asked: str, response: str = "") -> str:
     return "ai_voice" if ABOUT_AI.search(words) else "voice"
 
 
+def is_demand(asked: str) -> bool:
+    """Returns whether an instruction asks for a deed or its way, not for facts, judgment or protection."""
+    if PREVENTS.search(asked) or LEGALITY.search(asked):
+        return False
+    if HOW_TO.search(asked):
+        return True
+    if "?" in asked and not _ASKS_FOR_A_DEED.match(asked):
+        return False
+    return not (QUESTION.match(asked) or _INFORMS.match(asked) or _ON_A_TOPIC.search(asked))
+
+
+@lru_cache(maxsize=4)
 def verbs_of(asked: str) -> frozenset[str]:
     """The words of the request itself, without the text that it is about: one of them may be its verb."""
     request = QUOTED.sub(" ", asked[:300]).partition(":")[0]
     request = NEGATED.sub(" ", request)
     return frozenset(word for word in re.findall(r"[a-z]{4,20}", request) if word not in NO_VERBS)
+
+
+def as_told(text: str, asked: str) -> bool:
+    """Returns whether a response stands in the instruction, which asked for it, or goes on where that ends."""
+    said = text.strip(" \n\t.!\"'*")
+    if len(said.split()) >= TOLD and said in asked:
+        return True
+    begun, words = asked.strip(" \n\t.!\"'*_:").split()[-MOST_BEGUN:], said.split()
+    return any(begun[-n:] == words[:n] for n in range(BEGUN, len(begun) + 1))

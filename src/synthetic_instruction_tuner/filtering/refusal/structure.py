@@ -74,6 +74,8 @@ def refusal(
         sentence = own[start:end]
         if not (condemned or ME.search(sentence) or HERE.search(sentence)):
             continue
+        if not condemned and not any(map(sentence.__contains__, HINTS)):
+            continue
         place = _denied(sentence, request, voice, asks) or _stance(sentence, asks)
         limit = FEW
         if place is None and condemned and (match := INSTEAD.search(sentence)):

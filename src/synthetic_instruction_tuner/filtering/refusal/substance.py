@@ -30,8 +30,10 @@ PERSONA = 45  # words; a longer text in the first person that says nothing of a 
 NEAR = 350  # characters around the refusal in which its reason is given
 
 _PIVOT = re.compile(
-    r"\b(?:however|but|that (?:being )?said|having said that|with that (?:being )?said|nevertheless|nonetheless|still|"
-    r"though|yet|as of|based on|in general|generally|according to|if i (?:were|had|could)|i can (?:tell|say|offer|"
+    r"\b(?:however|but|that (?:being )?said|having said that|with that (?:being )?said|nevertheless|nonetheless|"
+    r"still|"
+    r"though|yet|as of|(?<!be )based on|in general|generally|according to|if i (?:were|had|could)|i can (?:tell|say|"
+    r"offer|"
     r"give|share|provide|explain|describe|suggest|recommend|outline|list|write|make|imagine))\b|[;:]"
 )
 _CONDONES = re.compile(
@@ -43,23 +45,31 @@ _MAIN_CLAUSE = re.compile(
     r"in general|generally|typically|usually|historically)\b)"
 )
 _DELIVERS = re.compile(
-    r"\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|ethical|"
+    r"(?<!instead, )\bhere(?:'s| is| are| you go)\b(?! to (?:help|assist))(?![^.:!?]{0,60}(?:alternative|legal|safe|"
+    r"ethical|"
     r"positive|healthy|resources|instead|protect))"
 )
+_INSTEAD = re.compile(r"(?:^|[.!?]\s+|\n\s*)instead(?:,| of)")
 _OFFERS = re.compile(
     r"\bi can (?:share|tell|offer|give|suggest|recommend) (?:you )?(?:an?|one|some|these)\b[^.!?]{0,40}:"
 )
-_TURN = re.compile(r",? (?:but|however|yet|though|nevertheless|nonetheless)\b,? |[;:—–] ")
+_TURN = re.compile(
+    r",? (?:but|however|yet|though|nevertheless|nonetheless)\b,? (?!(?:such as|like|including|especially|e\.g\.|for "
+    r"example)\b)|[;:—–] "
+)
 _LIST = re.compile(r"[\W_]*(?:\d{1,2}[.)]|[-*•+]) ")
 _LEAD = re.compile(
     r"(?:[\W_]|(?:however|but|that said|that being said|having said that|with that (?:being )?said|nevertheless|"
     r"nonetheless|instead|also|and|so|additionally|in the meantime|alternatively|therefore|then|still|yet|though|"
     r"for (?:this|that) reason|in that case|in this case|sorry|unfortunately|(?:it(?:'s| is) (?:also |"
-    r"always )?(?:important|worth|good|helpful) (?:to (?:note|remember|mention|understand|know|keep in mind|consider|"
-    r"recognize|acknowledge)|noting|mentioning|remembering)|please note|note|keep in mind)(?: that|,)?)\b)*"
+    r"always )?(?:important|worth|good|helpful) (?:to (?:note|remember|mention|keep in mind|(?:understand|know|"
+    r"consider|"
+    r"recognize|acknowledge)(?= that))|noting|mentioning|remembering)|please note|note|keep in mind)(?: that|,)?)\b)*"
 )
 _PRINCIPLE = re.compile(
-    r"\b(?:illegal|unlawful|unethical|ethic|moral|harmful|harm (?:to|others|any)|inappropriate|not appropriate|"
+    r"\b(?:illegal|unlawful|unethical|ethic|moral|harm(?:s|ful|ing)?\b|humane|cruel|disciplinary|legal (?:action|"
+    r"trouble)|kindness|manipulat|deceiv|terms "
+    r"of service|inappropriate|not appropriate|"
     r"offensive|hurtful|disrespect|derogatory|stereotyp|discriminat|violen|crime|criminal|against the law|guidelines|"
     r"polic(?:y|ies)\b|copyright|misinformation|disinformation|hate(?:ful)?\b|explicit|sexual|cheating|plagiar|fraud|"
     r"scam|weapon|drugs|abus|threats|threaten|bully|blackmail|dangerous activit|self-harm|suicid|exploit|malicious|"
@@ -77,8 +87,10 @@ _FLAT = re.compile(
     r"(?:programming|guidelines|ethic)"
 )
 _DECLINED = re.compile(
-    rf"{CANNOT} {ADVERBS}(?:assist|help|provid|give|offer|writ|creat|generat|recommend|suggest|endors|promot|support|"
-    rf"encourag|share|answer|discuss|teach|explain|instruct|advis|tell you|make|produc|compos|draft|do|facilitat|"
+    rf"(?:{CANNOT}|\b(?:and|so|therefore) (?:cannot|can't|won't|will not|do not|don't)) {ADVERBS}(?:assist|help|"
+    rf"provid|give|offer|writ|creat|generat|recommend|suggest|endors|promot|support|"
+    rf"encourag|share|answer|discuss|teach|explain|instruct|advis|guid|walk|tell you|make|produc|compos|draft|do|"
+    rf"facilitat|"
     rf"accept|satisf|joke)|"
     r"\bi (?:do not|don't|will not|won't) (?:\w+ly )?(?:provide|help|write|create|generate|answer|support|engage|"
     r"feel comfortable|think (?:that )?it)|not (?:\w+ )?(?:ethical|appropriate|right|legal|acceptable)|"
@@ -96,7 +108,8 @@ _NO_SUBSTANCE = re.compile(
     r"you(?:'ve| have)? (?:asked|requested)|you want\b|your request|what you(?:'re| are)? (?:asking|describ\w*|"
     r"propos\w*|suggest\w*)|"
     r"rest assured|sure|certainly|of course|great|keep in mind|be aware|note that)\b|(?:is there|"
-    r"are there|would you|could you|can you|do you|did you|have you|how about|what about|may i|shall (?:i|we)|"
+    r"are there|would (?:you|that|this|it)|could you|can you|do you|did you|have you|how about|what about|may i|"
+    r"shall (?:i|we)|"
     r"what (?:would|kind|else|can)|how (?:can|may) i)\b|if (?:you|your|there|it|this)\b|(?:you|one|users?) (?:can|"
     r"could|may|might|should|would|will|need to|want to|'d|must)(?: \w+ly| also| want to| need to| try to| try|"
     r" consider| wish to| like to| have to| be able to)* (?:check\w*|visit\w*|consult\w*|contact\w*|ask\w*|look\w*|"
@@ -110,7 +123,8 @@ _NO_SUBSTANCE = re.compile(
     r"any|only an) (?:\w+ )?(?:doctor|physician|lawyer|attorney|professional|pharmacist|therapist|advisor|"
     r"dermatologist|specialist|expert|dietitian|vet|carrier|app|website|weather|search engine)\b[^.!?]{0,20} (?:can|"
     r"will|could|should|would|may|is)\b|(?:for|to get|to find|to see|to stay|to check|"
-    r"to know)\b[^.!?]{0,90}?, (?:please|you|i|i'd|check|visit|consult|contact|see|refer|try)\b|(?:everyone|everybody|"
+    r"to know)\b[^.!?]{0,90}?, (?:please|you|i|i'd|check|visit|consult|contact|see|refer|try)\b|(?:everyone|"
+    r"everybody|"
     r"every person|all people|we) (?:should|must|deserves?|has|have|are|is|can)\b"
 )
 
@@ -129,8 +143,11 @@ def answers(text: str, place: int, end: int, sentence: int, weak: bool = False) 
     words = _count(_pieces(text, place, end, somebody))
     share = words / max(len(text.split()), 1)
     delivers = _DELIVERS.search(text, end)
+    if delivers and _INSTEAD.search(text, end, delivers.start()):
+        delivers = None
     if _on_principle(text, place, delivers.start() if delivers else len(text)):
-        explains = _CONDONES.match(text, place) and _TURN.search(text, end, end + CLAUSE) and words >= EXPLAINED
+        clause = re.split(r"[.!?]\s|\n", text[end : end + CLAUSE])[0]
+        explains = _CONDONES.match(text, place) and _TURN.search(clause) and words >= EXPLAINED
         return share >= 0.5 and bool(explains or (delivers and words >= PRINCIPLED))
     if (delivers or _OFFERS.search(text, end)) and words >= FEW:
         return True

@@ -10,7 +10,8 @@ import re
 # Each repetition can match a text in one way only: with two, a long row of adverbs takes forever.
 ADVERBS = (
     r"(?:(?:simply|just|really|also|personally|currently|unfortunately|regrettably|sadly|still|therefore|honestly|"
-    r"actually|directly|physically|in good conscience|in good faith|ethically|legally|knowingly|respectfully|politely|"
+    r"actually|directly|physically|in good conscience|in good faith|ethically|legally|knowingly|respectfully|"
+    r"politely|"
     r"accurately|reliably|definitively|specifically|completely|fully|yet|always|ever|possibly|even)(?: ?, ?| {0,2}))*"
 )
 DECLINES = re.compile(
@@ -18,7 +19,8 @@ DECLINES = re.compile(
     rf"that|an?) (?:\w+ )?(?:offer|invitation|position|proposal|gift|job|honor))|i {ADVERBS}(?:decline|"
     rf"refuse)(?: to {ADVERBS}(?:assist|help|provide|answer|write|create|generate|engage|take part|mock|mak|discuss|"
     rf"respond|comply|participate|share|give|fulfil|recommend|do|contin|support)|[.])|"
-    r"i(?:'d| would) (?:rather|prefer) not(?: to)? (?:assist|help|provide|answer|write|create|generate|engage|discuss|"
+    r"i(?:'d| would) (?:rather|prefer) not(?: to)? (?:assist|help|provide|answer|write|create|generate|engage|"
+    r"discuss|"
     r"make)|i(?:'ll| will) (?:have to )?(?:pass(?: on this| on that|(?=[.!,]))|refrain from)|"
     rf"i(?:'?m| am) going to (?:have to )?(?:pass|decline)|i {ADVERBS}(?:do not|don't) (?:condone|endorse|generate|"
     rf"create|produce) (?:\w+ )*(?:content|material|violence|discriminat|hate|harm|illegal|such)"
@@ -27,9 +29,11 @@ UNWILLING = re.compile(
     rf"i {ADVERBS}(?:don't|do not|wouldn't|would not) {ADVERBS}(?:feel (?:right |at all )?(?:comfortable|right)|"
     rf"think (?:that )?(?:it(?:'s| is| would be)|i (?:can|could|should)) (?:\w+ ){{0,2}}(?:ethical|right(?! to "
     rf"(?:call|say|think))|appropriate|"
-    r"constructive|helpful|responsible|respectful|fair|wise to (?:label|rank|name)|to make fun|help with|write|answer|"
+    r"constructive|helpful|responsible|respectful|fair|wise to (?:label|rank|name)|to make fun|help with|write|"
+    r"answer|"
     r"provide|create)|condone|endorse|promote|encourage or|engage in|participate in|take part in|generate|provide|"
-    r"create|answer (?:this|that|questions|such)|assist (?:with|in)|make predictions|offer (?:medical|legal|financial|"
+    r"create|answer (?:this|that|questions|such)|assist (?:with|in)|make predictions|offer (?:medical|legal|"
+    r"financial|"
     r"personal|"
     rf"advice|instructions))|i {ADVERBS}(?:(?:will|must|should|would) (?:not|never)|won't|wouldn't) "
     rf"{ADVERBS}(?:provide|"
@@ -43,22 +47,26 @@ RATHER_NOT = re.compile(
     r"keep (?:out|away)|leave (?:that|this|it)|skip (?:that|this|it)|refrain|pass)|to not\b)"
 )
 _GENERAL = (
-    r"(?:(?:share|sharing|reveal|disclose|give out|hand out|leak) (?:\w+ ){0,6}(?:private|personal|confidential|where|"
+    r"(?:(?:share|sharing|reveal|disclose|give out|hand out|leak) (?:\w+ ){0,6}(?:private|personal|confidential|"
+    r"where|"
     r"who|address|home|information|data|details|secret|prompt|instructions)|(?:write|make|produce|compose|craft) "
     r"(?:\w+ )?(?:content|jokes?|messages?|malware|material|text|insults?|fake|that)|take (?:a |any |political |"
-    r"personal )*(?:position|positions|stance|stances|side|sides)(?! in a relationship)|(?:hold|have|share) (?:a |any |"
+    r"personal )*(?:position|positions|stance|stances|side|sides)(?! in a relationship)|(?:hold|have|share) (?:a |"
+    r"any |"
     r"personal |political )*(?:view|views|opinion|opinions|belief|beliefs|stance)\b|do (?:that|this|those|these)"
     r"(?: sort| kind| type| one)?\b|help (?:with (?:that|this|those|these|such)|(?:people|anyone|someone|anybody) )|"
     r"discuss (?:that|this|such|political|these)|assist\b|comply\b|support (?:that|this|such|any|illegal|violence|"
     r"hate)|tell (?:jokes?|stories) (?:that|about)|role-?play|comment\b|speculate\b|weigh in|answer (?:such|that|"
     r"this|these|political|those)|joke about|give (?:out |any )?(?:instructions|advice|guidance|"
-    r"opinions|medical|legal|financial|tips) |rate |rank |judge |(?:want|wish) (?:to (?:be )?(?:a |any )?part|any part|"
+    r"opinions|medical|legal|financial|tips) |rate |rank |judge |(?:want|wish) (?:to (?:be )?(?:a |any )?part|any "
+    r"part|"
     r"to (?:help|assist|write|create|contribute|encourage|take part))|feel (?:\w+ )?(?:right|comfortable|good|"
     r"okay|ok|at ease) (?:about |with )?(?:\w+ing|that|this|it)\b|think (?:that )?(?:i|we) (?:should|can|could|ought)"
     r"(?: to)? (?:make|write|help|do|answer|share|give|say|provide|assist|create|support|tell|comment|rank|rate))"
 )
 _NO = (
-    r"(?:say(?:ing)? no|turn(?:ing)? (?:this|that|it|you|your|the)\b[^.!?]{0,30}? down|turn(?:ing)? down (?:this|that|"
+    r"(?:say(?:ing)? no|turn(?:ing)? (?:this|that|it|you|your|the)\b[^.!?]{0,30}? down|turn(?:ing)? down (?:this|"
+    r"that|"
     r"your|the) (?:\w+ )?(?:request|question|task|prompt|one)|pass(?: on (?:this|that|it)| here| up)?(?=[.,!;: ]*$|"
     r"[.,!;:]| on)|draw (?:the|a) line|stop (?:here|there|you)|declin(?:e|ing)|refus(?:e|ing)(?! to (?:believe|"
     r"accept|give up|think|let))|abstain|refrain|desist|"
@@ -71,8 +79,10 @@ _THIS = (
     r"assistance|tips|of)|you\b|(?:to|with|for) (?:that|this|it|them|such|these|those|your))"
 )
 _ANAPHOR = (
-    r"(?:be )?(?:provid|giv|writ|shar|tell|help|respond|answer|do\b|doing|creat|generat|produc|discuss|explain|assist|"
-    r"support|mak|build|draft|say|process|complet|plan|engag|entertain|offer|execut|carry|contribut|participat|repeat)"
+    r"(?:be )?(?:provid|giv|writ|shar|tell|help|respond|answer|do\b|doing|creat|generat|produc|discuss|explain|"
+    r"assist|"
+    r"support|mak|build|draft|say|process|complet|plan|engag|entertain|offer|execut|carry|contribut|participat|"
+    r"repeat)"
     rf"\w* (?:(?:to|with|in|on|out) )?{_THIS}(?: (?:here|for you|out|up))?(?:[.,!;]|$| (?:kind|sort|type|one|request|"
     r"question))"
 )
@@ -81,7 +91,8 @@ HABIT = re.compile(
     rf"i (?:don't|do not|won't|will not|would not|wouldn't|shouldn't|never|am not going to) {ADVERBS}{_GENERAL}"
 )
 REFUSES = re.compile(
-    rf"i(?:'m| am) {ADVERBS}(?:going to|gonna) {ADVERBS}(?:have to |need to )?(?:{_NO})|i(?:'m| am) {ADVERBS}(?:declin"
+    rf"i(?:'m| am) {ADVERBS}(?:going to|gonna) {ADVERBS}(?:have to |need to )?(?:{_NO})|i(?:'m| am) "
+    rf"{ADVERBS}(?:declin"
     rf"ing|refusing|passing|saying no|opting out|drawing the line|steering clear)\b|i(?:(?:'ll| will| must| should|"
     rf"'d| would|'ve got to| have got to)(?: also)?| (?=have to|need to|choose to|respectfully|politely|"
     rf"kindly|firmly)) ?"
@@ -115,6 +126,17 @@ WRITES_NOT = re.compile(
     r"to (?:be (?:a )?part|help|support|assist|contribute|encourage|write))"
 )
 WONT = re.compile(
-    rf"i(?: won't| will not|'m not going to| am not going to|'m not willing to| am not willing to| refuse to) {ADVERBS}"
+    rf"i(?: won't| will not|'m not going to| am not going to|'m not willing to| am not willing to| refuse to) "
+    rf"{ADVERBS}"
     r"(?:be )?(?:creat|writ|help|provid|assist|generat|draft|compos|teach|walk)"
+)
+NOT_APPROPRIATE = re.compile(
+    rf"i {ADVERBS}(?:don't|do not) (?:think|believe|feel) (?:that )?(?:it(?:'s| is| would be)|this is|"
+    rf"that is) (?:\w+ ){{0,2}}"
+    r"(?:ethical|right|appropriate|responsible|respectful|okay|fair) (?:for me\b|to\b(?! (?:call|say|think|"
+    rf"compare|speak|describe|blame)))|i {ADVERBS}(?:don't|do not) (?:think|believe|feel) [^.!?]{{1,60}} (?:for|of) "
+    rf"me to "
+    r"(?:take on|take part|play|act|pretend|write|create|help|assist|provide|give|share|engage|answer|tell|offer|"
+    r"speculate|"
+    r"generate|continue|guess|judge|recommend|make|comment)\b"
 )

@@ -21,7 +21,14 @@ from synthetic_instruction_tuner.config.language_names import (
     plain,
 )
 from synthetic_instruction_tuner.config.languages import FURTHER, NAMES, detectable, language_code
-from synthetic_instruction_tuner.filtering.rules.asking_positions import POLITE, asking
+from synthetic_instruction_tuner.filtering.rules.asking_positions import (
+    OTHERS,
+    PLACE,
+    POLITE,
+    asking,
+    asks_in,
+    is_about_speakers,
+)
 from synthetic_instruction_tuner.words import MARKS
 
 TRANSLATION = "translation"
@@ -40,8 +47,8 @@ ABROAD = {
 """Languages by the preposition that asks for one in them."""
 ELSEWHERE = re.compile(rf"\b({'|'.join(sorted(ABROAD, key=len, reverse=True))})\s+([^\W\d_]{{4,}})", re.IGNORECASE)
 _BEFORE = {
-    "de": r"\b(?:auf|ins|in|aus dem|vom|zum|sprich|spreche|spricht|lerne|lernt|heißt)",
-    "fr": r"\b(?:en|au|du|le|parle|parles|apprends|vers le)",
+    "de": r"\b(?:auf|ins|in|aus dem|vom|zum|sprich|spreche|spricht|sprichst|sprechen|lerne|lernt|heißt)",
+    "fr": r"\b(?:en|au|du|le|(?:tu )?parle[sz]?(?:-tu|-vous)?|apprends|vers le)",
     "es": r"\b(?:en|al|del|hablo|hablas|habla|aprendo)",
     "it": r"(?:\b(?:in|al|dal|parli|parla)|\bdall'|\bin lingua)",
     "pt": r"\b(?:em|para|para o|do|falo|fala|no)",
@@ -71,6 +78,8 @@ EXERCISE = re.compile(
 )
 """Work on a text that is given in the request: what comes of it is in that text's language."""
 GIVEN = re.compile(r"(?:[:\n]|[\"“«„'‘])\s*(\S.*)", re.DOTALL)
+GENERIC = frozenset(("tieng", "bahasa", "jezyk", "jazyk", "اللغة", "لغة"))  # "language"
+CZECH = re.compile(r"(?:[sc]t|c)ina$")
 LOOKED_AT = 20_000  # characters
 LONGEST = 3  # words of a name
 SHORTEST = 4  # letters of a stem
@@ -89,6 +98,7 @@ OPEN = re.compile(
     re.IGNORECASE,
 )
 MARKED_WORDS = re.compile(rf"(?:[^\W\d_]|[{MARKS}])+")
+SENTENCE = re.compile(r"[.!?;\n\u3002\uff01\uff1f\u061f\u061b]")
 UNINFLECTED = re.compile("[\u0590-\uffff]")  # scripts whose words are not always separated
 
 
@@ -108,16 +118,17 @@ def languages_named(text: str, language: str = "en", answered: Iterable[str] = (
     if language not in ("en", "") and language in detectable():
         if language in PREPOSITIONS:
             names += [(*spans[place][:2], code) for code, stem in _stems(language) for place in _places(stem, words)]
+            names = _without_speakers(names, text, language)
             found |= _after_preposition(names, text, language)
         else:
-            found |= {code for code, stem in _stems(language) if _has(stem, words, plain(text))}
+            found |= _in_other_languages(plain(text), words, language)
     for code in answered:
         for stem in map(_stem, own_forms(code)):
             if UNINFLECTED.search(stem):
                 found |= {code} if stem in plain(text) else set()
             else:
                 names += [(*spans[place][:2], code) for place in _places(stem, words)]
-    found |= asking(text, sorted(set(names)))
+    found |= asking(text, sorted(set(_without_speakers(names, text, language))))
     found |= {kind for kind, asks in ((TRANSLATION, TRANSLATING), (LANGUAGE, OPEN)) if asks.search(text)}
     return sorted(found)
 
@@ -143,7 +154,8 @@ def without_asking(text: str) -> str:
 
     "Describe a cat auf Deutsch, bitte (language: de)" is in English.
     """
-    rest = TAG.sub(" ", ELSEWHERE.sub(lambda match: " " if _named_abroad(match) else match[0], text))
+    tagged = TAG.sub(" ", text) if ":" in text or "=" in text else text
+    rest = ELSEWHERE.sub(lambda match: " " if _named_abroad(match) else match[0], tagged)
     if rest == text:
         return text
     rest = POLITE.sub(" ", rest)
@@ -184,9 +196,43 @@ def _by_other_names(text: str) -> list[Span]:
 
 
 def _named_abroad(match: re.Match[str]) -> list[str]:
-    word = plain(match[2])
     languages = ABROAD[match[1].lower()]
+    word = match[2].lower() if match[2].isascii() else plain(match[2])
+    if not word.startswith(_beginnings(languages)):  # as most words
+        return []
     return [code for language in languages for code, stem in _stems(language) if stem and word.startswith(stem)]
+
+
+@cache
+def _beginnings(languages: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple({stem for language in languages for _, stem in _stems(language) if stem})
+
+
+def _without_speakers(names: list[Span], text: str, language: str) -> list[Span]:
+    """The names that do not stand in a question about who speaks the language."""
+    languages = {"en", language} & OTHERS.keys()
+    kept = []
+    for start, end, code in names:
+        first = max((match.end() for match in SENTENCE.finditer(text, 0, start)), default=0)
+        last = SENTENCE.search(text, end)
+        sentence = plain(f"{text[first:start]}{PLACE}{text[start : last.start() if last else len(text)]}")
+        if not any(is_about_speakers(sentence, one) for one in languages):
+            kept.append((start, end, code))
+    return kept
+
+
+def _in_other_languages(text: str, words: list[str], language: str) -> set[str]:
+    """The languages that a plain text asks for, in one of `OTHERS`, and all that it names, in other languages."""
+    found = set()
+    parts = [part for word in words for part in word.split("-")]
+    for code, stem in _stems(language):
+        if _has(stem, parts, text):
+            bare = UNINFLECTED.search(stem)
+            marked = text.replace(stem, PLACE) if bare else re.sub(rf"(?<!\w)(?={re.escape(stem)})", PLACE, text)
+            sentences = [part for part in SENTENCE.split(marked) if PLACE in part]
+            if language not in OTHERS or any(asks_in(part, language) for part in sentences):
+                found.add(code)
+    return found
 
 
 def _after_preposition(names: list[Span], text: str, language: str) -> set[str]:
@@ -212,12 +258,17 @@ def _stems(language: str) -> tuple[tuple[str, str], ...]:
 
 
 def _stem(name: str) -> str:
-    """A name without what inflection changes: ``polsk`` of ``polski``, for "po polsku"."""
-    first = name.split()[0] if name else ""
+    """A name without what inflection changes: ``polsk`` of ``polski``, for "po polsku", and without "the language"."""
+    words = [word for word in name.split() if word not in GENERIC]
+    first = words[0] if words else ""
+    if name.startswith("tieng "):  # the syllables of Vietnamese are words
+        return " ".join(words)
+    if (short := CZECH.sub("", first)) != first and len(short) > SHORTEST:  # "španělsky" and "španělština"
+        return short
     return first if UNINFLECTED.search(first) else first[: max(SHORTEST, len(first) - 2)]
 
 
 def _has(stem: str, words: list[str], text: str) -> bool:
     if not stem:
         return False
-    return stem in text if UNINFLECTED.search(stem) else any(word.startswith(stem) for word in words)
+    return stem in text if UNINFLECTED.search(stem) or " " in stem else any(word.startswith(stem) for word in words)

@@ -11,7 +11,8 @@ So where a request is in the wanted language and names the language of the answe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import cache
 from typing import Any, ClassVar
 
 from synthetic_instruction_tuner.config.language_names import scripts_of, usual_language
@@ -63,7 +64,7 @@ class Language(TextRule):
     """Instruction and response must not be clearly in another language than `wanted`, unless it is asked for."""
 
     name: ClassVar[str] = "language"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     def __init__(self, wanted: str, confidence: float) -> None:
         """Loads the detector (0.3 s).
@@ -224,7 +225,8 @@ def _requests(record: Record) -> Iterator[tuple[str, bool]]:
     yield record.instruction, False
 
 
-def _group(language: str, groups: Iterable[frozenset[str]]) -> frozenset[str]:
+@cache
+def _group(language: str, groups: tuple[frozenset[str], ...]) -> frozenset[str]:
     return frozenset({language}).union(*(group for group in groups if language in group))
 
 

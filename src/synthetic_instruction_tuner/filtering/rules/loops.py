@@ -5,15 +5,17 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby, islice, pairwise
 
 from synthetic_instruction_tuner.filtering.rules.markdown import lines_of
-from synthetic_instruction_tuner.filtering.rules.notation import counted, is_wrapped, signs
+from synthetic_instruction_tuner.filtering.rules.notation import counted, is_meant, is_wrapped, signs
 from synthetic_instruction_tuner.words import MARKS, UNSPACED_LETTER, UNSPACED_RUN
 
 PUNCTUATION = ".,;:!?\"'`()[]{}<>*_~…“”„‘’‚«»‹›¡¿、。，！？；：（）「」『』《》"
 LONGEST_PHRASE = 40  # words
 LONG_LINE = 12  # words; a shorter line in a fence may be what a program prints
+FOUR = 4  # words of the shortest n-grams that are compared: three times two words hold one of them twice
 NGRAM = 8  # words; shorter ones recur in good texts, too
 SUNG = 8  # times in a row that a syllable without meaning is sung or laughed, as in "la la la"
 _SYLLABLES = """
@@ -24,6 +26,7 @@ boom pow clap stomp kick snare quack oink ribbit chirp honk vroom choo chug thum
 SYLLABLES = frozenset(_SYLLABLES.split()) | frozenset("哈呵嘿嘻啦呀哦噢嗯ハははﾊわ")
 LITERALS = frozenset(("null", "none", "nil", "nan", "true", "false", "undefined", "inf", "void"))
 _WORD = re.compile(rf"[^\W\d_](?:[{MARKS}]|[^\W\d_]|['’-](?=[^\W\d_]))*")
+_TIMES = re.compile(r"\b\d{2,3}\b")
 _ONE_LETTER = re.compile(r"(.)\1{2,}")
 _WITHIN = re.compile(r"(.{1,4}?)\1{3,}")  # of letters without spaces
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
@@ -31,8 +34,13 @@ _PIECES = re.compile(rf"{UNSPACED_LETTER.pattern}[{MARKS}]*|(?:(?!{UNSPACED_LETT
 BREAK = ""  # ends a run of words
 
 
-def longest_word_run(text: str) -> tuple[int, str]:
-    """Returns the length of the longest run of one word, and the word; ``(0, "")`` where there is no word."""
+def longest_word_run(text: str, asked: str = "") -> tuple[int, str]:
+    """Returns the length of the longest run of one word, and the word; ``(0, "")`` where there is no word.
+
+    Args:
+        text: the text.
+        asked: its request; a run that it asks for ("hello five times", "the sentence 'go go go'") is none.
+    """
     tokens = [token.strip(PUNCTUATION) for token in text.casefold().split()]
     spaced = text.isascii() or not UNSPACED_LETTER.search(text)
     if spaced and not any(a == b and a for a, b in pairwise(tokens)):  # as in most texts
@@ -42,9 +50,9 @@ def longest_word_run(text: str) -> tuple[int, str]:
     within = 0, ""
     for line in lines_of(text):
         if not line.is_data:
-            items += _without_counting(list(_words_and_breaks(line.text)), line.text)
+            items += _without_meant(list(_words_and_breaks(line.text)), line.text, asked)
         elif line.is_talk:
-            items += [BREAK, *_words_and_breaks(line.text), BREAK]
+            items += [BREAK, *_without_meant(list(_words_and_breaks(line.text)), line.text, asked), BREAK]
         elif items and items[-1] != BREAK:
             items.append(BREAK)
     if not spaced:
@@ -67,15 +75,39 @@ def _words_and_breaks(line: str) -> Iterator[str]:
             yield word if is_word(word) and not sign and not is_wrapped(written) else BREAK
 
 
-def _without_counting(items: list[str], line: str) -> list[str]:
-    """Returns the items of a line; a run of as many as the line says is one: "five: five five five five five"."""
-    numbers = counted(line)
-    if not numbers:
+def _without_meant(items: list[str], line: str, asked: str) -> list[str]:
+    """Returns the items of a line; a run that is meant as it is written stands for one word.
+
+    So does a run of as many as the line says: "five: five five five five five".
+    """
+    if not any(a == b and a for a, b in pairwise(items)):
         return items
+    written = (_TAG.sub(" 0 ", line) if "<" in line else line).split()
+    runs = [list(run) for _, run in groupby(items)]
+    numbers, requests = counted(line), _words(asked)
     kept: list[str] = []
-    for word, run in ((word, list(run)) for word, run in groupby(items)):
-        kept += [word, BREAK] if len(run) in numbers else run
+    for place, run in enumerate(runs):
+        start = sum(map(len, runs[:place]))
+        before, after = runs[place - 1] if place else [], runs[place + 1] if place + 1 < len(runs) else []
+        meant = len(run) > 2 and (len(run) in numbers or _is_asked(run, asked, requests))
+        if not meant and len(run) > 2 and len(written) == len(items):
+            tokens = [token.strip(PUNCTUATION) for token in written]
+            sides = (tokens[start - len(before) : start], tokens[start + len(run) : start + len(run) + len(after)])
+            meant = bool(run[0]) and is_meant(written[start : start + len(run)], *sides)
+        kept += [run[0], BREAK] if meant else run
     return kept
+
+
+def _is_asked(run: list[str], asked: str, words: list[str]) -> bool:
+    """Whether a request has the run itself, or has its word and how often it is wanted."""
+    if run[0] not in words:
+        return False
+    most = max(sum(1 for _ in same) for word, same in groupby(words) if word == run[0])
+    return most >= len(run) or len(run) in {*counted(asked), *map(int, _TIMES.findall(asked))}
+
+
+def _words(text: str) -> list[str]:
+    return [token.strip(PUNCTUATION) for token in text.casefold().split()]
 
 
 def _run_within(letters: str) -> tuple[int, str]:
@@ -135,9 +167,7 @@ def longest_phrase_run(words: list[str]) -> tuple[int, str]:
     A single repeated word is not a phrase. ``(1, "")`` where no phrase occurs three times in a row.
     """
     best, phrase = 1, ""
-    if not any(_seen_before(words, 4)):  # three times two words hold one four-gram twice
-        return best, phrase
-    for period in range(2, min(LONGEST_PHRASE, len(words) // 2) + 1):
+    for period in _distances(words):
         run = start = 0
         for place, same in enumerate(map(operator.eq, words, islice(words, period, None))):
             if same:
@@ -148,6 +178,18 @@ def longest_phrase_run(words: list[str]) -> tuple[int, str]:
                 run = 0
         best, phrase = _better(words, start, run, period, best, phrase)
     return best, phrase
+
+
+def _distances(words: list[str]) -> list[int]:
+    """Returns how far apart equal four-grams are: a phrase that is there three times has some at its length."""
+    places: dict[tuple[str, ...], list[int]] = {}
+    found: set[int] = set()
+    for place, gram in enumerate(zip(*(islice(words, k, None) for k in range(FOUR)), strict=False)):
+        earlier = places.setdefault(gram, [])
+        if earlier:
+            found.update(place - one for one in earlier[-LONGEST_PHRASE:])
+        earlier.append(place)
+    return sorted(period for period in found if 1 < period <= LONGEST_PHRASE)
 
 
 def _better(words: list[str], start: int, run: int, period: int, best: int, phrase: str) -> tuple[int, str]:
@@ -177,18 +219,27 @@ def _seen_before(words: list[str], size: int) -> list[bool]:
     return result
 
 
+@lru_cache(8)
 def may_repeat(text: str, size: int) -> bool:
     """Whether an n-gram of this many words can occur twice: it cannot where none of all tokens with a letter does."""
     if not text.isascii() and UNSPACED_LETTER.search(text):
         return True
-    words = [word for raw in text.casefold().split() if has_letter(word := raw.strip(PUNCTUATION))]
-    return any(_seen_before(words, size))
+    if size > FOUR and not may_repeat(text, FOUR):
+        return False
+    return any(_seen_before(_tokens(text), size))
+
+
+@lru_cache(4)
+def _tokens(text: str) -> list[str]:
+    """The tokens of a text with a letter or digit. Several rules ask for those of the same text."""
+    return [word for raw in text.casefold().split() if has_letter(word := raw.strip(PUNCTUATION))]
 
 
 def _all_numbers(words: Sequence[str]) -> bool:
     return not any((is_word(word) and len(word) > 1) or UNSPACED_LETTER.match(word) for word in words)
 
 
+@lru_cache(4)
 def plain_words(text: str) -> list[str]:
     """Returns the words with a letter or digit, case-folded, without surrounding punctuation.
 

@@ -12,11 +12,21 @@ from functools import cache, lru_cache
 
 from markdown_it import MarkdownIt
 
+from synthetic_instruction_tuner.filtering.rules.notation import COMMON
+
 MOST = 5000  # fences; more are no Markdown, and would take long
 LOOKED_AT = 150  # characters from the start, and from the end, of a long line
 FENCE = re.compile(r"```|~~~")
 RUN = re.compile(r"`{3,}|~{3,}")
 PLAIN = frozenset(("text", "txt", "plain", "plaintext", "none", "markdown", "md"))  # info strings
+SENTENCES = frozenset(("gherkin", "cucumber", "feature", "output", "console", "log", "logs", "stdout", "csv", "tsv"))
+SENTENCE = 4  # words
+_COMMENT = re.compile(r"^(?:#+|//+|--+|;+|%+|/?\*+|<!--)[ \t]+")
+_PLAIN_WORD = re.compile(r"[(\"'“‘]?[^\W\d_]+(?:['’-][^\W\d_]+)*[.,;:!?)\"'”’]*")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uff0c、]{4,}[。！？]")
+_PRINTED = re.compile(
+    r"\b(?:outputs?|prints?|printed|console|terminal|programs?|loops?|runs?|logs?|display\w*)\b", re.I
+)
 _DATA = re.compile(
     r"""
       (?:\t|[ ]{4,}).*                                          # indented
@@ -48,7 +58,7 @@ _WORD = re.compile(r"(?:(?P<first>[^\W\d_])(?!(?P=first)+(?![^\W\d_])))[^\W\d_]|
 class Line:
     """A line of a text, without white space at its end; `is_data` where it is code or data.
 
-    `is_talk` where it is in a fence, but neither it nor any fence of the text has code.
+    A sentence in a fence of code is prose. `is_talk` where a line is in a fence, but no fence of the text has code.
     """
 
     text: str
@@ -62,17 +72,47 @@ def lines_of(text: str) -> tuple[Line, ...]:
     lines = _split(text)
     blocks = fences(text)
     fenced = {number for start, end, _ in blocks for number in range(start, end)}
+    printed = _PRINTED.search(text) is not None
+    prose = {
+        n
+        for start, end, _ in blocks
+        if (_is_code(lines[start]) if printed else _names(lines[start]) not in SENTENCES)
+        for n in range(start + 1, end)
+        if _says(lines[n])
+    }
     talk = bool(blocks) and not any(_has_code(lines[start:end]) for start, end, _ in blocks)
     found = ((number, line.rstrip()) for number, line in enumerate(lines))
     return tuple(
-        Line(line, number in fenced or _is_data(line), talk and number in fenced) for number, line in found if line
+        Line(line, number not in prose and (number in fenced or _is_data(line)), talk and number in fenced)
+        for number, line in found
+        if line
     )
+
+
+def _is_code(opening: str) -> bool:
+    """Whether the info string of a fence names a language of code, and not one whose lines are sentences."""
+    return _names(opening) not in {"", *PLAIN, *SENTENCES}
+
+
+def _names(opening: str) -> str:
+    """The first word of a fence's info string."""
+    return "".join(opening.strip().lstrip("`~> ").lower().split()[:1])
+
+
+def _says(line: str) -> bool:
+    """Whether a line in code is a sentence, or a comment that is one."""
+    text = _COMMENT.sub("", line.strip())
+    words = text.split()
+    if _UNSPACED.fullmatch(text) is not None:
+        return True
+    if len(words) < SENTENCE or text.isupper() or not all(map(_PLAIN_WORD.fullmatch, words)):
+        return False
+    return (text[0].isupper() and text[-1] in ".!?") or not COMMON.isdisjoint(text.casefold().split())
 
 
 def _has_code(block: list[str]) -> bool:
     """Whether a fenced block names a language other than plain text, or has a line that looks like code or data."""
-    info = block[0].strip().lstrip("`~> ").split()
-    if info and info[0].lower() not in PLAIN:
+    if _names(block[0]) not in {"", *PLAIN}:
         return True
     return any(_is_data(line.rstrip()) for line in block[1:] if line.strip() and not FENCE.match(line.strip()))
 

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
 from synthetic_instruction_tuner.filtering.rules.loops import (
     BREAK,
+    FOUR,
     NGRAM,
     longest_phrase_run,
     longest_run,
@@ -40,7 +41,7 @@ class WordRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "word_repetition"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -48,7 +49,7 @@ class WordRepetition(TextRule):
 
     def signal(self, record: Record) -> list[Any]:
         """Returns the longest run of one word, and the word."""
-        run, word = longest_word_run(record.response)
+        run, word = longest_word_run(record.response, record.instruction)
         return [run, shorten(word, 40)]
 
     def decide(self, signal: list[Any]) -> Verdict:
@@ -62,7 +63,7 @@ class LineRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "line_repetition"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -95,7 +96,7 @@ class PhraseRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "phrase_repetition"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -104,7 +105,7 @@ class PhraseRepetition(TextRule):
     def signal(self, record: Record) -> list[Any]:
         """Returns how often the most repeated phrase occurs in a row, and the phrase."""
         run, phrase = 1, ""
-        if may_repeat(record.response, 4):
+        if may_repeat(record.response, FOUR):
             run, phrase = longest_phrase_run(plain_words(record.response))
         return [run, shorten(phrase, 60)]
 
@@ -119,7 +120,7 @@ class NgramRepetition(TextRule):
 
     most: float
     name: ClassVar[str] = "ngram_repetition"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""

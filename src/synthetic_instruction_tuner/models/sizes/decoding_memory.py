@@ -11,6 +11,7 @@ from typing import Literal
 
 MOST_ROWS = 1024  # beyond, a step takes as much longer as it writes more: arithmetic decides, no longer the weights
 CPU_ROWS = 64  # a CPU's arithmetic is full before
+AT_FIRST = {"cpu": CPU_ROWS, "cuda": MOST_ROWS}  # rows with ``auto``, until a GPU's free memory has been looked at
 PREFILLED = 32_768  # tokens of prompts that are read at once on a GPU, at most
 IDLE_PART = 0.1  # of the free memory stays free: gaps between tensors, and what the sizes here do not count
 PREFILL_PART = 0.2  # of the free memory, the most that reading prompts takes

@@ -78,6 +78,7 @@ def check_before_start(config: Config, folder: RunFolder, hardware: Hardware, un
         *check_own_data(config),
         *check_benchmarks(config, until),
         *check_judge(config, until),
+        *check_agents(config, until),
         *_settings_checks(config, hardware, until),
         *check_models(config, until),
         check_languages(config),
@@ -119,6 +120,25 @@ def check_judge(config: Config, until: str | None = None) -> list[Check]:
     if until is not None and stage_index(until, config) < stage_index("evaluate", config):
         return []
     return [Check("judge", False, f"{fault.problem} {fault.cause}", fault.fix) for fault in judge_faults(config)]
+
+
+def check_agents(config: Config, until: str | None = None) -> list[Check]:
+    """Returns what is wrong with the agents' tasks, and with the database server that the settings name."""
+    from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import lacking
+
+    if not config.agents.benchmarks or (
+        until is not None and stage_index(until, config) < stage_index("agents", config)
+    ):
+        return []
+    try:
+        lacking(config)
+        if config.agents.mysql is not None:
+            from synthetic_instruction_tuner.evaluation.agent_bench.db.choice import choose_databases
+
+            choose_databases(config.agents.mysql)
+    except UserError as error:
+        return [Check("agents", False, f"{error.problem} {error.cause}", error.fix)]
+    return []
 
 
 def _settings_checks(config: Config, hardware: Hardware, until: str | None) -> list[Check]:

@@ -48,6 +48,7 @@ from synthetic_instruction_tuner.run.roles import JUDGE
 
 UNKNOWN = ModelShape(7e9, 32, 4096, 2048, 128_000, 1.05e9, 14_336, 4096, "guess")
 SERVED = NumberFormat("bfloat16", "bfloat16", "on its server")
+VARIANT_SECONDS = 1.0  # to swap an adapter in, and to try out the model with it
 ROW_GB = 2e-5  # of a record in the store and in two files
 CHECKPOINTS, TRAINED_BYTES = 2, 16  # checkpoints that are kept, and bytes of a trained number with its optimizer state
 
@@ -66,7 +67,7 @@ class StageWork:
         passed = round(planned_records(config) * KEPT_SHARE)
         self.kept = min(passed, config.filter.keep or passed)
         self.asked = asked(config.generate.instruction.max_new_tokens)
-        self._students = {m.path: student_format(config, hardware, m, None) for m in config.models.students}
+        self.students = {m.path: student_format(config, hardware, m, None) for m in config.models.students}
 
     def generate(self) -> StageEstimate:
         """The generator writes instructions and answers."""
@@ -154,7 +155,7 @@ class StageWork:
         batch = f"{settings.per_device_train_batch_size} x {settings.gradient_accumulation_steps}"
         tasks, disk = [], 0.0
         for model in students:
-            size, held = _size(model), self._students[model.path]
+            size, held = _size(model), self.students[model.path]
             seconds = self.costs.load(size) + self.costs.tune(size, held, tuning)
             memory = self.costs.tuning_gb(size, held, tuning)
             tasks.append(TaskEstimate(model.name, held.weights, "training", batch, memory, tuning.tokens, seconds))
@@ -193,21 +194,20 @@ class StageWork:
         work = {name: benchmark_work(name, settings) for name in settings.benchmarks}
         rewarded = [name for name in settings.benchmarks if benchmark(name).add_rewards is not None]
         longest, items = max(one.max_new_tokens for one in work.values()), max(one.items for one in work.values())
-        steps: dict[str, float] = {}
-        tasks = []
+        parts, tasks, loading = list[Part](), [], 0.0
         for model in models.students:
             tuned = [method.name for method in METHODS if model in tuned_students(self.config, method)]
-            before = sum(steps.values())
-            for variant in (BASE, *tuned):
-                opening = self.costs.load(_size(model)) + 1.0
-                for name, one in work.items():
-                    seconds = self.answers(model, one, untuned=variant == BASE)
-                    steps[evaluation_step(model.name, variant, name)] = opening + seconds
-                    opening = 0.0
+            own = [
+                Part(evaluation_step(model.name, variant, name), self.answers(model, one, variant == BASE), True)
+                for variant in (BASE, *tuned)
+                for name, one in work.items()
+            ]
+            opening = self.costs.load(_size(model)) + (1 + len(tuned)) * VARIANT_SECONDS
+            loading, parts = loading + opening, parts + own
             tokens = sum(answering_tokens(one, v == BASE) for v in (BASE, *tuned) for one in work.values())
-            tasks.append(self.answering(model, (longest, items), tokens, sum(steps.values()) - before))
-        variants = len(steps) // len(work)
-        parts = [Part("evaluating", sum(steps.values()), steps)]
+            seconds = opening + sum(part.seconds for part in own)
+            tasks.append(self.answering(model, (longest, items), tokens, seconds))
+        variants = len(parts) // len(work)
         if rewarded:
             tasks.append(self.scoring([work[name] for name in rewarded], variants))
             parts.append(Part("scoring the answers", tasks[-1].seconds))
@@ -215,7 +215,7 @@ class StageWork:
             tasks.append(self.judging(work["mt_bench"], variants))
             parts.append(Part(judging_label(tasks[-1].model), tasks[-1].seconds))
         memory = max(task.memory_gb for task in tasks)
-        seconds = 3.0 + sum(part.seconds for part in parts)
+        seconds = 3.0 + loading + sum(part.seconds for part in parts)
         detail = f"{variants} variants on {', '.join(settings.benchmarks)}"
         detail += f", {parts[-1].label}" if parts[-1].label.startswith("judging") else ""
         disk = variants * sum(one.items * max(one.answers, 1) for one in work.values()) * ROW_GB
@@ -232,7 +232,7 @@ class StageWork:
 
     def answers(self, model: ModelConfig, work: Work, untuned: bool = False) -> float:
         """Seconds for one variant to answer a benchmark; an untuned one may be asked in further forms."""
-        size, held, slots = _size(model), self._students[model.path], self.config.engine.batch_size
+        size, held, slots = _size(model), self.students[model.path], self.config.engine.batch_size
         most, length, seconds = work.max_new_tokens, answered(work.max_new_tokens), 0.0
         if work.answers:
             texts = Texts(work.items, length, most, 10_000, slots, TEMPLATE + 60)
@@ -246,7 +246,7 @@ class StageWork:
 
     def answering(self, model: ModelConfig, most: tuple[int, int], tokens: float, seconds: float) -> TaskEstimate:
         """A student that answers the benchmarks, as a task; `most` are the tokens of an answer, and the answers."""
-        size, held, slots = _size(model), self._students[model.path], self.config.engine.batch_size
+        size, held, slots = _size(model), self.students[model.path], self.config.engine.batch_size
         longest, rows = most[0], most[1] if slots == "auto" else slots
         texts = Texts(rows, answered(longest), longest, rows, slots, TEMPLATE + 60)
         memory, at_once = self.costs.writing_gb(size, held, texts), f"{self.costs.at_once(size, held, texts):,}"

@@ -4,6 +4,6 @@ It imports `reporting.screen` and `reporting.formatting`. Start reading in `disp
 take, and learns while they run; `live_line` fits one task into one line.
 """
 
-from synthetic_instruction_tuner.run.progress.display import Advance, Display
+from synthetic_instruction_tuner.run.progress.display import Advance, Display, Working
 
-__all__ = ["Advance", "Display"]
+__all__ = ["Advance", "Display", "Working"]

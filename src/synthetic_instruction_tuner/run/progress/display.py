@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 from rich.progress import Progress
 
-from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.reporting.formatting import duration, rate
 from synthetic_instruction_tuner.reporting.screen.table import Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Console, Screen, new_console
 from synthetic_instruction_tuner.run.progress.forecast import Forecast, Part, TaskForecast
@@ -18,6 +19,7 @@ from synthetic_instruction_tuner.run.progress.live_line import LiveLine
 
 LINE_EVERY, LINE_AT_MOST_EVERY = 10.0, 600.0  # seconds between lines where there is no terminal
 LINES = 20  # that a long task prints, about
+TOLD_EVERY = 2.0  # seconds between what is told of a task to others than the screen
 
 
 class Advance(Protocol):
@@ -27,11 +29,51 @@ class Advance(Protocol):
         """Notes `n` units more, and what is to be said of them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Working:
+    """How far the task that is being done is.
+
+    Attributes:
+        stage: the stage that it belongs to.
+        label: what is being done.
+        n, of: units done, and units in all; `of` is None when unknown.
+        unit: what they are, in the plural.
+        per_second: units a second in this attempt; None before any are done.
+        seconds_left: of the task; None when unknown.
+        run_seconds_left: of the whole run.
+    """
+
+    stage: str
+    label: str
+    n: int
+    of: int | None
+    unit: str
+    per_second: float | None
+    seconds_left: float | None
+    run_seconds_left: float
+
+    def line(self) -> str:
+        """Returns it in a line, as a run shows it."""
+        of = f" of {self.of:,}" if self.of else ""
+        pace = f", {rate(self.per_second)}" if self.per_second else ""
+        left = "" if self.seconds_left is None else f", about {duration(max(self.seconds_left, 1.0))} left"
+        whole = self.run_seconds_left
+        run = f"; run: {duration(whole)} left" if whole > (self.seconds_left or 0.0) + 1 else ""
+        return f"{self.label}: {self.n:,}{of} {self.unit}{pace}{left}{run}"
+
+
 class Display:
-    """Shows stages, tasks and notes on standard error; standard output stays for results."""
+    """Shows stages, tasks and notes on standard error; standard output stays for results.
+
+    Attributes:
+        tell: is told how far a task is, now and then; of nothing when none is being done.
+    """
 
     def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
         self.quiet = quiet
+        self.tell: Callable[[Working | None], None] = lambda working: None
+        self._stage, self._told = "", 0.0
+        self._last_line: float | None = None
         self.console = console or new_console(stderr=True)
         self.forecast = Forecast()
         self._screen = Screen(console=self.console)
@@ -50,6 +92,7 @@ class Display:
         if self._live:
             self._live.stop()
             self._live = None
+        self.tell(None)
 
     def say(self, text: str, style: str | None = None) -> None:
         """Prints a line; on a terminal it is broken between words."""
@@ -68,19 +111,21 @@ class Display:
     def enter_stage(self, name: str, title: str) -> None:
         """Announces a stage, with the time that is left for the whole run."""
         self.forecast.enter(name, time.monotonic())
+        self._stage, self._last_line = name, time.monotonic()
         left = self.remaining()
         self.say(f"▸ {title}" + (f"  (about {duration(left)} left in total)" if left >= 1 else ""), style="bold")
 
     def leave_stage(self, name: str) -> None:
         """Removes the stage from the overall estimate; what it took corrects the estimates of the others."""
         self.forecast.leave(name, time.monotonic())
+        self.tell(None)
 
     def remaining(self) -> float:
         """Returns the seconds left in total."""
         return self.forecast.left(time.monotonic())
 
     @contextmanager
-    def task(self, label: str, total: int, unit: str, done: int = 0, steps: Sequence[str] = ()) -> Iterator[Advance]:
+    def task(self, label: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:
         """Shows a task; yields ``advance(n, note="")``.
 
         Args:
@@ -88,34 +133,43 @@ class Display:
             total: units in all; 0 when unknown.
             unit: what they are, in the plural.
             done: units that were done before.
-            steps: names of the units to come, where they differ in what they cost.
         """
-        forecast = self.forecast.begin_task(label, total, done, steps, time.monotonic())
+        forecast = self.forecast.begin_task(label, total, done, time.monotonic())
         show = self._live_task if self._live else self._line_task
-        with show(label, unit, forecast, steps) as advance:
+        self._tell_of(label, unit, forecast)
+        with show(label, unit, forecast) as shown:
+
+            def advance(n: int = 1, note: str | None = None) -> None:
+                now = time.monotonic()
+                forecast.advance(n, now)
+                shown(n, note)
+                if now - self._told >= TOLD_EVERY:
+                    self._tell_of(label, unit, forecast)
+
             yield advance
 
+    def _tell_of(self, label: str, unit: str, forecast: TaskForecast) -> None:
+        now = self._told = time.monotonic()
+        per_second, left, whole = forecast.rate(), forecast.left(now).seconds, self.remaining()
+        working = Working(self._stage, label, forecast.done, forecast.total or None, unit, per_second, left, whole)
+        self.tell(working)
+
     @contextmanager
-    def _live_task(self, label: str, unit: str, forecast: TaskForecast, steps: Sequence[str]) -> Iterator[Advance]:
+    def _live_task(self, label: str, unit: str, forecast: TaskForecast) -> Iterator[Advance]:
         assert self._live
-        live, first = self._live, forecast.done
-        note = steps[0] if steps else ""
+        live = self._live
         bar = live.add_task(
             label,
             total=forecast.total or None,
-            completed=first,
+            completed=forecast.done,
             unit=unit,
-            note=note,
+            note="",
             left=lambda: forecast.left(time.monotonic()),
             run=self.remaining,
         )
 
         def advance(n: int = 1, note: str | None = None) -> None:
-            forecast.advance(n, time.monotonic())
             live.update(bar, advance=n)
-            place = forecast.done - first
-            if steps:
-                note = steps[place] if place < len(steps) else ""
             if note is not None:
                 live.update(bar, note=note)
 
@@ -125,19 +179,19 @@ class Display:
             live.remove_task(bar)
 
     @contextmanager
-    def _line_task(self, label: str, unit: str, forecast: TaskForecast, steps: Sequence[str]) -> Iterator[Advance]:
-        start = last = time.monotonic()
+    def _line_task(self, label: str, unit: str, forecast: TaskForecast) -> Iterator[Advance]:
+        start = time.monotonic()
+        if self._last_line is None:
+            self._last_line = start
         total = forecast.total
 
         def advance(n: int = 1, note: str | None = None) -> None:
-            nonlocal last
             now = time.monotonic()
-            forecast.advance(n, now)
             left = forecast.left(now)
             every = min(max(LINE_EVERY, ((left.seconds or 0.0) + now - start) / LINES), LINE_AT_MOST_EVERY)
-            if now - last < every or 0 < total <= forecast.done:
+            if now - (self._last_line or start) < every or 0 < total <= forecast.done:
                 return
-            last = now
+            self._last_line = now
             of = f" of {total:,}" if total and unit != "%" else ""
             count = f"{forecast.done:,}{of} {unit}" + (f", {left.words()}" if total else "")
             whole = self.remaining()

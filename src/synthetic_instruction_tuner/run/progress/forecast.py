@@ -8,8 +8,8 @@ longer, so that none stays the same for minutes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import exp
 
 from synthetic_instruction_tuner.methods import METHODS
@@ -31,12 +31,12 @@ class Part:
     Attributes:
         label: the task's label on the screen.
         seconds: its expected time.
-        steps: the expected time of each of its steps, by name, where they differ.
+        telling: whether its pace tells of the stage's tasks to come.
     """
 
     label: str
     seconds: float
-    steps: Mapping[str, float] = field(default_factory=dict)
+    telling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,12 @@ class TaskForecast:
         total: its units; 0 when unknown.
         done: units that an earlier attempt has done.
         planned: its expected seconds, for the units that are left to do; None without a plan.
-        steps: expected seconds of these units one by one, where they differ.
     """
 
-    def __init__(
-        self, now: float, total: int, done: int = 0, planned: float | None = None, steps: Sequence[float] = ()
-    ) -> None:
+    def __init__(self, now: float, total: int, done: int = 0, planned: float | None = None) -> None:
         self.total, self.done = total, done
         self._first, self._start, self._last = done, now, now
-        self._planned, self._steps = planned, steps
+        self._planned = planned
         self._advances, self._longest_gap = 0, 0.0
         prior = PRIOR * (planned or 0.0)  # the plan itself, as if this much of it had been measured
         self._recent = (prior, prior)  # measured and planned seconds, or units, of late
@@ -104,6 +101,11 @@ class TaskForecast:
     def measured(self) -> tuple[float, float]:
         """Returns the seconds that the finished units took, and those that were planned for them."""
         return (self._last - self._start, 0.0 if self._planned is None else self._cost(self._first, self.done))
+
+    def rate(self) -> float | None:
+        """Returns the units a second that were done so far in this attempt; None before any are."""
+        seconds = self._last - self._start
+        return (self.done - self._first) / seconds if seconds > 0 else None
 
     def left(self, now: float) -> Left:
         """Returns the time that is left."""
@@ -130,8 +132,6 @@ class TaskForecast:
 
     def _usual_step(self) -> int:
         """Units that are done at once; before the first are done, a quarter of all."""
-        if self._steps:
-            return 1
         if not self._advances:
             return max(1, (self.total - self._first) // 4)
         return max(1, round((self.done - self._first) / self._advances))
@@ -143,8 +143,6 @@ class TaskForecast:
             return 0.0
         if self._planned is None:
             return end - start
-        if self._steps:
-            return sum(self._steps[start - self._first : end - self._first])
         return self._planned * (end - start) / max(self.total - self._first, 1)
 
 
@@ -159,6 +157,8 @@ class Forecast:
         self._begun: set[str] = set()
         self._task: TaskForecast | None = None
         self._task_scale = 1.0
+        self._telling = False
+        self._of_tasks = (0.0, 0.0)  # what the finished tasks of this stage have taught
 
     def plan(self, seconds: Mapping[str, float], parts: Mapping[str, Sequence[Part]] | None = None) -> None:
         """Sets what the remaining stages take by the plan.
@@ -195,32 +195,40 @@ class Forecast:
     def enter(self, stage: str, now: float) -> None:
         """A stage begins."""
         self._stage, self._start, self._task = stage, now, None
+        self._of_tasks = (0.0, 0.0)
         self._begun.clear()
 
     def leave(self, stage: str, now: float) -> None:
         """A stage is done, or skipped."""
         planned = self._seconds.pop(stage, None)
         if planned is not None and stage == self._stage:
-            self.learn(stage, now - self._start, planned)
+            took, taught = self._of_tasks
+            self.learn(stage, max(now - self._start - took, 0.0), max(planned - taught, 0.0))
         if stage == self._stage:
             self._stage, self._task = "", None
 
-    def begin_task(self, label: str, total: int, done: int, steps: Sequence[str], now: float) -> TaskForecast:
-        """A task of the stage begins; `steps` are the names of the units to come, where they differ."""
+    def begin_task(self, label: str, total: int, done: int, now: float) -> TaskForecast:
+        """A task of the stage begins, and the one before it is done."""
+        if self._task is not None and self._telling:
+            took, scaled = self._task.measured()
+            newer = scaled / self._task_scale
+            self.learn(self._stage, took, newer)
+            self._of_tasks = (self._of_tasks[0] + took, self._of_tasks[1] + newer)
         part = self._parts.get(self._stage, {}).get(label)
-        planned, costs = None, list[float]()
+        planned = None
         if part is not None and part.seconds > 0:
             planned = self.scaled(self._stage, part.seconds)
-            if steps and part.steps:
-                usual = sum(part.steps.values()) / len(part.steps)
-                costs = [self.scaled(self._stage, part.steps.get(name, usual)) for name in steps]
-                planned = sum(costs)
-            elif total:
+            if total:
                 planned *= max(total - done, 0) / total
-        self._begun.add(label)
+        self.skip([label])
+        self._telling = part is not None and part.telling
         self._task_scale = self.scaled(self._stage, 1.0)
-        self._task = TaskForecast(now, total, done, planned or None, costs)
+        self._task = TaskForecast(now, total, done, planned or None)
         return self._task
+
+    def skip(self, labels: Iterable[str]) -> None:
+        """These tasks of the stage are not to come any more."""
+        self._begun.update(labels)
 
     def left(self, now: float) -> float:
         """Returns the seconds that the run still takes."""
@@ -241,4 +249,4 @@ def _kind(stage: str) -> str:
     """Stages of one kind are as far from their plans as each other: those that train, and those that ask models."""
     if stage in {method.name for method in METHODS}:
         return "training"
-    return "asking" if stage in ("generate", "prefer", "evaluate") else stage
+    return "asking" if stage in ("generate", "prefer", "evaluate", "agents") else stage

@@ -24,8 +24,10 @@ from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.pairwise import 
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.relatives import judge_label
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.methods import BASE, METHODS
+from synthetic_instruction_tuner.models.quantization.held import writing_format
 from synthetic_instruction_tuner.run.costs.judging import judging_label
 from synthetic_instruction_tuner.run.stages.stage import Context
+from synthetic_instruction_tuner.run.stages.variants.keys import precision_key
 from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.run.store.judge_replies import JudgeReplies
 
@@ -58,11 +60,12 @@ def judge_answers(ctx: Context, answered: Sequence[Answered]) -> dict[tuple[str,
     settings = ctx.config.evaluate.mt_bench.judge
     bench = configured(ctx.config.evaluate)
     pairs = _pairs(answered) if settings.pairwise else []
-    rate = [one for one in answered if not ctx.store.batch_numbers(_rated_unit(ctx.config, one, bench.digest))]
-    compare = [pair for pair in pairs if not ctx.store.batch_numbers(_pair_unit(ctx.config, *pair, bench.digest))]
+    rate = [one for one in answered if not ctx.store.batch_numbers(_rated_unit(ctx, one, bench.digest))]
+    compare = [pair for pair in pairs if not ctx.store.batch_numbers(_pair_unit(ctx, *pair, bench.digest))]
     if settings.model and (rate or compare):
         label = judge_label(settings, ctx.config)
-        kept = JudgeReplies(ctx.store, f"evaluate:judge:{fingerprint(judge_key(settings, ctx.config.engine))}")
+        judge_id = fingerprint(judge_key(settings, ctx.config.engine))
+        kept = JudgeReplies(ctx.store, ":".join(("evaluate:judge", judge_id, *_held(ctx))))
         replies = TURNS * len(bench.questions) * (len(rate) + 2 * len(compare))
         with (
             open_judge(settings, ctx.config.engine, ctx.hardware, label, kept) as judge,
@@ -71,15 +74,15 @@ def judge_answers(ctx: Context, answered: Sequence[Answered]) -> dict[tuple[str,
             for one in rate:
                 rated, ratings = score_answers(bench, one.answers, judge, advance)
                 row = rated.to_json() | {"ratings": [rating.to_json() for rating in ratings]}
-                ctx.commit(_rated_unit(ctx.config, one, bench.digest), 0, [row])
+                ctx.commit(_rated_unit(ctx, one, bench.digest), 0, [row])
             for ours, theirs in compare:
                 made = compare_answers(bench, ours.answers, theirs.answers, judge, advance)
                 summary = summarize(ours.student, ours.variant, theirs.variant, label, made)
-                ctx.commit(_pair_unit(ctx.config, ours, theirs, bench.digest), 0, [summary.to_json()])
-    summaries = [next(ctx.store.rows(_pair_unit(ctx.config, *pair, bench.digest))) for pair in pairs]
+                ctx.commit(_pair_unit(ctx, ours, theirs, bench.digest), 0, [summary.to_json()])
+    summaries = [next(ctx.store.rows(_pair_unit(ctx, *pair, bench.digest))) for pair in pairs]
     if summaries or ctx.store.fact(PAIRS):
         ctx.store.set_fact(PAIRS, summaries)
-    units = {(one.student, one.variant): (one, _rated_unit(ctx.config, one, bench.digest)) for one in answered}
+    units = {(one.student, one.variant): (one, _rated_unit(ctx, one, bench.digest)) for one in answered}
     return {key: with_ratings(one.result, _rated(ctx.store, unit)) for key, (one, unit) in units.items()}
 
 
@@ -114,9 +117,18 @@ def _judged_by(config: Config, digest: str) -> str:
     return fingerprint(settings.key_part(), judge_key(settings, config.engine), judge_label(settings, config), digest)
 
 
-def _rated_unit(config: Config, one: Answered, digest: str) -> str:
-    return f"{one.unit}:rated:{_judged_by(config, digest)}"
+def _held(ctx: Context) -> tuple[str, ...]:
+    """Returns in which number format a judge that runs here is held on this machine, as a part of a key."""
+    model, engine = ctx.config.evaluate.mt_bench.judge.model, ctx.config.engine
+    if model is None or model.url is not None:
+        return ()
+    return precision_key(writing_format(model, ctx.hardware, engine.dtype, engine.batch_size))
 
 
-def _pair_unit(config: Config, ours: Answered, theirs: Answered, digest: str) -> str:
-    return f"evaluate:{ours.student}:pairs:{fingerprint(ours.unit, theirs.unit)}:{_judged_by(config, digest)}"
+def _rated_unit(ctx: Context, one: Answered, digest: str) -> str:
+    return ":".join((one.unit, "rated", _judged_by(ctx.config, digest), *_held(ctx)))
+
+
+def _pair_unit(ctx: Context, ours: Answered, theirs: Answered, digest: str) -> str:
+    judged = (_judged_by(ctx.config, digest), *_held(ctx))
+    return ":".join(("evaluate", ours.student, "pairs", fingerprint(ours.unit, theirs.unit), *judged))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from synthetic_instruction_tuner.config import Config, EvaluateConfig, fingerprint
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import usable as usable_agents
 from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import usable
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, kind_of, plain_name
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.relatives import judge_label
@@ -16,14 +19,17 @@ from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.judge_checking import JUDGE_CHECK
 from synthetic_instruction_tuner.run.roles import used_models
+from synthetic_instruction_tuner.run.stages.agents.units import agents, left_out, stored_results
 from synthetic_instruction_tuner.run.stages.data_card import own_sources, write_data_card
-from synthetic_instruction_tuner.run.stages.evaluate import Variant, comparison_rows, variants
+from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows
 from synthetic_instruction_tuner.run.stages.judging import PAIRS
 from synthetic_instruction_tuner.run.stages.stage import FORMATS, Context, Outcome, Stage
+from synthetic_instruction_tuner.run.stages.variants.variant import Variant, variants
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
+    from synthetic_instruction_tuner.reporting.agents.details import AgentDetails
     from synthetic_instruction_tuner.reporting.benchmark_details import BenchmarkDetails
     from synthetic_instruction_tuner.reporting.report_data import Sample, StageLine
 
@@ -71,6 +77,7 @@ def run(ctx: Context) -> Outcome:
         comparison=rows,
         benchmarks={shown: benchmark(shown) for shown in named.values()},
         details=_details(ctx, rows),
+        agents=_agents(ctx),
         samples=_samples(ctx),
         contamination={named.get(name, name): count for name, count in contamination.items()},
         judging=_judging(ctx),
@@ -109,6 +116,27 @@ def _details(ctx: Context, rows: Sequence[ComparisonRow]) -> dict[str, Benchmark
         generated = known.work(settings).answers > 0
         found[name] = describe(known, own, mine, there.chosen(asked), paths, generated=generated)
     return found
+
+
+def _agents(ctx: Context) -> list[AgentDetails]:
+    """Returns what there is to say of each agent benchmark."""
+    from synthetic_instruction_tuner.evaluation.agent_bench.results import agent_rows
+    from synthetic_instruction_tuner.reporting.agents.details import describe_agents
+
+    results = stored_results(ctx)
+    rows, found = agent_rows(results), []
+    for one in usable_agents(ctx.config) if results else ():
+        if one.name in left_out(ctx.store):
+            continue
+        files = {v.label: ctx.folder.dialogues(one.name, v.label) for v in agents(ctx.config, ctx.folder)}
+        links = {label: _link(file, ctx.folder.report.parent) for label, file in files.items()}
+        found.append(describe_agents(one, results, rows, links))
+    return found
+
+
+def _link(file: Path, folder: Path) -> str:
+    """Returns a relative link in which nothing means anything in Markdown."""
+    return quote(Path(os.path.relpath(file, folder)).as_posix(), safe="/.-_")
 
 
 def _results(ctx: Context, variant: Variant) -> list[dict[str, Any]]:
@@ -191,7 +219,7 @@ def _samples(ctx: Context) -> list[Sample]:
 STAGE = Stage(
     "report",
     "Report: tables, figures and text",
-    ("generate", "filter", "prefer", *(method.name for method in METHODS), "evaluate"),
+    ("generate", "filter", "prefer", *(method.name for method in METHODS), "evaluate", "agents"),
     part,
     outputs,
     run,

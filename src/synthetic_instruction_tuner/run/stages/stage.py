@@ -26,6 +26,7 @@ from synthetic_instruction_tuner.run.store.served_texts import ServedTexts
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.template import ChatTemplate
     from synthetic_instruction_tuner.engines.base import Engine
+    from synthetic_instruction_tuner.engines.variants import OpenVariant
 
 
 FORMATS = "number_formats"
@@ -208,6 +209,16 @@ class Context:
             raise
         finally:
             self.served = None
+
+    @contextmanager
+    def variants(self, student: ModelConfig, adapters: Sequence[Path | None]) -> Iterator[OpenVariant]:
+        """Opens a student, whose base model is loaded once, and yields what opens it with one of the adapters."""
+        from synthetic_instruction_tuner.engines.opening import open_variants
+
+        held = self.number_format(student, student=True)
+        self.opens(student, held)
+        with open_variants(settled(student, held), self.config.engine, self.hardware, adapters) as opened:
+            yield opened
 
     def require_rows(self, count: int, what: str, cause: str, fix: str) -> None:
         """Stops the run when nothing is left to work on."""

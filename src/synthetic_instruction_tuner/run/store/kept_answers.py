@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from synthetic_instruction_tuner.run.store.store import Store
+from synthetic_instruction_tuner.run.store.store import Row, Store
 
 
 class KeptAnswers:
@@ -23,7 +23,8 @@ class KeptAnswers:
     def __init__(self, store: Store, unit: str, every: int = 16) -> None:
         self._store, self._unit, self._every = store, f"{unit}:kept", every
         self._kept: dict[str, Any] = {row["key"]: row["value"] for row in store.rows(self._unit)}
-        self._new: dict[str, Any] = {}
+        self._new: dict[str, tuple[Any, int]] = {}
+        self._stored = bool(self._kept)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -32,9 +33,9 @@ class KeptAnswers:
         """Returns an answer, or None."""
         return self._kept.get(key)
 
-    def add(self, key: str, value: Any) -> None:
-        """Takes an answer, as plain JSON values, and commits when there are enough."""
-        self._kept[key] = self._new[key] = value
+    def add(self, key: str, value: Any, count: int = 1) -> None:
+        """Takes an answer, as plain JSON values, or `count` of them, and commits when there are enough."""
+        self._kept[key], self._new[key] = value, (value, count)
         if len(self._new) >= self._every:
             self.save()
 
@@ -42,10 +43,22 @@ class KeptAnswers:
         """Commits what was added since the last time."""
         if self._new:
             number = max(self._store.batch_numbers(self._unit), default=-1) + 1
-            self._store.commit_batch(self._unit, number, [{"key": k, "value": v} for k, v in self._new.items()])
-            self._new = {}
+            rows: list[Row] = [{"key": key, "value": value, "n": n} for key, (value, n) in self._new.items()]
+            self._store.commit_batch(self._unit, number, rows)
+            self._new, self._stored = {}, True
 
     def forget(self) -> None:
         """Forgets all: the benchmark is committed."""
-        self._store.drop_unit(self._unit)
-        self._kept, self._new = {}, {}
+        if self._stored:
+            self._store.drop_unit(self._unit)
+        self._kept, self._new, self._stored = {}, {}, False
+
+
+def kept_count(store: Store, unit: str) -> int:
+    """Returns how many answers to a benchmark are kept that is not committed yet.
+
+    Args:
+        store: the run's store.
+        unit: as in `KeptAnswers`.
+    """
+    return sum(row.get("n", 1) for row in store.rows(f"{unit}:kept"))

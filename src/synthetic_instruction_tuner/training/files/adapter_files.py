@@ -16,6 +16,7 @@ import yaml
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.methods import LABELS
+from synthetic_instruction_tuner.models.adapters import write_base
 from synthetic_instruction_tuner.models.files import EMBEDDED, local_folder
 from synthetic_instruction_tuner.models.loading import load_tokenizer
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
@@ -34,6 +35,7 @@ def save_adapter(model: PeftModel, base: ModelConfig, metrics: TrainingMetrics, 
         config.target_modules = sorted(modules)  # the order of a set differs between processes
     model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"])
     save_tokenizer(base, folder)
+    write_base(folder, base)
     write_text(folder / CARD, card(base, metrics))
 
 

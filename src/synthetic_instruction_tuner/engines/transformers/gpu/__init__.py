@@ -1,4 +1,4 @@
-"""What only a GPU does in decoding: attention over pages, sampling, and CUDA graphs of whole steps.
+"""What only a GPU does in decoding and scoring: attention over pages, fused layers, sampling, graphs, packed texts.
 
 Imports `models.memory`; the kernels need Triton. Start reading in `paged_cache`, then in `attention_kernel`.
 """

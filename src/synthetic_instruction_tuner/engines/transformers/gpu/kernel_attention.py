@@ -7,7 +7,7 @@ the engine takes masked attention instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.util import find_spec
@@ -28,13 +28,39 @@ def has_kernel(model: Any, device: str) -> bool:
     return bool(model.config.get_text_config()._attn_implementation == "sdpa")
 
 
-class KernelAttention:
+class AttentionSwitch:
+    """Switches a model's layers between their own attention and another one.
+
+    Args:
+        model: a causal LM.
+        name: what the other one is called.
+        attention: the other one, in the signature of transformers.
+    """
+
+    def __init__(self, model: Any, name: str, attention: Callable[..., Any]) -> None:
+        AttentionInterface.register(name, attention)
+        self._name = name
+        found: list[Any] = [getattr(module, "config", None) for module in model.modules()]
+        self._configs = list({id(c): c for c in found if hasattr(c, "_attn_implementation_internal")}.values())
+
+    @contextmanager
+    def switched(self) -> Iterator[None]:
+        """Within this context the layers use the other attention."""
+        before = [config._attn_implementation_internal for config in self._configs]
+        for config in self._configs:
+            config._attn_implementation_internal = self._name
+        try:
+            yield
+        finally:
+            for config, name in zip(self._configs, before, strict=True):
+                config._attn_implementation_internal = name
+
+
+class KernelAttention(AttentionSwitch):
     """Switches a model's layers between their own attention and the decode kernel."""
 
     def __init__(self, model: Any) -> None:
-        AttentionInterface.register(_NAME, _attention)
-        found: list[Any] = [getattr(module, "config", None) for module in model.modules()]
-        self._configs = list({id(c): c for c in found if hasattr(c, "_attn_implementation_internal")}.values())
+        super().__init__(model, _NAME, _attention)
 
     @contextmanager
     def active(self, table: torch.Tensor) -> Iterator[None]:
@@ -43,16 +69,18 @@ class KernelAttention:
         Args:
             table: the cache's table of pages.
         """
-        before = [config._attn_implementation_internal for config in self._configs]
         reset = _TABLE.set(table)
-        for config in self._configs:
-            config._attn_implementation_internal = _NAME
         try:
-            yield
+            with self.switched():
+                yield
         finally:
             _TABLE.reset(reset)
-            for config, name in zip(self._configs, before, strict=True):
-                config._attn_implementation_internal = name
+
+
+def refuse_more_than_softmax(options: dict[str, Any]) -> None:
+    """Raises an error where a layer asks for attention that is more than a softmax of scaled products."""
+    if any(options.get(name) is not None for name in _MORE_THAN_SOFTMAX):
+        raise NotImplementedError("the layer's attention is more than a softmax of scaled products")
 
 
 def _attention(
@@ -69,7 +97,6 @@ def _attention(
 
     if attention_mask is None or attention_mask.dtype != torch.int32 or query.shape[2] != 1:
         raise NotImplementedError("the layer changed its mask")
-    if any(kwargs.get(name) is not None for name in _MORE_THAN_SOFTMAX):
-        raise NotImplementedError("the layer's attention is more than a softmax of scaled products")
+    refuse_more_than_softmax(kwargs)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     return decode_attention(query, key, value, _TABLE.get(), attention_mask[:, 0, 0], scale)[:, None], None

@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.records import Message
 ROUNDS = 15  # operations in a task
 
 _ACTION = re.compile(r"Action: (.*?)\n")
-_SQL = re.compile(r"```sql\n([\s\S]*?)\n```")
+_BLOCK, _BLOCK_END = "```sql\n", "\n```"
 _ANSWER = re.compile(r"\nFinal Answer:(.*)")
 
 
@@ -44,11 +44,10 @@ class DbConversation:
     def take(self, text: str) -> None:
         """Takes the agent's turn: executes its statement, or judges its answer."""
         self.messages.append(Message("assistant", text))
-        action = _ACTION.search(text)
-        if action and action[1] == "Operation" and self._operations < self._most:
-            if block := _SQL.search(text):
+        if _acts(text) and self._operations < self._most:
+            if (statement := operation(text)) is not None:
                 self._operations += 1
-                self.messages.append(Message("user", self._database.execute(block[1].strip().replace("\n", " "))))
+                self.messages.append(Message("user", self._database.execute(statement)))
             else:
                 self._end(End.INVALID_ACTION, "", "an operation without a block of SQL")
         elif answer := _ANSWER.search(text):
@@ -73,6 +72,19 @@ class DbConversation:
         else:  # an empty answer is never right here, and neither is one that was not given
             right = end is End.COMPLETED and is_right(self._task, answer)
         self.outcome = Outcome(end, right, answer, note)
+
+
+def operation(text: str) -> str | None:
+    """Returns the statement of an agent's turn, on one line; None if it is no operation, or has no block of SQL."""
+    start = text.find(_BLOCK) + len(_BLOCK)
+    end = text.find(_BLOCK_END, start) if start >= len(_BLOCK) else -1
+    return text[start:end].strip().replace("\n", " ") if _acts(text) and end >= 0 else None
+
+
+def _acts(text: str) -> bool:
+    """Whether the first action is an operation; what follows the last line break is none."""
+    action = _ACTION.search(text, 0, text.rfind("\n") + 1)
+    return action is not None and action[1] == "Operation"
 
 
 def instructions() -> str:

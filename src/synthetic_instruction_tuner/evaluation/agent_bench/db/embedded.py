@@ -10,26 +10,28 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from decimal import Decimal
 from typing import Any
 
 from sqlglot import exp
 
-from synthetic_instruction_tuner.evaluation.agent_bench.db import mysql_functions
-from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted
-from synthetic_instruction_tuner.evaluation.agent_bench.db.mysql_dialect import (
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect import functions as mysql_functions
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.kinds import printed_row, printers
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import COLLATION, text
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.translation import (
     SCHEMA,
     SqlFault,
     parsed,
     syntax,
     translated,
 )
+from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted, storable
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import table_hash
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 
 STEPS = 50_000_000  # of SQLite's virtual machine, for one statement
-_EVERY = 100_000  # steps between two looks at the limit
+_EVERY = 10_000  # steps between two looks at the limit
 _PAGES = 16_384  # of 4,096 bytes: 67 MB for a task's tables
+_STATEMENT = 20_000  # characters of a statement; reading a much longer one takes minutes
 _LONGEST = 8_000_000  # bytes of a text
 _DENIED = (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA, sqlite3.SQLITE_TRANSACTION)
 _DESCRIBE = re.compile(
@@ -48,7 +50,7 @@ class EmbeddedDatabase:
     def __init__(self, task: DbTask) -> None:
         self._task, self._steps = task, 0
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        mysql_functions.register(self._connection)
+        self._work = mysql_functions.register(self._connection)
         self._fill()
         self._describe()
         self._connection.execute(f"PRAGMA max_page_count = {_PAGES}")
@@ -59,12 +61,18 @@ class EmbeddedDatabase:
     def execute(self, sql: str) -> str:
         """Executes one statement and returns its rows, or MySQL's error."""
         self._steps = 0
+        self._work.renew()
+        if len(sql) > _STATEMENT:
+            return str(SqlFault(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes"))
+        sql = storable(sql)
         try:
             return self._described(sql) or printed(self._rows(sql))
         except SqlFault as fault:
             return cut(str(fault))
         except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
             return cut(str(self._fault(error, sql)))
+        except (RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+            return cut(str(syntax(sql)))  # sqlglot takes it for something that it is not
 
     def table_hash(self) -> str:
         """Returns the hash of the task's table."""
@@ -79,7 +87,9 @@ class EmbeddedDatabase:
         self._connection.close()
 
     def _fill(self) -> None:
-        columns = ",".join(f"{quoted(name)} TEXT COLLATE {mysql_functions.COLLATION}" for name in self._task.columns)
+        text = f"TEXT COLLATE {COLLATION}"
+        numbers = self._task.numbers
+        columns = ",".join(f"{quoted(name)} {'INTEGER' if name in numbers else text}" for name in self._task.columns)
         self._connection.execute(f"CREATE TABLE {quoted(self._task.table)} ({columns})")
         marks = ",".join("?" for _ in self._task.columns)
         insert = f"INSERT INTO {quoted(self._task.table)} VALUES ({marks})"
@@ -100,14 +110,16 @@ class EmbeddedDatabase:
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         statement = translated(sql, self._task.table)
-        sums = _exact_sums(parsed(sql))
+        kinds = printers(parsed(sql))
         with closing(self._connection.cursor()) as cursor:
             rows: Iterator[tuple[Any, ...]] = cursor.execute(statement)
-            return [_exact(row, sums) for row in first_rows(rows)]
+            return [printed_row(row, kinds) for row in first_rows(rows)]
 
     def _described(self, sql: str) -> str:
         """Returns what MySQL says of its tables, for a statement that asks for it; empty for any other."""
         words = sql.strip().rstrip(";").strip()
+        if re.fullmatch(r"(?i)start\s+transaction|begin|commit|rollback", words):
+            return printed([])  # each statement has a connection of its own, as on a server
         if re.fullmatch(r"(?i)show\s+(full\s+)?tables(\s+.*)?", words):
             with closing(self._connection.cursor()) as cursor:
                 return printed(first_rows(cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")))
@@ -127,7 +139,7 @@ class EmbeddedDatabase:
 
     def _step(self) -> int:
         self._steps += _EVERY
-        return int(self._steps > STEPS)
+        return int(self._steps > STEPS or (self._steps > 0 and self._work.exhausted))
 
     def _fault(self, error: Exception, sql: str) -> SqlFault:
         """Returns MySQL's error for SQLite's."""
@@ -147,7 +159,9 @@ class EmbeddedDatabase:
             return SqlFault(1050, "42S01", f"Table '{match[1].strip('`')}' already exists")
         if match := re.search(r'near "(.+?)": syntax error', text):
             return syntax(sql[sql.find(match[1]) :])
-        if "interrupted" in text:
+        if match := re.search(r"not authorized to use function: (.+)", text):
+            return SqlFault(1305, "42000", f"FUNCTION {table}.{match[1]} does not exist")
+        if "interrupted" in text or (self._work.exhausted and "user-defined" in text):
             return SqlFault(3024, "HY000", "Query execution was interrupted, maximum statement execution time exceeded")
         if "full" in text:
             return SqlFault(1114, "HY000", f"The table '{table}' is full")
@@ -162,7 +176,7 @@ def _allowed(action: int, first: str | None, second: str | None, database: str |
     """Lets statements work on their own tables alone."""
     if action == sqlite3.SQLITE_PRAGMA and first == "table_info":
         return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_FUNCTION and second in ("load_extension", "randomblob", "zeroblob"):
+    if action == sqlite3.SQLITE_FUNCTION and not mysql_functions.is_known(second or ""):
         return sqlite3.SQLITE_DENY
     if database == SCHEMA and action in _CHANGES:
         return sqlite3.SQLITE_DENY
@@ -185,17 +199,6 @@ def _clause(sql: str, name: str) -> str:
     return "field list"
 
 
-def _exact_sums(tree: exp.Expression) -> frozenset[int]:
-    """Returns the numbers of the columns that are sums, which MySQL gives as decimals where they are exact."""
-    if not isinstance(tree, exp.Select):
-        return frozenset()
-    return frozenset(k for k, one in enumerate(tree.expressions) if isinstance(one.unalias(), exp.Sum))
-
-
-def _exact(row: tuple[Any, ...], sums: frozenset[int]) -> tuple[Any, ...]:
-    return tuple(Decimal(v) if k in sums and isinstance(v, int) else v for k, v in enumerate(row))
-
-
 def _cell(value: Any) -> str | None:
     """Returns a value as MySQL keeps it in a text column."""
     if value is None:
@@ -204,4 +207,4 @@ def _cell(value: Any) -> str | None:
 
 
 def _texts(row: tuple[Any, ...]) -> list[str | None]:
-    return [None if value is None else mysql_functions.text(value) for value in row]
+    return [None if value is None else text(value) for value in row]

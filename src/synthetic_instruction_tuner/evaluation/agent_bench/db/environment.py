@@ -62,3 +62,8 @@ def first_rows(rows: Any) -> list[tuple[Any, ...]]:
 def quoted(name: str) -> str:
     """Returns a name as SQL has it, in backticks."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def storable(text: str) -> str:
+    """Returns a statement without what no database takes: halves of characters."""
+    return text.encode("utf-8", "replace").decode("utf-8")

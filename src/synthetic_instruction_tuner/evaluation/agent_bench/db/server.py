@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted
-from synthetic_instruction_tuner.evaluation.agent_bench.db.mysql_dialect import SqlFault
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.translation import SqlFault
+from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted, storable
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import table_hash
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed
@@ -155,7 +155,7 @@ class ServerDatabase:
             try:
                 _limit(connection)
                 cursor = connection.cursor(SSCursor)
-                cursor.execute(self._bare(sql))
+                cursor.execute(self._bare(storable(sql)))
                 rows = first_rows(cursor) if cursor.description else []
                 if cursor._result is not None:
                     cursor._result.unbuffered_active = False  # or closing it reads the rows that nobody sees
@@ -198,7 +198,8 @@ class ServerDatabase:
             cursor.execute(f"CREATE USER {name}@%s IDENTIFIED BY %s", (host, self._password))
             cursor.execute(f"GRANT ALL ON {name}.* TO {name}@%s", (host,))
         cursor.execute(f"USE {name}")
-        columns = ",".join(f"{quoted(column)} TEXT" for column in task.columns)
+        kinds = [(column, "BIGINT" if column in task.numbers else "TEXT") for column in task.columns]
+        columns = ",".join(f"{quoted(column)} {kind}" for column, kind in kinds)
         marks = ",".join(["%s"] * len(task.columns))
         with suppress(pymysql.ProgrammingError):  # a column without a name: AgentBench goes on without the table, too
             cursor.execute(f"CREATE TABLE {quoted(task.table)} ({columns})")

@@ -22,10 +22,11 @@ class DbTask:
         about: the sentence that names the table and its columns.
         kind: ``INSERT``, ``UPDATE``, ``DELETE``, or the kind of question, such as ``counting``.
         table: the table's name, and its database's.
-        columns: the columns' names; each is TEXT.
+        columns: the columns' names; each is TEXT unless it is one of `numbers`.
         rows: the table's content.
         label: the right answer to a question: its values. Of a change, SQL that makes it.
         answer_md5: the hash of the table after a right change, as MySQL's connector prints it; empty for questions.
+        numbers: the columns that hold whole numbers; DBBench has none.
     """
 
     id: str
@@ -37,6 +38,7 @@ class DbTask:
     rows: tuple[tuple[Any, ...], ...]
     label: tuple[str, ...]
     answer_md5: str = ""
+    numbers: tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:

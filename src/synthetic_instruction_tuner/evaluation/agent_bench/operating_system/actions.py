@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 _ACT = re.compile(r"Act:\s*(.+)")
-_BASH = re.compile(r"```bash\n(.*?)\n```", re.DOTALL)
+_BLOCK, _BLOCK_END = "```bash\n", "\n```"
 
 
 class Kind(StrEnum):
@@ -40,7 +41,7 @@ def read(text: str) -> Action | None:
     for act in reversed(_ACT.findall(text)):
         name = act.lower()
         if name.startswith(Kind.BASH):
-            return Action(Kind.BASH, "\n\n".join(_BASH.findall(text)))
+            return Action(Kind.BASH, "\n\n".join(_blocks(text)))
         if name.startswith(Kind.FINISH):
             return Action(Kind.FINISH)
         if name.startswith(Kind.ANSWER):
@@ -49,3 +50,15 @@ def read(text: str) -> Action | None:
             if first >= 0 and last >= 0:
                 return Action(Kind.ANSWER, said[first + 1 : last])
     return None
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Yields the blocks of bash; the time for a long turn grows with its length alone."""
+    place = 0
+    while (start := text.find(_BLOCK, place)) >= 0:
+        start += len(_BLOCK)
+        end = text.find(_BLOCK_END, start)
+        if end < 0:
+            return
+        yield text[start:end]
+        place = end + len(_BLOCK_END)

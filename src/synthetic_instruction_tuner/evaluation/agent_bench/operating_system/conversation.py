@@ -15,7 +15,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End, Env
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.actions import Kind, read
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.scoring import command, is_right
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks import OsTask, Script
-from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.machine import OpenMachine
+from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.machine import Machine, OpenMachine
 from synthetic_instruction_tuner.records import Message
 
 ROUNDS = 8  # turns in a task
@@ -41,12 +41,7 @@ class OsConversation:
         *example, last = prompt()
         self.messages = [*example, Message("user", last.content + task.question)]
         self._task, self._left = task, rounds
-        self._machine = open_machine()
-        try:
-            self._prepare()
-        except BaseException:
-            self._machine.close()
-            raise
+        self._machine = prepared(task, open_machine)
 
     def take(self, text: str) -> None:
         """Takes the agent's turn: runs its commands, or judges what it did."""
@@ -71,18 +66,34 @@ class OsConversation:
         """Ends the task's machine."""
         self._machine.close()
 
-    def _prepare(self) -> None:
-        self._machine.type("")  # the shell is there before its settings are changed, as in AgentBench
-        for script in self._task.init:
-            ran = self._machine.run(command(_repeatable(script, self._task.id)))
-            if ran.code:
-                last = ran.output.strip().rpartition("\n")[2]
-                raise EnvironmentFailed(f"the task's machine cannot be prepared: exit code {ran.code}: {last[:200]}")
-        if self._task.start:
-            self._machine.type(self._task.start)
-
     def _end(self, end: End, note: str) -> None:
         self.outcome = Outcome(end, right=False, note=note)
+
+
+def prepared(task: OsTask, open_machine: OpenMachine) -> Machine:
+    """Returns the task's machine, made ready for it.
+
+    Raises:
+        EnvironmentFailed: it does not start, or cannot be prepared.
+    """
+    machine = open_machine()
+    try:
+        _prepare(task, machine)
+    except BaseException:
+        machine.close()
+        raise
+    return machine
+
+
+def _prepare(task: OsTask, machine: Machine) -> None:
+    machine.type("")  # the shell is there before its settings are changed, as in AgentBench
+    for script in task.init:
+        ran = machine.run(command(_repeatable(script, task.id)))
+        if ran.code:
+            last = ran.output.strip().rpartition("\n")[2]
+            raise EnvironmentFailed(f"the task's machine cannot be prepared: exit code {ran.code}: {last[:200]}")
+    if task.start:
+        machine.type(task.start)
 
 
 def shown(output: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from synthetic_instruction_tuner.data_files.conversations import ShapeError
 from synthetic_instruction_tuner.data_files.reading import read_rows
 from synthetic_instruction_tuner.errors import UserError
 
@@ -115,8 +116,8 @@ def items_digest(items: Sequence[IfevalItem]) -> str:
 
 def _item(row: Any, file: Path, number: int) -> IfevalItem:
     fields = ("key", "prompt", "instruction_id_list", "kwargs")
-    if isinstance(row, str):  # what is wrong with it
-        raise _broken(file, number, row)
+    if isinstance(row, ShapeError):
+        raise _broken(file, number, f"It is cut off or damaged ({row}).")
     if not isinstance(row, Mapping) or any(field not in row for field in fields):
         lacking = [field for field in fields if not isinstance(row, Mapping) or field not in row]
         raise _broken(file, number, f"It lacks {', '.join(lacking)}.")

@@ -103,7 +103,7 @@ def work(settings: MmluConfig) -> Work:
     chunks = min(len(CATEGORY), settings.items) + settings.items // CHUNK
     examples = sum(shots for _, shots, _ in asked) * chunks
     scored = len(asked) * QUESTION_TOKENS
-    return Work(settings.items, scored_tokens=scored, shared_tokens=examples * QUESTION_TOKENS)
+    return Work(settings.items, scored_tokens=scored, shared_tokens=examples * QUESTION_TOKENS, forms=len(asked))
 
 
 def breakdowns(result: BenchmarkResult) -> Sequence[Breakdown]:

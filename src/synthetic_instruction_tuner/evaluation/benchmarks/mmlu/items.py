@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.config.messages import nearest
+from synthetic_instruction_tuner.data_files.conversations import ShapeError
 from synthetic_instruction_tuner.data_files.reading import read_rows
 from synthetic_instruction_tuner.data_files.text_streams import utf8_stream
 from synthetic_instruction_tuner.errors import UserError
@@ -174,8 +175,8 @@ def _table_rows(file: Path) -> Iterator[tuple[int, Any, Sequence[Any], Any, str]
 
 def _object_rows(file: Path) -> Iterator[tuple[int, Any, Sequence[Any], Any, str]]:
     for number, row, _ in read_rows(file):
-        if isinstance(row, str):  # what is wrong with it
-            raise _broken(file, number, row)
+        if isinstance(row, ShapeError):
+            raise _broken(file, number, f"It is cut off or damaged ({row}).")
         if not isinstance(row, Mapping) or not {"question", "answer"} <= set(row):
             raise _broken(file, number, "It lacks question or answer.")
         options = row.get("choices")

@@ -10,6 +10,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, Me
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.answering import answer_questions
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.files import (
     COUNT,
+    SOURCE,
     TURNS,
     MtBench,
     Question,
@@ -68,7 +69,9 @@ def at_hand(settings: MtBenchConfig) -> Availability:
         return nothing(NAME)
     if lacking := lacking_files(place.folder, settings.judge.references):
         missing = f"Its {place.origin} lacks {', '.join(lacking)}."
-        return Availability(0, place.origin, missing=missing, how=missing_file(settings.data_dir).fix)
+        own = place.origin == "folder"
+        how = f"Put them there; they are in {SOURCE}." if own else missing_file(settings.data_dir).fix
+        return Availability(0, place.origin, missing=missing, how=how)
     bench = read_mt_bench(place.folder, settings.judge.references)
     whole = len(bench.questions) >= COUNT
     missing = "" if whole else f"Only {len(bench.questions)} of its {COUNT} questions are on this machine."
@@ -104,10 +107,10 @@ BENCHMARK = Benchmark(
     name=NAME,
     title="MT-Bench: two turns, rated by a judge",
     metrics=(
-        Metric(HEADLINE, "mean rating of the judge over both turns, 1 to 10", column="MT-Bench", span=9.0),
-        Metric("turn_1", "mean rating of the first answer", span=9.0),
-        Metric("turn_2", "mean rating of the second answer", span=9.0),
-        Metric(UNREADABLE, "share of ratings that could not be read, each counted as 1"),
+        Metric(HEADLINE, "mean rating of the judge over both turns, 1 to 10", column="MT-Bench", span=9.0, lowest=1.0),
+        Metric("turn_1", "mean rating of the first answer", span=9.0, lowest=1.0),
+        Metric("turn_2", "mean rating of the second answer", span=9.0, lowest=1.0),
+        Metric(UNREADABLE, "share of ratings that could not be read, each counted as 1", better="lower"),
         Metric(REWARD, "mean score of the reward model over both turns, a logit; a second opinion", span=None),
     ),
     items=items,

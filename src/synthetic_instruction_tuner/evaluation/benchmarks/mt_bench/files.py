@@ -24,6 +24,7 @@ TURNS = 2
 CATEGORIES = ("writing", "roleplay", "reasoning", "math", "coding", "extraction", "stem", "humanities")
 WITH_REFERENCE = ("math", "reasoning", "coding")
 COUNT = 80  # questions of the published set
+SOURCE = "fastchat/llm_judge/data of github.com/lm-sys/FastChat"
 
 References = Literal["corrected", "original"]
 REFERENCE_FILES: Mapping[References, tuple[str, ...]] = {
@@ -273,6 +274,5 @@ def missing_file(place: Path | None) -> UserError:
     return UserError(
         f"{what} not on this machine.",
         f"It needs {QUESTIONS}, {JUDGE_PROMPTS} and reference_answer/, which are not part of this package.",
-        "Put them into the folder mt_bench of evaluate.data_dir; they are in fastchat/llm_judge/data of "
-        "github.com/lm-sys/FastChat.",
+        f"Run 'sit benchmarks fetch', or put them into the folder mt_bench of evaluate.data_dir; they are in {SOURCE}.",
     )

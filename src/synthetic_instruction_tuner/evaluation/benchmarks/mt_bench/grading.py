@@ -81,7 +81,8 @@ def score_answers(
     pairs = [ratings[i : i + TURNS] for i in range(0, len(ratings), TURNS)]
     items = [_item(question, answers[question.number], own) for question, own in zip(chosen, pairs, strict=True)]
     empty = sum(not text.strip() for item in items for text in item.outputs)
-    return BenchmarkResult(named(judge.name), HEADLINE, tuple(items), n_empty=empty), ratings
+    unread = sum(rating.value is None for rating in ratings)
+    return BenchmarkResult(named(judge.name), HEADLINE, tuple(items), n_empty=empty, n_unparsed=unread), ratings
 
 
 def with_ratings(result: BenchmarkResult, rated: BenchmarkResult) -> BenchmarkResult:

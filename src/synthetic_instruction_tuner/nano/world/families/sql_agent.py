@@ -206,6 +206,12 @@ class DatabaseAgent(Family):
                 return "the statement does something else"
         return None
 
+    def worlds(self, slots: Slots) -> tuple[tuple[tuple[str, ...], ...], ...]:
+        """Returns the rows of a task, and then these with more rows, where a similar statement has another effect."""
+        solved = self._solve(slots)
+        assert solved is not None, "only solvable slots come here"
+        return _worlds(slots, solved[2])
+
     def key(self, slots: Slots, template: str) -> str:
         return f"{self.name}|{slots['table']}|{slots['rows'].lower()}"
 

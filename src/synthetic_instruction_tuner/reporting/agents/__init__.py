@@ -1,0 +1,4 @@
+"""What the report shows of models that work as agents.
+
+May import what `reporting` may. Start with `details`; `figure` draws how tasks ended.
+"""

@@ -1,0 +1,186 @@
+"""Tasks played by calls of tools: what a call does, what is said back, and how it is scored."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthetic_instruction_tuner.chat.rendering import TurnsRejected
+from synthetic_instruction_tuner.chat.tools.calls import Said, ToolCall
+from synthetic_instruction_tuner.chat.tools.forms import JsonForm
+from synthetic_instruction_tuner.chat.tools.template import Tool
+from synthetic_instruction_tuner.engines.base import Completion, Request
+from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
+from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
+from synthetic_instruction_tuner.evaluation.agent_bench.db.tolerant_scoring import is_about_right
+from synthetic_instruction_tuner.evaluation.agent_bench.db.tool_conversation import DbToolConversation
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End
+from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Turn, play
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_agent import ToolAgent
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_conversation import NO_CALL
+from synthetic_instruction_tuner.evaluation.agent_bench.tools import DB_TOOLS, OS_TOOLS
+from synthetic_instruction_tuner.records import Message
+
+FORM = JsonForm("<call>", ("name",), ("arguments",))
+
+
+def read(text: str, tools: Sequence[Tool]) -> Said:
+    return FORM.read(text, {})
+
+
+def call(name: str, **arguments: object) -> str:
+    return f"I think.\n<call>{json.dumps({'name': name, 'arguments': arguments})}</call>"
+
+
+def conversation(task: DbTask, rounds: int = 15) -> DbToolConversation:
+    return DbToolConversation(task, EmbeddedDatabase, read, rounds)
+
+
+def test_the_tools_are_agentbenchs() -> None:
+    names = {one["function"]["name"]: list(one["function"]["parameters"]["required"]) for one in (*DB_TOOLS, *OS_TOOLS)}
+    assert names == {
+        "execute_sql": ["query"],
+        "commit_final_answer": ["answers"],
+        "bash_action": ["script"],
+        "finish_action": ["thought"],
+        "answer_action": ["answer"],
+    }
+
+
+def test_a_question_is_looked_up_and_answered(scores: DbTask) -> None:
+    one = conversation(scores)
+    assert [message.role for message in one.messages] == ["tools", "system", "user"]
+    assert json.loads(one.messages[0].content) == list(DB_TOOLS)
+    one.take(call("execute_sql", query="SELECT Name\nFROM `Score Table` WHERE Year = 2001"))
+    assert one.messages[-1] == Message("tool", "[('Ann',)]")
+    one.take(call("commit_final_answer", answers=["Ann"]))
+    assert one.outcome and (one.outcome.end, one.outcome.right, one.outcome.invalid_calls) == (End.COMPLETED, True, 0)
+
+
+def test_what_cannot_be_done_is_said_back_and_counted(scores: DbTask) -> None:
+    one = conversation(scores)
+    for text, role, says in (
+        ("I do not know.", "user", NO_CALL),
+        ("<call>{broken</call>", "tool", "cannot be read"),
+        (call("drop_all", x=1), "tool", "there is no tool drop_all"),
+        (call("execute_sql"), "tool", "no argument"),
+        (call("commit_final_answer"), "tool", "no argument"),
+    ):
+        one.take(text)
+        assert one.outcome is None
+        assert one.messages[-1].role == role and says in one.messages[-1].content
+    one.take(call("execute_sql", statement="SELECT 1") + call("commit_final_answer", answer="Ann") + call("x", y=1))
+    assert one.messages[-1].content == "[(1,)]"  # the first argument counts, whatever it is called
+    assert one.outcome and one.outcome.right and one.outcome.invalid_calls == 5
+
+
+def test_a_change_counts_once_it_is_handed_in(scores: DbTask) -> None:
+    from dataclasses import replace
+
+    sql = "UPDATE `Score Table` SET Year = '5' WHERE Name = 'Ann'"
+    database = EmbeddedDatabase(scores)
+    database.execute(sql)
+    task = replace(scores, kind="UPDATE", answer_md5=database.table_hash(), label=(sql,))
+    for committed in (True, False):
+        one = conversation(task, rounds=2)
+        one.take(call("execute_sql", query=sql))
+        one.take(call("commit_final_answer", answers=["done"]) if committed else "Done.")
+        assert one.outcome
+        assert (one.outcome.end, one.outcome.right) == ((End.COMPLETED, True) if committed else (End.TASK_LIMIT, False))
+
+
+def test_gold_calls_solve_the_dev_set_and_silence_none_of_it(dev_tasks: list[DbTask]) -> None:
+    def gold(conversations: Sequence[Sequence[Message]]) -> list[Turn]:
+        turns = []
+        for messages in conversations:
+            task = next(one for one in dev_tasks if messages[2].content == f"{one.about}\nQuestion: {one.question}")
+            acts = task.changes and len(messages) == 3
+            name, given = ("execute_sql", task.label[0]) if acts else ("commit_final_answer", list(task.label))
+            turns.append(Turn(call(name, x=given)))
+        return turns
+
+    def solved(agent: object) -> int:
+        found = dict(play(dev_tasks, conversation, agent))  # type: ignore[arg-type]
+        return sum(one.outcome.right for one in found.values() if one.outcome)
+
+    assert solved(gold) == len(dev_tasks)
+    assert solved(lambda conversations: [Turn("") for _ in conversations]) == 0
+
+
+@pytest.mark.parametrize(
+    ("label", "answer", "right"),
+    [
+        (["12,000"], ["12000"], True),
+        (["50%"], "50", True),
+        (["5"], "5.004", True),
+        (["5"], 5, True),
+        (["5"], ["5.1"], False),
+        (["0"], [None], True),
+        (["nan"], ["0"], True),
+        (["Ann"], "Ann", True),
+        (["Ann"], "['Ann']", True),
+        (["Ann"], "[('Ann',)]", True),
+        (["Ann"], '"Ann"', True),
+        (["Ann"], "ann", False),
+        (["Ann", "Bob"], ["Bob", "Ann"], True),
+        (["Ann", "Bob"], "[Bob, Ann]", True),
+        (["Ann", "Bob"], ["Ann"], False),
+        (["1", "2"], ["2.001", "0.999"], True),
+        (["1", "2"], ["1", "1"], False),
+        (["1", "1"], ["1"], False),
+        (["x"], "__import__('os').system('touch injected')", False),
+        (["x"], {"a": "x"}, True),
+        (["x"], [["x"]], True),
+    ],
+)
+def test_answers_are_compared_with_tolerance(label: list[str], answer: object, right: bool) -> None:
+    assert is_about_right(label, answer) is right
+
+
+@given(st.recursive(st.none() | st.text() | st.floats() | st.integers(), lambda inner: st.lists(inner, max_size=3)))
+def test_any_answer_can_be_compared(answer: object) -> None:
+    assert is_about_right(["zq"], answer) in (True, False)
+    assert is_about_right(["12"], answer) in (True, False)
+
+
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=4))
+def test_the_label_is_always_right(label: list[str]) -> None:
+    assert is_about_right(label, label)
+    assert is_about_right(label, label[::-1])
+
+
+def test_a_call_with_a_fault_has_no_arguments() -> None:
+    assert ToolCall("x", fault="why").arguments == {}
+    assert ast.literal_eval(repr(dict(ToolCall("x").arguments))) == {}
+
+
+class Stub:
+    """An engine, a template and its way with tools at once: texts are their own tokens."""
+
+    stop_ids = (0,)
+
+    def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
+        if messages[-1].content == "reject":
+            raise TurnsRejected("no", "", "")
+        assert [one["function"]["name"] for one in tools] == ["execute_sql", "commit_final_answer"]
+        return list(map(ord, messages[-1].content))
+
+    def decode(self, ids: Sequence[int], prompt: Sequence[int]) -> str:
+        return "".join(map(chr, ids))
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        return [Completion(request.prompt_ids, "stop") for request in requests]
+
+
+def test_a_model_is_asked_with_the_tools_and_a_rejected_conversation_ends_alone() -> None:
+    stub, tools = Stub(), Message("tools", json.dumps(list(DB_TOOLS)))
+    model = ToolAgent(stub, stub, stub, max_new_tokens=5, longest=20)  # type: ignore[arg-type]
+    turns = model([[tools, Message("user", text)] for text in ("abc", "reject", "x" * 16)])
+    assert [turn.text for turn in turns] == ["abc", "", ""]
+    assert [bool(turn.overflow) for turn in turns] == [False, True, True]
+    assert "rejects" in turns[1].overflow
