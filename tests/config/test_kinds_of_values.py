@@ -22,7 +22,16 @@ from synthetic_instruction_tuner.errors import UserError
 LIST_OF_MODELS = ("models.responders", "models.students")
 LANGUAGES = {"language": ["", "en", "de", "no"]}
 UNKNOWN_TO_SET = ("profile",)  # chosen with --profile
-MODEL_PATHS = ("path", "chat_template", "tokenizer", "folder", "url", "name", "api_key_env")  # have rules of their own
+MODEL_PATHS = (
+    "path",
+    "chat_template",
+    "tokenizer",
+    "folder",
+    "tasks",
+    "url",
+    "name",
+    "api_key_env",
+)  # have rules of their own
 
 
 def leaves(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -13,7 +13,7 @@ import psutil
 from synthetic_instruction_tuner.errors import RunError
 
 _GB = 1024**3
-# What remains without being a leak: workspaces of libraries on a GPU, of which a Hopper has several of 32 MiB; on a CPU
+# What remains without being a leak: workspaces of libraries on a GPU, of which a Hopper has several of 34 MB; on a CPU
 # modules imported meanwhile, and holes in the heap. A small model that stays is found by the reference to it, not by
 # its size.
 _ROOM = {"cuda": 256 * 1024**2, "cpu": _GB}

@@ -22,7 +22,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.control_groups i
 from synthetic_instruction_tuner.records import Message
 
 SECRET = "a-secret-of-the-host"
-MARK = 98_765_432  # seconds that a process of the agent's sleeps: its name on the host
+MARK = 90_000_000 + os.getpid()  # seconds that a process of the agent sleeps: its name on the host, for this test alone
 
 ATTACKS = {
     "fork bomb": ":(){ :|:& };:",

@@ -40,8 +40,8 @@ class AgentsConfig(Section):
         None, ge=1, le=10_000, description="At most this many tasks of each benchmark, from all of its kinds in turn."
     )
     max_new_tokens: int = Field(512, ge=1, le=100_000, description="Maximum length of a turn, in tokens.")
-    sandbox: Literal["", "docker", "podman", "bubblewrap", "namespaces"] = Field(
-        "", description="Where commands run; empty for the first that works."
+    sandbox: Literal["auto", "docker", "podman", "bubblewrap", "namespaces"] = Field(
+        "auto", description="Where commands run; auto takes the first that works."
     )
     root: str = Field(
         "",

@@ -188,7 +188,8 @@ def _os_environment(config: Config) -> Environment:
 def _sandbox(config: Config) -> Sandbox:
     from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import choose
 
-    return choose(config.agents.sandbox, config.agents.root)
+    kind = config.agents.sandbox
+    return choose("" if kind == "auto" else kind, config.agents.root)
 
 
 @cache

@@ -54,7 +54,7 @@ def part(config: Config) -> dict[str, Any]:
     models = [identity(model) for model in config.models.students]
     return {
         "agents": config.agents.key_part(),
-        "data": data,
+        "tasks": data,
         "students": models,
         "engine": config.engine.key_part(),
     }
