@@ -161,9 +161,8 @@ def _measured(folder: Path) -> ModelShape | None:
         return None
     if min(layers, hidden, words) < 1:
         return guessed_shape(parameters)
-    kept = (
-        float(sum(prod(one) for name, one in found.items() if not _is_linear(name, one, words))) or 2.0 * words * hidden
-    )
+    kept = float(sum(prod(one) for name, one in found.items() if not _is_linear(name, one, words)))
+    kept = kept or 2.0 * words * hidden
     inner, queries = stated_size(config, "inner") or 0, query_width_of(config, hidden)
     return ModelShape(parameters, layers, hidden, key_value_width(config, hidden), words, kept, inner, queries)
 
@@ -191,10 +190,8 @@ def _is_linear(name: str, shape: Sequence[int], words: int) -> bool:
 def key_value_width(config: Mapping[str, Any], hidden: int) -> int:
     """Returns the numbers of keys and values of a token and layer."""
     heads = stated_size(config, "heads") or 1
-    inner = config.get("attn_config")  # MPT, DBRX
-    kv_heads = stated_size(config, "kv_heads") or (
-        stated_size(inner, "kv_heads") if isinstance(inner, Mapping) else None
-    )
+    own = config.get("attn_config")  # MPT, DBRX
+    kv_heads = stated_size(config, "kv_heads") or (stated_size(own, "kv_heads") if isinstance(own, Mapping) else None)
     if kv_heads is None:
         kv_heads = 1 if text_part(config).get("multi_query") is True else heads
     return max(1, 2 * kv_heads * (stated_size(config, "head_width") or hidden // heads))
