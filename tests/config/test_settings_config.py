@@ -474,3 +474,13 @@ def test_one_student_needs_no_brackets() -> None:
         ).models
         assert [m.path for m in models.students] == ["nano:student-llama"]
         assert [m.path for m in models.responders] == ["nano:generator"]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "100001", "1.5", "true", "'5'", "many", "null", "[1]"])
+def test_texts_at_once_are_auto_or_a_number(value: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_config(overrides=[f"engine.batch_size={value}"])
+    assert "engine.batch_size" in caught.value.problem and "auto, or a whole number" in caught.value.cause
+    assert load_config("t4").engine.batch_size == "auto"
+    assert load_config("nano").engine.batch_size == 128 and load_config("cpu").engine.batch_size == 32
+    assert load_config(overrides=["engine.batch_size=7"]).engine.batch_size == 7

@@ -19,7 +19,6 @@ from transformers import AutoModelForCausalLM, CohereConfig, GemmaConfig, LlamaC
 from synthetic_instruction_tuner.engines.base import Request
 from synthetic_instruction_tuner.engines.transformers import decode_steps, engine
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
-from synthetic_instruction_tuner.engines.transformers.gpu import paged_cache
 from synthetic_instruction_tuner.engines.transformers.sampling import draw
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
 
@@ -54,7 +53,6 @@ def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     if DEVICE == "cuda":
         return
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(multi_processor_count=2))
-    monkeypatch.setattr(paged_cache, "free_gpu_bytes", lambda _: 1 << 28)
     monkeypatch.setattr(decode_steps, "StepGraphs", lambda: SimpleNamespace(run=lambda _, step: step()))
     monkeypatch.setattr(engine, "has_kernel", lambda *_: True)
 

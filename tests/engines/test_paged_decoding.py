@@ -22,11 +22,13 @@ from transformers import AutoModelForCausalLM, DynamicCache
 from random_models import write_model
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.transformers import decode_steps, slot_decoding
+from synthetic_instruction_tuner.engines.transformers.admission import Admission, Growing
 from synthetic_instruction_tuner.engines.transformers.gpu import paged_cache
 from synthetic_instruction_tuner.engines.transformers.gpu.paged_cache import PAGE, PagedCache
 from synthetic_instruction_tuner.engines.transformers.sampling import draw
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
 from synthetic_instruction_tuner.engines.transformers.trial import supports_slots
+from synthetic_instruction_tuner.models.sizes.decoding_memory import Division
 
 PACKAGE = "synthetic_instruction_tuner.engines.transformers.gpu"
 
@@ -78,8 +80,16 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def decoded(
     model: Any, asked: list[Request], batch: int, soft: torch.Tensor | None = None, *, kernel: bool
 ) -> dict[int, Completion]:
-    decoder = SlotDecoder(model, 0, batch, "cpu", soft, kernel=kernel)
+    memory = Division(batch, 8192, 1.0) if kernel else None  # `without_gpu` says how many pages that is
+    decoder = SlotDecoder(model, 0, batch, "cpu", soft, kernel=kernel, memory=memory)
     return {number: one for some in decoder.run(list(enumerate(asked))) for number, one in some.items()}
+
+
+def all_that_can_begin(_: Admission, running: Growing, waiting: Growing, pages: int) -> int:
+    """Admits what has pages now, however long it becomes."""
+    free = pages - int((-(-(running.lengths + 1) // PAGE)).sum())
+    fit = int((np.cumsum(-(-waiting.lengths // PAGE)) <= free).sum())
+    return fit if len(running.left) else max(1, fit)
 
 
 @pytest.mark.parametrize("virtual", [0, 5])
@@ -100,7 +110,7 @@ def test_the_model_is_tried_with_the_kernel(model: Any, without_gpu: Callable[[i
 def test_rows_without_pages_wait_and_go_on_where_they_were(
     model: Any, without_gpu: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paged_cache, "_RESERVE", 0)  # admits more than the pages can hold
+    monkeypatch.setattr(slot_decoding.Admission, "room", all_that_can_begin)  # more than the pages can hold
     evicted: list[int] = []
     original = slot_decoding.RunningRows.evict
 
@@ -140,13 +150,13 @@ def test_pages_have_one_owner_and_hold_what_was_written(orders: list[tuple[str, 
     pages = 12
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paged_cache, "_affordable", lambda *_: pages)
-        cache = PagedCache(6, 5 * PAGE, 10_000, like)
+        cache = PagedCache(6, 5 * PAGE, 10_000, like, 1.0)
     keys: list[torch.Tensor] = []  # of each row, [heads, positions, width]
     for order, number in orders:
         rng = np.random.default_rng(number)
         if order == "append" and len(keys) < 6:
             lengths = [int(rng.integers(1, 3 * PAGE))]
-            if not cache.room(lengths) or (len(keys) == 0 and lengths[0] > pages * PAGE):
+            if -(-lengths[0] // PAGE) > len(cache._free):
                 continue
             filled, new = DynamicCache(), torch.randn(2, 2, lengths[0] + 7, 3)
             filled.update(new, torch.randn(2, 2, lengths[0] + 7, 4), 0)

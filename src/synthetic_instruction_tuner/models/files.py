@@ -101,7 +101,7 @@ def shape(model: ModelConfig) -> ModelShape | None:
         return found
     if folder is None and (known := KNOWN.get(model.path)):
         return _known(known)
-    return _guess(model.parameters) if model.parameters else None
+    return guessed_shape(model.parameters) if model.parameters else None
 
 
 def stored_format(config: Mapping[str, Any]) -> str | None:
@@ -150,8 +150,7 @@ def _measured(folder: Path) -> ModelShape | None:
         found = {name: one for file in weight_files(folder) for name, one in tensors(file).items()}
     except (OSError, ValueError):
         return None
-    if stored_format(config) is not None:  # the shapes are those of packed numbers
-        found = {}
+    found = found if stored_format(config) is None else {}  # the shapes may be those of packed numbers
     depths = [int(number) + 1 for name in found for number in re.findall(r"\.(\d{1,5})\.", f".{name}")[:1]]
     table = max((one for one in found.values() if len(one) == 2), key=max, default=(0, 0))  # that of the words
     layers = stated_size(config, "layers") or max(depths, default=0)
@@ -161,11 +160,11 @@ def _measured(folder: Path) -> ModelShape | None:
     if not parameters or not (stated or isinstance(config.get("model_type"), str)):
         return None
     if min(layers, hidden, words) < 1:
-        return _guess(parameters)
+        return guessed_shape(parameters)
     kept = float(sum(prod(one) for name, one in found.items() if not _is_linear(name, one, words)))
     kept = kept or 2.0 * words * hidden
-    inner, queries = stated_size(config, "inner") or 0, _query_width(config, hidden)
-    return ModelShape(parameters, layers, hidden, _kv_width(config, hidden), words, kept, inner, queries)
+    inner, queries = stated_size(config, "inner") or 0, query_width_of(config, hidden)
+    return ModelShape(parameters, layers, hidden, key_value_width(config, hidden), words, kept, inner, queries)
 
 
 def _known(sizes: KnownSizes) -> ModelShape:
@@ -174,7 +173,8 @@ def _known(sizes: KnownSizes) -> ModelShape:
     return ModelShape(float(sizes.parameters), sizes.layers, *widths, "known")
 
 
-def _query_width(config: Mapping[str, Any], hidden: int) -> int:
+def query_width_of(config: Mapping[str, Any], hidden: int) -> int:
+    """Returns the numbers of all query heads of a token."""
     heads, width = stated_size(config, "heads") or 0, stated_size(config, "head_width")
     return heads * width if width else hidden
 
@@ -187,12 +187,11 @@ def _is_linear(name: str, shape: Sequence[int], words: int) -> bool:
     return len(shape) == 2 and words not in shape and "experts" not in name.split(".")
 
 
-def _kv_width(config: Mapping[str, Any], hidden: int) -> int:
+def key_value_width(config: Mapping[str, Any], hidden: int) -> int:
+    """Returns the numbers of keys and values of a token and layer."""
     heads = stated_size(config, "heads") or 1
-    inner = config.get("attn_config")  # MPT, DBRX
-    kv_heads = stated_size(config, "kv_heads") or (
-        stated_size(inner, "kv_heads") if isinstance(inner, Mapping) else None
-    )
+    own = config.get("attn_config")  # MPT, DBRX
+    kv_heads = stated_size(config, "kv_heads") or (stated_size(own, "kv_heads") if isinstance(own, Mapping) else None)
     if kv_heads is None:
         kv_heads = 1 if text_part(config).get("multi_query") is True else heads
     return max(1, 2 * kv_heads * (stated_size(config, "head_width") or hidden // heads))
@@ -203,7 +202,7 @@ def _by_config(config: Mapping[str, Any], layers: int, hidden: int, words: int) 
     if min(layers, hidden, words) < 1:
         return 0.0
     inner = stated_size(config, "inner") or 4 * hidden
-    attention = 2 * hidden * hidden + hidden * _kv_width(config, hidden)
+    attention = 2 * hidden * hidden + hidden * key_value_width(config, hidden)
     return float(layers * (attention + 3 * hidden * inner) + 2 * words * hidden)
 
 
@@ -292,8 +291,8 @@ def _header(stream: BinaryIO, size: int) -> tuple[int, dict[str, Any]]:
     return 8 + length, header
 
 
-def _guess(parameters: float) -> ModelShape:
-    # A decoder's width and depth grow together: layers ~ hidden / 128, parameters ~ 12 layers hidden^2.
+def guessed_shape(parameters: float) -> ModelShape:
+    """Returns a decoder's usual sizes: layers ~ hidden / 128, parameters ~ 12 layers hidden^2."""
     hidden = max(128, round((parameters * 128 / 12) ** (1 / 3) / 128) * 128)
     kept = min(parameters / 2, 2.0 * 128_000 * hidden)
     layers = max(1, hidden // 128)

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from synthetic_instruction_tuner.models.files import ModelShape
+from synthetic_instruction_tuner.models.sizes.decoding_memory import PREFILLED, TextBytes, divided
 
 GB = 1e9
 WIDTH = 2  # bytes of a number while a GPU computes
 FULL_WIDTH = 4  # bytes of a number on a CPU
 OPTIMIZER_GB = 0.4  # on a CPU: the adapter, its gradient, and the optimizer's two means
-PREFILLED = 32_768  # tokens that the transformers engine reads at once on a GPU
-SPARE_POSITIONS = 192  # pages of a text that are kept free while it grows
-POOL_PART = 0.7  # of the free memory, the most that pages of keys and values take
+SPARE_POSITIONS = 192  # in pages that a text has beside those that it fills
 
 Tuned = Literal["lora", "pairs", "soft_prompt"]
 """What is tuned: LoRA on texts, LoRA on pairs (no dropout, two texts each), or virtual tokens alone."""
@@ -72,24 +71,34 @@ def decoding_gb(
 ) -> float:
     """Returns the memory for decoding, in GB of 1e9 bytes: keys and values, what reads the prompts, and logits.
 
+    On a GPU whose free memory is known, they divide it as the engine divides it; at least one text is counted.
+
     Args:
         size: the model's sizes.
         rows: texts at once.
         length: the most tokens of a text with its prompt.
         width: bytes of a number.
-        free_gb: on a GPU, what is free beside the weights; the pages of keys and values take a part of it at most.
+        free_gb: on a GPU, what is free beside the weights.
         prompt: tokens of a prompt, padding included, that the engine reads with those of other rows; a quarter of
             `length` where it is not known.
     """
-    logits = rows * size.vocabulary * 8
+    each = text_bytes(size, width)
+    logits = rows * each.logits
     if width == FULL_WIDTH:
-        return (rows * length * size.layers * size.kv_width * width + logits) / GB
-    position = size.layers * size.kv_width * width
-    pages = rows * (length + SPARE_POSITIONS) * position
+        return (rows * length * each.position + logits) / GB
+    prompt = length / 4 if prompt is None else prompt
+    one = (length + SPARE_POSITIONS) * each.position
+    pages, read = rows * one, min(PREFILLED, rows * prompt)
     if free_gb is not None:
-        pages = min(pages, POOL_PART * max(free_gb, 0.0) * GB)
-    read = min(PREFILLED, rows * (length / 4 if prompt is None else prompt))
-    return (pages + read * (position + reading_bytes(size)) + logits) / GB
+        parts = divided(free_gb * GB, each, rows, rows)
+        pages, read = max(one, min(pages, parts.pages)), max(prompt, min(read, parts.prefilled))
+    return (pages + read * (each.position + each.read) + logits) / GB
+
+
+def text_bytes(size: ModelShape, width: int = WIDTH) -> TextBytes:
+    """Returns what a model's texts take while they are written, with numbers of so many bytes."""
+    read = reading_bytes(size) * width / WIDTH
+    return TextBytes(size.layers * size.kv_width * width, read, size.vocabulary)
 
 
 def scoring_gb(size: ModelShape, tokens: float, width: int = WIDTH) -> float:

@@ -17,7 +17,7 @@ from synthetic_instruction_tuner.methods import METHODS, Method
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_format import FOUR_BITS, NumberFormat, model_format
-from synthetic_instruction_tuner.models.quantization.held import FEW_ROWS, reading_format, settled, writing_format
+from synthetic_instruction_tuner.models.quantization.held import few_rows, reading_format, settled, writing_format
 from synthetic_instruction_tuner.models.working_memory import Tuned, decoding_gb, tuning_gb
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.roles import JUDGE
@@ -128,7 +128,7 @@ def what_is_tuned(method: Method) -> Tuned:
 
 
 def _rows(config: Config) -> int:
-    return min(config.engine.batch_size, FEW_ROWS)
+    return few_rows(config.engine.batch_size)
 
 
 def _longest(config: Config, model: ModelConfig, stage: str) -> float:

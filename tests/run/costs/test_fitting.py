@@ -108,3 +108,22 @@ def test_one_setting_is_enough_where_one_is() -> None:
     machine = machine_with(CARDS["a100-40"], HERE)
     sft = next(e for e in too_large(estimate(config, machine), machine) if e.stage == "sft")
     assert settings_that_fit(config, machine, sft) == ["train.sft.gradient_checkpointing=true"]
+
+
+def test_too_many_texts_at_once_become_as_many_as_fit() -> None:
+    machine = machine_with(CARDS["t4"], HERE)
+    config = load_config("t4", overrides=["engine.batch_size=50000", "generate.count=50000", "generate.batch=50000"])
+    generate = next(e for e in too_large(estimate(config, machine), machine) if e.stage == "generate")
+    assert settings_that_fit(config, machine, generate) == ["engine.batch_size=auto"]
+
+
+@pytest.mark.parametrize(("profile", "card"), OWN)
+def test_more_texts_run_where_more_memory_is_free(profile: str, card: str) -> None:
+    """The batches of the GPU profiles follow the card; each is at least what was fixed for such a card before."""
+    batch: dict[str, dict[tuple[str, str], int]] = {}
+    for name in (card, "h200"):
+        found = estimate(load_config(profile), machine_with(CARDS[name], HERE), CARDS[name])
+        tasks = [(e.stage, t) for e in found for t in e.tasks if t.engine == "transformers"]
+        batch[name] = {(stage, t.model): int(t.batch.replace(",", "")) for stage, t in tasks}
+    assert all(batch[card][key] <= batch["h200"][key] for key in batch[card] if key in batch["h200"])
+    assert batch[card][("generate", "Llama-3.1-8B-Instruct")] > {"t4": 32, "l4": 24, "a100": 96, "h200": 256}[profile]

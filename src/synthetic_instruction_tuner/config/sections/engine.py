@@ -8,6 +8,8 @@ from pydantic import Field, field_validator
 
 from synthetic_instruction_tuner.config.sections.section import Section, checked_url, checked_variable
 
+MOST_AT_ONCE = 100_000
+
 
 class EngineConfig(Section):
     """What runs models for text."""
@@ -25,7 +27,11 @@ class EngineConfig(Section):
         description="Data type of the weights; auto: bfloat16 from compute capability 8.0, float16 below, "
         "float32 on a CPU.",
     )
-    batch_size: int = Field(64, ge=1, le=100_000, description="Sequences decoded at once.")
+    batch_size: Literal["auto"] | int = Field(
+        "auto",
+        description="Texts that the transformers engine writes at once, 1 to 100,000; auto: on a GPU as many as its "
+        "free memory holds, 64 on a CPU.",
+    )
     threads: int | None = Field(None, ge=1, le=4096, description="CPU threads; all cores when not set.")
     max_model_len: int | None = Field(
         None, ge=16, description="vLLM: maximum length of prompt plus answer, in tokens; as much as fits when not set."
@@ -49,6 +55,13 @@ class EngineConfig(Section):
     outage: float = Field(
         900.0, ge=0, le=1e7, description="Seconds to wait for a server that is away before the run stops."
     )
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _auto_or_number(cls, value: object) -> object:
+        if value == "auto" or (type(value) is int and 1 <= value <= MOST_AT_ONCE):
+            return value
+        raise ValueError(f"It must be auto, or a whole number from 1 to {MOST_AT_ONCE:,}")
 
     _plain_url = field_validator("url")(checked_url)
     _variable = field_validator("api_key_env")(checked_variable)

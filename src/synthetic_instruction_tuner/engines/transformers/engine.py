@@ -33,8 +33,11 @@ from synthetic_instruction_tuner.engines.transformers.trial import (
     supports_slots,
 )
 from synthetic_instruction_tuner.errors import RunError
-from synthetic_instruction_tuner.models.memory import release
+from synthetic_instruction_tuner.models.memory import free_gpu_bytes, release
 from synthetic_instruction_tuner.models.running import running
+from synthetic_instruction_tuner.models.sizes.decoding_memory import AT_FIRST, Division, Rows, divided, whole_rows
+from synthetic_instruction_tuner.models.sizes.loaded_shape import stated_shape
+from synthetic_instruction_tuner.models.working_memory import text_bytes, widths
 
 _SCORED_LOGITS = 1 << 26  # logits held at once while scoring
 _SCORED_TOKENS = {"cpu": 8192, "cuda": 32768}  # that a pass computes while scoring
@@ -47,7 +50,8 @@ class TransformersEngine:
     Args:
         model: a causal LM in evaluation mode, already on `device`.
         pad_id: a token id to pad short rows with; it is never attended to.
-        batch_size: sequences decoded at once; halved permanently when the GPU's memory runs out.
+        batch_size: texts written at once, or ``auto``: as many as the memory holds that is free when they begin, 64 on
+            a CPU. When the GPU's memory runs out, it becomes a half of what it was, permanently.
         device: ``cpu`` or ``cuda``.
         soft_prompt: [virtual tokens, hidden], prepended to every prompt (prompt tuning; Lester et al., 2021).
 
@@ -56,9 +60,10 @@ class TransformersEngine:
     """
 
     def __init__(
-        self, model: Any, pad_id: int, *, batch_size: int, device: str, soft_prompt: torch.Tensor | None = None
+        self, model: Any, pad_id: int, *, batch_size: Rows, device: str, soft_prompt: torch.Tensor | None = None
     ) -> None:
         self.batch_size = batch_size
+        self._at_once = AT_FIRST[device]  # with ``auto``, in the latest call
         self._model, self._pad_id, self._device = model.eval(), pad_id, device
         self._soft_prompt = None if soft_prompt is None else soft_prompt.to(device=device, dtype=model.dtype)
         self._name = getattr(model.config, "name_or_path", "") or type(model).__name__
@@ -179,13 +184,16 @@ class TransformersEngine:
 
     def _decode(self, requests: Sequence[Request], results: dict[int, Completion], done: Done | None) -> None:
         kind = self.decoder
-        shared = (self._model, self._pad_id, self.batch_size, self._device, self._soft_prompt)
+        waiting = [i for i in range(len(requests)) if i not in results]
+        memory = self._divided([requests[i] for i in waiting])
+        shared = (self._model, self._pad_id, self._rows(), self._device, self._soft_prompt)
         if issubclass(kind, SlotDecoder):
-            decoder: SlotDecoder | PlainDecoder = kind(*shared, kernel=self._kernel, halvings=self._halvings)
+            decoder: SlotDecoder | PlainDecoder = kind(
+                *shared, kernel=self._kernel, halvings=self._halvings, memory=memory
+            )
         else:
             decoder = kind(*shared)
         # Longest first: if memory runs out, it does so at the start, and neighbors have similar lengths.
-        waiting = [i for i in range(len(requests)) if i not in results]
         waiting.sort(key=lambda i: (-len(requests[i].prompt_ids), requests[i].prompt_ids, i))
         for finished in decoder.run([(i, requests[i]) for i in waiting]):
             results.update(finished)
@@ -193,6 +201,27 @@ class TransformersEngine:
                 self.on_finished(finished)
             if done is not None and finished:
                 done(len(finished))
+
+    def _divided(self, requests: Sequence[Request]) -> Division | None:
+        """Divides the GPU's free memory, and with ``auto`` decides how many of the texts are written at once."""
+        if self._device == "cpu":
+            return None
+        size = stated_shape(self._model.config.to_dict(), sum(p.numel() for p in self._model.parameters()))
+        width = self._model.dtype.itemsize
+        each = text_bytes(size, width)
+        memory = divided(free_gpu_bytes(self._device), each, self.batch_size, len(requests))
+        if self.batch_size == "auto":
+            rows = memory.rows
+            if not self._kernel:
+                virtual = 0 if self._soft_prompt is None else len(self._soft_prompt)
+                longest = max(len(request.prompt_ids) + request.max_new_tokens for request in requests) + virtual
+                rows = whole_rows(memory, each, longest, 2 * widths(size).queries * width)
+            self._at_once = rows
+        return memory
+
+    def _rows(self) -> int:
+        """Returns how many texts are written at once."""
+        return self._at_once if self.batch_size == "auto" else self.batch_size
 
     def _fused(self) -> AbstractContextManager[None]:
         """Within this context the model computes with kernels what they can serve."""
@@ -234,13 +263,13 @@ class TransformersEngine:
         return context[len(continuation) - longest :], continuation
 
     def _halve(self, error: torch.OutOfMemoryError) -> None:
-        if self.batch_size == 1:
+        if self._rows() == 1:
             raise RunError(
                 "A single sequence does not fit into the GPU's memory.",
                 str(error).split(". ")[0],
                 "Use a smaller model, or shorter texts (max_new_tokens).",
             ) from error
-        self.batch_size //= 2
+        self.batch_size = self._rows() // 2
         self._halvings += 1
         error.__traceback__ = None  # its frames refer to the tensors that filled the memory
         release()
@@ -253,7 +282,7 @@ class TransformersEngine:
         virtual = 0 if self._soft_prompt is None else len(self._soft_prompt)
         longest, vocabulary = rows[0].length + virtual, int(self._model.config.get_text_config().vocab_size)
         most, seen = (tokens[self._device] >> self._halvings for tokens in (_SCORED_TOKENS, _SEEN_TOKENS))
-        at_most = self.batch_size if self._device == "cpu" else len(rows)
+        at_most = self._rows() if self._device == "cpu" else len(rows)
         computed = logits = 0
         for count, row in enumerate(rows[:at_most]):
             computed += (row.length if packed else longest) - known

@@ -114,6 +114,12 @@ class RunningRows:
         """The number of cached positions of each row."""
         return self._lengths[: self.count]
 
+    @property
+    def left(self) -> np.ndarray:
+        """The most tokens that each row may still get."""
+        pairs = zip(self._members, self._written, strict=True)
+        return np.array([member.request.max_new_tokens - len(written) for member, written in pairs], dtype=np.int64)
+
     def advance(self) -> torch.Tensor:
         """Counts one more position in each row and returns the tokens that the step drew, [rows]."""
         self._lengths[: self.count] += 1

@@ -32,10 +32,6 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers ships no types for
         self._positions = self._index = torch.empty(0, dtype=torch.long)
         self._length = 0
 
-    def room(self, lengths: Sequence[int]) -> int:
-        """Returns how many rows of these lengths can be added: all, for slots have room for any length."""
-        return len(lengths)
-
     def append(self, prefilled: DynamicCache | None, source: Sequence[int], lengths: Sequence[int]) -> None:
         """Adds one row per entry of `source`: copies that row of the prefilled cache, its length of it."""
         count, length = len(source), max(lengths)

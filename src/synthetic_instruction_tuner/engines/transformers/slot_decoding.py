@@ -12,15 +12,17 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from synthetic_instruction_tuner.engines.base import Completion, Request
+from synthetic_instruction_tuner.engines.transformers.admission import Admission, Growing
 from synthetic_instruction_tuner.engines.transformers.decode_steps import KernelSteps, MaskedSteps
 from synthetic_instruction_tuner.engines.transformers.forward_pass import padded_inputs, picked_positions
 from synthetic_instruction_tuner.engines.transformers.gpu.fused_layers import FusedLayers
-from synthetic_instruction_tuner.engines.transformers.gpu.paged_cache import PagedCache
+from synthetic_instruction_tuner.engines.transformers.gpu.paged_cache import PAGE, PagedCache
 from synthetic_instruction_tuner.engines.transformers.running_rows import RunningRows, Waiting
 from synthetic_instruction_tuner.engines.transformers.sampling import require_finite
 from synthetic_instruction_tuner.engines.transformers.slot_cache import SlotCache
+from synthetic_instruction_tuner.models.sizes.decoding_memory import PREFILLED, Division
 
-_PREFILL_TOKENS = {"cpu": 8192, "cuda": 32768}
+_PREFILL_TOKENS = {"cpu": 8192, "cuda": PREFILLED}
 _CHECK_EVERY = {"cpu": 1, "cuda": 4}  # steps between reads of the tokens: each read makes the GPU wait for the host
 
 
@@ -30,6 +32,7 @@ class SlotDecoder:
     Args:
         kernel: decode with `decode_steps.KernelSteps`, else with `MaskedSteps`.
         halvings: how often memory has run out; prefilling takes a half of the tokens at once for each.
+        memory: how the GPU's memory is divided; None where there is enough of it.
     """
 
     def __init__(
@@ -42,26 +45,28 @@ class SlotDecoder:
         *,
         kernel: bool = False,
         halvings: int = 0,
+        memory: Division | None = None,
     ) -> None:
         self._model, self._pad_id, self._device, self._soft_prompt = model, pad_id, device, soft_prompt
         self._batch_size, self._every = batch_size, _CHECK_EVERY[device]
         self._extra = 0 if soft_prompt is None else len(soft_prompt)
         self._fused = FusedLayers(model) if kernel else None
-        self._prefill_tokens = _PREFILL_TOKENS[device] >> halvings
+        self._memory = memory
+        self._prefill_tokens = (_PREFILL_TOKENS[device] if memory is None else memory.prefilled) >> halvings
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def run(self, requests: Sequence[tuple[int, Request]]) -> Iterator[dict[int, Completion]]:
         """Yields completions by request number as they finish."""
         queue = deque(Waiting(number, request) for number, request in requests)
-        rows = RunningRows(self._batch_size, [waiting.request for waiting in queue], self._every, self._device)
-        steps, crowded = self._steps(queue, rows), False
+        slots = min(self._batch_size, len(queue))
+        rows = RunningRows(slots, [waiting.request for waiting in queue], self._every, self._device)
+        steps, crowded = self._steps(queue, rows, slots), False
+        admission = Admission(PAGE, self._every)
         while queue or rows.count:
-            free = self._batch_size - rows.count
-            # A prefill costs a whole pass, so wait until it serves several rows.
-            if queue and not crowded and (not rows.count or free >= min(max(1, self._batch_size // 8), len(queue))):
-                free = steps.cache.room([self._cached(waiting) for waiting in islice(queue, free)])
-                if free:
-                    self._admit([queue.popleft() for _ in range(free)], rows, steps.cache)
+            if queue and not crowded and _worthwhile(rows.count, free := slots - rows.count, len(queue)):
+                room = self._room(list(islice(queue, free)), rows, steps.cache, admission)
+                if _worthwhile(rows.count, room, len(queue)):
+                    self._admit([queue.popleft() for _ in range(room)], rows, steps.cache)
             if short := steps.begin():  # the last rows wait until another one ends
                 queue.extendleft(reversed(rows.evict(short, steps.cache)))
                 crowded = True
@@ -72,24 +77,35 @@ class SlotDecoder:
                 tokens.append(rows.advance())
             # NaN stays in the row's cache, so a later check finds it too.
             require_finite(logits[: rows.count], self._model.dtype)
+            written = rows.count * self._every
             finished = rows.harvest(torch.stack(tokens).cpu().numpy())
+            admission.saw(written, sum(one.finish_reason == "stop" for one in finished.values()))
             if finished:
                 rows.drop(finished, steps.cache)
                 crowded = False
                 yield finished
 
-    def _steps(self, queue: Sequence[Waiting], rows: RunningRows) -> MaskedSteps | KernelSteps:
+    def _room(
+        self, waiting: list[Waiting], rows: RunningRows, cache: SlotCache | PagedCache, admission: Admission
+    ) -> int:
+        """Returns how many of the waiting may begin; slots have room for any length."""
+        if isinstance(cache, SlotCache):
+            return len(waiting)
+        begin = [(self._cached(one), one.request.max_new_tokens - len(one.written)) for one in waiting]
+        return admission.room(Growing(rows.lengths, rows.left), Growing.of(begin), cache.pages)
+
+    def _steps(self, queue: Sequence[Waiting], rows: RunningRows, slots: int) -> MaskedSteps | KernelSteps:
         """Returns what does the steps, with an empty cache."""
         if self._fused is None:
-            return MaskedSteps(self._model, rows, SlotCache(self._batch_size))
+            return MaskedSteps(self._model, rows, SlotCache(slots))
         room = [self._cached(waiting) + waiting.request.max_new_tokens + self._every for waiting in queue]
-        slots = min(self._batch_size, len(queue))
-        cache = PagedCache(slots, max(room), sum(sorted(room)[-slots:]), like=self._prefill([(0,)]))
+        bytes_ = None if self._memory is None else self._memory.pages
+        cache = PagedCache(slots, max(room), sum(sorted(room)[-slots:]), self._prefill([(0,)]), bytes_)
         return KernelSteps(self._model, rows, cache, self._every, self._fused)
 
     def _cached(self, waiting: Waiting) -> int:
         """Returns how many positions the request begins with: all but the text's last token, which a step takes."""
-        return len(waiting.text) - 1 + self._extra
+        return len(waiting.request.prompt_ids) + len(waiting.written) - 1 + self._extra
 
     def _admit(self, group: list[Waiting], rows: RunningRows, cache: SlotCache | PagedCache) -> None:
         """Prefills the requests' texts, equal ones only once."""
@@ -117,3 +133,8 @@ class SlotDecoder:
     def step(self, steps: MaskedSteps | KernelSteps) -> torch.Tensor:
         """Draws each row's next token; returns the logits, [rows or more, vocabulary]."""
         return steps.step()
+
+
+def _worthwhile(running: int, added: int, waiting: int) -> bool:
+    """Returns whether so many rows may be added now: a prefill costs a whole pass, so it must serve several rows."""
+    return added >= min(max(1, (running + added) // 8), waiting) if running else added > 0

@@ -9,6 +9,7 @@ from synthetic_instruction_tuner.models.file_checks.checked_files import Fault
 from synthetic_instruction_tuner.models.files import shape, stored_as
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_format import FOUR_BITS, NumberFormat, model_format
+from synthetic_instruction_tuner.models.sizes.decoding_memory import Rows
 from synthetic_instruction_tuner.models.working_memory import decoding_gb
 
 INSTALL = 'pip install "synthetic-instruction-tuner[qlora]"'
@@ -25,16 +26,21 @@ def held_as(model: ModelConfig) -> str:
     return stored_as(model) or ("nf4" if model.load_in_4bit is True else "")
 
 
-def writing_format(model: ModelConfig, hardware: Hardware, dtype: str, rows: int) -> NumberFormat:
+def writing_format(model: ModelConfig, hardware: Hardware, dtype: str, rows: Rows) -> NumberFormat:
     """Returns the format of a model that writes, where nothing is known of its texts but how many there are at once.
 
     Args:
         model: where it is.
         hardware, dtype: see `number_format.choose_format`.
-        rows: texts at once, at most.
+        rows: `engine.batch_size`.
     """
     size = shape(model)
-    return model_format(model, hardware, dtype, decoding_gb(size, min(rows, FEW_ROWS), LENGTH) if size else 0.0)
+    return model_format(model, hardware, dtype, decoding_gb(size, few_rows(rows), LENGTH) if size else 0.0)
+
+
+def few_rows(rows: Rows) -> int:
+    """Returns how many texts at once must fit beside a model's weights: ``auto`` takes what is left."""
+    return FEW_ROWS if rows == "auto" else min(rows, FEW_ROWS)
 
 
 def reading_format(model: ModelConfig, hardware: Hardware, dtype: str, tokens: int) -> NumberFormat:

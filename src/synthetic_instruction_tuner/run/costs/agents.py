@@ -41,7 +41,7 @@ def agents(work: StageWork) -> StageEstimate:
         seconds += sum(one.task_seconds * task_count(one, config) for one in benchmarks) / workers
         memory = max(work.costs.writing_gb(size, held, some) for some in texts)
         tokens = sum(some.rows * (some.length + some.prompt) for some in texts)
-        batch = f"{max(some.at_once for some in texts):,}"
+        batch = f"{max(work.costs.at_once(size, held, some) for some in texts):,}"
         found.append(TaskEstimate(model.name, held.weights, "transformers", batch, memory, tokens, seconds))
     seconds = sum(task.seconds for task in found) + SANDBOX * any(one.sandboxed for one in benchmarks)
     detail = f"{len(players)} variants on {', '.join(one.name for one in benchmarks)}, {tasks:,} tasks each"

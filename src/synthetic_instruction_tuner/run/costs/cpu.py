@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from synthetic_instruction_tuner.models.files import ModelShape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_format import NumberFormat
+from synthetic_instruction_tuner.models.sizes.decoding_memory import CPU_ROWS
 from synthetic_instruction_tuner.models.working_memory import FULL_WIDTH, GB, decoding_gb, scoring_gb, tuning_gb
 from synthetic_instruction_tuner.run.costs.work import Reading, Texts, Tuning
 
@@ -40,8 +41,12 @@ class CpuCosts:
 
     def write(self, size: ModelShape, held: NumberFormat, texts: Texts, engine: str) -> float:
         """Seconds to write texts."""
-        passes = texts.rows / texts.at_once * texts.length * LONGEST
+        passes = texts.rows / self.at_once(size, held, texts) * texts.length * LONGEST
         return self._forward(size, texts.rows * texts.length, passes) if texts.rows else 0.0
+
+    def at_once(self, size: ModelShape, held: NumberFormat, texts: Texts) -> int:
+        """Texts that are written at once."""
+        return max(1, min(CPU_ROWS if texts.slots == "auto" else texts.slots, texts.together))
 
     def read(self, size: ModelShape, held: NumberFormat, reading: Reading) -> float:
         """Seconds to read texts once."""
@@ -55,7 +60,7 @@ class CpuCosts:
 
     def writing_gb(self, size: ModelShape, held: NumberFormat, texts: Texts) -> float:
         """Memory while texts are written."""
-        work = decoding_gb(size, texts.at_once, texts.longest, FULL_WIDTH)
+        work = decoding_gb(size, self.at_once(size, held, texts), texts.longest, FULL_WIDTH)
         return BASE_GB + size.parameters * FULL_WIDTH / GB + work
 
     def reading_gb(self, size: ModelShape, held: NumberFormat, reading: Reading) -> float:

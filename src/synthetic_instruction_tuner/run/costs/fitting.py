@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from synthetic_instruction_tuner.config import Config, change_config
 from synthetic_instruction_tuner.methods import METHODS, Method
 from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.models.sizes.decoding_memory import CPU_ROWS
 from synthetic_instruction_tuner.run.costs.cards import Card
 from synthetic_instruction_tuner.run.costs.estimates import StageEstimate
 from synthetic_instruction_tuner.run.planning import estimate
@@ -40,7 +41,7 @@ def _candidates(config: Config, hardware: Hardware, stage: StageEstimate) -> Ite
         if bits:
             yield bits
         method = next((method for method in METHODS if method.name == stage.stage), None)
-        smaller = _fewer_texts(config) if method is None else _smaller_training(config, method)
+        smaller = _fewer_texts(config, hardware.device) if method is None else _smaller_training(config, method)
         yield from (bits + settings for settings in smaller)
 
 
@@ -64,13 +65,24 @@ def _batch(name: str, rows: int, steps: int) -> list[str]:
     return [f"{name}.per_device_train_batch_size={rows}", f"{name}.gradient_accumulation_steps={steps}"]
 
 
-def _fewer_texts(config: Config) -> Iterator[list[str]]:
-    """Yields smaller and smaller numbers of texts that are written, or scored, at once."""
+def _fewer_texts(config: Config, device: str) -> Iterator[list[str]]:
+    """Yields as many texts as fit, on a GPU, then smaller and smaller numbers of those written, or scored, at once."""
     rows, scored = config.engine.batch_size, config.prefer.reward_batch_size
-    while rows > 1 or scored > 1:
-        rows, scored = max(1, rows // 2), max(1, scored // 2)
-        yield [f"engine.batch_size={rows}"]
-        yield [f"engine.batch_size={rows}", f"prefer.reward_batch_size={scored}"]
+    if device == "cuda":
+        automatic = [] if rows == "auto" else ["engine.batch_size=auto"]
+        if automatic:
+            yield automatic
+        while scored > 1:
+            scored //= 2
+            yield [f"prefer.reward_batch_size={scored}"]
+            if automatic:
+                yield [*automatic, f"prefer.reward_batch_size={scored}"]
+        return
+    written = CPU_ROWS if rows == "auto" else rows
+    while written > 1 or scored > 1:
+        written, scored = max(1, written // 2), max(1, scored // 2)
+        yield [f"engine.batch_size={written}"]
+        yield [f"engine.batch_size={written}", f"prefer.reward_batch_size={scored}"]
 
 
 def _in_4_bits(config: Config, hardware: Hardware, stage: StageEstimate) -> list[str]:

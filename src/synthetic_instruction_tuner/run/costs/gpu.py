@@ -11,11 +11,13 @@ from math import ceil
 
 from synthetic_instruction_tuner.models.files import ModelShape
 from synthetic_instruction_tuner.models.number_format import RESERVE_GB, NumberFormat, weights_gb
+from synthetic_instruction_tuner.models.sizes.decoding_memory import Division, divided, running_rows
 from synthetic_instruction_tuner.models.working_memory import (
     GB,
     activation_bytes,
     decoding_gb,
     scoring_gb,
+    text_bytes,
     tuning_gb,
 )
 from synthetic_instruction_tuner.run.costs.cards import Card
@@ -47,7 +49,7 @@ class GpuCosts:
         """Seconds to write texts: rows leave and enter as texts end, and the last ones run alone."""
         if not texts.rows:
             return 0.0
-        slots, calls = texts.at_once, ceil(texts.rows / texts.call)
+        slots, calls = self.at_once(size, held, texts), ceil(texts.rows / texts.call)
         rows = min(texts.call, texts.rows)
         steps = texts.length * (rows / slots - 1) + texts.limit
         running = rows * texts.length / steps
@@ -92,7 +94,17 @@ class GpuCosts:
         weights = self._weights(size, held)
         free = self.card.memory_gb - weights
         prompt = 0.0 if texts.equal_prompts else PADDED * texts.prompt
-        return weights + decoding_gb(size, texts.at_once, texts.longest, free_gb=free, prompt=prompt)
+        places = self._divided(size, held, texts).rows
+        return weights + decoding_gb(size, places, texts.longest, free_gb=free, prompt=prompt)
+
+    def at_once(self, size: ModelShape, held: NumberFormat, texts: Texts) -> int:
+        """Texts that are written at once: as many as the engine has places and pages for."""
+        return running_rows(self._divided(size, held, texts), text_bytes(size), texts.prompt, texts.length)
+
+    def _divided(self, size: ModelShape, held: NumberFormat, texts: Texts) -> Division:
+        """Returns how decoding divides what is free beside the weights."""
+        free = self.card.memory_gb - self._weights(size, held)
+        return divided(free * GB, text_bytes(size), texts.slots, texts.together)
 
     def reading_gb(self, size: ModelShape, held: NumberFormat, reading: Reading) -> float:
         """Memory while texts are read."""

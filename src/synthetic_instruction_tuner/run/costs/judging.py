@@ -7,6 +7,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.base import Work
 from synthetic_instruction_tuner.models.files import ModelShape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_format import NumberFormat
+from synthetic_instruction_tuner.models.sizes.decoding_memory import Rows
 from synthetic_instruction_tuner.run.costs.cpu import BASE_GB
 from synthetic_instruction_tuner.run.costs.estimates import TaskEstimate
 from synthetic_instruction_tuner.run.costs.work import Costs, Texts
@@ -27,7 +28,7 @@ def judging(
     held: NumberFormat | None,
     replies: int,
     costs: Costs,
-    slots: int,
+    slots: Rows,
     hardware: Hardware,
 ) -> TaskEstimate:
     """Returns the judge's task.
@@ -38,24 +39,26 @@ def judging(
         held: how its weights are held; None where a server holds them.
         replies: how many it writes.
         costs: of models on the machine.
-        slots: texts that are written at once; on a server, requests in flight. On a GPU they are halved until they
-            fit, as the engine does when memory runs out.
+        slots: texts that are written at once, ``auto`` for as many as fit; on a server, requests in flight. On a GPU a
+            number is halved until it fits, as the engine does when memory runs out.
         hardware: the machine.
     """
     model = judge.model
     assert model is not None
     written = REPLY_SHARE * judge.max_new_tokens
     if held is None:
-        seconds = replies * SERVED_SECONDS / max(1, min(slots, replies))
-        return TaskEstimate(model.name, "", "server", f"{slots:,}", BASE_GB, replies * written, seconds)
+        in_flight = int(slots)
+        seconds = replies * SERVED_SECONDS / max(1, min(in_flight, replies))
+        return TaskEstimate(model.name, "", "server", f"{in_flight:,}", BASE_GB, replies * written, seconds)
     while True:
         texts = Texts(replies, written, judge.max_new_tokens, 10_000, slots, PROMPT)
         memory = costs.writing_gb(size, held, texts)
-        if hardware.device != "cuda" or memory <= hardware.memory_for_models_gb or slots == 1:
+        if hardware.device != "cuda" or memory <= hardware.memory_for_models_gb or slots in ("auto", 1):
             break
-        slots //= 2
+        slots = int(slots) // 2
+    at_once = f"{costs.at_once(size, held, texts):,}"
     seconds = costs.load(size) + costs.write(size, held, texts, "transformers")
-    return TaskEstimate(model.name, held.weights, "transformers", f"{slots:,}", memory, replies * written, seconds)
+    return TaskEstimate(model.name, held.weights, "transformers", at_once, memory, replies * written, seconds)
 
 
 def judged_replies(judge: MtJudgeConfig, work: Work, variants: int, students: int) -> int:

@@ -101,8 +101,7 @@ class StageWork:
         tasks = []
         if model := settings.tags.model:
             prompt, most = length + TAG_QUESTION, settings.tags.max_new_tokens
-            slots = self.config.engine.batch_size
-            texts = Texts(records, TAG_ANSWER, most, settings.tags.batch, slots, prompt)
+            texts = Texts(records, TAG_ANSWER, most, settings.tags.batch, self.config.engine.batch_size, prompt)
             tasks.append(self.writer("tagging model", model, [texts]))
             detail += f", tags by {model.name}"
         if settings.min_reward is not None:
@@ -194,7 +193,7 @@ class StageWork:
         settings, models = self.config.evaluate, self.config.models
         work = {name: benchmark_work(name, settings) for name in settings.benchmarks}
         rewarded = [name for name in settings.benchmarks if benchmark(name).add_rewards is not None]
-        longest = max(one.max_new_tokens for one in work.values())
+        longest, items = max(one.max_new_tokens for one in work.values()), max(one.items for one in work.values())
         parts, tasks, loading = list[Part](), [], 0.0
         for model in models.students:
             tuned = [method.name for method in METHODS if model in tuned_students(self.config, method)]
@@ -206,7 +205,8 @@ class StageWork:
             opening = self.costs.load(_size(model)) + (1 + len(tuned)) * VARIANT_SECONDS
             loading, parts = loading + opening, parts + own
             tokens = sum(answering_tokens(one, v == BASE) for v in (BASE, *tuned) for one in work.values())
-            tasks.append(self.answering(model, longest, tokens, opening + sum(part.seconds for part in own)))
+            seconds = opening + sum(part.seconds for part in own)
+            tasks.append(self.answering(model, (longest, items), tokens, seconds))
         variants = len(parts) // len(work)
         if rewarded:
             tasks.append(self.scoring([work[name] for name in rewarded], variants))
@@ -244,12 +244,13 @@ class StageWork:
             seconds += self.costs.read(size, held, reading)
         return seconds
 
-    def answering(self, model: ModelConfig, longest: int, tokens: float, seconds: float) -> TaskEstimate:
-        """A student that answers the benchmarks, as a task."""
+    def answering(self, model: ModelConfig, most: tuple[int, int], tokens: float, seconds: float) -> TaskEstimate:
+        """A student that answers the benchmarks, as a task; `most` are the tokens of an answer, and the answers."""
         size, held, slots = _size(model), self.students[model.path], self.config.engine.batch_size
-        texts = Texts(slots, answered(longest), longest, slots, slots, TEMPLATE + 60)
-        memory = self.costs.writing_gb(size, held, texts)
-        return TaskEstimate(model.name, held.weights, "transformers", f"{slots:,}", memory, tokens, seconds)
+        longest, rows = most[0], most[1] if slots == "auto" else slots
+        texts = Texts(rows, answered(longest), longest, rows, slots, TEMPLATE + 60)
+        memory, at_once = self.costs.writing_gb(size, held, texts), f"{self.costs.at_once(size, held, texts):,}"
+        return TaskEstimate(model.name, held.weights, "transformers", at_once, memory, tokens, seconds)
 
     def scoring(self, works: Sequence[Work], variants: int) -> TaskEstimate:
         """The reward model scores the variants' answers."""
@@ -266,12 +267,13 @@ class StageWork:
         seconds = self.costs.load(size) + sum(self.costs.write(size, held, some, engine) for some in texts)
         tokens = sum(some.rows * some.length for some in texts)
         if not student and on_a_server(model, self.config.engine):
-            at_once = f"{self.config.engine.concurrency:,}"
-            return TaskEstimate(model.name, "", "server", at_once, BASE_GB, tokens, seconds)
+            batch = f"{self.config.engine.concurrency:,}"
+            return TaskEstimate(model.name, "", "server", batch, BASE_GB, tokens, seconds)
         memory = max(self.costs.writing_gb(size, held, some) for some in texts)
         if engine == "vllm":
             memory = self.config.engine.gpu_memory_utilization * self.hardware.memory_for_models_gb
-        batch = "own" if engine == "vllm" else f"{max(some.at_once for some in texts):,}"
+        at_once = max(self.costs.at_once(size, held, some) for some in texts)
+        batch = "own" if engine == "vllm" else f"{at_once:,}"
         return TaskEstimate(model.name, held.weights, engine, batch, memory, tokens, seconds)
 
     def engine(self, model: ModelConfig, student: bool) -> str:

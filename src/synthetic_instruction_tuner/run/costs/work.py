@@ -7,6 +7,7 @@ from typing import Protocol
 
 from synthetic_instruction_tuner.models.files import ModelShape
 from synthetic_instruction_tuner.models.number_format import NumberFormat
+from synthetic_instruction_tuner.models.sizes.decoding_memory import Rows
 from synthetic_instruction_tuner.models.working_memory import Tuned
 
 
@@ -19,7 +20,7 @@ class Texts:
         length: tokens of one, in the mean.
         limit: the most tokens of one.
         call: texts that are asked for at once.
-        slots: texts that the engine writes at once.
+        slots: texts that the engine writes at once, at most; ``auto`` where it takes as many as fit.
         prompt: tokens that it reads before each, in the mean.
         equal_prompts: whether they all begin with the same prompt, which is read once in a call.
     """
@@ -28,14 +29,14 @@ class Texts:
     length: float
     limit: float
     call: int
-    slots: int
+    slots: Rows
     prompt: float = 0.0
     equal_prompts: bool = False
 
     @property
-    def at_once(self) -> int:
-        """Texts that are written at once."""
-        return max(1, min(self.slots, self.call, self.rows))
+    def together(self) -> int:
+        """Texts that the engine knows of at once."""
+        return min(self.call, self.rows)
 
     @property
     def longest(self) -> float:
@@ -90,6 +91,10 @@ class Costs(Protocol):
 
     def write(self, size: ModelShape, held: NumberFormat, texts: Texts, engine: str) -> float:
         """Seconds to write texts."""
+        ...
+
+    def at_once(self, size: ModelShape, held: NumberFormat, texts: Texts) -> int:
+        """Texts that are written at once, as many as run in the mean."""
         ...
 
     def read(self, size: ModelShape, held: NumberFormat, reading: Reading) -> float:

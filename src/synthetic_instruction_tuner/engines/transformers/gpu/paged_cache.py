@@ -14,11 +14,8 @@ import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicCache
 
-from synthetic_instruction_tuner.models.memory import free_gpu_bytes
-
 PAGE = 64  # positions
-_POOL_PART = 0.7  # of the free memory; prefilling and logits take the rest
-_RESERVE = 2  # pages that a new row finds free besides those of its prompt
+_SPARE = 3  # pages of a row beside those of its positions: what steps take in advance, and unfilled pages
 
 
 class PagedCache(Cache):  # type: ignore[misc]  # transformers ships no types for it
@@ -29,37 +26,32 @@ class PagedCache(Cache):  # type: ignore[misc]  # transformers ships no types fo
         longest: the most positions of a row.
         total: the most positions of all rows together, were there room for all of them.
         like: a cache filled by the model, whose layers have the shapes of this one's.
+        room: bytes that it may take; None for any number.
 
     Attributes:
         table: [slots, pages of the longest row], int32; the pages of each row, in order.
+        pages: how many rows can have.
 
     Raises:
-        torch.OutOfMemoryError: the longest row does not fit into the GPU's memory.
+        torch.OutOfMemoryError: the longest row does not fit into them.
     """
 
-    def __init__(self, slots: int, longest: int, total: int, like: DynamicCache) -> None:
+    def __init__(self, slots: int, longest: int, total: int, like: DynamicCache, room: float | None = None) -> None:
         self.layers: list[Any] = []
         self.layer_class_to_replicate = None
         self.offloading = False
         shapes = [(layer.keys, layer.values) for layer in like.layers]
         device = shapes[0][0].device
         self.table = torch.zeros(slots, _pages(longest), dtype=torch.int32, device=device)
-        count = min(_pages(total) + slots * (1 + _RESERVE), _affordable(shapes, device)) + 1
-        if count <= self.table.shape[1]:
+        self.pages = _pages(total) + slots * _SPARE
+        if room is not None:
+            self.pages = min(self.pages, _affordable(shapes, room))
+        if self.pages < self.table.shape[1]:
             raise torch.OutOfMemoryError(f"no room for {longest:,} positions in the GPU's memory")
-        self._buffers = [[t.new_zeros(count, t.shape[1], PAGE, t.shape[3]) for t in pair] for pair in shapes]
-        self._free = list(range(count - 1, 0, -1))
+        self._buffers = [[t.new_zeros(self.pages + 1, t.shape[1], PAGE, t.shape[3]) for t in pair] for pair in shapes]
+        self._free = list(range(self.pages, 0, -1))
         self._owned: list[list[int]] = []
         self._page = self._place = torch.empty(0, dtype=torch.long)
-
-    def room(self, lengths: Sequence[int]) -> int:
-        """Returns how many rows of these lengths, in order, can be added while every row can still grow."""
-        left = len(self._free) - _RESERVE * len(self._owned)
-        for count, length in enumerate(lengths):
-            left -= _pages(length) + _RESERVE
-            if left < 0 and (count or self._owned):
-                return count
-        return len(lengths)
 
     def append(self, prefilled: DynamicCache | None, source: Sequence[int], lengths: Sequence[int]) -> None:
         """Adds one row per entry of `source`: copies that row of the prefilled cache, its length of it."""
@@ -142,7 +134,7 @@ def _pages(length: int) -> int:
     return -(-length // PAGE)
 
 
-def _affordable(shapes: Sequence[tuple[torch.Tensor, torch.Tensor]], device: torch.device) -> int:
-    """Returns how many pages fit into the larger part of the free memory."""
+def _affordable(shapes: Sequence[tuple[torch.Tensor, torch.Tensor]], room: float) -> int:
+    """Returns how many pages fit into so many bytes, less the one that belongs to nobody."""
     page = sum(PAGE * t.shape[1] * t.shape[3] * t.element_size() for pair in shapes for t in pair)
-    return int(_POOL_PART * free_gpu_bytes(device) / page)
+    return int(room / page) - 1

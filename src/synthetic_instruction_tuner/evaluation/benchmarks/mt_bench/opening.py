@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from synthetic_instruction_tuner.config import EngineConfig, fingerprint
+from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, fingerprint
 from synthetic_instruction_tuner.config.sections.mt_bench import MtJudgeConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.judge import ArrivingReplies, Judge, KeptReplies
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.engines.base import Engine
     from synthetic_instruction_tuner.engines.server.chat_endpoint import TextTemplate
 
+AT_ONCE = 256  # prompts handed to an engine in one call where `engine.batch_size` is auto
 SERVED_AT_ONCE = 1024  # prompts handed to a server's engine in one call; it keeps each reply as it comes
 
 
@@ -68,7 +69,14 @@ def open_judge(
 
     own = engine_for_judge(settings, config)
     with open_engine(model, own, hardware, finished=arriving) as (opened, template):
-        yield judge(opened, template, SERVED_AT_ONCE if model.url else own.batch_size)
+        yield judge(opened, template, _prompts_at_once(model, own))
+
+
+def _prompts_at_once(model: ModelConfig, config: EngineConfig) -> int:
+    """Returns how many prompts an engine is given in one call."""
+    if model.url:
+        return SERVED_AT_ONCE
+    return AT_ONCE if config.batch_size == "auto" else config.batch_size
 
 
 def engine_for_judge(settings: MtJudgeConfig, config: EngineConfig) -> EngineConfig:
