@@ -346,7 +346,7 @@ def _open_toy(
 ) -> Iterator[tuple[Engine, ChatTemplate]]:
     from synthetic_instruction_tuner.engines.toy_echo import ToyEcho
 
-    yield ToyEcho(), _template(model)
+    yield ToyEcho(), template_of(model)
 
 
 @contextmanager

@@ -151,7 +151,7 @@ def test_what_is_out_of_date_is_not_listed(sit: Sit, copy: Path) -> None:
         assert "report.html" in str(found)
     code, out, _ = sit("filter", "-d", copy, "--set", "filter.max_words=30")
     assert code == 0 and "word_repetition" in out and "are kept" in out, "the rules are shown"
-    assert "prefer, sft, prompt_tuning, dpo, evaluate, report are out of date" in " ".join(out.split())
+    assert "prefer, sft, prompt_tuning, dpo, evaluate, agents, report are out of date" in " ".join(out.split())
     assert "data/raw" in out and "data/filtered" in out
     status = json.loads(sit("status", "-d", copy, "--json")[1])
     assert [stage["state"] for stage in status[:3]] == ["done", "done", "out of date"]
