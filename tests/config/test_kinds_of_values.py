@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from synthetic_instruction_tuner.config import Config, load_config
+from synthetic_instruction_tuner.config.sections.engine import MOST_AT_ONCE
 from synthetic_instruction_tuner.errors import UserError
 
 LIST_OF_MODELS = ("models.responders", "models.students")
@@ -179,7 +180,7 @@ def valid(draw: st.DrawFn) -> tuple[str, Any]:
         return key, draw(st.sampled_from(get_args(field.annotation)))
     if key in SWITCHES:
         return key, draw(st.booleans())
-    low, high = limits(field)
+    low, high = (1, MOST_AT_ONCE) if key == "engine.batch_size" else limits(field)  # which may also be a word
     if key in WHOLE:
         return key, draw(st.integers(int(low), int(high)))
     if key in FRACTIONS:
