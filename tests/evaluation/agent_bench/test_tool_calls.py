@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sandboxes import KINDS, sandbox
 
 from synthetic_instruction_tuner.chat.rendering import TurnsRejected
 from synthetic_instruction_tuner.chat.tools.calls import Said, ToolCall
@@ -20,6 +21,8 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tolerant_scoring import is_about_right
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tool_conversation import DbToolConversation
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End
+from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks import Match, OsTask, Script
+from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tool_conversation import OsToolConversation
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Turn, play
 from synthetic_instruction_tuner.evaluation.agent_bench.tool_agent import ToolAgent
 from synthetic_instruction_tuner.evaluation.agent_bench.tool_conversation import NO_CALL
@@ -110,6 +113,36 @@ def test_gold_calls_solve_the_dev_set_and_silence_none_of_it(dev_tasks: list[DbT
 
     assert solved(gold) == len(dev_tasks)
     assert solved(lambda conversations: [Turn("") for _ in conversations]) == 0
+
+
+OS_TASKS = [
+    OsTask("a", "Which word is in the file?", (Script("bash", "echo blue > /word"),), match=Match("blue")),
+    OsTask("b", "Make the folder.", (), check=(Script("bash", "test -d /made"),)),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_calls_in_a_shell_do_what_they_say(kind: str) -> None:
+    """The first task is answered with what a command printed, the second is done; silence solves neither."""
+    machines = sandbox(kind)
+
+    def gold(conversations: Sequence[Sequence[Message]]) -> list[Turn]:
+        turns = []
+        for messages in conversations:
+            asks, seen = messages[2].content == OS_TASKS[0].question, messages[-1].content
+            if len(messages) == 3:
+                turns.append(Turn(call("bash_action", script="cat /word" if asks else "cd / && mkdir made")))
+            else:
+                done = call("answer_action", answer=seen.split()[-1]) if asks else call("finish_action", thought="done")
+                turns.append(Turn(done))
+        return turns
+
+    def solved(agent: object) -> list[bool]:
+        found = dict(play(OS_TASKS, lambda task: OsToolConversation(task, machines.open, read, 3), agent))  # type: ignore[arg-type]
+        return [bool((one := found[k].outcome) and one.right) for k in range(len(OS_TASKS))]
+
+    assert solved(gold) == [True, True]
+    assert solved(lambda conversations: [Turn("") for _ in conversations]) == [False, False]
 
 
 @pytest.mark.parametrize(

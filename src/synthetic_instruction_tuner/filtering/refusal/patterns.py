@@ -164,13 +164,6 @@ _NOT_POSSIBLE = re.compile(
     rf"(?:it|this) (?:is|would be) (?:not possible|impossible) to [^.!?]{{0,80}}\b(?:because|as|since|"
     rf"without)\b [^.!?]{{0,40}}\b{INPUT}\b"
 )
-LECTURE = re.compile(
-    r"(?:(?:\w+ing|such)\b[^.!?]{0,100}|it|this|that) (?:is|are|would be|sounds) (?:not only |both |\w+ly "
-    r")*(?:illegal|"
-    r"unethical|against the law|never (?:acceptable|okay|ok|justified|right)|not (?:acceptable|ethical|okay|right|"
-    r"legal|appropriate)|an? (?:serious |federal )?(?:crime|criminal|offen[sc]e)|harmful and|morally wrong|immoral|"
-    r"inappropriate|fraud|cheating\b|stealing\b|theft\b|dangerous\b)"
-)
 _CONCEDES = re.compile(
     rf"(?:while|although|though|even though|as much as) (?:{CANNOT} {ADVERBS}(?!{_IDIOM})\w|{_NOT_HAVE}\b)"
 )

@@ -77,10 +77,17 @@ class KernelAttention(AttentionSwitch):
             _TABLE.reset(reset)
 
 
-def refuse_more_than_softmax(options: dict[str, Any]) -> None:
-    """Raises an error where a layer asks for attention that is more than a softmax of scaled products."""
+def require_plain(mask: torch.Tensor | None, options: dict[str, Any]) -> torch.Tensor:
+    """Returns the mask as it was handed to the model.
+
+    Raises:
+        NotImplementedError: the layer has changed it, or its attention is more than a softmax of scaled products.
+    """
+    if mask is None or mask.dtype != torch.int32:
+        raise NotImplementedError("the layer changed its mask")
     if any(options.get(name) is not None for name in _MORE_THAN_SOFTMAX):
         raise NotImplementedError("the layer's attention is more than a softmax of scaled products")
+    return mask
 
 
 def _attention(
@@ -95,8 +102,8 @@ def _attention(
     """Attention in the signature of transformers; returns [rows, 1, heads, width]."""
     from synthetic_instruction_tuner.engines.transformers.gpu.attention_kernel import decode_attention
 
-    if attention_mask is None or attention_mask.dtype != torch.int32 or query.shape[2] != 1:
-        raise NotImplementedError("the layer changed its mask")
-    refuse_more_than_softmax(kwargs)
+    span = require_plain(attention_mask, kwargs)[:, 0, 0]
+    if query.shape[2] != 1:
+        raise NotImplementedError("more than one new token")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return decode_attention(query, key, value, _TABLE.get(), attention_mask[:, 0, 0], scale)[:, None], None
+    return decode_attention(query, key, value, _TABLE.get(), span, scale)[:, None], None

@@ -14,10 +14,7 @@ from typing import Any
 
 import torch
 
-from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import (
-    AttentionSwitch,
-    refuse_more_than_softmax,
-)
+from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import AttentionSwitch, require_plain
 
 _NAME = "sit_packed"
 
@@ -89,9 +86,7 @@ def _attention(
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention in the signature of transformers; returns [1, tokens, heads, width]."""
-    if attention_mask is None or attention_mask.dtype != torch.int32 or len(query) != 1:
-        raise NotImplementedError("the layer changed its mask")
-    refuse_more_than_softmax(kwargs)
+    require_plain(attention_mask, kwargs)
     packing = _PACKING.get()
     layer: Any = packing.layers[module.layer_idx]
     heads, shared, width = query.shape[1], key.shape[1], packing.width

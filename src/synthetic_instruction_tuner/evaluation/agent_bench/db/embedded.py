@@ -34,9 +34,6 @@ _PAGES = 16_384  # of 4,096 bytes: 67 MB for a task's tables
 _STATEMENT = 20_000  # characters of a statement; reading a much longer one takes minutes
 _LONGEST = 8_000_000  # bytes of a text
 _DENIED = (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA, sqlite3.SQLITE_TRANSACTION)
-_DESCRIBE = re.compile(
-    r"(?:desc|describe|explain|show\s+(?:full\s+)?(?:columns|fields)\s+(?:from|in))\s+(.+)", re.IGNORECASE | re.DOTALL
-)
 _CHANGES = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE, sqlite3.SQLITE_DROP_TABLE)
 
 
