@@ -6,12 +6,23 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from synthetic_instruction_tuner.cli.evaluation.agent_benchmarks import KINDS, Options, opened
+from synthetic_instruction_tuner.cli.evaluation.agent_benchmarks import Options, opened
+from synthetic_instruction_tuner.cli.evaluation.agent_options import (
+    Checkout,
+    Form,
+    Kind,
+    Model,
+    Mysql,
+    OneTask,
+    Results,
+    RootFiles,
+    SandboxKind,
+    Show,
+    Tasks,
+    TurnTokens,
+)
 from synthetic_instruction_tuner.cli.evaluation.agent_results import as_document, print_results
 from synthetic_instruction_tuner.cli.evaluation.agent_results import show as show_all
 from synthetic_instruction_tuner.cli.evaluation.agents_of_a_run import play_without_file
@@ -20,9 +31,6 @@ from synthetic_instruction_tuner.cli.options import (
     Quiet,
     Set,
     configuration,
-    existing_path,
-    output_path,
-    whole_number,
 )
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
@@ -39,116 +47,24 @@ from synthetic_instruction_tuner.run.progress import Display
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.chat.tools.template import ToolTemplate
 
-FORMS = ("auto", "text", "tools")
-SANDBOXES = ("docker", "podman", "bubblewrap", "namespaces")
 LONGEST = 512  # tokens of a turn
 SETTINGS = ("mysql", "sandbox", "root", "max_new_tokens")  # options that are settings of stage agents, too
 DIALOGUES = "dialogues.jsonl"
 
 
-def _one_of(option: str, words: Sequence[str]) -> Callable[[object], str]:
-    """Returns what reads an option that takes one of these words."""
-
-    def parse(text: object) -> str:
-        if str(text) and str(text) not in words:
-            raise UserError(
-                f"{option} {text} is not possible.", f"it is one of {', '.join(words)}", "Name one of them."
-            )
-        return str(text)
-
-    return parse
-
-
 def agent_eval(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="The model: nano:NAME, a folder or a Hub id; without --tasks also a run's folder, whose variants play "
-            "its tasks, or an adapter's folder."
-        ),
-    ],
-    tasks: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--tasks",
-            "-t",
-            help="File of tasks: AgentBench 0.2's DBBench or OS interaction, or BFCL; of the latter two "
-            "also a folder of files. May be given several times for BFCL.",
-            parser=existing_path,
-            metavar="FILE",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder for the results.", parser=output_path, metavar="FOLDER"),
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option("--task", help="Play this task alone, such as db-0007 or os-dev-0003.")
-    ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Print the conversations, turn by turn.")] = False,
-    mysql: Annotated[
-        str | None,
-        typer.Option(
-            "--mysql",
-            help="Environment variable with the address of a MySQL or MariaDB server to use instead of SQLite: "
-            "mysql://USER:PASSWORD@HOST:PORT, or mysql://USER@/?unix_socket=PATH.",
-            metavar="VARIABLE",
-        ),
-    ] = None,
-    agentbench: Annotated[
-        Path | None,
-        typer.Option(
-            "--agentbench",
-            help="Checkout of AgentBench, with the scripts that OS tasks need.",
-            parser=existing_path,
-            metavar="FOLDER",
-        ),
-    ] = None,
-    sandbox: Annotated[
-        str,
-        typer.Option(
-            "--sandbox",
-            help="Where OS tasks run: docker, podman, bubblewrap or namespaces; by default the first that works.",
-            parser=_one_of("--sandbox", SANDBOXES),
-            metavar="KIND",
-        ),
-    ] = "",
-    root: Annotated[
-        str,
-        typer.Option(
-            "--root",
-            help="Files of the machine of OS tasks: debian (made once by mmdebstrap), host (this machine's programs "
-            "alone), a folder, a tar archive, or image:NAME for docker and podman.",
-            metavar="FILES",
-        ),
-    ] = "",
-    benchmark: Annotated[
-        str,
-        typer.Option(
-            "--benchmark",
-            help="What the tasks are: db, os or bfcl; by default what they look like.",
-            parser=_one_of("--benchmark", KINDS),
-            metavar="KIND",
-        ),
-    ] = "",
-    form: Annotated[
-        str,
-        typer.Option(
-            "--form",
-            help="How the model acts: text, tools, or auto: tools where its chat template has them, text elsewhere.",
-            parser=_one_of("--form", FORMS),
-            metavar="FORM",
-        ),
-    ] = "auto",
-    max_new_tokens: Annotated[
-        int,
-        typer.Option(
-            "--max-new-tokens",
-            help="Tokens of a turn.",
-            parser=whole_number("--max-new-tokens", 1, 100_000),
-            metavar="NUMBER",
-        ),
-    ] = LONGEST,
+    model: Model,
+    tasks: Tasks = None,
+    output: Results = None,
+    task: OneTask = None,
+    show: Show = False,
+    mysql: Mysql = None,
+    agentbench: Checkout = None,
+    sandbox: SandboxKind = "",
+    root: RootFiles = "",
+    benchmark: Kind = "",
+    form: Form = "auto",
+    max_new_tokens: TurnTokens = LONGEST,
     set_: Set = None,
     as_json: Json = False,
     quiet: Quiet = False,
