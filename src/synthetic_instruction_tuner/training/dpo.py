@@ -40,12 +40,12 @@ from synthetic_instruction_tuner.training.files.sealed_folder import seal
 from synthetic_instruction_tuner.training.files.workspace import OnNote, Workspace
 from synthetic_instruction_tuner.training.lora_sft import with_lora
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
+from synthetic_instruction_tuner.training.recovery.in_portions import in_portions
 from synthetic_instruction_tuner.training.run_training import (
     Job,
     collator,
     job_fingerprint,
     one_gpu,
-    out_of_memory,
     prepare,
     quiet,
     row_numbers,
@@ -62,6 +62,7 @@ class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
     """TRL's trainer on batches that are already tokenized and carry the reference's log-probabilities."""
 
     sft_weight = 0.0
+    _pairs_of_step = _micro_batches = 1  # of the step that is being done
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Returns TRL's loss, which must be ln 2 before the first update, plus that of the chosen answers.
@@ -79,12 +80,31 @@ class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
         loss = super().compute_loss(observed, inputs, *args, **kwargs)
         if self.state.global_step == 0:
             _check_first_loss(loss.item())
-        if not self.sft_weight:
+        if self.sft_weight:
+            of_chosen = _chosen_loss(seen[0], inputs["completion_mask"])
+            self._metrics["train"]["preference_loss"].append(loss.item())
+            self._metrics["train"]["sft_loss"].append(of_chosen.item())
+            loss = loss + self.sft_weight * of_chosen
+        return self._share_of_step(loss, len(inputs["ref_chosen_logps"]))
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the micro-batches of the next step, and counts their pairs."""
+        batches, items = super().get_batch_samples(*args, **kwargs)
+        self._pairs_of_step, self._micro_batches = sum(len(batch["ref_chosen_logps"]) for batch in batches), len(batches)
+        return batches, items
+
+    def _share_of_step(self, loss: torch.Tensor, pairs: int) -> torch.Tensor:
+        """Returns a mean over some of a step's pairs so that the mean over micro-batches is that over all pairs.
+
+        Only the last step can have micro-batches of unequal sizes. What TRL logs of them is weighted alike.
+        """
+        if not self.model.training or pairs * self._micro_batches == self._pairs_of_step:
             return loss
-        of_chosen = _chosen_loss(seen[0], inputs["completion_mask"])
-        self._metrics["train"]["preference_loss"].append(loss.item())
-        self._metrics["train"]["sft_loss"].append(of_chosen.item())
-        return loss + self.sft_weight * of_chosen
+        share = pairs * self._micro_batches / self._pairs_of_step
+        for name, values in self._metrics["train"].items():
+            if name != "num_tokens":
+                values[-1] *= share
+        return loss * share
 
 
 class Dpo:
@@ -214,19 +234,18 @@ def _reference(job: Job, trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
     """Returns the log-probability of each pair's chosen and rejected answer under the SFT policy, in nats."""
     row_of = {pair.id: row for row, pair in enumerate(job.data.rows)}
     sides = {side: torch.zeros(len(row_of)) for side in ("chosen", "rejected")}
-    size = job.config.per_device_train_batch_size
     # All pairs once, in the batches of the first epoch; the rest of a part epoch never needs them.
     first = list({pair.id: pair for pair in job.order}.values())
     trainer.model.eval()
-    for pairs in (first[i : i + size] for i in range(0, len(first), size)):
+
+    def look(pairs: Sequence[PairExample]) -> None:
         inputs = {name: tensor.to(trainer.args.device) for name, tensor in dpo_batch(pairs).items()}
-        try:
-            with running(job.model.name, "be trained"):
-                logps = trainer.compute_ref_log_probs(trainer.model, inputs)
-        except torch.OutOfMemoryError as error:
-            raise out_of_memory(job) from error
+        with running(job.model.name, "be trained"):
+            logps = trainer.compute_ref_log_probs(trainer.model, inputs)
         for side, values in zip(sides.values(), logps, strict=True):
             side[[row_of[pair.id] for pair in pairs]] = values.float().cpu()
+
+    in_portions(job, first, job.config.per_device_train_batch_size, look)
     return sides
 
 

@@ -11,18 +11,16 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from transformers import PrinterCallback
 
 from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig, fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.file_hashes import clear_way
-from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.quantization.held import held_as
 from synthetic_instruction_tuner.models.quantization.layers import weight_count
 from synthetic_instruction_tuner.models.running import running
@@ -30,8 +28,10 @@ from synthetic_instruction_tuner.training.answer_only_head import use_answer_onl
 from synthetic_instruction_tuner.training.exact_resume import trainable
 from synthetic_instruction_tuner.training.examples import Example, PairExample, Row, Tokenized, training_order
 from synthetic_instruction_tuner.training.files.adapter_files import save_adapter
-from synthetic_instruction_tuner.training.files.workspace import KEPT, LOGS, Workspace
+from synthetic_instruction_tuner.training.files.workspace import LOGS, Workspace
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics, device_name
+from synthetic_instruction_tuner.training.recovery.events import Recovery, skipped_batches
+from synthetic_instruction_tuner.training.recovery.loop import train_to_the_end
 from synthetic_instruction_tuner.training.watch import Clock, OnStep, Watch, figures, mean
 
 WITHOUT_EFFECT = {
@@ -132,7 +132,6 @@ def trainer_arguments(job: Job) -> dict[str, Any]:
         "gradient_checkpointing": config.gradient_checkpointing,
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if config.gradient_checkpointing else None,
         "save_steps": config.save_steps,
-        "save_total_limit": KEPT,
         "seed": job.seed,
         "use_cpu": job.device == "cpu",
         # Mixed precision follows the weights' type, which was chosen for the GPU: TRL's own default is bfloat16
@@ -195,18 +194,19 @@ def run_training(job: Job, trainer: Any, checkpoint: Path | None, on_step: OnSte
         on_step: called after each step.
 
     Raises:
-        RunError: out of GPU memory, or the loss is no longer finite.
+        RunError: too little memory for one row, the training diverges again and again, nothing is learned, or the
+            disk is full.
+        KeyboardInterrupt: a signal has asked for it; a checkpoint is written.
     """
     trainer.clock, trainer.owner = Clock(job.device, checkpoint), job.workspace.fingerprint
-    trainer.add_callback(Watch(on_step, scaled=job.dtype == "float16"))
-    try:
-        with quiet(), running(job.model.name, "be trained"):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except torch.OutOfMemoryError as error:
-        raise out_of_memory(job) from error
+    trainer.add_callback(Watch(trainer, on_step, job.batch_size))
+    with quiet(), running(job.model.name, "be trained"):
+        recoveries = train_to_the_end(job, trainer, checkpoint)
     steps = [entry for entry in trainer.state.log_history if "loss" in entry]
-    metrics = _metrics(job, trainer, steps)
-    logs: tuple[list[dict[str, Any]], ...] = ([{"id": row.id} for row in job.order], _log_rows(steps, job))
+    left_out = skipped_batches(recoveries)
+    order = [row for number, row in enumerate(job.order) if number // job.batch_size not in left_out]
+    metrics = _metrics(job, trainer, steps, order, recoveries)
+    logs: tuple[list[dict[str, Any]], ...] = ([{"id": row.id} for row in order], _log_rows(steps, job))
     for name, rows in zip(LOGS, logs, strict=True):
         clear_way(job.workspace.output / name, job.workspace.output)
         write_jsonl(job.workspace.output / name, rows)
@@ -214,8 +214,9 @@ def run_training(job: Job, trainer: Any, checkpoint: Path | None, on_step: OnSte
     return metrics
 
 
-def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMetrics:
-    order = job.order
+def _metrics(
+    job: Job, trainer: Any, steps: list[dict[str, Any]], order: Sequence[Any], recoveries: Sequence[Recovery]
+) -> TrainingMetrics:
     facts = trainer.clock.facts()
     tokens = sum(row.tokens for row in order)
     shown = [figures(entry) for entry in steps]
@@ -243,6 +244,7 @@ def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMet
         adapted=sorted({name.rsplit(".", 1)[-1] for name in layers}),
         adapted_layers=len(layers),
         quantized=held_as(job.model),
+        recoveries=[asdict(one) for one in recoveries],
     )
 
 
@@ -257,22 +259,3 @@ def _log_rows(steps: list[dict[str, Any]], job: Job) -> list[dict[str, Any]]:
         epoch = min(step * job.batch_size / examples, job.config.num_train_epochs)
         rows.append({"step": step, "epoch": epoch, **means, "learning_rate": window[-1]["learning_rate"]})
     return rows
-
-
-def out_of_memory(job: Job) -> RunError:
-    """Returns an error that says how to run the same training with less memory."""
-    config = job.config
-    halved = max(1, config.per_device_train_batch_size // 2)
-    split = math.ceil(job.batch_size / halved)
-    advice = (
-        f"Use per_device_train_batch_size {halved} with gradient_accumulation_steps {split}, which trains the same"
-        if config.per_device_train_batch_size > 1
-        else "Shorten max_length"
-    )
-    more = "" if config.gradient_checkpointing else ", or set gradient_checkpointing: true"
-    return RunError(
-        "The GPU ran out of memory while training.",
-        f"It had per_device_train_batch_size {config.per_device_train_batch_size}, max_length {config.max_length}, "
-        f"model {job.model.name}.",
-        f"{advice}{more}. Finished checkpoints are kept.",
-    )

@@ -1,4 +1,4 @@
-"""Watching a training: time, memory, progress, divergence, and the log that is kept."""
+"""Watching a training: time, memory, progress, and the log that is kept."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.peak_memory import begin_inner_peak, inner_peak_memory_gb
 from synthetic_instruction_tuner.training.files.sealed_folder import facts
+from synthetic_instruction_tuner.training.recovery.trouble import check_log
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 """Called after each step with the step, the number of steps, and the step's loss and other figures."""
@@ -46,24 +46,20 @@ class Clock:
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """Passes each step on to the caller, and stops a training that has diverged."""
+    """Passes each step on to the caller, and looks whether the training is still on a good way."""
 
-    def __init__(self, on_step: OnStep | None, scaled: bool) -> None:
-        self.on_step, self.scaled = on_step, scaled
+    def __init__(self, trainer: Any, on_step: OnStep | None, batch_size: int) -> None:
+        self.trainer, self.on_step, self.batch_size = trainer, on_step, batch_size
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: object) -> None:
+        """Runs after every update."""
+        self.trainer.step_done()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: object) -> None:
         """Runs after every step."""
         if "loss" not in logs:
             return
-        # With loss scaling (float16) an overflowing gradient is normal: the scaler skips that step.
-        watched = {"loss"} if self.scaled else {"loss", "grad_norm"}
-        bad = [name for name in watched if not math.isfinite(logs.get(name, 0.0))]
-        if bad:
-            raise RunError(
-                f"Training diverged at step {state.global_step}.",
-                f"Not a finite number: {' and '.join(sorted(bad))}.",
-                f"Lower learning_rate (now {args.learning_rate:g}), or raise warmup_ratio.",
-            )
+        check_log(state.log_history, self.batch_size, state.max_steps, scaled=args.fp16)
         if self.on_step:
             self.on_step(state.global_step, state.max_steps, figures(logs))
 
