@@ -27,11 +27,12 @@ def test_a_last_step_of_unequal_micro_batches_is_the_mean_over_its_pairs(
     long = "blue seven cat dog runs fast red " * 3
     thirteen = [*pairs, *(replace(p, id=f"more-{i}", rejected=f"no {long * i}") for i, p in enumerate(pairs[:3]))]
     logs = []
-    for size in (8, 4, 2, 1):
+    for size in (8, 4, 2):
         config = DpoConfig(
             per_device_train_batch_size=size,
             gradient_accumulation_steps=8 // size,
             learning_rate=1e-3,
+            warmup_ratio=0.0,
             logging_steps=1,
             sft_weight=weight,
         )
@@ -40,4 +41,6 @@ def test_a_last_step_of_unequal_micro_batches_is_the_mean_over_its_pairs(
     assert len(logs[0]) == 2 and logs[0][1]["loss"] != logs[0][0]["loss"]
     for other in logs[1:]:
         for name in LOGGED + (("sft_loss",) if weight else ()):
-            assert [row[name] for row in other] == pytest.approx([row[name] for row in logs[0]], rel=2e-3, abs=2e-3), name
+            assert [row[name] for row in other] == pytest.approx([row[name] for row in logs[0]], rel=2e-3, abs=2e-3), (
+                name
+            )

@@ -61,14 +61,14 @@ REFERENCE, LOGPS = "reference", "logps.safetensors"  # a sealed folder beside th
 class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
     """TRL's trainer on batches that are already tokenized and carry the reference's log-probabilities."""
 
-    sft_weight = 0.0
+    sft_weight, first_loss = 0.0, math.log(2)
     _pairs_of_step = _micro_batches = 1  # of the step that is being done
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Returns TRL's loss, which must be ln 2 before the first update, plus that of the chosen answers.
+        """Returns TRL's loss, which is known before the first update (ln 2), plus that of the chosen answers.
 
         Raises:
-            RunError: the first loss is not ln 2, so the reference is not the policy that training starts from.
+            RunError: the first loss is another, so the reference is not the policy that training starts from.
         """
         seen: list[torch.Tensor] = []
 
@@ -79,7 +79,8 @@ class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
 
         loss = super().compute_loss(observed, inputs, *args, **kwargs)
         if self.state.global_step == 0:
-            _check_first_loss(loss.item())
+            # Micro-batches of other sizes than in the reference pass are rounded otherwise in half precision.
+            _check_first_loss(loss.item(), self.first_loss, LN2_TOLERANCE * (20 if self.recoveries else 1))
         if self.sft_weight:
             of_chosen = _chosen_loss(seen[0], inputs["completion_mask"])
             self._metrics["train"]["preference_loss"].append(loss.item())
@@ -90,7 +91,10 @@ class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the micro-batches of the next step, and counts their pairs."""
         batches, items = super().get_batch_samples(*args, **kwargs)
-        self._pairs_of_step, self._micro_batches = sum(len(batch["ref_chosen_logps"]) for batch in batches), len(batches)
+        self._pairs_of_step, self._micro_batches = (
+            sum(len(batch["ref_chosen_logps"]) for batch in batches),
+            len(batches),
+        )
         return batches, items
 
     def _share_of_step(self, loss: torch.Tensor, pairs: int) -> torch.Tensor:
@@ -164,7 +168,7 @@ class Dpo:
         tokenizer = load_tokenizer(model)
         longest = longest_text(model, self.config.max_length)
         data = tokenize_pairs(pairs, ChatTemplate.from_tokenizer(tokenizer), longest)
-        start = adapter_digest(sft_adapter, model) if sft_adapter else fingerprint(self.lora)
+        start = adapter_digest(sft_adapter, model) if sft_adapter else fingerprint(self.lora.key_part())
         mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows, start)
         work = Workspace(output, mark, on_note)
         if finished := work.done():
@@ -191,12 +195,20 @@ def _trainer(job: Job, policy: PeftModel, tokenizer: Any) -> Any:
     with quiet(), adapters_in_float32(policy.get_base_model()):
         trainer = PreferenceTrainer(
             model=policy,
-            args=one_gpu(TrlDpoConfig(**trainer_arguments(job), beta=config.beta, disable_dropout=True)),
+            args=one_gpu(
+                TrlDpoConfig(
+                    **trainer_arguments(job),
+                    beta=config.beta,
+                    loss_type=[config.loss],
+                    label_smoothing=config.label_smoothing,
+                    disable_dropout=True,
+                )
+            ),
             train_dataset=row_numbers(job),
             data_collator=collator(job.order, dpo_batch),
             processing_class=tokenizer,
         )
-    trainer.sft_weight = config.sft_weight
+    trainer.sft_weight, trainer.first_loss = config.sft_weight, first_loss(config)
     return prepare(job, trainer)
 
 
@@ -249,10 +261,21 @@ def _reference(job: Job, trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
     return sides
 
 
-def _check_first_loss(loss: float) -> None:
-    if abs(loss - math.log(2)) > LN2_TOLERANCE:
+def first_loss(config: DpoConfig) -> float:
+    """Returns the loss of a pair for which the policy is its own reference, so that both answers' rewards are 0."""
+    match config.loss:
+        case "ipo":  # (0 - 1 / (2 beta))^2: Azar et al. 2023, arXiv:2310.12036, equation 17
+            return 1 / (4 * config.beta**2)
+        case "hinge":  # Zhao et al. 2023, arXiv:2305.10425
+            return 1.0
+    return math.log(2)
+
+
+def _check_first_loss(loss: float, wanted: float, tolerance: float) -> None:
+    if abs(loss - wanted) > tolerance * max(1.0, wanted):
+        known = f"ln 2 = {wanted:.4f}" if wanted == math.log(2) else f"{wanted:.4f}"
         raise RunError(
             "The reference is not the policy.",
-            f"The first DPO loss is {loss:.4f}; with the policy as its own reference it is ln 2 = {math.log(2):.4f}.",
+            f"The first DPO loss is {loss:.4f}; with the policy as its own reference it is {known}.",
             "Delete the training's folder and run again. If it stays, the model computes differently in training.",
         )

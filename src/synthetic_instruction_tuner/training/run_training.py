@@ -18,7 +18,7 @@ from typing import Any
 from datasets import Dataset
 from transformers import PrinterCallback
 
-from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig, fingerprint
+from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, TrainerConfig, fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.file_hashes import clear_way
 from synthetic_instruction_tuner.models.quantization.held import held_as
@@ -30,6 +30,7 @@ from synthetic_instruction_tuner.training.examples import Example, PairExample, 
 from synthetic_instruction_tuner.training.files.adapter_files import save_adapter
 from synthetic_instruction_tuner.training.files.workspace import LOGS, Workspace
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics, device_name
+from synthetic_instruction_tuner.training.monitoring.curve import warnings as warnings_of
 from synthetic_instruction_tuner.training.recovery.events import Recovery, skipped_batches
 from synthetic_instruction_tuner.training.recovery.loop import train_to_the_end
 from synthetic_instruction_tuner.training.watch import Clock, OnStep, Watch, figures, mean
@@ -57,6 +58,7 @@ class Job:
         dtype: the type of the base model's weights; the adapter is always float32.
         data: the tokenized rows.
         workspace: the training's folder.
+        report_to: trackers, by their names in Transformers.
         order: the rows in the order in which they are trained on, over all epochs.
     """
 
@@ -68,6 +70,7 @@ class Job:
     dtype: str
     data: Tokenized[Any]
     workspace: Workspace
+    report_to: Sequence[str] = ()
     order: list[Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,7 +101,8 @@ def job_fingerprint(
     memory, a smaller per_device_train_batch_size with more gradient_accumulation_steps continues the same training.
     """
     size = config.per_device_train_batch_size * config.gradient_accumulation_steps
-    settings = config.model_dump(exclude=WITHOUT_EFFECT) | {"batch_size": size}
+    settings = {name: value for name, value in config.key_part().items() if name not in WITHOUT_EFFECT}
+    settings["batch_size"] = size
     return fingerprint(method, model, settings, seed, device, dtype, data_digest(rows), *more)
 
 
@@ -143,7 +147,8 @@ def trainer_arguments(job: Job) -> dict[str, Any]:
         "logging_nan_inf_filter": False,
         "dataloader_pin_memory": job.device != "cpu",
         "remove_unused_columns": False,
-        "report_to": "none",
+        "report_to": list(job.report_to) or "none",
+        "run_name": f"{job.method} {job.model.name}",
         "disable_tqdm": True,
         "log_level": "error",
     }
@@ -199,13 +204,17 @@ def run_training(job: Job, trainer: Any, checkpoint: Path | None, on_step: OnSte
         KeyboardInterrupt: a signal has asked for it; a checkpoint is written.
     """
     trainer.clock, trainer.owner = Clock(job.device, checkpoint), job.workspace.fingerprint
-    trainer.add_callback(Watch(trainer, on_step, job.batch_size))
+    size = job.batch_size
+    tokens = [sum(row.tokens for row in job.order[i : i + size]) for i in range(0, len(job.order), size)]
+    trainer.add_callback(Watch(trainer, on_step, size, tokens))
     with quiet(), running(job.model.name, "be trained"):
         recoveries = train_to_the_end(job, trainer, checkpoint)
     steps = [entry for entry in trainer.state.log_history if "loss" in entry]
     left_out = skipped_batches(recoveries)
     order = [row for number, row in enumerate(job.order) if number // job.batch_size not in left_out]
     metrics = _metrics(job, trainer, steps, order, recoveries)
+    for text in metrics.warnings:
+        job.workspace.note(f"{job.model.name}: {text}")
     logs: tuple[list[dict[str, Any]], ...] = ([{"id": row.id} for row in order], _log_rows(steps, job))
     for name, rows in zip(LOGS, logs, strict=True):
         clear_way(job.workspace.output / name, job.workspace.output)
@@ -244,8 +253,15 @@ def _metrics(
         adapted=sorted({name.rsplit(".", 1)[-1] for name in layers}),
         adapted_layers=len(layers),
         quantized=held_as(job.model),
+        energy_wh=facts.get("energy_wh", 0.0),
+        loss_type=_loss_type(job.config),
+        warnings=warnings_of(shown),
         recoveries=[asdict(one) for one in recoveries],
     )
+
+
+def _loss_type(config: TrainerConfig) -> str:
+    return config.loss if isinstance(config, DpoConfig) and config.loss != "sigmoid" else ""
 
 
 def _log_rows(steps: list[dict[str, Any]], job: Job) -> list[dict[str, Any]]:
