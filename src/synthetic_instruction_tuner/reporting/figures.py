@@ -157,6 +157,32 @@ def training_losses(data: ReportData) -> Figure | None:
     return figure
 
 
+def reward_margins(data: ReportData) -> Figure | None:
+    """Rewards of chosen and rejected answers over the steps of preference tuning: a panel per student."""
+    logs = {
+        student: log
+        for (_, student), log in data.training_logs.items()
+        if log and all("chosen_reward" in r for r in log)
+    }
+    if not logs:
+        return None
+    figure, axes = subplots(1, len(logs), (max(5.5, 3.9 * len(logs)), 3.2), sharey=True)
+    for ax, (student, log) in zip(axes, logs.items(), strict=True):
+        steps = [r["step"] for r in log]
+        both = [[float(r[name]) for r in log] for name in ("chosen_reward", "rejected_reward")]
+        for values, hue, label in zip(both, STUDENT_COLORS, ("chosen", "rejected"), strict=False):
+            ax.plot(steps, values, color=hue, lw=1.6, label=label)
+        ax.fill_between(steps, *both, color=INK, alpha=0.08, lw=0, label="margin")
+        ax.axhline(0, color=INK, lw=0.8)
+        ax.set_title(figure_text(student))
+        ax.set_xlabel("optimizer step")
+        ax.grid(axis="y")
+    axes[0].set_ylabel("reward (nats × beta)")
+    handles = axes[0].get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc="outside upper left", ncols=3)
+    return figure
+
+
 def efficiency(data: ReportData) -> Figure | None:
     """What each training cost: time, memory, trained parameters."""
     if not data.training:
@@ -249,6 +275,7 @@ FIGURES: dict[str, Callable[[ReportData], Any]] = {
     "filter_funnel": filter_funnel,
     "responder_scores": responder_scores,
     "training_losses": training_losses,
+    "reward_margins": reward_margins,
     "efficiency": efficiency,
 }
 

@@ -118,6 +118,8 @@ class Dpo:
     """
 
     method = "dpo"
+    report_to: Sequence[str] = ()
+    """Trackers that each step is reported to (``train.report_to``)."""
 
     def __init__(
         self,
@@ -173,7 +175,7 @@ class Dpo:
         work = Workspace(output, mark, on_note)
         if finished := work.done():
             return finished
-        job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work)
+        job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work, self.report_to)
         checkpoint = work.open()
         base = load_causal_lm(model, self.dtype, self.device)
         require_known_tokens(model.name, base, highest_token(data.rows))

@@ -31,6 +31,7 @@ from synthetic_instruction_tuner.training.files.adapter_files import save_adapte
 from synthetic_instruction_tuner.training.files.workspace import LOGS, Workspace
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics, device_name
 from synthetic_instruction_tuner.training.monitoring.curve import warnings as warnings_of
+from synthetic_instruction_tuner.training.monitoring.trackers import keep_beside_adapter, require_trackers
 from synthetic_instruction_tuner.training.recovery.events import Recovery, skipped_batches
 from synthetic_instruction_tuner.training.recovery.loop import train_to_the_end
 from synthetic_instruction_tuner.training.watch import Clock, OnStep, Watch, figures, mean
@@ -122,6 +123,7 @@ PLAIN_HEADS = {"llama", "mistral", "qwen2", "qwen3"}
 def trainer_arguments(job: Job) -> dict[str, Any]:
     """Returns the arguments that TRL's configurations share."""
     config = job.config
+    require_trackers(job.report_to)
     steps = math.ceil(len(job.order) / job.batch_size)
     return {
         "output_dir": str(job.workspace.checkpoints),
@@ -182,6 +184,7 @@ def quiet() -> Iterator[None]:
 
 def prepare(job: Job, trainer: Any) -> Any:
     """Returns the trainer, silenced, and on a CPU with the output layer of `answer_only_head`."""
+    keep_beside_adapter(trainer, job.workspace.output)
     trainer.processing_class = None  # or every checkpoint would hold a copy of the tokenizer
     trainer.remove_callback(PrinterCallback)
     if job.device == "cpu" and trainer.model.config.model_type in PLAIN_HEADS:

@@ -74,15 +74,19 @@ def _trained(
         case "sft":
             from synthetic_instruction_tuner.training.lora_sft import LoraSft
 
-            return LoraSft(settings.sft, *place).train(student, data, output, on_step, on_note)
+            sft = LoraSft(settings.sft, *place)
+            sft.report_to = settings.report_to
+            return sft.train(student, data, output, on_step, on_note)
         case "prompt_tuning":
             from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
 
-            return PromptTuning(settings.prompt_tuning, *place).train(student, data, output, on_step, on_note)
+            prompt = PromptTuning(settings.prompt_tuning, *place)
+            prompt.report_to = settings.report_to
+            return prompt.train(student, data, output, on_step, on_note)
         case "dpo":
             from synthetic_instruction_tuner.training.dpo import Dpo
 
-            return Dpo(settings.dpo, *place, lora=settings.sft.lora).train(
-                student, start, data, output, on_step, on_note
-            )
+            dpo = Dpo(settings.dpo, *place, lora=settings.sft.lora)
+            dpo.report_to = settings.report_to
+            return dpo.train(student, start, data, output, on_step, on_note)
     raise ValueError(f"training.tuners does not know the method {method.name}")
