@@ -180,6 +180,26 @@ def test_the_marked_headline_is_used_and_negative_scores_are_drawn(tmp_path: Pat
     assert (tmp_path / "benchmarks.png").exists() and "nano_mt (reward): LoRA SFT is above base" in text
 
 
+def test_what_a_training_cost_and_recovered_from_is_told() -> None:
+    text = render_markdown(full(), {"reward_margins": "rewards.png"})
+    assert "31% of the GPU's FLOP/s (MFU), 41.7 Wh, a cost of 0.02." in text
+    assert "step 7: diverged (not a finite number: loss). It went on from step 5 with 2 rows at once" in text
+    assert "and 0.5 of the learning rate, without batch 6." in text
+    assert "the loss did not fall \\| \\<b\\>" in text or ("the loss did not fall" in text and "<b>" not in text)
+    assert "](rewards.png)" in text
+
+
+def test_the_same_prompts_are_shown_for_each_student() -> None:
+    samples = [Sample(s, f"prompt {i}", {"base": "a", "sft": "b"}) for s in ("one", "two") for i in (1, 2)]
+    text = render_markdown(ReportData("r", "p", samples=samples))
+    assert [line for line in text.splitlines() if line.startswith("### ")] == [
+        "### one, prompt 1",
+        "### one, prompt 2",
+        "### two, prompt 1",
+        "### two, prompt 2",
+    ]
+
+
 def test_blank_lines_of_a_sample_stay() -> None:
     data = ReportData("r", "p", samples=[Sample("s", "a\n\n\n\nb", {"base": "c"})])
     assert "a\n\n\n\nb" in render_markdown(data)

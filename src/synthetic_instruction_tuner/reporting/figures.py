@@ -159,27 +159,21 @@ def training_losses(data: ReportData) -> Figure | None:
 
 def reward_margins(data: ReportData) -> Figure | None:
     """Rewards of chosen and rejected answers over the steps of preference tuning: a panel per student."""
-    logs = {
-        student: log
-        for (_, student), log in data.training_logs.items()
-        if log and all("chosen_reward" in r for r in log)
-    }
+    logs = {student: log for (_, student), log in data.training_logs.items() if log and "chosen_reward" in log[-1]}
     if not logs:
         return None
     figure, axes = subplots(1, len(logs), (max(5.5, 3.9 * len(logs)), 3.2), sharey=True)
     for ax, (student, log) in zip(axes, logs.items(), strict=True):
         steps = [r["step"] for r in log]
-        both = [[float(r[name]) for r in log] for name in ("chosen_reward", "rejected_reward")]
-        for values, hue, label in zip(both, STUDENT_COLORS, ("chosen", "rejected"), strict=False):
-            ax.plot(steps, values, color=hue, lw=1.6, label=label)
-        ax.fill_between(steps, *both, color=INK, alpha=0.08, lw=0, label="margin")
+        chosen, rejected = ([float(r[f"{side}_reward"]) for r in log] for side in ("chosen", "rejected"))
+        ax.plot(steps, chosen, color=STUDENT_COLORS[0], lw=1.6, label="chosen")
+        ax.plot(steps, rejected, color=STUDENT_COLORS[1], lw=1.6, label="rejected")
+        ax.fill_between(steps, chosen, rejected, color=INK, alpha=0.08, lw=0, label="margin")
         ax.axhline(0, color=INK, lw=0.8)
-        ax.set_title(figure_text(student))
-        ax.set_xlabel("optimizer step")
+        ax.set(title=figure_text(student), xlabel="optimizer step")
         ax.grid(axis="y")
     axes[0].set_ylabel("reward (nats × beta)")
-    handles = axes[0].get_legend_handles_labels()[0]
-    figure.legend(handles=handles, loc="outside upper left", ncols=3)
+    figure.legend(handles=axes[0].get_legend_handles_labels()[0], loc="outside upper left", ncols=3)
     return figure
 
 
