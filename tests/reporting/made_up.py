@@ -128,8 +128,9 @@ def full(variants: tuple[str, ...] = tuple(GAIN)) -> ReportData:
         }
         for i, (m, s) in enumerate(logs)
     ]
-    training[0] |= {"mfu": 0.31, "energy_wh": 41.7, "cost": 0.02, "warnings": ["the loss did not fall | <b>"]}
-    training[-1]["recoveries"] = [RECOVERY | {"skipped": None}, RECOVERY]
+    if training:
+        training[0] |= {"mfu": 0.31, "energy_wh": 41.7, "cost": 0.02, "warnings": ["the loss did not fall | <b>"]}
+        training[-1]["recoveries"] = [RECOVERY | {"skipped": None}, RECOVERY]
     evil = "<script>alert('x')</script> | a *b* `c` ```\n"
     evil += "~~~ [link](javascript:alert(1)) <img src=x onerror=alert(2)>\n# no heading"
     return ReportData(

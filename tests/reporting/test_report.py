@@ -65,7 +65,7 @@ def test_no_text_of_the_funnel_touches_another(records: int) -> None:
 def test_a_full_report_has_its_figures_and_links_to_them(written: Path) -> None:
     text = (written / "docs/report.md").read_text(encoding="utf-8")
     links = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
-    assert len(links) == len(set(links)) == 6
+    assert len(links) == len(set(links)) == 7
     for link in links:
         file = (written / "docs" / link).resolve()
         assert file.read_bytes().startswith(b"\x89PNG") and 10_000 < file.stat().st_size < 400_000
@@ -77,7 +77,7 @@ def test_the_page_needs_nothing_else_and_obeys_no_text_in_it(written: Path) -> N
     seen = Tags(page).tags
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in seen}
     images = [attrs for tag, attrs in seen if tag == "img"]
-    assert len(images) == 6 and all(str(a["src"]).startswith("data:image/png;base64,") for a in images)
+    assert len(images) == 7 and all(str(a["src"]).startswith("data:image/png;base64,") for a in images)
     assert all(str(a["href"]).startswith("#") for tag, a in seen if tag == "a")
     assert not any(name.startswith("on") for _, attrs in seen for name in attrs)
     assert "&lt;script&gt;" in page and "url(" not in page

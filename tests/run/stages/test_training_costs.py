@@ -44,7 +44,8 @@ def test_the_use_of_a_gpu_follows_from_pace_and_data_sheet() -> None:
     assert found["cost"] == pytest.approx(1.25)
     line = done_line(found)
     assert line == (
-        "student-3b: loss 2.310 -> 1.120 · 189 steps in 30 min · 20,000 tok/s · 25.9 GB · MFU 26% · 310.4 Wh · cost 1.25"
+        "student-3b: loss 2.310 -> 1.120 · 189 steps in 30 min 00 s · 20,000 tok/s · 25.9 GB · MFU 26% · 310.4 Wh "
+        "· cost 1.25"
     )
 
 
