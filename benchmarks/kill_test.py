@@ -250,7 +250,7 @@ def store_batches(folder: Path) -> dict[Batch, tuple[str, float]]:
 
 def stage(folder: Path) -> str:
     """Returns the stage that is not done, or what comes before and after."""
-    states = query(folder, "SELECT name, status FROM stages ORDER BY rowid")
+    states = query(folder, "SELECT name, json_extract(value, '$.status') FROM stages ORDER BY rowid")
     begun = [name for name, status in states if status != "done"]
     return begun[0] if begun else f"after {states[-1][0]}" if states else "start"
 

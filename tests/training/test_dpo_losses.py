@@ -101,7 +101,7 @@ def test_losses_that_do_not_exist_say_which_do(settings: dict[str, Any], word: s
         DpoConfig(**settings)
 
 
-@pytest.mark.parametrize("shape", [{"use_rslora": True}, {"use_dora": True}, {"use_rslora": True, "use_dora": True}])
+@pytest.mark.parametrize("shape", [{"use_rslora": True}, {"use_rslora": True, "use_dora": True}])
 def test_other_shapes_of_lora_train_load_and_go_on_to_dpo(
     tmp_path: Path, student: ModelConfig, records: list[Record], pairs: list[PreferencePair], shape: dict[str, bool]
 ) -> None:

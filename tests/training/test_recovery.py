@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -40,10 +39,10 @@ FAST: dict[str, Any] = {
     "learning_rate": 1e-2,
     "warmup_ratio": 0.0,
     "logging_steps": 1,
+    "num_train_epochs": 2.0,
 }
-CALM = FAST | {"lora": {"lora_dropout": 0.0}}
+CALM: dict[str, Any] = {"lora": {"lora_dropout": 0.0}}
 RESULT = ("final/adapter_model.safetensors", "training_log.jsonl", "data_order.jsonl")
-METHODS = ("sft", "prompt_tuning", "dpo")
 
 Train = Callable[..., TrainingMetrics]
 
@@ -63,7 +62,7 @@ def train(student: ModelConfig, records: list[Record], pairs: list[PreferencePai
         if method == "prompt_tuning":
             config = PromptTuningConfig(**FAST | {"num_virtual_tokens": 4} | more)
             return PromptTuning(config).train(student, records, output, on_step, on_note)
-        dpo = DpoConfig(**FAST | {"num_train_epochs": 3.0} | more)
+        dpo = DpoConfig(**FAST | {"num_train_epochs": 2.5} | more)
         return Dpo(dpo).train(student, None, pairs, output, on_step, on_note)
 
     return run
@@ -130,36 +129,33 @@ def too_little_memory(at: int, size: int) -> Callable[[Any, dict[str, torch.Tens
     return act
 
 
-@pytest.mark.parametrize("at", [0, 3, 4])  # the first step, and those before and after a checkpoint
+@pytest.mark.parametrize("at", [0, 4])  # the first step, and one after a checkpoint
 def test_out_of_memory_trains_on_in_smaller_micro_batches_with_the_same_losses(
     tmp_path: Path, train: Train, whole: Callable[..., Path], at: int
 ) -> None:
-    calm = {"lora": {"lora_dropout": 0.0}}
-    undisturbed = whole("sft", **calm)
+    undisturbed = whole("sft", **CALM)
     notes: list[str] = []
     with in_forward(too_little_memory(at, 2)):
-        metrics = train("sft", tmp_path / "tight", notes=notes, **calm)
+        metrics = train("sft", tmp_path / "tight", notes=notes, **CALM)
     assert [(one["step"], one["micro_batch"], one["back_to"]) for one in metrics.recoveries] == [
         (at + 1, 2, at),
         (at + 1, 1, at),
     ]
     assert losses(tmp_path / "tight") == pytest.approx(losses(undisturbed), abs=5e-3)
-    assert [row["step"] for row in log(tmp_path / "tight")] == list(range(1, 12))
+    assert [row["step"] for row in log(tmp_path / "tight")] == list(range(1, 8))
     assert (tmp_path / "tight/data_order.jsonl").read_bytes() == (undisturbed / "data_order.jsonl").read_bytes()
-    assert len(notes) == 2 and "goes on with 2, 4 per step as before" in notes[0]
+    assert len(notes) == 2 and "goes on with 2, 4 per step as before" in notes[0] and "/" not in notes[0]
     assert json.loads((tmp_path / "tight/metrics.json").read_text())["recoveries"] == metrics.recoveries
 
 
-def test_a_training_without_trouble_has_no_word_of_it(tmp_path: Path, train: Train) -> None:
-    assert train("prompt_tuning", tmp_path, num_train_epochs=0.5).recoveries == []
-    assert "recoveries" not in json.loads((tmp_path / "metrics.json").read_text())
+def test_a_training_without_trouble_has_no_word_of_it(whole: Callable[..., Path]) -> None:
+    assert "recoveries" not in json.loads((whole("sft", **CALM) / "metrics.json").read_text())
 
 
 def test_what_an_update_without_memory_has_changed_is_undone(
     tmp_path: Path, train: Train, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calm = {"lora": {"lora_dropout": 0.0}}
-    undisturbed = whole("sft", **calm)
+    undisturbed = whole("sft", **CALM)
     step, failed = torch.optim.AdamW.step, list[bool]()
 
     def half(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -171,15 +167,14 @@ def test_what_an_update_without_memory_has_changed_is_undone(
         return result
 
     monkeypatch.setattr(torch.optim.AdamW, "step", half)
-    metrics = train("sft", tmp_path / "tight", **calm)
+    metrics = train("sft", tmp_path / "tight", **CALM)
     assert [(one["step"], one["back_to"]) for one in metrics.recoveries] == [(6, 4)]
     assert losses(tmp_path / "tight") == pytest.approx(losses(undisturbed), abs=5e-3)
 
 
-@pytest.mark.parametrize("method", ["sft", "dpo"])
-def test_no_memory_for_one_row_says_what_to_set(tmp_path: Path, train: Train, method: str) -> None:
+def test_no_memory_for_one_row_says_what_to_set(tmp_path: Path, train: Train) -> None:
     with in_forward(too_little_memory(1, 1)), pytest.raises(RunError, match="even with one row at a time") as caught:
-        train(method, tmp_path)
+        train("sft", tmp_path)
     assert "1024 tokens" in caught.value.cause and "gradient_checkpointing" in caught.value.fix
     assert not (tmp_path / "final").exists()
 
@@ -227,9 +222,8 @@ def die() -> None:
     raise Killed
 
 
-@pytest.mark.parametrize("method", ["sft", "dpo"])
 def test_a_batch_whose_loss_is_no_number_is_left_out(
-    tmp_path: Path, train: Train, method: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The weights are good, as the batch before shows: training goes on from them with half the learning rate."""
     bad = list[list[int]]()
@@ -246,7 +240,7 @@ def test_a_batch_whose_loss_is_no_number_is_left_out(
 
         monkeypatch.setattr(kind, "compute_loss", seen)
     notes: list[str] = []
-    metrics = train(method, tmp_path, notes=notes)
+    metrics = train("sft", tmp_path, notes=notes)
     [one] = metrics.recoveries
     assert (one["reason"], one["step"], one["back_to"], one["skipped"]) == ("diverged", 4, 3, 3)
     assert "not a finite number: loss" in notes[0] and "learning rate 0.005" in notes[0]
@@ -256,9 +250,7 @@ def test_a_batch_whose_loss_is_no_number_is_left_out(
         and metrics.steps == len(rates)
         and all(map(torch.isfinite, map(torch.tensor, losses(tmp_path))))
     )
-    order = (tmp_path / "data_order.jsonl").read_text().splitlines()
-    whole = {"sft": 42, "prompt_tuning": 42, "dpo": 30}[method]
-    assert len(order) == whole - 4
+    assert len((tmp_path / "data_order.jsonl").read_text().splitlines()) == 28 - 4
 
 
 def test_weights_that_are_spoiled_come_from_the_checkpoint_before(
@@ -278,14 +270,14 @@ def test_weights_that_are_spoiled_come_from_the_checkpoint_before(
     monkeypatch.setattr(torch.optim.AdamW, "step", spoil)
     metrics = train("sft", tmp_path)
     [one] = metrics.recoveries
-    assert (one["step"], one["back_to"], one["skipped"], metrics.steps) == (5, 2, 3, 10)
+    assert (one["step"], one["back_to"], one["skipped"], metrics.steps) == (5, 2, 3, 6)
 
 
-@pytest.mark.parametrize("save_steps", [1, 100])  # all checkpoints that are kept are spoiled; there is none
 def test_a_training_that_never_goes_well_stops_with_a_diagnosis(
-    tmp_path: Path, student: ModelConfig, records: list[Record], save_steps: int
+    tmp_path: Path, student: ModelConfig, records: list[Record]
 ) -> None:
-    config = SftConfig(**FAST | {"save_steps": save_steps}).model_copy(update={"learning_rate": 1e25})
+    """Also where all checkpoints that are kept are spoiled: it begins anew."""
+    config = SftConfig(**FAST | {"save_steps": 1}).model_copy(update={"learning_rate": 1e25})
     notes: list[str] = []
     with pytest.raises(RunError, match="diverged at step 2, after 3 new attempts") as caught:
         LoraSft(config).train(student, records, tmp_path, on_note=notes.append)
@@ -302,7 +294,7 @@ def test_killed_while_it_goes_back_it_ends_as_if_it_had_not_been(
 
     def seen(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         loss = own(self, model, inputs, *args, **kwargs)
-        hurt = self.args.learning_rate > 6e-3 and self.state.global_step >= 5  # as if the weights were no good
+        hurt = self.args.learning_rate > 6e-3 and self.state.global_step >= 4  # as if the weights were no good
         return loss * float("nan") if hurt else loss
 
     monkeypatch.setattr(SupervisedTrainer, "compute_loss", seen)
@@ -311,13 +303,13 @@ def test_killed_while_it_goes_back_it_ends_as_if_it_had_not_been(
         patch.setattr(loop, "_go_on", lambda *args, **kwargs: die())
         train("sft", tmp_path / "broken")
     with pytest.raises(Killed):
-        train("sft", tmp_path / "broken", lambda step, *_: step == 7 and die())
+        train("sft", tmp_path / "broken", lambda step, *_: step == 6 and die())
     metrics = train("sft", tmp_path / "broken")
-    assert [(one["step"], one["back_to"], one["skipped"]) for one in metrics.recoveries] == [(6, 4, 4)]
+    assert [(one["step"], one["back_to"], one["skipped"]) for one in metrics.recoveries] == [(5, 2, 3)]
     assert same(tmp_path / "whole", tmp_path / "broken")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["sft", "dpo"])
 def test_a_signal_in_the_middle_of_a_step_saves_the_step_before(
     tmp_path: Path, train: Train, whole: Callable[..., Path], method: str
 ) -> None:
@@ -419,15 +411,13 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, train: Train
         steps: list[int] = []
         notes: list[str] = []
         with pytest.raises(Killed):
-            train("sft", output, lambda step, *_: (steps.append(step), step == 7 and die()), notes)
+            train("sft", output, lambda step, *_: (steps.append(step), step == 5 and die()), notes)
         assert steps[0] == 3 and not notes
-        kept = output / "checkpoints/checkpoint-6"
-        assert (kept / SEAL).exists()
+        assert (output / "checkpoints/checkpoint-4" / SEAL).exists()
 
 
-@pytest.mark.parametrize("method", ["prompt_tuning", "dpo"])
 def test_a_training_without_gradients_is_found_and_said(
-    tmp_path: Path, train: Train, method: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = ExactResume.training_step
 
@@ -439,7 +429,7 @@ def test_a_training_without_gradients_is_found_and_said(
 
     monkeypatch.setattr(ExactResume, "training_step", cut_off)
     with pytest.raises(RunError, match="gradients are zero"):
-        train(method, tmp_path)
+        train("prompt_tuning", tmp_path)
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
@@ -492,10 +482,3 @@ def test_overflows_with_loss_scaling_are_normal_unless_they_never_end() -> None:
 )
 def test_what_counts_as_out_of_memory(error: BaseException, expected: bool) -> None:
     assert is_out_of_memory(error) is expected
-
-
-def test_the_notes_of_a_recovery_name_no_folder(tmp_path: Path, train: Train) -> None:
-    notes: list[str] = []
-    with in_forward(too_little_memory(1, 3)):
-        train("sft", tmp_path, notes=notes, num_train_epochs=0.5)
-    assert notes and not any(re.search(r"/", note) for note in notes)

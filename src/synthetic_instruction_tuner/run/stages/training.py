@@ -18,6 +18,7 @@ from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.models.hardware import set_threads
 from synthetic_instruction_tuner.models.quantization.held import settled
 from synthetic_instruction_tuner.records import PreferencePair, Record
+from synthetic_instruction_tuner.run.costs.training import done_line, in_percent, with_costs
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
 from synthetic_instruction_tuner.run.stages.trained_files import (
@@ -28,7 +29,6 @@ from synthetic_instruction_tuner.run.stages.trained_files import (
     restore,
     trained_rows,
 )
-from synthetic_instruction_tuner.run.stages.training_costs import done_line, in_percent, with_costs
 from synthetic_instruction_tuner.run.store import Row, Store
 
 SOURCES = {"records": "filter", "pairs": "prefer"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from synthetic_instruction_tuner.models.hardware import Hardware, detect
 from synthetic_instruction_tuner.run.costs.cards import CARDS
 from synthetic_instruction_tuner.run.costs.cards import machine_with as with_card
-from synthetic_instruction_tuner.run.stages.training_costs import (
+from synthetic_instruction_tuner.run.costs.training import (
     done_line,
     in_percent,
     peak_flops,
