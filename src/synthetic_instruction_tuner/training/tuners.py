@@ -52,10 +52,14 @@ def train_student(
     """
     from synthetic_instruction_tuner.models.memory import release
 
+    place = (config.seed, device, dtype)
     try:
-        return _trained(config, method, student, data, output, start, (config.seed, device, dtype), on_step, on_note)
-    finally:
-        release()  # trainer and model refer to each other: the next student's would be loaded beside them
+        trained = _trained(config, method, student, data, output, start, place, on_step, on_note)
+    except Exception:
+        release()
+        raise  # not after a signal: it asks to leave at once
+    release()  # trainer and model refer to each other: the next student's would be loaded beside them
+    return trained
 
 
 def _trained(
