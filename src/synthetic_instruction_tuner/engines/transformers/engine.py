@@ -8,7 +8,7 @@ its positions from its own length.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention impor
 from synthetic_instruction_tuner.engines.transformers.gpu.packed_attention import PackedAttention
 from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
 from synthetic_instruction_tuner.engines.transformers.prefixes import groups_of, keeps_prefixes, read_prefix
-from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, rows_of, score_rows
+from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, Scores, rows_of, start_scoring
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
 from synthetic_instruction_tuner.engines.transformers.trial import (
     Decoder,
@@ -126,35 +126,47 @@ class TransformersEngine:
             raise ValueError("a context is empty: begin it with the BOS token")
         pairs = [self._within(context, continuation) for context, continuation in pairs]
         rows = rows_of(pairs, shared=self._can_share())
-        results: dict[int, tuple[float, bool]] = {}
+        results: Scores = {}
         groups = groups_of(rows) if self._can_share() and keeps_prefixes(self._model) else [(0, rows)]
         packed = self._packing() if any(known for known, _ in groups) else None
-        for known, group in groups:
-            self._score(pairs, group, known, results, packed)
+        for started in self._scoring(pairs, groups, packed):
+            results.update(started())
         return [results[i] for i in range(len(pairs))]
 
-    def _score(
+    def _scoring(
         self,
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
-        rows: list[ScoredRow],
-        known: int,
-        results: dict[int, tuple[float, bool]],
+        groups: Sequence[tuple[int, list[ScoredRow]]],
         packed: PackedAttention | None,
-    ) -> None:
-        """Scores rows that begin with the same `known` tokens, which are read once."""
+    ) -> Iterator[Callable[[], Scores]]:
+        """Yields what waits for scores, a pass late: the GPU has the next one before anybody waits for the last.
+
+        Args:
+            pairs: all pairs.
+            groups: rows that begin with the same tokens, which are read once, and how many these are.
+            packed: scores such rows without padding; None where it cannot.
+        """
         shared = (self._pad_id, self._device, self._soft_prompt)
-        prefix = None
-        while rows:
-            try:
-                with running(self._name, "score text"), self._fused():
-                    if known and prefix is None:
-                        prefix = read_prefix(self._model, rows[0].context[:known], self._device, self._soft_prompt)
-                    count = self._scoring_batch(rows, known, packed=bool(known and packed))
-                    results.update(score_rows(self._model, pairs, rows[:count], *shared, prefix, packed))
-                rows = rows[count:]
-            except torch.OutOfMemoryError as error:
-                prefix = None
-                self._halve(error)
+        before: Callable[[], Scores] | None = None
+        for known, rows in groups:
+            prefix = None
+            while rows:
+                try:
+                    with running(self._name, "score text"), self._fused():
+                        if known and prefix is None:
+                            prefix = read_prefix(self._model, rows[0].context[:known], self._device, self._soft_prompt)
+                        count = self._scoring_batch(rows, known, packed=bool(known and packed))
+                        started = start_scoring(self._model, pairs, rows[:count], *shared, prefix, packed)
+                    rows = rows[count:]
+                except torch.OutOfMemoryError as error:
+                    prefix = None
+                    self._halve(error)
+                    continue
+                if before is not None:
+                    yield before
+                before = started
+        if before is not None:
+            yield before
 
     @property
     def context_length(self) -> int | None:

@@ -91,7 +91,7 @@ class RewardModel:
         Batches hold items of similar length, the longest first, so that there is little padding and a lack of memory
         shows at once.
         """
-        encoded = [self._input.encode(messages, answer) for messages, answer in items]
+        encoded = self._input.encode_all(items)
         order = sorted(range(len(items)), key=lambda i: (-len(encoded[i]["input_ids"]), i))
         scores = [float("nan")] * len(items)
         for start in range(0, len(order), self._batch_size):
