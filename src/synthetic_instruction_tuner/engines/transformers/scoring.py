@@ -80,7 +80,8 @@ Scores = dict[int, tuple[float, bool]]
 
 def score_rows(*args: Any, **kwargs: Any) -> Scores:
     """Returns the scores of the rows' pairs; arguments as those of `start_scoring`."""
-    return start_scoring(*args, **kwargs)()
+    scores: Scores = start_scoring(*args, **kwargs)()
+    return scores
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
