@@ -16,13 +16,13 @@ from typing import Any
 import torch
 
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request, split_faults
-from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
+from synthetic_instruction_tuner.engines.transformers.forward_pass import attention_of_any_shape, learned_positions
 from synthetic_instruction_tuner.engines.transformers.gpu.fused_layers import FusedLayers
 from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import has_kernel
 from synthetic_instruction_tuner.engines.transformers.gpu.packed_attention import PackedAttention
 from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
 from synthetic_instruction_tuner.engines.transformers.prefixes import groups_of, keeps_prefixes, read_prefix
-from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, Scores, rows_of, start_scoring
+from synthetic_instruction_tuner.engines.transformers.scoring import PassRoom, ScoredRow, Scores, rows_of, start_scoring
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
 from synthetic_instruction_tuner.engines.transformers.trial import (
     Decoder,
@@ -38,10 +38,6 @@ from synthetic_instruction_tuner.models.running import running
 from synthetic_instruction_tuner.models.sizes.decoding_memory import AT_FIRST, Division, Rows, divided, whole_rows
 from synthetic_instruction_tuner.models.sizes.loaded_shape import stated_shape
 from synthetic_instruction_tuner.models.working_memory import text_bytes, widths
-
-_SCORED_LOGITS = 1 << 26  # logits held at once while scoring
-_SCORED_TOKENS = {"cpu": 8192, "cuda": 32768}  # that a pass computes while scoring
-_SEEN_TOKENS = {"cpu": 1 << 20, "cuda": 1 << 17}  # and that it attends to, what is known included
 
 
 class TransformersEngine:
@@ -114,7 +110,7 @@ class TransformersEngine:
             done(len(results))
         while len(results) < len(requests):
             try:
-                with running(self._name, "write text"):
+                with running(self._name, "write text"), attention_of_any_shape():
                     self._decode(requests, results, done)
             except torch.OutOfMemoryError as error:
                 self._halve(error)
@@ -152,7 +148,7 @@ class TransformersEngine:
             prefix = None
             while rows:
                 try:
-                    with running(self._name, "score text"), self._fused():
+                    with running(self._name, "score text"), attention_of_any_shape(), self._fused():
                         if known and prefix is None:
                             prefix = read_prefix(self._model, rows[0].context[:known], self._device, self._soft_prompt)
                         count = self._scoring_batch(rows, known, packed=bool(known and packed))
@@ -287,21 +283,14 @@ class TransformersEngine:
         release()
 
     def _scoring_batch(self, rows: Sequence[ScoredRow], known: int, packed: bool) -> int:
-        """Returns how many of the next rows to score together; the first is the longest.
+        """Returns how many of the next rows to score together.
 
         As many as a pass takes: on a GPU `batch_size` is the number of texts that are written, and says nothing here.
         """
         virtual = 0 if self._soft_prompt is None else len(self._soft_prompt)
-        longest, vocabulary = rows[0].length + virtual, int(self._model.config.get_text_config().vocab_size)
-        most, seen = (tokens[self._device] >> self._halvings for tokens in (_SCORED_TOKENS, _SEEN_TOKENS))
         at_most = self._rows() if self._device == "cpu" else len(rows)
-        computed = logits = 0
-        for count, row in enumerate(rows[:at_most]):
-            computed += (row.length if packed else longest) - known
-            logits += row.predictions * vocabulary
-            if count and (computed > most or (count + 1) * longest > seen or logits > _SCORED_LOGITS):
-                return count
-        return min(at_most, len(rows))
+        room = PassRoom.on(self._device, self._halvings, int(self._model.config.get_text_config().vocab_size))
+        return room.fitting(rows[:at_most], known, virtual, packed)
 
 
 def _quantized(model: Any) -> bool:

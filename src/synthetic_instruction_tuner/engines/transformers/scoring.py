@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.engines.transformers.gpu.packed_attention import PackedAttention
     from synthetic_instruction_tuner.engines.transformers.prefixes import Prefix
 
+_LOGITS = 1 << 26  # that a pass may hold
+_TOKENS = {"cpu": 8192, "cuda": 32768}  # that it may compute
+_SEEN = {"cpu": 1 << 20, "cuda": 1 << 17}  # and that it may attend to, what is known included
+
 Pair = tuple[Sequence[int], Sequence[int]]
 Ids = tuple[int, ...]
 
@@ -72,6 +76,45 @@ def rows_of(pairs: Sequence[Pair], shared: bool) -> list[ScoredRow]:
         row = rows.setdefault(key, ScoredRow(tuple(context), length=len(context)))
         row.add(number, continuation)
     return sorted(rows.values(), key=lambda row: (-row.length, row.context, row.pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class PassRoom:
+    """What a pass may hold.
+
+    Attributes:
+        tokens: that it computes.
+        seen: tokens that it attends to, what is known included.
+        predictions: positions whose logits it computes.
+    """
+
+    tokens: int
+    seen: int
+    predictions: int
+
+    @classmethod
+    def on(cls, device: str, halvings: int, vocabulary: int) -> PassRoom:
+        """Returns the room of a device on which memory has run out so many times."""
+        return cls(_TOKENS[device] >> halvings, _SEEN[device] >> halvings, _LOGITS // vocabulary)
+
+    def fitting(self, rows: Sequence[ScoredRow], known: int, virtual: int, packed: bool) -> int:
+        """Returns how many of the rows fit, at least one; the first is the longest.
+
+        Args:
+            rows: the next ones.
+            known: tokens that all begin with, which are not computed again.
+            virtual: tokens of a soft prompt.
+            packed: whether they are computed without padding.
+        """
+        computed = predictions = 0
+        for count, row in enumerate(rows):
+            longest = rows[0].length + virtual
+            computed += (row.length if packed else longest) - known
+            predictions += row.predictions
+            full = computed > self.tokens or (count + 1) * longest > self.seen or predictions > self.predictions
+            if count and full:
+                return count
+        return len(rows)
 
 
 Scores = dict[int, tuple[float, bool]]

@@ -20,8 +20,8 @@ from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention impor
 _NAME = "sit_packed"
 
 
-_SHORTER = 0.8  # texts below this share of the longest are computed apart from it: less of them is padding
-_LEAST = 16  # but not fewer texts than these
+_SHORTER = 0.7  # texts below this share of the longest are computed apart from it: less of them is padding
+_LEAST = 32  # but not fewer texts than these
 
 
 @dataclass(frozen=True, slots=True)
