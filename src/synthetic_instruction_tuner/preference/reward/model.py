@@ -193,11 +193,9 @@ def open_reward_model(
     dtype = "float32" if engine.dtype == "auto" and single and not held.quantized else held.compute
     model = settled(model, held)
     with memory_freed(model.name, device):
-        loaded = load_reward_model(model, dtype, device)
-        if device == "cuda" and dtype == "float32" and (hardware.capability or (0, 0)) >= LEAST_CAPABILITY:
-            split_linears(loaded)
-        reward = RewardModel(
-            loaded,
+        split = device == "cuda" and dtype == "float32" and (hardware.capability or (0, 0)) >= LEAST_CAPABILITY
+        reward = RewardModel(  # which alone holds the model, or it would not be freed
+            split_linears(load_reward_model(model, dtype, device), split),
             load_tokenizer(model),
             batch_size=config.reward_batch_size,
             max_tokens=config.reward_max_tokens,
