@@ -211,12 +211,9 @@ def ifeval(args: argparse.Namespace, folder: Path) -> None:
             same = tokens
     _, spent = timed(lambda: lm.generate_until(asked, disable_tqdm=True), lm)
     rates["harness"] = len(asked) / spent
-    say(
-        f"harness  {spent:7.2f} s for {len(asked)} prompts, {rates['harness']:.2f}/s, {sum(written) / spent:,.0f} tokens/s"
-    )
-    say(
-        f"it looked {lm.searched:.1f} s for batch size {lm.found}; it wrote {sum(written):,} tokens, ours {same:,} of the same"
-    )
+    shown = f"{rates['harness']:.2f}/s, {sum(written) / spent:,.0f} tokens/s"
+    say(f"harness  {spent:7.2f} s for {len(asked)} prompts, {shown}")
+    say(f"it looked {lm.searched:.1f} s for batch size {lm.found}, and wrote {sum(written):,} tokens, ours {same:,}")
     say(f"all {len(every)} prompts would take it {len(every) / rates['harness']:,.0f} s")
     say(f"on the same {len(asked)} prompts ours is {rates['these'] / rates['harness']:.2f} times as fast")
     verdict("ifeval", {side: rates[side] for side in ("ours", "harness")}, "prompts")
@@ -247,7 +244,7 @@ def opened(args: argparse.Namespace) -> tuple[Any, Any, str]:
 
 
 def trained_tokenizer(args: argparse.Namespace, template: str, size: int, filler: Callable[[int], str]) -> Any:
-    """Returns a tokenizer of `size` tokens: words of the benchmarks' texts, others that only a model writes, specials."""
+    """Returns a tokenizer of `size` tokens: those of the benchmarks' texts, words that only a model writes, specials."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
