@@ -85,6 +85,9 @@ def main() -> int:
     args = parser.parse_args()
     args.data = args.data.resolve()
     if args.inside:
+        from synthetic_instruction_tuner.models.quiet_libraries import quiet_libraries
+
+        quiet_libraries()
         with tempfile.TemporaryDirectory() as folder:
             {"mmlu": mmlu, "ifeval": ifeval, "run": whole_run}[args.inside](args, Path(folder))
         return 0
@@ -244,7 +247,7 @@ def opened(args: argparse.Namespace) -> tuple[Any, Any, str]:
 
 
 def trained_tokenizer(args: argparse.Namespace, template: str, size: int, filler: Callable[[int], str]) -> Any:
-    """Returns a tokenizer of `size` tokens: those of the benchmarks' texts, words that only a model writes, specials."""
+    """Returns a tokenizer of `size` tokens: of the benchmarks' texts, words that only a model writes, specials."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -395,6 +398,7 @@ def whole_run(args: argparse.Namespace, folder: Path) -> None:
     llama = written(args, folder, "llama", LLAMA3, NOISE)
     judge = written(args, folder, "qwen2", CHATML, lambda n: f"[[{1 + n % 9}.{n:06d}]]")
     reward = written(args, folder, "deberta", CHATML, NOISE)
+    settings = SETTINGS | {"prefer": SETTINGS["prefer"] | {"samples": 2}}  # of the one responder
     models = {"generator": llama, "responders": [llama], "students": [llama], "reward": reward}
     most = 256 if args.shape == "real" else 24
     evaluated = {
@@ -405,7 +409,7 @@ def whole_run(args: argparse.Namespace, folder: Path) -> None:
         "mt_bench": {"max_new_tokens": most, "judge": {"model": {"path": judge}, "max_new_tokens": 64}},
     }
     config, run = folder / "config.yaml", folder / "run"
-    config.write_text(yaml.safe_dump({**SETTINGS, "models": models, "evaluate": evaluated}))
+    config.write_text(yaml.safe_dump({**settings, "models": models, "evaluate": evaluated}))
     sit = [sys.executable, "-m", "synthetic_instruction_tuner"]
     code = subprocess.run([*sit, "run", "--config", config, "--run-dir", run, "--limit", str(args.limit)]).returncode
     subprocess.run([*sit, "status", "--run-dir", run])
