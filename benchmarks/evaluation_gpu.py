@@ -399,12 +399,12 @@ def whole_run(args: argparse.Namespace, folder: Path) -> None:
     judge = written(args, folder, "qwen2", CHATML, lambda n: f"[[{1 + n % 9}.{n:06d}]]")
     reward = written(args, folder, "deberta", CHATML, NOISE)
     settings = SETTINGS | {"prefer": SETTINGS["prefer"] | {"samples": 2}}  # of the one responder
+    settings["filter"] = settings["filter"] | {"contamination": {"folder": str(args.data)}}
     models = {"generator": llama, "responders": [llama], "students": [llama], "reward": reward}
     most = 256 if args.shape == "real" else 24
     evaluated = {
         "benchmarks": ["ifeval", "mmlu", "mt_bench"],
         "data_dir": str(args.data),
-        "require": True,
         "ifeval": {"max_new_tokens": most},
         "mt_bench": {"max_new_tokens": most, "judge": {"model": {"path": judge}, "max_new_tokens": 64}},
     }
