@@ -12,7 +12,8 @@ Parts:
              in turns on the same loaded model and the same texts. Required ratio: 4
     ifeval   greedy answers at the same shape: `Evaluator` on all prompts, scoring included, and `HFLM.generate_until`
              with batch size auto on some of them, scoring not included. Required ratio: 3
-    run      `sit run --limit` with IFEval, MMLU and MT-Bench at Llama-3.2-1B's shape, and a judge on this machine
+    run      `sit run --limit` with IFEval, MMLU and MT-Bench at Llama-3.2-1B's shape, and a judge on this machine;
+             no agents
 
 Weights are random. The tokenizer is trained on the benchmarks' own texts, so prompts have about as many tokens as for
 real models. Random weights do not end their answers, so lengths are forced on both sides: the same for the same prompt,
@@ -396,7 +397,7 @@ def whole_run(args: argparse.Namespace, folder: Path) -> None:
     from random_models import CHATML, LLAMA3
 
     llama = written(args, folder, "llama", LLAMA3, NOISE)
-    judge = written(args, folder, "qwen2", CHATML, lambda n: f"[[{1 + n % 9}.{n:06d}]]")
+    judge = written(args, folder, "qwen2", CHATML, lambda n: f"[[{1 + n % 9}.{n:06d}]]", tied=False)
     reward = written(args, folder, "deberta", CHATML, NOISE)
     settings = SETTINGS | {"prefer": SETTINGS["prefer"] | {"samples": 2}}  # of the one responder
     settings["filter"] = settings["filter"] | {"contamination": {"folder": str(args.data)}}
@@ -409,7 +410,9 @@ def whole_run(args: argparse.Namespace, folder: Path) -> None:
         "mt_bench": {"max_new_tokens": most, "judge": {"model": {"path": judge}, "max_new_tokens": 64}},
     }
     config, run = folder / "config.yaml", folder / "run"
-    config.write_text(yaml.safe_dump({**settings, "models": models, "evaluate": evaluated}))
+    config.write_text(
+        yaml.safe_dump({**settings, "models": models, "evaluate": evaluated, "agents": {"benchmarks": []}})
+    )
     sit = [sys.executable, "-m", "synthetic_instruction_tuner"]
     code = subprocess.run([*sit, "run", "--config", config, "--run-dir", run, "--limit", str(args.limit)]).returncode
     subprocess.run([*sit, "status", "--run-dir", run])
@@ -422,7 +425,9 @@ def whole_run(args: argparse.Namespace, folder: Path) -> None:
     say(f"RESULT {word}: {len(rows)} scores of {', '.join(names) or 'nothing'}")
 
 
-def written(args: argparse.Namespace, folder: Path, name: str, template: str, filler: Callable[[int], str]) -> str:
+def written(
+    args: argparse.Namespace, folder: Path, name: str, template: str, filler: Callable[[int], str], tied: bool = True
+) -> str:
     """Writes a model and its tokenizer; returns its folder."""
     from random_models import write_model
 
@@ -430,7 +435,7 @@ def written(args: argparse.Namespace, folder: Path, name: str, template: str, fi
     hidden, layers, heads, shared, mlp, vocabulary = SHAPES[args.shape][name]
     path = folder / f"random-{name}"
     dtype = "bfloat16" if args.shape == "real" else "float32"
-    write_model(path, name, hidden, layers, heads, shared, mlp, vocabulary, template=template, dtype=dtype)
+    write_model(path, name, hidden, layers, heads, shared, mlp, vocabulary, template, dtype=dtype, tied=tied)
     if name != "deberta":
         trained_tokenizer(args, template, vocabulary, filler).save_pretrained(path)
     say(f"{path.name} written in {time.perf_counter() - start:.1f} s")

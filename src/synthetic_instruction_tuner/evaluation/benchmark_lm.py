@@ -105,7 +105,7 @@ class BenchmarkLM(EngineLM):
             self.n_cut += sum(self._room(1) < len(before) for before in ids)
             rows = self.memory.find(key) if self.memory is not None else None
             if rows is None:
-                choices = tokens_behind(texts, wanted, self._plain)
+                choices = tokens_behind(texts, ids, wanted, self._plain)
                 pairs = [
                     (before[-self._room(len(after)) :], tuple(after))
                     for before, behind in zip(ids, choices, strict=True)

@@ -32,18 +32,22 @@ def tokens_of_all(texts: Sequence[str], encode: Encode) -> list[list[int]]:
     return found
 
 
-def tokens_behind(contexts: Sequence[str], continuations: Sequence[str], encode: Encode) -> list[list[list[int]]]:
+def tokens_behind(
+    contexts: Sequence[str], ids: Sequence[Sequence[int]], continuations: Sequence[str], encode: Encode
+) -> list[list[list[int]]]:
     """Returns for each context the tokens of every continuation behind it.
 
     They are tokenized together with the context, since many tokenizers make one token of a space and the word behind
-    it; the context's last line is enough for that. The first context is tokenized whole as well.
+    it; the context's last line is enough for that, where the context's tokens end with those of the line. The first
+    context is tokenized whole as well.
 
     Args:
         contexts: texts that end alike; each may end with line breaks.
+        ids: the tokens of each.
         continuations: what stands behind each of them.
         encode: returns a text's tokens, without special ones around it.
     """
-    tails = [text[last_line(text) :] for text in contexts]
+    tails = [_tail(text, own, encode) for text, own in zip(contexts, ids, strict=True)]
     if tails and _behind(tails[0], continuations, encode) != _behind(contexts[0], continuations, encode):
         tails = list(contexts)
     return [_behind(tail, continuations, encode) for tail in tails]
@@ -52,6 +56,13 @@ def tokens_behind(contexts: Sequence[str], continuations: Sequence[str], encode:
 def last_line(text: str) -> int:
     """Returns where the last line begins that is not empty."""
     return text.rstrip("\n").rfind("\n") + 1
+
+
+def _tail(context: str, ids: Sequence[int], encode: Encode) -> str:
+    """Returns the last line, or the whole context where that line is tokenized in another way on its own."""
+    line = context[last_line(context) :]
+    own = encode(line)
+    return line if own and list(ids[-len(own) :]) == own else context
 
 
 def _behind(context: str, continuations: Sequence[str], encode: Encode) -> list[list[int]]:
