@@ -49,7 +49,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 REQUIRED = {"mmlu": 4.0, "ifeval": 3.0}
-PARTS = {"mmlu": 120, "ifeval": 240, "run": 420}  # seconds after which a part is given up
+PARTS = {"mmlu": 120, "ifeval": 240, "run": 560}  # seconds after which a part is given up
 SUBJECTS = ("econometrics", "high_school_geography", "marketing", "philosophy", "virology", "world_religions")
 # hidden, layers, heads, key-value heads, mlp, vocabulary
 SHAPES = {

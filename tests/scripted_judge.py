@@ -2,8 +2,9 @@
 
     python tests/scripted_judge.py PORT LOG MOST
 
-As a program it rates each answer by its letters, writes a line per reply to LOG, and gets a real kill -9 where more
-than MOST replies are wanted of it. PORT 0 is any free one; the line that it prints is the port.
+As a program it rates answers, or compares two, by the letters of the request, writes a line per reply to LOG, and gets
+a real kill -9 where more than MOST replies are wanted of it. PORT 0 is any free one; its line is
+the port.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def serve_until_killed(port: int, log: Path, most: int) -> None:
         asked = hashlib.sha256(json.dumps(messages).encode()).digest()
         with log.open("a") as file:
             file.write(asked.hex() + "\n")
-        return f"It is so and so. [[{1 + asked[0] % 10}]]"
+        return f"Rated: [[{1 + asked[0] % 10}]]. Compared: [[{'ABC'[asked[1] % 3]}]]"
 
     print(ScriptedJudge(rate, port=port).port, flush=True)
     threading.Event().wait()
