@@ -175,4 +175,15 @@ VERBS = {
         "Each line from a pipe gives one line: the answer, with line breaks as \\n and backslashes doubled, or with "
         "--json as JSON.",
     ),
+    "export": Verb(
+        "exports.export",
+        "export",
+        "Export a tuned student, so that other programs run it.\n\n"
+        "'sit export student-llama sft -o out' merges the LoRA adapter into the base model's unquantized weights; a "
+        "soft prompt becomes tokens of an ordinary model, and a chat template that begins with them. Tokenizer, chat "
+        "template, generation settings and a model card are beside the weights. --adapter copies the adapter alone.\n\n"
+        "What was written is read back, and its logits are compared with those of the adapter beside its base model. "
+        "The folder appears whole or not at all, and the same command does nothing where it is whole.\n\n"
+        "--gguf also writes a GGUF file with llama.cpp's tools, and a Modelfile for Ollama.",
+    ),
 }

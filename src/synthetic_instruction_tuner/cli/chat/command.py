@@ -47,9 +47,9 @@ def chat(
 ) -> None:
     """Loads the variant and answers the user's messages."""
     config, folder = existing_run(run_dir)
-    model, wanted = _whom(config, words or (), variant)
-    chosen = wanted or _last_trained(folder, model)
-    adapter = _adapter(folder, model, chosen)
+    model, wanted = whom(config, words or (), variant)
+    chosen = wanted or last_trained(folder, model)
+    adapter = adapter_of(folder, model, chosen)
     source = Input()  # nothing is loaded where there is nothing to answer
     if sys.stderr.isatty():
         typer.echo(f"Loading {model.name}, {chosen} ...", err=True)
@@ -64,8 +64,14 @@ def chat(
         converse(source, Answering(engine, template, temperature, max_new_tokens, seed), system, as_json)
 
 
-def _whom(config: Config, words: Sequence[str], variant: str | None) -> tuple[ModelConfig, str | None]:
-    """Returns the student and the variant that the words name, in any order; None for a variant not named."""
+def whom(
+    config: Config, words: Sequence[str], variant: str | None, verb: str = "chat"
+) -> tuple[ModelConfig, str | None]:
+    """Returns the student and the variant that the words name, in any order; None for a variant not named.
+
+    Raises:
+        UserError: a word names neither, or they name several.
+    """
     students = {m.name: m for m in config.models.students} | {m.path: m for m in config.models.students}
     names = ", ".join(m.name for m in config.models.students)
     found: list[ModelConfig] = []
@@ -77,19 +83,19 @@ def _whom(config: Config, words: Sequence[str], variant: str | None) -> tuple[Mo
             variants.append(_VERBS[word])
         else:
             near = nearest(word, [*students, *_VERBS])
-            fix = f"Did you mean {near}?" if near else "Write for example: sit chat STUDENT VARIANT"
+            fix = f"Did you mean {near}?" if near else f"Write for example: sit {verb} STUDENT VARIANT"
             cause = f"Students: {names}. Variants: {', '.join(VARIANTS)}."
             raise UserError(f"This run has no student '{word}', and there is no such variant.", cause, fix)
     if len(found) > 1 or len(set(variants)) > 1:
         raise UserError(
-            "A chat is with one variant of one student.",
+            f"'sit {verb}' takes one variant of one student.",
             f"You named {', '.join([m.name for m in found] + variants)}.",
-            "Write for example: sit chat STUDENT VARIANT",
+            f"Write for example: sit {verb} STUDENT VARIANT",
         )
     return (found[0] if found else config.models.students[0]), (variants[0] if variants else None)
 
 
-def _last_trained(folder: RunFolder, model: ModelConfig) -> str:
+def last_trained(folder: RunFolder, model: ModelConfig) -> str:
     """Returns the last variant of the run's order that is there."""
     return _trained(folder, model)[-1]
 
@@ -103,7 +109,13 @@ def _weights(folder: RunFolder, variant: str, model: ModelConfig) -> Path:
     return folder.adapter(variant, model.name) / "adapter_model.safetensors"
 
 
-def _adapter(folder: RunFolder, model: ModelConfig, variant: str) -> Path | None:
+def adapter_of(folder: RunFolder, model: ModelConfig, variant: str) -> Path | None:
+    """Returns the folder of a trained adapter, which is whole; None for the base model.
+
+    Raises:
+        UserError: it is not trained yet.
+        RunError: it is damaged.
+    """
     if variant == BASE:
         return None
     if not _weights(folder, variant, model).is_file():
