@@ -78,11 +78,26 @@ def load_unquantized(model: ModelConfig, dtype: str) -> Any:
 
 
 def _forget_quantization(loaded: Any) -> None:
-    for name in ("is_quantized", "is_loaded_in_4bit", "is_loaded_in_8bit", "quantization_method"):
+    """Removes what would make Transformers write unpacked weights as if they were packed."""
+    for name in ("is_quantized", "is_loaded_in_4bit", "is_loaded_in_8bit"):
         if name in vars(loaded):
-            setattr(loaded, name, None if name == "quantization_method" else False)
+            setattr(loaded, name, False)
+    for name in ("quantization_method", "hf_quantizer"):
+        if name in vars(loaded):
+            setattr(loaded, name, None)
     if hasattr(loaded.config, "quantization_config"):
         del loaded.config.quantization_config
+    steps = getattr(loaded, "_weight_conversions", None) or []
+    loaded._weight_conversions = [step for step in steps if _goes_back(step)]
+
+
+def _goes_back(step: Any) -> bool:
+    """Returns whether what was done to weights as they were loaded is undone when they are written."""
+    try:
+        step.reverse_transform()
+    except NotImplementedError:
+        return False
+    return True
 
 
 def separate_head(model: Any) -> bool:

@@ -1,7 +1,7 @@
 """The folder of an export: it is there whole, or not at all.
 
-It is built under a temporary name beside its place, synced and renamed. What a killed process has left is removed by the
-next one. A file in it records what was exported, and the size and hash of each file.
+It is built under a temporary name beside its place, synced and renamed. What a killed process has left is removed by
+the next one. A file in it records what was exported, and the size and hash of each file.
 """
 
 from __future__ import annotations

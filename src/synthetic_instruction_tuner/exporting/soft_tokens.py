@@ -102,7 +102,8 @@ def with_tokens(
     add_rows(base, soft, ids, known)
     ours = [[*ids, *row] for row in rows]
     whole = logits(base, ours, vocabulary)
-    keep, start = [], len(ids)
+    start = len(ids)
+    keep: list[int] = []
     for row in rows:  # the positions of the text, not those of the soft prompt
         keep += range(start, start + len(row))
         start += len(row) + len(ids)

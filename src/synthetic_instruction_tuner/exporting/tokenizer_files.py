@@ -29,8 +29,8 @@ _ASKED = (
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
     """Writes a tokenizer and its chat template; batches are padded on the left, as generation needs it."""
-    tokenizer.padding_side = "left"
     tokenizer.save_pretrained(str(folder))
+    _change(folder / "tokenizer_config.json", padding_side="left")
 
 
 def save_generation_settings(

@@ -245,8 +245,9 @@ def _require_same_layers(tuned: Any, adapter: Path) -> None:
     """Raises UserError unless each matrix in the file has its place in the model, and each place its matrix."""
     from peft import get_peft_model_state_dict
 
-    places, given = set(get_peft_model_state_dict(tuned)), set(tensors(adapter / _WEIGHTS))
-    if places != given:
+    given = set(tensors(adapter / _WEIGHTS))
+    places = set(get_peft_model_state_dict(tuned, save_embedding_layers=False))
+    if given not in (places, set(get_peft_model_state_dict(tuned))):  # some files also hold the embeddings themselves
         shown = sorted(places ^ given)[0]
         what = "the model has no such layer" if shown in given else "the file has no matrix for this layer"
         raise _misfit(adapter, f"{what}: {shown}")

@@ -18,8 +18,8 @@ SHARES = {"f16": 2.0, "q8_0": 1.1, "q4_k_m": 0.7}  # bytes per weight, about
 _SCRIPTS = ("convert_hf_to_gguf.py", "convert-hf-to-gguf.py", "convert-hf-to-gguf")
 _QUANTIZE = "llama-quantize"
 _INSTALL = (
-    "Install llama.cpp (git clone https://github.com/ggml-org/llama.cpp, pip install -r its requirements.txt, and build "
-    f"it for {_QUANTIZE}), and name its folder: export {FOLDER}=FOLDER. Or leave out --gguf."
+    "Get llama.cpp (git clone https://github.com/ggml-org/llama.cpp, pip install -r its requirements.txt, and build it "
+    f"for {_QUANTIZE}), and name its folder: export {FOLDER}=FOLDER. Or leave out --gguf."
 )
 
 
