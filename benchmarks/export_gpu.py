@@ -48,7 +48,9 @@ def make_one(name: str, place: Path) -> None:
     get_peft_model(base, PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=TOKENS)).save_pretrained(
         place / "adapter"
     )
-    Export(model, "prompt_tuning", place / "adapter", dtype="float32").write(place / "export", CardFacts("prompt tuning"))
+    Export(model, "prompt_tuning", place / "adapter", dtype="float32").write(
+        place / "export", CardFacts("prompt tuning")
+    )
     base = AutoModelForCausalLM.from_pretrained(resolve(model), dtype=torch.float32)
     peft, tokenizer = PeftModel.from_pretrained(base, place / "adapter").eval(), load_tokenizer(model)
     expected = []
@@ -67,7 +69,9 @@ def make_one(name: str, place: Path) -> None:
 
 def check(folder: Path, started: float) -> None:
     """Prints a line for each student and engine."""
-    print(f"{'student':9} {'engine':13} {'largest difference, nats':>25} {'texts':>6} {'soft tokens':>12} {'seconds':>8}")
+    print(
+        f"{'student':9} {'engine':13} {'largest difference, nats':>25} {'texts':>6} {'soft tokens':>12} {'seconds':>8}"
+    )
     for engine in (by_transformers, by_vllm):
         for name in STUDENTS:
             if time.monotonic() - started > LAST_START:

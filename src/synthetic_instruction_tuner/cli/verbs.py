@@ -186,4 +186,19 @@ VERBS = {
         "The folder appears whole or not at all, and the same command does nothing where it is whole.\n\n"
         "--gguf also writes a GGUF file with llama.cpp's tools, and a Modelfile for Ollama.",
     ),
+    "pack": Verb(
+        "exports.pack",
+        "pack",
+        "Pack a whole run into one file, for an archive or another machine.\n\n"
+        "'sit pack runs/nano -o nano.tar.zst' verifies the run's files and its store, then packs them with their "
+        "hashes. An unfinished run is packed with its checkpoints, and goes on where it is unpacked. Models are not in "
+        "it.",
+    ),
+    "unpack": Verb(
+        "exports.pack",
+        "unpack",
+        "Unpack a run that was packed, and verify every file.\n\n"
+        "'sit unpack nano.tar.zst' writes runs/nano; -o names another folder, which must not exist yet. Then 'sit run "
+        "-d runs/nano' goes on, or says that everything is done.",
+    ),
 }

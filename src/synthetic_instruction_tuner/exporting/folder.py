@@ -102,6 +102,8 @@ def new_folder(output: Path) -> Iterator[Path]:
             os.close(handle)
         sync_folder(target.parent)
     except OSError as error:
+        if error.errno is None:  # of a library that reads; the system numbers its own
+            raise
         raise write_error(output, error) from error
 
 
