@@ -238,17 +238,18 @@ def _write_model(export: Export, work: Path, dtype: str, output: Path, step: Ste
     model.save_pretrained(str(work))
     del model
     step("reading them back")
-    again = logits(_read_back(work, dtype), whole, vocabulary)
+    again = logits(_read_back(work, dtype, export.base.trust_remote_code), whole, vocabulary)
     difference(again, ours).require_rounding(dtype, "model that was written")
     largest = f"largest difference of its logits from those of the base model with its adapter, in {dtype}: {found}"
     return [largest, *_trained_beside(export.trained_in), *notes], str(found)
 
 
-def _read_back(work: Path, dtype: str) -> Any:
+def _read_back(work: Path, dtype: str, trusted: bool) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(str(work), dtype=getattr(torch, dtype)).eval()
+    kind = getattr(torch, dtype)
+    return AutoModelForCausalLM.from_pretrained(str(work), dtype=kind, trust_remote_code=trusted).eval()
 
 
 def _trained_beside(quantized: str) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from synthetic_instruction_tuner.cli.options import run_folder
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import SitError, UserError
+from synthetic_instruction_tuner.methods import METHODS, VARIANTS
 from synthetic_instruction_tuner.models.adapters import adapter_config
 from synthetic_instruction_tuner.models.files import EMBEDDED, local_folder
 from synthetic_instruction_tuner.run.folder import shown
@@ -21,7 +22,7 @@ def exported_model(
 ) -> tuple[ModelConfig, Path | None] | None:
     """Returns the model, and the adapter, of the folder that the words name; None where they name no folder.
 
-    A student of the run comes before a folder of that name in the working folder.
+    A student of the run, or a variant, comes before a folder of that name in the working folder.
 
     Args:
         words: what the user wrote.
@@ -84,6 +85,9 @@ def _holds_model(folder: Path) -> bool:
 
 
 def _is_student(word: str, run_dir: Path | None) -> bool:
+    """Returns whether a word is a student of the run, or one of the variants."""
+    if word in VARIANTS or word in {method.verb for method in METHODS}:
+        return True
     try:
         students = run_folder(None, run_dir).read_config().models.students
     except SitError:

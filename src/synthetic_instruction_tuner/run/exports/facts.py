@@ -22,6 +22,7 @@ _SHOWN = (
     ("warmup_ratio", "warm-up"),
     ("max_length", "longest example, in tokens"),
     ("num_virtual_tokens", "virtual tokens"),
+    ("prompt_tuning_init", "beginning"),
     ("prompt_tuning_init_text", "initial text"),
     ("beta", "beta"),
     ("sft_weight", "weight of the SFT loss"),
@@ -50,24 +51,41 @@ def card_facts(config: Config, folder: RunFolder, student: ModelConfig, method: 
     return CardFacts(
         label=method.label,
         license=model_facts("student", student).license,
-        training=list(_training(config, method, metrics)),
+        training=list(_training(_trained_with(config, folder, method), method, metrics)),
         data=list(_data(config, method, metrics)),
         scores=_scores(config, folder, student, method),
     )
 
 
-def _training(config: Config, method: Method, metrics: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    settings = config.train.of(method)
+def _trained_with(config: Config, folder: RunFolder, method: Method) -> dict[str, Any]:
+    """Returns the settings of a finished training, and those of LoRA under ``lora``.
+
+    The stage keeps them: the run's own may have changed since.
+    """
+    now = config.train
+    settings = {"lora": now.sft.lora.model_dump(mode="json")} | now.of(method).model_dump(mode="json")
+    with suppress(SitError, LookupError, TypeError):
+        store = Store.open(folder.store, readonly=True)
+        try:
+            if state := store.stage("sft"):
+                settings["lora"] = state.part["train"]["sft"]["lora"]
+            if state := store.stage(method.name):
+                kept = state.part["train"]
+                settings |= kept[method.name] | ({"lora": kept["lora"]} if "lora" in kept else {})
+        finally:
+            store.close()
+    return settings
+
+
+def _training(values: dict[str, Any], method: Method, metrics: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "method", method.label
-    values = settings.model_dump(mode="json")
     for name, label in _SHOWN:
         if (value := values.get(name)) not in (None, ""):
             yield label, str(value)
-    size = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
-    yield "examples per step", f"{size:,}"
+    yield "examples per step", f"{values['per_device_train_batch_size'] * values['gradient_accumulation_steps']:,}"
     if method.name != "prompt_tuning":
-        lora = config.train.sft.lora
-        yield "LoRA", f"rank {lora.r}, alpha {lora.lora_alpha}, dropout {lora.lora_dropout:g}"
+        lora = values["lora"]
+        yield "LoRA", f"rank {lora['r']}, alpha {lora['lora_alpha']}, dropout {lora['lora_dropout']:g}"
     if not metrics:
         return
     yield "examples, epochs, steps", f"{metrics['examples']:,}, {metrics['epochs']:g}, {metrics['steps']:,}"
