@@ -10,7 +10,6 @@ import torch
 from random_models import CHATML, LLAMA3, byte_tokenizer
 
 TOKENS = 5  # of a soft prompt
-ARCHITECTURES = ("llama", "qwen2", "mistral", "gpt2")
 
 
 def tokenizer_of(kind: str = "plain") -> Any:

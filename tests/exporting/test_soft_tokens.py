@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from export_bases import ARCHITECTURES, TOKENS, base_model, soft_prompt
+from export_bases import TOKENS, base_model, soft_prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,11 +23,11 @@ from synthetic_instruction_tuner.records import Message
 
 QUESTIONS = ["a", "What is the sea, and why?", "Name three <colors>!"]
 CASES = [
-    *((arch, {}) for arch in ARCHITECTURES),
-    ("llama", {"tied": False, "kind": "llama3"}),
+    ("llama", {}),
     ("qwen2", {"spare": 40}),  # more rows than tokens: the new ones take their place
     ("mistral", {"spare": 2, "kind": "bos"}),  # a few of them
-    ("llama", {"tied": False, "kind": "bos", "dtype": "bfloat16"}),
+    ("gpt2", {}),
+    ("llama", {"tied": False, "kind": "llama3"}),
 ]
 
 
@@ -123,7 +123,7 @@ def test_what_is_written_is_what_peft_writes(case: Any) -> None:
 
 
 @given(number=st.integers(0, len(CASES) - 1), seed=st.integers(0, 2**31), size=st.floats(1e-3, 1e3))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_no_state_of_the_model_makes_a_soft_token_the_likeliest(case: Any, number: int, seed: int, size: float) -> None:
     found = case(number)
     head = found.model.get_output_embeddings()
