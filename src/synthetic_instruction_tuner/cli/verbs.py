@@ -178,7 +178,7 @@ VERBS = {
     "export": Verb(
         "exports.export",
         "export",
-        "Export a tuned student, so that other programs run it.\n\n"
+        "Export a tuned student for other programs.\n\n"
         "'sit export student-llama sft -o out' merges the LoRA adapter into the base model's unquantized weights; a "
         "soft prompt becomes tokens of an ordinary model, and a chat template that begins with them. Tokenizer, chat "
         "template, generation settings and a model card are beside the weights. --adapter copies the adapter alone.\n\n"
@@ -189,7 +189,7 @@ VERBS = {
     "pack": Verb(
         "exports.pack",
         "pack",
-        "Pack a whole run into one file, for an archive or another machine.\n\n"
+        "Pack a whole run into one file.\n\n"
         "'sit pack runs/nano -o nano.tar.zst' verifies the run's files and its store, then packs them with their "
         "hashes. An unfinished run is packed with its checkpoints, and goes on where it is unpacked. Models are not in "
         "it.",
@@ -197,7 +197,7 @@ VERBS = {
     "unpack": Verb(
         "exports.pack",
         "unpack",
-        "Unpack a run that was packed, and verify every file.\n\n"
+        "Unpack a packed run and verify its files.\n\n"
         "'sit unpack nano.tar.zst' writes runs/nano; -o names another folder, which must not exist yet. Then 'sit run "
         "-d runs/nano' goes on, or says that everything is done.",
     ),
