@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -372,6 +376,29 @@ def test_a_reward_model_opens_from_its_settings(random_reward: Path) -> None:
             open_reward_model(ModelConfig(path=str(random_reward)), PreferConfig(**wrong), EngineConfig(), hardware),
         ):
             pass
+
+
+def test_nothing_holds_the_model_when_its_memory_is_looked_at(
+    random_reward: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hardware = Hardware("cpu", "test", 1, 1.0, None, None, "", "")
+    held: list[weakref.ref[Any]] = []
+
+    @contextmanager
+    def looked_at(name: str, device: str) -> Iterator[None]:
+        yield
+        gc.collect()
+        assert [reference() for reference in held] == [None]
+
+    def loaded(*args: Any) -> Any:
+        model = load_reward_model(*args)
+        held.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("synthetic_instruction_tuner.preference.reward.model.memory_freed", looked_at)
+    monkeypatch.setattr("synthetic_instruction_tuner.models.loading.load_reward_model", loaded)
+    with open_reward_model(ModelConfig(path=str(random_reward)), PreferConfig(), EngineConfig(), hardware):
+        assert held[0]() is not None
 
 
 def test_a_decoder_opens_from_its_files(tmp_path: Path) -> None:

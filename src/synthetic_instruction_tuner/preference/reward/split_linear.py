@@ -35,12 +35,12 @@ def first_bits(values: torch.Tensor) -> torch.Tensor:
     return (values.contiguous().view(torch.int32) & _HIGH).view(torch.float32)
 
 
-def split_linears(model: Any) -> int:
-    """Computes a model's linear layers in float32 so from now on, on the same weights; returns how many they are."""
-    layers = [m for m in model.modules() if type(m) is torch.nn.Linear and m.weight.dtype == torch.float32]
-    for layer in layers:
-        layer.__class__ = SplitLinear
-    return len(layers)
+def split_linears(model: Any, split: bool = True) -> Any:
+    """Returns the model, whose linear layers in float32 are computed so from now on, on the same weights."""
+    for layer in model.modules() if split else ():
+        if type(layer) is torch.nn.Linear and layer.weight.dtype == torch.float32:
+            layer.__class__ = SplitLinear
+    return model
 
 
 @contextmanager
