@@ -124,9 +124,7 @@ class Export:
         dtype = str(config.get("dtype") or "float32") if self.alone else export_type(self.base, self.dtype)
         identity = self._identity(dtype)
         if is_whole(output, identity):
-            written = (recorded(output) or {})["files"]
-            sizes = {name: entry["size"] for name, entry in written.items()}
-            return Exported(output, self.form, dtype, sizes, already=True)
+            return Exported(output, self.form, dtype, _sizes(output), already=True)
         check_place(output, identity, force)
         conversion = Conversion.found(self.gguf) if self.gguf else None
         factor = 1.0 + (conversion.share(BYTES[dtype]) if conversion else 0.0)
@@ -143,9 +141,7 @@ class Export:
             write_text(work / CARD, card(self.base, facts, self.form, dtype, notes, count))
             apply_umask(work)
             write_record(work, identity)
-            sizes = {
-                path.relative_to(work).as_posix(): path.stat().st_size for path in work.rglob("*") if path.is_file()
-            }
+            sizes = _sizes(work)
         return Exported(output, self.form, dtype, sizes, found, notes=notes)
 
     def _identity(self, dtype: str) -> dict[str, Any]:
@@ -159,6 +155,10 @@ class Export:
             "gguf": self.gguf,
             "adapter": adapter_digest(self.adapter, self.base),
         }
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {name: int(entry["size"]) for name, entry in (recorded(folder) or {})["files"].items()}
 
 
 def _write_adapter(export: Export, work: Path, step: Step) -> list[str]:
