@@ -28,7 +28,8 @@ DELIMITERS = (",", ";", "\t", "|")
 SAID = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # how Excel is told the delimiter
 OPTIONAL = {*EXTRAS, *SYSTEMS, "history"}  # where the words for null are no text
 NULLS = {"nan", "null", "none", "<na>"}
-STRUCTURED = {*LISTS, *MARKED, "info", "instances", "Instances"} - {*TEXTS, *OPTIONAL, "text", "transcript"}
+PLAIN = {*TEXTS, *OPTIONAL, "text", "transcript", "inputs_pretokenized", "message_1"}  # always text
+STRUCTURED = {*LISTS, *MARKED, "info", "instances", "Instances"} - PLAIN
 BRACKETS = {"[": "]", "{": "}"}
 TRUTHS = {"true": True, "false": False}
 NOT_UTF8 = re.compile(r"[\udc80-\udcff]")
