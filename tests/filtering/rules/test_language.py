@@ -74,7 +74,7 @@ OWN_NAMES = [
 
 @pytest.mark.parametrize(
     "form",
-    ["Describe a cat in {}.", "Please answer in {}: what is a cat?", "What is it? Use {}.", "{} please: what?"],
+    ["Describe a cat in {}.", "Please answer in {}: what is a cat?", "What is it? Use {}.", "{} please: what is it?"],
 )
 @pytest.mark.parametrize(("name", "code"), OWN_NAMES)
 def test_a_name_in_its_own_script_does_not_make_a_request_foreign(
