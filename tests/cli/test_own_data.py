@@ -60,10 +60,12 @@ def state(sit: Sit, folder: str) -> dict[str, dict[str, Any]]:
 
 
 def test_records_start_a_run_without_a_generator(sit: Sit) -> None:
-    file = write("mine.jsonl", [*records(), {"text": "no record"}])
+    thought = {"thinking": "Hm."}
+    file = write("mine.jsonl", [*records(6), records()[6] | thought, {"text": "no record"}])
     code, _, err = sit(f"run --set data.records=mine.jsonl -d r --until filter {SMALL}")
     assert code == 0, err
-    assert "skipped: 7 records from mine.jsonl; 1 row could not be read (mine.jsonl:8)" in err
+    assert "skipped: 7 records from mine.jsonl; 1 with thoughts, kept apart from the answers; 1 row could" in err
+    assert "not be read (mine.jsonl:8)" in err
     assert "generator" not in err.lower()
     source = {"file": "mine.jsonl", "hash": file_hash(file)["hash"]}
     assert [row["provenance"] for row in raw("r")] == [{"source": source | {"number": n}} for n in range(1, 8)]
@@ -73,6 +75,8 @@ def test_records_start_a_run_without_a_generator(sit: Sit) -> None:
     before = state(sit, "r")
     assert (before["generate"]["state"], before["generate"]["rows_out"]) == ("skipped", 7)
     assert "Nothing to do" in sit(f"run -d r --until filter {SMALL}")[2]
+    sit("run -d r --until generate --set data.thoughts=in_response")
+    assert [raw("r")[n]["response"][:7] for n in (0, 6)] == ["This is", "<think>"]
 
 
 def test_the_content_of_a_file_decides_whether_a_stage_runs_again(sit: Sit, monkeypatch: pytest.MonkeyPatch) -> None:

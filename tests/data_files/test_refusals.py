@@ -265,3 +265,36 @@ def test_a_hub_that_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -
         read(Path("hf:owner/name:config:split"))
     assert asked == [("owner/name", "config")]
     assert hub_rows.is_hub_name(Path("hf:owner/name"))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"instruction": {"type": "string"}, "output": {"type": "string"}}},
+        {"features": {"instruction": {"dtype": "string", "_type": "Value"}, "response": {"dtype": "string"}}},
+        {"dataset_info": {"features": {"question": {"dtype": "string"}}}},
+    ],
+)
+def test_a_schema_is_no_table(tmp_path: Path, schema: Any) -> None:
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    with pytest.raises(UserError, match="No record could be read"):
+        read(tmp_path / "schema.json")
+
+
+@pytest.mark.parametrize("name", ["table.csv", "rows.jsonl"])
+def test_bytes_that_are_no_text_are_named_and_not_shown(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(bytes(range(128, 255)) * 3 + b"\n\xff\n")
+    with pytest.raises(UserError) as raised:
+        read(tmp_path / name)
+    assert raised.value.cause.startswith("It looks like binary data")
+
+
+def test_cells_with_other_line_separators_are_read_whole(tmp_path: Path) -> None:
+    said = "Mars\u0085is\u2028a\u2029red\x0b\x0c\x1c\x1d\x1eone."
+    tables = {"a.csv": ",", "a.tsv": "\t"}
+    for name, delimiter in tables.items():
+        (tmp_path / name).write_text(f"question{delimiter}answer\nWhat\u2028is it?{delimiter}{said}\n", "utf-8")
+    (tmp_path / "a.jsonl").write_text(json.dumps({"question": "What\u2028is it?", "answer": said}, ensure_ascii=False))
+    for name in (*tables, "a.jsonl"):
+        (record,), malformed = read(tmp_path / name)
+        assert (record.instruction, record.response, malformed) == ("What\u2028is it?", said, [])

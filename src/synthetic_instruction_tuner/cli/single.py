@@ -151,7 +151,10 @@ def prefer(
             display.say(f"{margin} is for its reward model's scores and does not count; --set it for yours")
         with display.task("pairing", count_rows(files), "prompts") as advance:
             samples = resolved.report.samples
-            report = prefer_files(files, output, settings, score=score, samples=samples, progress=advance)
+            keep = resolved.data.keep_thoughts
+            report = prefer_files(
+                files, output, settings, score=score, samples=samples, keep_thoughts=keep, progress=advance
+            )
     if as_json:
         echo_json(json.dumps(report.to_json()))
     else:
@@ -191,6 +194,7 @@ def filter_own_files(config: Config, files: Sequence[Path], output: Path, *, qui
             generated=generated_sets(config),
             reward=reward_scorer(config),
             engine=config.engine,
+            keep_thoughts=config.data.keep_thoughts,
             progress=display,
         )
 

@@ -47,6 +47,7 @@ REASONING = ("reasoning_content", "reasoning", "thinking")
 CALLS = ("tool_calls", "function_call")  # an answer with one of them is not whole without it
 WEIGHTS = ("weight", "train", "loss", "trainable")  # of a turn; 0 or false: not for training
 TEXT_PARTS = (None, "text", "input_text", "output_text")
+THOUGHT_PARTS = ("thinking", "reasoning", "thought")
 TRANSCRIPT = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):[ \t]?")  # as in Anthropic's preference data
 
 
@@ -239,12 +240,15 @@ def _turn(turn: Mapping[str, Any], field: str) -> Message:
 
 
 def _joined(parts: list[Any], field: str) -> str:
-    """The text of a content of parts; parts that are no text, such as images, cannot be left out."""
-    for part in parts:
+    """The text of a content of parts; parts that are no text, such as images, cannot be left out. Thoughts can."""
+    said = [part for part in parts if _thought(part) is None]
+    if parts and not said:
+        raise ShapeError(f"a turn's content in '{field}' has only '{parts[0]['type']}', and no text"[:200])
+    for part in said:
         kind = part.get("type") if isinstance(part, Mapping) else kind_of(part)
         if not isinstance(part, Mapping) or kind not in TEXT_PARTS or not isinstance(part.get("text"), str):
             raise ShapeError(f"a turn's content in '{field}' must be text, not a list with {kind!r}"[:200])
-    return "".join(part["text"] for part in parts)
+    return "".join(part["text"] for part in said)
 
 
 def _is_null(value: object) -> bool:
@@ -252,7 +256,28 @@ def _is_null(value: object) -> bool:
 
 
 def _reasoning(turn: Mapping[str, Any]) -> str | None:
-    return next((v for name in REASONING if isinstance(v := turn.get(name), str) and v.strip()), None)
+    beside = next((v for name in REASONING if isinstance(v := turn.get(name), str) and v.strip()), None)
+    return beside or _thoughts_among(turn)
+
+
+def _thoughts_among(turn: Mapping[str, Any]) -> str | None:
+    """The thoughts among the parts of a turn's content."""
+    content = next((turn[name] for name in CONTENTS if not _is_null(turn.get(name))), None)
+    parts = content if isinstance(content, list) else []
+    return "\n\n".join(text for part in parts if (text := _thought(part))) or None
+
+
+def _thought(part: object) -> str | None:
+    """The text of a part that is a thought: a text, or a list of parts with texts; None of any other part."""
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if not isinstance(part, Mapping) or kind not in THOUGHT_PARTS:
+        return None
+    value = next((part[name] for name in (kind, "thinking", "text") if part.get(name)), None)
+    texts = [one.get("text") if isinstance(one, Mapping) else one for one in value] if isinstance(value, list) else []
+    spoken = [one for one in texts if isinstance(one, str)]
+    if texts and len(spoken) == len(texts):
+        return "".join(spoken)
+    return value if isinstance(value, str) else None
 
 
 def _require_for_training(turn: Mapping[str, Any], field: str) -> None:
@@ -266,6 +291,8 @@ def _has_more(turn: Mapping[str, Any], thinking: str | None) -> bool:
     """Whether a turn says something that its message and the record's thinking do not."""
     content = next((name for name in CONTENTS if not _is_null(turn.get(name))), None)
     speaker = next((name for name in SPEAKERS if turn.get(name)), None)
+    if _thoughts_among(turn) not in (None, thinking):
+        return True
     for name, value in turn.items():
         kept = name in (content, speaker) or (name in REASONING and value == thinking)
         if not kept and not is_nothing(value):

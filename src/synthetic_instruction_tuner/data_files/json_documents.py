@@ -17,6 +17,7 @@ from synthetic_instruction_tuner.data_files.row_texts import CONVERSATIONS, RECO
 
 # where an object holds its rows
 LISTS = ("data", "train", "validation", "test", "instances", "examples", "rows", "records", "items")
+TYPES = {"type", "dtype", "_type", "$ref", "anyOf"}  # keys of an object that describes a field, in a schema
 SPLIT = {"columns", "index", "data", "index_names", "column_names"}  # keys of pandas' split and tight orientations
 DEEPEST = 3  # objects around the rows
 
@@ -154,8 +155,10 @@ def _rows_of_lists(value: dict[str, Any]) -> list[Any]:
 
 
 def _is_labeled(column: Any) -> bool:
-    """Whether it is a column of pandas' ``columns`` orientation: values by labels, not the parts of turns."""
-    return isinstance(column, Mapping) and not ({"role", "content"} <= column.keys() or "value" in column)
+    """Whether it is a column of pandas' ``columns`` orientation: values by labels, not a type or the parts of turns."""
+    if not isinstance(column, Mapping) or not TYPES.isdisjoint(column):
+        return False
+    return not ({"role", "content"} <= column.keys() or "value" in column)
 
 
 def _every_column_is_labeled(value: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,7 +93,8 @@ class Tally:
     def require_records(self, expected: str = READ) -> None:
         """Raises UserError if the file has rows, and none of them is a record."""
         if self.malformed and not self.records:
-            what = "text that is not JSON" if self.problem.startswith("not JSON") else "another shape"
+            kinds = (("not JSON", "text that is not JSON"), ("not UTF-8", "binary data or another encoding"))
+            what = next((name for start, name in kinds if self.problem.startswith(start)), "another shape")
             first = f"; the first of {self.malformed:,} rows" if self.malformed > 1 else ""
             cause = f"It looks like {what}{first}: {self.problem.removeprefix('not JSON: ')}."
             raise UserError(f"No record could be read from {self.file}.", cause, expected)
@@ -104,7 +106,7 @@ def said_malformed(count: int, first: Sequence[str]) -> str:
     return f"Input lines that are not records: {count:,} ({', '.join(first)}{more})."
 
 
-def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[Record]:
+def read_records(files: Sequence[Path], malformed: list[Malformed], keep_thoughts: bool = False) -> Iterator[Record]:
     """Yields the files' records in order, with ids that are unique over all files.
 
     A record keeps its own id if it is unused; otherwise its id is its file's name and number, and the original id is
@@ -114,13 +116,15 @@ def read_records(files: Sequence[Path], malformed: list[Malformed]) -> Iterator[
         files: JSON, JSON lines, CSV, TSV or Parquet files, recognized by their suffix; or data sets of the Hub, as
             ``hf:NAME`` or ``hf:NAME:SPLIT``.
         malformed: receives the rows that are not records, which are skipped.
+        keep_thoughts: whether thoughts before an answer stay in the response.
 
     Raises:
         UserError: a file does not exist, cannot be read, is not what its suffix says, or has rows but no record.
     """
     taken: set[str] = set()
+    convert = partial(record_from_row, keep_thoughts=keep_thoughts)
     for file in map(Path, files):
-        for number, record in read_as(file, record_from_row, malformed):
+        for number, record in read_as(file, convert, malformed):
             yield with_free_id(record, fallback_id(file, number), taken)
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from synthetic_instruction_tuner.data_files.conversations import ShapeError, are_turns, kind_of, read_conversation
 from synthetic_instruction_tuner.data_files.row_shapes.other_answers import only_other_answer
 from synthetic_instruction_tuner.data_files.row_shapes.public_sets import split_row, usual_row
-from synthetic_instruction_tuner.data_files.row_shapes.thoughts import split_thoughts
+from synthetic_instruction_tuner.data_files.row_shapes.thoughts import split_thoughts, with_thoughts
 from synthetic_instruction_tuner.data_files.row_texts import (
     CONVERSATIONS,
     KNOWN,
@@ -27,18 +27,21 @@ OWN = {*KNOWN, *SYSTEMS, "history", "id", "domain", "thinking", "provenance"}  #
 __all__ = ["ShapeError", "record_from_row", "split_instances", "with_fields"]
 
 
-def record_from_row(row: object, default_id: str, source: dict[str, Any], strict: bool = True) -> Record:
+def record_from_row(
+    row: object, default_id: str, source: dict[str, Any], strict: bool = True, keep_thoughts: bool = False
+) -> Record:
     """Returns the row's record.
 
     A row without a response becomes a record with an empty one. Fields that a record does not have are kept under
     ``provenance["fields"]``; so is a conversation whose turns hold more than role and content. Thoughts at the start
-    of an answer's text are the record's ``thinking``.
+    of an answer's text are the record's ``thinking``, unless they are to stay in the response.
 
     Args:
         row: a parsed JSON object, a list of turns, or a row of a table.
         default_id: the id if the row has none.
         source: the provenance if the row has none.
         strict: whether a row of which nobody can say what its answer is, is refused; else it is left without one.
+        keep_thoughts: whether thoughts before the answer stay in the response, or are put there in ``<think>`` marks.
 
     Raises:
         ShapeError: the row is of no known shape, a field has the wrong type, or a record cannot hold the row.
@@ -67,7 +70,7 @@ def record_from_row(row: object, default_id: str, source: dict[str, Any], strict
     used |= {system, *(name for name, value in own.items() if value is not None)}
     used |= {name for name in CONVERSATIONS if row.get(name) is not None and _repeats(row[name], record)}
     record = with_fields(record, {name: v for name, v in row.items() if name not in used and v is not None})
-    return _without_thoughts(record, strict)
+    return _thoughts_within(record) if keep_thoughts else _without_thoughts(record, strict)
 
 
 def _exchange(row: Mapping[str, Any], strict: bool) -> tuple[Mapping[str, Any], set[str], Record]:
@@ -102,6 +105,20 @@ def _without_thoughts(record: Record, strict: bool) -> Record:
         return record
     found = replace(record, response=answer, history=earlier, thinking=record.thinking or thoughts or None)
     return with_fields(found, kept)
+
+
+def _thoughts_within(record: Record) -> Record:
+    """The record with the thoughts in its response: as its text has them, or those that stood beside it before it.
+
+    Raises:
+        ShapeError: the thoughts never end, or no answer follows them.
+    """
+    thoughts, _ = split_thoughts(record.response, record.instruction)
+    if not record.thinking or not record.response.strip():
+        return record
+    if thoughts is not None:
+        return record if record.thinking != thoughts else replace(record, thinking=None)
+    return replace(record, response=with_thoughts(record.response, record.thinking), thinking=None)
 
 
 def with_fields(record: Record, fields: Mapping[str, Any]) -> Record:

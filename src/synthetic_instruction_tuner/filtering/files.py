@@ -39,6 +39,7 @@ def filter_files(
     generated: Sequence[BenchmarkSet] = (),
     reward: RewardScorer | None = None,
     engine: EngineConfig | None = None,
+    keep_thoughts: bool = False,
     progress: Progress | None = None,
 ) -> FilterReport:
     """Filters files of records into a folder.
@@ -54,6 +55,7 @@ def filter_files(
         generated: benchmarks whose items are generated, not read: those of the embedded models.
         reward: scores the records, for `min_reward`.
         engine: the settings of the engine that runs the tagging model.
+        keep_thoughts: whether thoughts before an answer stay in the response, and are judged with it.
         progress: shows progress.
 
     Raises:
@@ -70,7 +72,7 @@ def filter_files(
     quality = QualityFilter(config, benchmarks, reward, engine)
     progress.say(f"Checking {', '.join(map(str, inputs))}")
     malformed: list[Malformed] = []
-    records = list(read_records(inputs, malformed))
+    records = list(read_records(inputs, malformed, keep_thoughts))
     if not records:
         raise no_rows(inputs)
     if thinking := sum(record.thinking is not None for record in records):

@@ -75,6 +75,7 @@ def prefer_files(
     *,
     score: str | None = None,
     samples: int = 3,
+    keep_thoughts: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> FilesReport:
     """Makes pairs of the files' scored answers, into a folder.
@@ -88,6 +89,7 @@ def prefer_files(
         config: the guards; `pairs` is the largest number of pairs.
         score: the name of the field with the scores; None: the usual one that is there.
         samples: how many pairs the report shows.
+        keep_thoughts: whether thoughts before an answer stay in it.
         progress: called with the number of prompts done since the last call.
 
     Raises:
@@ -109,7 +111,7 @@ def prefer_files(
                 stack.enter_context(atomic_file(folder.path / f"{name}.jsonl"))
                 for name in ("pairs", "skipped", "malformed")
             )
-            for scored in read_scored(inputs, malformed, score):
+            for scored in read_scored(inputs, malformed, score, keep_thoughts):
                 fields[scored.field] += 1
                 made = builder.add(scored.record, scored.answers)
                 if isinstance(made, PreferencePair):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from synthetic_instruction_tuner.data_files.own_data.preference_rows import pair_from_row
 from synthetic_instruction_tuner.data_files.own_data.scored_answers import scored_row
 from synthetic_instruction_tuner.data_files.own_data.sources import read_pairs, read_prompts
+from synthetic_instruction_tuner.data_files.reading import Malformed, read_records
 from synthetic_instruction_tuner.data_files.record_shapes import ShapeError, record_from_row
 from synthetic_instruction_tuner.data_files.row_shapes.thoughts import MARKS, split_thoughts
 
@@ -117,3 +118,49 @@ def test_a_prompt_needs_no_answer(tmp_path: Path) -> None:
     (prompt,) = read_prompts(str(file), [], set())
     assert prompt.instruction == "Why?"
     assert prompt.provenance["fields"]["response"] == row["response"]
+
+
+def test_thoughts_among_the_parts_of_a_turn_are_kept_apart() -> None:
+    said = {"type": "text", "text": "So."}
+    for thought in (
+        {"type": "thinking", "thinking": "One.", "signature": "x"},
+        {"type": "thinking", "thinking": [{"type": "text", "text": "One."}]},
+        {"type": "reasoning", "text": "One."},
+    ):
+        turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": [thought, said]}]
+        record = record_from_row({"messages": turns}, "a", {})
+        assert (record.response, record.thinking, record.provenance) == ("So.", "One.", {})
+        turns += [{"role": "user", "content": "And?"}, {"role": "assistant", "content": "No."}]
+        record = record_from_row({"messages": turns}, "a", {})
+        assert (record.history[1].content, record.thinking) == ("So.", None)
+        assert record.provenance["fields"]["messages"] == turns
+
+
+MARKED = {"instruction": "Why?", "response": "[THINK]One.[/THINK]So."}
+BESIDE = {"instruction": "Why?", "response": "So.", "reasoning_content": "One."}
+WITHIN = "<think>\nOne.\n</think>\n\nSo."
+
+
+def test_thoughts_stay_in_the_response_where_that_is_wanted(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, (MARKED, BESIDE, {"instruction": "Why?", "response": "So."}))))
+    records = list(read_records([file], [], keep_thoughts=True))
+    assert [(r.response, r.thinking) for r in records] == [(MARKED["response"], None), (WITHIN, None), ("So.", None)]
+    malformed: list[Malformed] = []
+    file.write_text("\n".join(json.dumps({"instruction": "Why?", "response": r}) for r in ("<think>\nOne.", "No.")))
+    assert len(list(read_records([file], malformed, keep_thoughts=True))) == len(malformed) == 1
+
+
+def test_thoughts_stay_in_pairs_and_scored_answers_where_that_is_wanted() -> None:
+    sides = {"chosen": MARKED["response"], "rejected": [{"role": "assistant", "content": "No.", "thinking": "Two."}]}
+    scores = {"score_chosen": 2, "score_rejected": 1}
+    row: dict[str, Any] = {"prompt": "Why?", **sides, **scores}
+    whole = [sides["chosen"], "<think>\nTwo.\n</think>\n\nNo."]
+    pair = pair_from_row(row, "a", {}, keep_thoughts=True)
+    assert [pair.chosen, pair.rejected, pair.provenance] == [*whole, {}]
+    assert [a.text for a in scored_row(row, "a", {}, keep_thoughts=True).answers] == whole
+    assert scored_row(row, "a", {}).record.provenance["fields"]["thinking"] == ["One.", "Two."]
+    several = {"prompt": "Why?", "responses": [MARKED["response"], "No."], "scores": [2, 1]}
+    assert [a.text for a in scored_row(several, "a", {}, keep_thoughts=True).answers] == [MARKED["response"], "No."]
+    single = {"prompt": "Why?", "response": "So.", "reasoning": "One.", "score": 1}
+    assert [a.text for a in scored_row(single, "a", {}, keep_thoughts=True).answers] == [WITHIN]

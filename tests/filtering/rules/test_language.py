@@ -73,7 +73,8 @@ OWN_NAMES = [
 
 
 @pytest.mark.parametrize(
-    "form", ["Describe a cat in {}.", "Please answer in {}: what is a cat?", "What is it? Use {}."]
+    "form",
+    ["Describe a cat in {}.", "Please answer in {}: what is a cat?", "What is it? Use {}.", "{} please: what is it?"],
 )
 @pytest.mark.parametrize(("name", "code"), OWN_NAMES)
 def test_a_name_in_its_own_script_does_not_make_a_request_foreign(
@@ -151,6 +152,8 @@ ASKING = [
     "What is the Spanish for 'spring has come'?", "Speak Spanish.", "English to Spanish: Spring has come.",
     "Only Spanish from now on! What is it?", "cats, spanish please", "Write it in Latin American Spanish.",
     "respond_language=es\nWhat is it?", "Say it in Spanish", "Answer in whichever of French or Spanish you like.",
+    "EN->ES: spring has come", "en => es: spring has come", "en-es: spring has come", "Español please: what is it?",
+    "Describe it in the Spanish language.", "Translate it into the Spanish language.",
 ]  # fmt: skip
 MENTIONING = [
     "Tell me about Spanish cats.", "Recommend a Spanish restaurant.", "How wide is the Spanish coast?",
@@ -158,7 +161,8 @@ MENTIONING = [
     "What do people eat in Spanish cuisine?", "Give me a recipe for Spanish omelette.", "Who lives in Spanish Harlem?",
     "Compare Spanish and Italian wines.", "He is Spanish. What does he eat?", "Do Spanish people like cats?",
     "Write about the Spanish economy.", "Plan a trip for my Spanish friend.",
-    "What did the Dutch say to the Spanish in 1672?",
+    "What did the Dutch say to the Spanish in 1672?", "What is the history of the Spanish language?",
+    "How old is the Spanish language?", "Is ES-6 an input-output: standard?",
 ]  # fmt: skip
 
 

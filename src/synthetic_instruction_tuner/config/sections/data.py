@@ -29,6 +29,11 @@ class DataConfig(Section):
     count: int | None = Field(
         None, ge=1, description="Use at most this many records, prompts and pairs, the first ones of each; null: all."
     )
+    thoughts: Literal["apart", "in_response"] = Field(
+        "apart",
+        description="Where thoughts before an answer of your own files go: apart, so that nothing trains on them; or "
+        "in_response, before the answer.",
+    )
     license: str | None = Field(
         None, description="License of your data for the data card, as the Hub names it; null: unknown."
     )
@@ -67,6 +72,11 @@ class DataConfig(Section):
         """Returns the files of one kind."""
         found: tuple[str, ...] = getattr(self, kind)
         return found
+
+    @property
+    def keep_thoughts(self) -> bool:
+        """Whether thoughts stay in the responses."""
+        return self.thoughts == "in_response"
 
     @property
     def given(self) -> bool:

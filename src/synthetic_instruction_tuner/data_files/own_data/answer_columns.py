@@ -167,9 +167,17 @@ def _paired(row: Mapping[str, Any]) -> Found | None:
     scores = [score_beside(row, side) for side in (CHOSEN, REJECTED)]
     if None in scores or not (row.get(CHOSEN) and row.get(REJECTED)):
         return None
-    pair = pair_from_row(row, "", {})
-    sides = ((pair.chosen, pair.chosen_model, scores[0]), (pair.rejected, pair.rejected_model, scores[1]))
-    answers = [Text(text, model, {"score": score}) for text, model, score in sides if score is not None]
+    pair, whole = pair_from_row(row, "", {}), pair_from_row(row, "", {}, keep_thoughts=True)
+    thoughts = pair.provenance or {}
+    sides = (
+        (CHOSEN, pair.chosen, pair.chosen_model, whole.chosen, scores[0]),
+        (REJECTED, pair.rejected, pair.rejected_model, whole.rejected, scores[1]),
+    )
+    answers = [
+        Text(text, model, {"score": score}, thoughts=thoughts.get(f"{side}_thinking"), whole=full)
+        for side, text, model, full, score in sides
+        if score is not None
+    ]
     return {REJECTED, *ANSWERS}, answers
 
 
@@ -188,6 +196,7 @@ def _single(row: Mapping[str, Any], wanted: str | None) -> Found:
     if not scores and isinstance(label, bool) and "completion" in row:
         scores = {"label": float(label)}
     model = next((row[name] for name in MODELS if isinstance(row.get(name), str) and row[name]), NO_MODEL)
+    whole = record_from_row(plain, "", {}, keep_thoughts=True).response if record.thinking else ""
     return {"label"} if "label" in scores else set(), [
-        Text(record.response, model, scores, row.get("truncated") is True, record.thinking)
+        Text(record.response, model, scores, row.get("truncated") is True, record.thinking, whole=whole)
     ]

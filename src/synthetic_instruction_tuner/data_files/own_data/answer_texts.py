@@ -8,7 +8,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.data_files.conversations import ShapeError, read_conversation
 from synthetic_instruction_tuner.data_files.own_data.preference_rows import NO_MODEL
-from synthetic_instruction_tuner.data_files.row_shapes.thoughts import split_thoughts
+from synthetic_instruction_tuner.data_files.row_shapes.thoughts import split_thoughts, with_thoughts
 from synthetic_instruction_tuner.records import Message
 
 
@@ -24,6 +24,7 @@ class Text:
         thoughts: what stood before it.
         side: of numbered columns, the letter or number.
         asked: of a whole conversation, the turns before the answer.
+        whole: the answer with the thoughts before it, as the row has them; empty if it has none.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Text:
     thoughts: str | None = None
     side: str = ""
     asked: tuple[Message, ...] = ()
+    whole: str = ""
 
 
 def answer_text(value: Any, name: str, model: Any, scores: dict[str, float]) -> Text:
@@ -49,10 +51,11 @@ def answer_text(value: Any, name: str, model: Any, scores: dict[str, float]) -> 
     """
     text, asked, thinking = _spoken(value, name)
     try:
-        thoughts, text = split_thoughts(text)
+        thoughts, answer = split_thoughts(text)
     except ShapeError:
         return Text(text, _name(model), scores, truncated=True, asked=asked)
-    return Text(text, _name(model), scores, thoughts=thoughts or thinking, asked=asked)
+    whole = text if thoughts is not None else with_thoughts(answer, thinking)
+    return Text(answer, _name(model), scores, thoughts=thoughts or thinking, asked=asked, whole=whole)
 
 
 def _name(model: Any) -> str:

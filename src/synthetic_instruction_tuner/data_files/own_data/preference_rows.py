@@ -18,13 +18,14 @@ OTHERS = {*ANSWERS, "targets", "outputs", "assistant", *CONVERSATIONS, *SIDES, "
 NO_MODEL = "unknown"  # the model of an answer whose row does not name it
 
 
-def pair_from_row(row: Any, default_id: str, source: dict[str, Any]) -> PreferencePair:
+def pair_from_row(row: Any, default_id: str, source: dict[str, Any], keep_thoughts: bool = False) -> PreferencePair:
     """Returns the row's pair. Its id is the row's; scores and models are those that the row names.
 
     Args:
         row: prompt, chosen and rejected, as texts or lists of messages; or chosen and rejected as whole conversations.
         default_id: the id if the row has none.
         source: where the row is from; becomes the pair's provenance.
+        keep_thoughts: whether thoughts before an answer stay in it.
 
     Raises:
         ShapeError: it is no pair, or its two answers are the same.
@@ -32,11 +33,12 @@ def pair_from_row(row: Any, default_id: str, source: dict[str, Any]) -> Preferen
     if not isinstance(row, Mapping):
         return _refuse(row, default_id, source)
     row = {(field_of(name) if field_of(name) in SIDES else None) or name: value for name, value in row.items()}
-    row |= summaries(row) or {}
+    if found := summaries(row):
+        row |= {**found, "summaries": None}  # else the better one would be read for both
     missing = [side for side in SIDES if not row.get(side)]
     if missing:
         return _refuse(row, default_id, source, missing[0])
-    chosen, rejected = (_answered(row, side, default_id, source) for side in SIDES)
+    chosen, rejected = (_answered(row, side, default_id, source, keep_thoughts) for side in SIDES)
     if (chosen.system, chosen.history, chosen.instruction) != (rejected.system, rejected.history, rejected.instruction):
         raise ShapeError("'chosen' and 'rejected' answer different prompts")
     if not chosen.instruction.strip():
@@ -72,12 +74,14 @@ def score_beside(row: Mapping[str, Any], side: str) -> float | None:
     return next((score for name in names if (score := number_of(row.get(name))) is not None), None)
 
 
-def _answered(row: Mapping[str, Any], side: str, default_id: str, source: dict[str, Any]) -> Record:
+def _answered(
+    row: Mapping[str, Any], side: str, default_id: str, source: dict[str, Any], keep_thoughts: bool
+) -> Record:
     """The prompt with the answer of one side; what else looks like an answer is left out."""
     plain = {name: value for name, value in row.items() if str(name).strip().lower() not in OTHERS}
     if prompt := next((row[name] for name in CONVERSATIONS if _ends_with_question(row.get(name))), None):
         plain["prompt"] = prompt  # LLaMA-Factory's rows: the conversation, and the two ways in which it goes on
-    return record_from_row(plain | {CHOSEN: row[side], REJECTED: ""}, default_id, source)
+    return record_from_row(plain | {CHOSEN: row[side], REJECTED: ""}, default_id, source, keep_thoughts=keep_thoughts)
 
 
 def _ends_with_question(value: Any) -> bool:

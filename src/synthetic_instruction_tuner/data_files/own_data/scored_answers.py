@@ -44,7 +44,9 @@ class Scored:
     field: str
 
 
-def read_scored(files: Sequence[Path], malformed: list[Malformed], score: str | None = None) -> Iterator[Scored]:
+def read_scored(
+    files: Sequence[Path], malformed: list[Malformed], score: str | None = None, keep_thoughts: bool = False
+) -> Iterator[Scored]:
     """Yields the files' prompts with their answers.
 
     Rows with several answers come first, in order. Rows with one answer are kept in memory until all files are read;
@@ -54,6 +56,7 @@ def read_scored(files: Sequence[Path], malformed: list[Malformed], score: str | 
         files: JSON, JSON lines, CSV, TSV or Parquet files, or data sets of the Hub.
         malformed: receives the rows that are not answers with scores.
         score: the name of the field with the scores; None: the usual one that is there.
+        keep_thoughts: whether thoughts before an answer stay in it.
 
     Raises:
         UserError: a file cannot be read, or has no answers with scores.
@@ -62,7 +65,7 @@ def read_scored(files: Sequence[Path], malformed: list[Malformed], score: str | 
     single: dict[tuple[Any, ...], list[Scored]] = {}
 
     def convert(row: Any, default_id: str, source: dict[str, Any]) -> Scored:
-        return scored_row(row, default_id, source, score)
+        return scored_row(row, default_id, source, score, keep_thoughts)
 
     for file in map(Path, files):
         found = 0
@@ -80,7 +83,9 @@ def read_scored(files: Sequence[Path], malformed: list[Malformed], score: str | 
         yield _own(Scored(rows[0].record, tuple(answers), rows[0].field))
 
 
-def scored_row(row: Any, default_id: str, source: dict[str, Any], score: str | None = None) -> Scored:
+def scored_row(
+    row: Any, default_id: str, source: dict[str, Any], score: str | None = None, keep_thoughts: bool = False
+) -> Scored:
     """Returns what one row holds.
 
     Raises:
@@ -105,8 +110,9 @@ def scored_row(row: Any, default_id: str, source: dict[str, Any], score: str | N
     if not record.instruction.strip():
         raise ShapeError("the prompt is empty")
     field = _field(answers, score, row)
-    thoughts = [answer.thoughts for answer in answers]
+    thoughts = [] if keep_thoughts else [answer.thoughts for answer in answers]
     record = with_fields(record, {"thinking": thoughts} if any(thoughts) else {})
+    answers = [replace(answer, text=answer.whole or answer.text) for answer in answers] if keep_thoughts else answers
     answered = tuple(_with_score(answer, field) for answer in answers)
     return Scored(replace(record, response="", thinking=None), answered, field)
 

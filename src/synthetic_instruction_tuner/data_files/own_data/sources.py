@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,14 +75,18 @@ def _hash(path: Path, _stamp: Stamp) -> dict[str, Any]:
         return {"size": None, "hash": None}
 
 
-def read_own_records(name: str, malformed: list[Malformed], taken: set[str]) -> Iterator[Record]:
+def read_own_records(
+    name: str, malformed: list[Malformed], taken: set[str], keep_thoughts: bool = False
+) -> Iterator[Record]:
     """Yields a file's records, with ids that are not taken; each says in its provenance where it is from.
+
+    With `keep_thoughts`, thoughts before an answer stay in the response.
 
     Raises:
         UserError: the file cannot be read, or has no records.
     """
     file, content = path_of(name), content_of(name)
-    for number, record in read_as(file, record_from_row, malformed):
+    for number, record in read_as(file, partial(record_from_row, keep_thoughts=keep_thoughts), malformed):
         yield _with_source(with_free_id(record, fallback_id(file, number), taken), content, number)
 
 
@@ -97,14 +101,15 @@ def read_prompts(name: str, malformed: list[Malformed], taken: set[str]) -> Iter
         yield _with_source(with_free_id(record, fallback_id(file, number), taken), content, number)
 
 
-def read_pairs(name: str, malformed: list[Malformed]) -> Iterator[PreferencePair]:
-    """Yields a file's preference pairs.
+def read_pairs(name: str, malformed: list[Malformed], keep_thoughts: bool = False) -> Iterator[PreferencePair]:
+    """Yields a file's preference pairs. With `keep_thoughts`, thoughts before an answer stay in it.
 
     Raises:
         UserError: the file cannot be read, or has no pairs.
     """
     file, content = path_of(name), content_of(name)
-    for number, pair in read_as(file, pair_from_row, malformed, expected=EXPECTED["pairs"]):
+    convert = partial(pair_from_row, keep_thoughts=keep_thoughts)
+    for number, pair in read_as(file, convert, malformed, expected=EXPECTED["pairs"]):
         thoughts = {name: text for name, text in (pair.provenance or {}).items() if name.endswith("_thinking")}
         yield replace(pair, provenance={"source": _source(content, number), **thoughts})
 

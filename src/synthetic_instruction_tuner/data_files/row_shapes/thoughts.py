@@ -75,6 +75,11 @@ def split_thoughts(text: str, asked: str = "", field: str = "the response") -> t
     return "\n\n".join(filter(None, thoughts)), answer
 
 
+def with_thoughts(answer: str, thoughts: str | None) -> str:
+    """Returns an answer with thoughts before it, in the marks that most models use."""
+    return f"<think>\n{thoughts}\n</think>\n\n{answer}" if thoughts else answer
+
+
 def _closed_alone(text: str, asked: str, field: str) -> tuple[str | None, str]:
     """Thoughts whose opening mark the prompt had: the closing mark ends a line, and no opening mark is before it."""
     closed = _CLOSED.search(text)

@@ -28,21 +28,25 @@ from typing import Any, ClassVar, Literal
 
 from synthetic_instruction_tuner.config import FilterConfig
 from synthetic_instruction_tuner.filtering.refusal import other_languages, patterns, sentences, structure
-from synthetic_instruction_tuner.filtering.refusal.impersonal import NO
+from synthetic_instruction_tuner.filtering.refusal.impersonal import NO, UNKNOWABLE
 from synthetic_instruction_tuner.filtering.refusal.keywords import checked_phrases, phrase_pattern, straight
 from synthetic_instruction_tuner.filtering.refusal.lecture import lecture, may_lecture
 from synthetic_instruction_tuner.filtering.refusal.request import (
     ABOUT_AI,
     ALSO,
-    OFFERS_ANOTHER,
+    DEED,
     QUESTION,
-    RETELLS,
+    WANTS_REFUSAL,
     WHO,
+    YES_OR_NO,
     as_told,
     context_of,
+    points_at_something,
+    speaks_of_the_text,
     verbs_of,
 )
-from synthetic_instruction_tuner.filtering.refusal.substance import answers, speaks_of_itself, substance
+from synthetic_instruction_tuner.filtering.refusal.substance import answers, hands_over, speaks_of_itself, substance
+from synthetic_instruction_tuner.filtering.refusal.unwilling import DECLINES
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
 from synthetic_instruction_tuner.records import Record
 
@@ -71,7 +75,7 @@ class RefusalForm(TextRule):
     """The response must not refuse, or speak as an AI instead of answering."""
 
     name: ClassVar[str] = "refusal"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     def __init__(self, phrases: Iterable[str], disclaimers: Literal["keep", "drop"] = "keep") -> None:
         """Makes the rule.
@@ -111,7 +115,7 @@ class RefusalForm(TextRule):
             text = straight(record.response[:LOOKED_AT])
         asked = straight(record.instruction[:LOOKED_AT])
         context = context_of(asked, text)
-        if context in ECHOED and _speaks_of_the_text(text):
+        if context in ECHOED and speaks_of_the_text(text, SHORT):
             context = "plain"
         if context in ECHOED and context != "plain" and sentences.STAGE_DIRECTION.match(text):
             return None
@@ -138,12 +142,12 @@ class RefusalForm(TextRule):
 
     def _find(self, text: str, asked: str, context: str) -> tuple[str, int, int] | None:
         """Returns the kind, start and end of the first words that refuse or, without any, of a disclaimer."""
-        disclaimer = None
+        disclaimer, deed = None, context == "plain" and DEED.match(asked) is not None and not hands_over(text)
         for sentence, start, end, early in islice(self._hits(text, asked, context), HITS):
             if context != "plain" and len(text[:sentence].split()) > VOICED:
                 return disclaimer  # the text that was asked for comes first
             refuses = context != "self" or any(form.match(text, start) for form in patterns.OF_ITSELF)
-            wanted = any(phrase.match(text, start) for phrase in self._own_phrases)
+            wanted = deed or any(phrase.match(text, start) for phrase in self._own_phrases)
             weak = not wanted and any(form.match(text, start) for form in patterns.WEAK)
             if wanted or not answers(text, start, end, sentence, weak):
                 if refuses and (early or substance(text[:sentence]) < PARAPHRASE):
@@ -210,12 +214,15 @@ class RefusalForm(TextRule):
     def _forms(self, asked: str, context: str, short: bool) -> tuple[Forms, Forms]:
         """Returns the patterns that count at the start of a sentence, and those that count after a comma."""
         if context != "plain":
-            return patterns.FORMS[context], patterns.IN_LONG_CLAUSES.get(context, ())
+            unread = patterns.UNREAD if context in ECHOED and points_at_something(asked) else ()
+            wanted = WANTS_REFUSAL.search(asked) is not None
+            forms = tuple(form for form in patterns.FORMS[context] if not (wanted and form is DECLINES))
+            return (*forms, *unread), (*patterns.IN_LONG_CLAUSES.get(context, ()), *unread)
         phrases = self._phrases if not ABOUT_AI.search(asked) else ()
         within = patterns.IN_CLAUSES if short else patterns.IN_LONG_CLAUSES["plain"]
         more = patterns.IN_SHORT if not WHO.search(asked) else ()
-        if not QUESTION.match(asked) and "?" not in asked:
-            more, within = (*more, NO), (*within, NO) if short else within
+        if not QUESTION.match(asked) and "?" not in asked and not YES_OR_NO.search(asked):
+            more, within = (*more, NO, UNKNOWABLE), (*within, NO, UNKNOWABLE) if short else within
         return (*phrases, *patterns.FORMS[context], *(more if short else ())), within
 
 
@@ -263,11 +270,6 @@ def _by_parts(text: str, asked: str, context: str) -> tuple[str, int, int] | Non
     return (REFUSAL, *place) if place else None
 
 
-def _speaks_of_the_text(text: str) -> bool:
-    """Whether a response speaks of a text that was asked for, or offers another, so that it is none itself."""
-    return RETELLS.match(text) is not None or (len(text.split()) <= SHORT and OFFERS_ANOTHER.search(text) is not None)
-
-
 def _of_the_model(phrase: str) -> re.Pattern[str]:
     """The pattern of a phrase; one that names an AI is about the model, not about people who work on AI."""
     pattern = phrase_pattern(phrase).pattern
@@ -277,8 +279,7 @@ def _of_the_model(phrase: str) -> re.Pattern[str]:
 
 
 def _end(pattern: re.Pattern[str], text: str) -> int:
-    match = pattern.match(text)
-    return match.end() if match else 0
+    return match.end() if (match := pattern.match(text)) else 0
 
 
 @lru_cache(maxsize=4)

@@ -125,10 +125,19 @@ BARE = re.compile(
     r"nope[.!]"
 )
 NO = re.compile(
-    r"(?:no|nope|absolutely not|definitely not|certainly not|of course not|never|no way|no chance|i refuse|i can't|"
+    r"(?:no,? (?:i'm |i am )?(?:so )?sorry|no,? thanks|no|nope|absolutely not|definitely not|certainly not|"
+    r"of course not|never|no way|no chance|i refuse|i can't|"
     r"i cannot|i won't|i will not)[.!]"
 )
 """An answer to a question, and a refusal of a command."""
+NO_SORRY = re.compile(r"no,? (?:(?:i'm |i am )?(?:so )?sorry|thanks)[.!]")
+UNKNOWABLE = re.compile(
+    r"(?:it(?:'s| is)|there(?:'s| is)) (?:\w+ly |just )?(?:impossible|not possible|"
+    r"no (?:\w+ )?way)(?: for (?:anyone|anybody|"
+    r"me|us|any \w+))? (?:to|of) (?:\w+ly )?(?:predict|forecast|know|tell|say|foresee|guess|guarantee|provid|"
+    r"giv|pick)\w*"
+)
+"""What nobody knows: an answer to a question, and no answer to a command to tell it."""
 PURPOSE = re.compile(
     r"my (?:\w+ )?(?:purpose|goal|role|job|aim|function|design) is to (?:be|provide|offer|help|keep|promote|support|"
     r"assist)\b[^.!?]{0,120}?\bnot (?:to )?(?:produc|generat|creat|writ|provid|help|assist|encourag|engag|promot)"

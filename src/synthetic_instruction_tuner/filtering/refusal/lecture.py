@@ -31,11 +31,17 @@ _BAD = (
     r"(?:not only |both |\w+ly )?(?:illegal|unlawful|unethical|immoral|against the law|an? (?:\w+ ){0,2}(?:crime|"
     r"offen[sc]e|felony)(?! (?:in which|that|where|involving|of)\b)|criminal|(?:\w+ly )wrong|disrespectful|hurtful|"
     r"fraud|"
-    r"theft|cheating|stealing|plagiarism)\b(?! (?:without|unless|if|outside|except|only)\b)|(?:harmful|dangerous) "
+    r"theft|cheating|stealing|plagiarism|(?:academic |professional |sexual |an act of |a form of )?(?:misconduct|"
+    r"dishonesty|harassment|vandalism|trespass\w*|perjury|forgery|libel|defamation|bullying|identity theft)|an? (?:\w+ "
+    r")?(?:violation|invasion|breach) of (?:\w+'?s? ){0,2}(?:privacy|trust|rights?|consent))\b(?! (?:without|"
+    r"unless|if|outside|except|only)\b)|(?:harmful|dangerous) "
     r"and (?:illegal|unethical)"
 )
 _WRONG = rf"(?:{_BAD}|(?:not|never|neither) (?:only |\w+ly )?{_RIGHT}\b|(?:wrong|inappropriate|unacceptable)\b)"
-_IS = r"(?:is|are|would be|constitutes?) (?:(?:simply|also|always|generally|considered|extremely|absolutely) )?"
+_IS = (
+    r"(?:is|are|(?:would|may|might|can|could) be|constitutes?) "
+    r"(?:(?:simply|also|always|generally|considered|extremely|absolutely) )?"
+)
 _HINTS = (
     *(
         "legal",
@@ -64,7 +70,21 @@ _HINTS = (
         "condemn",
     ),
     *("discourage", "oppose", "condone", "against", "not to", "to not", "to avoid", "don't", "one should", "deserves"),
-    *("nobody", "should never", "should not", "sorry", "concerned", "sounds like", "harmful", "helpful"),
+    *(
+        "nobody",
+        "violation",
+        "invasion",
+        "misconduct",
+        "harassment",
+        "bullying",
+        "should never",
+        "should not",
+        "sorry",
+        "concerned",
+        "sounds like",
+        "harmful",
+        "helpful",
+    ),
 )
 CONDEMNS = re.compile(
     rf"(?:(?:it's |(?:it|this|that) {_IS}){_WRONG}(?=[^.!?]{{0,40}} (?:to|that|behaviou?r)\b)|it(?:'s| is) never "
@@ -90,20 +110,27 @@ _MORAL = re.compile(
     r"inappropriate\w*|appropriate\w*|unacceptable|acceptable|irreversible|boundaries|offensive|derogatory|injur\w+|"
     r"trauma\w*|deaths?|cruel\w*|prejudice\w*|inclusi\w+|well-being|expulsion|alone|hope|dehumaniz\w+|perpetuat\w+|"
     r"condone\w*|undermin\w+|reputation|misinformation|deserves?|valued?|fair(?:ly|ness)?|at risk|extremis[mt]|"
-    r"atrocit\w+|accountab\w+|hinder\w*)\b"
+    r"atrocit\w+|accountab\w+|hinder\w*|kill\w*|over the (?:legal )?limit|lives|risk(?:s|ing|y)?)\b"
 )
 _INSTEAD = re.compile(
     r"(?:^|[.!?]\s+|\n\s*)(?:instead|rather)(?:,| of)|\b(?:try to|you (?:could|can|should|may|might) (?:also "
     r")?(?:consider|try|talk|speak|reach|report|contact|seek|focus|work|look|find|choose)\b|consider |(?:i|we) "
-    r"(?:encourage|suggest|recommend|would)|focus on|find (?:other|healthy|positive|more)|work (?:on|toward)|there "
-    r"are (?:\w+ ){0,3}(?:ways|resources|alternatives|people|options|deterrents))"
+    r"(?:encourage|suggest|recommend|would|can (?:help|offer|explain|show))|what i can do\b|focus on|"
+    r"find (?:other|healthy|positive|more)|work (?:on|toward)|there "
+    r"are (?:\w+,? ){0,4}(?:ways|resources|alternatives|people|options|deterrents|safe|safer|legal|legitimate|better|"
+    r"healthier|ethical)\b|(?:call|take|get|hail|order|grab|catch) (?:yourself )?(?:an? )?(?:taxi|cab|uber|lyft|"
+    r"ride|bus|"
+    r"train|ambulance|friend)\b|(?:ask|call|phone) (?:an? |your |some)(?:\w+ )?(?:friend|family|one|body|"
+    r"relative)|sleep "
+    r"(?:it off|where|there|over|in)|stay (?:put|where|over|the night|sober))"
 )
 _OTHERWISE = re.compile(
     r"(?:[.!?]\s+|\n\s*)(?:(?:instead|rather)(?:,| of)|if you(?:'re| are| feel| have| need| "
     r"want)\b[^.!?:]{3,120}\bhere are\b)"
 )
 _MAKING = re.compile(
-    r"(?:creat|writ|compos|mak|spread|tell|publish|generat|forg|fabricat|impersonat|produc|post|send)\w*ing\b|such "
+    r"(?:creat|writ|compos|mak|spread|tell|publish|generat|forg|fabricat|impersonat|produc|post|send|submitt|"
+    r"hand|copy)\w*ing\b|such "
     r"\w+"
 )
 """The making of a text, which no text that was asked for condemns in its first sentence."""
@@ -125,8 +152,19 @@ _DESPAIR = re.compile(
     r"\b(?:kill|hang|drown|cut|hurt|harm|poison|starve|shoot|burn|bleed) (?:my|your)self\b|\b(?:end|ending|take|"
     r"taking) my "
     r"(?:own )?life|\bcommit suicide|\bmy (?:own )?(?:wrists?|artery|veins?)\b|\b(?:overdose|die) (?:on|painless|"
-    r"quick)"
+    r"quick)|\b(?:want|wish|need|ready|going|plan\w*|way|ways|have|take|takes) to (?:die|end it all|kill me)\b|"
+    r"\b(?:lethal|"
+    r"fatal) (?:dose|amount)|\bhow (?:many|much|high)\b[^.!?]{1,60}\b(?:to|would|will|before i) (?:die|kill|"
+    r"overdose|be "
+    r"(?:fatal|lethal))"
 )
+_FORBIDS = re.compile(
+    r"(?:please |just |whatever you do,? |seriously,? )*(?:don't|do not|never|you (?:shouldn't|should not|"
+    r"must not|mustn't)) "
+    r"(?:\w+ly |ever |even (?:think (?:about|of) )?)?(?:(?P<verb>[a-z]+)|get behind)"
+)
+"""A bare imperative: "Please don't drive."."""
+_WHEEL = re.compile(r"get(?:ting)? behind the wheel|(?:do|try|attempt)(?:ing)? (?:this|that|it)\b")
 _YES_OR_NO = re.compile(r"\W*(?:is|are|was|were|should|does|do|did|may|might|can|could|would|will)\b")
 _WHY_NOT = re.compile(r"\W*why (?:should|shouldn't|must|would)\b")
 """To ask why something should not be allowed does not ask whether it is."""
@@ -158,10 +196,12 @@ def lecture(text: str, own: str, starts: list[int], asked: str, voice: bool) -> 
     if not starts:
         return None
     spans = list(pairwise([*starts, len(text)]))
+    if not voice and (comforts := _comforts(text, own, spans, asked)):
+        return comforts
     if not is_demand(asked) or (voice and not _MAKING.match(own, starts[0])):
         return None if voice else _silences(text, own, spans, asked)
-    if _DESPAIR.search(asked) and (sympathy := _SYMPATHY.match(own, starts[0])) and _HOTLINE.search(own):
-        return (starts[0], sympathy.end()) if _besides(text, own, spans) < FEW else None
+    if not voice and (forbids := _forbids(text, own, spans, asked)):
+        return forbids
     for start, end in spans[:FIRST]:
         match = _condemns(own, start, end)
         others = [span for span in spans if span != (start, end)]
@@ -170,6 +210,27 @@ def lecture(text: str, own: str, starts: list[int], asked: str, voice: bool) -> 
         ):
             return match
     return None
+
+
+def _comforts(text: str, own: str, spans: list[tuple[int, int]], asked: str) -> tuple[int, int] | None:
+    """Returns the place of sympathy with somebody who asks how to die, where a helpline is all that is named."""
+    sympathy = _SYMPATHY.match(own, spans[0][0])
+    if sympathy is None or not _DESPAIR.search(asked) or not _HOTLINE.search(own):
+        return None
+    others = [span for span in spans[1:] if not _HOTLINE.search(own, *span)]
+    return sympathy.span() if _besides(text, own, others) < FEW else None
+
+
+def _forbids(text: str, own: str, spans: list[tuple[int, int]], asked: str) -> tuple[int, int] | None:
+    """Returns the place of a bare "don't" at the start, of what the request asks how to do, with little besides."""
+    match = _FORBIDS.match(own, *spans[0])
+    if match is None:
+        return None
+    verb = match["verb"] or ""
+    asked_for = len(verb) > 2 and re.search(rf"\b{verb.removesuffix('e')}", asked) is not None
+    if not asked_for and not _WHEEL.search(own, match.start(), match.end() + 20):
+        return None
+    return match.span() if _besides(text, own, spans[1:]) < FEW else None
 
 
 def _silences(text: str, own: str, spans: list[tuple[int, int]], asked: str) -> tuple[int, int] | None:

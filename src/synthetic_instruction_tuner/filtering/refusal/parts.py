@@ -98,7 +98,8 @@ _ACTS = (
     r"print|type\b|typing|publish|post\b|posting|argu|recit|reproduc|quot|transcrib|translat|summari|draw|sketch|"
     r"paint|sing|play|show|display|open|view|access|"
     r"brows|watch|listen|read|look up|search|find|locat|track|identif|recogni|diagnos|prescrib|book|order|buy|send|"
-    r"call|pretend|role-?play|impersonat|imitat|portray|act\b|perform|execut|run\b|do\b|doing|entertain|touch|"
+    r"call|e-?mail|text(?:ing)\b|remind|schedul|transfer|pay(?:ing)?\b|pretend|role-?play|impersonat|imitat|"
+    r"portray|act\b|perform|execut|run\b|do\b|doing|entertain|touch|"
     r"go(?:ing)? "
     r"(?:there|near|into|along|down)|accommodat|process|handl|carr(?:y|ying) (?:out|on)|build|put (?:\w+ "
     r")?together|assembl|develop|design|draft|"
@@ -252,7 +253,8 @@ INSTEAD = re.compile(
     r"(?:strongly |kindly )?(?:suggest|encourage|urge|propose|recommend|ask)(?: that)? (?:we|you(?: to)? (?:to )?"
     r"(?:reconsider|refrain|avoid|choose|seek|talk|speak|reach|explore|focus|consider|find|think))|let's (?:focus|"
     r"explore|"
-    r"work|find|choose|aim|strive))\b"
+    r"work|find|choose|aim|strive)|\bi(?:'d| would|'ll| will| can| could)\b[^.!?]{3,100} instead(?=[.!?]|\Z))"
+    r"(?!\w)"
 )
 """What a model offers after it has condemned a request."""
 REQUEST = re.compile(
@@ -261,7 +263,8 @@ REQUEST = re.compile(
 ANAPHOR = re.compile(r"\b(?:this|that|there|it|so|such|these|those|one|count me)\b")
 ME = re.compile(r"(?<![\w'])(?:i|i'm|i'll|i'd|i've|my|me|let's)(?![\w'])")
 HERE = re.compile(
-    r"(?<![\w'])(?:sorry|unfortunately|here|with you|request\w*|this channel|(?:openai|anthropic|google|microsoft|"
+    r"(?<![\w'])(?:sorry|unfortunately|here|with you|this chat|this conversation|request\w*|this channel|"
+    r"(?:openai|anthropic|google|microsoft|"
     r"meta)(?:'s)?|be (?:provided|given|shared))(?![\w'])"
 )
 FACT = re.compile(

@@ -111,7 +111,8 @@ _NO = re.compile(
     r"(?:i'?m |i am )?sorry,? (?:but )?no\b[.!]|let'?s (?:talk about|change the (?:subject|topic)|discuss something)"
 )
 _EXISTS = re.compile(
-    r"i (?:exist|live) (?:only|solely|purely) (?:as|in)|there(?:'s| is) no way (?:for me|that i|i)\b|i (?:have|hold|"
+    r"i (?:exist|live) (?:only|solely|purely) (?:as|in)|there(?:'s| is) no way (?:for me|that i|i)\b|"
+    r"i(?:'ve(?: got)?| have(?: got)?| hold|"
     r"possess) no (?:\w+ )?(?:opinions?|preferences?|feelings?|memor(?:y|ies)|experiences?|knowledge|information|"
     r"access|way|ability|body|eyes|ears|senses|favorites?|control (?:over|of)|connection to|record of|insight into|"
     r"means|data|details|stance|side)\b|i have never (?:seen|tasted|felt|smelled|heard|been|had|eaten|visited|met)"
@@ -255,6 +256,8 @@ FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
     "self": (*OF_ITSELF, SPEAKS_AS_AI, _LACKS),
     "letter": (SPEAKS_AS_AI,),
 }
+UNREAD = (indirect.NO_ACCESS, impersonal.NOT_MINE)
+"""Where a text is asked for that is about a link, a picture or a file: the model cannot open it."""
 LATE: dict[str, tuple[re.Pattern[str], ...]] = {
     "plain": (_CANNOT_HELP, DECLINES, _AGAINST_POLICY, UNWILLING, _WITH_REASON, REFUSES, *impersonal.OWN_VOICE),
     "voice": (_CANNOT_REQUEST, DECLINES, _AGAINST_POLICY, _WITH_REASON),
@@ -274,6 +277,7 @@ FLAT = (
     impersonal.WE,
     impersonal.PASSIVE,
     impersonal.BARE,
+    impersonal.NO_SORRY,
     WONT,
 )
 """Forms of a refusal that is the model's will, or its rules, whatever it says besides."""

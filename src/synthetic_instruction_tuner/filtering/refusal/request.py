@@ -21,7 +21,8 @@ VOICE = re.compile(
     r"embrace) the role|imagine|picture yourself|speak as|in (?:the|an?|\w+) (?:\w+ )?voice|in the style|"
     r"first[- ]person|perspective|point of view|dialogue|script|monologue|poem|song|lyrics|story|stories|novel|"
     r"letter|"
-    r"e-?mail(?! address)|text message|tweet|diary|journal|speech|quotes?|quotation|sentences?|haiku|limerick|"
+    r"e-?mail(?! (?:address|password|account|inbox|provider|client|login))|text message|tweet|diary|journal|"
+    r"speech|quotes?|quotation|sentences?|haiku|limerick|"
     r"grammar\w*|"
     r"grammatical\w*|complaint|reply|respond to|response to|reviews?|rejection|punctuat\w+|transcript|excerpt|verse|"
     r"rap|scene|fan fiction|what would you say|what (?:do|does|should|can|could|would|might) (?:i|you|one|we|[\w "
@@ -37,8 +38,9 @@ VOICE = re.compile(
     r"decline|"
     r"refuse|tell|respond|reply)|(?:a|the|more) (?:formal|polite|nice|kind|funny)\w* way (?:to|of) say\w*|(?:how|"
     r"way|ways) (?:\w+ ){0,3}to (?:politely )?(?:say|decline|refuse|"
-    r"tell|respond|reply|turn down)|how (?:do|would|should|can) (?:i|you|one) (?:politely )?(?:say|decline|refuse|"
-    r"tell|respond|reply|turn down)|(?:ways|how) to (?:say|decline|refuse)|describe (?:a|an|your|my|the) (?:day|"
+    r"tell|respond|reply|turn down)|how (?:do|does|would|should|can|might) (?:i|you|one|(?:an? |the )?[\w' -]{2,30}?) "
+    r"(?:politely |\w+ly )?(?:say|decline|refuse|tell|respond|reply|turn down)|(?:ways|how) to (?:say|decline|"
+    r"refuse)|describe (?:a|an|your|my|the) (?:day|"
     r"morning|evening|night|life|week)|examples? of|apolog\w+|excuses?|interview|you(?: are|'re) (?:a|an|the|my)\b|"
     r"passive|tense|negative|idioms?|proverbs?|riddles?|sign|slogan|caption|toast|\brefusal|what would (?:an?|the|"
     r"your) [^?]{2,60} say|as an? [^,.!?:]{3,60}, (?:please )?(?:answer|respond|reply|how would you|what would you)|"
@@ -63,7 +65,7 @@ PROSE = re.compile(
 ACTION = re.compile(
     r"\W*(?:please |can you |could you )?(?:send|e-?mail|call|phone|open|print|upload|book|order|forward|play(?! the "
     r"(?:role|part))|"
-    r"turn|remind|delete|"
+    r"turn (?:on|off|up|down|the (?:\w+ ){1,3}(?:on|off|up|down))|remind|delete|"
     r"watch|listen|search|look up|show me|draw|check|track|download|attach|log|buy|text)\b"
 )
 WRITING = re.compile(r"\b(?:write|compose|draft|craft|story|poem|pretend|imagine|say|reply|act)\b")
@@ -71,6 +73,37 @@ ABOUT_AI = re.compile(
     r"\b(?:ai|a\.i\.|artificial intelligence|robots?|androids?|chat ?bots?|language models?|assistants?|siri|alexa|"
     r"chatgpt|gpt|computers?|cyborgs?)\b"
 )
+_MINE = r"(?:me|us|my|him|her|them|this|these|that|an?|the|some|two|three|\d+|money)\b(?! of\b)"
+DEED = re.compile(
+    r"\W*(?:(?:please|kindly|hey|hi|hello|can you|could you|would you|will you|i (?:want|need) you to),? )*(?:"
+    rf"(?:send|e-?mail|forward|buy|purchase|pay|transfer|upload|download|launch|book|reserve) {_MINE}|"
+    r"call (?:my|him|her|them|mom|dad|the|an?|me an?|911|112)\b|(?:phone|dial|ring) (?:my|him|her|them|the|up)\b|"
+    r"open (?:the|my|this|that) |order (?:me|us|an?|some|two|three)\b|remind (?:me|us)\b|log (?:in|into)\b|"
+    r"wake (?:me|us)\b|"
+    r"turn (?:on|off|up|down|the (?:\w+ ){1,3}(?:on|off|up|down))\b|watch (?:this|the|that|my|https?)\b|listen to\b|"
+    r"delete (?:my|the|all|these|this) (?:\w+ )?(?:files?|e-?mails?|photos?|account|messages?|history|apps?|cookies)\b|"
+    r"(?:set|start) (?:an?|the|my) (?:\w+ ){0,2}(?:timer|alarm|reminder|thermostat|clock|temperature|lights?|"
+    r"volume|countdown|"
+    r"car|engine|oven|dishwasher|music|video)\b|(?:schedule|cancel|move) (?:an?|the|my) (?:\w+ )?(?:meeting|"
+    r"appointment|"
+    r"call|flight|reservation|booking|subscription|visit)\b|close (?:the|my) (?:window|door|app|program|blinds?|"
+    r"curtains?)\b|"
+    r"play (?:me )?(?:some|my|music|songs?|the (?:song|next|album|video)|an? (?:song|video|tune))\b|"
+    r"text (?:my|him|her|them|mom|dad)\b)"
+)
+"""What a model either does or does not do: no words besides do it."""
+POINTS_AT = re.compile(
+    r"https?\b|\bwww\.|\b(?:this|that|the|my|attached|following|enclosed) (?:\w+ ){0,2}?(?:links?|url|website|"
+    r"webpage|page|"
+    r"photos?|images?|pictures?|screenshots?|files?|pdf|attachments?|documents?|scans?|videos?|clips?|"
+    r"recordings?|audio|"
+    r"podcast|voice (?:message|memo|note)|spreadsheet)\b"
+)
+"""What a request is about and does not hold."""
+YES_OR_NO = re.compile(r"\b(?:whether|if|yes or no|true or false)\b")
+"""A demand for a yes or a no."""
+WANTS_REFUSAL = re.compile(r"\b(?:declin|refus|reject|turn(?:s|ing)? (?:\w+ )?down|say(?:s|ing)? no\b)")
+"""A demand for a text that refuses something."""
 SELF_WORDS = 15  # longer instructions ask for more than who the assistant is
 SELF = re.compile(
     r"\b(?:who|what) (?:exactly )?(?:are you|you are)\b|\byour (?:name|purpose|creators?|developers?|makers?|"
@@ -111,10 +144,12 @@ HOW_TO = re.compile(
     r"time|place)\b"
 )
 PREVENTS = re.compile(
-    r"\b(?:stop\w*|prevent\w*|avoid(?! (?:tax|pay|get|be|detect|the police|arrest|punish))\w*|protect\w*|"
+    r"\b(?:(?<!being )(?<!getting )(?<!get )stop\w*|prevent\w*|avoid(?! (?:tax|pay|get|be|detect|the police|"
+    r"arrest|punish))\w*|protect\w*|"
     r"report(?:ing)?|cope|coping|deal(?:ing)? with|handle|confront|discipline|recover\w*|escape from|defend\w*|"
     r"recogni[sz]e|spot|detect|combat|"
-    r"quit|overcome|safely|legally|lawfully|ethically|responsibly|being \w+ed|what (?:should|can|do) i do|train\w*|"
+    r"quit|overcome|safely|legally|lawfully|ethically|responsibly|being (?!stopped|caught|noticed|detected|seen|"
+    r"fined|arrested|tracked|traced|punished|charged|banned)\w+ed|what (?:should|can|do) i do|train\w*|"
     r"awareness|educate)\b"
 )
 _INFORMS = re.compile(
@@ -183,6 +218,11 @@ def context_of(asked: str, response: str = "") -> str:
     return "ai_voice" if ABOUT_AI.search(words) else "voice"
 
 
+def points_at_something(asked: str) -> bool:
+    """Returns whether a request is about a link, a picture or a file, and not about a text that it gives."""
+    return POINTS_AT.search(QUOTED.sub(" ", asked[:300]).partition(": ")[0]) is not None
+
+
 def is_demand(asked: str) -> bool:
     """Returns whether an instruction asks for a deed or its way, not for facts, judgment or protection."""
     if PREVENTS.search(asked) or LEGALITY.search(asked):
@@ -192,6 +232,16 @@ def is_demand(asked: str) -> bool:
     if "?" in asked and not _ASKS_FOR_A_DEED.match(asked):
         return False
     return not (QUESTION.match(asked) or _INFORMS.match(asked) or _ON_A_TOPIC.search(asked))
+
+
+def speaks_of_the_text(text: str, short: int) -> bool:
+    """Returns whether a response speaks of a text that was asked for, or offers another, so that it is none itself.
+
+    Args:
+        text: the response.
+        short: the most words of a response whose offers count wherever they stand.
+    """
+    return RETELLS.match(text) is not None or (len(text.split()) <= short and OFFERS_ANOTHER.search(text) is not None)
 
 
 @lru_cache(maxsize=4)

@@ -43,7 +43,7 @@ incomplete|unclear|cutoff|cut-off|cut off|training|can only|let's|lets |crime|fr
 i exist|recommend|suggest|advise|violat|offense|morally|involves personal|pass on|irresponsible|wrong|off the table|
 off limits|off-limits|draw |pass.|rather |prefer |turn this|turn your|steer clear|never |breach|conflict|best if|
 neither|circumstances|elsewhere|crosses|exceed|bound by|limited to|to myself|prevent|abstain|cheating|stealing|
-dangerous|disallow|alone|unanswered|policies|we talk
+dangerous|disallow|lifeline|helpline|hotline|alone|unanswered|policies|we talk
 """
 SPEAKERS = (" i ", " i'", "\ni ", "\ni'", " my ", " me ", " me.", " me,", "i'm ", " im ", " we ", "sorry", "i,")
 """One of them stands in a text in which somebody speaks."""
@@ -68,7 +68,7 @@ UNSPOKEN_HINTS = (
 """Without one of them, no pattern can match a longer text in which nobody says "I"."""
 
 OPENERS = re.compile(
-    r"(?:[\s,;:.!…*_#>(□—–-]|(?:well|oh|hmm+|uh|ah|okay|ok|hello|hi|hey|there|greetings|sure|yes|no|nope|"
+    r"(?:[\s,;:.!…*_#>(□—–-]|(?:well|oh|hmm+|uh|ah|okay|ok|hello|hi|hey|there(?=[,.!])|greetings|sure|yes|no|nope|"
     r"unfortunately|sadly|regrettably|regretfully|alas|however|but|and|so|that|though|although|as such|therefore|"
     r"thus|"
     r"at (?:this|the) (?:time|moment|point)|right now|currently|please note|note|please understand|please be "

@@ -159,6 +159,11 @@ def answers(text: str, place: int, end: int, sentence: int, weak: bool = False) 
     return words >= enough and share >= SHARE
 
 
+def hands_over(text: str) -> bool:
+    """Returns whether a response says that it gives something: a text to send, say."""
+    return _DELIVERS.search(text) is not None
+
+
 def substance(text: str, after: int = 0) -> int:
     """Returns how many words of a text say something on the matter, without those up to a place."""
     return _count(_pieces(text, 0, after))

@@ -44,7 +44,9 @@ UNWILLING = re.compile(
 RATHER_NOT = re.compile(
     r"i(?:'d| would) (?:much |really |strongly )?(?:rather|prefer) (?:not\b|(?:to )?(?:stay away|steer clear|"
     r"avoid|stay out|"
-    r"keep (?:out|away)|leave (?:that|this|it)|skip (?:that|this|it)|refrain|pass)|to not\b)"
+    r"keep (?:out|away)|leave (?:that|this|it)|skip (?:that|this|it)|refrain|pass|keep (?:that|this|it|those|"
+    r"these|them|\w+ \w+) (?:to myself|private|confidential|secret|between))|"
+    r"to not\b)"
 )
 _GENERAL = (
     r"(?:(?:share|sharing|reveal|disclose|give out|hand out|leak) (?:\w+ ){0,6}(?:private|personal|confidential|"

@@ -40,6 +40,11 @@ TAG = re.compile(
     r"język|язык)\b[\"']?\s*[:=]\s*[\"']?([^\W\d_]+)",
     re.IGNORECASE,
 )
+PAIR = re.compile(
+    r"(?<![\w-])([a-z]{2})\s*(?:->|=>|>|[\u2192\u21d2])\s*([a-z]{2})(?![\w-])|(?<![\w-])([a-z]{2})[-/]([a-z]{2})\s*:",
+    re.IGNORECASE,
+)
+"""From one language into another, by their codes: "EN->HI"."""
 ABROAD = {
     "auf": ("de",), "ins": ("de",), "en": ("es", "fr"), "au": ("fr",), "al": ("es",), "em": ("pt",), "in": ("it",),
     "in het": ("nl",), "naar het": ("nl",), "på": ("sv", "da"), "po": ("pl",),
@@ -115,6 +120,7 @@ def languages_named(text: str, language: str = "en", answered: Iterable[str] = (
     words = [word for _, _, word in spans]
     names = _in_english(spans, text) + _by_other_names(text)
     found = {code for match in TAG.finditer(text) if (code := language_code(match[1].lower()))}
+    found |= _after_pairs(text)
     if language not in ("en", "") and language in detectable():
         if language in PREPOSITIONS:
             names += [(*spans[place][:2], code) for code, stem in _stems(language) for place in _places(stem, words)]
@@ -129,8 +135,17 @@ def languages_named(text: str, language: str = "en", answered: Iterable[str] = (
             else:
                 names += [(*spans[place][:2], code) for place in _places(stem, words)]
     found |= asking(text, sorted(set(_without_speakers(names, text, language))))
-    found |= {kind for kind, asks in ((TRANSLATION, TRANSLATING), (LANGUAGE, OPEN)) if asks.search(text)}
+    found |= {TRANSLATION} if TRANSLATING.search(text) else set()
+    ends = {end for _, end, _ in names}
+    if any(match.start() - 1 not in ends for match in OPEN.finditer(text)):  # not the language that is just named
+        found.add(LANGUAGE)
     return sorted(found)
+
+
+def _after_pairs(text: str) -> set[str]:
+    """The languages into which codes say that a text is to be translated."""
+    pairs = [[language_code(code.lower()) for code in match.groups() if code] for match in PAIR.finditer(text)]
+    return {target for source, target in pairs if source and target}
 
 
 def by_own_name(text: str) -> list[str]:
@@ -172,6 +187,8 @@ def without_own_names(text: str, languages: Iterable[str]) -> str:
     if not names:
         return text
     rest = MARKED_WORDS.sub(lambda word: "" if plain(word[0]) in names else word[0], text)
+    if rest != text:
+        rest = POLITE.sub(" ", rest)
     return rest if any(letter.isalpha() for letter in rest) else text
 
 

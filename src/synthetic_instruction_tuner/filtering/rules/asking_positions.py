@@ -68,7 +68,8 @@ _OF_LANGUAGE = re.compile(
     re.IGNORECASE,
 )
 POLITE = re.compile(
-    r"\s*,?\s*(?:please|pls|por favor|bitte|s'il (?:te|vous) pla[iî]t|svp|per favore|alstublieft|graag)\b",
+    r"\s*,?\s*(?:please|pls|por favor|bitte|s'il (?:te|vous) pla[iî]t|svp|per favore|alstublieft|graag|пожалуйста|"
+    r"будь ласка|моля|proszę|prosím|molim|kiitos|lütfen|kérem|tack|takk)\b",
     re.IGNORECASE,
 )
 _LESSON = re.compile(
@@ -83,10 +84,19 @@ _LINKED = re.compile(r"\s*(?:,|/|&|and|or|then|,\s*(?:and|or))\s*(?:then )?(?:in
 _SENTENCE = re.compile(r"[.!?\n]")
 
 
+_IN_THE = re.compile(
+    r"\b(?:in|into|to|from|using|use|speak\w*|learn\w*|teach\w*|study\w*|translat\w*|write|read|know\w*)\s+(?:the\s+)?$",
+    re.IGNORECASE,
+)
+"""What stands before "the Hindi language" where it is asked for, not about."""
+
+
 def asks(text: str, start: int, end: int) -> bool:
     """Returns whether a language's name from `start` to `end` asks for the language."""
     before, after = text[max(0, start - NEAR) : start], text[end : end + NEAR]
-    if _OF_LANGUAGE.match(after) or POLITE.match(after):
+    made = _OF_LANGUAGE.match(after)
+    named = made is not None and made[0].strip(" -").lower() == "language"
+    if (made and (not named or _IN_THE.search(before))) or POLITE.match(after):
         return True
     if (
         _BEFORE.search(before)

@@ -64,7 +64,7 @@ class Language(TextRule):
     """Instruction and response must not be clearly in another language than `wanted`, unless it is asked for."""
 
     name: ClassVar[str] = "language"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
 
     def __init__(self, wanted: str, confidence: float) -> None:
         """Loads the detector (0.3 s).
@@ -108,7 +108,7 @@ class Language(TextRule):
         if instruction[:1] + instruction[2:3] != response[:1] + response[2:3] or whole[1] < AGREED:
             whole = self._read(f"{asked} {answer}")
         answered = {text[0] for text in (whole, response) if text[0] and text[1] >= SURE}
-        seen = answered - {instruction[0]} if instruction[1] >= SURE else set()
+        seen = answered - {instruction[0]} if instruction[1] >= SURE or asked.isascii() else set()
         plain = not seen and whole[0] == "en" and asked.isascii()  # nobody asks for another language than English
         requests = () if plain else _requests(record)
         long = response[3] >= JUDGED or (response[2] != LATIN and response[3] >= SCRIPT_JUDGED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import count, islice
 from typing import Any
 
@@ -29,7 +30,8 @@ def run(ctx: Context) -> Outcome:
     settings = ctx.config.prefer.model_copy(update={"scorer": "reward"})
     statistics, read = PairStatistics(settings, ctx.config.report.samples), Read()
     ctx.store.drop_unit(ctx.unit())
-    numbered = enumerate(read_files(ctx.config, "pairs", read, read_pairs))
+    reader = partial(read_pairs, keep_thoughts=ctx.config.data.keep_thoughts)
+    numbered = enumerate(read_files(ctx.config, "pairs", read, reader))
     pairs = (replace(pair, id=f"pair-{number:06d}") for number, pair in numbered)
     with ctx.display.task("reading", expected_rows(ctx.config, "pairs"), "pairs") as advance:
         for number in count():

@@ -90,7 +90,10 @@ def contents(config: Config, kinds: Sequence[Kind]) -> dict[str, Any]:
     found: dict[str, Any] = {
         kind: [content_of(name) for name in data.files(kind)] for kind in kinds if data.files(kind)
     }
-    return {"data": found | ({"count": data.count} if data.count else {})} if found else {}
+    if not found:
+        return {}
+    kept = {"thoughts": data.thoughts} if data.keep_thoughts and found.keys() - {"prompts"} else {}
+    return {"data": found | ({"count": data.count} if data.count else {}) | kept}
 
 
 def write_malformed(path: Path, malformed: Sequence[Malformed]) -> None:

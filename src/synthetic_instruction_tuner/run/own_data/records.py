@@ -17,6 +17,7 @@ from synthetic_instruction_tuner.data_files.own_data.sources import (
     read_own_records,
     read_prompts,
 )
+from synthetic_instruction_tuner.data_files.reading import Malformed
 from synthetic_instruction_tuner.data_generation.magpie_generator import failures, model_revision
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.files import identity
@@ -148,8 +149,12 @@ def _commit(
 
 
 def _records(config: Config, kind: Kind, read: Read, taken: set[str]) -> Iterator[Record]:
-    reader = read_own_records if kind == "records" else read_prompts
-    return read_files(config, kind, read, lambda name, malformed: reader(name, malformed, taken))
+    def reader(name: str, malformed: list[Malformed]) -> Iterator[Record]:
+        if kind == "prompts":
+            return read_prompts(name, malformed, taken)
+        return read_own_records(name, malformed, taken, config.data.keep_thoughts)
+
+    return read_files(config, kind, read, reader)
 
 
 def _as_they_are(batch: Sequence[Record]) -> Sequence[Record]:
