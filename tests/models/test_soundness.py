@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.cli import app
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.availability import availability
-from synthetic_instruction_tuner.models.file_checks.soundness import folder_fault
+from synthetic_instruction_tuner.models.file_checks.soundness import folder_fault, stated_size
 from synthetic_instruction_tuner.models.files import embedded_models, identity, local_folder, shape
 from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer, resolve, weights_fault
 
@@ -260,3 +260,18 @@ def test_packed_weights_whose_library_is_not_here_are_told_before_a_run(model: P
     (model / "config.json").write_text(json.dumps(config | {"quantization_config": packed}))
     found = weights_fault(ModelConfig(path=str(model)), reward=False)
     assert found is not None and "gptq" in found.reason
+
+
+def test_a_size_may_differ_from_layer_to_layer(model: Path) -> None:
+    """Gemma 3n states the width of each layer; Nemotron-H states the kinds of its layers and no number of them."""
+    config = json.loads((model / "config.json").read_text())
+    width, layers = config["intermediate_size"], config["num_hidden_layers"]
+    (model / "config.json").write_text(json.dumps(config | {"intermediate_size": [width] * layers}))
+    assert folder_fault(model) is None
+    found = shape(ModelConfig(path=str(model)))
+    assert found is not None and found.inner == width
+    (model / "config.json").write_text(json.dumps(config | {"intermediate_size": [width, 0]}))
+    fault = folder_fault(model)
+    assert fault is not None and "intermediate_size" in fault.reason
+    assert stated_size({"layers_block_type": ["mamba", "attention", "moe"]}, "layers") == 3
+    assert stated_size({"hybrid_override_pattern": "M-M*"}, "layers") == 4

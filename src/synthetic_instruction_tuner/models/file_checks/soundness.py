@@ -50,6 +50,7 @@ SIZES: dict[str, tuple[tuple[str, ...], int]] = {
 _NUMBERS = {name: most for names, most in SIZES.values() for name in names} | {"sliding_window": 10**10}
 _NEEDED = {name for size in ("vocabulary", "hidden", "layers", "heads") for name in SIZES[size][0]}
 _TEXT_PARTS = ("text_config", "llm_config", "language_config", "decoder")  # of models that also see or hear
+_KINDS_OF_LAYERS = ("layers_block_type", "layer_types", "hybrid_override_pattern")  # one for each layer
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "tok_embeddings.weight")
 _HEADS = {
     "score", "classifier", "classification_head", "pre_classifier", "summary", "logits_proj", "v_head", "value_head",
@@ -152,7 +153,9 @@ def _check_numbers(file: Path, config: Mapping[str, Any]) -> None:
     for part in (config, text_part(config)):
         for name, most in _NUMBERS.items():
             value = part.get(name)
-            if name in part and not (value is None and name not in _NEEDED) and not _is_number(value, 1, most):
+            each = value if isinstance(value, list) and value and name not in _NEEDED else [value]  # of every layer
+            absent = value is None and name not in _NEEDED
+            if name in part and not absent and not all(_is_number(one, 1, most) for one in each):
                 shown = shortened(value)
                 raise Unsound(file, f"has {name} {shown}, where a whole number from 1 to {most:,} belongs")
 
@@ -182,8 +185,14 @@ def stated_size(config: Mapping[str, Any], what: str) -> int | None:
     """
     for part in (text_part(config), config):
         for name in SIZES[what][0]:
-            if _is_number(part.get(name), 1, SIZES[what][1]):
-                return int(part[name])
+            value = part.get(name)
+            each = value if isinstance(value, list) and value else [value]  # one for each layer
+            if all(_is_number(one, 1, SIZES[what][1]) for one in each):
+                return max(map(int, each))
+        if what == "layers":
+            kinds = next((part[name] for name in _KINDS_OF_LAYERS if isinstance(part.get(name), (list, str))), [])
+            if kinds:
+                return len(kinds)
     return None
 
 
