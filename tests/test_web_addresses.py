@@ -40,8 +40,6 @@ BAD = [
     f"https://host/{SECRET}aB1cD2eF3gH4iJ5kL6m/v1",
     f"http:user:{SECRET}@host",
     f"//user:{SECRET}@host:8000/v1",
-    f"https://user:{SECRET}\uff20host/v1",
-    f"http://host/{SECRET}:x@other",
 ]
 SHOWN_AS_TEXT = [f"http://user:{SECRET} and@host/v1", f"/home/me/user:{SECRET}@host:8000"]
 ONLY_AS_AN_ADDRESS = [  # no address of a server, and as texts of other settings no secret
@@ -55,6 +53,8 @@ ONLY_AS_AN_ADDRESS = [  # no address of a server, and as texts of other settings
     f"http://ho st/{SECRET}",
     f"http://user:\uff20{SECRET}\u2100@host",
     f"http://[user:{SECRET}@host",
+    f"http://host/{SECRET}:x@other",
+    f"https://user:{SECRET}\uff20host/v1",
 ]
 GOOD = [
     "http://127.0.0.1:8000/v1",

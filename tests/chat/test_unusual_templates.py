@@ -60,7 +60,8 @@ CASES = {
          "begins": "analysis: "}, "It rains <b>.\nfinal: Because."),
     "an answer in tags": Case(
         {"answer": "{% if m.reasoning %}<think>\n{{ m.reasoning }}\n</think>\n{% endif %}\n<response>\n"
-         "{{ m.content }}\n</response>\n", "begins": "<think>\n"}, "It rains <b>.\n</think>\n\n<response>\nBecause.\n</response>\n"),
+         "{{ m.content }}\n</response>\n", "begins": "<think>\n"},
+        "It rains <b>.\n</think>\n\n<response>\nBecause.\n</response>\n"),
     "told of tags": Case(
         {"told": "First <think> thoughts </think>, then <answer> the answer </answer>.", "begins": "<think>"},
         "It rains <b>.</think>\n<answer>Because.</answer>"),

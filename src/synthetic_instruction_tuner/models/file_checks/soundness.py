@@ -190,7 +190,8 @@ def stated_size(config: Mapping[str, Any], what: str) -> int | None:
             if all(_is_number(one, 1, SIZES[what][1]) for one in each):
                 return max(map(int, each))
         if what == "layers":
-            kinds = next((part[name] for name in _KINDS_OF_LAYERS if isinstance(part.get(name), (list, str))), [])
+            stated = (part.get(name) for name in _KINDS_OF_LAYERS)
+            kinds: Sequence[Any] = next((one for one in stated if isinstance(one, (list, str))), [])
             if kinds:
                 return len(kinds)
     return None
