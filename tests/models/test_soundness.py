@@ -275,3 +275,10 @@ def test_a_size_may_differ_from_layer_to_layer(model: Path) -> None:
     assert fault is not None and "intermediate_size" in fault.reason
     assert stated_size({"layers_block_type": ["mamba", "attention", "moe"]}, "layers") == 3
     assert stated_size({"hybrid_override_pattern": "M-M*"}, "layers") == 4
+
+
+def test_a_window_of_0_is_none(model: Path) -> None:
+    """Transformers saves a Qwen2-MoE without a window so."""
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"sliding_window": 0}))
+    assert folder_fault(model) is None

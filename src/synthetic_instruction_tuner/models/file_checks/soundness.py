@@ -50,6 +50,7 @@ SIZES: dict[str, tuple[tuple[str, ...], int]] = {
 _NUMBERS = {name: most for names, most in SIZES.values() for name in names} | {"sliding_window": 10**10}
 _NEEDED = {name for size in ("vocabulary", "hidden", "layers", "heads") for name in SIZES[size][0]}
 _TEXT_PARTS = ("text_config", "llm_config", "language_config", "decoder")  # of models that also see or hear
+_BY_LAYER = {*SIZES["inner"][0], *SIZES["kv_heads"][0]}  # may be a list, with one number for each layer
 _KINDS_OF_LAYERS = ("layers_block_type", "layer_types", "hybrid_override_pattern")  # one for each layer
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "tok_embeddings.weight")
 _HEADS = {
@@ -153,11 +154,15 @@ def _check_numbers(file: Path, config: Mapping[str, Any]) -> None:
     for part in (config, text_part(config)):
         for name, most in _NUMBERS.items():
             value = part.get(name)
-            each = value if isinstance(value, list) and value and name not in _NEEDED else [value]  # of every layer
+            each = value if isinstance(value, list) and value and name in _BY_LAYER else [value]
             absent = value is None and name not in _NEEDED
-            if name in part and not absent and not all(_is_number(one, 1, most) for one in each):
+            if name in part and not absent and not all(_is_number(one, _least(name), most) for one in each):
                 shown = shortened(value)
                 raise Unsound(file, f"has {name} {shown}, where a whole number from 1 to {most:,} belongs")
+
+
+def _least(name: str) -> int:
+    return 0 if name == "sliding_window" else 1  # Qwen2-MoE is saved with 0 where it has no window
 
 
 def _check_formats(file: Path, config: Mapping[str, Any]) -> None:
