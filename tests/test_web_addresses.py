@@ -38,7 +38,10 @@ BAD = [
     f"http://host/sk-{SECRET}/v1",
     f"https://host/hf_{SECRET}/v1",
     f"https://host/{SECRET}aB1cD2eF3gH4iJ5kL6m/v1",
+    f"http:user:{SECRET}@host",
+    f"//user:{SECRET}@host:8000/v1",
 ]
+SHOWN_AS_TEXT = [f"http://user:{SECRET} and@host/v1", f"/home/me/user:{SECRET}@host:8000"]
 ONLY_AS_AN_ADDRESS = [  # no address of a server, and as texts of other settings no secret
     f"http://host:99999/{SECRET}",
     f"http://host:{SECRET}",
@@ -50,6 +53,8 @@ ONLY_AS_AN_ADDRESS = [  # no address of a server, and as texts of other settings
     f"http://ho st/{SECRET}",
     f"http://user:\uff20{SECRET}\u2100@host",
     f"http://[user:{SECRET}@host",
+    f"http://host/{SECRET}:x@other",
+    f"https://user:{SECRET}\uff20host/v1",
 ]
 GOOD = [
     "http://127.0.0.1:8000/v1",
@@ -108,6 +113,19 @@ def test_it_is_refused_on_the_command_line_and_in_files(address: str, key: str, 
     with pytest.raises(UserError) as caught:
         parse_config(stored)
     refused(caught.value)
+
+
+@pytest.mark.parametrize("text", SHOWN_AS_TEXT)
+def test_half_an_address_is_not_shown_either(text: str) -> None:
+    assert SECRET not in without_secrets(f"See {text} there.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["// note: mail me@x.org", "see http://host:8000 or mail a@b.org", "git@github.com:a/b.git", "https://a.org/@me"],
+)
+def test_what_is_no_password_is_shown(text: str) -> None:
+    assert without_secrets(text) == text and not holds_secret(text)
 
 
 @pytest.mark.parametrize("address", BAD)

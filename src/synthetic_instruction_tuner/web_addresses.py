@@ -22,6 +22,7 @@ _NAME = (
 )
 _NAMED = re.compile(rf"((?:^|[?&#;/])(?:{_NAME})=)[^&#;/]+", re.IGNORECASE)
 _BELOW = re.compile(r"(/(?:api[_-]?)?(?:key|token|secret|password)s?/)(?!v\d)[^/?#]+", re.IGNORECASE)
+_WITHIN = re.compile(r"(^https?://[^/?#@:]+/)[^/@]+:[^/@]+(?=@)", re.IGNORECASE)  # a password behind a slash
 # Keys as their makers write them, and what else no person would call a folder: letters of both kinds mixed with digits.
 _KEY = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk|nvapi|glpat|xox[abeprs])-[\w-]{6,}|(?:hf|gsk|r8|gh[oprsu]|github_pat)_\w{8,}"
@@ -29,7 +30,13 @@ _KEY = re.compile(
     r"|(?=[A-Za-z]*\d)(?=[0-9A-Z]*[a-z])(?=[0-9a-z]*[A-Z])[A-Za-z0-9]{28,}|(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{48,})"
     r"(?![A-Za-z0-9])"
 )
-_BARE = re.compile(r"(?<![\w/.:@])[\w.%+-]+:[^\s@/'\"]+@(?=[\w-]+(?:\.[\w-]+|:\d))")  # without a scheme
+# Half an address: a scheme without slashes, slashes without a scheme, or a password with white space in it.
+_HALF = re.compile(
+    r"(\bhttps?:(?!/)|(?<![:\w/])//)[^\s/@\uff20:]{0,60}:[^\s/@\uff20]{0,90}[@\uff20](?=[\w\[])"
+    r"|(\b(?:https?|socks\w{0,3})://)[^\s/@\uff20:]{1,60}:(?!\d+\b)[^/@\uff20\n]{1,90}[@\uff20](?=[\w\[])",
+    re.IGNORECASE,
+)
+_BARE = re.compile(r"(?<![\w.:@])(?<!//)[\w.%+-]+:[^\s@/'\"]+@(?=[\w-]+(?:\.[\w-]+|:\d))")  # without a scheme
 
 
 def address_fault(address: str) -> str | None:
@@ -51,13 +58,15 @@ def address_fault(address: str) -> str | None:
 
 def holds_secret(text: str) -> bool:
     """Returns whether a web address in this text holds a password or a key."""
-    return any(_hidden(found) != found for found in _ADDRESS.findall(text))
+    return any(_hidden(found) != found for found in _ADDRESS.findall(text)) or _HALF.search(text) is not None
 
 
 def without_secrets(text: str) -> str:
     """Returns the text with ``***`` in place of passwords and keys of web addresses."""
     if ":/" in text:
         text = _ADDRESS.sub(lambda found: _hidden(found[0]), text)
+    if "@" in text or "\uff20" in text:
+        text = _HALF.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}@", text)
     return _BARE.sub(f"{HIDDEN}@", text) if "@" in text else text
 
 
@@ -70,6 +79,6 @@ def _hidden(address: str) -> str:
 
 def _masked(address: str) -> str:
     shown = _USER.sub(rf"\g<1>{HIDDEN}@", address)
-    for pattern in (_NAMED, _BELOW):
+    for pattern in (_NAMED, _BELOW, _WITHIN):
         shown = pattern.sub(rf"\g<1>{HIDDEN}", shown)
     return _KEY.sub(HIDDEN, shown)

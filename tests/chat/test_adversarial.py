@@ -126,7 +126,7 @@ def test_it_works(name: str) -> None:
 
 
 FAILS = {
-    "no Jinja": (LOOP.replace("{% endfor %}", ""), "rejects the turns user"),
+    "no Jinja": (LOOP.replace("{% endfor %}", ""), "no valid Jinja template .line"),
     "changes letters": (LOOP.replace("m.content", "m.content | upper"), "changes its letters"),
     "quotes the message": (LOOP.replace("m.content", "m.content | tojson"), "depends on the message"),
     "joins lines": (LOOP.replace("m.content", "m.content.split() | join(' ')"), "depends on the message"),

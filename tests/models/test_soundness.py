@@ -18,9 +18,9 @@ from synthetic_instruction_tuner.cli import app
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.availability import availability
-from synthetic_instruction_tuner.models.file_checks.soundness import folder_fault
+from synthetic_instruction_tuner.models.file_checks.soundness import folder_fault, stated_size
 from synthetic_instruction_tuner.models.files import embedded_models, identity, local_folder, shape
-from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer, resolve
+from synthetic_instruction_tuner.models.loading import load_causal_lm, load_tokenizer, resolve, weights_fault
 
 SOURCE = local_folder(ModelConfig(path="nano:student-llama"))
 DEEP = "[" * 500 + "]" * 500
@@ -208,3 +208,77 @@ def test_every_command_says_so_before_any_work(
     assert code == (1 if verb == "doctor" else 2)
     assert "unexpected" not in said and "config.jsonisnestedtoodeeply" in said
     assert not (tmp_path / "runs").exists()
+
+
+ODD_FIELDS = {
+    "tokenizer_config.json": {
+        "tokenizer_class": [3], "model_max_length": ["long", True], "padding_side": ["up", 1], "truncation_side": [3],
+        "eos_token": [3, ["a"], {"content": "a"}], "pad_token": [{"__type": "AddedToken"}],
+        "chat_template": [3, {}, ["x"], [{"name": "default"}], [{"name": 3, "template": 4}]],
+        "added_tokens_decoder": [3, {"x": {"content": "a"}}, {"3": "a"}], "extra_special_tokens": [3, [1], {"a": 1}],
+        "additional_special_tokens": ["x", [1]], "model_input_names": [3, [3]],
+    },
+    "config.json": {
+        "dtype": ["float99"], "torch_dtype": ["flo"], "quantization_config": [3, {}, {"bits": 4}, "gptq"],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"), [(n, f, v) for n, fs in ODD_FIELDS.items() for f, vs in fs.items() for v in vs]
+)
+def test_a_field_of_another_type_is_named(model: Path, name: str, field: str, value: object) -> None:
+    found = json.loads((model / name).read_text())
+    (model / name).write_text(json.dumps(found | {field: value}))
+    fault = folder_fault(model)
+    assert fault is not None and name in fault.reason and field in fault.reason and fault.fix
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_a_part_that_is_another_one_is_named(model: Path, suffix: str) -> None:
+    """Two parts of which one has been saved under both names."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    whole, stem = load_file(model / "model.safetensors"), "model" if suffix == "safetensors" else "pytorch_model"
+    (model / "model.safetensors").unlink()
+    names = list(whole)
+    places = {name: f"{stem}-{1 + place % 2}.{suffix}" for place, name in enumerate(names)}
+    first = {name: whole[name] for name in names[::2]}
+    for number in (1, 2):
+        file = model / f"{stem}-{number}.{suffix}"
+        save_file(first, file) if suffix == "safetensors" else torch.save(first, file)
+    index = f"{stem}.{suffix}.index.json"
+    (model / index).write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    fault = folder_fault(model)
+    assert fault is not None and f"{stem}-2.{suffix} has no {names[1]}" in fault.reason and index in fault.reason
+
+
+def test_packed_weights_whose_library_is_not_here_are_told_before_a_run(model: Path) -> None:
+    config = json.loads((model / "config.json").read_text())
+    packed = {"quant_method": "gptq", "bits": 4}
+    (model / "config.json").write_text(json.dumps(config | {"quantization_config": packed}))
+    found = weights_fault(ModelConfig(path=str(model)), reward=False)
+    assert found is not None and "gptq" in found.reason
+
+
+def test_a_size_may_differ_from_layer_to_layer(model: Path) -> None:
+    """Gemma 3n states the width of each layer; Nemotron-H states the kinds of its layers and no number of them."""
+    config = json.loads((model / "config.json").read_text())
+    width, layers = config["intermediate_size"], config["num_hidden_layers"]
+    (model / "config.json").write_text(json.dumps(config | {"intermediate_size": [width] * layers}))
+    assert folder_fault(model) is None
+    found = shape(ModelConfig(path=str(model)))
+    assert found is not None and found.inner == width
+    (model / "config.json").write_text(json.dumps(config | {"intermediate_size": [width, 0]}))
+    fault = folder_fault(model)
+    assert fault is not None and "intermediate_size" in fault.reason
+    assert stated_size({"layers_block_type": ["mamba", "attention", "moe"]}, "layers") == 3
+    assert stated_size({"hybrid_override_pattern": "M-M*"}, "layers") == 4
+
+
+def test_a_window_of_0_is_none(model: Path) -> None:
+    """Transformers saves a Qwen2-MoE without a window so."""
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"sliding_window": 0}))
+    assert folder_fault(model) is None

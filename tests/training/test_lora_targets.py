@@ -26,9 +26,10 @@ from synthetic_instruction_tuner.models.loading import load_causal_lm
 from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.run.checks.student_checks import check_students
 from synthetic_instruction_tuner.training.dpo import Dpo
-from synthetic_instruction_tuner.training.lora_sft import LoraSft
+from synthetic_instruction_tuner.training.lora_sft import LoraSft, with_lora
 from synthetic_instruction_tuner.training.lora_targets import find_targets
 from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
+from tiny_families import tiny_model
 
 PLAN = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 OLD = {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
@@ -78,6 +79,37 @@ def test_auto_finds_layers_that_learn_and_only_those(kind: str) -> None:
     tuned(input_ids=ids, labels=ids).loss.backward()
     still = [n for n, p in tuned.named_parameters() if "lora_B" in n and (p.grad is None or not p.grad.any())]
     assert still == []
+
+
+FAMILIES = {  # what is left out, as a part of the note
+    "bart": "cross-attention", "big_bird": "poolers", "deepseek_v3": "gate_proj", "deepseek_v32": "indexers",
+    "deepseek_v4": "within groups", "longcat_flash": "routers", "falcon": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_auto_says_is_what_is_adapted(family: str) -> None:
+    """Also where an architecture has layers of its own kind, or PEFT takes names of dense layers for experts'."""
+    base = tiny_model(family)
+    targets = find_targets(base, ["auto"])
+    assert FAMILIES[family] in targets.describe()
+    tuned = LoraSft(SftConfig()).add_adapter(base, None)
+    assert len(tuned.base_model.targeted_module_names) == targets.layers
+    tuned(input_ids=torch.arange(12)[None] + 4).logits.square().mean().backward()
+    learn = [p.grad is not None and bool(p.grad.any()) for n, p in tuned.named_parameters() if "lora_B" in n]
+    assert sum(learn) >= len(learn) - 1  # the compressor of longer texts sees nothing of a short one
+
+
+def test_the_plan_s_names_leave_experts_out_and_say_so() -> None:
+    base = made("qwen2_moe")
+    targets = find_targets(base, PLAN)
+    assert (
+        set(targets.names) == {"q_proj", "k_proj", "v_proj", "o_proj"} and "left out: gate_proj" in targets.notes()[0]
+    )
+    tuned = with_lora(base, LoraShape(target_modules=list(PLAN)))
+    assert len(tuned.base_model.targeted_module_names) == targets.layers
+    with pytest.raises(UserError, match="names of experts"):
+        find_targets(base, ["gate_proj", "up_proj"])
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)

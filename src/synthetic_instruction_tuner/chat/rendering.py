@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jinja2
+
 from synthetic_instruction_tuner.chat.rendering_limits import RenderingLimit, check_rendering
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
@@ -94,6 +96,9 @@ class Renderer:
             raise
         except Exception as error:  # templates are programs and may raise anything
             roles, reason = ", ".join(m.role for m in messages), " ".join(str(error).split())[:200]
+            if isinstance(error, jinja2.TemplateSyntaxError):
+                cause = f"it is no valid Jinja template (line {error.lineno}: {reason})"
+                raise TurnsRejected(PROBLEM, cause, "Get the model's files again, or name a chat_template.") from error
             fix = "Use a model whose template accepts these roles; without domains no system prompt is used."
             raise TurnsRejected(PROBLEM, f"it rejects the turns {roles} ({reason})", fix) from error
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.chat.rendering import Renderer, unusable
 from synthetic_instruction_tuner.chat.rendering_limits import RenderingLimit
-from synthetic_instruction_tuner.chat.thinking import think_marks
+from synthetic_instruction_tuner.chat.thought_marks import think_marks
 from synthetic_instruction_tuner.chat.turn_marks import answer_end, turn_openings
 from synthetic_instruction_tuner.chat.turns import PLAIN_FIX, SystemStyle, Turns
 from synthetic_instruction_tuner.errors import UserError
@@ -46,13 +46,13 @@ class ChatTemplate:
         self.fingerprint = hashlib.sha256(self._text.source.encode("utf-8", "replace")).hexdigest()[:16]
         turns = self._turns = Turns(self._text)
         self.system_style: SystemStyle = turns.system_style
-        self.thinks = think_marks(self._text)
+        self.thinks = think_marks(self._text, turns)
         gap = turns.before_answer.removeprefix(turns.asked)
         same = turns.before_answer.startswith(turns.asked) and not gap.strip()
         # If the template has no generation prompt, or one that opens a thinking block that its answers do not have, the
         # prompt is the text before a real answer. A block that is closed again keeps the model from thinking, also if
         # the answers of a history are shown without it.
-        self._asks = same or (self.thinks is not None and turns.asked.rstrip().endswith(self.thinks.closing))
+        self._asks = same or (self.thinks is not None and turns.asked.rstrip().endswith(self.thinks.bridge.strip()))
         self._gap = gap if same else ""
         self._end_text, self.end_of_turn_ids = answer_end(self._text, turns)
         user_end = self._text.first_special(turns.after_user)
@@ -61,6 +61,8 @@ class ChatTemplate:
         self._user_tail = user_end[0].strip() if user_end else ""
         ended = self._text.first_special(turns.after_answer) or self._text.first_special(turns.between_turns)
         self.answer_cut_text = "" if ended else turns.between_turns.strip()
+        end = self._text.first_special(self._end_text)
+        self._answer_tail = end[0].strip() if end else ""
         self._marks = [token for token in self.end_of_turn_ids if token in self._text.special]
         self._user_end = user_end[1] if user_end else None
         stops = {*self._marks, *self.end_of_turn_ids[-1:], *extra_stops, tokenizer.eos_token_id, self._user_end}
@@ -187,10 +189,12 @@ class ChatTemplate:
         if self.thinks:
             thoughts, ids = self.thinks.split(self.tokenizer, ids, self.always_thinks if opened is None else opened)
         answer = self._clean(self._one_turn(ids))
-        if thoughts and self.thinks and self.thinks.ending:
-            answer = answer.removesuffix(self.thinks.ending).strip()
+        if thoughts and self.thinks:
+            answer = self.thinks.bare(answer)
         if self.answer_cut_text:
             answer = answer.partition(self.answer_cut_text)[0].strip()
+        if self._answer_tail:  # what the template itself puts after every answer
+            answer = answer.removesuffix(self._answer_tail).strip()
         return _storable(thoughts), answer
 
     def marked_answer(self, ids: Sequence[int], opened: bool, stop_ids: Collection[int]) -> str:

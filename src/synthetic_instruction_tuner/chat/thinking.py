@@ -1,9 +1,4 @@
-"""Where a thinking model's thoughts end and its answer begins, derived from its chat template.
-
-A template that accepts reasoning shows it between two marks; rendering a message with reasoning finds them. Templates
-that only remove reasoning from answers, or tell the model in words how to mark them, contain the closing mark in their
-source.
-"""
+"""Where a thinking model's thoughts end and its answer begins. The marks are those of `thought_marks`."""
 
 from __future__ import annotations
 
@@ -11,27 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synthetic_instruction_tuner.chat.rendering import Renderer, TurnsRejected
-from synthetic_instruction_tuner.records import Message
-
-_THOUGHT, _ANSWER = "zqThoughtqz", "zqAnswerqz"
-_KEYS = ("reasoning_content", "reasoning", "thinking", "thought")  # names of the thoughts in a message
-_KNOWN = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("<seed:think>", "</seed:think>"),
-    ("[THINK]", "[/THINK]"),
-    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
-    ("<|channel>thought", "<channel|>"),
-)
-_WORDS = (  # of models that begin to think without a mark, or with a sentence
-    ("", "[BEGIN FINAL RESPONSE]"),
-    ("Here is my thought process:", "Here is my response:"),
-)
-_ENDINGS = {"[BEGIN FINAL RESPONSE]": "[END FINAL RESPONSE]"}
-_PAIRS = (("</", "<"), ("[/", "["), ("<|END_", "<|START_"), ("<|end_", "<|start_"), ("<|/", "<|"))
+_OF_A_SENTENCE = frozenset(" \t`'\"*(\u201c\u2018\u00ab")  # before a mark that is only mentioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +17,15 @@ class ThinkMarks:
         opening: before the thoughts; empty if the model begins to think without one.
         closing: between the thoughts and the answer.
         bridge: all that the template writes between the two.
+        start: what the template's own prompt writes after the assistant's header to begin the thoughts; often empty.
+        around: what begins and ends the answer after the thoughts, each part often empty.
     """
 
     opening: str
     closing: str
     bridge: str = ""
-
-    @property
-    def ending(self) -> str:
-        """What ends an answer that begins after the closing mark; empty if nothing does."""
-        return _ENDINGS.get(self.closing, "")
+    start: str = ""
+    around: tuple[str, str] = ("", "")
 
     def opened_by(self, text: str, end: str) -> bool:
         """Returns whether a prompt that ends in this way ends within thoughts.
@@ -60,24 +34,26 @@ class ThinkMarks:
             text: the prompt.
             end: what comes after its last message.
         """
-        if self.opening:
-            return end.rfind(self.opening) > end.rfind(self.closing)
-        return self.closing in text and self.closing not in end  # it tells the model to write the mark
+        marks = [mark for mark in (self.opening, self.start) if mark]
+        if any(end.rfind(mark) > end.rfind(self.closing) for mark in marks):
+            return True
+        # Without an opening mark: the prompt tells the model to write the closing one.
+        return not self.opening and self.closing in text and self.closing not in end
 
     def split(self, tokenizer: Any, ids: Sequence[int], opened: bool = False) -> tuple[str, list[int]]:
         """Returns the thoughts as raw text, and the ids of what follows them.
 
         If the text or its prompt opens the thoughts and nothing closes them, everything is thoughts. A text without
-        marks has none; neither has one that begins with no mark, unless the prompt has opened the thoughts: it only
-        mentions the marks.
+        marks has none. A closing mark alone ends some where the template's own prompts begin thoughts, or words close
+        them; otherwise, and within a sentence or quotes, it is only mentioned.
 
         Args:
             tokenizer, ids: what the model wrote.
             opened: whether the prompt has opened the thoughts.
         """
         raw = _decode(tokenizer, ids)
-        begins = raw.lstrip().startswith(tuple(mark for mark in (self.opening, self.closing) if mark))
-        if self.closing in raw and (opened or begins):
+        begins = raw.lstrip().startswith(tuple(mark for mark in (self.opening, self.closing, self.start) if mark))
+        if self.closing in raw and (opened or begins or self._ends_thoughts(raw)):
             low, high = 1, len(ids)  # fewest tokens that hold the closing mark
             while low < high:
                 middle = (low + high) // 2
@@ -86,51 +62,20 @@ class ThinkMarks:
             if glued.strip():  # the last token also contains the answer's first letters
                 return self._open(thoughts), list(tokenizer.encode(glued, add_special_tokens=False)) + list(ids[low:])
             return self._open(thoughts), list(ids[low:])
-        if opened or (self.opening and begins):
+        if opened or (begins and not raw.lstrip().startswith(self.closing)):
             return self._open(raw), []
         return "", list(ids)
 
+    def bare(self, answer: str) -> str:
+        """Returns an answer that follows thoughts without what is written around it."""
+        return answer.removeprefix(self.around[0]).removesuffix(self.around[1]).strip()
+
+    def _ends_thoughts(self, raw: str) -> bool:
+        before = raw.partition(self.closing)[0]
+        return bool(self.start or not self.opening) and before[-1:] not in _OF_A_SENTENCE
+
     def _open(self, text: str) -> str:
-        return text.strip().removeprefix(self.opening).strip() if self.opening else text.strip()
-
-
-def think_marks(renderer: Renderer) -> ThinkMarks | None:
-    """Returns the marks that the template puts around thoughts, or None if it has none."""
-    question, answer = Message("user", "zq"), Message("assistant", _ANSWER)
-    for keys in (_KEYS, *((key,) for key in _KEYS)):
-        try:
-            asked = renderer.render([question], generation=True, thinking=True)
-            text = renderer.render([question, answer], thinking=True, reasoning=dict.fromkeys(keys, _THOUGHT))
-        except TurnsRejected:
-            continue
-        if text.count(_THOUGHT) == 1 and (marks := _shown(asked, text)):
-            return marks
-    return _named(renderer.source)
-
-
-def _shown(asked: str, text: str) -> ThinkMarks | None:
-    """Returns the marks in a text that shows thoughts and an answer, or None if there is nothing between them."""
-    before, _, rest = text.partition(_THOUGHT)
-    bridge, answered, _ = rest.partition(_ANSWER)
-    closing = bridge.strip()
-    if not answered or not closing:
-        return None
-    for end, start in _PAIRS:
-        if closing.startswith(end):
-            first = closing.partition(">" if end.startswith("<") else "]")
-            return ThinkMarks(start + (first[0] + first[1]).removeprefix(end), closing, bridge)
-    same = next(
-        (i for i, (a, b) in enumerate(zip(before, asked, strict=False)) if a != b), min(len(before), len(asked))
-    )
-    return ThinkMarks(before[same:].strip(), closing, bridge)
-
-
-def _named(source: str) -> ThinkMarks | None:
-    for known, blank in ((_WORDS, "\n"), (_KNOWN, "\n\n")):
-        for opening, closing in known:
-            if closing in source:
-                return ThinkMarks(opening, closing, f"\n{closing}{blank}")
-    return None
+        return text.strip().removeprefix(self.start).lstrip().removeprefix(self.opening).strip()
 
 
 def _decode(tokenizer: Any, ids: Sequence[int]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from synthetic_instruction_tuner.chat.rendering import Renderer, unusable
 from synthetic_instruction_tuner.chat.thinking import ThinkMarks
 from synthetic_instruction_tuner.chat.turns import Turns
@@ -10,7 +12,7 @@ from synthetic_instruction_tuner.chat.turns import Turns
 def answer_end(renderer: Renderer, turns: Turns) -> tuple[str, list[int]]:
     """Returns the text after an answer up to the last special token that closes it, and its ids.
 
-    The text is empty if it is not the ids' text: the end-of-text token, where the template has no special token.
+    The text is empty if it is not the ids' text: the end-of-text token alone, where the template writes no mark.
 
     Raises:
         UserError: nothing ends an answer.
@@ -20,7 +22,7 @@ def answer_end(renderer: Renderer, turns: Turns) -> tuple[str, list[int]]:
         places = [k for k, token in enumerate(ids) if token in renderer.special]
         if not places:
             continue
-        count = _closing(renderer, turns, [ids[k] for k in places]) if text == turns.after_answer else 1
+        count = _closing(renderer, turns, text, [ids[k] for k in places])
         end = 0
         for name in (renderer.name(ids[k]) for k in places[:count]):
             found = text.find(name, end)
@@ -30,13 +32,25 @@ def answer_end(renderer: Renderer, turns: Turns) -> tuple[str, list[int]]:
         return text[:end], ids[: places[count - 1] + 1]
     if renderer.tokenizer.eos_token_id is None:
         raise unusable("no special token ends the assistant's turn", "Use a tokenizer with an end-of-text token.")
-    return "", [renderer.tokenizer.eos_token_id]
+    written = "" if turns.asks_always else turns.after_answer.rstrip()
+    text = f"{written}{renderer.tokenizer.eos_token}" if written else ""
+    return text, [*renderer.continued(written), renderer.tokenizer.eos_token_id]
 
 
-def _closing(renderer: Renderer, turns: Turns, marks: list[int]) -> int:
-    """Returns how many of the special tokens after an answer close it; the others ask for another one."""
-    header = _special(renderer, turns.after_user)
-    return 1 if turns.asks_always and marks[-1:] == header[-1:] else len(marks)
+def _closing(renderer: Renderer, turns: Turns, text: str, marks: list[int]) -> int:
+    """Returns how many of the special tokens after an answer close it; the others ask for another one, or begin a turn.
+
+    Args:
+        renderer, turns: the template.
+        text: what the template writes after the last answer, or after one that a question follows.
+        marks: the special tokens in it.
+    """
+    if text == turns.after_answer:
+        header = _special(renderer, turns.after_user)
+        return 1 if turns.asks_always and marks[-1:] == header[-1:] else len(marks)
+    pairs = zip(reversed(text), reversed(turns.before_question), strict=False)
+    question = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))  # characters that begin a question
+    return max(1, len(_special(renderer, text[: len(text) - question])))
 
 
 def turn_openings(renderer: Renderer, turns: Turns, closing: list[int], thinks: ThinkMarks | None) -> frozenset[int]:
@@ -47,7 +61,7 @@ def turn_openings(renderer: Renderer, turns: Turns, closing: list[int], thinks: 
         closing: the special tokens that close an answer; some follow the last one alone.
         thinks: the marks around thoughts.
     """
-    inside = renderer.continued(thinks.opening + thinks.closing) if thinks else []
+    inside = renderer.continued(thinks.opening + thinks.bridge.strip()) if thinks else []
     found: set[int] = set()
     for between, marks in ((turns.after_user, []), (turns.between_turns, closing)):
         special = _special(renderer, between)

@@ -25,8 +25,10 @@ class Turns:
     """The text around turns.
 
     Attributes:
+        question: the user's words in the texts below.
         system_style: ``own`` if system prompts have their own place, ``folded`` if the template rejects them and they
             are prepended to the first user message, ``dropped`` if the template omits them.
+        before_question: everything before a first question.
         asked: a question's conversation up to where the template itself asks for the answer.
         before_answer: a question's conversation up to where a real answer starts.
         after_user: from the end of a question to the start of its answer.
@@ -34,6 +36,8 @@ class Turns:
         asks_always: whether the template asks for an answer also where nobody has told it to.
         between_turns: from the end of an answer to the start of the next question; empty if none may follow.
     """
+
+    question = _QUESTION
 
     def __init__(self, renderer: Renderer) -> None:
         """Takes the template apart.
@@ -45,7 +49,7 @@ class Turns:
         question, answer = Message("user", _QUESTION), Message("assistant", _ANSWER)
         self._needs_system = self._refuses([question])
         self.system_style: SystemStyle = self._find_system_style()
-        before_user = self.before_user([question])
+        before_user = self.before_question = self.before_user([question])
         self.asked = renderer.render(self.arranged([question]), generation=True)
         self.asks_always = renderer.render(self.arranged([question])) == self.asked
         talk = self.arranged([question, answer])

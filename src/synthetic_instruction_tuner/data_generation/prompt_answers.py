@@ -64,7 +64,10 @@ class PromptAnswers:
         if done is not None and refused:
             done(len(refused))
         completions = self.engine.generate(list(requests.values()), done) if requests else []
-        found = {p: self._answered(records[p], c) for p, c in zip(requests, completions, strict=True)} | refused
+        found = {
+            place: self._answered(records[place], request.prompt_ids, completion)
+            for (place, request), completion in zip(requests.items(), completions, strict=True)
+        } | refused
         return [found[place] for place in range(len(records))]
 
     def _request(self, record: Record) -> Request:
@@ -82,8 +85,8 @@ class PromptAnswers:
         facts = {"response_finish": "error", "response_error": f"{error.problem} {error.cause}".strip()}
         return replace(record, response="", thinking=None, provenance=record.provenance | self._facts | facts)
 
-    def _answered(self, record: Record, completion: Completion) -> Record:
-        opened = self.config.thinking and self.template.opens_thoughts
+    def _answered(self, record: Record, prompt: Sequence[int], completion: Completion) -> Record:
+        opened = self.template.opens(prompt, self.config.thinking)
         thoughts, answer = self.template.split_answer(completion.token_ids, opened)
         provenance = record.provenance | self._facts | {"response_finish": completion.finish_reason}
         kept = thoughts if self.config.thinking and thoughts else None

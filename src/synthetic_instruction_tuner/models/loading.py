@@ -49,7 +49,7 @@ def load_tokenizer(model: ModelConfig) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with explained(model):
+    with explained(model, "config.json, tokenizer.json or tokenizer_config.json"):
         tokenizer = AutoTokenizer.from_pretrained(resolve(model, weights=False), **source(model))
         tokenizer.encode("a", add_special_tokens=False)  # some faults of its files show only when it is used
     if tokenizer.pad_token_id is None:
@@ -110,15 +110,32 @@ def weights_fault(model: ModelConfig, reward: bool) -> Fault | None:
         model: where it is; its files must be on this machine.
         reward: whether it is a reward model; otherwise it writes text.
     """
-    if stored_as(model):  # what is packed has other shapes, and is unpacked only with its numbers
-        return None
     try:
-        _loaded(model, "float32", "meta", reward)
+        if stored_as(model):  # what is packed has other shapes, and is unpacked only with its numbers
+            _require_reader(model)
+        else:
+            _loaded(model, "float32", "meta", reward)
     except UserError as error:
         if isinstance(error.__cause__, NotImplementedError):  # the model does something that needs the numbers
             return None
         return Fault(error.cause, error.fix)
     return None
+
+
+def _require_reader(model: ModelConfig) -> None:
+    """Stops where the library that reads a model's packed weights is not here, or does not know them.
+
+    bitsandbytes, which the settings also ask for, has a check of its own.
+    """
+    from transformers import AutoConfig
+    from transformers.quantizers import AutoHfQuantizer
+
+    with explained(model):
+        config = AutoConfig.from_pretrained(resolve(model, weights=False), **source(model))
+        packed = AutoHfQuantizer.merge_quantization_configs(config.quantization_config, None)
+        if not str(packed.quant_method).endswith("bitsandbytes"):
+            quantizer = AutoHfQuantizer.from_config(packed, pre_quantized=True)
+            quantizer.validate_environment(device_map=None, weights_only=True)
 
 
 def _placed(model: ModelConfig, loaded: Any, device: str) -> Any:
@@ -139,7 +156,7 @@ def _loaded(model: ModelConfig, dtype: str, device: str, reward: bool) -> Any:
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     kind = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
-    with explained(model):
+    with explained(model, "config.json or generation_config.json"):
         heads = _heads(model) if reward and held_as(model) else []
         loaded, found = kind.from_pretrained(
             resolve(model, reward=None if reward else False),
@@ -232,8 +249,13 @@ def source(model: ModelConfig) -> dict[str, Any]:
 
 
 @contextmanager
-def explained(model: ModelConfig) -> Iterator[None]:
-    """Turns the errors of `from_pretrained` into a `UserError`; their own text is long and often misleading."""
+def explained(model: ModelConfig, files: str = "config.json") -> Iterator[None]:
+    """Turns the errors of `from_pretrained` into a `UserError`; their own text is long and often misleading.
+
+    Args:
+        model: the model.
+        files: what is read, named where the error does not say it.
+    """
     try:
         yield
     except (SitError, MemoryError):
@@ -255,6 +277,8 @@ def explained(model: ModelConfig) -> Iterator[None]:
         if isinstance(error, ImportError) and (stored := stored_as(model)):
             fix = "Install what it asks for, or name a model whose files are not quantized."
             raise UserError(problem, f"its files hold {stored} weights: {first}", fix) from error
+        if not isinstance(error, (ImportError, OSError)) and ".json" not in first:
+            first = f"{files}: {first}"
         fix = "Check that the folder contains a complete model that Transformers can read."
         raise UserError(problem, first, fix) from error
 
@@ -262,7 +286,7 @@ def explained(model: ModelConfig) -> Iterator[None]:
 def _said(error: Exception) -> str:
     """What an error says, in one line: a name that is missing says nothing alone, and a heading goes on below."""
     if isinstance(error, KeyError) and error.args:
-        return f"one of its files has no {str(error.args[0])[:80]!r}, or a value of that name that is not known"
+        return f"it has no {str(error.args[0])[:80]!r}, or a value of that name that is not known"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__

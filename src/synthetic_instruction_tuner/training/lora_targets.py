@@ -14,14 +14,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from peft import LoraConfig
+from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 from transformers.pytorch_utils import Conv1D
 
 from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.errors import UserError
 
 ROUTERS = {"gate", "router", "shared_expert_gate"}  # they choose experts; a small change of them changes everything
-# What PEFT takes for the names of experts in models that have some, whichever layers are meant.
+# What PEFT may take for the names of experts, whichever layers are meant.
 OF_EXPERTS = {"gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"}
+# Parts of names: of layers that a language model alone never runs, or through which no gradient reaches an adapter.
+IDLE = {
+    "encoder_attn": "cross-attention", "crossattention": "cross-attention", "cross_attn": "cross-attention",
+    "cross_attention": "cross-attention", "pooler": "poolers", "indexer": "indexers", "router": "routers",
+}  # fmt: skip
 OTHER_SENSES = re.compile(r"vision|visual|image|audio|speech|multi_?modal")
 # PEFT refuses these layers: their kernels read the weights past the adapter.
 STATE_MODELS = {"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"}
@@ -58,7 +65,7 @@ class Targets:
 
     def notes(self) -> list[str]:
         """Returns what the user should be told: nothing, where the model has all that the settings name."""
-        return [f"LoRA {self.describe()}"] if self.found or self.missing else []
+        return [f"LoRA {self.describe()}"] if self.found or self.missing or self.left_out else []
 
 
 def find_targets(model: Any, wanted: Sequence[str]) -> Targets:
@@ -80,34 +87,58 @@ def _all_linear(model: Any) -> Targets:
     head = model.get_output_embeddings()
     heads = {name for name, module in modules.items() if module is head and head is not None}
     linear = [name for name, module in modules.items() if isinstance(module, _LINEAR) and name not in heads]
-    chosen = [name for name in linear if _why_not(name, model) is None]
+    why = {name: _why_not(name, modules[name], model) for name in linear}
+    taken = _taken_for_experts(model)
+    why |= {name: name.rsplit(".", 1)[-1] for name in linear if name.rsplit(".", 1)[-1] in taken and why[name] is None}
+    chosen = [name for name in linear if why[name] is None]
     if not chosen:
         raise UserError(
             "LoRA finds nothing to adapt.",
             f"the model ({model.config.model_type}) has no linear layers outside of experts and its output layer",
             "Use another student, or name modules in train.sft.lora.target_modules.",
         )
-    why = {_why_not(name, model) for name in linear} - {None}
-    if _has_experts(model):
-        why.add("experts")
+    left_out = {reason for reason in why.values() if reason} | ({"experts"} if _has_experts(model) else set())
     names = _endings(chosen, set(modules) - set(chosen))
-    return Targets(names, len(chosen), left_out=tuple(sorted(map(str, why))), found=True)
+    return Targets(names, len(chosen), left_out=tuple(sorted(left_out)), found=True)
 
 
-def _why_not(name: str, model: Any) -> str | None:
+def _why_not(name: str, module: Any, model: Any) -> str | None:
     """Returns what kind of layer this is, if it is not adapted."""
     parts = name.split(".")
     if "experts" in parts:
         return "experts"
-    if parts[-1] in OF_EXPERTS and _has_experts(model):
-        return parts[-1]
     if parts[-1] in ROUTERS:
         return "routers"
+    if idle := next((IDLE[part] for part in parts if part in IDLE), None):
+        return idle
     if parts[-1] == UNTRAINED:
         return f"{UNTRAINED} layers"
     if model.config.model_type in STATE_MODELS and parts[-1] in STATE_LAYERS:
         return parts[-1]
+    if not _is_plain(module):
+        return "layers that are linear within groups"
     return "layers for other than text" if OTHER_SENSES.search(name) else None
+
+
+def _is_plain(module: Any) -> bool:
+    """Returns whether a layer turns each vector into one of its stated size; an architecture may have its own kind."""
+    own = isinstance(module, torch.nn.Linear) and type(module).forward is not torch.nn.Linear.forward
+    if not own or not type(module).__module__.startswith("transformers.models."):
+        return True
+    given = torch.zeros(1, 2, module.in_features, device=module.weight.device, dtype=module.weight.dtype)
+    try:
+        with torch.no_grad():
+            return tuple(module(given).shape) == (1, 2, module.out_features)
+    except (RuntimeError, ValueError, IndexError):
+        return False
+
+
+def _taken_for_experts(model: Any) -> set[str]:
+    """Returns the names that PEFT takes for those of experts: in some families also where a layer has none."""
+    config = LoraConfig(target_modules=sorted(OF_EXPERTS))
+    convert_peft_config_for_transformers(config, model, None)
+    taken = OF_EXPERTS.difference(config.target_modules or ())
+    return OF_EXPERTS if _has_experts(model) else taken
 
 
 def _has_experts(model: Any) -> bool:
@@ -126,16 +157,19 @@ def _ends(name: str) -> list[str]:
 
 
 def _named(model: Any, wanted: Sequence[str]) -> Targets:
-    modules = dict(model.named_modules())
+    modules, taken = dict(model.named_modules()), _taken_for_experts(model)
+    lost = [name for name in wanted if name.rsplit(".", 1)[-1] in taken]
+    wanted = [name for name in wanted if name not in lost]
     matches = {name: [m for m in modules if m == name or m.endswith(f".{name}")] for name in wanted}
     matched = [m for names in matches.values() for m in names]
     known = _all_linear(model).names
     fix = f"Set train.sft.lora.target_modules to auto, or to some of {', '.join(known[:12])}."
     if not matched:
-        near = nearest(wanted[0], known)
+        near = nearest(wanted[0], known) if wanted else None
         raise UserError(
-            f"LoRA finds nothing to adapt: {', '.join(wanted)}.",
-            f"the model ({model.config.model_type}) has no modules of these names",
+            f"LoRA finds nothing to adapt: {', '.join([*wanted, *lost])}.",
+            f"the model ({model.config.model_type}) has no modules of these names"
+            + (f"; PEFT takes {', '.join(lost)} for names of experts, which are left out" if lost else ""),
             f"Did you mean {near}? {fix}" if near else fix,
         )
     for name in matched:
@@ -143,4 +177,5 @@ def _named(model: Any, wanted: Sequence[str]) -> Targets:
         if state or not isinstance(modules[name], _ADAPTABLE):
             kind = type(modules[name]).__name__
             raise UserError(f"LoRA cannot adapt {name}.", f"it is a {kind} in a {model.config.model_type} model", fix)
-    return Targets(tuple(wanted), len(set(matched)), tuple(name for name, found in matches.items() if not found))
+    missing = tuple(name for name, found in matches.items() if not found)
+    return Targets(tuple(wanted), len(set(matched)), missing, tuple(lost))

@@ -14,6 +14,7 @@ from typing import Any
 
 AGAIN = "Get this file again, such as from the model's page on the Hub."
 _LONGEST_JSON = 256 << 20  # bytes; the largest tokenizer.json in use has some 40 MB
+_KINDS = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
 _LOOKED_AT = 512  # bytes at the beginning of a file that tell what it is
 
 
@@ -119,7 +120,7 @@ def _parsed(file: Path, size: int, changed: int) -> Mapping[str, Any]:
     if _deeper_than(data, 100):
         raise Unsound(file, "is nested too deeply")
     if not isinstance(data, dict):
-        raise Unsound(file, f"holds a {type(data).__name__}, not an object with keys")
+        raise Unsound(file, f"holds {_KINDS.get(type(data), 'a number')}, not an object with keys")
     return {} if file.name == "tokenizer.json" else data  # the largest; its content is the library's business
 
 

@@ -7,6 +7,7 @@ file says of itself: only regular files are opened, and sizes are compared befor
 from __future__ import annotations
 
 import math
+import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,12 +17,11 @@ from synthetic_instruction_tuner.models.file_checks.checked_files import (
     Fault,
     Unsound,
     exists,
-    impostor,
     read_object,
     read_text,
-    regular,
     shortened,
 )
+from synthetic_instruction_tuner.models.file_checks.tokenizer_files import check_tokenizer
 from synthetic_instruction_tuner.models.file_checks.weight_files import INDEXES, tensors, unread_weights, weight_files
 
 _NEED = "A model's folder has config.json, a tokenizer and model.safetensors; give the path of such a folder."
@@ -50,6 +50,8 @@ SIZES: dict[str, tuple[tuple[str, ...], int]] = {
 _NUMBERS = {name: most for names, most in SIZES.values() for name in names} | {"sliding_window": 10**10}
 _NEEDED = {name for size in ("vocabulary", "hidden", "layers", "heads") for name in SIZES[size][0]}
 _TEXT_PARTS = ("text_config", "llm_config", "language_config", "decoder")  # of models that also see or hear
+_BY_LAYER = {*SIZES["inner"][0], *SIZES["kv_heads"][0]}  # may be a list, with one number for each layer
+_KINDS_OF_LAYERS = ("layers_block_type", "layer_types", "hybrid_override_pattern")  # one for each layer
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "tok_embeddings.weight")
 _HEADS = {
     "score", "classifier", "classification_head", "pre_classifier", "summary", "logits_proj", "v_head", "value_head",
@@ -64,7 +66,10 @@ _ENCODERS = {
     "reformer", "squeezebert", "tapas", "xlm-roberta", "xlm-roberta-xl", "xlnet", "xmod", "yoso",
 }  # fmt: skip
 _TRANSLATORS = {"t5", "mt5", "umt5", "longt5", "switch_transformers", "t5gemma"}  # an encoder and a decoder
-_VOCABULARIES = ("tokenizer.model", "spm.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "merges.txt")
+_FORMATS = re.compile(
+    r"auto|(torch\.)?(bfloat16|float(16|32|64)?|float[48]_\w+|half|double|u?int(4|8|16|32|64)?|long|bool|complex(64|128))"
+)
+_PACKED = {"quant_method", "load_in_4bit", "load_in_8bit", "_load_in_4bit", "_load_in_8bit"}
 _NO_WRITERS = ("ForSequenceClassification", "ForTokenClassification", "ForMaskedLM", "ForQuestionAnswering")
 
 
@@ -81,7 +86,8 @@ def folder_fault(folder: Path, weights: bool = True, reward: bool | None = None)
         documents = {name: read_object(folder / name) for name in _OBJECTS if exists(folder / name)}
         if exists(folder / "chat_template.jinja"):
             read_text(folder / "chat_template.jinja")
-        _check_tokenizer(folder, documents)
+        check_tokenizer(folder, documents)
+        _check_ends(folder, documents)
         if weights:
             _check_model(folder, documents, reward)
     except Unsound as error:
@@ -105,14 +111,7 @@ def _require_folder(folder: Path) -> None:
         raise Unsound(folder, "is a file", "Give the folder that holds the model's files.")
 
 
-def _check_tokenizer(folder: Path, documents: Mapping[str, Mapping[str, Any]]) -> None:
-    for name in _VOCABULARIES:
-        if exists(folder / name) and regular(folder / name) and (fault := impostor(folder / name)):
-            raise fault
-    template = documents.get("tokenizer_config.json", {}).get("chat_template")
-    named = isinstance(template, list) and all(isinstance(t, dict) for t in template)
-    if template is not None and not isinstance(template, str) and not named:
-        raise Unsound(folder / "tokenizer_config.json", f"has a chat_template that is a {type(template).__name__}")
+def _check_ends(folder: Path, documents: Mapping[str, Mapping[str, Any]]) -> None:
     ends = documents.get("generation_config.json", {}).get("eos_token_id")
     for end in ends if isinstance(ends, list) else [ends]:
         if end is not None and not _is_number(end, 0, _NUMBERS["vocab_size"]):
@@ -132,6 +131,7 @@ def _check_model(folder: Path, documents: Mapping[str, Mapping[str, Any]], rewar
         raise unread_weights(folder)
     config = documents["config.json"]
     _check_numbers(folder / "config.json", config)
+    _check_formats(folder / "config.json", config)
     shapes = {name: shape for file in files for name, shape in tensors(file).items()}
     if not shapes:
         raise Unsound(files[0], "holds no tensors")
@@ -140,6 +140,9 @@ def _check_model(folder: Path, documents: Mapping[str, Mapping[str, Any]], rewar
         if used and not isinstance(documents[name].get("metadata"), dict):
             fix = 'Add "metadata": {} to it, or get it again.'
             raise Unsound(folder / name, "has no metadata, which Transformers asks for", fix)
+        places = documents[name]["weight_map"] if used else {}
+        if lost := next((tensor for tensor in places if tensor not in shapes), None):
+            raise Unsound(folder / places[lost], f"has no {lost}, which {name} says to be in it")
     _check_vocabulary(folder / "config.json", config, shapes)
     _check_head(folder, config, shapes, reward)
 
@@ -151,9 +154,26 @@ def _check_numbers(file: Path, config: Mapping[str, Any]) -> None:
     for part in (config, text_part(config)):
         for name, most in _NUMBERS.items():
             value = part.get(name)
-            if name in part and not (value is None and name not in _NEEDED) and not _is_number(value, 1, most):
+            each = value if isinstance(value, list) and value and name in _BY_LAYER else [value]
+            absent = value is None and name not in _NEEDED
+            if name in part and not absent and not all(_is_number(one, _least(name), most) for one in each):
                 shown = shortened(value)
                 raise Unsound(file, f"has {name} {shown}, where a whole number from 1 to {most:,} belongs")
+
+
+def _least(name: str) -> int:
+    return 0 if name == "sliding_window" else 1  # Qwen2-MoE is saved with 0 where it has no window
+
+
+def _check_formats(file: Path, config: Mapping[str, Any]) -> None:
+    """Checks what a configuration says of the numbers' format."""
+    for name in ("dtype", "torch_dtype"):
+        kind = config.get(name)
+        if isinstance(kind, str) and not _FORMATS.fullmatch(kind):
+            raise Unsound(file, f"has a {name} of {shortened(kind)}, which is no type of torch's")
+    packed = config.get("quantization_config")
+    if packed is not None and not (isinstance(packed, Mapping) and not _PACKED.isdisjoint(packed)):
+        raise Unsound(file, f"has a quantization_config of {shortened(packed)}, which names no method")
 
 
 def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -170,8 +190,15 @@ def stated_size(config: Mapping[str, Any], what: str) -> int | None:
     """
     for part in (text_part(config), config):
         for name in SIZES[what][0]:
-            if _is_number(part.get(name), 1, SIZES[what][1]):
-                return int(part[name])
+            value = part.get(name)
+            each = value if isinstance(value, list) and value else [value]  # one for each layer
+            if all(_is_number(one, 1, SIZES[what][1]) for one in each):
+                return max(map(int, each))
+        if what == "layers":
+            stated = (part.get(name) for name in _KINDS_OF_LAYERS)
+            kinds: Sequence[Any] = next((one for one in stated if isinstance(one, (list, str))), [])
+            if kinds:
+                return len(kinds)
     return None
 
 
