@@ -74,15 +74,15 @@ def _trained(
         case "sft":
             from synthetic_instruction_tuner.training.lora_sft import LoraSft
 
-            return LoraSft(settings.sft, *place).train(student, data, output, on_step, on_note)
+            return LoraSft(settings.sft, *place, packing=settings.packing).train(student, data, output, on_step, on_note)
         case "prompt_tuning":
             from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
 
-            return PromptTuning(settings.prompt_tuning, *place).train(student, data, output, on_step, on_note)
+            tuner = PromptTuning(settings.prompt_tuning, *place, packing=settings.packing)
+            return tuner.train(student, data, output, on_step, on_note)
         case "dpo":
             from synthetic_instruction_tuner.training.dpo import Dpo
 
-            return Dpo(settings.dpo, *place, lora=settings.sft.lora).train(
-                student, start, data, output, on_step, on_note
-            )
+            tuner_on_pairs = Dpo(settings.dpo, *place, lora=settings.sft.lora, packing=settings.packing)
+            return tuner_on_pairs.train(student, start, data, output, on_step, on_note)
     raise ValueError(f"training.tuners does not know the method {method.name}")

@@ -1,0 +1,68 @@
+"""DPO on packed pairs: each prompt is read once for both answers, and TRL computes the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from trl.trainer.utils import FusedCausalLMOutput
+
+from synthetic_instruction_tuner.training.examples import PairExample, dpo_batch
+from synthetic_instruction_tuner.training.packed.packs import spread
+from synthetic_instruction_tuner.training.packed.steps import PackedStep
+
+
+class PackedPairs(PackedStep):
+    """Mixed into a TRL preference trainer, before it."""
+
+    reference: dict[str, tuple[float, float]]
+    """By pair: the log-probabilities of the chosen and the rejected answer under the reference, in nats."""
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: object = None) -> torch.Tensor:
+        """Adds the gradient of a step's loss, and returns the loss; what is logged is a mean over the step's pairs."""
+        self.sizes: list[int] = []
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        logged = self._metrics["train"]  # type: ignore[attr-defined]
+        for name, values in logged.items():
+            if len(values) == len(self.sizes):
+                logged[name] = [sum(v * n for v, n in zip(values, self.sizes, strict=True)) / sum(self.sizes)]
+        return loss
+
+    def pack_loss(self, part: Sequence[PairExample], rows: Sequence[PairExample]) -> torch.Tensor:
+        """Returns a pack's share of the step's loss, which is a mean over its pairs."""
+        packed, scores = self.scores(part)
+        batch = {name: tensor.to(scores.device) for name, tensor in dpo_batch(part).items()}
+        for side, name in enumerate(("ref_chosen_logps", "ref_rejected_logps")):
+            batch[name] = torch.tensor([self.reference[p.id][side] for p in part], device=scores.device)
+        mask = batch["completion_mask"][:, 1:].bool()
+        order = _in_trls_order(packed.texts, packed.count)
+
+        def model(**_: object) -> FusedCausalLMOutput:
+            log_probs = torch.zeros(mask.shape, device=scores.device).masked_scatter(mask, scores[order])
+            unread = torch.zeros_like(log_probs)
+            return FusedCausalLMOutput(
+                log_probs=log_probs, entropy=unread, mean_logits=unread, is_top1=unread.bool(), label_mask=mask
+            )
+
+        self.sizes.append(len(part))
+        return self.compute_loss(model, batch) * (len(part) / len(rows))  # type: ignore[attr-defined, no-any-return]
+
+    @torch.no_grad()
+    def answer_logps(self, pairs: Sequence[PairExample]) -> torch.Tensor:
+        """Returns the log-probabilities of the chosen and rejected answers, [2, pairs], packed as in a training step."""
+        found: dict[str, tuple[float, float]] = {}
+        for part in spread(pairs, self.limit):
+            packed, scores = self.scores(part)
+            order = _in_trls_order(packed.texts, packed.count)
+            batch = dpo_batch(part)
+            mask = batch["completion_mask"][:, 1:].bool().to(scores.device)
+            # summed as TRL sums them in training, so that the first loss is ln 2
+            sums = torch.zeros(mask.shape, device=scores.device).masked_scatter(mask, scores[order]).sum(1).tolist()
+            found |= {pair.id: (sums[i], sums[i + len(part)]) for i, pair in enumerate(part)}
+        return torch.tensor([found[pair.id] for pair in pairs]).T
+
+
+def _in_trls_order(texts: torch.Tensor, count: int) -> torch.Tensor:
+    """Returns the places of scores with those of all chosen answers first; packs have both answers of a pair in turn."""
+    return (texts % 2 * count + texts // 2).argsort(stable=True)
