@@ -86,7 +86,8 @@ class _Linears(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[Any, ...]:
-        kept, needed = ctx.saved_tensors, any(ctx.needs_input_grad[4 : 4 + len(ctx.saved_tensors)])
+        kept = ctx.saved_tensors  # read once: checkpointing computes them again then
+        needed = any(ctx.needs_input_grad[4 : 4 + len(kept)])
         with torch.enable_grad():
             sources = [tensor.detach().requires_grad_(needed) for tensor in kept]
             x = ctx.before(*sources)
