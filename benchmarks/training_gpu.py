@@ -36,7 +36,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).par
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # to ask whether there is a GPU must not start it: parts are forked
 
-import numpy as np
+import numpy as np  # noqa: E402
 
 SHAPES: dict[str, dict[str, int]] = {
     "llama-3b": {"hidden": 3072, "layers": 28, "heads": 24, "kv_heads": 8, "mlp": 8192, "vocab": 128_256},
@@ -142,7 +142,11 @@ def of_trl(part: str, options: argparse.Namespace, folder: Path) -> dict[str, An
     texts = {"prompt": prompts, **dict(zip(columns, answers, strict=True))}
     data = datasets.Dataset.from_dict({k: [words(n, k != "prompt", options) for n in v] for k, v in texts.items()})
     clock = Clock()
-    made: dict[str, Any] = {"model": random_model(options), "train_dataset": data, "processing_class": word_tokenizer(options)}
+    made: dict[str, Any] = {
+        "model": random_model(options),
+        "train_dataset": data,
+        "processing_class": word_tokenizer(options),
+    }
     made |= {"peft_config": lora, "callbacks": [clock.callback()]}
     if kind == "sft":
         trainer: Any = trl.SFTTrainer(args=trl.SFTConfig(**common), **made)
@@ -214,6 +218,7 @@ def compiled_layers(part: str, options: argparse.Namespace) -> dict[str, Any]:
     """Measures plain Transformers + PEFT with compiled layers, packed texts of equal lengths and a loss in slices."""
     import torch
     from peft import LoraConfig, get_peft_model
+
     from synthetic_instruction_tuner.training.packed.answer_scores import answer_scores
 
     lora = LoraConfig(r=8, lora_alpha=16, lora_dropout=0.05, target_modules=TARGETS, task_type="CAUSAL_LM")
@@ -335,7 +340,8 @@ def print_profile(profiler: Any) -> None:
     for name, (took, _) in kernels.items():
         group = next((g for g, marks in GROUPS.items() if any(m in name.lower() for m in marks)), "other")
         groups[group] = groups.get(group, 0.0) + took
-    say(f"   two steps: {wall / 1e3:.0f} ms, kernels {total / 1e3:.0f} ms, launches {sum(n for _, n in kernels.values()):,}")
+    launches = sum(count for _, count in kernels.values())
+    say(f"   two steps: {wall / 1e3:.0f} ms, kernels {total / 1e3:.0f} ms, launches {launches:,}")
     for group, took in sorted(groups.items(), key=lambda item: -item[1]):
         say(f"   {group:<20}{took / 1e3:>8.1f} ms{took / wall:>7.1%}")
     for name, (took, count) in sorted(kernels.items(), key=lambda item: -item[1][0])[:22]:

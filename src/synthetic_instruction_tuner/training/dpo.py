@@ -43,7 +43,7 @@ from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.packed.choice import packed_pass, wanted
 from synthetic_instruction_tuner.training.packed.decoder import Decoder
 from synthetic_instruction_tuner.training.packed.pairs import PackedPairs
-from synthetic_instruction_tuner.training.packed.steps import row_numbers_batch
+from synthetic_instruction_tuner.training.packed.steps import ARGUMENTS, row_numbers_batch
 from synthetic_instruction_tuner.training.run_training import (
     Job,
     collator,
@@ -55,7 +55,6 @@ from synthetic_instruction_tuner.training.run_training import (
     row_numbers,
     run_training,
     trainer_arguments,
-    whole_steps,
 )
 from synthetic_instruction_tuner.training.watch import OnStep
 
@@ -184,7 +183,7 @@ def _trainer(job: Job, policy: PeftModel, tokenizer: Any, decoder: Decoder | Non
     config = job.config
     assert isinstance(config, DpoConfig)
     with quiet(), adapters_in_float32(policy.get_base_model()):
-        arguments = (whole_steps if decoder else trainer_arguments)(job)
+        arguments = trainer_arguments(job) | (ARGUMENTS if decoder else {})
         trainer = (PackedPreferenceTrainer if decoder else PreferenceTrainer)(
             model=policy,
             args=one_gpu(TrlDpoConfig(**arguments, beta=config.beta, disable_dropout=True)),

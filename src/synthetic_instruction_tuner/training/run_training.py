@@ -156,12 +156,6 @@ def one_gpu(arguments: Any) -> Any:
     return arguments
 
 
-def whole_steps(job: Job) -> dict[str, Any]:
-    """Returns the arguments of a trainer whose batches are whole steps, as those of packed texts are."""
-    sizes = {"per_device_train_batch_size": job.batch_size, "gradient_accumulation_steps": 1}
-    return trainer_arguments(job) | sizes | {"gradient_checkpointing": False, "gradient_checkpointing_kwargs": None}
-
-
 def row_numbers(job: Job) -> Dataset:
     """Returns the dataset that a trainer walks through in order: positions in `Job.order`."""
     return Dataset.from_dict({"row": list(range(len(job.order)))})

@@ -23,7 +23,7 @@ from synthetic_instruction_tuner.training.examples import highest_token, sft_bat
 from synthetic_instruction_tuner.training.files.workspace import OnNote, Workspace
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.packed.choice import packed_pass, wanted
-from synthetic_instruction_tuner.training.packed.steps import PackedStep, row_numbers_batch
+from synthetic_instruction_tuner.training.packed.steps import ARGUMENTS, PackedStep, row_numbers_batch
 from synthetic_instruction_tuner.training.run_training import (
     Job,
     collator,
@@ -34,7 +34,6 @@ from synthetic_instruction_tuner.training.run_training import (
     row_numbers,
     run_training,
     trainer_arguments,
-    whole_steps,
 )
 from synthetic_instruction_tuner.training.watch import OnStep
 
@@ -131,7 +130,7 @@ class Supervised(ABC):
             decoder = packed_pass(job, policy, self.virtual_tokens) if packed else None
             trainer = (PackedSupervisedTrainer if decoder else SupervisedTrainer)(
                 model=policy,
-                args=one_gpu(TrlSftConfig(**(whole_steps if decoder else trainer_arguments)(job))),
+                args=one_gpu(TrlSftConfig(**trainer_arguments(job) | (ARGUMENTS if decoder else {}))),
                 train_dataset=row_numbers(job),
                 data_collator=row_numbers_batch if decoder else collator(job.order, sft_batch),
                 processing_class=tokenizer,

@@ -74,7 +74,9 @@ def _trained(
         case "sft":
             from synthetic_instruction_tuner.training.lora_sft import LoraSft
 
-            return LoraSft(settings.sft, *place, packing=settings.packing).train(student, data, output, on_step, on_note)
+            return LoraSft(settings.sft, *place, packing=settings.packing).train(
+                student, data, output, on_step, on_note
+            )
         case "prompt_tuning":
             from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
 

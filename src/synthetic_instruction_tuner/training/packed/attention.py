@@ -60,8 +60,9 @@ def flash(
     longest = max(stretches.queries), max(stretches.keys)
     ends = stretches.query_ends, stretches.key_ends
     sides: dict[str, Any] = {} if window is None else {"window_size_left": window - 1, "window_size_right": 0}
-    found = torch.ops.aten._flash_attention_forward(q, k, v, *ends, *longest, 0.0, True, False, scale=scale, **sides)
-    return found[0]  # type: ignore[no-any-return]
+    op = torch.ops.aten._flash_attention_forward
+    found: tuple[torch.Tensor, ...] = op(q, k, v, *ends, *longest, 0.0, True, False, scale=scale, **sides)
+    return found[0]
 
 
 def efficient(
@@ -73,7 +74,7 @@ def efficient(
         k, v = k.repeat_interleave(repeats, 1), v.repeat_interleave(repeats, 1)
     longest = max(stretches.queries), max(stretches.keys)
     ends = stretches.query_ends, stretches.key_ends
-    found = torch.ops.aten._efficient_attention_forward(
+    found: tuple[torch.Tensor, ...] = torch.ops.aten._efficient_attention_forward(
         q[None],
         k[None],
         v[None],
@@ -86,20 +87,20 @@ def efficient(
         scale=scale,
         window_size=window,
     )
-    return found[0][0]  # type: ignore[no-any-return]
+    return found[0][0]
 
 
 def text_by_text(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, stretches: Stretches, scale: float, window: int | None
 ) -> torch.Tensor:
-    """torch's attention on one stretch after the other."""
+    """Torch's attention on one stretch after the other."""
     parts = []
-    queries, keys = q.split(stretches.queries), (k.split(stretches.keys), v.split(stretches.keys))
-    for own, key, value in zip(queries, *keys, strict=True):
+    sides = q.split(stretches.queries), k.split(stretches.keys), v.split(stretches.keys)
+    for own, key, value in zip(*sides, strict=True):
         mask = _mask(len(own), len(key), window, q.device)
-        sides = (x.transpose(0, 1)[None] for x in (own, key, value))
+        own, key, value = (x.transpose(0, 1)[None] for x in (own, key, value))  # [1, heads, tokens, width]
         part = scaled_dot_product_attention(
-            *sides, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
+            own, key, value, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
         )
         parts.append(part[0].transpose(0, 1))
     return torch.cat(parts)
@@ -131,14 +132,14 @@ def _agrees(
     stretches = _trial(device)
     generator = torch.Generator(device).manual_seed(0)
     shapes = [(sum(stretches.queries), heads, width), *[(sum(stretches.queries), key_heads, width)] * 2]
-    sides = [torch.randn(s, generator=generator, device=device, dtype=dtype).requires_grad_() for s in shapes]
+    q, k, v = (torch.randn(s, generator=generator, device=device, dtype=dtype).requires_grad_() for s in shapes)
     weights = torch.randn(shapes[0], generator=generator, device=device, dtype=dtype)
     results = []
     try:
         for one in (text_by_text, kernel):
             for limit in {None, min(window, 9) if window else None}:
-                out = attend(one, *sides, stretches, width**-0.5, limit)
-                results.append([out, *torch.autograd.grad((out.float() * weights.float()).sum(), sides)])
+                out = attend(one, q, k, v, stretches, width**-0.5, limit)
+                results.append([out, *torch.autograd.grad((out.float() * weights.float()).sum(), (q, k, v))])
         half = len(results) // 2
         pairs = zip(results[:half], results[half:], strict=True)
         return all(_close(a, b) for one, other in pairs for a, b in zip(one, other, strict=True))

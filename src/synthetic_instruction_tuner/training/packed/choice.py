@@ -1,8 +1,8 @@
 """Whether a training's texts are packed: where it pays, and only on a model on which it was tried.
 
-`train.packing` is ``auto`` (on GPUs), ``on`` or ``off``. Before the first step two of the texts are scored both ways, by
-the packed pass and by the model's own, with their gradients. A model for which they differ, or that the packed pass does
-not compute, is trained in padded batches, and that is said.
+`train.packing` is ``auto`` (on GPUs), ``on`` or ``off``. Before the first step two of the texts are scored both ways,
+by the packed pass and by the model's own, with their gradients. A model for which they differ, or that the packed pass
+does not compute, is trained in padded batches, and that is said.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def decoder_for(
         checkpointing: whether layers are to be computed again in the backward pass.
         virtual_tokens: in front of each text.
     """
-    texts = [_cut(text) for row in rows for text in ((row,) if isinstance(row, Example) else (row.chosen, row.rejected))]
+    texts = [
+        _cut(text) for row in rows for text in ((row,) if isinstance(row, Example) else (row.chosen, row.rejected))
+    ]
     texts = sorted((text for text in texts if any(text.trained[1:])), key=lambda text: text.tokens)[:2]
     if not texts:
         return "no text is short enough to try it"

@@ -99,7 +99,9 @@ class _Layer:
         if not isinstance(self.mlp.act_fn, (torch.nn.SiLU, type(_silu_module()))):
             raise Unsupported(f"its activation is {type(self.mlp.act_fn).__name__}")
         self.norm, self.mlp_norm = _Norm(layer.input_layernorm), _Norm(layer.post_attention_layernorm)
-        self.head_norms = [_Norm(getattr(self.attention, n)) for n in ("q_norm", "k_norm") if hasattr(self.attention, n)]
+        self.head_norms = [
+            _Norm(getattr(self.attention, n)) for n in ("q_norm", "k_norm") if hasattr(self.attention, n)
+        ]
         config = self.attention.config
         self.window: int | None = getattr(
             self.attention, "sliding_window", config.sliding_window if config.model_type == "mistral" else None

@@ -19,15 +19,20 @@ class PackedPairs(PackedStep):
     reference: dict[str, tuple[float, float]]
     """By pair: the log-probabilities of the chosen and the rejected answer under the reference, in nats."""
 
-    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: object = None) -> torch.Tensor:
-        """Adds the gradient of a step's loss, and returns the loss; what is logged is a mean over the step's pairs."""
-        self.sizes: list[int] = []
-        loss = super().training_step(model, inputs, num_items_in_batch)
-        logged = self._metrics["train"]  # type: ignore[attr-defined]
-        for name, values in logged.items():
+    sizes: tuple[int, ...] = ()  # of the step's packs so far, in pairs
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the batches of the next step."""
+        self.sizes = ()
+        return super().get_batch_samples(*args, **kwargs)
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Logs a step; what TRL has noted for each pack becomes a mean over the step's pairs."""
+        noted = self._metrics["train"]  # type: ignore[attr-defined]
+        for name, values in noted.items():
             if len(values) == len(self.sizes):
-                logged[name] = [sum(v * n for v, n in zip(values, self.sizes, strict=True)) / sum(self.sizes)]
-        return loss
+                noted[name] = [sum(v * n for v, n in zip(values, self.sizes, strict=True)) / sum(self.sizes)]
+        super().log(logs, *args, **kwargs)  # type: ignore[misc]
 
     def pack_loss(self, part: Sequence[PairExample], rows: Sequence[PairExample]) -> torch.Tensor:
         """Returns a pack's share of the step's loss, which is a mean over its pairs."""
@@ -45,12 +50,12 @@ class PackedPairs(PackedStep):
                 log_probs=log_probs, entropy=unread, mean_logits=unread, is_top1=unread.bool(), label_mask=mask
             )
 
-        self.sizes.append(len(part))
-        return self.compute_loss(model, batch) * (len(part) / len(rows))  # type: ignore[attr-defined, no-any-return]
+        self.sizes = (*self.sizes, len(part))
+        return self.compute_loss(model, batch) * (len(part) / len(rows))
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def answer_logps(self, pairs: Sequence[PairExample]) -> torch.Tensor:
-        """Returns the log-probabilities of the chosen and rejected answers, [2, pairs], packed as in a training step."""
+        """Returns the log-probabilities of the chosen and rejected answers, [2, pairs], packed as in training."""
         found: dict[str, tuple[float, float]] = {}
         for part in spread(pairs, self.limit):
             packed, scores = self.scores(part)
@@ -64,5 +69,5 @@ class PackedPairs(PackedStep):
 
 
 def _in_trls_order(texts: torch.Tensor, count: int) -> torch.Tensor:
-    """Returns the places of scores with those of all chosen answers first; packs have both answers of a pair in turn."""
+    """Returns the places of scores, those of all chosen answers first; in a pack both of a pair follow each other."""
     return (texts % 2 * count + texts // 2).argsort(stable=True)

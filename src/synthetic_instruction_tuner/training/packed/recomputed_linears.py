@@ -66,7 +66,7 @@ def linears(
     return outputs
 
 
-class _Linears(torch.autograd.Function):
+class _Linears(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(
         ctx: Any, before: Before, layers: tuple[LoraLinear, ...], seed: int, count: int, *tensors: Any
