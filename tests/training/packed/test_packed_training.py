@@ -1,0 +1,166 @@
+"""Training on packed texts gives TRL's own loss curves, resumes, and does not depend on how texts are packed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from random_models import write_model
+from synthetic_instruction_tuner.config import (
+    DpoConfig,
+    LoraShape,
+    ModelConfig,
+    PromptTuningConfig,
+    SftConfig,
+    TrainerConfig,
+)
+from synthetic_instruction_tuner.config.sections.train import TrainConfig
+from synthetic_instruction_tuner.records import PreferencePair, Record
+from synthetic_instruction_tuner.training.dpo import Dpo
+from synthetic_instruction_tuner.training.lora_sft import LoraSft
+from synthetic_instruction_tuner.training.packed.steps import PackedStep
+from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
+
+SHARED: dict[str, Any] = {
+    "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 2,
+    "num_train_epochs": 1.0,
+    "logging_steps": 1,
+    "learning_rate": 1e-2,
+}
+RESULT = ("final/adapter_model.safetensors", "training_log.jsonl", "data_order.jsonl")
+
+
+class Killed(BaseException):
+    """Stands for kill -9."""
+
+
+def log(output: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (output / "training_log.jsonl").read_text().splitlines()]
+
+
+def assert_same_curves(one: Path, other: Path) -> None:
+    a, b = log(one), log(other)
+    assert len(a) == len(b) > 1
+    for name in a[0]:
+        assert [row[name] for row in b] == pytest.approx([row[name] for row in a], rel=1e-4, abs=2e-4), name
+
+
+def split(size: int, steps: int = 4) -> dict[str, Any]:
+    return SHARED | {"per_device_train_batch_size": size, "gradient_accumulation_steps": steps // size}
+
+
+@pytest.fixture(scope="module")
+def sft(tmp_path_factory: pytest.TempPathFactory, student: ModelConfig, records: list[Record]) -> Path:
+    output = tmp_path_factory.mktemp("padded") / "sft"
+    LoraSft(SftConfig(**SHARED, lora=LoraShape(lora_dropout=0))).train(student, records, output)
+    return output
+
+
+def test_sft_has_trls_curves(tmp_path: Path, sft: Path, student: ModelConfig, records: list[Record]) -> None:
+    notes: list[str] = []
+    config = SftConfig(**SHARED, lora=LoraShape(lora_dropout=0))
+    LoraSft(config, packing="on").train(student, records, tmp_path, on_note=notes.append)
+    assert_same_curves(sft, tmp_path)
+    assert any("texts are packed into rows of at most" in note for note in notes)
+
+
+def test_prompt_tuning_has_trls_curves(tmp_path: Path, student: ModelConfig, records: list[Record]) -> None:
+    config = PromptTuningConfig(**SHARED, num_virtual_tokens=3)
+    for packing in ("off", "on"):
+        PromptTuning(config, packing=packing).train(student, records, tmp_path / packing)
+    assert_same_curves(tmp_path / "off", tmp_path / "on")
+
+
+@pytest.mark.parametrize("weight", [0.0, 2.0])
+def test_dpo_has_trls_curves_and_a_mean_over_pairs_in_the_last_step(
+    tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair], weight: float
+) -> None:
+    """Ten pairs, four a step: the last step has two, which TRL takes in one batch of four, or in batches of 3 and 1."""
+    padded = DpoConfig(**split(4), sft_weight=weight)
+    Dpo(padded).train(student, sft / "final", pairs, tmp_path / "padded")
+    for size in (4, 1):
+        packed = Dpo(DpoConfig(**split(size), sft_weight=weight), packing="on")
+        packed.train(student, sft / "final", pairs, tmp_path / str(size))
+        assert_same_curves(tmp_path / "padded", tmp_path / str(size))
+
+
+def test_a_last_step_of_unequal_micro_batches_is_a_mean_over_its_pairs(
+    tmp_path: Path, sft: Path, student: ModelConfig, pairs: list[PreferencePair]
+) -> None:
+    uneven = {"per_device_train_batch_size": 3, "gradient_accumulation_steps": 2}  # 6 and 4 pairs: 3 + 3, 3 + 1
+    whole = {"per_device_train_batch_size": 6, "gradient_accumulation_steps": 1}
+    Dpo(DpoConfig(**SHARED | whole)).train(student, sft / "final", pairs, tmp_path / "whole")
+    Dpo(DpoConfig(**SHARED | uneven), packing="on").train(student, sft / "final", pairs, tmp_path / "packed")
+    assert_same_curves(tmp_path / "whole", tmp_path / "packed")
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_killed_and_resumed_it_ends_with_the_same_bytes(
+    method: str, tmp_path: Path, sft: Path, student: ModelConfig, records: list[Record], pairs: list[PreferencePair]
+) -> None:
+    settings = SHARED | {"save_steps": 1}
+
+    def train(output: Path, kill_at: int = 0) -> None:
+        def report(step: int, *_: object) -> None:
+            if step == kill_at:
+                raise Killed
+
+        if method == "sft":  # with dropout
+            LoraSft(SftConfig(**settings), packing="on").train(student, records, output, report)
+        else:
+            Dpo(DpoConfig(**settings), packing="on").train(student, sft / "final", pairs, output, report)
+
+    train(tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", 2)
+    train(tmp_path / "killed")
+    for name in RESULT:
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_micro_batches_may_change_between_steps(
+    tmp_path: Path, sft: Path, student: ModelConfig, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after running out of memory: smaller packs, the same training."""
+    limits = iter([60, 25, 200, 1])
+    seen: list[int] = []
+    monkeypatch.setattr(PackedStep, "limit", property(lambda self: (seen.append(next(limits)), seen[-1])[1]))
+    LoraSft(SftConfig(**SHARED, lora=LoraShape(lora_dropout=0)), packing="on").train(student, records, tmp_path)
+    assert len(seen) == 4
+    assert_same_curves(sft, tmp_path)
+
+
+def test_another_architecture_is_trained_in_padded_batches_and_that_is_said(
+    tmp_path: Path, student: ModelConfig, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synthetic_instruction_tuner.training.packed import decoder
+
+    monkeypatch.setattr(decoder, "FAMILIES", ("gpt2",))
+    notes: list[str] = []
+    config = SftConfig(**SHARED)
+    for packing in ("off", "on"):
+        tuner = LoraSft(config, packing=packing)
+        tuner.train(student, records[:8], tmp_path / packing, on_note=notes.append)
+    for name in RESULT:
+        assert (tmp_path / "off" / name).read_bytes() == (tmp_path / "on" / name).read_bytes()
+    said = [note for note in notes if "padded batches" in note]
+    assert len(said) == 1 and "the architecture llama is not among" in said[0]
+
+
+@pytest.mark.parametrize("arch", ["mistral", "qwen2"])
+def test_other_families_have_trls_curves(tmp_path: Path, arch: str, records: list[Record]) -> None:
+    model = ModelConfig(path=str(write_model(tmp_path / arch, arch)))
+    config = SftConfig(**SHARED, lora=LoraShape(lora_dropout=0))
+    for packing in ("off", "on"):
+        LoraSft(config, packing=packing).train(model, records[:8], tmp_path / packing)
+    assert_same_curves(tmp_path / "off", tmp_path / "on")
+
+
+def test_the_setting_is_no_part_of_a_methods_settings() -> None:
+    """Finished adapters stay what they are: on a CPU nothing changes."""
+    assert "packing" not in TrainerConfig.model_fields
+    assert TrainConfig().packing == "auto"
