@@ -169,14 +169,14 @@ def test_another_model_is_not_and_the_reason_is_said(model: Any, reason: str) ->
 @pytest.mark.parametrize("fault", ["scores", "gradients", "error"])
 def test_a_pass_that_computes_something_else_is_found_out(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where another release of Transformers changes a part of the model."""
-    right = decoder._turned
+    right = decoder.turned
 
     def wrong(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
         if fault == "error":
             raise RuntimeError("no such part")
         return right(x, cos, -sin) if fault == "scores" else right(x, cos, sin).detach()
 
-    monkeypatch.setattr(decoder, "_turned", wrong)
+    monkeypatch.setattr(decoder, "turned", wrong)
     said = decoder_for(with_lora(base()), ROWS, False)
     assert {"scores": "log-prob", "gradients": "other", "error": "no such part"}[fault] in str(said)
 

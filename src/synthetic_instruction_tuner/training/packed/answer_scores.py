@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from synthetic_instruction_tuner.training.packed.kernels import in_float32
+
 LOGITS_AT_ONCE = 2**26  # numbers, 256 MiB in float32
 _UNDERFLOW = 1024.0  # keeps small probabilities above the smallest number of float16
 
@@ -37,7 +39,7 @@ class _AnswerScores(torch.autograd.Function):
         for start in range(0, len(targets), size):
             part = slice(start, start + size)
             wanted = targets[part, None]
-            logps = torch.log_softmax(_logits(hidden[part], head), -1)  # [slice, vocabulary]
+            logps = torch.log_softmax(in_float32(hidden[part], head.T), -1)  # [slice, vocabulary]
             scores[part] = logps.gather(1, wanted)[:, 0]
             if slopes is not None:
                 chances = logps.exp_()
@@ -54,13 +56,3 @@ class _AnswerScores(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # type: ignore[override]
         (slopes,) = ctx.saved_tensors
         return ((-gradient / ctx.scale)[:, None] * slopes).to(slopes.dtype), None, None
-
-
-def _logits(hidden: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
-    """Returns logits in float32, [scored, vocabulary]; a GPU sums them in float32, so they are not rounded before."""
-    if hidden.is_cuda and hidden.dtype != torch.float32:
-        try:
-            return torch.mm(hidden, head.T, out_dtype=torch.float32)
-        except (TypeError, RuntimeError):  # of an older torch, or not on this GPU
-            pass
-    return (hidden @ head.T).float()

@@ -47,7 +47,7 @@ def attend(
         window: how many positions a position sees, itself counted; None: all before it.
     """
     if stretches.key_rows is not None:
-        k, v = k[stretches.key_rows], v[stretches.key_rows]
+        k, v = (side.index_select(0, stretches.key_rows) for side in (k, v))
     if window is not None and window >= max(stretches.keys):
         window = None
     return kernel(q, k, v, stretches, scale, window)
