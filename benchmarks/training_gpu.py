@@ -5,8 +5,9 @@
 The batches are those of profile a100 (SFT 12 x 2, DPO 8 x 2), and the lengths are log-normal: prompts with a median of
 40 tokens, answers of 330. LoRA has rank 8 on all linear layers, SFT a dropout of 0.05. Every part is a process of its
 own, and prints a line as soon as it is done. Tokens are real ones: no padding, and a prompt that is read once for two
-answers counts twice. The rate leaves out the first two steps; "first step" is what the first one took longer, and the
-time for the plan (1,000 records x 3 epochs, or 600 pairs) counts it, and the reference pass of DPO.
+answers counts twice. The rate leaves out the first two steps; "first step" is what the first one took longer, with all
+that comes between the model and it; the time for the plan (1,000 records x 3 epochs, or 600 pairs) counts it, and the
+reference pass of DPO.
 
     part            what it is
     trl-sft         TRL's SFTTrainer with its defaults (padding, checkpointing)
@@ -34,7 +35,6 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parents[1] / "src")]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # to ask whether there is a GPU must not start it: parts are forked
 
 import numpy as np  # noqa: E402
 
@@ -60,19 +60,29 @@ def main() -> None:
     parser.add_argument("--profile", default="", help="parts whose GPU time is shown by kernel")
     parser.add_argument("--packing", default="on")
     options = parser.parse_args()
-    import_everything()
     rows = []
-    for part in options.parts.split(","):
+    for part, go, queue, process in [started(part, options) for part in options.parts.split(",")]:
         say(f"-- {part}")
-        started, found = time.time(), run_apart(part, options)
-        if found:
-            rows.append({"part": part, **found})
-            say(json.dumps({k: v for k, v in rows[-1].items() if k != "times"}) + f"  [{time.time() - started:.0f} s]")
+        began = time.time()
+        go.set()
+        process.join()
+        if not queue.empty():
+            rows.append({"part": part, **queue.get()})
+            say(json.dumps(rows[-1]) + f"  [{time.time() - began:.0f} s]")
     print_table(rows)
 
 
-def import_everything() -> None:
-    """Imports once what every part needs; the parts are forked from here, before a GPU is touched."""
+def started(part: str, options: argparse.Namespace) -> tuple[str, Any, Any, Any]:
+    """Returns a process for a part, which imports what it needs at once and then waits until it may begin."""
+    spawn = multiprocessing.get_context("spawn")
+    go, queue = spawn.Event(), spawn.SimpleQueue()
+    process = spawn.Process(target=wait, args=(part, options, go, queue), daemon=True)
+    process.start()
+    return part, go, queue, process
+
+
+def wait(part: str, options: argparse.Namespace, go: Any, queue: Any) -> None:
+    """Imports, waits, measures."""
     import datasets  # noqa: F401
     import peft  # noqa: F401
     import trl
@@ -82,31 +92,14 @@ def import_everything() -> None:
     import synthetic_instruction_tuner.training.dpo
     import synthetic_instruction_tuner.training.lora_sft  # noqa: F401
 
-
-def run_apart(part: str, options: argparse.Namespace) -> dict[str, Any] | None:
-    """Returns what a part measured in a process of its own."""
-    for way in ("fork", "spawn"):
-        context = multiprocessing.get_context(way)
-        queue = context.SimpleQueue()
-        process = context.Process(target=measure, args=(part, options, queue))
-        process.start()
-        process.join()
-        found: dict[str, Any] | None = queue.get() if not queue.empty() else None
-        if not found or "cannot start" not in found:
-            break
-        say("   the GPU cannot be used in a forked process")
-    return found
+    go.wait()
+    measure(part, options, queue)
 
 
 def measure(part: str, options: argparse.Namespace, queue: Any) -> None:
     """Runs one part and puts what it found into the queue."""
     import torch
 
-    try:
-        torch.zeros(1, device="cuda" if on_gpu() else "cpu")
-    except RuntimeError as error:
-        queue.put({"cannot start": str(error)})
-        return
     torch.manual_seed(0)
     torch.set_num_threads(1 if options.shape == "tiny" else torch.get_num_threads())
     try:
@@ -168,10 +161,12 @@ def of_this_package(part: str, options: argparse.Namespace, folder: Path) -> dic
     from synthetic_instruction_tuner.training.files import adapter_files
 
     kind, _, way = part.partition("-")
+    clock = Clock()
+    clock.start(part in options.profile.split(","))
     byte_tokenizer().save_pretrained(folder / "model")
     model_config(options).save_pretrained(folder / "model")
     for module in (supervised, dpo):
-        module.load_causal_lm = lambda *_: random_model(options)  # type: ignore[attr-defined]
+        module.load_causal_lm = lambda *_: clock.made(random_model(options))  # type: ignore[attr-defined]
     adapter_files.write_base = lambda *_: None  # type: ignore[attr-defined]
     model = ModelConfig(path=str(folder / "model"))
     size, accumulation = MICRO.get(part, MICRO[kind])
@@ -180,8 +175,6 @@ def of_this_package(part: str, options: argparse.Namespace, folder: Path) -> dic
     settings |= {"save_steps": 10_000, "logging_steps": 1, "max_length": 1024}
     place = {"device": "cuda" if on_gpu() else "cpu", "dtype": "bfloat16" if on_gpu() else "float32"}
     prompts, *answers = (list(map(letters, side)) for side in lengths(kind, options.steps * PER_STEP[kind]))
-    clock = Clock()
-    clock.start(part in options.profile.split(","))
 
     def note(text: str) -> None:
         say(f"   {text}")
@@ -257,6 +250,11 @@ class Clock:
     def start(self, profile: bool) -> None:
         """Starts the first step."""
         self.profile, self.begun = profile and on_gpu(), time.time()
+
+    def made(self, model: Any) -> Any:
+        """Returns the model; the first step begins when it is there."""
+        self.begun = time.time()
+        return model
 
     def step(self, step: int, steps: int, values: dict[str, float]) -> None:
         """Notes that a step has ended; steps 5 and 6 are profiled."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import TypeVar
 
 import torch
@@ -176,13 +177,12 @@ class _Row:
 
     def _score(self, text: Example, places: Sequence[int], start: int) -> None:
         """Notes what is scored of a text whose tokens are at these places; the first of all has nothing before it."""
-        before = places[0] - 1 if places[0] > start else None
-        for token, trained, at in zip(text.ids, text.trained, places, strict=True):
-            if trained and before is not None:
-                self.sources.append(before)
-                self.targets.append(token)
-                self.texts.append(self.count)
-            before = at
+        first = 0 if places[0] > start else 1
+        before = [places[0] - 1, *places[:-1]][first:]
+        trained = text.trained[first:]
+        self.sources += compress(before, trained)
+        self.targets += compress(text.ids[first:], trained)
+        self.texts += [self.count] * sum(trained)
         self.count += 1
 
     def pack(self) -> Pack:

@@ -35,6 +35,7 @@ class PackedStep:
     Attributes:
         decoder: computes the model.
         job: the training, whose order the row numbers are of.
+        longest: positions of the longest text or pair.
         virtual_tokens: in front of each text.
     """
 
@@ -42,17 +43,19 @@ class PackedStep:
     accelerator: Any
     decoder: Decoder
     job: Job
+    longest: int
     virtual_tokens = 0
 
     def pack_with(self, decoder: Decoder, job: Job, virtual_tokens: int = 0) -> None:
         """Says how the steps of a training are computed."""
         self.decoder, self.job, self.virtual_tokens = decoder, job, virtual_tokens
+        self.longest = limit_of(job.data.rows, 1, virtual_tokens)
         self.loss_is_scaled_for_ga = True  # a pack's loss is its share of the step's
 
     @property
     def limit(self) -> int:
         """Most positions of a pack; a longer text has a pack of its own."""
-        return limit_of(self.job.data.rows, self.args.per_device_train_batch_size, self.virtual_tokens)
+        return int(self.args.per_device_train_batch_size * self.longest)
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the batches of the next step, each with its share of the step's packs."""
