@@ -112,7 +112,7 @@ class GpuCosts:
 
     def tuning_gb(self, size: ModelShape, held: NumberFormat, tuning: Tuning) -> float:
         """Memory while an adapter is trained."""
-        options = (tuning.tuned, tuning.rank, held.quantized)
+        options = (tuning.tuned, tuning.rank, held.quantized, tuning.packed)
         return self._weights(size, held) + tuning_gb(size, tuning.largest, tuning.checkpointing, 2, *options)
 
     @staticmethod

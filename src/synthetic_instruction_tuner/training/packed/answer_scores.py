@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
+from synthetic_instruction_tuner.models.working_memory import LOGITS_AT_ONCE
 from synthetic_instruction_tuner.training.packed.kernels import in_float32
 
-LOGITS_AT_ONCE = 2**26  # numbers, 256 MiB in float32
 _UNDERFLOW = 1024.0  # keeps small probabilities above the smallest number of float16
 
 

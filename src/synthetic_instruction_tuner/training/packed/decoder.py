@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from synthetic_instruction_tuner.models.families import PACKED
 from synthetic_instruction_tuner.training.packed.attention import Kernel, attend, kernel_for
 from synthetic_instruction_tuner.training.packed.kernels import Gated, Norm, Same, turned
 from synthetic_instruction_tuner.training.packed.packs import Pack, Stretches
 from synthetic_instruction_tuner.training.packed.recomputed_linears import LoraLinears, copy_adapters
 
-FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 _SEEDS = 4  # dropout masks of a layer: before queries, keys and values; the output; gate and up; down
 
 
@@ -44,8 +44,8 @@ class Decoder:
         """
         self.model, self.checkpointing = model, checkpointing
         causal = model.get_base_model()
-        if causal.config.model_type not in FAMILIES:
-            raise Unsupported(f"the architecture {causal.config.model_type} is not among {', '.join(FAMILIES)}")
+        if causal.config.model_type not in PACKED:
+            raise Unsupported(f"the architecture {causal.config.model_type} is not among {', '.join(PACKED)}")
         self.inner, self.head = causal.model, causal.lm_head
         if type(self.head) is not torch.nn.Linear or self.head.bias is not None:
             raise Unsupported("its output layer is adapted, quantized or has a bias")
