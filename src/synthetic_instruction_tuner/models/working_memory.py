@@ -148,7 +148,7 @@ def tuning_gb(
     parts = widths(size)
     layer = packed_bytes(size) if packed else activation_bytes(size, tuned)
     kept = 2 * size.layers * size.hidden + layer if checkpointing else size.layers * layer
-    gradients = (14 if packed else 6) * parts.inner + 12 * parts.hidden
+    gradients = (9 if packed else 6) * parts.inner + 12 * parts.hidden
     adapter = 16 * adapter_weights(size, tuned, rank)  # float32: itself, its gradient, and the optimizer's two means
     matrix = 2 * parts.hidden * parts.inner if four_bit else 0
     if packed:  # either the head's slice of the logits, or a layer's gradients
