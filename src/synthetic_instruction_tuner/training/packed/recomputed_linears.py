@@ -5,7 +5,7 @@ So only what that is computed from is kept, and it is computed again in the back
 are. LoRA's weights stay float32; they are multiplied in the model's own type, as under autocast. Its dropout masks come
 from seeds: layers that read the same input share a mask.
 
-In a Llama layer of width 3,072 this keeps 60 KB per token in 16 bits, where autograd keeps 150 KB.
+In a layer of Llama-3.2-3B this keeps 61 KB per token in 16 bits, where autograd keeps 178 KB under autocast.
 """
 
 from __future__ import annotations
