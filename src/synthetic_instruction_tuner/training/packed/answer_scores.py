@@ -29,7 +29,7 @@ def answer_scores(hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tenso
     return scores
 
 
-class _AnswerScores(torch.autograd.Function):
+class _AnswerScores(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         size, slope = max(1, LOGITS_AT_ONCE // len(head)), ctx.needs_input_grad[0]
@@ -53,6 +53,6 @@ class _AnswerScores(torch.autograd.Function):
         return scores
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (slopes,) = ctx.saved_tensors
         return ((-gradient / ctx.scale)[:, None] * slopes).to(slopes.dtype), None, None
