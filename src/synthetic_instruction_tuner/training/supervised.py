@@ -50,6 +50,8 @@ class Supervised(ABC):
     """Tunes a base model on records; the subclass decides what is trained."""
 
     method: ClassVar[str]
+    report_to: Sequence[str] = ()
+    """Trackers that each step is reported to (``train.report_to``)."""
 
     def __init__(
         self,
@@ -117,7 +119,7 @@ class Supervised(ABC):
         work = Workspace(output, mark, on_note)
         if finished := work.done():
             return finished
-        job = Job(self.method, model, self.config, *place, data, work)
+        job = Job(self.method, model, self.config, *place, data, work, self.report_to)
         checkpoint = work.open()
         base = load_causal_lm(model, self.dtype, self.device)
         require_known_tokens(model.name, base, highest_token(data.rows))

@@ -52,10 +52,14 @@ def train_student(
     """
     from synthetic_instruction_tuner.models.memory import release
 
+    place = (config.seed, device, dtype)
     try:
-        return _trained(config, method, student, data, output, start, (config.seed, device, dtype), on_step, on_note)
-    finally:
-        release()  # trainer and model refer to each other: the next student's would be loaded beside them
+        trained = _trained(config, method, student, data, output, start, place, on_step, on_note)
+    except Exception:
+        release()
+        raise  # not after a signal: it asks to leave at once
+    release()  # trainer and model refer to each other: the next student's would be loaded beside them
+    return trained
 
 
 def _trained(
@@ -74,17 +78,19 @@ def _trained(
         case "sft":
             from synthetic_instruction_tuner.training.lora_sft import LoraSft
 
-            return LoraSft(settings.sft, *place, packing=settings.packing).train(
-                student, data, output, on_step, on_note
-            )
+            sft = LoraSft(settings.sft, *place, packing=settings.packing)
+            sft.report_to = settings.report_to
+            return sft.train(student, data, output, on_step, on_note)
         case "prompt_tuning":
             from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
 
-            tuner = PromptTuning(settings.prompt_tuning, *place, packing=settings.packing)
-            return tuner.train(student, data, output, on_step, on_note)
+            prompt = PromptTuning(settings.prompt_tuning, *place, packing=settings.packing)
+            prompt.report_to = settings.report_to
+            return prompt.train(student, data, output, on_step, on_note)
         case "dpo":
             from synthetic_instruction_tuner.training.dpo import Dpo
 
-            tuner_on_pairs = Dpo(settings.dpo, *place, lora=settings.sft.lora, packing=settings.packing)
-            return tuner_on_pairs.train(student, start, data, output, on_step, on_note)
+            dpo = Dpo(settings.dpo, *place, lora=settings.sft.lora, packing=settings.packing)
+            dpo.report_to = settings.report_to
+            return dpo.train(student, start, data, output, on_step, on_note)
     raise ValueError(f"training.tuners does not know the method {method.name}")

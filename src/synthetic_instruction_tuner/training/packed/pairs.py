@@ -53,6 +53,9 @@ class PackedPairs(PackedStep):
         self.sizes = (*self.sizes, len(part))
         return self.compute_loss(model, batch) * (len(part) / len(rows))
 
+    def _share_of_step(self, loss: torch.Tensor, pairs: int) -> torch.Tensor:
+        return loss  # `pack_loss` weights it
+
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def answer_logps(self, pairs: Sequence[PairExample]) -> torch.Tensor:
         """Returns the log-probabilities of the chosen and rejected answers, [2, pairs], packed as in training."""
