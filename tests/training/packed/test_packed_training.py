@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from random_models import write_model
 from synthetic_instruction_tuner.config import (
@@ -21,6 +22,8 @@ from synthetic_instruction_tuner.config.sections.train import TrainConfig
 from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.training.dpo import Dpo
 from synthetic_instruction_tuner.training.lora_sft import LoraSft
+from synthetic_instruction_tuner.training.packed.decoder import Decoder
+from synthetic_instruction_tuner.training.packed.packs import Pack
 from synthetic_instruction_tuner.training.packed.steps import PackedStep
 from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
 
@@ -148,3 +151,38 @@ def test_the_setting_is_no_part_of_a_methods_settings() -> None:
     """Finished adapters stay what they are: on a CPU nothing changes."""
     assert "packing" not in TrainerConfig.model_fields
     assert TrainConfig().packing == "auto"
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_out_of_memory_halves_the_packs_and_trains_the_same(
+    method: str,
+    tmp_path: Path,
+    sft: Path,
+    student: ModelConfig,
+    records: list[Record],
+    pairs: list[PreferencePair],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a GPU on which the second step's packs do not fit."""
+    limits: list[int] = []
+    hidden = Decoder.hidden
+
+    def too_large(self: Decoder, pack: Pack, *rest: Any) -> Any:
+        if grows and torch.is_grad_enabled():
+            limits.append(pack.tokens)
+            if len(limits) == 3:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+        return hidden(self, pack, *rest)
+
+    monkeypatch.setattr(Decoder, "hidden", too_large)
+    settings = SHARED | {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 1}
+    for grows in (False, True):
+        output = tmp_path / str(grows)
+        if method == "sft":
+            tuner = LoraSft(SftConfig(**settings, lora=LoraShape(lora_dropout=0)), packing="on")
+            metrics = tuner.train(student, records, output)
+        else:
+            metrics = Dpo(DpoConfig(**settings), packing="on").train(student, sft / "final", pairs, output)
+    assert [one["reason"] for one in metrics.recoveries] == ["out of memory"]
+    assert max(limits[3:]) < max(limits[:3])
+    assert_same_curves(tmp_path / "False", tmp_path / "True")
