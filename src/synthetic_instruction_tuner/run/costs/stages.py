@@ -175,12 +175,11 @@ class StageWork:
         most = (self.config.prefer.sampling if pairs else self.config.generate.response).max_new_tokens
         length = min(self.asked + answered(most), settings.max_length)
         seen, texts, rows = n * settings.num_train_epochs, 2 if pairs else 1, settings.per_device_train_batch_size
-        on_gpu = self.hardware.device == "cuda"  # on a CPU it was fitted
-        largest = largest_micro_batch(self.config, method) if on_gpu else rows * texts * length * 1.5
+        fitted, on_gpu = rows * texts * length * 1.5, self.hardware.device == "cuda"
         return Tuning(
             tokens=seen * length * texts,
             micro_batches=seen / rows,
-            largest=largest,
+            largest=largest_micro_batch(self.config, method) if on_gpu else fitted,
             checkpointing=settings.gradient_checkpointing,
             tuned=what_is_tuned(method),
             rank=self.config.train.sft.lora.r,
