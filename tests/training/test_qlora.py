@@ -150,6 +150,21 @@ def test_a_soft_prompt_learns_in_front_of_4_bits(tmp_path: Path, packed: ModelCo
     assert load_file(tmp_path / WEIGHTS)["prompt_embeddings"].dtype == torch.float32
 
 
+def test_packed_texts_have_the_same_curves_on_4_bits(
+    tmp_path: Path, packed: ModelConfig, records: list[Record]
+) -> None:
+    """Here `packed` weights, two to a byte; the texts are packed only in the second training."""
+    settings = {"num_train_epochs": 1.0, "logging_steps": 1, "lora": {"lora_dropout": 0.0}}
+    notes: list[str] = []
+    for packing in ("off", "on"):
+        tuner = LoraSft(SftConfig(**FAST | settings), packing=packing)
+        tuner.train(packed, records, tmp_path / packing, on_note=notes.append)
+    assert any("packed into rows" in note for note in notes)
+    one, other = (log(tmp_path / packing) for packing in ("off", "on"))
+    for name in one[0]:
+        assert [row[name] for row in other] == pytest.approx([row[name] for row in one], rel=1e-3, abs=1e-3)
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 def test_dpo_starts_from_the_same_quantized_base(
     tmp_path: Path, sft: Path, packed: ModelConfig, pairs: list[PreferencePair], fresh: bool, monkeypatch: Any

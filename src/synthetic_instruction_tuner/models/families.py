@@ -68,6 +68,24 @@ def families(model: ModelConfig) -> frozenset[str]:
     return frozenset({(model.served_as or model.path).rstrip("/").casefold()})
 
 
+PACKED = ("llama", "mistral", "qwen2", "qwen3")
+"""The architectures whose texts are trained packed, by their names in config.json."""
+
+
+def may_be_packed(model: ModelConfig, packing: str, device: str) -> bool:
+    """Returns whether a model's texts will be trained packed, as far as its name or its files say.
+
+    Args:
+        model: a student.
+        packing: the setting ``train.packing``.
+        device: where it is trained.
+    """
+    if packing == "off" or (packing == "auto" and device != "cuda"):
+        return False
+    kind = _configuration(model).get("model_type")
+    return kind in PACKED if kind else bool(families(model) & {"llama", "mistral", "qwen"})
+
+
 def _named(names: Iterable[str]) -> frozenset[str]:
     """Returns the families whose names occur."""
     found: set[str] = set()

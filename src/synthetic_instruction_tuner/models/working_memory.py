@@ -16,6 +16,7 @@ GB = 1e9
 WIDTH = 2  # bytes of a number while a GPU computes
 FULL_WIDTH = 4  # bytes of a number on a CPU
 OPTIMIZER_GB = 0.4  # on a CPU: the adapter, its gradient, and the optimizer's two means
+LOGITS_AT_ONCE = 2**26  # numbers of a slice of the logits while packed texts are trained on: 256 MiB in float32
 SPARE_POSITIONS = 192  # in pages that a text has beside those that it fills
 
 Tuned = Literal["lora", "pairs", "soft_prompt"]
@@ -126,6 +127,7 @@ def tuning_gb(
     tuned: Tuned = "lora",
     rank: int = 8,
     four_bit: bool = False,
+    packed: bool = False,
 ) -> float:
     """Returns the memory for tuning an adapter, in GB of 1e9 bytes.
 
@@ -138,16 +140,29 @@ def tuning_gb(
         tuned: what is tuned.
         rank: of LoRA.
         four_bit: whether the base is held in 4 bits: one matrix at a time is brought to 16.
+        packed: whether texts are packed, and what is cheap to compute is not kept; not on a CPU.
     """
     if width == FULL_WIDTH:
         each = 2 * size.layers + 34 if checkpointing else 34 * size.layers
         return OPTIMIZER_GB + (tokens * size.hidden * each * width / 2 + tokens * size.vocabulary * 10) / GB
-    parts, layer = widths(size), activation_bytes(size, tuned)
+    parts = widths(size)
+    layer = packed_bytes(size) if packed else activation_bytes(size, tuned)
     kept = 2 * size.layers * size.hidden + layer if checkpointing else size.layers * layer
-    gradients = 6 * parts.inner + 12 * parts.hidden
+    gradients = (9 if packed else 6) * parts.inner + 12 * parts.hidden
     adapter = 16 * adapter_weights(size, tuned, rank)  # float32: itself, its gradient, and the optimizer's two means
     matrix = 2 * parts.hidden * parts.inner if four_bit else 0
+    if packed:  # either the head's slice of the logits, or a layer's gradients
+        return (tokens * kept + max(tokens * gradients, 10 * LOGITS_AT_ONCE) + adapter + matrix) / GB
     return (tokens * (kept + gradients) + adapter + matrix) / GB
+
+
+def packed_bytes(size: ModelShape) -> float:
+    """Bytes per token that a layer of a packed pass keeps for the backward pass in 16 bits.
+
+    Its input and the one of its MLP, queries, keys, values and their mixture, the gate and what it is multiplied by.
+    """
+    parts = widths(size)
+    return 4 * parts.hidden + 4 * parts.queries + 2 * parts.key_values + 4 * parts.inner
 
 
 def activation_bytes(size: ModelShape, tuned: Tuned) -> float:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from synthetic_instruction_tuner.config import Config, ModelConfig, tuned_students
 from synthetic_instruction_tuner.engines.choice import on_a_server
 from synthetic_instruction_tuner.methods import METHODS, Method
+from synthetic_instruction_tuner.models.families import may_be_packed
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_format import FOUR_BITS, NumberFormat, model_format
@@ -49,7 +50,7 @@ def student_format(config: Config, hardware: Hardware, model: ModelConfig, train
     if trained_on is not None:
         found = model_format(model, hardware, dtype, wanted=bool(trained_on))
         return NumberFormat(found.weights, found.compute, "as it was trained") if found.quantized else found
-    beside = max(_student_needs(config, model, size)) if size else 0.0
+    beside = max(_student_needs(config, model, size, hardware.device)) if size else 0.0
     return model_format(model, hardware, dtype, beside)
 
 
@@ -100,7 +101,7 @@ def role_format(config: Config, hardware: Hardware, role: str, model: ModelConfi
     return writer_format(config, hardware, model, "generate" if role == "generator" else "prefer")
 
 
-def _student_needs(config: Config, model: ModelConfig, size: ModelShape) -> list[float]:
+def _student_needs(config: Config, model: ModelConfig, size: ModelShape, device: str) -> list[float]:
     """Returns what a student's work takes beside its weights, in GB: writing, and each of its trainings."""
     found = [decoding_gb(size, _rows(config), max(1024, config.prefer.sampling.max_new_tokens))]
     for method in METHODS:
@@ -108,7 +109,8 @@ def _student_needs(config: Config, model: ModelConfig, size: ModelShape) -> list
             settings = config.train.of(method)
             tokens, tuned = largest_micro_batch(config, method), what_is_tuned(method)
             rank = config.train.sft.lora.r
-            found.append(tuning_gb(size, tokens, settings.gradient_checkpointing, tuned=tuned, rank=rank))
+            again, packed = settings.gradient_checkpointing, may_be_packed(model, config.train.packing, device)
+            found.append(tuning_gb(size, tokens, again, tuned=tuned, rank=rank, packed=packed))
     return found
 
 

@@ -40,6 +40,10 @@ from synthetic_instruction_tuner.training.files.sealed_folder import seal
 from synthetic_instruction_tuner.training.files.workspace import OnNote, Workspace
 from synthetic_instruction_tuner.training.lora_sft import with_lora
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
+from synthetic_instruction_tuner.training.packed.choice import packed_pass, wanted
+from synthetic_instruction_tuner.training.packed.decoder import Decoder
+from synthetic_instruction_tuner.training.packed.pairs import PackedPairs
+from synthetic_instruction_tuner.training.packed.steps import ARGUMENTS, row_numbers_batch
 from synthetic_instruction_tuner.training.recovery.in_portions import in_portions
 from synthetic_instruction_tuner.training.run_training import (
     Job,
@@ -55,6 +59,7 @@ from synthetic_instruction_tuner.training.run_training import (
 from synthetic_instruction_tuner.training.watch import OnStep
 
 LN2_TOLERANCE = 1e-3
+SIDES = ("chosen", "rejected")
 REFERENCE, LOGPS = "reference", "logps.safetensors"  # a sealed folder beside the checkpoints, and its file
 
 
@@ -91,10 +96,8 @@ class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the micro-batches of the next step, and counts their pairs."""
         batches, items = super().get_batch_samples(*args, **kwargs)
-        self._pairs_of_step, self._micro_batches = (
-            sum(len(batch["ref_chosen_logps"]) for batch in batches),
-            len(batches),
-        )
+        self._pairs_of_step = sum(len(batch["rows" if "rows" in batch else "ref_chosen_logps"]) for batch in batches)
+        self._micro_batches = len(batches)
         return batches, items
 
     def _share_of_step(self, loss: torch.Tensor, pairs: int) -> torch.Tensor:
@@ -109,6 +112,10 @@ class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
             if name != "num_tokens":
                 values[-1] *= share
         return loss * share
+
+
+class PackedPreferenceTrainer(PackedPairs, PreferenceTrainer):
+    """The same on packed pairs."""
 
 
 class Dpo:
@@ -128,6 +135,7 @@ class Dpo:
         device: str = "cpu",
         dtype: str = "float32",
         lora: LoraShape | None = None,
+        packing: str = "auto",
     ) -> None:
         """Keeps the settings; nothing is loaded.
 
@@ -137,7 +145,9 @@ class Dpo:
             device: ``cpu`` or ``cuda``.
             dtype: the type of the frozen weights, ``float32``, ``float16`` or ``bfloat16``; the adapter is float32.
             lora: the shape of a new adapter, where there is none from SFT.
+            packing: whether pairs are packed; see `packed.choice`.
         """
+        self.packing = packing
         self.lora = lora or LoraShape()
         self.config, self.seed, self.device, self.dtype = config, seed, device, dtype
 
@@ -171,11 +181,13 @@ class Dpo:
         longest = longest_text(model, self.config.max_length)
         data = tokenize_pairs(pairs, ChatTemplate.from_tokenizer(tokenizer), longest)
         start = adapter_digest(sft_adapter, model) if sft_adapter else fingerprint(self.lora.key_part())
-        mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows, start)
+        packed = wanted(self.packing, self.device)
+        place, more = (self.seed, self.device, self.dtype), ("packed",) if packed else ()
+        mark = job_fingerprint(self.method, model, self.config, *place, data.rows, start, *more)
         work = Workspace(output, mark, on_note)
         if finished := work.done():
             return finished
-        job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work, self.report_to)
+        job = Job(self.method, model, self.config, *place, data, work, self.report_to)
         checkpoint = work.open()
         base = load_causal_lm(model, self.dtype, self.device)
         require_known_tokens(model.name, base, highest_token(data.rows))
@@ -186,31 +198,27 @@ class Dpo:
             else:
                 set_seed(self.seed)
                 policy = with_lora(base, self.lora)
-        trainer = _trainer(job, policy, tokenizer)
+        trainer = _trainer(job, policy, tokenizer, packed_pass(job, policy) if packed else None)
         _add_reference(job, trainer)
         return run_training(job, trainer, checkpoint, on_step)
 
 
-def _trainer(job: Job, policy: PeftModel, tokenizer: Any) -> Any:
+def _trainer(job: Job, policy: PeftModel, tokenizer: Any, decoder: Decoder | None) -> Any:
     config = job.config
     assert isinstance(config, DpoConfig)
     with quiet(), adapters_in_float32(policy.get_base_model()):
-        trainer = PreferenceTrainer(
+        arguments = trainer_arguments(job) | (ARGUMENTS if decoder else {})
+        arguments |= {"beta": config.beta, "loss_type": [config.loss], "label_smoothing": config.label_smoothing}
+        trainer = (PackedPreferenceTrainer if decoder else PreferenceTrainer)(
             model=policy,
-            args=one_gpu(
-                TrlDpoConfig(
-                    **trainer_arguments(job),
-                    beta=config.beta,
-                    loss_type=[config.loss],
-                    label_smoothing=config.label_smoothing,
-                    disable_dropout=True,
-                )
-            ),
+            args=one_gpu(TrlDpoConfig(**arguments, disable_dropout=True)),
             train_dataset=row_numbers(job),
-            data_collator=collator(job.order, dpo_batch),
+            data_collator=row_numbers_batch if decoder else collator(job.order, dpo_batch),
             processing_class=tokenizer,
         )
     trainer.sft_weight, trainer.first_loss = config.sft_weight, first_loss(config)
+    if decoder:
+        trainer.pack_with(decoder, job)
     return prepare(job, trainer)
 
 
@@ -239,7 +247,10 @@ def _add_reference(job: Job, trainer: PreferenceTrainer) -> None:
         rows = [row_of[pair.id] for pair in pairs]
         return dpo_batch(pairs) | {f"ref_{side}_logps": table[side][rows] for side in table}
 
-    trainer.data_collator = collator(job.order, batch)
+    if isinstance(trainer, PackedPreferenceTrainer):
+        trainer.reference = {id: tuple(table[side][row].item() for side in SIDES) for id, row in row_of.items()}
+    else:
+        trainer.data_collator = collator(job.order, batch)
     trainer.precompute_ref_logps = True
     trainer.model.delete_adapter("ref")
 
@@ -247,19 +258,24 @@ def _add_reference(job: Job, trainer: PreferenceTrainer) -> None:
 def _reference(job: Job, trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
     """Returns the log-probability of each pair's chosen and rejected answer under the SFT policy, in nats."""
     row_of = {pair.id: row for row, pair in enumerate(job.data.rows)}
-    sides = {side: torch.zeros(len(row_of)) for side in ("chosen", "rejected")}
+    sides = {side: torch.zeros(len(row_of)) for side in SIDES}
+    whole_steps = isinstance(trainer, PackedPreferenceTrainer)
+    size = job.batch_size if whole_steps else job.config.per_device_train_batch_size
     # All pairs once, in the batches of the first epoch; the rest of a part epoch never needs them.
     first = list({pair.id: pair for pair in job.order}.values())
     trainer.model.eval()
 
     def look(pairs: Sequence[PairExample]) -> None:
-        inputs = {name: tensor.to(trainer.args.device) for name, tensor in dpo_batch(pairs).items()}
         with running(job.model.name, "be trained"):
-            logps = trainer.compute_ref_log_probs(trainer.model, inputs)
+            if isinstance(trainer, PackedPreferenceTrainer):
+                logps = trainer.answer_logps(pairs)
+            else:
+                inputs = {name: tensor.to(trainer.args.device) for name, tensor in dpo_batch(pairs).items()}
+                logps = trainer.compute_ref_log_probs(trainer.model, inputs)
         for side, values in zip(sides.values(), logps, strict=True):
             side[[row_of[pair.id] for pair in pairs]] = values.float().cpu()
 
-    in_portions(job, first, job.config.per_device_train_batch_size, look)
+    in_portions(job, first, size, look)
     return sides
 
 

@@ -22,6 +22,8 @@ from synthetic_instruction_tuner.training.exact_resume import ExactResume
 from synthetic_instruction_tuner.training.examples import highest_token, sft_batch, tokenize_records
 from synthetic_instruction_tuner.training.files.workspace import OnNote, Workspace
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
+from synthetic_instruction_tuner.training.packed.choice import packed_pass, wanted
+from synthetic_instruction_tuner.training.packed.steps import ARGUMENTS, PackedStep, row_numbers_batch
 from synthetic_instruction_tuner.training.run_training import (
     Job,
     collator,
@@ -40,6 +42,10 @@ class SupervisedTrainer(ExactResume, SFTTrainer):  # type: ignore[misc]
     """TRL's trainer on batches that are already tokenized."""
 
 
+class PackedSupervisedTrainer(PackedStep, SupervisedTrainer):
+    """TRL's trainer on packed texts."""
+
+
 class Supervised(ABC):
     """Tunes a base model on records; the subclass decides what is trained."""
 
@@ -47,7 +53,14 @@ class Supervised(ABC):
     report_to: Sequence[str] = ()
     """Trackers that each step is reported to (``train.report_to``)."""
 
-    def __init__(self, config: TrainerConfig, seed: int = 0, device: str = "cpu", dtype: str = "float32") -> None:
+    def __init__(
+        self,
+        config: TrainerConfig,
+        seed: int = 0,
+        device: str = "cpu",
+        dtype: str = "float32",
+        packing: str = "auto",
+    ) -> None:
         """Keeps the settings; nothing is loaded.
 
         Args:
@@ -55,8 +68,10 @@ class Supervised(ABC):
             seed: fixes initialization, order and dropout.
             device: ``cpu`` or ``cuda``.
             dtype: the type of the frozen weights, ``float32``, ``float16`` or ``bfloat16``; what is trained is float32.
+            packing: whether texts are packed; see `packed.choice`.
         """
         self.config, self.seed, self.device, self.dtype = config, seed, device, dtype
+        self.packing = packing
 
     @property
     def virtual_tokens(self) -> int:
@@ -98,11 +113,13 @@ class Supervised(ABC):
         tokenizer = load_tokenizer(model)
         longest = longest_text(model, self.config.max_length, self.virtual_tokens)
         data = tokenize_records(records, ChatTemplate.from_tokenizer(tokenizer), longest)
-        mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows)
+        packed = wanted(self.packing, self.device)
+        place, more = (self.seed, self.device, self.dtype), ("packed",) if packed else ()
+        mark = job_fingerprint(self.method, model, self.config, *place, data.rows, *more)
         work = Workspace(output, mark, on_note)
         if finished := work.done():
             return finished
-        job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work, self.report_to)
+        job = Job(self.method, model, self.config, *place, data, work, self.report_to)
         checkpoint = work.open()
         base = load_causal_lm(model, self.dtype, self.device)
         require_known_tokens(model.name, base, highest_token(data.rows))
@@ -111,11 +128,15 @@ class Supervised(ABC):
                 on_note(note)
         set_seed(self.seed)
         with quiet(), running(model.name, "be trained"), adapters_in_float32(base):
-            trainer = SupervisedTrainer(
-                model=self.add_adapter(base, tokenizer),
-                args=one_gpu(TrlSftConfig(**trainer_arguments(job))),
+            policy = self.add_adapter(base, tokenizer)
+            decoder = packed_pass(job, policy, self.virtual_tokens) if packed else None
+            trainer = (PackedSupervisedTrainer if decoder else SupervisedTrainer)(
+                model=policy,
+                args=one_gpu(TrlSftConfig(**trainer_arguments(job) | (ARGUMENTS if decoder else {}))),
                 train_dataset=row_numbers(job),
-                data_collator=collator(job.order, sft_batch),
+                data_collator=row_numbers_batch if decoder else collator(job.order, sft_batch),
                 processing_class=tokenizer,
             )
+        if decoder:
+            trainer.pack_with(decoder, job, self.virtual_tokens)
         return run_training(job, prepare(job, trainer), checkpoint, on_step)

@@ -78,19 +78,19 @@ def _trained(
         case "sft":
             from synthetic_instruction_tuner.training.lora_sft import LoraSft
 
-            sft = LoraSft(settings.sft, *place)
+            sft = LoraSft(settings.sft, *place, packing=settings.packing)
             sft.report_to = settings.report_to
             return sft.train(student, data, output, on_step, on_note)
         case "prompt_tuning":
             from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
 
-            prompt = PromptTuning(settings.prompt_tuning, *place)
+            prompt = PromptTuning(settings.prompt_tuning, *place, packing=settings.packing)
             prompt.report_to = settings.report_to
             return prompt.train(student, data, output, on_step, on_note)
         case "dpo":
             from synthetic_instruction_tuner.training.dpo import Dpo
 
-            dpo = Dpo(settings.dpo, *place, lora=settings.sft.lora)
+            dpo = Dpo(settings.dpo, *place, lora=settings.sft.lora, packing=settings.packing)
             dpo.report_to = settings.report_to
             return dpo.train(student, start, data, output, on_step, on_note)
     raise ValueError(f"training.tuners does not know the method {method.name}")

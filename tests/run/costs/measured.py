@@ -33,6 +33,25 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """A measured training on packed texts, on an H200; of pairs without the reference pass.
+
+    Attributes:
+        tuned: what was tuned.
+        checkpointing: whether layers were computed again.
+        tokens_per_second: real tokens, those of a prompt that two answers share counted twice.
+        peak_gib: the largest sum of tensors, in GiB.
+        largest: the most tokens that a pack could have.
+    """
+
+    tuned: str
+    checkpointing: bool
+    tokens_per_second: float
+    peak_gib: float
+    largest: int
+
+
+@dataclass(frozen=True)
 class Written:
     """Text that was measured: 1,024 requests, so many rows at once, on an engine."""
 
@@ -77,6 +96,12 @@ TRAINED = (
     Trained("lora", True, 6207, 11.4),
     Trained("pairs", True, 6635, 12.3),
     Trained("soft_prompt", False, 12313, 38.9),
+)
+PACKED = (
+    Packed("lora", False, 26704, 26.2, 12288),
+    Packed("lora", True, 19445, 9.9, 12288),
+    Packed("pairs", False, 31612, 28.4, 13824),
+    Packed("pairs", True, 23275, 9.9, 13824),
 )
 WRITTEN = (
     Written(256, "transformers", "h200", 14693, 47.9),

@@ -9,9 +9,11 @@ import pytest
 
 from run.costs.measured import (
     GIB,
+    PACKED,
     SMALL,
     TRAINED,
     WRITTEN,
+    Packed,
     Small,
     Trained,
     Written,
@@ -47,6 +49,18 @@ def test_training_as_measured(trained: Trained) -> None:
     assert peak == pytest.approx(trained.peak_gib * GIB, rel=0.1)
     seconds = costs.tune(size, BF16, work) - 2  # to begin
     assert work.tokens / seconds == pytest.approx(trained.tokens_per_second, rel=0.25)
+
+
+@pytest.mark.parametrize("trained", PACKED, ids=lambda t: f"{t.tuned}-{t.checkpointing}")
+def test_packed_training_as_measured(trained: Packed) -> None:
+    costs, size = GpuCosts(CARDS["h200"]), size_of("meta-llama/Llama-3.2-3B")
+    tokens, micro_batches, _ = training_work(trained.tuned)
+    kind = {"tuned": trained.tuned, "checkpointing": trained.checkpointing, "packed": True}
+    work = Tuning(tokens, micro_batches, trained.largest, **kind)  # type: ignore[arg-type]
+    peak = costs.tuning_gb(size, BF16, work) - RESERVE_GB
+    assert peak == pytest.approx(trained.peak_gib * GIB, rel=0.1)
+    seconds = costs.tune(size, BF16, work) - 2
+    assert tokens / seconds == pytest.approx(trained.tokens_per_second, rel=0.25)
 
 
 def test_what_ran_out_of_memory_would_not_fit() -> None:

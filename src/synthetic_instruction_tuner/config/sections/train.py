@@ -164,8 +164,13 @@ class DpoConfig(TrainerConfig):
 
 
 class TrainConfig(Section):
-    """The settings of each method, under its name."""
+    """The settings of each method, under its name, and how texts are laid out."""
 
+    packing: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether a step's texts are packed into rows without padding, which trains the same faster and in "
+        "less memory; auto: on GPUs, where the model allows it.",
+    )
     sft: SftConfig = Field(SftConfig(), description="LoRA SFT.")
     prompt_tuning: PromptTuningConfig = Field(PromptTuningConfig(), description="Prompt tuning.")
     dpo: DpoConfig = Field(DpoConfig(), description="DPO.")

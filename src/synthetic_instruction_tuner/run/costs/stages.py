@@ -13,6 +13,7 @@ from synthetic_instruction_tuner.engines.choice import choose_engine, on_a_serve
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Work, benchmark
 from synthetic_instruction_tuner.methods import BASE, METHODS, Method
+from synthetic_instruction_tuner.models.families import may_be_packed
 from synthetic_instruction_tuner.models.files import ModelShape, shape
 from synthetic_instruction_tuner.models.hardware import Hardware
 from synthetic_instruction_tuner.models.number_format import NumberFormat
@@ -150,42 +151,40 @@ class StageWork:
 
     def train(self, method: Method) -> StageEstimate:
         """A method trains each of its students."""
-        students, tuning = tuned_students(self.config, method), self.tuning(method)
-        settings = self.config.train.of(method)
+        students, settings = tuned_students(self.config, method), self.config.train.of(method)
         batch = f"{settings.per_device_train_batch_size} x {settings.gradient_accumulation_steps}"
         tasks, disk = [], 0.0
         for model in students:
+            tuning = self.tuning(method, model)
             size, held = _size(model), self.students[model.path]
             seconds = self.costs.load(size) + self.costs.tune(size, held, tuning)
             memory = self.costs.tuning_gb(size, held, tuning)
             tasks.append(TaskEstimate(model.name, held.weights, "training", batch, memory, tuning.tokens, seconds))
             virtual = self.config.train.prompt_tuning.num_virtual_tokens
-            weights = adapter_weights(size, tuning.tuned, tuning.rank, virtual)
-            disk += weights * (4 + CHECKPOINTS * TRAINED_BYTES) / 1e9
+            disk += adapter_weights(size, tuning.tuned, tuning.rank, virtual) * (4 + CHECKPOINTS * TRAINED_BYTES) / 1e9
         parts = tuple(Part(f"training {task.model}", task.seconds) for task in tasks)
         tuned = ", ".join(m.name for m in students) or "no student"
         label = method.label if starting_method(self.config, method) else method.label.rpartition(" + ")[2]
         seconds, peak = sum(t.seconds for t in tasks), max((t.memory_gb for t in tasks), default=0.0)
         return StageEstimate(method.name, seconds, peak, f"{label} on {tuned}", parts, tuple(tasks), disk)
 
-    def tuning(self, method: Method) -> Tuning:
+    def tuning(self, method: Method, model: ModelConfig) -> Tuning:
         """Returns the training of one student."""
         settings, pairs = self.config.train.of(method), method.trains_on == "pairs"
         n = self.config.prefer.pairs if pairs else self.kept
-        response = self.config.prefer.sampling if pairs else self.config.generate.response
-        length = min(self.asked + answered(response.max_new_tokens), settings.max_length)
-        seen, texts = n * settings.num_train_epochs, 2 if pairs else 1
-        largest = largest_micro_batch(self.config, method)
-        if self.hardware.device != "cuda":  # fitted there
-            largest = settings.per_device_train_batch_size * texts * length * 1.5
+        most = (self.config.prefer.sampling if pairs else self.config.generate.response).max_new_tokens
+        length = min(self.asked + answered(most), settings.max_length)
+        seen, texts, rows = n * settings.num_train_epochs, 2 if pairs else 1, settings.per_device_train_batch_size
+        fitted, on_gpu = rows * texts * length * 1.5, self.hardware.device == "cuda"
         return Tuning(
             tokens=seen * length * texts,
-            micro_batches=seen / settings.per_device_train_batch_size,
-            largest=largest,
+            micro_batches=seen / rows,
+            largest=largest_micro_batch(self.config, method) if on_gpu else fitted,
             checkpointing=settings.gradient_checkpointing,
             tuned=what_is_tuned(method),
             rank=self.config.train.sft.lora.r,
             read_once=2 * n * length if pairs else 0.0,  # the reference reads both answers once
+            packed=may_be_packed(model, self.config.train.packing, self.hardware.device),
         )
 
     def evaluate(self) -> StageEstimate:

@@ -73,6 +73,7 @@ class Tuning:
         tuned: what is tuned.
         rank: of LoRA.
         read_once: tokens that the reference of pairs reads.
+        packed: whether texts are packed into rows without padding.
     """
 
     tokens: float
@@ -82,6 +83,7 @@ class Tuning:
     tuned: Tuned
     rank: int = 8
     read_once: float = 0.0
+    packed: bool = False
 
 
 class Costs(Protocol):
