@@ -47,7 +47,7 @@ def chosen_letter(text: str, options: Sequence[str] = ()) -> str | None:
     if stated:
         return stated[-1]
     if first := _FIRST.match(text):
-        return first[1]
+        return str(first[1])
     bold: set[str] = set(_EMPHASIZED.findall(text))
     if len(bold) == 1:
         return bold.pop()
