@@ -307,7 +307,7 @@ def test_the_folder_of_the_evaluation_serves_the_filter_too(tmp_path: Path) -> N
 
     def items(*settings: str) -> list[str]:
         (found,) = benchmark_sets(load_config("nano", None, [names, *settings], None))
-        return [text for texts in found.items for text in texts]
+        return [str(item) for item in found.items]
 
     given = f"evaluate.data_dir={tmp_path / 'one'}"
     assert items() == items("evaluate.data_dir=nowhere") == []
