@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.chat.tools.calls import Said, ToolCall
 from synthetic_instruction_tuner.chat.tools.forms import JsonForm
 from synthetic_instruction_tuner.chat.tools.template import Tool
 from synthetic_instruction_tuner.engines.base import Completion, Request
+from synthetic_instruction_tuner.evaluation.agent_bench.agent.tool_agent import ToolAgent
 from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tolerant_scoring import is_about_right
@@ -24,9 +25,8 @@ from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks import Match, OsTask, Script
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tool_conversation import OsToolConversation
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Turn, play
-from synthetic_instruction_tuner.evaluation.agent_bench.tool_agent import ToolAgent
-from synthetic_instruction_tuner.evaluation.agent_bench.tool_conversation import NO_CALL
-from synthetic_instruction_tuner.evaluation.agent_bench.tools import DB_TOOLS, OS_TOOLS
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.conversation import NO_CALL
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.tools import DB_TOOLS, OS_TOOLS
 from synthetic_instruction_tuner.records import Message
 
 FORM = JsonForm("<call>", ("name",), ("arguments",))

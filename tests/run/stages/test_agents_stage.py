@@ -13,12 +13,9 @@ import pytest
 
 from synthetic_instruction_tuner.config import ModelConfig, load_config
 from synthetic_instruction_tuner.errors import RunError, UserError
-from synthetic_instruction_tuner.evaluation.agent_bench import model_agent
-from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import (
-    AgentBenchmark,
-    Environment,
-    agent_benchmark,
-)
+from synthetic_instruction_tuner.evaluation.agent_bench.agent import tool_agent
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import agent_benchmark
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark, Environment
 from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue, EnvironmentFailed
 from synthetic_instruction_tuner.evaluation.agent_bench.nano.database import NanoDbConversation
@@ -52,17 +49,17 @@ class Work:
             update={"agents": self.config.agents.model_copy(update={"at_once": AT_ONCE})}
         )
         self.tasks = {task.prompt: task for task in BENCHMARK.tasks(self.config)}
-        self.environment = Environment("SQLite", self._begin, lambda: None)
+        self.environment = Environment("SQLite", "SQLite", self._begin)
         self.broken: set[str] = set()
         monkeypatch.setattr(playing, "unit_of", lambda *_: UNIT)
-        monkeypatch.setattr(model_agent, "ModelAgent", lambda *_: self._answer)
+        monkeypatch.setattr(tool_agent, "agent_of", lambda *_: (self._answer, None))
 
     def play(self, benchmark: AgentBenchmark = BENCHMARK) -> list[dict[str, Any]]:
         context: Any = SimpleNamespace(config=self.config, store=self.store, commit=self._commit, engine=self._engine)
         play_variant(context, PLAYER, [benchmark], {benchmark.name: self.environment}, lambda n=1, note=None: None)
         return list(self.store.rows(UNIT))
 
-    def _begin(self, task: Any) -> Dialogue:
+    def _begin(self, task: Any, _: object) -> Dialogue:
         if task.id in self.broken:
             raise EnvironmentFailed("the server went away")
         return NanoDbConversation(task, EmbeddedDatabase)
@@ -132,10 +129,10 @@ def test_an_environment_that_is_gone_stops_the_stage_and_loses_nothing(
 
     work = Work(tmp_path, monkeypatch)
     work.broken = {"nano_db-0005"}  # begins after the first round
-    work.environment = Environment("MariaDB", work._begin, gone)
+    work.environment = Environment("MariaDB", "MariaDB", work._begin, gone)
     with pytest.raises(RunError, match="environment of nano_db is gone"):
         work.play()
     before = played_so_far(work.store, UNIT)
     assert 0 < before < ITEMS
-    work.broken, work.environment = set(), Environment("SQLite", work._begin, lambda: None)
+    work.broken, work.environment = set(), Environment("SQLite", "SQLite", work._begin)
     assert work.play() == expected

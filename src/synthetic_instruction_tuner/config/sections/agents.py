@@ -39,6 +39,11 @@ class AgentsConfig(Section):
     items: int | None = Field(
         None, ge=1, le=10_000, description="At most this many tasks of each benchmark, from all of its kinds in turn."
     )
+    form: Literal["auto", "text", "tools"] = Field(
+        "auto",
+        description="How agents act on dbbench and os_interaction: by AgentBench's text protocol, by calls of tools, "
+        "or auto: tools where the student's chat template has them. Results of the two are never mixed.",
+    )
     max_new_tokens: int = Field(512, ge=1, le=100_000, description="Maximum length of a turn, in tokens.")
     sandbox: Literal["auto", "docker", "podman", "bubblewrap", "namespaces"] = Field(
         "auto", description="Where commands run; auto takes the first that works."
@@ -66,8 +71,13 @@ class AgentsConfig(Section):
         return value
 
     def key_part(self) -> dict[str, Any]:
-        """Returns what results depend on: all settings except where files are and how many conversations are open."""
-        part = self.model_dump(mode="json", exclude={"tasks", "at_once", "mysql"})
+        """Returns what results depend on: all settings except where files are and how many conversations are open.
+
+        With ``form=auto`` the chat template decides, which the model's files are known by.
+        """
+        part = self.model_dump(
+            mode="json", exclude={"tasks", "at_once", "mysql"} | ({"form"} if self.form == "auto" else set())
+        )
         return part | {"database": "server" if self.mysql else "embedded"}
 
     def limited(self, most: int) -> AgentsConfig:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from synthetic_instruction_tuner.records import Message
+
+TOOLS: Literal["tools"] = "tools"
+"""The role of the first message where the agent calls tools: what may be called, as JSON."""
 
 
 class End(StrEnum):

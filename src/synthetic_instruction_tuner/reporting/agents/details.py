@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import AgentBenchmark
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark
 from synthetic_instruction_tuner.evaluation.agent_bench.results import REASONS, SOLVED, AgentResult, AgentResults
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 
@@ -91,5 +91,5 @@ def _sentences(benchmark: AgentBenchmark, result: AgentResult) -> tuple[str, ...
     counts = ", ".join(f"{sum(t.group == g for t in result.tasks)} {g}" for g in benchmark.groups)
     kinds = f" ({counts})" if len(benchmark.groups) > 1 else ""
     mean = f" {benchmark.headline} is the mean of the kinds' accuracies." if kinds else ""
-    played = f"{len(result.tasks):,} tasks{kinds}, played in {result.environment}: {benchmark.protocol}."
+    played = f"{len(result.tasks):,} tasks{kinds}, played in {result.environment}: {benchmark.form.protocol}."
     return f"{benchmark.title}.", f"{played}{mean}", f"{benchmark.levels} {benchmark.comparable}"

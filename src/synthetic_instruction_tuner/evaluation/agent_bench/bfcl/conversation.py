@@ -13,8 +13,8 @@ from synthetic_instruction_tuner.chat.tools.calls import Said, ToolCall, python_
 from synthetic_instruction_tuner.chat.tools.template import Tool
 from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.matching import fault_of
 from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.tasks import BfclTask
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End, Outcome
-from synthetic_instruction_tuner.evaluation.agent_bench.tool_conversation import Reader
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import TOOLS, End, Outcome
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.conversation import Reader
 from synthetic_instruction_tuner.records import Message
 
 INSTRUCTIONS = """\
@@ -40,7 +40,7 @@ class BfclConversation:
         self._task, self._read = task, read
         self._tools = tools_of(task) if read else []
         if read:
-            self.messages = [Message("tools", json.dumps(self._tools)), *task.messages]
+            self.messages = [Message(TOOLS, json.dumps(self._tools)), *task.messages]
         else:
             self.messages = list(_instructed(task))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.agent_bench.task import fault_of, read_rows
 from synthetic_instruction_tuner.records import Message
 
 CATEGORIES = (
@@ -91,24 +91,11 @@ def _in_folder(folder: Path) -> list[Path]:
 
 def _read(file: Path) -> Iterator[BfclTask]:
     answers = _answers(file)
-    for number, row in enumerate(_rows(file)):
+    for number, row in enumerate(read_rows(file, _broken)):
         try:
             yield _task(row, answers)
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-            what = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
-            raise _broken(file, f"task {number}: {what}") from error
-
-
-def _rows(file: Path) -> list[Any]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        if text.lstrip().startswith("["):
-            return list(json.loads(text))
-        return [json.loads(line) for line in text.split("\n") if line.strip()]
-    except OSError as error:
-        raise UserError(f"The tasks in {file} cannot be read.", str(error.strerror), _FIX) from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _broken(file, str(error)) from error
+            raise _broken(file, f"task {number}: {fault_of(error)}") from error
 
 
 def _answers(file: Path) -> dict[str, Any]:
@@ -117,7 +104,7 @@ def _answers(file: Path) -> dict[str, Any]:
     if not beside.is_file():
         return {}
     try:
-        return {row["id"]: row["ground_truth"] for row in _rows(beside)}
+        return {row["id"]: row["ground_truth"] for row in read_rows(beside, _broken)}
     except (KeyError, TypeError) as error:
         raise _broken(beside, "a line has no id or no ground_truth") from error
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.chat.tools.calls import Said, ToolCall
 from synthetic_instruction_tuner.chat.tools.template import Tool
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End, Outcome
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import TOOLS, End, Outcome
 from synthetic_instruction_tuner.records import Message
 
 Reader = Callable[[str, Sequence[Tool]], Said]
@@ -50,7 +50,7 @@ class ToolConversation:
         closing: Callable[[], None],
     ) -> None:
         self.outcome: Outcome | None = None
-        self.messages = [Message("tools", json.dumps(list(tools))), *opening]
+        self.messages = [Message(TOOLS, json.dumps(list(tools))), *opening]
         self._read, self._tools, self._actions, self._close = read, tools, actions, closing
         self._left, self._rounds, self._invalid = rounds, rounds, 0
 
