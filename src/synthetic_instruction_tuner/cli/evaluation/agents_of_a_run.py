@@ -217,7 +217,7 @@ def _numbers(target: str, result: AgentResult) -> dict[str, Any]:
         result.headline: summary.headline,
         "standard_error": summary.error,
         "n": summary.n,
-        "groups": {group.name: {"right": group.right, "n": group.n} for group in summary.groups},
+        "groups": {group.name: {"right": group.right, "n": group.n} for group in summary.groups if group.n},
         "failures": dict(summary.reasons),
         "environment_errors": summary.broken,
     }

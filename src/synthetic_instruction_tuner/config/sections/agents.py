@@ -12,11 +12,14 @@ from synthetic_instruction_tuner.methods import VARIANTS
 NANO_AGENTS: tuple[str, ...] = ("nano_db", "nano_os")
 """The agent benchmarks whose tasks this package generates."""
 
-PUBLIC_AGENTS: tuple[str, ...] = ("dbbench", "os_interaction")
-"""The agent benchmarks whose tasks are AgentBench's files."""
+PUBLIC_AGENTS: tuple[str, ...] = ("dbbench", "os_interaction", "bfcl")
+"""The agent benchmarks whose tasks are AgentBench's files, or BFCL's."""
 
 AGENT_BENCHMARKS = NANO_AGENTS + PUBLIC_AGENTS
 """Every agent benchmark, in the order in which tables show them."""
+
+TOOL_CALLS = "_tool_calls"
+"""Ends the name of a benchmark's form by calls of tools, and that of its headline."""
 
 
 class AgentsConfig(Section):
@@ -25,8 +28,8 @@ class AgentsConfig(Section):
     benchmarks: tuple[Literal[AGENT_BENCHMARKS], ...] = Field(  # type: ignore[valid-type]  # mypy wants them spelled out
         (),
         description="Agent benchmarks to run: nano_db and nano_os have tasks of the nano world, dbbench and "
-        "os_interaction need AgentBench's files, nano_os and os_interaction a sandbox. Without any the stage does "
-        "nothing.",
+        "os_interaction need AgentBench's files, bfcl BFCL's, nano_os and os_interaction a sandbox. Without any the "
+        "stage does nothing.",
     )
     variants: tuple[Literal[VARIANTS], ...] = Field(  # type: ignore[valid-type]
         ("dpo",), min_length=1, description="Variants of every student that work as agents; base is the untuned one."
@@ -41,8 +44,8 @@ class AgentsConfig(Section):
     )
     form: Literal["auto", "text", "tools"] = Field(
         "auto",
-        description="How agents act on dbbench and os_interaction: by AgentBench's text protocol, by calls of tools, "
-        "or auto: tools where the student's chat template has them. Results of the two are never mixed.",
+        description="How agents act on dbbench, os_interaction and bfcl: by text, by calls of tools, or auto: tools "
+        "where the student's chat template has them. Results of the two are never mixed.",
     )
     max_new_tokens: int = Field(512, ge=1, le=100_000, description="Maximum length of a turn, in tokens.")
     sandbox: Literal["auto", "docker", "podman", "bubblewrap", "namespaces"] = Field(

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.agent_bench.at_hand import db_at_hand, db_tasks, os_at_hand, os_tasks
+from synthetic_instruction_tuner.evaluation.agent_bench.at_hand import (
+    bfcl_at_hand,
+    bfcl_tasks,
+    db_at_hand,
+    db_tasks,
+    os_at_hand,
+    os_tasks,
+)
 from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import (
     AgentBenchmark,
     Environment,
@@ -240,26 +247,24 @@ AGENTS = (
         at_hand=os_at_hand,
         sandboxed=True,
     ),
+    AgentBenchmark(
+        name="bfcl",
+        label="BFCL",
+        title="BFCL, the Berkeley Function-Calling Leaderboard: its categories of one turn",
+        headline="mean_category_accuracy",
+        mean="Mean of the categories",
+        groups=CATEGORIES,
+        text=Form("BFCL's single turns, calls as text", rounds=1, shared=0, turns=1.0, prompt_tokens=500),
+        tools=Form("BFCL's single turns, calls of tools", rounds=1, shared=0, turns=1.0, prompt_tokens=500),
+        levels="The right answers solve every task (1).",
+        comparable="It is not BFCL's overall score, which weighs categories that are not here.",
+        task_seconds=0.001,
+        tasks=bfcl_tasks,
+        environment=_bfcl_environment,
+        at_hand=bfcl_at_hand,
+    ),
 )
-BFCL = AgentBenchmark(
-    name="bfcl",
-    label="BFCL",
-    title="BFCL, the Berkeley Function-Calling Leaderboard: its categories of one turn",
-    headline="mean_category_accuracy",
-    mean="Mean of the categories",
-    groups=CATEGORIES,
-    text=Form("BFCL's single turns, calls as text", rounds=1, shared=0, turns=1.0, prompt_tokens=500),
-    tools=Form("BFCL's single turns, calls of tools", rounds=1, shared=0, turns=1.0, prompt_tokens=500),
-    levels="The right answers solve every task (1).",
-    comparable="It is not BFCL's overall score, which weighs categories that are not here.",
-    task_seconds=0.001,
-    tasks=lambda config: (),
-    environment=_bfcl_environment,
-    at_hand=lambda config: Availability(missing="Its files are named with --tasks."),
-)
-"""Files that a user names; no benchmark of a run."""
-
-_BY_NAME = {one.name: one for benchmark in (*AGENTS, BFCL) for one in (benchmark, benchmark.with_tools())}
+_BY_NAME = {one.name: one for benchmark in AGENTS for one in (benchmark, benchmark.with_tools())}
 
 
 def agent_benchmark(name: str) -> AgentBenchmark:

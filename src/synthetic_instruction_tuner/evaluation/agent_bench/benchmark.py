@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.config.sections.agents import TOOL_CALLS
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue
 from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.conversation import Reader
-
-TOOL_CALLS = "_tool_calls"  # ends the names of a benchmark by calls of tools, and of its headline
 
 
 @dataclass(frozen=True, slots=True)
