@@ -96,9 +96,7 @@ def _print(
         for name, note in reasons[:SHOWN]:
             screen.say(f"  {name}: {note}")
     if missing:
-        screen.say(
-            f"{_tasks(missing, 'has', 'have')} no answer in the file and {'does' if missing == 1 else 'do'} not count."
-        )
+        screen.say(f"{_tasks(missing, 'without an answer does', 'without an answer do')} not count.")
     if left_out:
         screen.say(f"Categories without an answer are left out: {', '.join(left_out)}.")
 

@@ -56,9 +56,7 @@ def read_answers(place: Path) -> dict[str, SavedAnswer]:
                 raise _broken(file, f"row {number} answers {name} for the second time")
             answer = _answer(row)
             if answer is None:
-                raise _broken(
-                    file, f"row {number} has no text and no calls in {', '.join(FIELDS[:-1])} or {FIELDS[-1]}"
-                )
+                raise _broken(file, f"row {number} has neither text nor calls in {', '.join(FIELDS)}")
             found[name] = answer
     if not found:
         raise _broken(place, "it has no row")
@@ -105,10 +103,10 @@ def _answer_of(value: Any) -> SavedAnswer | None:
 
 def _call(value: Mapping[str, Any]) -> ToolCall:
     inner = value.get("function")
-    own = inner if isinstance(inner, Mapping) and "name" in inner else value
+    own = inner if isinstance(inner, Mapping) else value
     if isinstance(own.get("name"), str):
         return call_of(own["name"], next((own[key] for key in ("arguments", "parameters", "input") if key in own), {}))
-    if len(value) == 1:
+    if own is value and len(value) == 1:
         return call_of(*next(iter(value.items())))
     return ToolCall("", fault="it names no function")
 
