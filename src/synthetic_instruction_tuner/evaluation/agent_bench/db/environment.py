@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -62,6 +63,12 @@ def first_rows(rows: Any) -> list[tuple[Any, ...]]:
 def quoted(name: str) -> str:
     """Returns a name as SQL has it, in backticks."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def used_database(sql: str) -> str | None:
+    """Returns the database that a statement USE names; None for other statements."""
+    found = re.fullmatch(r"(?is)\s*use\s+(`[^`]+`|\S+?)\s*;?\s*", sql)
+    return found[1].strip("`") if found else None
 
 
 def storable(text: str) -> str:
