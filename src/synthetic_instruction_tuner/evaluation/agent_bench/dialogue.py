@@ -57,6 +57,11 @@ class Outcome:
         return cls(**data | {"end": End(data["end"])})
 
 
+def storable(text: str) -> str:
+    """Returns a text without halves of characters, which no file and no database takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 class EnvironmentFailed(Exception):
     """The environment broke: no fault of the agent, whose task is begun again once."""
 

@@ -29,11 +29,11 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import (
     first_rows,
     printed,
     quoted,
-    storable,
     used_database,
 )
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import table_hash
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import storable
 
 STEPS = 50_000_000  # of SQLite's virtual machine, for one statement
 _EVERY = 10_000  # steps between two looks at the limit

@@ -20,12 +20,11 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import (
     first_rows,
     printed,
     quoted,
-    storable,
     used_database,
 )
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import table_hash
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed, storable
 
 SECONDS = 5  # for one statement
 _WAIT = 15  # seconds until a connection counts as lost
