@@ -189,4 +189,5 @@ def _with_agent(
     with open_engine(model, config.engine, detect(config.engine.device)) as (engine, template):
         agent, read = agent_of(engine, template, form, max_new_tokens)
         for number, one in play(tasks, lambda task: chosen.environment.begin(task, read), agent, earlier):
+            chosen.environment.require(chosen.benchmark.label, one.outcome)
             note(tasks[number], one)

@@ -193,6 +193,8 @@ def _played(
 
         ended = {}
         for number, played in play(places, begin, agent, at_once=config.agents.at_once):
+            benchmark = entries[number][0]
+            environments[benchmark.name].require(benchmark.name, played.outcome)
             if played.outcome is not None:
                 ended[number] = played
                 advance(1)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.config.sections.agents import TOOL_CALLS
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue
+from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue, End, Outcome
 from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
 
 if TYPE_CHECKING:
@@ -49,6 +50,27 @@ class Environment:
     key: str
     begin: Callable[[Any, Reader | None], Dialogue]
     check: Callable[[], object] = lambda: None
+
+    def require(self, what: str, outcome: Outcome | None) -> None:
+        """Stops where the environment has broken a task because it is gone, so that the task is not taken for played.
+
+        Args:
+            what: whose environment it is.
+            outcome: how the task ended; None while it goes on.
+
+        Raises:
+            RunError: it is gone.
+        """
+        if outcome is None or outcome.end is not End.ENVIRONMENT_ERROR:
+            return
+        try:
+            self.check()
+        except UserError as error:
+            raise RunError(
+                f"The environment of {what} is gone: {self.name}.",
+                error.cause,
+                "Start it again and repeat the command: what has been kept is not played again.",
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import chosen_tasks
 from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark, Environment
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue, End
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue
 from synthetic_instruction_tuner.evaluation.agent_bench.results import TaskResult
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Played, play_rounds
 from synthetic_instruction_tuner.run.progress import Advance
@@ -84,7 +83,8 @@ def _play(
 
         for changed in play_rounds(left, begin, agent, earlier, settings.at_once):
             round_ = [(left[number], played) for number, played in changed]
-            _require_environments(round_, environments)
+            for entry, played in round_:  # nothing of a round without its environment is kept
+                environments[entry.benchmark.name].require(entry.benchmark.name, played.outcome)
             for name, own in kept.items():
                 _keep(own, [(entry.task, played) for entry, played in round_ if entry.benchmark.name == name])
             advance(sum(played.outcome is not None for _, played in round_), f"{variant.label}")
@@ -96,21 +96,3 @@ def _keep(own: KeptTurns, played: Sequence[tuple[Any, Played]]) -> None:
         {task.id: one.turns for task, one in played},
         {task.id: TaskResult.of(task.id, task.group, one).to_json() for task, one in ended},
     )
-
-
-def _require_environments(round_: Sequence[tuple[_Entry, Played]], environments: Mapping[str, Environment]) -> None:
-    """Stops where an environment has broken tasks because it is gone: nothing of this round is kept."""
-    broken = {
-        entry.benchmark.name: played.outcome
-        for entry, played in round_
-        if played.outcome is not None and played.outcome.end is End.ENVIRONMENT_ERROR
-    }
-    for name in broken:
-        try:
-            environments[name].check()
-        except UserError as error:
-            raise RunError(
-                f"The environment of {name} is gone: {environments[name].name}.",
-                error.cause,
-                "Start it again and repeat the command: the turns up to this round are kept.",
-            ) from error
