@@ -94,15 +94,15 @@ def kind_of(file: Path) -> str:
     if file.is_dir():
         return "bfcl" if any(file.glob("BFCL_v*.json*")) else "os"
     try:
-        text = file.read_text(encoding="utf-8").lstrip()
+        text = file.read_text(encoding="utf-8-sig").lstrip()
     except (OSError, UnicodeDecodeError):
         return "db"  # whose reader says what is wrong
     try:
         whole: Any = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         try:
             whole = json.loads(text.partition("\n")[0])
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return "db"
     first = whole[0] if isinstance(whole, list) and whole else whole
     if isinstance(first, dict) and "function" in first and "question" in first:

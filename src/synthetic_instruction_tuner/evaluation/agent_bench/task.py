@@ -54,6 +54,8 @@ def read_rows(file: Path, broken: Broken) -> list[Any]:
     try:
         text = file.read_text(encoding="utf-8-sig")
         rows = _values(text)
+        if "\\ud" in text.lower():  # such a text may name half a character, which no database and no file takes
+            json.dumps(rows, ensure_ascii=False).encode("utf-8")
     except OSError as error:
         raise UserError(f"The tasks in {file} cannot be read.", str(error.strerror), "Name a file of tasks.") from error
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, a number of thousands of digits, too many lists

@@ -116,8 +116,8 @@ def _task(row: Any, answers: Mapping[str, Any]) -> BfclTask:
         raise ValueError(f"{name} is of no single-turn category: {', '.join(CATEGORIES)}")
     functions = row["function"] if isinstance(row["function"], list) else [row["function"]]
     for one in functions:
-        if not isinstance(one["name"], str) or not isinstance(one["parameters"].get("properties", {}), dict):
-            raise TypeError("a function has no name or no parameters")
+        if not isinstance(one["name"], str) or not _is_schema(one["parameters"]):
+            raise TypeError("a function has no name, or parameters that are no schema")
     task = BfclTask(name, category, tuple(_messages(row["question"])), tuple(functions))
     if task.wants_no_call or task.wants_any_call:
         return task
@@ -133,11 +133,23 @@ def _task(row: Any, answers: Mapping[str, Any]) -> BfclTask:
     return BfclTask(task.id, category, task.messages, task.functions, tuple(found))
 
 
+def _is_schema(value: Any) -> bool:
+    """Whether a value says of parameters what the matching asks for, down to the parameters within them."""
+    if not isinstance(value, dict) or not isinstance(value.get("type", ""), str):
+        return False
+    properties, required = value.get("properties", {}), value.get("required", [])
+    if not isinstance(properties, dict) or not isinstance(required, list):
+        return False
+    return all(isinstance(name, str) for name in required) and all(map(_is_schema, properties.values()))
+
+
 def _messages(question: Any) -> Iterator[Message]:
     if isinstance(question, str):
         yield Message("user", question)
         return
     turns = question[0] if isinstance(question[0], list) else question
+    if not turns:
+        raise ValueError("it asks nothing")
     if isinstance(question[0], list) and len(question) > 1:
         raise ValueError("it has several turns")
     for turn in turns:

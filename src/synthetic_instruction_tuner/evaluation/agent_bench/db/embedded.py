@@ -33,7 +33,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import (
 )
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import table_hash
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import storable
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed, storable
 
 STEPS = 50_000_000  # of SQLite's virtual machine, for one statement
 _EVERY = 10_000  # steps between two looks at the limit
@@ -55,8 +55,12 @@ class EmbeddedDatabase:
         self._task, self._steps = task, 0
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._work = mysql_functions.register(self._connection)
-        self._fill()
-        self._describe()
+        try:
+            self._fill()
+            self._describe()
+        except (sqlite3.Error, ValueError) as error:
+            self._connection.close()
+            raise EnvironmentFailed(f"the task's table cannot be made: {error}") from error
         self._connection.execute(f"PRAGMA max_page_count = {_PAGES}")
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
         self._connection.set_authorizer(_allowed)
