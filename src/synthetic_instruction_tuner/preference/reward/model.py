@@ -91,7 +91,7 @@ class RewardModel:
         Batches hold items of similar length, the longest first, so that there is little padding and a lack of memory
         shows at once.
         """
-        encoded = [self._input.encode(messages, answer) for messages, answer in items]
+        encoded = self._input.encode_all(items)
         order = sorted(range(len(items)), key=lambda i: (-len(encoded[i]["input_ids"]), i))
         scores = [float("nan")] * len(items)
         for start in range(0, len(order), self._batch_size):
@@ -183,6 +183,7 @@ def open_reward_model(
 ) -> Iterator[RewardModel]:
     """Loads a reward model according to the settings; its memory is freed when the block ends."""
     from synthetic_instruction_tuner.models.loading import load_reward_model, load_tokenizer
+    from synthetic_instruction_tuner.preference.reward.split_linear import LEAST_CAPABILITY, split_linears
 
     set_threads(engine.threads)
     known = shape(model)
@@ -192,8 +193,9 @@ def open_reward_model(
     dtype = "float32" if engine.dtype == "auto" and single and not held.quantized else held.compute
     model = settled(model, held)
     with memory_freed(model.name, device):
-        reward = RewardModel(
-            load_reward_model(model, dtype, device),
+        split = device == "cuda" and dtype == "float32" and (hardware.capability or (0, 0)) >= LEAST_CAPABILITY
+        reward = RewardModel(  # which alone holds the model, or it would not be freed
+            split_linears(load_reward_model(model, dtype, device), split),
             load_tokenizer(model),
             batch_size=config.reward_batch_size,
             max_tokens=config.reward_max_tokens,

@@ -24,14 +24,14 @@ from synthetic_instruction_tuner.run.costs.cards import Card
 from synthetic_instruction_tuner.run.costs.work import Reading, Texts, Tuning
 
 BANDWIDTH_SHARE = 0.82  # of the data sheet, in reading weights, keys and values
-DECODING_FLOPS, READING_FLOPS, TUNING_FLOPS = 0.7, 0.55, 0.4  # of the data sheet
-GRAPH_LAYER = {"transformers": 1.3e-4, "vllm": 1.0e-4}  # seconds of a step per layer, in a CUDA graph
+DECODING_FLOPS, READING_FLOPS, TUNING_FLOPS = 0.7, 0.64, 0.4  # of the data sheet
+GRAPH_LAYER = {"transformers": 1.1e-4, "vllm": 1.0e-4}  # seconds of a step per layer, in a CUDA graph
 PASS_LAYER = 6e-4  # seconds of a forward pass per layer, launched one by one
 TUNING_LAYER = 6e-3  # seconds of forward and backward pass per layer, at least
 PADDED = 1.7  # times the mean prompt: what a row takes while prompts of unequal length are read together
 ADMITTED = 8  # the engine reads new prompts when this part of its rows is free
 MOVED = 62  # times that the kept activations cross the memory in forward and backward pass, all small operations
-DEQUANTIZED = 13  # bytes that a weight in 4 bits moves each time it is brought to 16
+DEQUANTIZED = 9  # bytes that a weight in 4 bits moves each time it is brought to 16
 DISK = 1e9  # bytes/s that a model is loaded with
 
 
