@@ -148,10 +148,10 @@ def _messages(question: Any) -> Iterator[Message]:
         yield Message("user", question)
         return
     turns = question[0] if isinstance(question[0], list) else question
-    if not turns:
-        raise ValueError("it asks nothing")
     if isinstance(question[0], list) and len(question) > 1:
         raise ValueError("it has several turns")
+    if not turns:
+        raise ValueError("it asks nothing")
     for turn in turns:
         if turn["role"] not in ("system", "user", "assistant") or not isinstance(turn["content"], str):
             raise TypeError("a message has no role or no text")
