@@ -157,6 +157,26 @@ def training_losses(data: ReportData) -> Figure | None:
     return figure
 
 
+def reward_margins(data: ReportData) -> Figure | None:
+    """Rewards of chosen and rejected answers over the steps of preference tuning: a panel per student."""
+    logs = {student: log for (_, student), log in data.training_logs.items() if log and "chosen_reward" in log[-1]}
+    if not logs:
+        return None
+    figure, axes = subplots(1, len(logs), (max(5.5, 3.9 * len(logs)), 3.2), sharey=True)
+    for ax, (student, log) in zip(axes, logs.items(), strict=True):
+        steps = [r["step"] for r in log]
+        chosen, rejected = ([float(r[f"{side}_reward"]) for r in log] for side in ("chosen", "rejected"))
+        ax.plot(steps, chosen, color=STUDENT_COLORS[0], lw=1.6, label="chosen")
+        ax.plot(steps, rejected, color=STUDENT_COLORS[1], lw=1.6, label="rejected")
+        ax.fill_between(steps, chosen, rejected, color=INK, alpha=0.08, lw=0, label="margin")
+        ax.axhline(0, color=INK, lw=0.8)
+        ax.set(title=figure_text(student), xlabel="optimizer step")
+        ax.grid(axis="y")
+    axes[0].set_ylabel("reward (nats × beta)")
+    figure.legend(handles=axes[0].get_legend_handles_labels()[0], loc="outside upper left", ncols=3)
+    return figure
+
+
 def efficiency(data: ReportData) -> Figure | None:
     """What each training cost: time, memory, trained parameters."""
     if not data.training:
@@ -249,6 +269,7 @@ FIGURES: dict[str, Callable[[ReportData], Any]] = {
     "filter_funnel": filter_funnel,
     "responder_scores": responder_scores,
     "training_losses": training_losses,
+    "reward_margins": reward_margins,
     "efficiency": efficiency,
 }
 

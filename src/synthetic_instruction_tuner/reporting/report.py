@@ -102,6 +102,8 @@ def _context(data: ReportData) -> dict[str, Any]:
         "methods": [method for method in METHODS if method.name in {t["method"] for t in data.training}],
         "items": lambda name: next(row.clusters for row in data.headline_rows if row.benchmark == name),
         "generation": _generation(data),
+        "cost_sentence": _cost_sentence,
+        "pair_loss": data.config.get("train", {}).get("dpo", {}).get("loss", "sigmoid"),
         "config_text": yaml.safe_dump(dict(data.config), sort_keys=False, allow_unicode=True, width=110).rstrip(),
     }
 
@@ -159,6 +161,14 @@ def _generation(data: ReportData) -> list[str]:
                     f"Domain {name or 'any'}: {passed_here} of {quota} wanted records pass, {made} written{end}."
                 )
     return lines
+
+
+def _cost_sentence(training: Mapping[str, Any]) -> str:
+    """Returns what a training used beside time and memory, where that is known."""
+    mfu, energy, cost = training.get("mfu"), training.get("energy_wh"), training.get("cost")
+    parts = [f"{mfu:.0%} of the GPU's FLOP/s (MFU)"] if mfu is not None else []
+    parts += [f"{energy:,.1f} Wh"] if energy else []
+    return ", ".join([*parts, f"a cost of {cost:.2f}"] if cost is not None else parts)
 
 
 def _length_sentence(length: Mapping[str, Any]) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, PreferConfig
 from synthetic_instruction_tuner.engines.base import Done
 from synthetic_instruction_tuner.models.architecture import learned_positions
-from synthetic_instruction_tuner.models.files import shape
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, set_threads
 from synthetic_instruction_tuner.models.memory import memory_freed
 from synthetic_instruction_tuner.models.quantization.held import reading_format, settled
@@ -27,7 +26,6 @@ from synthetic_instruction_tuner.records import Message
 Item = tuple[Sequence[Message], str]
 """A prompt (the conversation up to and including the instruction) and an answer to it."""
 
-SMALL = 1e9  # reward models of at most this many parameters run in float32: half precision would tie close scores
 TOLERANCE = 1e-3  # between an item's score in a batch and alone, in float32
 PROBES = [("Hi", "Hello."), ("Why is the sky blue?", "Light scatters, blue more than red."), ("1+1?", "2")]
 
@@ -186,11 +184,10 @@ def open_reward_model(
     from synthetic_instruction_tuner.preference.reward.split_linear import LEAST_CAPABILITY, split_linears
 
     set_threads(engine.threads)
-    known = shape(model)
     device = choose_device(hardware, engine.device)
-    single = device == "cpu" or (known is not None and known.parameters <= SMALL)
     held = reading_format(model, hardware, engine.dtype, config.reward_batch_size * config.reward_max_tokens)
-    dtype = "float32" if engine.dtype == "auto" and single and not held.quantized else held.compute
+    alone = engine.dtype == "auto" and device == "cpu" and not held.quantized
+    dtype = "float32" if alone else held.compute
     model = settled(model, held)
     with memory_freed(model.name, device):
         split = device == "cuda" and dtype == "float32" and (hardware.capability or (0, 0)) >= LEAST_CAPABILITY

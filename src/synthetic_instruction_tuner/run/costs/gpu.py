@@ -25,6 +25,8 @@ from synthetic_instruction_tuner.run.costs.work import Reading, Texts, Tuning
 
 BANDWIDTH_SHARE = 0.82  # of the data sheet, in reading weights, keys and values
 DECODING_FLOPS, READING_FLOPS, TUNING_FLOPS = 0.7, 0.64, 0.4  # of the data sheet
+SINGLE_FLOPS = 0.06  # the same in float32, as small reward models compute
+PAIR, HEAD = 32, 64  # bytes per head and pair of tokens of attention that keeps all scores, and the width of a head
 GRAPH_LAYER = {"transformers": 1.1e-4, "vllm": 1.0e-4}  # seconds of a step per layer, in a CUDA graph
 PASS_LAYER = 6e-4  # seconds of a forward pass per layer, launched one by one
 TUNING_LAYER = 6e-3  # seconds of forward and backward pass per layer, at least
@@ -76,7 +78,8 @@ class GpuCosts:
 
     def read(self, size: ModelShape, held: NumberFormat, reading: Reading) -> float:
         """Seconds to read texts once."""
-        arithmetic = 2 * size.parameters * reading.tokens / (READING_FLOPS * self.card.flops)
+        share = SINGLE_FLOPS if held.weights == "float32" else READING_FLOPS
+        arithmetic = 2 * size.parameters * reading.tokens / (share * self.card.flops)
         return arithmetic + reading.passes * (size.layers * PASS_LAYER + self._dequantizing(size, held))
 
     def tune(self, size: ModelShape, held: NumberFormat, tuning: Tuning) -> float:
@@ -108,7 +111,10 @@ class GpuCosts:
 
     def reading_gb(self, size: ModelShape, held: NumberFormat, reading: Reading) -> float:
         """Memory while texts are read."""
-        return self._weights(size, held) + scoring_gb(size, reading.at_once)
+        scores = (
+            reading.at_once * reading.longest * size.hidden / HEAD * PAIR / GB if held.weights == "float32" else 0.0
+        )
+        return self._weights(size, held) + scoring_gb(size, reading.at_once) + scores
 
     def tuning_gb(self, size: ModelShape, held: NumberFormat, tuning: Tuning) -> float:
         """Memory while an adapter is trained."""

@@ -194,22 +194,23 @@ def _logs(ctx: Context, methods: list[str]) -> dict[tuple[str, str], list[dict[s
 
 
 def _samples(ctx: Context) -> list[Sample]:
-    """Returns the first student's answers, by variant, to a few items of the last benchmark that asks for texts."""
+    """Returns each student's answers, before and after each training, to a few items of the last text benchmark."""
     from synthetic_instruction_tuner.reporting.report_data import Sample
 
-    config, first = ctx.config, ctx.config.models.students[0].name
+    config = ctx.config
     texts = [n for n in usable(config.evaluate) if benchmark(n).work(config.evaluate.settings(n)).answers]
     if not texts:
         return []
-    answers: dict[str, dict[str, Any]] = {}
+    answers: dict[str, dict[str, dict[str, Any]]] = {}
     for variant in variants(config, ctx.folder):
-        if variant.student.name == first:
-            results = {plain_name(result["benchmark"]): result["items"] for result in _results(ctx, variant)}
-            answers[variant.name] = {item["id"]: item for item in results[texts[-1]]}
-    items = answers[BASE]
+        results = {plain_name(result["benchmark"]): result["items"] for result in _results(ctx, variant)}
+        own = answers.setdefault(variant.student.name, {})
+        own[variant.name] = {item["id"]: item for item in results[texts[-1]]}
+    items = next(iter(answers.values()))[BASE]
     shown = list(items)[:: max(1, len(items) // max(1, config.report.samples))][: config.report.samples]
     return [
-        Sample(first, items[i]["prompts"][0], {name: own[i]["outputs"][0] for name, own in answers.items()})
+        Sample(student, items[i]["prompts"][0], {name: one[i]["outputs"][0] for name, one in own.items()})
+        for student, own in answers.items()
         for i in shown
     ]
 
