@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "filtering": ENGINES | {"evaluation"},  # the benchmarks' items, which no record may hold
     "preference": ENGINES,
     "training": MODELS | {"chat"},
+    "exporting": MODELS | {"chat"},
     "reporting": MODELS | {"evaluation"},  # results, comparison and statistics, which the report shows
 }
 LIBRARIES = set(MAY_IMPORT)

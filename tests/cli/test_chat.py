@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from random_models import CHATML, byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.cli.chat.command import _whom
+from synthetic_instruction_tuner.cli.chat.command import whom
 from synthetic_instruction_tuner.cli.chat.session import Answering, Input, converse
 from synthetic_instruction_tuner.config import load_config
 from synthetic_instruction_tuner.engines.base import Completion
@@ -73,7 +73,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, lines: list[str | type[BaseException]
     ],
 )
 def test_student_and_variant_in_any_order(words: list[str], expected: tuple[str, str | None]) -> None:
-    model, variant = _whom(load_config(), words, None)
+    model, variant = whom(load_config(), words, None)
     assert (model.name, variant) == expected
 
 
@@ -89,7 +89,7 @@ def test_student_and_variant_in_any_order(words: list[str], expected: tuple[str,
 )
 def test_what_is_meant_is_asked(words: list[str], variant: str | None, part: str) -> None:
     with pytest.raises(UserError, match=part):
-        _whom(load_config(), words, variant)
+        whom(load_config(), words, variant)
 
 
 @given(answers=st.lists(st.text(alphabet=st.sampled_from("a\\n\n\r\x1b\u2028 ")), min_size=1, max_size=4))

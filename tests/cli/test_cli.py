@@ -35,6 +35,9 @@ VERBS = [
     "compare",
     "report",
     "chat",
+    "export",
+    "pack",
+    "unpack",
 ]
 Sit = Callable[..., tuple[int, str, str]]
 HEAVY = {"pandas", "torch", "transformers", "trl", "peft", "datasets", "lm_eval", "matplotlib", "pyarrow", "scipy"}

@@ -176,4 +176,30 @@ VERBS = {
         "Each line from a pipe gives one line: the answer, with line breaks as \\n and backslashes doubled, or with "
         "--json as JSON.",
     ),
+    "export": Verb(
+        "exports.export",
+        "export",
+        "Export a tuned student for other programs.\n\n"
+        "'sit export student-llama sft -o out' merges the LoRA adapter into the base model's unquantized weights; a "
+        "soft prompt becomes tokens of an ordinary model, and a chat template that begins with them. Tokenizer, chat "
+        "template, generation settings and a model card are beside the weights. --adapter copies the adapter alone.\n\n"
+        "What was written is read back, and its logits are compared with those of the adapter beside its base model. "
+        "The folder appears whole or not at all, and the same command does nothing where it is whole.\n\n"
+        "--gguf also writes a GGUF file with llama.cpp's tools, and a Modelfile for Ollama.",
+    ),
+    "pack": Verb(
+        "exports.pack",
+        "pack",
+        "Pack a whole run into one file.\n\n"
+        "'sit pack runs/nano -o nano.tar.zst' verifies the run's files and its store, then packs them with their "
+        "hashes. An unfinished run is packed with its checkpoints, and goes on where it is unpacked. Models are not in "
+        "it.",
+    ),
+    "unpack": Verb(
+        "exports.pack",
+        "unpack",
+        "Unpack a packed run and verify its files.\n\n"
+        "'sit unpack nano.tar.zst' writes runs/nano; -o names another folder, which must not exist yet. Then 'sit run "
+        "-d runs/nano' goes on, or says that everything is done.",
+    ),
 }

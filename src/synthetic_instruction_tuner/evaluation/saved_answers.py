@@ -43,12 +43,13 @@ def chosen_letter(text: str, options: Sequence[str] = ()) -> str | None:
     as the whole answer.
     """
     text = without_thinking(text).strip()
-    stated = [next(filter(None, match.groups())).upper() for match in _STATED.finditer(text)]
+    stated: list[str] = [next(filter(None, match.groups())).upper() for match in _STATED.finditer(text)]
     if stated:
         return stated[-1]
     if first := _FIRST.match(text):
-        return first[1]
-    if len(bold := set(_EMPHASIZED.findall(text))) == 1:
+        return str(first[1])
+    bold: set[str] = set(_EMPHASIZED.findall(text))
+    if len(bold) == 1:
         return bold.pop()
     plain = _plain(text)
     same = [letter for letter, option in zip(LETTERS, options, strict=False) if plain and _plain(option) == plain]

@@ -123,7 +123,7 @@ def merged(model: Any, adapter: Path) -> Any:
     Raises:
         UserError: the adapter is of another type, or does not fit the model.
     """
-    tuned = _with_lora(model, adapter)
+    tuned = with_lora(model, adapter)
     try:
         return tuned.merge_and_unload(safe_merge=True)
     except ValueError as error:  # numbers that are none
@@ -136,7 +136,7 @@ def attached(model: Any, adapter: Path) -> Any:
     Raises:
         UserError: the adapter is of another type, or does not fit the model.
     """
-    tuned = _with_lora(model, adapter)
+    tuned = with_lora(model, adapter)
     _compute_in(tuned, model.dtype)
     return tuned.get_base_model()
 
@@ -157,7 +157,7 @@ def swapped_in(model: Any, adapter: Path, device: str, *, beside: bool) -> Itera
     Raises:
         UserError: as `merged`.
     """
-    tuned = _with_lora(model, adapter)
+    tuned = with_lora(model, adapter)
     if beside:
         _compute_in(tuned, model.dtype)
     own = [] if beside else _merge_by_layer(tuned, adapter, device)
@@ -202,7 +202,12 @@ def _no_numbers(adapter: Path, error: ValueError) -> UserError:
     return UserError(f"The adapter {adapter} cannot be used.", " ".join(str(error).split())[:200], _AGAIN)
 
 
-def _with_lora(model: Any, adapter: Path) -> Any:
+def with_lora(model: Any, adapter: Path) -> Any:
+    """Returns the model with a LoRA adapter beside its weights, as PEFT's own model.
+
+    Raises:
+        UserError: the adapter is of another type, or does not fit the model.
+    """
     from peft import PeftModel
 
     kind = adapter_config(adapter).get("peft_type")
@@ -240,8 +245,9 @@ def _require_same_layers(tuned: Any, adapter: Path) -> None:
     """Raises UserError unless each matrix in the file has its place in the model, and each place its matrix."""
     from peft import get_peft_model_state_dict
 
-    places, given = set(get_peft_model_state_dict(tuned)), set(tensors(adapter / _WEIGHTS))
-    if places != given:
+    given = set(tensors(adapter / _WEIGHTS))
+    places = set(get_peft_model_state_dict(tuned, save_embedding_layers=False))
+    if given not in (places, set(get_peft_model_state_dict(tuned))):  # some files also hold the embeddings themselves
         shown = sorted(places ^ given)[0]
         what = "the model has no such layer" if shown in given else "the file has no matrix for this layer"
         raise _misfit(adapter, f"{what}: {shown}")

@@ -32,11 +32,15 @@ class PromptTuning(Supervised):
         return self.config.num_virtual_tokens
 
     def add_adapter(self, base: Any, tokenizer: Any) -> Any:
-        """Returns the base model with a soft prompt that starts as embeddings of text or of random tokens."""
+        """Returns the base model with a soft prompt that starts as embeddings of text or random tokens, or at random.
+
+        Random numbers are PEFT's: normal, with a standard deviation of 1.
+        """
+        at_random = self.config.prompt_tuning_init == "random"
         config = PeftPromptTuningConfig(
             task_type="CAUSAL_LM",
             num_virtual_tokens=self.config.num_virtual_tokens,
-            prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
+            prompt_tuning_init=PromptTuningInit.RANDOM if at_random else PromptTuningInit.SAMPLE_VOCAB,
             **_heads(base.config.to_dict()),
         )
         model = get_peft_model(base, config)

@@ -96,11 +96,28 @@ class PromptTuningConfig(TrainerConfig):
     """Prompt tuning: only virtual tokens in front of the prompt are trained."""
 
     num_virtual_tokens: int = Field(20, ge=1, le=65_536, description="Length of the soft prompt.")
+    prompt_tuning_init: Literal["vocabulary", "text", "random"] = Field(
+        "vocabulary",
+        description="What the soft prompt starts as: random rows of the vocabulary, the embeddings of "
+        "prompt_tuning_init_text (which alone says so too), or random numbers.",
+        exclude_if=lambda value: value == "vocabulary",  # the default is no part of the keys of earlier runs
+    )
     prompt_tuning_init_text: str = Field(
         "", description="Text whose embeddings initialize the soft prompt; random rows of the vocabulary when empty."
     )
     students: Literal["first", "all", "none"] = Field("first", description="Which students are prompt-tuned.")
     learning_rate: float = Field(1e-3, gt=0, le=100, description="Peak learning rate.")
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> PromptTuningConfig:
+        refuse(
+            "prompt_tuning_init is random, and prompt_tuning_init_text is a text: leave one of them out"
+            if self.prompt_tuning_init == "random" and self.prompt_tuning_init_text
+            else "prompt_tuning_init is text: give prompt_tuning_init_text"
+            if self.prompt_tuning_init == "text" and not self.prompt_tuning_init_text
+            else None
+        )
+        return self
 
 
 class DpoConfig(TrainerConfig):

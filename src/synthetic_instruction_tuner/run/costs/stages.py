@@ -288,9 +288,8 @@ class StageWork:
     def reward_task(self, tokens: float, passes: float) -> TaskEstimate:
         """The reward model reads answers."""
         model, batch = self.config.models.reward, self.config.prefer.reward_batch_size
-        size = _size(model)
+        size, longest = _size(model), self.config.prefer.reward_max_tokens
         held = role_format(self.config, self.hardware, "reward model", model) or SERVED
-        longest = self.config.prefer.reward_max_tokens
         reading = Reading(tokens, passes, batch * longest, longest)
         seconds = self.costs.load(size) + self.costs.read(size, held, reading)
         memory = self.costs.reading_gb(size, held, reading)

@@ -125,3 +125,19 @@ def explained(path: Path, error: sqlite3.Error) -> SitError:
 def _is_full(folder: Path) -> bool:
     # SQLite reports a log that cannot grow as an input/output error.
     return shutil.disk_usage(folder).free < 1 << 20
+
+
+def snapshot(path: Path, target: Path) -> None:
+    """Writes a copy of a store with all that is committed, in one file, whatever lies in the log beside it.
+
+    Raises:
+        RunError: it cannot be read, or the disk is full.
+    """
+    try:
+        source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        with contextlib.closing(source), contextlib.closing(sqlite3.connect(target)) as copy:
+            source.backup(copy)
+    except sqlite3.Error as error:
+        if "full" in str(error):
+            raise disk_full(target) from error
+        raise RunError(f"The store {path} cannot be read.", str(error), "Mend it: sit run --repair.") from error
