@@ -19,8 +19,8 @@ from typing import Any
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.engines.base import Completion, Engine, Request
 from synthetic_instruction_tuner.engines.opening import open_engine
+from synthetic_instruction_tuner.evaluation.agent_bench.agent.model_agent import ModelAgent
 from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
-from synthetic_instruction_tuner.evaluation.agent_bench.model_agent import ModelAgent
 from synthetic_instruction_tuner.evaluation.agent_bench.nano.database import (
     NanoDbConversation,
     NanoDbTask,

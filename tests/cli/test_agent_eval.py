@@ -52,6 +52,32 @@ def test_it_plays_writes_and_continues(sit: Sit, tasks: Path, tmp_path: Path) ->
     assert "[user]" in out and "What is the number of 1?" in out and "db-0001 not solved" in out
 
 
+def test_a_database_that_goes_away_ends_the_command_and_loses_nothing(
+    sit: Sit, tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synthetic_instruction_tuner.errors import UserError
+    from synthetic_instruction_tuner.evaluation.agent_bench.db import choice, embedded
+    from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed
+
+    def away(task: object) -> embedded.EmbeddedDatabase:
+        if getattr(task, "id", "") == "db-0001":
+            raise EnvironmentFailed("it does not answer")
+        return embedded.EmbeddedDatabase(task)  # type: ignore[arg-type]
+
+    def check() -> None:
+        raise UserError("The database server cannot be used.", "it does not answer", "Start it.")
+
+    line = f"agent-eval nano:student-llama --tasks {tasks} --max-new-tokens 4 -o out"
+    with monkeypatch.context() as patch:
+        patch.setattr(choice, "choose_databases", lambda mysql: choice.Databases("A server", "SQLite", away, check))
+        code, _, error = sit(line)
+    assert code == 1 and "The environment of DBBench is gone: A server." in error
+    assert not (tmp_path / "out/agent_results.json").exists()
+    code, out, error = sit(f"{line} --json")
+    assert code == 0, error
+    assert (json.loads(out)["n"], json.loads(out)["environment_errors"]) == (3, 0)
+
+
 @pytest.mark.parametrize(
     ("extra", "says"),
     [

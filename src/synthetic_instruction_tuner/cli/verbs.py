@@ -117,7 +117,8 @@ VERBS = {
         "'sit score ifeval answers.jsonl' reads JSONL, JSON, CSV, TSV or Parquet. Each row has the item's id (or key, "
         "or question_id) or its prompt, and a response; responses is a list where there are two turns. Also the "
         "response files of IFEval's authors and FastChat's answers. mt_bench asks "
-        "the judge of evaluate.mt_bench.judge.",
+        "the judge of evaluate.mt_bench.judge. 'sit score bfcl result/' matches saved calls with BFCL's right answers, "
+        "from the files in --data-dir.",
     ),
     "benchmarks": Verb(
         "evaluation.benchmarks",

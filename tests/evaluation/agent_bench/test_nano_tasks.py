@@ -12,7 +12,6 @@ from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import 
     NANO_DB_TASKS,
     NANO_OS_TASKS,
     agent_benchmark,
-    spread,
 )
 from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End
@@ -24,6 +23,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.nano.database import (
 from synthetic_instruction_tuner.evaluation.agent_bench.nano.shell import NanoOsConversation, nano_os_tasks
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Played, Turn, play
 from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import NoSandbox, Sandbox, choose
+from synthetic_instruction_tuner.evaluation.agent_bench.task import spread
 from synthetic_instruction_tuner.nano.world.families.shell_agent import OS_GOALS, ShellAgent
 from synthetic_instruction_tuner.nano.world.families.sql_agent import DatabaseAgent
 from synthetic_instruction_tuner.nano.world.family import split_of

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from sandboxes import SHARED, SMALL, checkout, sandbox
 
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import os_interaction
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End, EnvironmentFailed
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.actions import Action, Kind, read
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.conversation import (
@@ -30,6 +29,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks i
     Script,
     playable,
     read_tasks,
+    with_scripts,
 )
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Played, Turn, play
 from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.limits import Limits
@@ -430,11 +430,9 @@ def test_a_broken_file_of_tasks_is_named(tmp_path: Path) -> None:
 
 
 def test_tasks_without_their_scripts_are_left_out_and_named() -> None:
-    kind = sandbox("bubblewrap")
     lacking = OsTask("os-a-0001", "q", check=(Script("bash", ""),), lacks=("check/x.py",))
-    made = os_interaction([OsTask("os-a-0000", "q", match=Match("x")), lacking], kind)
-    assert [task.id for task in made.tasks] == ["os-a-0000"]
-    assert made.left_out == ("os-a-0001",)
+    left, without = with_scripts([OsTask("os-a-0000", "q", match=Match("x")), lacking])
+    assert ([task.id for task in left], without) == (["os-a-0000"], ("os-a-0001",))
     with pytest.raises(UserError, match="None of these tasks can be played") as caught:
-        os_interaction([lacking], kind)
+        with_scripts([lacking])
     assert "check/x.py" in caught.value.cause and "--agentbench" in caught.value.fix

@@ -14,11 +14,11 @@ from scripted_agents import agent, answer, gold, operation
 
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.agent_bench.agent.model_agent import ModelAgent
 from synthetic_instruction_tuner.evaluation.agent_bench.db.conversation import DbConversation
 from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue, End, EnvironmentFailed, Outcome
-from synthetic_instruction_tuner.evaluation.agent_bench.model_agent import ModelAgent
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Played, Turn, play
 from synthetic_instruction_tuner.evaluation.agent_bench.saved_play import SavedPlay
 from synthetic_instruction_tuner.evaluation.agent_bench.summary import summarize

@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.chat.tools.calls import Said, ToolCall
 from synthetic_instruction_tuner.chat.tools.forms import JsonForm
 from synthetic_instruction_tuner.chat.tools.template import Tool
 from synthetic_instruction_tuner.engines.base import Completion, Request
+from synthetic_instruction_tuner.evaluation.agent_bench.agent.tool_agent import ToolAgent
 from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tolerant_scoring import is_about_right
@@ -24,9 +25,8 @@ from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks import Match, OsTask, Script
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tool_conversation import OsToolConversation
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Turn, play
-from synthetic_instruction_tuner.evaluation.agent_bench.tool_agent import ToolAgent
-from synthetic_instruction_tuner.evaluation.agent_bench.tool_conversation import NO_CALL
-from synthetic_instruction_tuner.evaluation.agent_bench.tools import DB_TOOLS, OS_TOOLS
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.conversation import MOST_CALLS, NO_CALL, TOO_MANY
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.tools import DB_TOOLS, OS_TOOLS
 from synthetic_instruction_tuner.records import Message
 
 FORM = JsonForm("<call>", ("name",), ("arguments",))
@@ -80,6 +80,25 @@ def test_what_cannot_be_done_is_said_back_and_counted(scores: DbTask) -> None:
     one.take(call("execute_sql", statement="SELECT 1") + call("commit_final_answer", answer="Ann") + call("x", y=1))
     assert one.messages[-1].content == "[(1,)]"  # the first argument counts, whatever it is called
     assert one.outcome and one.outcome.right and one.outcome.invalid_calls == 5
+
+
+def test_what_an_agent_says_can_be_written(scores: DbTask) -> None:
+    """JSON can name halves of characters, which no file takes."""
+    half = chr(92) + "ud800"
+    for name, answers in (("commit_final_answer", f'"{half}"'), (half, "1"), ("execute_sql", f'"SELECT {half}"')):
+        one = conversation(scores, rounds=1)
+        one.take(f'{chr(0xD800)}<call>{{"name": "{name}", "arguments": {{"a": {answers}}}}}</call>')
+        assert one.outcome
+        for text in (one.outcome.answer, one.outcome.note, *(message.content for message in one.messages)):
+            text.encode("utf-8")
+
+
+def test_a_turn_of_very_many_calls_does_the_first_of_them(scores: DbTask) -> None:
+    one = conversation(scores)
+    one.take(call("execute_sql", query="INSERT INTO `Score Table` (Name) VALUES ('x')") * (MOST_CALLS + 3))
+    assert [message.content for message in one.messages[-3:]] == [TOO_MANY] * 3
+    one.take(call("execute_sql", query="SELECT COUNT(*) FROM `Score Table`"))
+    assert one.messages[-1].content == f"[({len(scores.rows) + MOST_CALLS},)]"
 
 
 def test_a_change_counts_once_it_is_handed_in(scores: DbTask) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.agent_bench import benchmark
-from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import Benchmark, BenchmarkTask
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import agent_benchmark
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark, Environment, Surroundings
 from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.tasks import read_bfcl
-from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import OpenDatabase
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import read_tasks as read_db_tasks
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks import read_tasks as read_os_tasks
+from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks import with_scripts
+from synthetic_instruction_tuner.evaluation.agent_bench.task import AgentTask
 
 KINDS = ("db", "os", "bfcl")
-T = TypeVar("T", bound=BenchmarkTask)
+NAMES = {"db": "dbbench", "os": "os_interaction", "bfcl": "bfcl"}
+T = TypeVar("T", bound=AgentTask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,24 @@ class Options:
     root: str = ""
 
 
-def opened(paths: Sequence[Path], options: Options, say: Callable[[str], None]) -> Benchmark:
+@dataclass(frozen=True, slots=True)
+class TaskSet:
+    """Tasks of files that are ready to be played.
+
+    Attributes:
+        benchmark: what they are of, in the form in which they are played.
+        tasks: what is played.
+        environment: where.
+        left_out: tasks that cannot be played here.
+    """
+
+    benchmark: AgentBenchmark
+    tasks: Sequence[AgentTask]
+    environment: Environment
+    left_out: tuple[str, ...] = ()
+
+
+def opened(paths: Sequence[Path], options: Options, say: Callable[[str], None]) -> TaskSet:
     """Returns the tasks of files with their environment, which has been tried.
 
     Raises:
@@ -49,19 +68,22 @@ def opened(paths: Sequence[Path], options: Options, say: Callable[[str], None]) 
     """
     file, *more = paths
     kind = options.kind or kind_of(file)
-    if kind == "bfcl":
-        if options.mysql is not None:
-            raise UserError("--mysql does not go with bfcl.", "BFCL needs no database.", "Leave it out.")
-        return benchmark.bfcl(_only(read_bfcl(paths), options.task))
-    if more:
+    if more and kind != "bfcl":
         raise UserError("Only BFCL has several --tasks.", f"the second is {more[0]}", "Name one of them.")
+    if kind == "bfcl" and options.mysql is not None:
+        raise UserError("--mysql does not go with bfcl.", "BFCL needs no database.", "Leave it out.")
+    benchmark, left_out = agent_benchmark(NAMES[kind]), tuple[str, ...]()
+    tasks: Sequence[AgentTask]
     if kind == "db":
         tasks = _only(read_db_tasks(file), options.task)
-        return benchmark.db_bench(tasks, *_database(options.mysql))
-    from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import choose
-
-    chosen = _only(read_os_tasks(file, options.agentbench), options.task)
-    return benchmark.os_interaction(chosen, choose(options.sandbox, options.root, say=say))
+    elif kind == "os":
+        tasks, left_out = with_scripts(_only(read_os_tasks(file, options.agentbench), options.task))
+    else:
+        tasks = _only(read_bfcl(paths), options.task)
+        present = {task.group for task in tasks}
+        benchmark = replace(benchmark, groups=tuple(name for name in benchmark.groups if name in present))
+    surroundings = Surroundings(options.mysql, options.sandbox, options.root, say)
+    return TaskSet(benchmark, tasks, benchmark.environment(surroundings), left_out)
 
 
 def kind_of(file: Path) -> str:
@@ -72,33 +94,20 @@ def kind_of(file: Path) -> str:
     if file.is_dir():
         return "bfcl" if any(file.glob("BFCL_v*.json*")) else "os"
     try:
-        text = file.read_text(encoding="utf-8").lstrip()
+        text = file.read_text(encoding="utf-8-sig").lstrip()
     except (OSError, UnicodeDecodeError):
         return "db"  # whose reader says what is wrong
     try:
         whole: Any = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         try:
             whole = json.loads(text.partition("\n")[0])
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return "db"
     first = whole[0] if isinstance(whole, list) and whole else whole
     if isinstance(first, dict) and "function" in first and "question" in first:
         return "bfcl"
     return "os" if isinstance(first, dict) and "evaluation" in first and "table" not in first else "db"
-
-
-def _database(mysql: str | None) -> tuple[OpenDatabase, str]:
-    """Returns what opens a task's database, and its name."""
-    if mysql is None:
-        from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
-
-        return EmbeddedDatabase, "SQLite that answers as MySQL"
-    from synthetic_instruction_tuner.evaluation.agent_bench.db.server import ServerAddress
-
-    address = ServerAddress.given(mysql)
-    version = address.check()
-    return address.database, f"{'MariaDB' if 'maria' in version.lower() else 'MySQL'} {version}"
 
 
 def _only(tasks: Sequence[T], wanted: str | None) -> Sequence[T]:

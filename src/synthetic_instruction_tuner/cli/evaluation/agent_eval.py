@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from synthetic_instruction_tuner.cli.evaluation.agent_benchmarks import Options, opened
+from synthetic_instruction_tuner.cli.evaluation.agent_benchmarks import Options, TaskSet, opened
 from synthetic_instruction_tuner.cli.evaluation.agent_options import (
     Checkout,
     Form,
@@ -35,20 +36,17 @@ from synthetic_instruction_tuner.cli.options import (
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import Benchmark, BenchmarkTask
-from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Agent, Played, play
+from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Played, play
 from synthetic_instruction_tuner.evaluation.agent_bench.saved_play import SavedPlay
 from synthetic_instruction_tuner.evaluation.agent_bench.summary import summarize
+from synthetic_instruction_tuner.evaluation.agent_bench.task import AgentTask
 from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
 from synthetic_instruction_tuner.run.progress import Display
 
-if TYPE_CHECKING:
-    from synthetic_instruction_tuner.chat.tools.template import ToolTemplate
-
 LONGEST = 512  # tokens of a turn
-SETTINGS = ("mysql", "sandbox", "root", "max_new_tokens")  # options that are settings of stage agents, too
+SETTINGS = ("mysql", "sandbox", "root", "form", "max_new_tokens")  # options that are settings of stage agents, too
 DIALOGUES = "dialogues.jsonl"
 
 
@@ -87,16 +85,15 @@ def agent_eval(
     config = configuration(None, None, [f"models.generator={json.dumps(model)}", *(set_ or [])], None)
     options = Options(benchmark, task, mysql, agentbench, sandbox, root)
     chosen = opened(tasks, options, lambda text: None if quiet or as_json else Screen(stderr=True).say(text))
-    way = None if form == "text" else _tools(config, optional=form != "tools")
-    if way is not None:
-        chosen = chosen.with_tools(way.read)
+    if _by_tools(config, form):
+        chosen = replace(chosen, benchmark=chosen.benchmark.with_tools())
     with ExitStack() as stack:
         saved = None
         if output is not None:
             saved = stack.enter_context(SavedPlay(output / DIALOGUES, _key(config, chosen, max_new_tokens)))
-        played = _played(config, chosen, way, max_new_tokens, quiet=quiet or as_json, saved=saved)
+        played = _played(config, chosen, max_new_tokens, quiet=quiet or as_json, saved=saved)
     pairs = zip(chosen.tasks, played, strict=True)
-    summary = summarize(chosen.groups, [(t.group, p.outcome) for t, p in pairs if p.outcome])
+    summary = summarize(chosen.benchmark.groups, [(t.group, p.outcome) for t, p in pairs if p.outcome])
     result = json.dumps(as_document(config, chosen, played, summary), ensure_ascii=False, indent=2)
     if output is not None:
         write_text(output / "agent_results.json", f"{result}\n")
@@ -119,41 +116,37 @@ def _require_no_other(given: Mapping[str, object]) -> None:
         raise UserError(f"{names[0]} goes with --tasks.", "Without a file the settings of agents hold.", fix)
 
 
-def _tools(config: Config, *, optional: bool) -> ToolTemplate | None:
-    """Returns the way in which the model's chat template has tools; None where it has none, if that may be.
+def _by_tools(config: Config, form: str) -> bool:
+    """Returns whether the model calls tools, by the form and its chat template.
 
     Raises:
-        UserError: it has none, and must have them.
+        UserError: it must, and its template has none.
     """
+    if form == "text":
+        return False
     # Imported here: a mistake on the command line is reported before transformers is loaded.
     from synthetic_instruction_tuner.chat.template import ChatTemplate
-    from synthetic_instruction_tuner.chat.tools.template import NoTools, ToolTemplate
+    from synthetic_instruction_tuner.evaluation.agent_bench.agent.tool_agent import tools_of
     from synthetic_instruction_tuner.models.loading import load_tokenizer
 
-    try:
-        return ToolTemplate(ChatTemplate.from_tokenizer(load_tokenizer(config.models.generator)))
-    except NoTools:
-        if not optional:
-            raise
-        return None
+    return tools_of(ChatTemplate.from_tokenizer(load_tokenizer(config.models.generator)), form) is not None
 
 
-def _key(config: Config, chosen: Benchmark, max_new_tokens: int) -> dict[str, Any]:
+def _key(config: Config, chosen: TaskSet, max_new_tokens: int) -> dict[str, Any]:
     """Returns what conversations depend on."""
     return {
         "model": identity(config.models.generator),
         "tasks": hashlib.sha256(repr(chosen.tasks).encode()).hexdigest(),
-        "environment": chosen.key,
+        "environment": chosen.environment.key,
         "max_new_tokens": max_new_tokens,
-        "rounds": chosen.rounds,
-        **({"form": "tools"} if chosen.by_tools else {}),
+        "rounds": chosen.benchmark.form.rounds,
+        **({"form": "tools"} if chosen.benchmark.by_tools else {}),
     }
 
 
 def _played(
     config: Config,
-    chosen: Benchmark,
-    way: ToolTemplate | None,
+    chosen: TaskSet,
     max_new_tokens: int,
     *,
     quiet: bool,
@@ -168,7 +161,7 @@ def _played(
             display.task("playing", len(chosen.tasks), "tasks", done=len(done)) as advance,
         ):
 
-            def note(task: BenchmarkTask, one: Played) -> None:
+            def note(task: AgentTask, one: Played) -> None:
                 if saved:
                     saved.add(task.id, one)
                 if one.outcome is not None:
@@ -176,28 +169,25 @@ def _played(
                     advance(1)
 
             earlier = saved.turns([task.id for task in left]) if saved else ()
-            _with_agent(config, left, chosen, way, max_new_tokens, earlier, note)
+            _with_agent(config, left, chosen, max_new_tokens, earlier, note)
     return [done[task.id] for task in chosen.tasks]
 
 
 def _with_agent(
     config: Config,
-    tasks: Sequence[BenchmarkTask],
-    chosen: Benchmark,
-    way: ToolTemplate | None,
+    tasks: Sequence[AgentTask],
+    chosen: TaskSet,
     max_new_tokens: int,
     earlier: Sequence[Sequence[str]],
-    note: Callable[[BenchmarkTask, Played], None],
+    note: Callable[[AgentTask, Played], None],
 ) -> None:
     # Imported here: a mistake on the command line is reported before torch is loaded.
     from synthetic_instruction_tuner.engines.opening import open_engine
-    from synthetic_instruction_tuner.evaluation.agent_bench.model_agent import ModelAgent
-    from synthetic_instruction_tuner.evaluation.agent_bench.tool_agent import ToolAgent
+    from synthetic_instruction_tuner.evaluation.agent_bench.agent.tool_agent import agent_of
 
-    model = config.models.generator
+    model, form = config.models.generator, "tools" if chosen.benchmark.by_tools else "text"
     with open_engine(model, config.engine, detect(config.engine.device)) as (engine, template):
-        agent: Agent = ModelAgent(engine, template, max_new_tokens)
-        if way is not None:
-            agent = ToolAgent(engine, template, way, max_new_tokens)
-        for number, one in play(tasks, chosen.begin, agent, earlier):
+        agent, read = agent_of(engine, template, form, max_new_tokens)
+        for number, one in play(tasks, lambda task: chosen.environment.begin(task, read), agent, earlier):
+            chosen.environment.require(chosen.benchmark.label, one.outcome)
             note(tasks[number], one)

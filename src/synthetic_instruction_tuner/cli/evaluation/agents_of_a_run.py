@@ -13,17 +13,18 @@ from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import (
-    AgentBenchmark,
     agent_benchmark,
     chosen_tasks,
     lacking,
     usable,
 )
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark, Surroundings
 from synthetic_instruction_tuner.evaluation.agent_bench.results import REASONS, SOLVED, AgentResult, TaskResult
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import play
 from synthetic_instruction_tuner.models.hardware import detect
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
+from synthetic_instruction_tuner.run.checks.agent_form import check_form
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.progress import Display
 
@@ -87,7 +88,7 @@ def _kept(folder: RunFolder, task: str | None) -> None:
 def show_conversation(screen: Screen, title: str, result: TaskResult, benchmark: str) -> None:
     """Prints a conversation turn by turn, without what is the same in all of them."""
     screen.say(title, "bold")
-    for message in result.messages[agent_benchmark(benchmark).shared :]:
+    for message in result.messages[agent_benchmark(benchmark).form.shared :]:
         screen.say(f"[{message.role}]", "bold")
         screen.say(message.content or "(empty)")
     outcome = result.outcome
@@ -125,6 +126,7 @@ def _alone(
         raise UserError(
             f"There is no task {task}.", f"the tasks are those of {names}", "Name one, such as nano_db-0000."
         )
+    check_form(config, [config.models.generator])
     results = _played(config, config.models.generator, adapter, chosen, quiet=quiet or as_json)
     rows = [{"benchmark": r.benchmark, "student": target} | t.to_json() for r in results for t in r.tasks]
     text = json.dumps([_numbers(target, one) for one in results], ensure_ascii=False, indent=2)
@@ -169,9 +171,10 @@ def _played(
 ) -> list[AgentResult]:
     # Imported here: a mistake on the command line is reported before torch is loaded.
     from synthetic_instruction_tuner.engines.opening import open_engine
-    from synthetic_instruction_tuner.evaluation.agent_bench.model_agent import ModelAgent
+    from synthetic_instruction_tuner.evaluation.agent_bench.agent.tool_agent import agent_of
 
-    environments = {one.name: one.environment(config) for one, _ in chosen}
+    environments = {one.name: one.environment(Surroundings.of(config)) for one, _ in chosen}
+    form = config.agents.form if any(one.tools for one, _ in chosen) else "text"
     entries = [(one, task) for one, tasks in chosen for task in tasks]
     found: dict[str, list[TaskResult]] = {one.name: [] for one, _ in chosen}
     with (
@@ -181,24 +184,23 @@ def _played(
         Display(quiet=quiet) as display,
         display.task("playing", len(entries), "tasks") as advance,
     ):
-        agent = ModelAgent(*opened_, config.agents.max_new_tokens)
+        agent, read = agent_of(*opened_, form, config.agents.max_new_tokens)
         places = [_Numbered(str(k)) for k in range(len(entries))]
 
         def begin(place: _Numbered) -> Any:
             one, task = entries[int(place.id)]
-            return environments[one.name].begin(task)
+            return environments[one.name].begin(task, read if one.tools else None)
 
         ended = {}
         for number, played in play(places, begin, agent, at_once=config.agents.at_once):
+            benchmark = entries[number][0]
+            environments[benchmark.name].require(benchmark.name, played.outcome)
             if played.outcome is not None:
                 ended[number] = played
                 advance(1)
     for number, (one, task) in enumerate(entries):
         found[one.name].append(TaskResult.of(task.id, task.group, ended[number]))
-    return [
-        AgentResult(one.name, one.headline, one.groups, environments[one.name].name, tuple(found[one.name]))
-        for one, _ in chosen
-    ]
+    return [AgentResult.of(one, environments[one.name].name, found[one.name]) for one, _ in chosen]
 
 
 class _Numbered:
@@ -217,7 +219,7 @@ def _numbers(target: str, result: AgentResult) -> dict[str, Any]:
         result.headline: summary.headline,
         "standard_error": summary.error,
         "n": summary.n,
-        "groups": {group.name: {"right": group.right, "n": group.n} for group in summary.groups},
+        "groups": {group.name: {"right": group.right, "n": group.n} for group in summary.groups if group.n},
         "failures": dict(summary.reasons),
         "environment_errors": summary.broken,
     }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.answers import ScoredFile
     from synthetic_instruction_tuner.evaluation.statistics import Estimate
 
-Rated = Literal["ifeval", "mmlu", "mt_bench", "nano_ifeval", "nano_mmlu", "nano_mt"]
+Rated = Literal["bfcl", "ifeval", "mmlu", "mt_bench", "nano_ifeval", "nano_mmlu", "nano_mt"]
 Scored = Literal["ifeval", "mmlu", "nano_ifeval", "nano_mmlu", "nano_mt"]
 LEGEND = "SE: standard error, clustered by item. The interval holds the true value in 95 % of repetitions."
 DataDir = Annotated[
@@ -48,6 +48,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Scores the answers of a file."""
+    from synthetic_instruction_tuner.cli.scores.bfcl import score_bfcl
     from synthetic_instruction_tuner.cli.scores.rate import rate_file
     from synthetic_instruction_tuner.evaluation.answers import score_file
 
@@ -57,6 +58,9 @@ def score(
     if not file.exists():
         raise UserError(f"There is no {file}.", "", "Name a file of answers.")
     Screen(stderr=True).say(f"Scoring {file}", style="dim")
+    if name == "bfcl":
+        score_bfcl(file, settings, partial, as_json)
+        return
     if name == "mt_bench":
         scored = rate_file(file, settings, partial=partial, quiet=as_json)
     else:

@@ -12,11 +12,14 @@ from synthetic_instruction_tuner.methods import VARIANTS
 NANO_AGENTS: tuple[str, ...] = ("nano_db", "nano_os")
 """The agent benchmarks whose tasks this package generates."""
 
-PUBLIC_AGENTS: tuple[str, ...] = ("dbbench", "os_interaction")
-"""The agent benchmarks whose tasks are AgentBench's files."""
+PUBLIC_AGENTS: tuple[str, ...] = ("dbbench", "os_interaction", "bfcl")
+"""The agent benchmarks whose tasks are AgentBench's files, or BFCL's."""
 
 AGENT_BENCHMARKS = NANO_AGENTS + PUBLIC_AGENTS
 """Every agent benchmark, in the order in which tables show them."""
+
+TOOL_CALLS = "_tool_calls"
+"""Ends the name of a benchmark's form by calls of tools, and that of its headline."""
 
 
 class AgentsConfig(Section):
@@ -25,8 +28,8 @@ class AgentsConfig(Section):
     benchmarks: tuple[Literal[AGENT_BENCHMARKS], ...] = Field(  # type: ignore[valid-type]  # mypy wants them spelled out
         (),
         description="Agent benchmarks to run: nano_db and nano_os have tasks of the nano world, dbbench and "
-        "os_interaction need AgentBench's files, nano_os and os_interaction a sandbox. Without any the stage does "
-        "nothing.",
+        "os_interaction need AgentBench's files, bfcl BFCL's, nano_os and os_interaction a sandbox. Without any the "
+        "stage does nothing.",
     )
     variants: tuple[Literal[VARIANTS], ...] = Field(  # type: ignore[valid-type]
         ("dpo",), min_length=1, description="Variants of every student that work as agents; base is the untuned one."
@@ -38,6 +41,11 @@ class AgentsConfig(Section):
     )
     items: int | None = Field(
         None, ge=1, le=10_000, description="At most this many tasks of each benchmark, from all of its kinds in turn."
+    )
+    form: Literal["auto", "text", "tools"] = Field(
+        "auto",
+        description="How agents act on dbbench, os_interaction and bfcl: by text, by calls of tools, or auto: tools "
+        "where the student's chat template has them. Results of the two are never mixed.",
     )
     max_new_tokens: int = Field(512, ge=1, le=100_000, description="Maximum length of a turn, in tokens.")
     sandbox: Literal["auto", "docker", "podman", "bubblewrap", "namespaces"] = Field(
@@ -66,8 +74,13 @@ class AgentsConfig(Section):
         return value
 
     def key_part(self) -> dict[str, Any]:
-        """Returns what results depend on: all settings except where files are and how many conversations are open."""
-        part = self.model_dump(mode="json", exclude={"tasks", "at_once", "mysql"})
+        """Returns what results depend on: all settings except where files are and how many conversations are open.
+
+        With ``form=auto`` the chat template decides, which the model's files are known by.
+        """
+        part = self.model_dump(
+            mode="json", exclude={"tasks", "at_once", "mysql"} | ({"form"} if self.form == "auto" else set())
+        )
         return part | {"database": "server" if self.mysql else "embedded"}
 
     def limited(self, most: int) -> AgentsConfig:

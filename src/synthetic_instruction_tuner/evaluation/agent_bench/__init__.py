@@ -1,6 +1,7 @@
 """AgentBench: a model works on a task turn by turn, in an environment that answers.
 
-May import config, records, errors, data_files, engines and chat. Start with `dialogue` (what a task's conversation is),
-then `rounds`, which brings many conversations forward at once; `db` holds the database tasks, `operating_system` those
-in a shell, `bfcl` those of one turn. `tool_conversation` is what conversations by calls of tools share.
+May import config, records, errors, data_files, engines and chat. Start with `task`, `dialogue` (a task's conversation)
+and `benchmark` (what is played, in which form, and where); then `agent_benchmarks`, which lists them. `rounds` plays
+many conversations at once with an `agent`; `summary` and `results` are the scores. `db`, `operating_system`, `bfcl` and
+`nano` hold the benchmarks' tasks and conversations, `tool_calls` what those by calls of tools share.
 """

@@ -1,99 +1,44 @@
-"""The agent benchmarks of a run: where their tasks come from, where they are played, and how they are scored."""
+"""The agent benchmarks: what each is, where its tasks come from, and where they are played."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.agent_bench.at_hand import db_at_hand, db_tasks, os_at_hand, os_tasks
+from synthetic_instruction_tuner.evaluation.agent_bench.at_hand import (
+    bfcl_at_hand,
+    bfcl_tasks,
+    db_at_hand,
+    db_tasks,
+    os_at_hand,
+    os_tasks,
+)
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import (
+    AgentBenchmark,
+    Environment,
+    Form,
+    Surroundings,
+)
+from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.tasks import CATEGORIES
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue
+from synthetic_instruction_tuner.evaluation.agent_bench.task import spread
 from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import Sandbox
-
-
-class AgentTask(Protocol):
-    """A task with its group, whose accuracies the headline averages."""
-
-    @property
-    def id(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def group(self) -> str:
-        """The kind that it is counted with."""
-        ...
-
-
-T = TypeVar("T", bound=AgentTask)
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """Where a benchmark's tasks are played.
-
-    Attributes:
-        name: what it is, for people.
-        begin: returns a task's conversation at its beginning.
-        check: raises a UserError when it cannot be used now.
-    """
-
-    name: str
-    begin: Callable[[Any], Dialogue]
-    check: Callable[[], object]
-
-
-@dataclass(frozen=True, slots=True)
-class AgentBenchmark:
-    """An agent benchmark.
-
-    Attributes:
-        name: as in settings, results and tables.
-        title: what it is, in a sentence for the report.
-        headline: the metric by which variants are compared.
-        groups: the kinds of tasks, in the tables' order.
-        protocol: how an agent and the environment talk, in a few words.
-        levels: between which scores it lies, in a sentence for the report.
-        comparable: what its score can be compared with, in a sentence for the report.
-        shared: messages at the beginning that are the same in all conversations.
-        rounds: the most turns of a task.
-        turns: turns of a task, in the mean, for the plan.
-        prompt_tokens: tokens of the first prompt, in the mean, for the plan.
-        task_seconds: what the environment takes for a task on one core, for the plan.
-        tasks: returns all tasks that this machine has.
-        environment: opens where they are played.
-        at_hand: returns what this machine has of it. It raises a UserError for broken files.
-        sandboxed: whether it needs a sandbox.
-    """
-
-    name: str
-    title: str
-    headline: str
-    groups: tuple[str, ...]
-    protocol: str
-    levels: str
-    comparable: str
-    shared: int
-    rounds: int
-    turns: float
-    prompt_tokens: int
-    task_seconds: float
-    tasks: Callable[[Config], Sequence[Any]]
-    environment: Callable[[Config], Environment]
-    at_hand: Callable[[Config], Availability]
-    sandboxed: bool = False
+    from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.conversation import Reader
 
 
 def usable(config: Config) -> list[AgentBenchmark]:
-    """Returns the benchmarks of the settings that can run here, in order; broken ones cannot."""
-    return [one for name in config.agents.benchmarks if _items(one := agent_benchmark(name), config)]
+    """Returns the benchmarks of the settings that can run here, in order; broken ones cannot.
+
+    With `agents.form=tools` they have the form by calls of tools. With `auto` a model's chat template decides later.
+    """
+    found = [one for name in config.agents.benchmarks if _items(one := agent_benchmark(name), config)]
+    return [one.with_tools() for one in found] if config.agents.form == "tools" else found
 
 
 def lacking(config: Config) -> dict[str, Availability]:
@@ -111,7 +56,7 @@ def without_sandbox(config: Config) -> str:
     from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import NoSandbox
 
     try:
-        _sandbox(config)
+        _sandbox(Surroundings.of(config))
     except NoSandbox as error:
         return f"{error.problem} {error.fix}"
     return ""
@@ -128,20 +73,67 @@ def task_count(benchmark: AgentBenchmark, config: Config) -> int:
     return min(there, config.agents.items or there)
 
 
-def spread(tasks: Sequence[T], most: int | None) -> list[T]:
-    """Returns at most `most` tasks in their order: the first of each group in turn, so that all groups are there."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for number, task in enumerate(tasks):
-        groups[task.group].append(number)
-    by_turn = sorted((place, number) for numbers in groups.values() for place, number in enumerate(numbers))
-    return [tasks[number] for number in sorted(number for _, number in by_turn[:most])]
-
-
 def _items(benchmark: AgentBenchmark, config: Config) -> int:
     try:
         return benchmark.at_hand(config).items
     except UserError:
         return 0
+
+
+def _nano_db_environment(wanted: Surroundings) -> Environment:
+    from synthetic_instruction_tuner.evaluation.agent_bench.db.choice import choose_databases
+    from synthetic_instruction_tuner.evaluation.agent_bench.nano.database import NanoDbConversation
+
+    found = choose_databases(wanted.mysql)
+    return Environment(found.name, found.kind, lambda task, _: NanoDbConversation(task, found.open), found.check)
+
+
+def _dbbench_environment(wanted: Surroundings) -> Environment:
+    from synthetic_instruction_tuner.evaluation.agent_bench.db.choice import choose_databases
+    from synthetic_instruction_tuner.evaluation.agent_bench.db.conversation import DbConversation
+    from synthetic_instruction_tuner.evaluation.agent_bench.db.tool_conversation import DbToolConversation
+
+    found = choose_databases(wanted.mysql)
+
+    def begin(task: Any, read: Reader | None) -> Dialogue:
+        return DbToolConversation(task, found.open, read) if read else DbConversation(task, found.open)
+
+    return Environment(found.name, found.kind, begin, found.check)
+
+
+def _nano_os_environment(wanted: Surroundings) -> Environment:
+    from synthetic_instruction_tuner.evaluation.agent_bench.nano.shell import Effect, NanoOsConversation
+
+    sandbox, known = _sandbox(wanted), dict[str, tuple[Effect, ...]]()
+
+    def begin(task: Any, _: Reader | None) -> Dialogue:
+        return NanoOsConversation(task, sandbox.open, known)
+
+    return Environment(sandbox.name, sandbox.key, begin, lambda: _sandbox(wanted))
+
+
+def _os_environment(wanted: Surroundings) -> Environment:
+    from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.conversation import OsConversation
+    from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tool_conversation import OsToolConversation
+
+    sandbox = _sandbox(wanted)
+
+    def begin(task: Any, read: Reader | None) -> Dialogue:
+        return OsToolConversation(task, sandbox.open, read) if read else OsConversation(task, sandbox.open)
+
+    return Environment(sandbox.name, sandbox.key, begin, lambda: _sandbox(wanted))
+
+
+def _bfcl_environment(_: Surroundings) -> Environment:
+    from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.conversation import BfclConversation
+
+    return Environment("none", "none", BfclConversation)
+
+
+def _sandbox(wanted: Surroundings) -> Sandbox:
+    from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import choose
+
+    return choose(wanted.sandbox, wanted.root, say=wanted.say)
 
 
 @cache
@@ -151,47 +143,6 @@ def _nano_db() -> Sequence[Any]:
     return nano_db_tasks(NANO_DB_TASKS)
 
 
-def _nano_db_environment(config: Config) -> Environment:
-    from synthetic_instruction_tuner.evaluation.agent_bench.db.choice import choose_databases
-    from synthetic_instruction_tuner.evaluation.agent_bench.nano.database import NanoDbConversation
-
-    databases = choose_databases(config.agents.mysql)
-    return Environment(databases.name, lambda task: NanoDbConversation(task, databases.open), databases.check)
-
-
-def _dbbench_environment(config: Config) -> Environment:
-    from synthetic_instruction_tuner.evaluation.agent_bench.db.choice import choose_databases
-    from synthetic_instruction_tuner.evaluation.agent_bench.db.conversation import DbConversation
-
-    databases = choose_databases(config.agents.mysql)
-    return Environment(databases.name, lambda task: DbConversation(task, databases.open), databases.check)
-
-
-def _nano_os_environment(config: Config) -> Environment:
-    from synthetic_instruction_tuner.evaluation.agent_bench.nano.shell import Effect, NanoOsConversation
-
-    sandbox, known = _sandbox(config), dict[str, tuple[Effect, ...]]()
-
-    def begin(task: Any) -> Dialogue:
-        return NanoOsConversation(task, sandbox.open, known)
-
-    return Environment(sandbox.name, begin, lambda: _sandbox(config))
-
-
-def _os_environment(config: Config) -> Environment:
-    from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.conversation import OsConversation
-
-    sandbox = _sandbox(config)
-    return Environment(sandbox.name, lambda task: OsConversation(task, sandbox.open), lambda: _sandbox(config))
-
-
-def _sandbox(config: Config) -> Sandbox:
-    from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import choose
-
-    kind = config.agents.sandbox
-    return choose("" if kind == "auto" else kind, config.agents.root)
-
-
 @cache
 def _nano_os() -> Sequence[Any]:
     from synthetic_instruction_tuner.evaluation.agent_bench.nano.shell import nano_os_tasks
@@ -199,66 +150,77 @@ def _nano_os() -> Sequence[Any]:
     return nano_os_tasks(NANO_OS_TASKS)
 
 
+def _generated(count: int) -> Availability:
+    return Availability(count, "generated", NANO_VERSION, complete=True, published=count)
+
+
 NANO_DB_TASKS, NANO_OS_TASKS, NANO_VERSION = 72, 24, "1"  # the version is raised when other tasks are drawn
 AGENTS = (
     AgentBenchmark(
         name="nano_db",
+        label="Nano databases",
         title="Database tasks of the nano world: one SQL statement that answers a question about a small table, or "
         "changes it. The statement is executed; it is right if it has the effect of the right one, also on a longer "
         "table that the agent has not seen",
         headline="solved",
+        mean="Mean of the three",
         groups=("SELECT", "INSERT", "UPDATE"),
-        protocol="one operation in AgentBench's form; after an error the agent may try again, at most 3 statements",
+        text=Form(
+            "one operation in AgentBench's form; after an error the agent may try again, at most 3 statements",
+            rounds=3,
+            shared=0,
+            turns=1.5,
+            prompt_tokens=70,
+        ),
+        tools=None,
         levels="An agent that knows the answers solves every task (1); agents that are silent, loop or break the form "
         "solve none (0).",
         comparable="Its tasks are of the embedded nano world: the score says nothing about AgentBench.",
-        shared=0,
-        rounds=3,
-        turns=1.5,
-        prompt_tokens=70,
         task_seconds=0.03,
         tasks=lambda config: _nano_db(),
         environment=_nano_db_environment,
-        at_hand=lambda config: Availability(
-            NANO_DB_TASKS, "generated", NANO_VERSION, complete=True, published=NANO_DB_TASKS
-        ),
+        at_hand=lambda config: _generated(NANO_DB_TASKS),
     ),
     AgentBenchmark(
         name="nano_os",
+        label="Nano shell",
         title="Shell tasks of the nano world: one command that shows something of a folder, or changes it. The command "
         "is run in a sandbox; it is right if it prints and leaves behind what a right one does",
         headline="solved",
+        mean="",
         groups=("All tasks",),
-        protocol="one command in AgentBench's form",
+        text=Form("one command in AgentBench's form", rounds=1, shared=0, turns=1.0, prompt_tokens=40),
+        tools=None,
         levels="An agent that knows the answers solves every task (1); agents that are silent, loop or break the form "
         "solve none (0).",
         comparable="Its tasks are of the embedded nano world: the score says nothing about AgentBench.",
-        shared=0,
-        rounds=1,
-        turns=1.0,
-        prompt_tokens=40,
         task_seconds=0.25,
         tasks=lambda config: _nano_os(),
         environment=_nano_os_environment,
-        at_hand=lambda config: Availability(
-            NANO_OS_TASKS, "generated", NANO_VERSION, complete=True, published=NANO_OS_TASKS
-        ),
+        at_hand=lambda config: _generated(NANO_OS_TASKS),
         sandboxed=True,
     ),
     AgentBenchmark(
         name="dbbench",
+        label="DBBench",
         title="DBBench, the database part of AgentBench: questions about a table, or changes of one, by SQL",
         headline="overall_cat_accuracy",
+        mean="Mean of the three",
         groups=("SELECT", "INSERT", "UPDATE"),
-        protocol="AgentBench 0.2's text protocol, at most 15 operations, greedy",
+        text=Form(
+            "AgentBench 0.2's text protocol, at most 15 operations, greedy",
+            rounds=16,
+            shared=2,
+            turns=4.0,
+            prompt_tokens=420,
+        ),
+        tools=Form(
+            "AgentBench FC's tools, at most 15 turns, greedy", rounds=15, shared=2, turns=4.0, prompt_tokens=450
+        ),
         levels="An agent that knows the answers solves every task of the dev set (1); agents that are silent, loop or "
         "break the form solve none (0).",
         comparable="Published numbers depend on the protocol's version, the decoding, the rounds and the database: "
         "compare only with results that have the same.",
-        shared=2,
-        rounds=16,
-        turns=4.0,
-        prompt_tokens=420,
         task_seconds=0.05,
         tasks=db_tasks,
         environment=_dbbench_environment,
@@ -266,28 +228,45 @@ AGENTS = (
     ),
     AgentBenchmark(
         name="os_interaction",
+        label="OS interaction",
         title="OS interaction, the shell part of AgentBench: questions about a Linux machine, and work on it",
         headline="accuracy",
+        mean="",
         groups=("All tasks",),
-        protocol="AgentBench 0.2's text protocol, at most 8 turns, greedy",
+        text=Form(
+            "AgentBench 0.2's text protocol, at most 8 turns, greedy", rounds=8, shared=6, turns=4.0, prompt_tokens=780
+        ),
+        tools=Form("AgentBench FC's tools, at most 8 turns, greedy", rounds=8, shared=2, turns=4.0, prompt_tokens=480),
         levels="An agent that does what the tasks' examples do solves nearly all (1); agents that are silent or break "
         "the form solve none (0).",
         comparable="Published numbers come from Ubuntu images in Docker: compare only with results that have the same "
         "protocol, decoding, machine and tasks.",
-        shared=6,
-        rounds=8,
-        turns=4.0,
-        prompt_tokens=780,
         task_seconds=2.0,
         tasks=os_tasks,
         environment=_os_environment,
         at_hand=os_at_hand,
         sandboxed=True,
     ),
+    AgentBenchmark(
+        name="bfcl",
+        label="BFCL",
+        title="BFCL, the Berkeley Function-Calling Leaderboard: its categories of one turn",
+        headline="mean_category_accuracy",
+        mean="Mean of the categories",
+        groups=CATEGORIES,
+        text=Form("BFCL's single turns, calls as text", rounds=1, shared=0, turns=1.0, prompt_tokens=500),
+        tools=Form("BFCL's single turns, calls of tools", rounds=1, shared=0, turns=1.0, prompt_tokens=500),
+        levels="The right answers solve every task (1).",
+        comparable="It is not BFCL's overall score, which weighs categories that are not here.",
+        task_seconds=0.001,
+        tasks=bfcl_tasks,
+        environment=_bfcl_environment,
+        at_hand=bfcl_at_hand,
+    ),
 )
-_BY_NAME = {benchmark.name: benchmark for benchmark in AGENTS}
+_BY_NAME = {one.name: one for benchmark in AGENTS for one in (benchmark, benchmark.with_tools())}
 
 
 def agent_benchmark(name: str) -> AgentBenchmark:
-    """Returns the benchmark of this name."""
+    """Returns the benchmark of this name, which may be that of its form by calls of tools."""
     return _BY_NAME[name]

@@ -1,4 +1,4 @@
-"""Where AgentBench's tasks are on this machine: a file that the user names, or AgentBench's data folder."""
+"""Where AgentBench's and BFCL's tasks are on this machine: a file that the user names, or the benchmark's folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.tasks import BfclTask, read_bfcl
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import read_tasks as read_db_tasks
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks import OsTask, playable
@@ -18,6 +19,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.published import Availabi
 
 DB_TASKS, OS_TASKS = 300, 144  # of the standard sets
 _DB = tuple(f"{part}{name}.jsonl" for name in ("standard", "dev") for part in ("dbbench/", "data/dbbench/", ""))
+_BFCL = ("bfcl", "bfcl/data", "bfcl/bfcl_eval/data", "")
 _OS = ("os_interaction/data", "data/os_interaction/data")
 _HOW = "Put AgentBench's folder data into agentbench/ of evaluate.data_dir, or let agents.tasks name it."
 
@@ -63,6 +65,34 @@ def os_tasks(config: Config) -> Sequence[OsTask]:
     return _os_tasks(found, _stamp(found))[0] if found else ()
 
 
+def bfcl_at_hand(config: Config) -> Availability:
+    """Returns what this machine has of BFCL's categories of one turn.
+
+    Raises:
+        UserError: a file is broken.
+    """
+    found = _bfcl_place(config)
+    if found is None:
+        how = "Put the folder bfcl_eval/data of BFCL, with its files, into bfcl/ of evaluate.data_dir."
+        return Availability(missing="Its files are not on this machine.", how=how)
+    tasks, digest = _bfcl_tasks(found, _stamp(found, beside=False))
+    return Availability(len(tasks), found.name, digest)
+
+
+def bfcl_tasks(config: Config) -> Sequence[BfclTask]:
+    """Returns the tasks of BFCL that are at hand."""
+    found = _bfcl_place(config)
+    return _bfcl_tasks(found, _stamp(found, beside=False))[0] if found else ()
+
+
+def _bfcl_place(config: Config) -> Path | None:
+    """Returns the folder with BFCL's files: the user's own, its folder bfcl, or one of these with BFCL's own layout."""
+    if config.evaluate.data_dir is None:
+        return None
+    own = Path(config.evaluate.data_dir).expanduser()
+    return next((own / name for name in _BFCL if any((own / name).glob("BFCL_v*.json*"))), None)
+
+
 def _place(config: Config, names: Sequence[str]) -> Path | None:
     """Returns the first of these files or folders that is in AgentBench's folder; a file of tasks is DBBench's."""
     given = config.agents.tasks
@@ -84,9 +114,10 @@ def _first(folder: Path, names: Sequence[str]) -> Path | None:
 Stamp = tuple[tuple[str, int, int], ...]
 
 
-def _stamp(place: Path) -> Stamp:
+def _stamp(place: Path, beside: bool = True) -> Stamp:
     """Names, sizes and times of the files, and of scripts beside them: read anew when one of them changes."""
-    near = [place, *(place.parent.rglob("*") if place.is_dir() else ())]
+    folder = place.parent if beside else place
+    near = [place, *(folder.rglob("*") if place.is_dir() else ())]
     found = [(file, file.stat()) for file in sorted(near) if file.is_file()]
     return tuple((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in found)
 
@@ -94,6 +125,11 @@ def _stamp(place: Path) -> Stamp:
 @lru_cache(maxsize=4)
 def _db_tasks(file: Path, _: Stamp) -> tuple[tuple[DbTask, ...], str]:
     return _with_digest(read_db_tasks(file))
+
+
+@lru_cache(maxsize=4)
+def _bfcl_tasks(folder: Path, _: Stamp) -> tuple[tuple[BfclTask, ...], str]:
+    return _with_digest(read_bfcl([folder]))
 
 
 @lru_cache(maxsize=4)

@@ -1,169 +1,157 @@
-"""A set of tasks that is ready to be played: what they are, where they are played, and how they are counted."""
+"""What an agent benchmark is: its tasks, the forms in which an agent can act in it, and where the tasks are played."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.conversation import BfclConversation
-from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.tasks import CATEGORIES, BfclTask
-from synthetic_instruction_tuner.evaluation.agent_bench.db import conversation as db
-from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import OpenDatabase
-from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
-from synthetic_instruction_tuner.evaluation.agent_bench.db.tool_conversation import DbToolConversation
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue
-from synthetic_instruction_tuner.evaluation.agent_bench.operating_system import conversation as system
-from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks import OsTask, playable
-from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tool_conversation import OsToolConversation
-from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import Sandbox
-from synthetic_instruction_tuner.evaluation.agent_bench.tool_conversation import Reader
+from synthetic_instruction_tuner.config import Config
+from synthetic_instruction_tuner.config.sections.agents import TOOL_CALLS
+from synthetic_instruction_tuner.errors import RunError, UserError
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue, End, Outcome
+from synthetic_instruction_tuner.evaluation.benchmarks.published import Availability
 
-PROTOCOL, TOOL_PROTOCOL = "AgentBench 0.2, text", "AgentBench FC's tools"
-
-
-class BenchmarkTask(Protocol):
-    """A task of any benchmark."""
-
-    @property
-    def id(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """What kind of task it is, in its benchmark's words."""
-        ...
-
-    @property
-    def group(self) -> str:
-        """The group whose accuracy it counts for."""
-        ...
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.conversation import Reader
 
 
 @dataclass(frozen=True, slots=True)
-class Benchmark:
-    """Tasks and their environment.
+class Form:
+    """How an agent acts: by text, or by calls of tools.
 
     Attributes:
-        name: the benchmark's.
-        metric: the headline's name in results.
-        headline: the headline's name in tables; empty where it is the only group's accuracy.
-        groups: whose accuracies the headline is the mean of.
-        tasks: what is played.
-        environment: where they are played, in words.
-        key: what of the environment conversations depend on.
-        rounds: the most actions in a task.
-        shared: how many messages at the beginning are the same in all conversations.
-        begin: returns a task's conversation at its beginning.
-        begin_with_tools: the same for a model that calls tools.
-        left_out: tasks that cannot be played here.
-        protocol, tool_protocol: how the model acts, in words.
-        by_tools: whether it calls tools.
+        protocol: how an agent and the environment talk, in a few words.
+        rounds: the most turns of a task.
+        shared: messages at the beginning that are the same in all conversations.
+        turns: turns of a task, in the mean, for the plan.
+        prompt_tokens: tokens of the first prompt, in the mean, for the plan.
+    """
+
+    protocol: str
+    rounds: int
+    shared: int
+    turns: float
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where tasks are played.
+
+    Attributes:
+        name: what it is, for people.
+        key: what of it conversations depend on.
+        begin: returns a task's conversation at its beginning. With a reader of turns the agent acts by calls of tools.
+        check: raises a UserError when it cannot be used now.
     """
 
     name: str
-    metric: str
-    headline: str
-    groups: tuple[str, ...]
-    tasks: Sequence[BenchmarkTask]
-    environment: str
     key: str
-    rounds: int
-    shared: int
-    begin: Callable[[Any], Dialogue] = field(repr=False)
-    begin_with_tools: Callable[[Any, Reader], Dialogue] = field(repr=False)
-    left_out: tuple[str, ...] = ()
-    protocol: str = PROTOCOL
-    tool_protocol: str = TOOL_PROTOCOL
-    by_tools: bool = False
+    begin: Callable[[Any, Reader | None], Dialogue]
+    check: Callable[[], object] = lambda: None
 
-    def with_tools(self, read: Reader) -> Benchmark:
-        """Returns the same tasks for a model that calls tools; its results have names of their own.
+    def require(self, what: str, outcome: Outcome | None) -> None:
+        """Stops where the environment has broken a task because it is gone, so that the task is not taken for played.
 
         Args:
-            read: reads the model's turns.
+            what: whose environment it is.
+            outcome: how the task ended; None while it goes on.
+
+        Raises:
+            RunError: it is gone.
         """
-        begin = self.begin_with_tools
+        if outcome is None or outcome.end is not End.ENVIRONMENT_ERROR:
+            return
+        try:
+            self.check()
+        except UserError as error:
+            raise RunError(
+                f"The environment of {what} is gone: {self.name}.",
+                error.cause,
+                "Start it again and repeat the command: what has been kept is not played again.",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the user wants environments to be.
+
+    Attributes:
+        mysql: of databases, where a server's address is; None for SQLite.
+        sandbox: the kind of sandbox; empty for the best that is there.
+        root: the files of its machine; empty for the best that are there.
+        say: is told what takes long.
+    """
+
+    mysql: str | None = None
+    sandbox: str = ""
+    root: str = ""
+    say: Callable[[str], None] = lambda text: None
+
+    @classmethod
+    def of(cls, config: Config) -> Surroundings:
+        """Returns what the settings of agents say."""
+        agents = config.agents
+        return cls(agents.mysql, "" if agents.sandbox == "auto" else agents.sandbox, agents.root)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentBenchmark:
+    """An agent benchmark, in one of its forms.
+
+    Attributes:
+        name: as in settings, results and tables.
+        label: what people call it.
+        title: what it is, in a sentence for the report.
+        headline: the metric by which models are compared.
+        mean: what the headline is the mean of, for tables; empty where there is one group.
+        groups: the kinds of tasks whose accuracies the headline is the mean of, in the tables' order.
+        text: how an agent acts that writes text.
+        tools: how one acts that calls tools; None where none can.
+        levels: between which scores it lies, in a sentence for the report.
+        comparable: what its score can be compared with, in a sentence for the report.
+        task_seconds: what the environment takes for a task on one core, for the plan.
+        tasks: returns all tasks that this machine has.
+        environment: opens where they are played.
+        at_hand: returns what this machine has of it. It raises a UserError for broken files.
+        sandboxed: whether it needs a sandbox.
+        by_tools: whether this is the form by calls of tools.
+    """
+
+    name: str
+    label: str
+    title: str
+    headline: str
+    mean: str
+    groups: tuple[str, ...]
+    text: Form
+    tools: Form | None
+    levels: str
+    comparable: str
+    task_seconds: float
+    tasks: Callable[[Config], Sequence[Any]]
+    environment: Callable[[Surroundings], Environment]
+    at_hand: Callable[[Config], Availability]
+    sandboxed: bool = False
+    by_tools: bool = False
+
+    @property
+    def form(self) -> Form:
+        """How an agent acts."""
+        return self.tools if self.by_tools and self.tools else self.text
+
+    def with_tools(self) -> AgentBenchmark:
+        """Returns the same for agents that call tools: its names are its own, so that results are never mixed.
+
+        A benchmark that has no such form is returned as it is.
+        """
+        if self.tools is None or self.by_tools:
+            return self
         return replace(
             self,
-            name=f"{self.name}, tool calls",
-            metric=f"{self.metric}_tool_calls",
-            protocol=self.tool_protocol,
-            shared=min(self.shared, 2),  # the tools, and what the model is told of them
-            begin=lambda task: begin(task, read),
+            name=self.name + TOOL_CALLS,
+            label=f"{self.label}, tool calls",
+            headline=self.headline + TOOL_CALLS,
             by_tools=True,
         )
-
-
-def db_bench(tasks: Sequence[DbTask], open_database: OpenDatabase, environment: str) -> Benchmark:
-    """Returns DBBench's tasks in a database.
-
-    Args:
-        tasks: what is played.
-        open_database: makes a task's database.
-        environment: what it is, in words of which the first is its kind.
-    """
-    return Benchmark(
-        name="DBBench",
-        metric="overall_cat_accuracy",
-        headline="Mean of the three",
-        groups=("SELECT", "INSERT", "UPDATE"),
-        tasks=tasks,
-        environment=environment,
-        key=environment.partition(" ")[0],
-        rounds=db.ROUNDS,
-        shared=2,
-        begin=lambda task: db.DbConversation(task, open_database),
-        begin_with_tools=lambda task, read: DbToolConversation(task, open_database, read),
-    )
-
-
-def os_interaction(tasks: Sequence[OsTask], sandbox: Sandbox) -> Benchmark:
-    """Returns the tasks of OS interaction in a sandbox; those whose scripts are not there are left out.
-
-    Raises:
-        UserError: none is left.
-    """
-    left = playable(tasks)
-    if not left:
-        raise UserError(
-            "None of these tasks can be played.",
-            f"their scripts are not there, such as {tasks[0].lacks[0]}",
-            "Name a checkout of AgentBench, which has them: --agentbench FOLDER.",
-        )
-    return Benchmark(
-        name="OS interaction",
-        metric="accuracy",
-        headline="",
-        groups=(left[0].group,),
-        tasks=left,
-        environment=sandbox.name,
-        key=sandbox.key,
-        rounds=system.ROUNDS,
-        shared=len(system.prompt()) - 1,
-        begin=lambda task: system.OsConversation(task, sandbox.open),
-        begin_with_tools=lambda task, read: OsToolConversation(task, sandbox.open, read),
-        left_out=tuple(task.id for task in tasks if task.lacks),
-    )
-
-
-def bfcl(tasks: Sequence[BfclTask]) -> Benchmark:
-    """Returns BFCL's tasks, which have one turn and no environment."""
-    present = {task.category for task in tasks}
-    return Benchmark(
-        name="BFCL",
-        metric="mean_category_accuracy",
-        headline="Mean of the categories",
-        groups=tuple(name for name in CATEGORIES if name in present),
-        tasks=tasks,
-        environment="none",
-        key="none",
-        rounds=1,
-        shared=0,
-        begin=BfclConversation,
-        begin_with_tools=BfclConversation,
-        protocol="BFCL's single turns, calls as text",
-        tool_protocol="BFCL's single turns, calls of tools",
-    )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from synthetic_instruction_tuner.records import Message
+
+TOOLS: Literal["tools"] = "tools"
+"""The role of the first message where the agent calls tools: what may be called, as JSON."""
 
 
 class End(StrEnum):
@@ -52,6 +55,11 @@ class Outcome:
     def from_json(cls, data: dict[str, Any]) -> Outcome:
         """Returns the outcome that `to_json` wrote."""
         return cls(**data | {"end": End(data["end"])})
+
+
+def storable(text: str) -> str:
+    """Returns a text without halves of characters, which no file and no database takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 class EnvironmentFailed(Exception):

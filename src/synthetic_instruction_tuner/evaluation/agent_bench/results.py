@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from synthetic_instruction_tuner.evaluation import comparison, statistics
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End, Outcome
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import TOOLS, End, Outcome
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Played
 from synthetic_instruction_tuner.evaluation.agent_bench.summary import Summary, summarize
 from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, ComparisonRow
@@ -53,6 +54,11 @@ class TaskResult:
         return cls(id, group, played.outcome, tuple(played.messages), len(played.turns), empty)
 
     @property
+    def by_tools(self) -> bool:
+        """Whether the agent was offered tools: then the conversation begins with them."""
+        return bool(self.messages) and self.messages[0].role == TOOLS
+
+    @property
     def state(self) -> str:
         """``solved``, or one of `REASONS`."""
         return self.outcome.reason or SOLVED
@@ -88,6 +94,13 @@ class AgentResult:
     groups: tuple[str, ...]
     environment: str
     tasks: tuple[TaskResult, ...]
+
+    @classmethod
+    def of(cls, benchmark: AgentBenchmark, environment: str, tasks: Sequence[TaskResult]) -> AgentResult:
+        """Returns the result of tasks, under the names of the form in which they were played."""
+        by_tools = any(task.by_tools for task in tasks)
+        played = benchmark.with_tools() if by_tools else benchmark
+        return cls(played.name, played.headline, played.groups, environment, tuple(tasks))
 
     @property
     def summary(self) -> Summary:

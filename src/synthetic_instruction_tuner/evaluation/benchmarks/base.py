@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from synthetic_instruction_tuner.config import BENCHMARKS, NANO_BENCHMARKS, PUBLIC_BENCHMARKS
-from synthetic_instruction_tuner.config.sections.agents import NANO_AGENTS, PUBLIC_AGENTS
+from synthetic_instruction_tuner.config.sections.agents import NANO_AGENTS, PUBLIC_AGENTS, TOOL_CALLS
 from synthetic_instruction_tuner.records import Message
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def plain_name(name: str) -> str:
 
 def kind_of(name: str) -> str:
     """Returns whose world a benchmark or a result is of: ``public`` or ``nano``; empty where nobody knows."""
-    name = plain_name(name)
+    name = plain_name(name).removesuffix(TOOL_CALLS)
     public, nano = (*PUBLIC_BENCHMARKS, *PUBLIC_AGENTS), (*NANO_BENCHMARKS, *NANO_AGENTS)
     return "public" if name in public else "nano" if name in nano else ""
 

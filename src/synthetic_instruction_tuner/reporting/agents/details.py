@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import AgentBenchmark
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark
 from synthetic_instruction_tuner.evaluation.agent_bench.results import REASONS, SOLVED, AgentResult, AgentResults
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 
@@ -88,8 +89,9 @@ def _ends(model: str, variant: str, result: AgentResult, links: Mapping[str, str
 
 
 def _sentences(benchmark: AgentBenchmark, result: AgentResult) -> tuple[str, ...]:
-    counts = ", ".join(f"{sum(t.group == g for t in result.tasks)} {g}" for g in benchmark.groups)
+    sizes = Counter(task.group for task in result.tasks)
+    counts = ", ".join(f"{sizes[group]} {group}" for group in benchmark.groups if sizes[group])
     kinds = f" ({counts})" if len(benchmark.groups) > 1 else ""
     mean = f" {benchmark.headline} is the mean of the kinds' accuracies." if kinds else ""
-    played = f"{len(result.tasks):,} tasks{kinds}, played in {result.environment}: {benchmark.protocol}."
+    played = f"{len(result.tasks):,} tasks{kinds}, played in {result.environment}: {benchmark.form.protocol}."
     return f"{benchmark.title}.", f"{played}{mean}", f"{benchmark.levels} {benchmark.comparable}"

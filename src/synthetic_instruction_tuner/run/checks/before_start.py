@@ -123,8 +123,9 @@ def check_judge(config: Config, until: str | None = None) -> list[Check]:
 
 
 def check_agents(config: Config, until: str | None = None) -> list[Check]:
-    """Returns what is wrong with the agents' tasks, and with the database server that the settings name."""
+    """Returns what is wrong with the agents' tasks, their form, and the database server that the settings name."""
     from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import lacking
+    from synthetic_instruction_tuner.run.checks.agent_form import check_form
 
     if not config.agents.benchmarks or (
         until is not None and stage_index(until, config) < stage_index("agents", config)
@@ -136,6 +137,7 @@ def check_agents(config: Config, until: str | None = None) -> list[Check]:
             from synthetic_instruction_tuner.evaluation.agent_bench.db.choice import choose_databases
 
             choose_databases(config.agents.mysql)
+        check_form(config, config.models.students)
     except UserError as error:
         return [Check("agents", False, f"{error.problem} {error.cause}", error.fix)]
     return []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from synthetic_instruction_tuner.config import tuned_students
-from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import AgentBenchmark, task_count, usable
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import task_count, usable
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import WORKERS
 from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.models.files import shape
@@ -52,12 +53,12 @@ def agents(work: StageWork) -> StageEstimate:
 
 def _rounds(benchmark: AgentBenchmark, tasks: int, longest: int, work: StageWork) -> list[Texts]:
     """A benchmark's rounds as texts: from round to round there are fewer, and the model reads longer conversations."""
-    length, going = answered(longest), 1 - 1 / benchmark.turns
+    length, going = answered(longest), 1 - 1 / benchmark.form.turns
     at_once, found = work.config.agents.at_once, []
-    for number in range(benchmark.rounds):
+    for number in range(benchmark.form.rounds):
         rows = round(tasks * going**number)
         if not rows:
             break
-        read = benchmark.prompt_tokens + number * (length + ANSWERED)
+        read = benchmark.form.prompt_tokens + number * (length + ANSWERED)
         found.append(Texts(rows, length, longest, min(rows, at_once), work.config.engine.batch_size, read))
     return found

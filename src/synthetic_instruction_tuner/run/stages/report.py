@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from synthetic_instruction_tuner.config import Config, EvaluateConfig, fingerprint
-from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import usable as usable_agents
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import agent_benchmark
 from synthetic_instruction_tuner.evaluation.benchmarks.at_hand import usable
 from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, kind_of, plain_name
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.relatives import judge_label
@@ -19,7 +19,7 @@ from synthetic_instruction_tuner.methods import BASE, METHODS
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.judge_checking import JUDGE_CHECK
 from synthetic_instruction_tuner.run.roles import used_models
-from synthetic_instruction_tuner.run.stages.agents.units import agents, left_out, stored_results
+from synthetic_instruction_tuner.run.stages.agents.units import agents, stored_results
 from synthetic_instruction_tuner.run.stages.data_card import own_sources, write_data_card
 from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows
 from synthetic_instruction_tuner.run.stages.judging import PAIRS
@@ -125,12 +125,10 @@ def _agents(ctx: Context) -> list[AgentDetails]:
 
     results = stored_results(ctx)
     rows, found = agent_rows(results), []
-    for one in usable_agents(ctx.config) if results else ():
-        if one.name in left_out(ctx.store):
-            continue
-        files = {v.label: ctx.folder.dialogues(one.name, v.label) for v in agents(ctx.config, ctx.folder)}
+    for name in dict.fromkeys(one.benchmark for own in results.values() for one in own):
+        files = {v.label: ctx.folder.dialogues(name, v.label) for v in agents(ctx.config, ctx.folder)}
         links = {label: _link(file, ctx.folder.report.parent) for label, file in files.items()}
-        found.append(describe_agents(one, results, rows, links))
+        found.append(describe_agents(agent_benchmark(name), results, rows, links))
     return found
 
 

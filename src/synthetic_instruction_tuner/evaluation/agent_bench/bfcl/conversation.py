@@ -13,8 +13,8 @@ from synthetic_instruction_tuner.chat.tools.calls import Said, ToolCall, python_
 from synthetic_instruction_tuner.chat.tools.template import Tool
 from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.matching import fault_of
 from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.tasks import BfclTask
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End, Outcome
-from synthetic_instruction_tuner.evaluation.agent_bench.tool_conversation import Reader
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import TOOLS, End, Outcome, storable
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.conversation import Reader
 from synthetic_instruction_tuner.records import Message
 
 INSTRUCTIONS = """\
@@ -40,18 +40,18 @@ class BfclConversation:
         self._task, self._read = task, read
         self._tools = tools_of(task) if read else []
         if read:
-            self.messages = [Message("tools", json.dumps(self._tools)), *task.messages]
+            self.messages = [Message(TOOLS, json.dumps(self._tools)), *task.messages]
         else:
             self.messages = list(_instructed(task))
 
     def take(self, text: str) -> None:
         """Takes the model's only turn, and judges its calls."""
-        self.messages.append(Message("assistant", text))
+        self.messages.append(Message("assistant", storable(text)))
         said = self._read(text, self._tools) if self._read else read_python(text)
         fault = fault_of(self._task, said.calls)
         invalid = sum(bool(call.fault) for call in said.calls)
         shown = json.dumps([_shown(call) for call in said.calls], ensure_ascii=False, default=str)
-        self.outcome = Outcome(End.COMPLETED, not fault, shown, fault, invalid)
+        self.outcome = Outcome(End.COMPLETED, not fault, storable(shown), storable(fault), invalid)
 
     def overflow(self, note: str) -> None:
         """Ends it because the question does not fit into the model."""

@@ -135,9 +135,14 @@ def _same_dict(value: Any, allowed: Any) -> bool:
     if not isinstance(value, Mapping) or not isinstance(allowed, Mapping):
         return False
     for key, inner in value.items():
-        if key not in allowed or _plain_one(inner) not in [_plain_one(one) for one in allowed[key]]:
+        if key not in allowed or _plain_one(inner) not in _plain(_listed(allowed[key])):
             return False
-    return all(key in value or "" in values for key, values in allowed.items())
+    return all(key in value or "" in _listed(values) for key, values in allowed.items())
+
+
+def _listed(allowed: Any) -> Sequence[Any]:
+    """Returns the allowed values; one alone is one of them."""
+    return allowed if isinstance(allowed, list) else [allowed]
 
 
 def _plain(values: Sequence[Any]) -> list[Any]:

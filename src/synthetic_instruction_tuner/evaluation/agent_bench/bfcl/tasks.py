@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.agent_bench.task import fault_of, read_rows
 from synthetic_instruction_tuner.records import Message
 
 CATEGORIES = (
@@ -91,24 +91,11 @@ def _in_folder(folder: Path) -> list[Path]:
 
 def _read(file: Path) -> Iterator[BfclTask]:
     answers = _answers(file)
-    for number, row in enumerate(_rows(file)):
+    for number, row in enumerate(read_rows(file, _broken)):
         try:
             yield _task(row, answers)
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-            what = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
-            raise _broken(file, f"task {number}: {what}") from error
-
-
-def _rows(file: Path) -> list[Any]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        if text.lstrip().startswith("["):
-            return list(json.loads(text))
-        return [json.loads(line) for line in text.split("\n") if line.strip()]
-    except OSError as error:
-        raise UserError(f"The tasks in {file} cannot be read.", str(error.strerror), _FIX) from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _broken(file, str(error)) from error
+            raise _broken(file, f"task {number}: {fault_of(error)}") from error
 
 
 def _answers(file: Path) -> dict[str, Any]:
@@ -117,7 +104,7 @@ def _answers(file: Path) -> dict[str, Any]:
     if not beside.is_file():
         return {}
     try:
-        return {row["id"]: row["ground_truth"] for row in _rows(beside)}
+        return {row["id"]: row["ground_truth"] for row in read_rows(beside, _broken)}
     except (KeyError, TypeError) as error:
         raise _broken(beside, "a line has no id or no ground_truth") from error
 
@@ -129,8 +116,8 @@ def _task(row: Any, answers: Mapping[str, Any]) -> BfclTask:
         raise ValueError(f"{name} is of no single-turn category: {', '.join(CATEGORIES)}")
     functions = row["function"] if isinstance(row["function"], list) else [row["function"]]
     for one in functions:
-        if not isinstance(one["name"], str) or not isinstance(one["parameters"].get("properties", {}), dict):
-            raise TypeError("a function has no name or no parameters")
+        if not isinstance(one["name"], str) or not _is_schema(one["parameters"]):
+            raise TypeError("a function has no name, or parameters that are no schema")
     task = BfclTask(name, category, tuple(_messages(row["question"])), tuple(functions))
     if task.wants_no_call or task.wants_any_call:
         return task
@@ -146,6 +133,16 @@ def _task(row: Any, answers: Mapping[str, Any]) -> BfclTask:
     return BfclTask(task.id, category, task.messages, task.functions, tuple(found))
 
 
+def _is_schema(value: Any) -> bool:
+    """Whether a value says of parameters what the matching asks for, down to the parameters within them."""
+    if not isinstance(value, dict) or not isinstance(value.get("type", ""), str):
+        return False
+    properties, required = value.get("properties", {}), value.get("required", [])
+    if not isinstance(properties, dict) or not isinstance(required, list):
+        return False
+    return all(isinstance(name, str) for name in required) and all(map(_is_schema, properties.values()))
+
+
 def _messages(question: Any) -> Iterator[Message]:
     if isinstance(question, str):
         yield Message("user", question)
@@ -153,6 +150,8 @@ def _messages(question: Any) -> Iterator[Message]:
     turns = question[0] if isinstance(question[0], list) else question
     if isinstance(question[0], list) and len(question) > 1:
         raise ValueError("it has several turns")
+    if not turns:
+        raise ValueError("it asks nothing")
     for turn in turns:
         if turn["role"] not in ("system", "user", "assistant") or not isinstance(turn["content"], str):
             raise TypeError("a message has no role or no text")

@@ -14,11 +14,13 @@ class Databases:
 
     Attributes:
         name: what it is, for people.
+        kind: SQLite, MariaDB or MySQL.
         open: makes a task's database.
         check: raises a UserError when it cannot be used now.
     """
 
     name: str
+    kind: str
     open: OpenDatabase
     check: Callable[[], object]
 
@@ -32,10 +34,10 @@ def choose_databases(mysql: str | None) -> Databases:
     if mysql is None:
         from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
 
-        return Databases("SQLite that answers as MySQL", EmbeddedDatabase, lambda: None)
+        return Databases("SQLite that answers as MySQL", "SQLite", EmbeddedDatabase, lambda: None)
     from synthetic_instruction_tuner.evaluation.agent_bench.db.server import ServerAddress
 
     address = ServerAddress.given(mysql)
     version = address.check()
-    name = f"{'MariaDB' if 'maria' in version.lower() else 'MySQL'} {version}"
-    return Databases(name, address.database, address.check)
+    kind = "MariaDB" if "maria" in version.lower() else "MySQL"
+    return Databases(f"{kind} {version}", kind, address.database, address.check)

@@ -24,9 +24,16 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.translation i
     syntax,
     translated,
 )
-from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted, storable
+from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import (
+    cut,
+    first_rows,
+    printed,
+    quoted,
+    used_database,
+)
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import table_hash
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed, storable
 
 STEPS = 50_000_000  # of SQLite's virtual machine, for one statement
 _EVERY = 10_000  # steps between two looks at the limit
@@ -48,8 +55,12 @@ class EmbeddedDatabase:
         self._task, self._steps = task, 0
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._work = mysql_functions.register(self._connection)
-        self._fill()
-        self._describe()
+        try:
+            self._fill()
+            self._describe()
+        except (sqlite3.Error, ValueError) as error:
+            self._connection.close()
+            raise EnvironmentFailed(f"the task's table cannot be made: {error}") from error
         self._connection.execute(f"PRAGMA max_page_count = {_PAGES}")
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
         self._connection.set_authorizer(_allowed)
@@ -115,8 +126,12 @@ class EmbeddedDatabase:
     def _described(self, sql: str) -> str:
         """Returns what MySQL says of its tables, for a statement that asks for it; empty for any other."""
         words = sql.strip().rstrip(";").strip()
-        if re.fullmatch(r"(?i)start\s+transaction|begin|commit|rollback", words):
+        if re.fullmatch(r"(?is)start\s+transaction|begin|commit|rollback|(set(?!\s+global)|lock|unlock)\s.*", words):
             return printed([])  # each statement has a connection of its own, as on a server
+        if (used := used_database(words)) is not None:
+            if used.lower() == self._task.table.lower():
+                return printed([])
+            raise SqlFault(1044, "42000", f"Access denied for user to database '{used}'")
         if re.fullmatch(r"(?i)show\s+(full\s+)?tables(\s+.*)?", words):
             with closing(self._connection.cursor()) as cursor:
                 return printed(first_rows(cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")))
@@ -132,7 +147,8 @@ class EmbeddedDatabase:
             found = cursor.execute("SELECT name FROM pragma_table_info(?)", (name,)).fetchall()
         if not found:
             raise SqlFault(1146, "42S02", f"Table '{self._task.table}.{name}' doesn't exist")
-        return printed([(column, "text", "YES", "", None, "") for (column,) in found])
+        one = re.fullmatch(rf"(?i)`?{re.escape(name)}`?\s+`?(.+?)`?", asked[1])  # DESC table column
+        return printed([(c, "text", "YES", "", None, "") for (c,) in found if not one or c.lower() == one[1].lower()])
 
     def _step(self) -> int:
         self._steps += _EVERY

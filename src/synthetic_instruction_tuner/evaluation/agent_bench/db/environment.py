@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -64,6 +65,7 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def storable(text: str) -> str:
-    """Returns a statement without what no database takes: halves of characters."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def used_database(sql: str) -> str | None:
+    """Returns the database that a statement USE names; None for other statements."""
+    found = re.fullmatch(r"(?is)\s*use\s+(`[^`]+`|\S+?)\s*;?\s*", sql)
+    return found[1].strip("`") if found else None

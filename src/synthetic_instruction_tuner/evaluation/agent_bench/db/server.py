@@ -15,10 +15,16 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.translation import SqlFault
-from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import cut, first_rows, printed, quoted, storable
+from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import (
+    cut,
+    first_rows,
+    printed,
+    quoted,
+    used_database,
+)
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import table_hash
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed, storable
 
 SECONDS = 5  # for one statement
 _WAIT = 15  # seconds until a connection counts as lost
@@ -150,6 +156,8 @@ class ServerDatabase:
         import pymysql
         from pymysql.cursors import SSCursor
 
+        if (used_database(sql) or "").lower() == self._task.table.lower():  # here it has another name
+            return printed([])
         with closing(self._address.connect(self._name, self._password, self._name)) as connection:
             number = connection.thread_id()
             try:

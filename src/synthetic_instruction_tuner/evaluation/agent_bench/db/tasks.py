@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.agent_bench.task import fault_of, read_rows, text_of
 
 MUTATIONS = ("INSERT", "UPDATE", "DELETE")
+_CELL = (str, int, float, type(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,52 +58,46 @@ def read_tasks(file: Path) -> list[DbTask]:
     Raises:
         UserError: the file is not there, or a task is broken.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-        rows = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in _lines(text)]
-    except OSError as error:
-        raise UserError(f"The tasks in {file} cannot be read.", str(error.strerror), "Name a file of tasks.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _broken(file, str(error)) from error
-    if not rows:
-        raise _broken(file, "it has no task")
-    return [_task(row, number, file) for number, row in enumerate(rows)]
-
-
-def _lines(text: str) -> list[str]:
-    return [line for line in text.split("\n") if line.strip()]
+    return [_task(row, number, file) for number, row in enumerate(read_rows(file, _broken))]
 
 
 def _task(row: Any, number: int, file: Path) -> DbTask:
     try:
-        table, kind = row["table"], str(row["type"][0])
+        table, kind = row["table"], _list(row["type"])[0]
         columns = tuple(str(column["name"]) for column in table["table_info"]["columns"])
         rows = tuple(tuple(cells) for cells in table["table_info"]["rows"])
         found = DbTask(
             f"db-{number:04d}",
-            _text(row["description"]),
-            _text(row["add_description"]),
-            kind,
-            _text(table["table_name"]),
+            text_of(row["description"]),
+            text_of(row["add_description"]),
+            text_of(kind),
+            text_of(table["table_name"]),
             columns,
             rows,
-            tuple(map(str, row["label"])),
-            _text(row["answer_md5"]) if kind in MUTATIONS else "",
+            tuple(map(str, _list(row["label"]))),
+            text_of(row["answer_md5"]) if kind in MUTATIONS else "",
         )
     except (KeyError, IndexError, TypeError) as error:
-        what = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise _broken(file, f"task {number}: {what}") from error
+        raise _broken(file, f"task {number}: {fault_of(error)}") from error
     if not columns or len({name.lower() for name in columns}) < len(columns):
         raise _broken(file, f"task {number}: its table has no columns, or two of the same name")
     wrong = next((k for k, cells in enumerate(rows) if len(cells) != len(columns)), None)
     if wrong is not None:
         raise _broken(file, f"task {number}: row {wrong} has not as many cells as there are columns")
+    odd = next((k for k, cells in enumerate(rows) if not all(isinstance(cell, _CELL) for cell in cells)), None)
+    if odd is not None:
+        raise _broken(file, f"task {number}: a cell of row {odd} is neither text nor a number")
+    if not found.table:
+        raise _broken(file, f"task {number}: its table has no name")
     return found
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r:.60} is not text")
+def _list(value: Any) -> list[Any]:
+    """Returns a list; one value alone is taken for a list of it."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r:.60} is no list")
     return value
 
 

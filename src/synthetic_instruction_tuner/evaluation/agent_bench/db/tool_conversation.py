@@ -12,8 +12,8 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import Op
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tolerant_scoring import is_about_right
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End, Outcome
-from synthetic_instruction_tuner.evaluation.agent_bench.tool_conversation import Action, Reader, ToolConversation
-from synthetic_instruction_tuner.evaluation.agent_bench.tools import DB_TOOLS
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.conversation import Action, Reader, ToolConversation
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.tools import DB_TOOLS
 from synthetic_instruction_tuner.records import Message
 
 ROUNDS = 15  # turns in a task

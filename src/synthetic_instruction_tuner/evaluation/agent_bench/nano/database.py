@@ -46,6 +46,11 @@ class NanoDbTask:
     longer: DbTask
 
     @property
+    def kind(self) -> str:
+        """The same."""
+        return self.shown.kind
+
+    @property
     def group(self) -> str:
         """``SELECT``, ``INSERT`` or ``UPDATE``."""
         return self.shown.group

@@ -42,6 +42,7 @@ class NanoOsTask:
         commands: the right commands.
         folder: the folder that the goal speaks of.
         script: makes that folder anew, in bash.
+        kind: what kind of task it is: all are of one.
         group: the group that it is counted with: there is one.
     """
 
@@ -51,6 +52,7 @@ class NanoOsTask:
     commands: tuple[str, ...]
     folder: str
     script: str
+    kind: str = "command"
     group: str = GROUP
 
 

@@ -6,13 +6,14 @@ whose scripts are not there cannot be played.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.evaluation.agent_bench.task import fault_of, read_rows, text_of
 
 LANGUAGES = ("bash", "python")
 SCRIPTS = Path("data", "os_interaction", "scripts")  # in a checkout of AgentBench
@@ -113,30 +114,10 @@ def _files(place: Path) -> list[Path]:
 
 
 def _of_file(file: Path, checkout: Path | None) -> list[OsTask]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        whole = [json.loads(line) for line in text.split("\n") if line.strip()] if _is_lines(text) else json.loads(text)
-    except OSError as error:
-        raise UserError(f"The tasks in {file} cannot be read.", str(error.strerror), "Name a file of tasks.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _broken(file, str(error)) from error
-    rows = whole if isinstance(whole, list) else [whole]
     group = file.parent.name if file.parent.name.isdigit() else file.stem
     name = group if group == file.stem else f"{group}-{file.stem}"
     scripts = _scripts(file, group, checkout)
-    return [_task(row, f"os-{name}-{number:04d}", scripts, file) for number, row in enumerate(rows)]
-
-
-def _is_lines(text: str) -> bool:
-    """Returns whether a text has an object a line, and not one object or one list."""
-    first, _, rest = text.strip().partition("\n")
-    if not rest or first.startswith("["):
-        return False
-    try:
-        json.loads(first)
-    except json.JSONDecodeError:
-        return False
-    return True
+    return [_task(row, f"os-{name}-{number:04d}", scripts, file) for number, row in enumerate(read_rows(file, _broken))]
 
 
 def _scripts(file: Path, group: str, checkout: Path | None) -> Path | None:
@@ -153,8 +134,7 @@ def _task(row: Any, name: str, scripts: Path | None, file: Path) -> OsTask:
     try:
         return _read(row, name, scripts)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        what = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise _broken(file, f"{name}: {what}") from error
+        raise _broken(file, f"{name}: {fault_of(error)}") from error
 
 
 def _read(row: Any, name: str, scripts: Path | None) -> OsTask:
@@ -177,7 +157,7 @@ def _read(row: Any, name: str, scripts: Path | None) -> OsTask:
         raise ValueError("it has neither a rule nor a script that judges, or no example where one is needed")
     return OsTask(
         name,
-        _text(row["description"]),
+        text_of(row["description"]),
         tuple(script(one) for one in (init if isinstance(init, list) else [init])),
         script(row["start"]).code if "start" in row else "",
         match,
@@ -194,8 +174,8 @@ def _script(value: Any, scripts: Path | None) -> Script:
     if language not in LANGUAGES:
         raise ValueError(f"a script in {language!r:.40}, of which only {' and '.join(LANGUAGES)} are known")
     if "file" not in value:
-        return Script(language, _text(value["code"]))
-    name = _text(value["file"])
+        return Script(language, text_of(value["code"]))
+    name = text_of(value["file"])
     file = scripts / name if scripts is not None else None
     if file is None or not file.is_file() or not file.resolve().is_relative_to(scripts.resolve() if scripts else file):
         raise _Lacking(name)
@@ -206,13 +186,13 @@ def _match(value: Any) -> Match:
     if isinstance(value, str):
         return Match(value)
     pattern = "answer" not in value
-    return Match(_text(value["regex" if pattern else "answer"]), pattern, bool(value.get("strip", True)))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r:.60} is not text")
-    return value
+    wanted = text_of(value["regex" if pattern else "answer"])
+    if pattern:
+        try:
+            re.compile(wanted)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"the pattern {wanted!r:.60} cannot be read: {error}") from error
+    return Match(wanted, pattern, bool(value.get("strip", True)))
 
 
 def _broken(file: Path, why: str) -> UserError:
@@ -226,3 +206,19 @@ def _broken(file: Path, why: str) -> UserError:
 def playable(tasks: Sequence[OsTask]) -> list[OsTask]:
     """Returns the tasks whose scripts are all there."""
     return [task for task in tasks if not task.lacks]
+
+
+def with_scripts(tasks: Sequence[OsTask]) -> tuple[list[OsTask], tuple[str, ...]]:
+    """Returns the tasks whose scripts are all there, and the names of the others.
+
+    Raises:
+        UserError: none is left.
+    """
+    left = playable(tasks)
+    if not left:
+        raise UserError(
+            "None of these tasks can be played.",
+            f"their scripts are not there, such as {tasks[0].lacks[0]}",
+            "Name a checkout of AgentBench, which has them: --agentbench FOLDER.",
+        )
+    return left, tuple(task.id for task in tasks if task.lacks)

@@ -9,8 +9,8 @@ from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.convers
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.scoring import is_right
 from synthetic_instruction_tuner.evaluation.agent_bench.operating_system.tasks import OsTask
 from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.machine import OpenMachine
-from synthetic_instruction_tuner.evaluation.agent_bench.tool_conversation import Action, Reader, ToolConversation
-from synthetic_instruction_tuner.evaluation.agent_bench.tools import OS_TOOLS
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.conversation import Action, Reader, ToolConversation
+from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.tools import OS_TOOLS
 from synthetic_instruction_tuner.records import Message
 
 INSTRUCTIONS = """\

@@ -6,13 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synthetic_instruction_tuner.errors import RunError, UserError
-from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import (
-    AgentBenchmark,
-    Environment,
-    chosen_tasks,
-)
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue, End
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import chosen_tasks
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark, Environment
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue
 from synthetic_instruction_tuner.evaluation.agent_bench.results import TaskResult
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Played, play_rounds
 from synthetic_instruction_tuner.run.progress import Advance
@@ -27,12 +23,12 @@ from synthetic_instruction_tuner.run.store.kept_turns import KeptTurns
 class _Entry:
     """A task of one of the benchmarks that are played together."""
 
-    benchmark: str
+    benchmark: AgentBenchmark
     task: Any
 
     @property
     def id(self) -> str:
-        return f"{self.benchmark} {self.task.id}"
+        return f"{self.benchmark.name} {self.task.id}"
 
 
 def play_variant(
@@ -49,7 +45,9 @@ def play_variant(
     """
     kept = {one.name: KeptTurns(ctx.store, unit_of(ctx, variant, one), ctx.commit) for one in benchmarks}
     tasks = {one.name: chosen_tasks(one, ctx.config) for one in benchmarks}
-    left = [_Entry(name, task) for name, own in tasks.items() for task in own if task.id not in kept[name].results]
+    left = [
+        _Entry(one, task) for one in benchmarks for task in tasks[one.name] if task.id not in kept[one.name].results
+    ]
     if left:
         _play(ctx, variant, left, kept, environments, advance)
     for one in benchmarks:
@@ -72,20 +70,23 @@ def _play(
     environments: Mapping[str, Environment],
     advance: Advance,
 ) -> None:
-    from synthetic_instruction_tuner.evaluation.agent_bench.model_agent import ModelAgent
-
-    def begin(entry: _Entry) -> Dialogue:
-        return environments[entry.benchmark].begin(entry.task)
+    from synthetic_instruction_tuner.evaluation.agent_bench.agent.tool_agent import agent_of
 
     settings = ctx.config.agents
-    earlier = [kept[entry.benchmark].turns.get(entry.task.id, ()) for entry in left]
+    form = settings.form if any(entry.benchmark.tools for entry in left) else "text"
+    earlier = [kept[entry.benchmark.name].turns.get(entry.task.id, ()) for entry in left]
     with ctx.engine(variant.student, variant.adapter, student=True) as (engine, template):
-        agent = ModelAgent(engine, template, settings.max_new_tokens)
+        agent, read = agent_of(engine, template, form, settings.max_new_tokens)
+
+        def begin(entry: _Entry) -> Dialogue:
+            return environments[entry.benchmark.name].begin(entry.task, read if entry.benchmark.tools else None)
+
         for changed in play_rounds(left, begin, agent, earlier, settings.at_once):
             round_ = [(left[number], played) for number, played in changed]
-            _require_environments(round_, environments)
+            for entry, played in round_:  # nothing of a round without its environment is kept
+                environments[entry.benchmark.name].require(entry.benchmark.name, played.outcome)
             for name, own in kept.items():
-                _keep(own, [(entry.task, played) for entry, played in round_ if entry.benchmark == name])
+                _keep(own, [(entry.task, played) for entry, played in round_ if entry.benchmark.name == name])
             advance(sum(played.outcome is not None for _, played in round_), f"{variant.label}")
 
 
@@ -95,21 +96,3 @@ def _keep(own: KeptTurns, played: Sequence[tuple[Any, Played]]) -> None:
         {task.id: one.turns for task, one in played},
         {task.id: TaskResult.of(task.id, task.group, one).to_json() for task, one in ended},
     )
-
-
-def _require_environments(round_: Sequence[tuple[_Entry, Played]], environments: Mapping[str, Environment]) -> None:
-    """Stops where an environment has broken tasks because it is gone: nothing of this round is kept."""
-    broken = {
-        entry.benchmark: played.outcome
-        for entry, played in round_
-        if played.outcome is not None and played.outcome.end is End.ENVIRONMENT_ERROR
-    }
-    for name in broken:
-        try:
-            environments[name].check()
-        except UserError as error:
-            raise RunError(
-                f"The environment of {name} is gone: {environments[name].name}.",
-                error.cause,
-                "Start it again and repeat the command: the turns up to this round are kept.",
-            ) from error

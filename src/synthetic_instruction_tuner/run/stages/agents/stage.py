@@ -16,12 +16,11 @@ from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.evaluation import comparison
 from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import (
-    AgentBenchmark,
-    Environment,
     agent_benchmark,
     task_count,
     usable,
 )
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark, Environment, Surroundings
 from synthetic_instruction_tuner.evaluation.agent_bench.results import AgentResult, AgentResults, agent_rows
 from synthetic_instruction_tuner.evaluation.agent_bench.sandbox.choosing import NoSandbox
 from synthetic_instruction_tuner.methods import METHODS
@@ -99,7 +98,7 @@ def _environments(ctx: Context, missing: Mapping[str, Sequence[AgentBenchmark]])
     found, without = dict[str, Environment](), dict[str, str]()
     for one in {one.name: one for own in missing.values() for one in own}.values():
         try:
-            found[one.name] = one.environment(ctx.config)
+            found[one.name] = one.environment(Surroundings.of(ctx.config))
         except NoSandbox as error:
             without[one.name] = "no sandbox on this machine"
             ctx.display.say(f"  {one.name} is left out. {error.problem} {error.fix}")
@@ -156,11 +155,11 @@ def _numbers(result: AgentResult) -> dict[str, Any]:
     summary = result.summary
     return {
         "environment": result.environment,
-        "protocol": agent_benchmark(result.benchmark).protocol,
+        "protocol": agent_benchmark(result.benchmark).form.protocol,
         result.headline: summary.headline,
         "standard_error": summary.error,
         "n": summary.n,
-        "groups": {group.name: {"right": group.right, "n": group.n} for group in summary.groups},
+        "groups": {group.name: {"right": group.right, "n": group.n} for group in summary.groups if group.n},
         "failures": dict(summary.reasons),
         "environment_errors": summary.broken,
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synthetic_instruction_tuner.config import Config, fingerprint
-from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import AgentBenchmark, usable
+from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import usable
+from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark
 from synthetic_instruction_tuner.evaluation.agent_bench.results import AgentResult, TaskResult, agent_rows
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 from synthetic_instruction_tuner.models.adapters import adapter_digest
@@ -57,7 +58,7 @@ def stored_result(store: Store, unit: str, benchmark: AgentBenchmark) -> AgentRe
         return None
     first, *rows = store.rows(unit)
     tasks = tuple(map(TaskResult.from_json, rows))
-    return AgentResult(benchmark.name, benchmark.headline, benchmark.groups, first["environment"], tasks)
+    return AgentResult.of(benchmark, first["environment"], tasks)
 
 
 def stored_results(ctx: Context) -> dict[tuple[str, str], Sequence[AgentResult]]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.expressions import called, digits, scale
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.expressions import called, digits
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.kinds import decimals
 
 
 def insert(tree: Any) -> None:
@@ -76,7 +77,19 @@ def joined_update(tree: Any) -> None:
 
 
 def delete(tree: Any) -> None:
-    """Rewrites a DELETE that names its table twice."""
+    """Rewrites a DELETE that names its table twice, and one of rows that a join finds."""
+    joins = tree.this.args.get("joins") or []
+    if joins:
+        wanted = tree.args["tables"][0].name if tree.args.get("tables") else tree.this.alias_or_name
+        rows = exp.select(exp.column("rowid", table=wanted, quoted=True)).from_(tree.this.copy())
+        rows.args["from_"].this.set("joins", None)
+        rows.set("joins", [join.copy() for join in joins])
+        if tree.args.get("where") is not None:
+            rows.set("where", tree.args["where"].copy())
+        sources = [tree.this, *(join.this for join in joins)]
+        table = next((one for one in sources if one.alias_or_name.lower() == wanted.lower()), tree.this)
+        tree.set("this", exp.Table(this=table.this.copy()))
+        tree.set("where", exp.Where(this=exp.In(this=exp.column("rowid"), query=exp.Subquery(this=rows))))
     tree.set("tables", None)
     tree.set("using", None)
 
@@ -90,8 +103,10 @@ def _as_text(node: Any) -> Any:
         return exp.Literal.string(shown if not shown.strip("0.") else sign + shown)
     if isinstance(node, (exp.Literal, exp.Null, exp.Column)):
         return node
-    if isinstance(node, exp.Cast) and node.to.is_type(exp.DataType.Type.DECIMAL):
-        return called("MYSQL_FIXED", node.this, exp.Literal.number(scale(node)))
+    places = decimals(node, kept=True)
+    if places is not None and places >= 0:
+        cut = places != decimals(node)  # digits of a quotient are not rounded
+        return called("MYSQL_CUT" if cut else "MYSQL_FIXED", node, exp.Literal.number(places))
     return called("MYSQL_TEXT", node)
 
 

@@ -14,8 +14,9 @@ from typing import Any
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.numbers import number
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import text
 
-_DATE = re.compile(r"\s*(\d{4}|\d{2})[-/.:](\d{1,2})[-/.:](\d{1,2})(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?")
+_DATE = re.compile(r"\s*(\d{4}|\d{2})[-/.:](\d{1,2})[-/.:](\d{1,2})(?!\d)(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?")
 _DIGITS = re.compile(r"\s*(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2}))?\s*$")
+_TIME = re.compile(r"(\d{1,3}):(\d{2})(?::(\d{2}))?")
 _LONGEST = 200  # characters of a format
 _MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3_600, "DAY": 86_400, "WEEK": 604_800}
@@ -117,14 +118,90 @@ def read(value: Any, form: Any) -> str | None:
     shown_value = text(value).strip()
     if "%D" in text(form):
         shown_value = re.sub(r"\b(\d{1,2})(st|nd|rd|th)\b", r"\1", shown_value)
-    try:
-        found = datetime.strptime(shown_value, python)
-    except (ValueError, re.error):
+    found = _parsed(shown_value, python)
+    if found is None:
         return None
     has_time = bool(re.search(r"%[HIMSpfTr]", python))
     if not re.search(r"%[YymdbBjaA]", python):
         return found.time().isoformat()
     return found.isoformat(" ") if has_time else found.date().isoformat()
+
+
+def _parsed(value: str, form: str) -> datetime | None:
+    """Returns what the beginning of a text says in a format; MySQL lets more follow."""
+    try:
+        return datetime.strptime(value, form)
+    except ValueError as error:
+        rest = re.fullmatch(r"unconverted data remains: (.*)", str(error), re.DOTALL)
+        return _parsed(value[: -len(rest[1])], form) if rest and rest[1] else None
+    except re.error:
+        return None
+
+
+def instant(value: Any) -> str | None:
+    """Returns a point in time as text, as CAST AS DATETIME does."""
+    found = moment(value)
+    return found.isoformat(" ") if found else None
+
+
+def span(first: Any, second: Any, unit: Any) -> int | None:
+    """Returns TIMESTAMPDIFF: whole units from the first to the second."""
+    a, b = moment(first), moment(second)
+    if a is None or b is None:
+        return None
+    if unit in _MONTHS:
+        early, late = min(a, b), max(a, b)
+        months = (late.year - early.year) * 12 + late.month - early.month
+        months -= (late.day, late.time()) < (early.day, early.time())
+        found = months // _MONTHS[unit]
+    elif unit in _SECONDS:
+        found = int(abs((b - a).total_seconds())) // _SECONDS[unit]
+    else:
+        return None
+    return found if b >= a else -found
+
+
+def week(value: Any, mode: Any = 0) -> int | None:
+    """Returns WEEK: from Sunday on (mode 0), or as ISO 8601 counts (1 and 3)."""
+    found = moment(value)
+    if found is None:
+        return None
+    if int(number(mode)) == 3:
+        return found.isocalendar().week
+    if int(number(mode)) == 1:
+        year, number_, _ = found.isocalendar()
+        return number_ if year == found.year else 0 if year < found.year else 53
+    return int(found.strftime("%U"))
+
+
+def month_end(value: Any) -> str | None:
+    """Returns LAST_DAY."""
+    found = moment(value)
+    if found is None:
+        return None
+    return found.date().replace(day=calendar.monthrange(found.year, found.month)[1]).isoformat()
+
+
+def day_number(value: Any) -> str | None:
+    """Returns FROM_DAYS: the day with this number."""
+    try:
+        return date.fromordinal(int(number(value)) - 365).isoformat() if value is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def seconds(value: Any) -> int | None:
+    """Returns UNIX_TIMESTAMP of a point in time, which is taken for one in UTC."""
+    found = moment(value)
+    return None if found is None else max(0, int((found - datetime(1970, 1, 1)).total_seconds()))
+
+
+def seconds_of_day(value: Any) -> int | None:
+    """Returns TIME_TO_SEC of a time, or of the time behind a day."""
+    if value is None:
+        return None
+    found = _TIME.search(text(value))
+    return None if found is None else int(found[1]) * 3_600 + int(found[2]) * 60 + int(found[3] or 0)
 
 
 def _piece(found: datetime, code: str) -> str:

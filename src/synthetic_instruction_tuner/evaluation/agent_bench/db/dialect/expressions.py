@@ -7,32 +7,11 @@ from typing import Any
 
 from sqlglot import exp
 
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.kinds import ARITHMETIC, decimals, is_number, scale
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import COLLATION
 
 _COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ)
-_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
-_NUMERIC = (
-    *(*_ARITHMETIC, exp.IntDiv, exp.Neg, exp.Sum, exp.Avg, exp.Count, exp.Length, exp.Round, exp.Abs, exp.Ceil),
-    *(exp.Floor, exp.Trunc, exp.StrPosition, exp.DateDiff, exp.Year, exp.Month, exp.Day, exp.Extract, exp.Boolean),
-)
-_NUMBERS = frozenset(
-    [
-        "MYSQL_SIGNED",
-        "MYSQL_DECIMAL",
-        "MYSQL_BYTES",
-        "MYSQL_INSTR",
-        "TRUNCATE",
-        "MYSQL_YEAR",
-        "MYSQL_MONTH",
-        "MYSQL_DAY",
-        "MYSQL_HOUR",
-        "MYSQL_MINUTE",
-        "MYSQL_SECOND",
-        "MYSQL_DATEDIFF",
-        "FIELD",
-        "FIND_IN_SET",
-    ]
-)
+_MATH = (exp.Pow, exp.Sqrt, exp.Exp, exp.Ln, exp.Log, exp.Sign, exp.Abs, exp.Floor, exp.Ceil)
 _PARTS = {
     exp.Year: "YEAR",
     exp.Month: "MONTH",
@@ -43,6 +22,7 @@ _PARTS = {
     exp.DayOfMonth: "DAY",
 }
 _UNWRAPPED = (exp.TsOrDsToDate, exp.TsOrDsToTimestamp, exp.TsOrDsToTime)
+VERSION = "8.0.0"  # what an agent is told that it works with
 _TEXTS = (exp.DataType.Type.CHAR, exp.DataType.Type.VARCHAR, exp.DataType.Type.TEXT, exp.DataType.Type.CHARACTER_SET)
 
 
@@ -56,19 +36,6 @@ def rewritten(node: Any) -> Any:
         if isinstance(node, kind):
             return change(node)
     return node
-
-
-def is_number(node: Any) -> bool:
-    """Whether an expression is a number, whatever the columns hold."""
-    if isinstance(node, exp.Paren):
-        return is_number(node.this)
-    if isinstance(node, exp.Literal):
-        return not node.is_string
-    if isinstance(node, exp.Cast):
-        return bool(node.to.is_type(*exp.DataType.NUMERIC_TYPES))
-    if isinstance(node, exp.Anonymous):
-        return str(node.this).upper() in _NUMBERS
-    return isinstance(node, _NUMERIC)
 
 
 def called(name: str, *arguments: Any) -> exp.Anonymous:
@@ -142,7 +109,40 @@ def _arithmetic(node: Any) -> Any:
             return _moved(kind(this=value, expression=interval))
     node.set("this", _number(node.left))
     node.set("expression", _number(node.right))
+    return called("MYSQL_MOD", node.left, node.right) if isinstance(node, exp.Mod) else node
+
+
+def _numeric(node: Any) -> Any:
+    """A function of numbers, which SQLite does not read from texts."""
+    if isinstance(node, exp.Log) and node.name == "10" and node.args.get("expression") is not None:
+        return called("LOG10", node.expression)
+    node.set("this", _number(node.this))
+    if isinstance(node, (exp.Pow, exp.Log)) and node.args.get("expression") is not None:
+        node.set("expression", _number(node.expression))
     return node
+
+
+def _negative(node: Any) -> Any:
+    plain = isinstance(node.this, exp.Literal)
+    return node if plain or is_number(node.this) else exp.Sub(this=exp.Literal.number(0), expression=_number(node.this))
+
+
+def _rounded(node: Any) -> Any:
+    """Decimals are rounded half up, doubles to even."""
+    exact = exp.Literal.number(int(decimals(node.this) is not None))
+    return called("MYSQL_ROUND", node.this, node.args.get("decimals") or exp.Literal.number(0), exact)
+
+
+def _extreme(node: Any) -> Any:
+    """GREATEST and LEAST: of numbers and texts the numbers, of texts as texts are compared."""
+    values = [node.this, *node.expressions]
+    if all(map(is_number, values)):
+        return node
+    if any(map(is_number, values)):
+        node.set("this", _number(values[0]))
+        node.set("expressions", [_number(one) for one in values[1:]])
+        return node
+    return called("MYSQL_GREATEST" if isinstance(node, exp.Greatest) else "MYSQL_LEAST", *values)
 
 
 def _number(node: Any) -> Any:
@@ -177,8 +177,12 @@ def _concat(parts: Sequence[exp.Expression]) -> Any:
 
 def _shown(node: Any) -> Any:
     """Returns a number that stands in the statement as its text, digits behind the point included."""
-    plain = isinstance(node, exp.Literal) and not node.is_string
-    return exp.Literal.string(digits(str(node.this))) if plain else node
+    if isinstance(node, exp.Literal) and not node.is_string:
+        return exp.Literal.string(digits(str(node.this)))
+    places = decimals(node)
+    if isinstance(node, exp.Anonymous) and node.this == "MYSQL_ROUND" and isinstance(node.expressions[1], exp.Literal):
+        places = int(node.expressions[1].name)  # a double that was rounded is written with as many digits
+    return node if places is None or places < 0 else called("MYSQL_FIXED", node, exp.Literal.number(places))
 
 
 def _cast(node: Any) -> Any:
@@ -191,13 +195,9 @@ def _cast(node: Any) -> Any:
         return called("MYSQL_SIGNED", node.this)
     if kind.is_type(exp.DataType.Type.DATE):
         return called("MYSQL_DATE", node.this)
-    return called("MYSQL_TEXT", node.this) if kind.this in _TEXTS else node
-
-
-def scale(cast: Any) -> int:
-    """Returns how many digits behind the point a DECIMAL has."""
-    parameters = cast.to.expressions
-    return int(parameters[1].name) if len(parameters) > 1 else 0
+    if kind.is_type(exp.DataType.Type.DATETIME, exp.DataType.Type.TIMESTAMP):
+        return called("MYSQL_DATETIME", node.this)
+    return called("MYSQL_TEXT", _shown(node.this)) if kind.this in _TEXTS else node
 
 
 def _like(node: Any) -> Any:
@@ -225,6 +225,19 @@ def _moved(node: Any) -> Any:
     return called("MYSQL_DATE_ADD", _bare(node.this), count, name)
 
 
+def _added_days(node: Any) -> Any:
+    """ADDDATE and SUBDATE with a number of days."""
+    name = str(node.this).upper()
+    if name not in ("ADDDATE", "SUBDATE") or len(node.expressions) != 2:
+        return node
+    count = node.expressions[1] if name == "ADDDATE" else exp.Neg(this=exp.Paren(this=_number(node.expressions[1])))
+    return called("MYSQL_DATE_ADD", _bare(node.expressions[0]), count, exp.Literal.string("DAY"))
+
+
+def _week_mode(node: Any) -> Any:
+    return exp.Literal.number(3) if isinstance(node, exp.WeekOfYear) else node.args.get("mode") or exp.Literal.number(0)
+
+
 def _bytes(node: Any) -> Any:
     return exp.Literal.string(_decoded(node.name, 16 if isinstance(node, exp.HexString) else 2))
 
@@ -242,7 +255,11 @@ def _xor(node: Any) -> Any:
 _CHANGES: list[tuple[Any, Callable[[Any], Any]]] = [
     (_COMPARED, _comparison),
     ((exp.Between, exp.In), _range),
-    (_ARITHMETIC, _arithmetic),
+    (ARITHMETIC, _arithmetic),
+    (exp.Neg, _negative),
+    (exp.Round, _rounded),
+    ((exp.Greatest, exp.Least), _extreme),
+    (_MATH, _numeric),
     (exp.Count, _count),
     (exp.GroupConcat, _joined),
     (exp.ConcatWs, lambda n: called("CONCAT_WS", *map(_shown, n.expressions))),
@@ -269,5 +286,14 @@ _CHANGES: list[tuple[Any, Callable[[Any], Any]]] = [
     (exp.Extract, lambda n: called(f"MYSQL_{n.name.upper()}", _bare(n.expression))),
     (exp.DateDiff, lambda n: called("MYSQL_DATEDIFF", _bare(n.this), _bare(n.expression))),
     ((exp.DateAdd, exp.DateSub), _moved),
+    (exp.TimestampDiff, lambda n: called("MYSQL_SPAN", n.expression, n.this, exp.Literal.string(n.unit.name.upper()))),
+    ((exp.Week, exp.WeekOfYear), lambda n: called("WEEK", _bare(n.this), _week_mode(n))),
+    (exp.Anonymous, _added_days),
+    (exp.LastDay, lambda n: called("LAST_DAY", _bare(n.this))),
+    ((exp.StddevPop, exp.Stddev), lambda n: called("MYSQL_STDDEV", n.this)),
+    (exp.VariancePop, lambda n: called("MYSQL_VARIANCE", n.this)),
+    (exp.SHA, lambda n: called("SHA1", n.this)),
+    (exp.SHA2, lambda n: called("SHA2", n.this, n.args.get("length") or exp.Literal.number(256))),
+    (exp.CurrentVersion, lambda n: exp.Literal.string(VERSION)),
     (_UNWRAPPED, lambda n: called("MYSQL_DATE", _bare(n))),
 ]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import calendar
 import hashlib
 import sqlite3
+import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
+from math import log10
 from typing import Any
 
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect import dates, numbers
@@ -16,6 +19,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.texts import 
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.work import Work
 
 _OWN = ("sqlite_rename_", "sqlite_drop_", "sqlite_fail", "printf")  # what ALTER TABLE uses; no statement can call them
+_SHA2 = ("sha224", "sha256", "sha384", "sha512")
 _LONGEST = 1_000_000  # characters that a function makes
 
 
@@ -34,7 +38,9 @@ def register(connection: sqlite3.Connection) -> Work:
     connection.create_function("like", 3, work.counted(like), deterministic=True)
     connection.create_aggregate("join_all", 4, Join)  # type: ignore[arg-type]  # typeshed wants all to return int
     connection.create_aggregate("join_distinct", 4, JoinDistinct)  # type: ignore[arg-type]
-    connection.create_aggregate("sum", 1, numbers.Sum)  # type: ignore[arg-type]  # typeshed wants it to return int
+    connection.create_window_function("sum", 1, numbers.Sum)
+    connection.create_aggregate("mysql_variance", 1, numbers.Variance)  # type: ignore[arg-type]
+    connection.create_aggregate("mysql_stddev", 1, numbers.Deviation)  # type: ignore[arg-type]
     return work
 
 
@@ -146,6 +152,20 @@ def _capital(character: str) -> str:
     return found if len(found) == 1 else character
 
 
+def _elt(place: Any, *values: Any) -> Any:
+    n = 0 if place is None else int(number(place))
+    return values[n - 1] if 0 < n <= len(values) else None
+
+
+def _extreme(values: tuple[Any, ...], choose: Callable[..., Any]) -> Any:
+    return None if None in values else choose(values, key=lambda value: key(text(value)))
+
+
+def _sha2(value: Any, bits: Any) -> str | None:
+    kind = f"sha{int(number(bits)) or 256}" if bits is not None else ""
+    return None if value is None or kind not in _SHA2 else hashlib.new(kind, text(value).encode()).hexdigest()
+
+
 def _if(condition: Any, yes: Any, no: Any) -> Any:
     return yes if condition is not None and number(condition) else no
 
@@ -171,6 +191,10 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "mysql_signed": (1, numbers.signed),
     "mysql_decimal": (2, numbers.decimal),
     "mysql_fixed": (2, numbers.fixed),
+    "mysql_cut": (2, numbers.cut),
+    "log10": (1, lambda v: None if v is None or number(v) <= 0 else log10(number(v))),
+    "user": (0, lambda: "agent@localhost"),
+    "now": (0, lambda: datetime.now(UTC).replace(tzinfo=None).isoformat(" ", "seconds")),
     "mysql_bytes": (1, lambda v: None if v is None else len(text(v).encode())),
     "mysql_instr": (-1, _place),
     "mysql_stuff": (4, _stuffed),
@@ -178,7 +202,23 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "like_binary": (2, like_binary),
     "upper": (1, lambda v: None if v is None else "".join(_capital(c) for c in text(v))),
     "lower": (1, lambda v: None if v is None else text(v).lower()),
-    "elt": (-1, lambda n, *values: values[n - 1] if isinstance(n, int) and 0 < n <= len(values) else None),
+    "elt": (-1, _elt),
+    "mysql_greatest": (-1, lambda *values: _extreme(values, max)),
+    "mysql_least": (-1, lambda *values: _extreme(values, min)),
+    "strcmp": (2, lambda a, b: None if None in (a, b) else compare(text(a), text(b))),
+    "sha1": (1, lambda v: None if v is None else hashlib.sha1(text(v).encode(), usedforsecurity=False).hexdigest()),
+    "sha2": (2, _sha2),
+    "crc32": (1, lambda v: None if v is None else zlib.crc32(text(v).encode())),
+    "mysql_mod": (2, numbers.remainder),
+    "mysql_round": (3, numbers.rounded),
+    "mysql_datetime": (1, dates.instant),
+    "mysql_span": (3, lambda b, a, unit: dates.span(b, a, unit)),
+    "week": (-1, dates.week),
+    "last_day": (1, dates.month_end),
+    "to_days": (1, dates.counted(lambda day: day.toordinal() + 365)),
+    "from_days": (1, dates.day_number),
+    "unix_timestamp": (1, dates.seconds),
+    "time_to_sec": (1, dates.seconds_of_day),
     "replace": (3, _all_replaced),
     "reverse": (1, lambda v: None if v is None else text(v)[::-1]),
     "mysql_date": (1, dates.day_of),
@@ -196,74 +236,11 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "mysql_show_date": (2, dates.shown),
     "if": (3, _if),
 }
-_KNOWN = frozenset(
-    (*_FUNCTIONS, "regexp", "regexp_replace", "regexp_substr", "join_all", "join_distinct", "sum")
-) | frozenset(
-    [
-        "abs",
-        "acos",
-        "asin",
-        "atan",
-        "atan2",
-        "avg",
-        "ceil",
-        "ceiling",
-        "char",
-        "coalesce",
-        "concat",
-        "cos",
-        "count",
-        "cume_dist",
-        "current_date",
-        "current_time",
-        "current_timestamp",
-        "date",
-        "datetime",
-        "degrees",
-        "dense_rank",
-        "exp",
-        "first_value",
-        "floor",
-        "group_concat",
-        "hex",
-        "ifnull",
-        "iif",
-        "instr",
-        "lag",
-        "last_value",
-        "lead",
-        "length",
-        "ln",
-        "log",
-        "log10",
-        "log2",
-        "lower",
-        "ltrim",
-        "max",
-        "min",
-        "mod",
-        "nth_value",
-        "ntile",
-        "nullif",
-        "percent_rank",
-        "pi",
-        "pow",
-        "power",
-        "radians",
-        "rank",
-        "round",
-        "row_number",
-        "rtrim",
-        "sign",
-        "sin",
-        "sqrt",
-        "strftime",
-        "substr",
-        "substring",
-        "tan",
-        "time",
-        "total",
-        "trim",
-        "upper",
-    ]
-)
+_SQLITES = """
+regexp regexp_replace regexp_substr join_all join_distinct sum mysql_variance mysql_stddev abs acos asin atan
+atan2 avg ceil ceiling char coalesce concat cos count cume_dist current_date current_time current_timestamp date
+datetime degrees dense_rank exp first_value floor group_concat hex ifnull iif instr lag last_value lead length
+ln log log10 log2 lower ltrim max min mod nth_value ntile nullif percent_rank pi pow power radians rank round
+row_number rtrim sign sin sqrt strftime substr substring tan time total trim upper
+"""  # of SQLite, and as MySQL has them
+_KNOWN = frozenset(_FUNCTIONS) | frozenset(_SQLITES.split())

@@ -237,6 +237,7 @@ def reserved_name(tree: Any) -> str | None:
     """Returns a word of MySQL's own that stands as a column's, table's or other name; None where there is none."""
     for name in tree.find_all(exp.Identifier):
         qualified = isinstance(name.parent, exp.Column) and name.arg_key == "this" and name.parent.args.get("table")
-        if not name.args.get("quoted") and name.name.upper() in RESERVED and not qualified:
+        dual = isinstance(name.parent, exp.Table) and name.name.upper() == "DUAL"
+        if not name.args.get("quoted") and name.name.upper() in RESERVED and not qualified and not dual:
             return str(name.name)
     return None

@@ -13,7 +13,7 @@ from sqlglot import exp, parse
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import ParseError, TokenError
 
-from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect import changes
+from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect import changes, queries
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.expressions import rewritten
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.syntax import first_fault, reserved_name
 
@@ -42,6 +42,12 @@ _MODIFIERS = re.compile(
     r"^(\s*(?:INSERT|REPLACE|UPDATE|DELETE)\b)(?:\s+(?:LOW_PRIORITY|HIGH_PRIORITY|DELAYED|QUICK|IGNORE)\b)+",
     re.IGNORECASE,
 )
+_NOTHING = re.compile(r"^(\s*INSERT\s+INTO\s+(`[^`]+`|[\w$]+)\s*)\(\s*\)\s*VALUES\s*\(\s*\)", re.IGNORECASE)
+_RENAMES = re.compile(
+    r"^(\s*ALTER\s+TABLE\s+(?:`[^`]+`|[\w$]+)\s+)CHANGE\s+(?:COLUMN\s+)?(`[^`]+`|[\w$]+)\s+(`[^`]+`|[\w$]+)\s.*$",
+    re.IGNORECASE | re.DOTALL,
+)
+_MOVES = re.compile(r"\b(ADD|SUB)DATE\s*\((?=[^()]*,\s*INTERVAL\b)", re.IGNORECASE)
 _ASSIGNS = re.compile(r"^(\s*UPDATE\b.*?\bSET\s+\S+\s*):=", re.IGNORECASE | re.DOTALL)
 _SQLITE_OWN = re.compile(r"(sqlite|pragma|json|fts|dbstat|bytecode|tables_used)(_|$)|json", re.IGNORECASE)
 SCHEMA = "information_schema"
@@ -73,6 +79,9 @@ def translated(sql: str, database: str) -> str:
         table.set("db", None)
         if table.name != database and table.name.lower() == database.lower() and isinstance(table.this, exp.Identifier):
             raise SqlFault(1146, "42S02", f"Table '{database}.{table.name}' doesn't exist")  # as on Linux: case counts
+    if queries.nameless(tree):
+        raise SqlFault(1248, "42000", "Every derived table must have its own alias")
+    queries.prepare(tree)
     for call in tree.find_all(exp.Anonymous):
         if str(call.this).lower() == "printf":  # SQLite's ALTER TABLE uses it
             raise SqlFault(1305, "42000", f"FUNCTION {database}.{call.this} does not exist")
@@ -118,6 +127,8 @@ def parsed(sql: str) -> Any:
         raise syntax(rest)
     sql = _REPLACE.sub("INSERT INTO ", _MODIFIERS.sub(r"\1", sql))  # without unique keys it is the same
     sql = _ASSIGNS.sub(r"\1=", sql)
+    sql = _MOVES.sub(lambda found: f"DATE_{found[1]}(", _RENAMES.sub(r"\1RENAME COLUMN \2 TO \3", sql))
+    sql = _NOTHING.sub(r"\1DEFAULT VALUES", sql)
     try:
         trees = [tree for tree in parse(sql, read="mysql") if tree is not None]
     except ParseError as error:

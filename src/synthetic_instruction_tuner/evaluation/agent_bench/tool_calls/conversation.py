@@ -13,7 +13,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.chat.tools.calls import Said, ToolCall
 from synthetic_instruction_tuner.chat.tools.template import Tool
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End, Outcome
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import TOOLS, End, Outcome, storable
 from synthetic_instruction_tuner.records import Message
 
 Reader = Callable[[str, Sequence[Tool]], Said]
@@ -25,6 +25,8 @@ Action = Callable[[Any], str | Outcome]
 NO_CALL = "No tool was called. Call one of the tools."
 UNREADABLE = "Error: the call cannot be read: {why}."
 UNKNOWN = "Error: there is no tool {name}. The tools are {names}."
+MOST_CALLS = 32  # in one turn
+TOO_MANY = f"Error: a turn has at most {MOST_CALLS} calls; this one was not done."
 MISSING = "Error: the call has no argument."
 
 
@@ -50,24 +52,24 @@ class ToolConversation:
         closing: Callable[[], None],
     ) -> None:
         self.outcome: Outcome | None = None
-        self.messages = [Message("tools", json.dumps(list(tools))), *opening]
+        self.messages = [Message(TOOLS, json.dumps(list(tools))), *opening]
         self._read, self._tools, self._actions, self._close = read, tools, actions, closing
         self._left, self._rounds, self._invalid = rounds, rounds, 0
 
     def take(self, text: str) -> None:
         """Takes the agent's turn: does what its calls say, in their order, until one ends the task."""
-        self.messages.append(Message("assistant", text))
+        self.messages.append(Message("assistant", storable(text)))
         self._left -= 1
         calls = self._read(text, self._tools).calls
         if not calls:
             self._invalid += 1
             self.messages.append(Message("user", NO_CALL))
-        for call in calls:
-            answer = self._done(call)
+        for number, call in enumerate(calls):
+            answer = self._done(call) if number < MOST_CALLS else self._fault(TOO_MANY)
             if isinstance(answer, Outcome):
                 self._end(answer)
                 return
-            self.messages.append(Message("tool", answer))
+            self.messages.append(Message("tool", storable(answer)))
         if self._left == 0:
             self._end(Outcome(End.TASK_LIMIT, right=False, note=f"{self._rounds} turns without a final answer"))
 
@@ -88,9 +90,13 @@ class ToolConversation:
         elif not call.arguments:
             fault = MISSING
         if fault:
-            self._invalid += 1
-            return fault
+            return self._fault(fault)
         return self._actions[call.name](next(iter(call.arguments.values())))
 
+    def _fault(self, text: str) -> str:
+        self._invalid += 1
+        return text
+
     def _end(self, outcome: Outcome) -> None:
-        self.outcome = replace(outcome, invalid_calls=self._invalid)
+        answer, note = storable(outcome.answer), storable(outcome.note)
+        self.outcome = replace(outcome, answer=answer, note=note, invalid_calls=self._invalid)

@@ -37,7 +37,7 @@ class ModelAgent:
         fitting = [k for k, turn in enumerate(turns) if turn is None]
         completions = self._engine.generate([requests[k] for k in fitting])
         for k, completion in zip(fitting, completions, strict=True):
-            turns[k] = self._turn(requests[k], completion)
+            turns[k] = self._turn(conversations[k], requests[k], completion)
         return [turn or Turn("") for turn in turns]
 
     def _request(self, messages: Sequence[Message]) -> Request:
@@ -49,7 +49,7 @@ class ModelAgent:
             return None
         return Turn("", f"{len(request.prompt_ids):,} tokens and a turn of {self._most:,} exceed {self._longest:,}")
 
-    def _turn(self, request: Request, completion: Completion) -> Turn:
+    def _turn(self, messages: Sequence[Message], request: Request, completion: Completion) -> Turn:
         if completion.finish_reason == "error":
             return Turn("", completion.error or "the engine could not serve it")
         return Turn(self._template.decode(completion.token_ids, request.prompt_ids))
