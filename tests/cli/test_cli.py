@@ -34,6 +34,7 @@ VERBS = [
     "evaluate",
     "compare",
     "report",
+    "slides",
     "chat",
 ]
 Sit = Callable[..., tuple[int, str, str]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,22 @@ from synthetic_instruction_tuner.reporting.sections import costs, evidence, firs
 from synthetic_instruction_tuner.reporting.sections.findings import ALPHA, all_tests, findings
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
+    from jinja2.runtime import Context
 
 LONGEST_TEXT = 1500  # characters of a sample that are shown
 
 
-def environment(data: ReportData) -> Environment:
-    """Returns what renders a template of a run; a name that a template does not know is an error."""
+@cache
+def template(name: str) -> Template:
+    """Returns a packaged template, ready to be rendered with `context`."""
+    text = resources.files(__package__).joinpath(f"templates/{name}").read_text(encoding="utf-8")
+    return _environment().from_string(text)
+
+
+@cache
+def _environment() -> Environment:
+    """What renders templates; a name that a template does not know is an error."""
     import jinja2
 
     made = jinja2.Environment(
@@ -37,7 +47,7 @@ def environment(data: ReportData) -> Environment:
         "markdown": markdown,
         "fenced": fenced,
         "shortened": shortened,
-        "variant": lambda name: markdown(data.labels.get(name, name)),
+        "variant": jinja2.pass_context(_variant),
         "value": _value,
         "count": lambda row: f"{row.n}" if row.clusters == row.n else f"{row.n} in {row.clusters} items",
         "clean": _clean,
@@ -49,11 +59,6 @@ def environment(data: ReportData) -> Environment:
     }
     made.filters |= filters
     return made
-
-
-def template(name: str) -> str:
-    """Returns the text of a packaged template."""
-    return resources.files(__package__).joinpath(f"templates/{name}").read_text(encoding="utf-8")
 
 
 def shortened(text: object, most: int = LONGEST_TEXT) -> str:
@@ -101,6 +106,11 @@ def context(data: ReportData, figures: Mapping[str, str]) -> dict[str, Any]:
         "trust": trust,
         "config_text": yaml.safe_dump(dict(data.config), sort_keys=False, allow_unicode=True, width=110).rstrip(),
     }
+
+
+def _variant(context: Context, name: str) -> str:
+    data: ReportData = context["data"]
+    return markdown(data.labels.get(name, name))
 
 
 def _value(row: ComparisonRow) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.reporting.figures.drawing import draw_all
 from synthetic_instruction_tuner.reporting.html import render_html
-from synthetic_instruction_tuner.reporting.rendering import context, environment, template
+from synthetic_instruction_tuner.reporting.rendering import context, template
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 from synthetic_instruction_tuner.reporting.sections.numbering import Numbering
 from synthetic_instruction_tuner.reporting.sections.references import REFERENCES
@@ -40,7 +40,7 @@ def figure_links(drawn: Mapping[str, Path], folder: Path) -> dict[str, str]:
 
 def render_markdown(data: ReportData, figures: Mapping[str, str] | None = None) -> str:
     """Returns the report as Markdown; `figures` are links by the figures' names."""
-    made = environment(data).from_string(template("report_template.md"))
+    made = template("report_template.md")
     shared = context(data, figures or {})
     first = Numbering()
     made.render(**shared, number=first)

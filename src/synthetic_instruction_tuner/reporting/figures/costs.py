@@ -55,7 +55,7 @@ def efficiency(data: ReportData) -> Figure | None:
         ax.xaxis.set_visible(False)
         ax.spines["bottom"].set_visible(False)
         ax.tick_params(axis="y", length=0, labelcolor=INK)
-    axes[0].set_yticks(range(len(rows)), [label(t["student"], 34) for t in rows])
+    axes[0].set_yticks(range(len(rows)), [label(t["student"], 24) for t in rows])
     axes[0].invert_yaxis()
     handles = [patch(method, data.labels) for method in methods]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(methods))

@@ -12,6 +12,7 @@ from synthetic_instruction_tuner.reporting.figures.style import (
     BAR,
     INK,
     color,
+    columns,
     join,
     label,
     line,
@@ -78,7 +79,8 @@ def reward_against_passing(data: ReportData) -> Figure | None:
     ax.grid()
     variants = in_order([r.variant for r, _ in pairs])
     handles = [*(point(v, data.labels) for v in variants), *(line(k, name) for k, name in enumerate(data.students))]
-    figure.legend(handles=handles, loc="outside right upper", handlelength=3)
+    ncols = columns([str(handle.get_label()) for handle in handles])
+    figure.legend(handles=handles, loc="outside upper left", ncols=ncols, handlelength=3)
     return figure
 
 

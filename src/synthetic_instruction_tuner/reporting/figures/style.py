@@ -135,7 +135,7 @@ def line(number: int, student: str) -> Any:
     """Returns the student's entry in the legend of curves; `number` is its place among the students."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], **line_style(number), label=label(student, 34))
+    return Line2D([], [], **line_style(number), label=label(student))
 
 
 def line_style(number: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def chooser(data: ReportData) -> str:
     models: Mapping[str, Any] = data.config.get("models") or {}
     role = "judge" if (data.config.get("prefer") or {}).get("scorer") == "judge" else "reward"
     name = (models.get(role) or {}).get("name") or ""
-    return f"the {'judge' if role == 'judge' else 'reward model'}{f' {name}' if name else ''}"
+    return f"the {'judge' if role == 'judge' else 'reward model'}{f' ({name})' if name else ''}"
 
 
 def rewarded(data: ReportData) -> list[str]:
@@ -61,10 +61,11 @@ def contaminated(data: ReportData) -> list[str]:
     for name in data.headlines:
         seen = data.contamination.get(name)
         if seen and seen["found"]:
-            found.append(f"{name}: {seen_share(data, name)} occur in the training data.{_without(data, name)}")
+            verb = "occurs" if len(seen["found"]) == 1 else "occur"
+            found.append(f"{name}: {seen_share(data, name)} {verb} in the training data.{_without(data, name)}")
     unknown = [name for name in data.headlines if name not in data.contamination]
     if clean:
-        found.append(f"No item of {listed(clean)} occurs in the training data.")
+        found.append(f"No item of {' or '.join(clean)} occurs in the training data.")
     if unknown:
         found.append(f"Not checked: {listed(unknown)}.")
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file, write_text
 from synthetic_instruction_tuner.escaping import one_line
-from synthetic_instruction_tuner.reporting.rendering import context, environment, template
+from synthetic_instruction_tuner.reporting.rendering import context, template
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 from synthetic_instruction_tuner.reporting.slides.deck import read_slides
 from synthetic_instruction_tuner.reporting.slides.powerpoint import presentation
@@ -24,7 +24,7 @@ def write_slides(data: ReportData, slides: Path, figures: Mapping[str, Path]) ->
     text = render_slides(data, {path.stem: link for link, path in figures.items()})
     page = slides.with_suffix(".md")
     write_text(page, text)
-    footer = f"{one_line(data.title)[:60]} · run {one_line(data.run_name)[:40]}"
+    footer = f"{one_line(data.title)[:40]} · run {one_line(data.run_name)[:30]}"
     with atomic_file(slides) as stream:
         stream.write(presentation(read_slides(text), figures, one_line(data.title)[:200], footer))
     return [slides, page]
@@ -32,5 +32,4 @@ def write_slides(data: ReportData, slides: Path, figures: Mapping[str, Path]) ->
 
 def render_slides(data: ReportData, figures: Mapping[str, str] | None = None) -> str:
     """Returns the slides as Markdown; `figures` are links by the figures' names."""
-    made = environment(data).from_string(template("presentation_template.md"))
-    return made.render(**context(data, figures or {})).strip() + "\n"
+    return template("presentation_template.md").render(**context(data, figures or {})).strip() + "\n"
