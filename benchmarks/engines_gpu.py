@@ -34,7 +34,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "tests" / "engines")]
@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--requests", type=int, default=1024, help="for speed-vllm and speed-transformers")
-    parser.add_argument("--batch", type=int, default=1024, help="of the transformers engine")
+    parser.add_argument("--batch", default="1024", help="of the transformers engine; or auto, as runs on a GPU have it")
     parser.add_argument("--inside", choices=PARTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:
@@ -63,7 +63,7 @@ def main() -> None:
 
 def start_part(part: str, args: argparse.Namespace) -> str:
     """Runs a part in a process of its own; returns its last RESULT line."""
-    line = [sys.executable, __file__, "--inside", part, "--requests", str(args.requests), "--batch", str(args.batch)]
+    line = [sys.executable, __file__, "--inside", part, "--requests", str(args.requests), "--batch", args.batch]
     start, result = time.monotonic(), "FAILED: it said nothing"
     # A session of its own: what it has started ends with it, or its output would never end.
     with subprocess.Popen(
@@ -91,7 +91,7 @@ def run_part(part: str, args: argparse.Namespace) -> None:
         elif engine == "vllm":
             speed_vllm(Path(folder), args.requests)
         else:
-            speed_transformers(args.requests, args.batch)
+            speed_transformers(args.requests, "auto" if args.batch == "auto" else int(args.batch))
 
 
 # The suite
@@ -216,7 +216,7 @@ def speed_vllm(folder: Path, count: int) -> None:
     print("RESULT", verdict, f"{ratio:.3f} of raw vLLM's {best['raw vLLM']:,.0f} tokens/s", flush=True)
 
 
-def speed_transformers(count: int, batch: int) -> None:
+def speed_transformers(count: int, batch: int | Literal["auto"]) -> None:
     """Our engine, then `generate` on one batch of 64, on one model."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -248,7 +248,8 @@ def speed_transformers(count: int, batch: int) -> None:
     (a,), (b,) = mine.values(), theirs.values()
     peak = torch.cuda.max_memory_allocated() / 2**30
     verdict = "ok" if a >= 25 * b else "FAILED"
-    print("RESULT", verdict, f"{a / b:.2f} times generate's {b:,.0f} tokens/s, peak {peak:.1f} GiB", flush=True)
+    rows = f"{engine._at_once} rows" if batch == "auto" else f"batch {engine.batch_size}"
+    print("RESULT", verdict, f"{a / b:.2f} times generate's {b:,.0f} tokens/s, {rows}, peak {peak:.1f} GiB", flush=True)
 
 
 def in_turns(sides: dict[str, Any], tokens: int, rounds: int) -> dict[str, float]:

@@ -164,7 +164,7 @@ def measured(name: str, bits: int, work: str, models: Path) -> dict[str, Any]:
 
 
 def text(model: Any, hardware: Any, costs: Any, size: Any, held: Any, steps: int) -> tuple[float, float, float, float]:
-    """Writes texts of drawn lengths, once to warm up."""
+    """Writes texts of drawn lengths, once to warm up: kernels are compiled for the lengths that come."""
     from synthetic_instruction_tuner.config import EngineConfig
     from synthetic_instruction_tuner.engines.base import Request
     from synthetic_instruction_tuner.engines.opening import open_engine
@@ -180,7 +180,7 @@ def text(model: Any, hardware: Any, costs: Any, size: Any, held: Any, steps: int
     asked = [Request(p, i, n, ()) for i, (p, n) in enumerate(zip(prompts, lengths, strict=True))]
     config = EngineConfig(kind="transformers", batch_size=rows)
     with open_engine(model, config, hardware) as (engine, _):
-        engine.generate([Request(p, 0, 8, ()) for p in prompts[:rows]])
+        engine.generate(asked)
         start = time.perf_counter()
         engine.generate(asked)
         seconds, peak = time.perf_counter() - start, peak_memory_gb()

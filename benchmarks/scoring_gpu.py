@@ -36,7 +36,7 @@ PARTS = {"mmlu": 4.0, "reward": 2.0}
 # Tokens of five examples and of a question, on average: twelve subjects of MMLU, in characters over 4.4
 SUBJECTS = {193: 42, 210: 54, 407: 68, 405: 74, 260: 54, 292: 91, 359: 86, 307: 47, 476: 98, 297: 60, 196: 57, 146: 32}
 PLAIN_BATCH = {"mmlu": 64, "reward": 32}
-ROUNDS = {"mmlu": 2, "reward": 1}
+ROUNDS = {"mmlu": 3, "reward": 1}
 
 
 def main() -> int:
@@ -102,7 +102,8 @@ def mmlu(tiny: bool) -> float:
     engine.loglikelihood([(prompts[0], (letters[0],))])
     ratio, mine, theirs = compared("MMLU, 5-shot", ours, plain, len(prompts), ROUNDS["mmlu"])
     same = sum(a.index(max(a)) == b.index(max(b)) for a, b in zip(mine, theirs, strict=True)) / len(prompts)
-    print(f"{len(prompts):,} questions; the same letter in {same:.1%}", flush=True)
+    how = "packed" if engine._packed and engine._packed[0] else "padded"
+    print(f"{len(prompts):,} questions, {how}; the same letter in {same:.1%}", flush=True)
     return ratio
 
 
@@ -174,6 +175,7 @@ def compared(
             found[side] = run()
             seconds[side].append(time.perf_counter() - start)
     mine, theirs = (statistics.median(seconds[side]) for side in ("ours", "plain"))
+    print("seconds: " + ", ".join(f"{side} {' '.join(f'{s:.2f}' for s in taken)}" for side, taken in seconds.items()))
     print(f"RESULT {name}: {count / mine:,.0f}/s, plain {count / theirs:,.0f}/s, {theirs / mine:.2f} times as fast")
     return theirs / mine, found["ours"], found["plain"]
 

@@ -71,8 +71,13 @@ def write_model(
     template: str | None = CHATML,
     seed: int = 0,
     dtype: str = "float32",
+    tied: bool = True,
 ) -> Path:
-    """Writes a model of the architecture (llama, mistral, qwen2, deberta) with its tokenizer; returns the folder."""
+    """Writes a model of the architecture (llama, mistral, qwen2, deberta) with its tokenizer; returns the folder.
+
+    With `tied` embeddings it likes to repeat the last token, and with a `vocab` of its own it ends its texts now and
+    then; with others its texts are noise up to their limit.
+    """
     import torch
     import transformers as t
 
@@ -108,7 +113,7 @@ def write_model(
         }
         config_class, model_class = classes[arch]
         config = config_class(
-            **common, num_key_value_heads=kv_heads, max_position_embeddings=4096, tie_word_embeddings=True
+            **common, num_key_value_heads=kv_heads, max_position_embeddings=4096, tie_word_embeddings=tied
         )
         with torch.device(device):
             model = model_class(config)

@@ -1,12 +1,24 @@
-"""A judge behind a local chat endpoint: a small server that speaks OpenAI's protocol and follows a script."""
+"""A judge behind a local chat endpoint: a small server that speaks OpenAI's protocol and follows a script.
+
+    python tests/scripted_judge.py PORT LOG MOST
+
+As a program it rates answers, or compares two, by the letters of the request, writes a line per reply to LOG, and gets
+a real kill -9 where more than MOST replies are wanted of it. PORT 0 is any free one; its line is
+the port.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
+import signal
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 Script = Callable[[list[dict[str, str]]], Any]
@@ -101,3 +113,25 @@ def shown_answers(messages: list[dict[str, str]]) -> list[str]:
     """The answers in a published or made-up prompt about a first turn, in the order in which they are shown."""
     text = messages[-1]["content"]
     return re.findall(r"\[The Start of Assistant(?: [AB])?'s Answer\]\n(.*?)\n\[The End of Assistant", text, re.DOTALL)
+
+
+def serve_until_killed(port: int, log: Path, most: int) -> None:
+    """Serves in this process, which ends with a kill -9 when `most` replies have been given."""
+    given = 0
+
+    def rate(messages: list[dict[str, str]]) -> str:
+        nonlocal given
+        if given >= most:
+            os.kill(os.getpid(), signal.SIGKILL)
+        given += 1
+        asked = hashlib.sha256(json.dumps(messages).encode()).digest()
+        with log.open("a") as file:
+            file.write(asked.hex() + "\n")
+        return f"Rated: [[{1 + asked[0] % 10}]]. Compared: [[{'ABC'[asked[1] % 3]}]]"
+
+    print(ScriptedJudge(rate, port=port).port, flush=True)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    serve_until_killed(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

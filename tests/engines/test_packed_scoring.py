@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, CohereConfig, Gemma2Config, GPT2Config, LlamaConfig, Qwen2Config
 
-from synthetic_instruction_tuner.engines.transformers import engine as engines
+from synthetic_instruction_tuner.engines.transformers import scoring
 from synthetic_instruction_tuner.engines.transformers.engine import TransformersEngine
 from synthetic_instruction_tuner.engines.transformers.trial import packed_for
 
@@ -92,25 +92,39 @@ def test_attention_that_is_more_than_a_softmax_is_not_packed() -> None:
 def test_a_packed_pass_holds_tokens_not_rows(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
     """One long text among short ones does not fill the pass with padding."""
     engine = TransformersEngine(model, 0, batch_size=1000, device="cpu")
-    monkeypatch.setattr(engines, "_SCORED_TOKENS", {"cpu": 100})
+    monkeypatch.setattr(scoring, "_TOKENS", {"cpu": 100})
     start = tuple(range(1, 70))
-    rows = engines.rows_of([((*start, *range(1, 2 + k)), (5,)) for k in (50, *range(9))], shared=True)
+    rows = scoring.rows_of([((*start, *range(1, 2 + k)), (5,)) for k in (50, *range(9))], shared=True)
     assert engine._scoring_batch(rows, 69, packed=True) == 10  # 51 tokens, and nine texts of 1 to 9
     assert engine._scoring_batch(rows, 69, packed=False) == 1
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 4))
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(1, 4))
 def test_each_token_sees_the_beginning_and_its_own_text(lengths: list[int], known: int) -> None:
     from types import SimpleNamespace
 
     from synthetic_instruction_tuner.engines.transformers.gpu.packed_attention import Packing
 
     layer = SimpleNamespace(keys=torch.zeros(1, 1, known, 2))
-    packing = Packing.of(lengths, [layer], "cpu")
-    assert len(packing.slots) == sum(lengths)
-    for text, length in enumerate(lengths):
-        for token in range(length):
-            assert text * packing.width + token in packing.slots
-            seen = packing.seen[text, 0, token]
+    parts = Packing.of(lengths, [layer], "cpu").parts
+    assert sorted(token for part in parts for token in part.tokens.tolist()) == list(range(sum(lengths)))
+    starts = [sum(lengths[:text]) for text in range(len(lengths))]
+    place_of = [(text, place) for text, length in enumerate(lengths) for place in range(length)]
+    for part in parts:
+        for token, slot in zip(part.tokens.tolist(), part.slots.tolist(), strict=True):
+            text, place = place_of[token]
+            row, column = divmod(slot, part.width)
+            assert column == place and part.tokens.tolist().count(starts[text]) == 1
+            seen = part.seen[row, 0, column]
             assert seen[:known].all()
-            assert seen[known:].nonzero()[:, 0].tolist() == list(range(token + 1))
+            assert seen[known:].nonzero()[:, 0].tolist() == list(range(place + 1))
+
+
+def test_texts_of_similar_length_are_computed_together() -> None:
+    from types import SimpleNamespace
+
+    from synthetic_instruction_tuner.engines.transformers.gpu.packed_attention import Packing
+
+    layer = SimpleNamespace(keys=torch.zeros(1, 1, 3, 2))
+    lengths = [10, 100, 9] * 40
+    assert [(part.rows, part.width) for part in Packing.of(lengths, [layer], "cpu").parts] == [(40, 100), (80, 10)]

@@ -295,3 +295,23 @@ def test_an_exam_in_other_encodings_and_as_a_list(tmp_path: Path) -> None:
 def test_the_embedded_benchmarks_are_looked_for_also_where_they_are_not_evaluated() -> None:
     every, one = load_config("nano"), load_config("nano", overrides=["evaluate.benchmarks=[nano_mt]"])
     assert [s.digest for s in benchmark_sets(every)] == [s.digest for s in benchmark_sets(one)]
+
+
+def test_the_folder_of_the_evaluation_serves_the_filter_too(tmp_path: Path) -> None:
+    from synthetic_instruction_tuner.run.stages.filter_inputs import part
+
+    for place, prompt in (("one", "Write a poem about the sea."), ("two", "Write a poem about the moon.")):
+        (tmp_path / place / "ifeval").mkdir(parents=True)
+        (tmp_path / place / "ifeval" / "input_data.jsonl").write_text(json.dumps({"key": 1, "prompt": prompt}) + "\n")
+    names = "filter.contamination.benchmarks=[ifeval]"
+
+    def items(*settings: str) -> list[str]:
+        (found,) = benchmark_sets(load_config("nano", None, [names, *settings], None))
+        return [text for texts in found.items for text in texts]
+
+    given = f"evaluate.data_dir={tmp_path / 'one'}"
+    assert items() == items("evaluate.data_dir=nowhere") == []
+    assert any("sea" in text for text in items(given))
+    assert any("moon" in text for text in items(given, f"filter.contamination.folder={tmp_path / 'two'}"))
+    keys = [part(load_config("nano", None, [names, *more], None)) for more in ([], [given], ["evaluate.data_dir=no"])]
+    assert keys[0] == keys[2] != keys[1]

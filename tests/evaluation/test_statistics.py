@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,64 @@ def test_equal_models_are_told_apart_once_in_twenty_times_on_clusters() -> None:
 def test_mcnemar_never_gives_more_false_alarms_than_promised() -> None:
     wins = np.random.default_rng(5).binomial(20, 0.5, ROUNDS)
     assert np.mean([statistics.mcnemar(int(w), 20 - int(w)) < 0.05 for w in wins]) <= 0.055
+
+
+@given(st.lists(st.integers(-3, 3), max_size=10))
+def test_the_test_of_signs_counts_all_ways_to_set_them(differences: list[int]) -> None:
+    ways = [
+        sum(s * d for s, d in zip(signs, differences, strict=True))
+        for signs in product((1, -1), repeat=len(differences))
+    ]
+    expected = sum(abs(way) >= abs(sum(differences)) for way in ways) / len(ways)
+    found = statistics.sign_test(np.array(differences, dtype=float))
+    assert found == pytest.approx(expected)
+    ones = [d for d in differences if abs(d) == 1]
+    assert statistics.sign_test(np.array(ones, dtype=float)) == pytest.approx(
+        statistics.mcnemar(ones.count(1), ones.count(-1))
+    )
+
+
+def clustered_p(differences: Any, sizes: Any) -> float:
+    return max(statistics.mean_test(differences, sizes), statistics.sign_test(differences))
+
+
+@pytest.mark.parametrize(
+    ("clusters", "share", "alike"),
+    [(50, 0.9, 0.3), (120, 0.95, 0.3), (541, 0.95, 0.9)],
+)
+def test_equal_shares_in_clusters_of_which_few_differ_are_told_apart_once_in_twenty_times(
+    clusters: int, share: float, alike: float
+) -> None:
+    rng, sizes = np.random.default_rng(12), np.full(clusters, 2.0)
+    own = rng.beta(share * (1 - alike) / alike, (1 - share) * (1 - alike) / alike, (ROUNDS, clusters))
+    differences = rng.binomial(2, own) - rng.binomial(2, own).astype(float)
+    assert np.mean([clustered_p(row, sizes) < 0.05 for row in differences]) < 0.06  # 0.08 with the t test alone
+
+
+def test_shares_in_clusters_are_compared_by_both_tests() -> None:
+    ours, theirs = [(1.0, 1.0)] * 12 + [(0.0, 0.0)] * 38, [(0.0, 0.0)] * 8 + [(1.0, 1.0)] * 4 + [(0.0, 0.0)] * 38
+    for one, other in ((ours, theirs), (ours[:9] + ours[20:], theirs[:9] + theirs[20:])):
+        sums = np.array([sum(a) - sum(b) for a, b in zip(one, other, strict=True)])
+        assert statistics.compare(one, other).p == clustered_p(sums, np.full(len(sums), 2.0))
+    single_wins = [(1.0, 1.0)] * 7 + [(0.0, 0.0)] * 43
+    single_losses = [(0.0, 0.0)] * 7 + [(1.0, 1.0)] + [(0.0, 0.0)] * 42
+    assert statistics.compare(single_wins, single_losses).p == pytest.approx(statistics.mcnemar(7, 1))  # 0.07, not 0.03
+
+
+@pytest.mark.parametrize(("clusters", "differing", "whole"), [(50, 0, 0), (50, 10, 5), (120, 36, 12), (541, 27, 5)])
+def test_shares_in_clusters_have_a_detectable_difference_that_is_found_four_times_in_five(
+    clusters: int, differing: int, whole: int
+) -> None:
+    """Of the clusters that differ, some do so with both observations; more differ where the difference needs it."""
+    seen = np.array([2.0] * whole + [1.0] * (differing - whole) + [0.0] * (clusters - differing))
+    wanted = power.detectable_in_clusters(seen) / clusters
+    amount = float(seen.sum() / differing) if differing else 1.0
+    rate = max(differing / clusters, wanted / amount)
+    rng, shape = np.random.default_rng(13), (ROUNDS * 2 // 5, clusters)
+    amounts = np.where(rng.random(shape) < (whole / differing if differing else 0), 2.0, 1.0)
+    signs = np.where(rng.random(shape) < (1 + wanted / (rate * amount)) / 2, 1.0, -1.0)
+    rows, sizes = amounts * signs * (rng.random(shape) < rate), np.full(clusters, 2.0)
+    assert 0.77 < np.mean([clustered_p(row, sizes) < 0.05 for row in rows]) < 0.9
 
 
 def sums_of_shares(clusters: int, size: int, share: float, alike: float, seed: int) -> Any:

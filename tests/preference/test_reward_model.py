@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -333,6 +337,16 @@ def test_ordinary_texts_are_encoded_as_the_tokenizer_does(text: str) -> None:
 # Memory and settings
 
 
+@pytest.mark.parametrize("arch", ["DebertaV2", "Llama"])
+@given(items=st.lists(st.tuples(st.text(max_size=40), st.text(max_size=60)), max_size=6))
+@settings(max_examples=20, deadline=None)
+def test_items_that_are_encoded_together_are_read_as_alone(arch: str, items: list[tuple[str, str]]) -> None:
+    model, tokenizer = loaded(arch)
+    read = RewardInput(tokenizer, model.config, "auto", 50)
+    asked = [([Message("user", question)], answer) for question, answer in items]
+    assert read.encode_all(asked) == [read.encode(*item) for item in asked]
+
+
 def test_memory_that_does_not_suffice_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = reward(loaded("DebertaV2"), batch_size=8).score(ITEMS)
     small = reward(loaded("DebertaV2"), batch_size=8)
@@ -362,6 +376,29 @@ def test_a_reward_model_opens_from_its_settings(random_reward: Path) -> None:
             open_reward_model(ModelConfig(path=str(random_reward)), PreferConfig(**wrong), EngineConfig(), hardware),
         ):
             pass
+
+
+def test_nothing_holds_the_model_when_its_memory_is_looked_at(
+    random_reward: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hardware = Hardware("cpu", "test", 1, 1.0, None, None, "", "")
+    held: list[weakref.ref[Any]] = []
+
+    @contextmanager
+    def looked_at(name: str, device: str) -> Iterator[None]:
+        yield
+        gc.collect()
+        assert [reference() for reference in held] == [None]
+
+    def loaded(*args: Any) -> Any:
+        model = load_reward_model(*args)
+        held.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("synthetic_instruction_tuner.preference.reward.model.memory_freed", looked_at)
+    monkeypatch.setattr("synthetic_instruction_tuner.models.loading.load_reward_model", loaded)
+    with open_reward_model(ModelConfig(path=str(random_reward)), PreferConfig(), EngineConfig(), hardware):
+        assert held[0]() is not None
 
 
 def test_a_decoder_opens_from_its_files(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -11,7 +12,7 @@ from synthetic_instruction_tuner.config.sections.agents import AgentsConfig
 from synthetic_instruction_tuner.config.sections.data import DataConfig
 from synthetic_instruction_tuner.config.sections.engine import EngineConfig
 from synthetic_instruction_tuner.config.sections.evaluate import EvaluateConfig
-from synthetic_instruction_tuner.config.sections.filter import FilterConfig
+from synthetic_instruction_tuner.config.sections.filter import ContaminationConfig, FilterConfig
 from synthetic_instruction_tuner.config.sections.generate import GenerateConfig
 from synthetic_instruction_tuner.config.sections.models import ModelConfig, ModelsConfig
 from synthetic_instruction_tuner.config.sections.prefer import PreferConfig
@@ -59,6 +60,16 @@ class Config(Section):
             else None,
         )
         return self
+
+    @property
+    def contamination(self) -> ContaminationConfig:
+        """What no record may contain; looked for in the evaluation's folder where the filter names no other."""
+        wanted, folder = self.filter.contamination, self.evaluate.data_dir
+        if wanted.folder is not None or folder is None or set(wanted.benchmarks) <= {"nano"}:
+            return wanted
+        if not Path(folder).expanduser().is_dir():  # the evaluation says so
+            return wanted
+        return wanted.model_copy(update={"folder": folder})
 
     def limited(self) -> Config:
         """Returns the configuration with every count cut to `limit`."""

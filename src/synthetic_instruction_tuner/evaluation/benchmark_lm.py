@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lm_eval.api.instance import Instance
 
 from synthetic_instruction_tuner.engines.base import Completion, Done, Engine, Request
+from synthetic_instruction_tuner.evaluation.benchmarks.text_seams import tokens_behind, tokens_of_all
 from synthetic_instruction_tuner.evaluation.harness import EngineLM
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class BenchmarkLM(EngineLM):
         self.n_cut = 0
         whole, bare = tokenizer.encode("x"), self._plain("x")
         self._own_lead = tuple(whole[: whole.index(bare[0])])
+        self._longest: int | None = getattr(engine, "context_length", None)
 
     def answers(self, prompts: Sequence[str], max_new_tokens: int, *, chat: bool, counted: bool = True) -> list[str]:
         """Returns the greedy answer to each prompt.
@@ -77,7 +79,7 @@ class BenchmarkLM(EngineLM):
             counted: whether truncated and empty answers are counted.
         """
         settings = {"max_gen_toks": max_new_tokens, "temperature": 0.0}
-        asked = [self._request(self._asked(prompt, chat), settings) for prompt in prompts]
+        asked = [self._request(text, settings) for text in self._all_asked(prompts, chat)]
         texts = []
         for sent, completion in zip(asked, self.completions(asked), strict=True):
             texts.append(self.template.decode(completion.token_ids, sent.prompt_ids))
@@ -97,15 +99,22 @@ class BenchmarkLM(EngineLM):
         wanted = [text.lstrip() if chat else text for text in continuations]
         found: list[list[float]] = []
         for start in range(0, len(contexts), CHUNK):
-            texts = [self._asked(context, chat) for context in contexts[start : start + CHUNK]]
-            key = _key(chat, wanted, [self._ids(text) for text in texts])
-            self.n_cut += sum(self._room(1) < len(self._ids(text)) for text in texts)
+            texts = self._all_asked(contexts[start : start + CHUNK], chat)
+            ids = [self._ids(text) for text in texts]
+            key = _key(chat, wanted, ids)
+            self.n_cut += sum(self._room(1) < len(before) for before in ids)
             rows = self.memory.find(key) if self.memory is not None else None
             if rows is None:
-                asked = [_instance(text, continuation) for text in texts for continuation in wanted]
-                values = [value for value, _ in super().loglikelihood(asked)]
+                choices = tokens_behind(texts, ids, wanted, self._plain)
+                pairs = [
+                    (before[-self._room(len(after)) :], tuple(after))
+                    for before, behind in zip(ids, choices, strict=True)
+                    for after in behind
+                ]
+                values = [value for value, _ in self.engine.loglikelihood(pairs)]
                 rows = [values[i : i + len(wanted)] for i in range(0, len(values), len(wanted))]
                 self._keep(key, rows, len(texts))
+            self._chats.clear()
             found += rows
             self._done(len(texts))
         return found
@@ -174,11 +183,13 @@ class BenchmarkLM(EngineLM):
             completions += part
         return completions
 
-    def _asked(self, prompt: str, chat: bool) -> str:
+    def _all_asked(self, prompts: Sequence[str], chat: bool) -> list[str]:
+        """Returns the prompts as the model is asked them; their tokens are at hand then."""
         if chat:
-            return self.apply_chat_template([{"role": "user", "content": prompt}])
-        self._chats[prompt] = (*self._own_lead, *self._plain(prompt))
-        return prompt
+            return [self.apply_chat_template([{"role": "user", "content": prompt}]) for prompt in prompts]
+        for prompt, ids in zip(prompts, tokens_of_all(prompts, self._plain), strict=True):
+            self._chats[prompt] = (*self._own_lead, *ids)
+        return list(prompts)
 
     def _pair(self, context: str, continuation: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         before, after = super()._pair(context, continuation)
@@ -186,13 +197,8 @@ class BenchmarkLM(EngineLM):
 
     def _room(self, continuation: int) -> int:
         """Returns how many tokens of a context the model reads before a continuation of so many tokens."""
-        longest = getattr(self.engine, "context_length", None)
-        return sys.maxsize if longest is None else longest + 1 - continuation
+        return sys.maxsize if self._longest is None else self._longest + 1 - continuation
 
 
 def _key(*asked: object) -> str:
     return hashlib.blake2b(repr(asked).encode(), digest_size=16).hexdigest()
-
-
-def _instance(context: str, continuation: str) -> Instance:
-    return Instance(request_type="loglikelihood", doc={}, arguments=(context, continuation), idx=0)

@@ -21,7 +21,7 @@ PRECISION = 1e-4  # of a detectable difference, relative
 TAILS = 6.0  # standard deviations to both sides of the expected number of differing items that are looked at
 
 
-def detectable_mcnemar(items: int, discordant: int) -> float:
+def detectable_mcnemar(items: int, discordant: float) -> float:
     """Returns the smallest true difference of two shares that McNemar's exact test finds in 80 % of repetitions.
 
     The share of items that only one of the two models gets right is taken as observed, or as large as the difference
@@ -96,14 +96,18 @@ def detectable_mean(standard_error: float, clusters: int) -> float:
     return float(nctdtrinc(freedom, 1 - POWER, stdtrit(freedom, 1 - LEVEL / 2))) * standard_error
 
 
-def detectable_in_clusters(clusters: int) -> float:
-    """Returns the smallest share of differing clusters, all in one direction, that is found in 80 % of repetitions.
+def detectable_in_clusters(differences: NDArray[np.float64]) -> float:
+    """Returns the smallest true sum of the clusters' differences that is found in 80 % of repetitions.
 
-    No test at 5 % finds less than `FEWEST` differing clusters, so this is a lower limit for every difference of shares.
+    For shares whose observations stand in clusters: McNemar's test on as many clusters as if those that differ all did
+    so by the same amount, with the sum of squares that they have. Where none differs, that amount is 1.
+
+    Args:
+        differences: whole numbers, one per cluster.
     """
-    from scipy.special import bdtrc
-
-    return _smallest(lambda share: float(bdtrc(FEWEST - 1, clusters, share)) if clusters >= FEWEST else 0.0)
+    total, squares = float(np.abs(differences).sum()), float((differences**2).sum())
+    alike, amount = (total**2 / squares, squares / total) if total else (0.0, 1.0)
+    return detectable_mcnemar(len(differences), alike) * len(differences) * amount
 
 
 def _smallest(power: Callable[[float], float]) -> float:

@@ -12,9 +12,12 @@ _CLOSED = re.compile(r"</(think|thinking|thought|reasoning)>", re.IGNORECASE)
 _LETTER = rf"[\(\[\*\s]*(?:([{LETTERS}])(?![\w'])|([{LETTERS.lower()}])(?=\s*[\)\]\.\*]|\s*$))"
 _STATED = re.compile(
     rf"\b(?i:answer|option|choice)\b(?:\s+(?i:is))?\s*[:\-]?\s*(?:(?i:option)\s*)?{_LETTER}"
-    rf"|\\boxed\{{\s*(?:\\text\{{)?\s*([{LETTERS}])\b",
+    rf"|\\boxed\{{\s*(?:\\text\{{)?\s*([{LETTERS}])\b"
+    rf"|<answer>[\(\[\*\s]*([{LETTERS}])\b"
+    rf"|(?:정답|답|答案|答え)(?:은|는|이|是|为|は)?\s*[:：]?[\(\[（\*\s]*([{LETTERS}])(?![A-Za-z0-9_'])",
     re.MULTILINE,
 )
+_EMPHASIZED = re.compile(rf"\*\*[\(\[]?([{LETTERS}])[\)\].:]*\*\*")
 _FIRST = re.compile(rf"\s*[\(\[\*]*([{LETTERS}])(?:[\)\]\*\.:,]|\s*$|\s*\n)")
 
 
@@ -36,14 +39,17 @@ def chosen_letter(text: str, options: Sequence[str] = ()) -> str | None:
     """Returns the letter that an answer chooses, or None where it names none, or several.
 
     Read are, in this order: a stated answer ("The answer is (B)", "Answer: B", a boxed letter; the last one counts), a
-    letter at the beginning ("B", "B. Oxygen"), and the text of exactly one option as the whole answer.
+    letter at the beginning ("B", "B. Oxygen"), the only letter that is printed bold, and the text of exactly one option
+    as the whole answer.
     """
     text = without_thinking(text).strip()
-    stated = [(match[1] or match[2] or match[3]).upper() for match in _STATED.finditer(text)]
+    stated = [next(filter(None, match.groups())).upper() for match in _STATED.finditer(text)]
     if stated:
         return stated[-1]
     if first := _FIRST.match(text):
         return first[1]
+    if len(bold := set(_EMPHASIZED.findall(text))) == 1:
+        return bold.pop()
     plain = _plain(text)
     same = [letter for letter, option in zip(LETTERS, options, strict=False) if plain and _plain(option) == plain]
     return same[0] if len(same) == 1 else None

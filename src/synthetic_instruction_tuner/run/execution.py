@@ -135,7 +135,7 @@ def _fetch_for_evaluation(config: Config, display: Display) -> bool:
 
 
 def _fetch_for_filter(config: Config, steps: list[Step], display: Display) -> bool:
-    wanted = config.filter.contamination
+    wanted = config.contamination
     filtering = {"filter"} if config.generate.until_kept is None else {"generate", "filter"}
     if not _any_todo(steps, filtering) or not wanted.benchmarks:
         return False

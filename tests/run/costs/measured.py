@@ -43,8 +43,35 @@ class Written:
     peak_gib: float | None = None
 
 
-FEW_WRITTEN = 17.79  # seconds for 256 requests, 64 rows at once, of the transformers engine on an H200
-FEW_SCORED = 3.24  # seconds to score 256 texts of 512 tokens there, 64 at once
+@dataclass(frozen=True)
+class Small:
+    """256 requests, 64 rows at once, and 256 texts of 512 tokens to score, on an H200 (`benchmarks/planning_gpu.py`).
+
+    Attributes:
+        path: whose shape the model has.
+        bits: of a weight.
+        written: seconds to write, without compiling kernels.
+        written_gb: the most memory meanwhile, in GB.
+        scored: seconds to score; of a context of 508 and a continuation of 4.
+        scored_gb: the most memory meanwhile.
+    """
+
+    path: str
+    bits: int
+    written: float
+    written_gb: float
+    scored: float
+    scored_gb: float
+
+
+SMALL = (
+    Small("meta-llama/Llama-3.2-1B", 16, 4.68, 5.04, 0.56, 4.69),
+    Small("meta-llama/Llama-3.2-1B", 4, 8.04, 3.59, 0.52, 3.25),
+    Small("Qwen/Qwen2.5-3B", 16, 11.90, 9.24, 1.33, 9.06),
+    Small("Qwen/Qwen2.5-3B", 4, 17.63, 5.01, 1.35, 4.84),
+    Small("mistralai/Mistral-7B-v0.3", 16, 14.95, 23.15, 3.03, 18.18),
+    Small("meta-llama/Llama-3.1-8B", 16, 15.25, 23.95, 3.04, 18.97),
+)
 TRAINED = (
     Trained("lora", False, 6667, 63.8),
     Trained("lora", True, 6207, 11.4),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
 from run.costs.measured import (
-    FEW_SCORED,
-    FEW_WRITTEN,
     GIB,
+    SMALL,
     TRAINED,
     WRITTEN,
+    Small,
     Trained,
     Written,
     training_work,
@@ -67,12 +69,27 @@ def test_text_as_measured(written: Written) -> None:
         assert peak == pytest.approx(written.peak_gib * GIB, rel=0.1)
 
 
-def test_few_texts_as_measured() -> None:
-    costs, size = GpuCosts(CARDS["h200"]), size_of("meta-llama/Llama-3.1-8B")
-    prompts, answers = written_lengths(256)
-    texts = Texts(256, answers.mean(), answers.max(), 256, 64, prompts.mean())
-    assert costs.write(size, BF16, texts, "transformers") == pytest.approx(FEW_WRITTEN, rel=0.25)
-    assert costs.read(size, BF16, Reading(256 * 512, 4, 64 * 512)) == pytest.approx(FEW_SCORED, rel=0.25)
+@pytest.mark.parametrize("small", SMALL, ids=lambda s: f"{s.path.partition('/')[2]}-{s.bits}")
+def test_few_texts_as_measured(small: Small) -> None:
+    costs, size, held = GpuCosts(CARDS["h200"]), size_of(small.path), NF4 if small.bits == 4 else BF16
+    draw = random.Random(0)  # as the measuring script draws them
+    answers = [int(min(max(draw.lognormvariate(0, 0.6) * 260, 8), 1024)) for _ in range(256)]
+    mean, longest = sum(answers) / 256, sum(sorted(answers)[-64:]) / 64
+    texts = Texts(256, mean, max(answers), 256, 64, 70)
+    assert costs.write(size, held, texts, "transformers") == pytest.approx(small.written, rel=0.25)
+    room = Texts(256, mean, longest, 256, 64, 70)
+    assert costs.writing_gb(size, held, room) - RESERVE_GB == pytest.approx(small.written_gb, rel=0.1)
+    reading = Reading(256 * 512, 4, 64 * 512)
+    assert costs.read(size, held, reading) == pytest.approx(small.scored, rel=0.25)
+    assert costs.reading_gb(size, held, reading) - RESERVE_GB == pytest.approx(small.scored_gb, rel=0.1)
+
+
+def test_rewards_as_measured() -> None:
+    """4,500 answers with their questions, 285 tokens in the mean, at DeBERTa-v3-large's shape: 64 at once."""
+    costs, size = GpuCosts(CARDS["h200"]), size_of("OpenAssistant/reward-model-deberta-v3-large-v2")
+    single, reading = NumberFormat("float32", "float32", ""), Reading(4500 * 285, 71, 64 * 512, 512)
+    assert costs.read(size, single, reading) == pytest.approx(18.6, rel=0.25)
+    assert costs.reading_gb(size, single, reading) - RESERVE_GB == pytest.approx(10.38 * GIB, rel=0.1)
 
 
 def test_a_step_in_4_bits_as_measured() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,8 +13,10 @@ from typing import Any
 
 import pytest
 
+import scripted_judge
 from scripted_judge import Gone, ScriptedJudge
 from synthetic_instruction_tuner.config import Config, load_config
+from synthetic_instruction_tuner.engines.server import watch
 from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.evaluation.benchmarks.mt_bench.benchmark import configured
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
@@ -116,6 +119,50 @@ def test_a_judge_that_goes_away_costs_nothing_that_has_come(store: Store, config
         found = judged(store, moved, answered(moved, "base", "weak"), answered(moved, "sft", "good"))
         assert len(server.bodies) == 2 * REPLIES - 20
     assert found["s", "sft"].estimate().value == 8
+
+
+@contextmanager
+def served(log: Path, most: int = 1000, port: int = 0) -> Iterator[int]:
+    """A judge in a process of its own; yields its port."""
+    line = [sys.executable, scripted_judge.__file__, str(port), str(log), str(most)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def test_a_judge_that_is_killed_is_waited_for_and_then_asked_only_for_what_is_missing(
+    tmp_path: Path, config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A real kill -9 in the middle of the comparisons; the next run finds the judge back at its place."""
+    monkeypatch.setattr(watch, "GRACE", 0.0)
+
+    def evaluated(name: str, port: int, outage: float = 30.0) -> tuple[Any, Any]:
+        settings = ("evaluate.mt_bench.judge.pairwise=true", "engine.max_retries=2", f"engine.outage={outage}")
+        chosen = config(f"http://127.0.0.1:{port}/v1", *settings)
+        variants = [answered(chosen, *pair) for pair in (("base", "weak"), ("sft", "fair"), ("dpo", "good"))]
+        with closing(Store.open(tmp_path / name)) as store:
+            return judged(store, chosen, *variants), store.fact(PAIRS)
+
+    log, other_log = tmp_path / "log", tmp_path / "other"
+    wanted = 3 * REPLIES + 2 * 2 * REPLIES
+    with served(log, most=wanted // 2) as port, pytest.raises(RunError) as stopped:
+        evaluated("killed", port, outage=1.0)
+    assert f"The server http://127.0.0.1:{port} has been away for" in caplog.text
+    assert "The run waits for it, up to 1 s (engine.outage)" in caplog.text
+    assert stopped.value.problem == f"The server http://127.0.0.1:{port} has been unavailable for 1 s."
+    assert stopped.value.fix == "Start it and run the same command again: finished work is kept."
+    assert len(log.read_text().split()) == wanted // 2
+
+    with served(log, port=port):
+        found = evaluated("killed", port)
+    asked = log.read_text().split()
+    assert len(asked) == len(set(asked)) == wanted
+    with served(other_log) as port:
+        assert evaluated("whole", port) == found
+    assert sorted(other_log.read_text().split()) == sorted(asked)
 
 
 def test_only_what_a_verdict_depends_on_asks_again(store: Store, config: Callable[..., Config]) -> None:

@@ -24,8 +24,8 @@ class ContaminationConfig(Section):
     )
     folder: str | None = Field(
         None,
-        description="Folder with a subfolder per benchmark (ifeval, mmlu, mt_bench, agentbench); missing ones are "
-        "looked for in the Hugging Face cache and on the Hub.",
+        description="Folder with a subfolder per benchmark (ifeval, mmlu, mt_bench, agentbench); evaluate.data_dir when "
+        "not given. Missing ones are looked for in the Hugging Face cache and on the Hub.",
     )
     files: tuple[str, ...] = Field(
         (), description="Your own files of benchmark items: JSON, JSONL, CSV, TSV, Parquet or text."

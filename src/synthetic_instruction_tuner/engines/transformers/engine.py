@@ -8,7 +8,7 @@ its positions from its own length.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -16,13 +16,13 @@ from typing import Any
 import torch
 
 from synthetic_instruction_tuner.engines.base import Capabilities, Completion, Done, Request, split_faults
-from synthetic_instruction_tuner.engines.transformers.forward_pass import learned_positions
+from synthetic_instruction_tuner.engines.transformers.forward_pass import attention_of_any_shape, learned_positions
 from synthetic_instruction_tuner.engines.transformers.gpu.fused_layers import FusedLayers
 from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention import has_kernel
 from synthetic_instruction_tuner.engines.transformers.gpu.packed_attention import PackedAttention
 from synthetic_instruction_tuner.engines.transformers.plain_decoding import PlainDecoder
 from synthetic_instruction_tuner.engines.transformers.prefixes import groups_of, keeps_prefixes, read_prefix
-from synthetic_instruction_tuner.engines.transformers.scoring import ScoredRow, rows_of, score_rows
+from synthetic_instruction_tuner.engines.transformers.scoring import PassRoom, ScoredRow, Scores, rows_of, start_scoring
 from synthetic_instruction_tuner.engines.transformers.slot_decoding import SlotDecoder
 from synthetic_instruction_tuner.engines.transformers.trial import (
     Decoder,
@@ -38,10 +38,6 @@ from synthetic_instruction_tuner.models.running import running
 from synthetic_instruction_tuner.models.sizes.decoding_memory import AT_FIRST, Division, Rows, divided, whole_rows
 from synthetic_instruction_tuner.models.sizes.loaded_shape import stated_shape
 from synthetic_instruction_tuner.models.working_memory import text_bytes, widths
-
-_SCORED_LOGITS = 1 << 26  # logits held at once while scoring
-_SCORED_TOKENS = {"cpu": 8192, "cuda": 32768}  # that a pass computes while scoring
-_SEEN_TOKENS = {"cpu": 1 << 20, "cuda": 1 << 17}  # and that it attends to, what is known included
 
 
 class TransformersEngine:
@@ -114,7 +110,7 @@ class TransformersEngine:
             done(len(results))
         while len(results) < len(requests):
             try:
-                with running(self._name, "write text"):
+                with running(self._name, "write text"), attention_of_any_shape():
                     self._decode(requests, results, done)
             except torch.OutOfMemoryError as error:
                 self._halve(error)
@@ -126,35 +122,47 @@ class TransformersEngine:
             raise ValueError("a context is empty: begin it with the BOS token")
         pairs = [self._within(context, continuation) for context, continuation in pairs]
         rows = rows_of(pairs, shared=self._can_share())
-        results: dict[int, tuple[float, bool]] = {}
+        results: Scores = {}
         groups = groups_of(rows) if self._can_share() and keeps_prefixes(self._model) else [(0, rows)]
         packed = self._packing() if any(known for known, _ in groups) else None
-        for known, group in groups:
-            self._score(pairs, group, known, results, packed)
+        for started in self._scoring(pairs, groups, packed):
+            results.update(started())
         return [results[i] for i in range(len(pairs))]
 
-    def _score(
+    def _scoring(
         self,
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
-        rows: list[ScoredRow],
-        known: int,
-        results: dict[int, tuple[float, bool]],
+        groups: Sequence[tuple[int, list[ScoredRow]]],
         packed: PackedAttention | None,
-    ) -> None:
-        """Scores rows that begin with the same `known` tokens, which are read once."""
+    ) -> Iterator[Callable[[], Scores]]:
+        """Yields what waits for scores, a pass late: the GPU has the next one before anybody waits for the last.
+
+        Args:
+            pairs: all pairs.
+            groups: rows that begin with the same tokens, which are read once, and how many these are.
+            packed: scores such rows without padding; None where it cannot.
+        """
         shared = (self._pad_id, self._device, self._soft_prompt)
-        prefix = None
-        while rows:
-            try:
-                with running(self._name, "score text"), self._fused():
-                    if known and prefix is None:
-                        prefix = read_prefix(self._model, rows[0].context[:known], self._device, self._soft_prompt)
-                    count = self._scoring_batch(rows, known, packed=bool(known and packed))
-                    results.update(score_rows(self._model, pairs, rows[:count], *shared, prefix, packed))
-                rows = rows[count:]
-            except torch.OutOfMemoryError as error:
-                prefix = None
-                self._halve(error)
+        before: Callable[[], Scores] | None = None
+        for known, rows in groups:
+            prefix = None
+            while rows:
+                try:
+                    with running(self._name, "score text"), attention_of_any_shape(), self._fused():
+                        if known and prefix is None:
+                            prefix = read_prefix(self._model, rows[0].context[:known], self._device, self._soft_prompt)
+                        count = self._scoring_batch(rows, known, packed=bool(known and packed))
+                        started = start_scoring(self._model, pairs, rows[:count], *shared, prefix, packed)
+                    rows = rows[count:]
+                except torch.OutOfMemoryError as error:
+                    prefix = None
+                    self._halve(error)
+                    continue
+                if before is not None:
+                    yield before
+                before = started
+        if before is not None:
+            yield before
 
     @property
     def context_length(self) -> int | None:
@@ -275,21 +283,14 @@ class TransformersEngine:
         release()
 
     def _scoring_batch(self, rows: Sequence[ScoredRow], known: int, packed: bool) -> int:
-        """Returns how many of the next rows to score together; the first is the longest.
+        """Returns how many of the next rows to score together.
 
         As many as a pass takes: on a GPU `batch_size` is the number of texts that are written, and says nothing here.
         """
         virtual = 0 if self._soft_prompt is None else len(self._soft_prompt)
-        longest, vocabulary = rows[0].length + virtual, int(self._model.config.get_text_config().vocab_size)
-        most, seen = (tokens[self._device] >> self._halvings for tokens in (_SCORED_TOKENS, _SEEN_TOKENS))
         at_most = self._rows() if self._device == "cpu" else len(rows)
-        computed = logits = 0
-        for count, row in enumerate(rows[:at_most]):
-            computed += (row.length if packed else longest) - known
-            logits += row.predictions * vocabulary
-            if count and (computed > most or (count + 1) * longest > seen or logits > _SCORED_LOGITS):
-                return count
-        return min(at_most, len(rows))
+        room = PassRoom.on(self._device, self._halvings, int(self._model.config.get_text_config().vocab_size))
+        return room.fitting(rows[:at_most], known, virtual, packed)
 
 
 def _quantized(model: Any) -> bool:

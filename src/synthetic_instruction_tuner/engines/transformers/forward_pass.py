@@ -30,6 +30,21 @@ def padded_inputs(
 
 
 @contextmanager
+def attention_of_any_shape() -> Iterator[None]:
+    """Within this context attention is computed by kernels that are ready for every shape.
+
+    cuDNN plans its own for each new shape, which takes far longer than to compute it once, and hardly two of our passes
+    have the same.
+    """
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+@contextmanager
 def picked_positions(
     model: Any, rows: Sequence[int], columns: Sequence[int]
 ) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:

@@ -104,6 +104,12 @@ def keeps_prefixes(model: Any) -> bool:
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    return next(
-        (n for n, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
-    )
+    """Returns how many tokens both begin with; slices are compared as a whole, which is fast."""
+    same, differ = 0, min(len(one), len(other)) + 1  # so many are the same, and so many are not
+    while differ - same > 1:
+        middle = (same + differ) // 2
+        if one[same:middle] == other[same:middle]:
+            same = middle
+        else:
+            differ = middle
+    return same

@@ -7,7 +7,7 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,10 @@ from synthetic_instruction_tuner.engines.transformers.forward_pass import padded
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.engines.transformers.gpu.packed_attention import PackedAttention
     from synthetic_instruction_tuner.engines.transformers.prefixes import Prefix
+
+_LOGITS = 1 << 26  # that a pass may hold
+_TOKENS = {"cpu": 8192, "cuda": 32768}  # that it may compute
+_SEEN = {"cpu": 1 << 20, "cuda": 1 << 17}  # and that it may attend to, what is known included
 
 Pair = tuple[Sequence[int], Sequence[int]]
 Ids = tuple[int, ...]
@@ -74,8 +78,57 @@ def rows_of(pairs: Sequence[Pair], shared: bool) -> list[ScoredRow]:
     return sorted(rows.values(), key=lambda row: (-row.length, row.context, row.pairs))
 
 
+@dataclass(frozen=True, slots=True)
+class PassRoom:
+    """What a pass may hold.
+
+    Attributes:
+        tokens: that it computes.
+        seen: tokens that it attends to, what is known included.
+        predictions: positions whose logits it computes.
+    """
+
+    tokens: int
+    seen: int
+    predictions: int
+
+    @classmethod
+    def on(cls, device: str, halvings: int, vocabulary: int) -> PassRoom:
+        """Returns the room of a device on which memory has run out so many times."""
+        return cls(_TOKENS[device] >> halvings, _SEEN[device] >> halvings, _LOGITS // vocabulary)
+
+    def fitting(self, rows: Sequence[ScoredRow], known: int, virtual: int, packed: bool) -> int:
+        """Returns how many of the rows fit, at least one; the first is the longest.
+
+        Args:
+            rows: the next ones.
+            known: tokens that all begin with, which are not computed again.
+            virtual: tokens of a soft prompt.
+            packed: whether they are computed without padding.
+        """
+        computed = predictions = 0
+        for count, row in enumerate(rows):
+            longest = rows[0].length + virtual
+            computed += (row.length if packed else longest) - known
+            predictions += row.predictions
+            full = computed > self.tokens or (count + 1) * longest > self.seen or predictions > self.predictions
+            if count and full:
+                return count
+        return len(rows)
+
+
+Scores = dict[int, tuple[float, bool]]
+"""The log-probability of a pair's continuation, in nats, and whether it is greedy, by the pair's index."""
+
+
+def score_rows(*args: Any, **kwargs: Any) -> Scores:
+    """Returns the scores of the rows' pairs; arguments as those of `start_scoring`."""
+    scores: Scores = start_scoring(*args, **kwargs)()
+    return scores
+
+
 @torch.inference_mode()  # type: ignore[untyped-decorator]
-def score_rows(
+def start_scoring(
     model: Any,
     pairs: Sequence[Pair],
     rows: Sequence[ScoredRow],
@@ -84,8 +137,8 @@ def score_rows(
     soft: torch.Tensor | None,
     prefix: Prefix | None = None,
     packed: PackedAttention | None = None,
-) -> dict[int, tuple[float, bool]]:
-    """Returns the log-probabilities of the rows' pairs, in nats, and whether each is greedy, by the pairs' indices.
+) -> Callable[[], Scores]:
+    """Starts to score the rows' pairs; returns what waits for the scores. On a GPU others can be started meanwhile.
 
     Args:
         model: a causal LM; for several continuations per row see `trial.Ways.shares`.
@@ -109,18 +162,25 @@ def score_rows(
                 places.append(at.setdefault((index, extra + place), len(at)))  # choices of one token share theirs
                 targets.append(token)
                 owners.append(number)
-    sums = {number: [0.0, True] for row in rows for number in row.pairs}
-    if targets:
-        if prefix and packed:
-            logits = _packed_logits(model, [row.ids[known:] for row in rows], list(at), device, prefix, packed)
-        else:
-            logits = _padded_logits(model, rows, list(at), pad_id, device, soft, prefix)
-        wanted, place = torch.tensor([targets, places], device=logits.device)
-        chosen = logits[place, wanted].float() - torch.logsumexp(logits.float(), dim=-1)[place]
-        hits = logits.argmax(-1)[place] == wanted
-        for number, value, hit in zip(owners, chosen.tolist(), hits.tolist(), strict=True):
-            sums[number][0] += value
-            sums[number][1] = sums[number][1] and hit
+    if not targets:
+        return lambda: {number: (0.0, True) for row in rows for number in row.pairs}
+    if prefix and packed:
+        logits = _packed_logits(model, [row.ids[known:] for row in rows], list(at), device, prefix, packed)
+    else:
+        logits = _padded_logits(model, rows, list(at), pad_id, device, soft, prefix)
+    wanted, place = torch.tensor([targets, places], device=logits.device)
+    chosen = logits[place, wanted].float() - torch.logsumexp(logits.float(), dim=-1)[place]
+    hits = logits.argmax(-1)[place] == wanted
+    numbers = [number for row in rows for number in row.pairs]
+    return lambda: _summed(numbers, owners, chosen.tolist(), hits.tolist())
+
+
+def _summed(numbers: Sequence[int], owners: Sequence[int], chosen: Sequence[float], hits: Sequence[bool]) -> Scores:
+    """Returns the scores of pairs from those of their tokens, each of which has an owner."""
+    sums = {number: [0.0, True] for number in numbers}
+    for number, value, hit in zip(owners, chosen, hits, strict=True):
+        sums[number][0] += value
+        sums[number][1] = sums[number][1] and hit
     return {number: (float(total), bool(greedy)) for number, (total, greedy) in sums.items()}
 
 

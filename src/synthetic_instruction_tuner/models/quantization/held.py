@@ -43,8 +43,13 @@ def few_rows(rows: Rows) -> int:
     return FEW_ROWS if rows == "auto" else min(rows, FEW_ROWS)
 
 
+SMALL = 1e9  # a reward model of at most this many parameters is small
+
+
 def reading_format(model: ModelConfig, hardware: Hardware, dtype: str, tokens: int) -> NumberFormat:
     """Returns the format of a model that reads texts once, such as a reward model.
+
+    A small one computes in float32, if nothing else is set: half precision would tie close scores.
 
     Args:
         model: where it is.
@@ -52,7 +57,10 @@ def reading_format(model: ModelConfig, hardware: Hardware, dtype: str, tokens: i
         tokens: in the largest batch.
     """
     size = shape(model)
-    return model_format(model, hardware, dtype, READ_ONCE * tokens * size.hidden / 1e9 if size else 0.0)
+    found = model_format(model, hardware, dtype, READ_ONCE * tokens * size.hidden / 1e9 if size else 0.0)
+    if dtype != "auto" or found.weights == "float32" or found.quantized or size is None or size.parameters > SMALL:
+        return found
+    return NumberFormat("float32", "float32", "a small reward model, whose close scores must not tie")
 
 
 def settled(model: ModelConfig, found: NumberFormat) -> ModelConfig:

@@ -23,6 +23,7 @@ from synthetic_instruction_tuner.records import Message, question_text
 QUESTION_SHARE = 4  # a question that is cut keeps at least one in four tokens
 FIXED_DATE = "26 Jul 2024"  # so that a conversation's score does not change with the date
 FIXED_CLOCK = "{%- macro strftime_now(format) -%}" + FIXED_DATE + "{%- endmacro -%}"
+TOGETHER = 512  # pairs that are tokenized by one call
 LARGEST_LIMIT = 10**7  # tokenizers without a limit report an astronomical one
 
 Encoded = dict[str, list[int]]
@@ -55,11 +56,24 @@ class RewardInput:
 
     def encode(self, messages: Sequence[Message], answer: str) -> Encoded:
         """Returns the model's input for one item, without padding, cut to the token limit."""
-        messages, answer = [replace(m, content=self._text(m.content)) for m in messages], self._text(answer)
+        return self.encode_all([(messages, answer)])[0]
+
+    def encode_all(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[Encoded]:
+        """Returns the model's input for each item; pairs are tokenized together, which uses all cores."""
+        clean = [([replace(m, content=self._text(m.content)) for m in asked], self._text(a)) for asked, a in items]
+        if self.pairs:
+            starts = range(0, len(clean), TOGETHER)
+            encoded = [one for k in starts for one in self._encode_pairs(clean[k : k + TOGETHER])]
+        else:
+            encoded = [self._encode_chat(messages, answer) for messages, answer in clean]
+        return [
+            one if len(one["input_ids"]) <= self.max_tokens else self._cut_to_limit(*item)
+            for one, item in zip(encoded, clean, strict=True)
+        ]
+
+    def _cut_to_limit(self, messages: Sequence[Message], answer: str) -> Encoded:
+        """Returns the input of an item that is too long, its question and its answer cut."""
         encode = self._encode_pair if self.pairs else self._encode_chat
-        encoded = encode(messages, answer)
-        if len(encoded["input_ids"]) <= self.max_tokens:
-            return encoded
         whole = question_text(messages)
         framing = len(encode([Message("user", whole)], answer)["input_ids"]) - self._count(whole) - self._count(answer)
         room = self.max_tokens - framing
@@ -78,7 +92,12 @@ class RewardInput:
         return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", clean)
 
     def _encode_pair(self, messages: Sequence[Message], answer: str) -> Encoded:
-        return dict(self.tokenizer(question_text(messages), answer, return_attention_mask=True, verbose=False))
+        return self._encode_pairs([(messages, answer)])[0]
+
+    def _encode_pairs(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[Encoded]:
+        questions, answers = [question_text(messages) for messages, _ in items], [answer for _, answer in items]
+        found = self.tokenizer(questions, answers, return_attention_mask=True, verbose=False)
+        return [{key: ids[i] for key, ids in found.items()} for i in range(len(items))]
 
     def _encode_chat(self, messages: Sequence[Message], answer: str) -> Encoded:
         turns = [*messages, Message("assistant", answer)]

@@ -14,7 +14,6 @@ from typing import Any
 from synthetic_instruction_tuner.config import EngineConfig, ModelConfig, PreferConfig
 from synthetic_instruction_tuner.engines.base import Done
 from synthetic_instruction_tuner.models.architecture import learned_positions
-from synthetic_instruction_tuner.models.files import shape
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, set_threads
 from synthetic_instruction_tuner.models.memory import memory_freed
 from synthetic_instruction_tuner.models.quantization.held import reading_format, settled
@@ -27,7 +26,6 @@ from synthetic_instruction_tuner.records import Message
 Item = tuple[Sequence[Message], str]
 """A prompt (the conversation up to and including the instruction) and an answer to it."""
 
-SMALL = 1e9  # reward models of at most this many parameters run in float32: half precision would tie close scores
 TOLERANCE = 1e-3  # between an item's score in a batch and alone, in float32
 PROBES = [("Hi", "Hello."), ("Why is the sky blue?", "Light scatters, blue more than red."), ("1+1?", "2")]
 
@@ -91,7 +89,7 @@ class RewardModel:
         Batches hold items of similar length, the longest first, so that there is little padding and a lack of memory
         shows at once.
         """
-        encoded = [self._input.encode(messages, answer) for messages, answer in items]
+        encoded = self._input.encode_all(items)
         order = sorted(range(len(items)), key=lambda i: (-len(encoded[i]["input_ids"]), i))
         scores = [float("nan")] * len(items)
         for start in range(0, len(order), self._batch_size):
@@ -183,17 +181,18 @@ def open_reward_model(
 ) -> Iterator[RewardModel]:
     """Loads a reward model according to the settings; its memory is freed when the block ends."""
     from synthetic_instruction_tuner.models.loading import load_reward_model, load_tokenizer
+    from synthetic_instruction_tuner.preference.reward.split_linear import LEAST_CAPABILITY, split_linears
 
     set_threads(engine.threads)
-    known = shape(model)
     device = choose_device(hardware, engine.device)
-    single = device == "cpu" or (known is not None and known.parameters <= SMALL)
     held = reading_format(model, hardware, engine.dtype, config.reward_batch_size * config.reward_max_tokens)
-    dtype = "float32" if engine.dtype == "auto" and single and not held.quantized else held.compute
+    alone = engine.dtype == "auto" and device == "cpu" and not held.quantized
+    dtype = "float32" if alone else held.compute
     model = settled(model, held)
     with memory_freed(model.name, device):
-        reward = RewardModel(
-            load_reward_model(model, dtype, device),
+        split = device == "cuda" and dtype == "float32" and (hardware.capability or (0, 0)) >= LEAST_CAPABILITY
+        reward = RewardModel(  # which alone holds the model, or it would not be freed
+            split_linears(load_reward_model(model, dtype, device), split),
             load_tokenizer(model),
             batch_size=config.reward_batch_size,
             max_tokens=config.reward_max_tokens,

@@ -24,14 +24,16 @@ from synthetic_instruction_tuner.run.costs.cards import Card
 from synthetic_instruction_tuner.run.costs.work import Reading, Texts, Tuning
 
 BANDWIDTH_SHARE = 0.82  # of the data sheet, in reading weights, keys and values
-DECODING_FLOPS, READING_FLOPS, TUNING_FLOPS = 0.7, 0.55, 0.4  # of the data sheet
-GRAPH_LAYER = {"transformers": 1.3e-4, "vllm": 1.0e-4}  # seconds of a step per layer, in a CUDA graph
+DECODING_FLOPS, READING_FLOPS, TUNING_FLOPS = 0.7, 0.64, 0.4  # of the data sheet
+SINGLE_FLOPS = 0.06  # the same in float32, as small reward models compute
+PAIR, HEAD = 32, 64  # bytes per head and pair of tokens of attention that keeps all scores, and the width of a head
+GRAPH_LAYER = {"transformers": 1.1e-4, "vllm": 1.0e-4}  # seconds of a step per layer, in a CUDA graph
 PASS_LAYER = 6e-4  # seconds of a forward pass per layer, launched one by one
 TUNING_LAYER = 6e-3  # seconds of forward and backward pass per layer, at least
 PADDED = 1.7  # times the mean prompt: what a row takes while prompts of unequal length are read together
 ADMITTED = 8  # the engine reads new prompts when this part of its rows is free
 MOVED = 62  # times that the kept activations cross the memory in forward and backward pass, all small operations
-DEQUANTIZED = 13  # bytes that a weight in 4 bits moves each time it is brought to 16
+DEQUANTIZED = 9  # bytes that a weight in 4 bits moves each time it is brought to 16
 DISK = 1e9  # bytes/s that a model is loaded with
 
 
@@ -76,7 +78,8 @@ class GpuCosts:
 
     def read(self, size: ModelShape, held: NumberFormat, reading: Reading) -> float:
         """Seconds to read texts once."""
-        arithmetic = 2 * size.parameters * reading.tokens / (READING_FLOPS * self.card.flops)
+        share = SINGLE_FLOPS if held.weights == "float32" else READING_FLOPS
+        arithmetic = 2 * size.parameters * reading.tokens / (share * self.card.flops)
         return arithmetic + reading.passes * (size.layers * PASS_LAYER + self._dequantizing(size, held))
 
     def tune(self, size: ModelShape, held: NumberFormat, tuning: Tuning) -> float:
@@ -108,7 +111,10 @@ class GpuCosts:
 
     def reading_gb(self, size: ModelShape, held: NumberFormat, reading: Reading) -> float:
         """Memory while texts are read."""
-        return self._weights(size, held) + scoring_gb(size, reading.at_once)
+        scores = (
+            reading.at_once * reading.longest * size.hidden / HEAD * PAIR / GB if held.weights == "float32" else 0.0
+        )
+        return self._weights(size, held) + scoring_gb(size, reading.at_once) + scores
 
     def tuning_gb(self, size: ModelShape, held: NumberFormat, tuning: Tuning) -> float:
         """Memory while an adapter is trained."""

@@ -290,7 +290,8 @@ class StageWork:
         model, batch = self.config.models.reward, self.config.prefer.reward_batch_size
         size = _size(model)
         held = role_format(self.config, self.hardware, "reward model", model) or SERVED
-        reading = Reading(tokens, passes, batch * self.config.prefer.reward_max_tokens)
+        longest = self.config.prefer.reward_max_tokens
+        reading = Reading(tokens, passes, batch * longest, longest)
         seconds = self.costs.load(size) + self.costs.read(size, held, reading)
         memory = self.costs.reading_gb(size, held, reading)
         return TaskEstimate(model.name, held.weights, "reward model", f"{batch:,}", memory, tokens, seconds)

@@ -52,11 +52,13 @@ class Reading:
         tokens: in all.
         passes: forward passes.
         at_once: tokens of the largest pass.
+        longest: tokens of the longest text, where attention keeps the scores of all pairs, as encoders' does.
     """
 
     tokens: float
     passes: float
     at_once: float
+    longest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 MT_BENCH = "mt_bench"  # its answers are rated by a judge
 COMPARISON = "comparison"  # the unit that holds the comparison's rows
-STATISTICS = 3  # raised when intervals, tests or the check of training data change: answers and scores stay
+STATISTICS = 4  # raised when intervals, tests or the check of training data change: answers and scores stay
 
 
 def part(config: Config) -> dict[str, Any]:

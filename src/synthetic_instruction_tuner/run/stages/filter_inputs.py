@@ -31,7 +31,7 @@ def part(config: Config) -> dict[str, Any]:
         settings["contamination"].pop(place)
     settings["contamination"]["match"] = chosen.contamination.common_match
     found: dict[str, Any] = {"filter": settings}
-    if items := content_key(chosen.contamination):
+    if items := content_key(config.contamination):
         found["benchmarks"] = items
     if NANO in chosen.contamination.benchmarks:
         found["evaluate"] = {name: {"items": n} for name, n in _nano_counts(config).items()}
@@ -51,7 +51,7 @@ def quality_filter(config: Config) -> QualityFilter:
 
 def benchmark_sets(config: Config) -> list[BenchmarkSet]:
     """Returns the items of the benchmarks that the filter's settings name, as far as they are on this machine."""
-    return generated_sets(config) + load_benchmarks(config.filter.contamination)
+    return generated_sets(config) + load_benchmarks(config.contamination)
 
 
 def generated_sets(config: Config) -> list[BenchmarkSet]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -19,36 +20,72 @@ from synthetic_instruction_tuner.engines.transformers.gpu.kernel_attention impor
 _NAME = "sit_packed"
 
 
+_SHORTER = 0.7  # texts below this share of the longest are computed apart from it: less of them is padding
+_LEAST = 32  # but not fewer texts than these
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Packed texts of similar length.
+
+    Attributes:
+        rows: how many.
+        width: tokens of the longest.
+        tokens: [tokens]; where theirs are in the packed row.
+        slots: [tokens]; the place of each were the texts padded, row after row.
+        seen: [rows, 1, width, known + width]; what each token attends to.
+    """
+
+    rows: int
+    width: int
+    tokens: torch.Tensor
+    slots: torch.Tensor
+    seen: torch.Tensor
+
+    @classmethod
+    def of(cls, starts: Sequence[int], lengths: Sequence[int], known: int, device: str) -> Part:
+        """Returns a part of texts that start at these tokens and have these lengths."""
+        width = max(lengths)
+        first, ends = torch.tensor([starts, lengths], device=device)[:, :, None]
+        places = torch.arange(width, device=device)
+        inside = places < ends
+        causal = (places <= places[:, None]) & inside[:, None]
+        causal[:, :, 0] = True  # what pads a text attends to something, or its softmax is not a number
+        seen = torch.cat([causal.new_ones(len(lengths), width, known), causal], -1)[:, None]
+        return cls(len(lengths), width, (first + places)[inside], inside.flatten().nonzero()[:, 0], seen)
+
+    def apart(self, packed: torch.Tensor) -> torch.Tensor:
+        """Returns this part's texts, [rows, heads, width, head width] of [tokens, heads, head width]; padding is 0."""
+        _, heads, size = packed.shape
+        apart = packed.new_zeros(self.rows * self.width, heads, size)
+        apart[self.slots] = packed[self.tokens]
+        return apart.unflatten(0, (self.rows, self.width)).transpose(1, 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Packing:
     """Where packed texts are.
 
     Attributes:
-        rows: how many texts.
-        width: tokens of the longest.
-        slots: [tokens]; the place of each token were the texts padded, row after row.
-        seen: [rows, 1, width, known + width]; what each token attends to.
+        parts: all texts, those of similar length together.
         layers: the beginning's keys and values, [1, heads, known, head width] each.
     """
 
-    rows: int
-    width: int
-    slots: torch.Tensor
-    seen: torch.Tensor
+    parts: Sequence[Part]
     layers: Sequence[Any]
 
     @classmethod
     def of(cls, lengths: Sequence[int], layers: Sequence[Any], device: str) -> Packing:
         """Returns the packing of texts of these lengths."""
-        width, known = max(lengths), layers[0].keys.shape[-2]
-        ends, places = torch.tensor(lengths, device=device), torch.arange(width, device=device)
-        inside = places < ends[:, None]
-        causal = (places <= places[:, None]) & inside[:, None]
-        causal[:, :, 0] = True  # what pads a text attends to something, or its softmax is not a number
-        before = causal.new_ones(len(lengths), width, known)
-        return cls(
-            len(lengths), width, inside.flatten().nonzero()[:, 0], torch.cat([before, causal], -1)[:, None], layers
-        )
+        starts, known = [0, *accumulate(lengths)], layers[0].keys.shape[-2]
+        groups: list[list[int]] = []
+        for text in sorted(range(len(lengths)), key=lambda text: -lengths[text]):
+            if groups and (len(groups[-1]) < _LEAST or lengths[text] >= _SHORTER * lengths[groups[-1][0]]):
+                groups[-1].append(text)
+            else:
+                groups.append([text])
+        parts = [Part.of([starts[t] for t in group], [lengths[t] for t in group], known, device) for group in groups]
+        return cls(parts, layers)
 
 
 _PACKING: ContextVar[Packing] = ContextVar("packing")
@@ -89,21 +126,24 @@ def _attention(
     require_plain(attention_mask, kwargs)
     packing = _PACKING.get()
     layer: Any = packing.layers[module.layer_idx]
-    heads, shared, width = query.shape[1], key.shape[1], packing.width
-    queries = _apart(query, packing).unflatten(1, (shared, heads // shared)).flatten(2, 3)
+    queries, keys, values = (states[0].transpose(0, 1) for states in (query, key, value))
+    found = torch.empty_like(queries, memory_format=torch.contiguous_format)
+    for part in packing.parts:
+        found[part.tokens] = _part(part, layer, queries, keys, values, scaling)
+    return found[None], None
+
+
+def _part(
+    part: Part, layer: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
+    """Returns attention for a part's tokens, [tokens, heads, width], from what all texts have, [all, heads, width]."""
+    heads, shared = query.shape[1], key.shape[1]
+    queries = part.apart(query).unflatten(1, (shared, heads // shared)).flatten(2, 3)
     keys, values = (
-        torch.cat([known.expand(packing.rows, -1, -1, -1), _apart(new, packing)], -2)
+        torch.cat([known.expand(part.rows, -1, -1, -1), part.apart(new)], -2)
         for known, new in ((layer.keys, key), (layer.values, value))
     )
-    seen = packing.seen.repeat(1, 1, heads // shared, 1)
+    seen = part.seen.repeat(1, 1, heads // shared, 1)
     found = torch.nn.functional.scaled_dot_product_attention(queries, keys, values, seen, scale=scaling)
-    apart = found.unflatten(2, (heads // shared, width)).flatten(1, 2).transpose(1, 2).flatten(0, 1)
-    return apart[packing.slots][None], None
-
-
-def _apart(packed: torch.Tensor, packing: Packing) -> torch.Tensor:
-    """Returns [rows, heads, width, head width] of [1, heads, tokens, head width]; padding is zero."""
-    _, heads, _, size = packed.shape
-    apart = packed.new_zeros(packing.rows * packing.width, heads, size)
-    apart[packing.slots] = packed[0].transpose(0, 1)
-    return apart.unflatten(0, (packing.rows, packing.width)).transpose(1, 2)
+    apart = found.unflatten(2, (heads // shared, part.width)).flatten(1, 2).transpose(1, 2).flatten(0, 1)
+    return apart[part.slots]
