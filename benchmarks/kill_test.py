@@ -2,12 +2,15 @@
 
     python benchmarks/kill_test.py --kills 30 --limit 200 -d DIR [--config FILE] [--seed 0]
     python benchmarks/kill_test.py --kills 30 --limit 500 --stages generate prefer --set prefer.samples=2 -d DIR
+    python benchmarks/kill_test.py --kills 30 --stages sft prompt_tuning dpo --terminate -d DIR
 
 Run A in DIR/a is not interrupted. The times of its milestones (batches committed, checkpoints completed) are recorded.
 Run B in DIR/b is killed with SIGKILL --kills times and is resumed by the same command each time. The duration of A is
 divided into that many equal parts, and one moment is drawn from each. Because restarts take time, a moment is located
 in B by the milestone before it: B is killed with the same delay after that milestone as in A. With --stages, the
-moments are drawn from the time in which A worked on these stages, and both runs end after the last of them.
+moments are drawn from the time in which A worked on these stages, and both runs end after the last of them. With
+--terminate, every second kill is SIGTERM, as machines send it that are taken away: B must leave within 10 seconds, with
+exit code 130.
 
 Then the records, preference pairs, training orders, adapters and evaluation results of both runs are compared byte for
 byte. Every batch in the store at a kill must still be the one that was committed then. The exit code is 1 if anything
@@ -31,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 POLL = 0.02  # seconds
+LEAVING, INTERRUPTED = 10.0, 130  # seconds after SIGTERM, and the exit code then
 STARTING = 4.0  # seconds in which a continued process mostly imports and loads
 COMPARED = (
     "data/*",
@@ -67,6 +71,7 @@ class Kill:
     stage: str
     batches: dict[Batch, tuple[str, float]]
     checkpoints: list[str]
+    fault: str = ""
 
 
 def main() -> None:
@@ -76,6 +81,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--stages", nargs="+", metavar="STAGE", help="kill only while these are at work")
+    parser.add_argument("--terminate", action="store_true", help="every second kill is SIGTERM")
     parser.add_argument("--config", type=Path, help="a YAML file for both runs")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting for both runs")
     parser.add_argument("-d", "--dir", type=Path, required=True, help="an empty or new folder")
@@ -95,9 +101,10 @@ def main() -> None:
     if unknown := set(args.stages or ()) - set(spans):
         parser.error(f"run A did not work on {', '.join(sorted(unknown))}, only on {', '.join(spans)}")
     chosen = [spans[name] for name in args.stages] if args.stages else [(0.0, seconds * 0.98)]
-    kills = disturbed(b, options, moments(passed, chosen, args.kills, args.seed), args.dir / "b.log")
+    wanted = moments(passed, chosen, args.kills, args.seed)
+    kills = disturbed(b, options, wanted, args.dir / "b.log", args.terminate)
     print_table(kills, store_batches(a))
-    faults = differences(a, b) + batch_faults(kills, a, b)
+    faults = differences(a, b) + batch_faults(kills, a, b) + [kill.fault for kill in kills if kill.fault]
     if len(kills) < args.kills:
         print(f"TOO SHORT: only {len(kills)} of {args.kills} kills hit the run. Raise --limit, or kill less often.")
     print("\n".join(f"DIFFERENT: {fault}" for fault in faults) or "All compared files are equal, byte for byte.")
@@ -146,8 +153,8 @@ def _within(spans: Sequence[tuple[float, float]], at: float) -> float:
     return spans[-1][1]
 
 
-def disturbed(folder: Path, options: list[str], wanted: list[Moment], log: Path) -> list[Kill]:
-    """Kills the run at each moment, then lets it finish."""
+def disturbed(folder: Path, options: list[str], wanted: list[Moment], log: Path, terminate: bool = False) -> list[Kill]:
+    """Kills the run at each moment, or asks it to end every second time, then lets it finish."""
     seen: set[str] = set()
     kills: list[Kill] = []
     draw = random.Random(len(wanted))
@@ -165,9 +172,10 @@ def disturbed(folder: Path, options: list[str], wanted: list[Moment], log: Path)
                 require_success(process, log)
                 print(f"  kill {number}: the run was done before it", flush=True)
                 break
-            kill_group(process)
+            fault = end_group(process) if terminate and number % 2 == 0 else kill_group(process)
         seen |= milestones(folder)
-        kill = Kill(moment, time.monotonic() - start, stage(folder), store_batches(folder), checkpoints(folder))
+        found = (store_batches(folder), checkpoints(folder), f"kill {number}: {fault}" if fault else "")
+        kill = Kill(moment, time.monotonic() - start, stage(folder), *found)
         kills.append(kill)
         about = f"{kill.stage}, {len(kill.batches)} batches stand"
         print(f"  kill {number} of {len(wanted)} after {kill.alive:.1f} s: {about}", flush=True)
@@ -192,11 +200,26 @@ def running(folder: Path, options: list[str], log: Path) -> Iterator[subprocess.
                 kill_group(process)
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
+def kill_group(process: subprocess.Popen[bytes]) -> str:
     """Sends SIGKILL to the group and waits until the process is gone."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    return ""
+
+
+def end_group(process: subprocess.Popen[bytes]) -> str:
+    """Sends SIGTERM to the process and waits until it is gone; returns what is wrong with how it left."""
+    start = time.monotonic()
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(3 * LEAVING)
+    seconds, code = time.monotonic() - start, process.poll()
+    kill_group(process)
+    print(f"    SIGTERM: left after {seconds:.1f} s with exit code {code}", flush=True)
+    if code not in (INTERRUPTED, 0):  # 0: it was done just then
+        return f"exit code {code} after SIGTERM"
+    return f"left {seconds:.1f} s after SIGTERM" if seconds > LEAVING else ""
 
 
 def require_success(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -227,7 +250,7 @@ def store_batches(folder: Path) -> dict[Batch, tuple[str, float]]:
 
 def stage(folder: Path) -> str:
     """Returns the stage that is not done, or what comes before and after."""
-    states = query(folder, "SELECT name, status FROM stages ORDER BY rowid")
+    states = query(folder, "SELECT name, json_extract(value, '$.status') FROM stages ORDER BY rowid")
     begun = [name for name, status in states if status != "done"]
     return begun[0] if begun else f"after {states[-1][0]}" if states else "start"
 

@@ -31,6 +31,7 @@ TITLES = {
     "generate": "Generate",
     "filter": "Filter",
     "prefer": "Prefer",
+    "train": "Train",
     **{f"train.{method.name}": f"Train: {method.label}" for method in METHODS},
     "evaluate": "Evaluate",
     "agents": "Agents",
@@ -109,7 +110,8 @@ def _part(key: str) -> str:
     parts = key.split(".")
     if len(parts) == 1:
         return ""
-    return ".".join(parts[:2]) if parts[0] == "train" else parts[0]
+    of_method = parts[0] == "train" and len(parts) > 2
+    return ".".join(parts[:2]) if of_method else parts[0]
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> str:

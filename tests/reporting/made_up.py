@@ -16,6 +16,17 @@ HEADLINES = ("prompt_strict", "accuracy", "passed")
 GAIN = {variant: 0.2 for variant in VARIANTS} | {"base": 0.0, "sft": 0.3, "prompt_tuning": 0.08, "dpo": 0.33}
 
 
+RECOVERY = {
+    "reason": "diverged",
+    "step": 7,
+    "back_to": 5,
+    "micro_batch": 2,
+    "learning_rate": 0.5,
+    "skipped": 5,
+    "detail": "not a finite number: loss",
+}
+
+
 def row(variant: str, benchmark: str, metric: str, value: float, error: float, **more: Any) -> ComparisonRow:
     """Returns a row of which only the score counts."""
     low, high = value - 1.96 * error, value + 1.96 * error
@@ -91,7 +102,16 @@ def full(variants: tuple[str, ...] = tuple(GAIN)) -> ReportData:
     logs = {
         (m, s): [
             {"step": i, "loss": (0.6 if m == "dpo" else 2.5) * math.exp(-i / 60) + 0.3 + rng.uniform(0, 0.1)}
-            | ({"reward_margin": i / 90, "reward_accuracy": 0.5 + i / 400} if m == "dpo" else {})
+            | (
+                {
+                    "reward_margin": i / 90,
+                    "reward_accuracy": 0.5 + i / 400,
+                    "chosen_reward": -i / 400,
+                    "rejected_reward": -i / 50,
+                }
+                if m == "dpo"
+                else {}
+            )
             for i in range(5, 190, 5)
         ]
         for m in methods
@@ -117,6 +137,9 @@ def full(variants: tuple[str, ...] = tuple(GAIN)) -> ReportData:
         }
         for i, (m, s) in enumerate(logs)
     ]
+    if training:
+        training[0] |= {"mfu": 0.31, "energy_wh": 41.7, "cost": 0.02, "warnings": ["the loss did not fall | <b>"]}
+        training[-1]["recoveries"] = [RECOVERY | {"skipped": None}, RECOVERY]
     evil = "<script>alert('x')</script> | a *b* `c` ```\n"
     evil += "~~~ [link](javascript:alert(1)) <img src=x onerror=alert(2)>\n# no heading"
     return ReportData(

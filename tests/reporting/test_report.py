@@ -68,7 +68,7 @@ def test_no_text_of_the_funnel_touches_another(records: int) -> None:
 def test_a_full_report_has_its_figures_and_links_to_them(written: Path) -> None:
     text = (written / "docs/report.md").read_text(encoding="utf-8")
     links = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
-    assert len(links) == len(set(links)) == 11
+    assert len(links) == len(set(links)) == 12
     for link in links:
         file = (written / "docs" / link).resolve()
         assert file.read_bytes().startswith(b"\x89PNG") and 10_000 < file.stat().st_size < 400_000
@@ -81,7 +81,7 @@ def test_the_page_needs_nothing_else_and_obeys_no_text_in_it(written: Path) -> N
     seen = Tags(page).tags
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in seen}
     images = [attrs for tag, attrs in seen if tag == "img"]
-    assert len(images) == 11 and all(str(a["src"]).startswith("data:image/png;base64,") for a in images)
+    assert len(images) == 12 and all(str(a["src"]).startswith("data:image/png;base64,") for a in images)
     works = {reference.url for reference in REFERENCES.values()}
     outside = {str(a["href"]) for tag, a in seen if tag == "a"} - works
     assert all(link.startswith("#") or link.startswith("../") for link in outside)
@@ -184,6 +184,22 @@ def test_the_marked_headline_is_used_and_negative_scores_are_drawn(tmp_path: Pat
     assert data.headlines == {"nano_mt": "reward"}
     text = write_report(data, tmp_path / "report.md", tmp_path)[0].read_text(encoding="utf-8")
     assert (tmp_path / "benchmarks.png").exists() and "nano_mt (reward): LoRA SFT is above base" in text
+
+
+def test_what_a_training_cost_and_recovered_from_is_told() -> None:
+    text = render_markdown(full(), {"reward_margins": "rewards.png"})
+    assert "31% of the GPU's FLOP/s (MFU), 41.7 Wh, a cost of 0.02." in text
+    assert "step 7: diverged (not a finite number: loss). It went on from step 5 with 2 rows at once" in text
+    assert "and 0.5 of the learning rate, without batch 6." in text
+    assert "the loss did not fall" in text and "](rewards.png)" in text
+    assert "training took 41.7 Wh in 1 of 7 trainings" in text
+
+
+def test_the_same_prompts_are_shown_for_each_student() -> None:
+    samples = [Sample(s, f"prompt {i}", {"base": "a", "sft": "b"}) for s in ("one", "two") for i in (1, 2)]
+    text = render_markdown(ReportData("r", "p", samples=samples))
+    titles = re.findall(r"^(?:#### |<details><summary>)(one|two), prompt (\d)", text, re.MULTILINE)
+    assert titles == [("one", "1"), ("one", "2"), ("two", "1"), ("two", "2")]
 
 
 def test_blank_lines_of_a_sample_stay() -> None:

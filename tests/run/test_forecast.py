@@ -233,3 +233,15 @@ def test_count_and_time_left_are_the_last_to_go(
     assert cell_len(text) <= max(width, cell_len(f"{counted} {left.short()}"))
     assert counted in text
     assert re.search(r"\d+ (s|min|h)( \d\d (s|min))? left|not known yet|\? left", text)
+
+
+def test_figures_that_do_not_fit_are_left_out_from_the_end() -> None:
+    progress = Progress(console=Console(file=io.StringIO()))
+    note = "loss 1.234 · 5,430 tok/s · lr 2.0e-04 · 11.2 GB"
+    fields = {"unit": "%", "note": note, "left": lambda: Left(600.0, True), "run": lambda: 600.0}
+    progress.add_task("training student-llama", total=100, completed=40, **fields)
+    (task,) = progress.tasks
+    shown = {width: line(task, "⠋", width) for width in (60, 80, 100, 120)}
+    assert shown[120].endswith("11.2 GB") and shown[100].endswith("lr 2.0e-04")
+    assert shown[80].endswith("left  loss 1.234")
+    assert shown[60].endswith("about 10 min 00 s left")

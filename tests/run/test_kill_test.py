@@ -29,3 +29,33 @@ def test_moments_lie_within_the_stages_in_proportion_to_their_time(count: int) -
 def test_the_stage_s_own_list_is_told_from_the_work_that_it_is_made_of() -> None:
     names = {"prefer:k": True, "filter:k:verdicts": True, "prefer:k:answers:0:m": False, "prefer:k:scores:0": False}
     assert {name: SCRIPT["is_last_batch"](name) for name in names} == names
+
+
+def test_the_stage_at_work_is_read_from_the_store(tmp_path: Path) -> None:
+    from synthetic_instruction_tuner.run.store import Store
+
+    assert SCRIPT["stage"](tmp_path) == "start"
+    with Store(tmp_path / "run.sqlite") as store:
+        for name in ("generate", "sft"):
+            store.begin_stage(name, "key", {})
+            assert SCRIPT["stage"](tmp_path) == name
+            store.finish_stage(name, "digest", 1, 1, "")
+        assert SCRIPT["stage"](tmp_path) == "after sft"
+
+
+def test_a_process_that_does_not_leave_when_asked_is_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    import subprocess
+    import sys
+
+    good, bad = (
+        "import signal, sys; signal.signal(15, lambda *_: sys.exit(130)); print(flush=True); signal.pause()",
+        "import signal; print(flush=True); signal.pause()",
+    )
+    faults = []
+    for code in (good, bad):
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+        assert process.stdout
+        process.stdout.readline()
+        faults.append(SCRIPT["end_group"](process))
+        process.stdout.close()
+    assert faults == ["", "exit code -15 after SIGTERM"]

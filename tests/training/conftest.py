@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 
@@ -12,6 +13,17 @@ from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.records import PreferencePair, Record
 
 WORDS = ["red", "blue", "seven", "cat", "dog", "runs", "fast"]
+
+
+@pytest.fixture(autouse=True, scope="package")
+def quick_collections() -> None:
+    """Every training collects garbage; what the libraries have imported need not be looked at each time."""
+    import torch  # noqa: F401
+    import trl.trainer.dpo_trainer
+    import trl.trainer.sft_trainer  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

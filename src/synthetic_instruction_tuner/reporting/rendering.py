@@ -102,6 +102,7 @@ def context(data: ReportData, figures: Mapping[str, str]) -> dict[str, Any]:
         "items": lambda name: next(row.clusters for row in data.headline_rows if row.benchmark == name),
         "screen": first_screen,
         "evidence": evidence,
+        "pair_loss": data.config.get("train", {}).get("dpo", {}).get("loss", "sigmoid"),
         "costs": costs,
         "trust": trust,
         "config_text": yaml.safe_dump(dict(data.config), sort_keys=False, allow_unicode=True, width=110).rstrip(),

@@ -40,12 +40,12 @@ from synthetic_instruction_tuner.training.files.sealed_folder import seal
 from synthetic_instruction_tuner.training.files.workspace import OnNote, Workspace
 from synthetic_instruction_tuner.training.lora_sft import with_lora
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
+from synthetic_instruction_tuner.training.recovery.in_portions import in_portions
 from synthetic_instruction_tuner.training.run_training import (
     Job,
     collator,
     job_fingerprint,
     one_gpu,
-    out_of_memory,
     prepare,
     quiet,
     row_numbers,
@@ -61,13 +61,14 @@ REFERENCE, LOGPS = "reference", "logps.safetensors"  # a sealed folder beside th
 class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
     """TRL's trainer on batches that are already tokenized and carry the reference's log-probabilities."""
 
-    sft_weight = 0.0
+    sft_weight, first_loss = 0.0, math.log(2)
+    _pairs_of_step = _micro_batches = 1  # of the step that is being done
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Returns TRL's loss, which must be ln 2 before the first update, plus that of the chosen answers.
+        """Returns TRL's loss, which is known before the first update (ln 2), plus that of the chosen answers.
 
         Raises:
-            RunError: the first loss is not ln 2, so the reference is not the policy that training starts from.
+            RunError: the first loss is another, so the reference is not the policy that training starts from.
         """
         seen: list[torch.Tensor] = []
 
@@ -78,13 +79,36 @@ class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
 
         loss = super().compute_loss(observed, inputs, *args, **kwargs)
         if self.state.global_step == 0:
-            _check_first_loss(loss.item())
-        if not self.sft_weight:
+            # Micro-batches of other sizes than in the reference pass are rounded otherwise in half precision.
+            _check_first_loss(loss.item(), self.first_loss, LN2_TOLERANCE * (20 if self.recoveries else 1))
+        if self.sft_weight:
+            of_chosen = _chosen_loss(seen[0], inputs["completion_mask"])
+            self._metrics["train"]["preference_loss"].append(loss.item())
+            self._metrics["train"]["sft_loss"].append(of_chosen.item())
+            loss = loss + self.sft_weight * of_chosen
+        return self._share_of_step(loss, len(inputs["ref_chosen_logps"]))
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the micro-batches of the next step, and counts their pairs."""
+        batches, items = super().get_batch_samples(*args, **kwargs)
+        self._pairs_of_step, self._micro_batches = (
+            sum(len(batch["ref_chosen_logps"]) for batch in batches),
+            len(batches),
+        )
+        return batches, items
+
+    def _share_of_step(self, loss: torch.Tensor, pairs: int) -> torch.Tensor:
+        """Returns a mean over some of a step's pairs so that the mean over micro-batches is that over all pairs.
+
+        Only the last step can have micro-batches of unequal sizes. What TRL logs of them is weighted alike.
+        """
+        if not self.model.training or pairs * self._micro_batches == self._pairs_of_step:
             return loss
-        of_chosen = _chosen_loss(seen[0], inputs["completion_mask"])
-        self._metrics["train"]["preference_loss"].append(loss.item())
-        self._metrics["train"]["sft_loss"].append(of_chosen.item())
-        return loss + self.sft_weight * of_chosen
+        share = pairs * self._micro_batches / self._pairs_of_step
+        for name, values in self._metrics["train"].items():
+            if name != "num_tokens":
+                values[-1] *= share
+        return loss * share
 
 
 class Dpo:
@@ -94,6 +118,8 @@ class Dpo:
     """
 
     method = "dpo"
+    report_to: Sequence[str] = ()
+    """Trackers that each step is reported to (``train.report_to``)."""
 
     def __init__(
         self,
@@ -144,12 +170,12 @@ class Dpo:
         tokenizer = load_tokenizer(model)
         longest = longest_text(model, self.config.max_length)
         data = tokenize_pairs(pairs, ChatTemplate.from_tokenizer(tokenizer), longest)
-        start = adapter_digest(sft_adapter, model) if sft_adapter else fingerprint(self.lora)
+        start = adapter_digest(sft_adapter, model) if sft_adapter else fingerprint(self.lora.key_part())
         mark = job_fingerprint(self.method, model, self.config, self.seed, self.device, self.dtype, data.rows, start)
         work = Workspace(output, mark, on_note)
         if finished := work.done():
             return finished
-        job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work)
+        job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work, self.report_to)
         checkpoint = work.open()
         base = load_causal_lm(model, self.dtype, self.device)
         require_known_tokens(model.name, base, highest_token(data.rows))
@@ -171,12 +197,20 @@ def _trainer(job: Job, policy: PeftModel, tokenizer: Any) -> Any:
     with quiet(), adapters_in_float32(policy.get_base_model()):
         trainer = PreferenceTrainer(
             model=policy,
-            args=one_gpu(TrlDpoConfig(**trainer_arguments(job), beta=config.beta, disable_dropout=True)),
+            args=one_gpu(
+                TrlDpoConfig(
+                    **trainer_arguments(job),
+                    beta=config.beta,
+                    loss_type=[config.loss],
+                    label_smoothing=config.label_smoothing,
+                    disable_dropout=True,
+                )
+            ),
             train_dataset=row_numbers(job),
             data_collator=collator(job.order, dpo_batch),
             processing_class=tokenizer,
         )
-    trainer.sft_weight = config.sft_weight
+    trainer.sft_weight, trainer.first_loss = config.sft_weight, first_loss(config)
     return prepare(job, trainer)
 
 
@@ -214,26 +248,36 @@ def _reference(job: Job, trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
     """Returns the log-probability of each pair's chosen and rejected answer under the SFT policy, in nats."""
     row_of = {pair.id: row for row, pair in enumerate(job.data.rows)}
     sides = {side: torch.zeros(len(row_of)) for side in ("chosen", "rejected")}
-    size = job.config.per_device_train_batch_size
     # All pairs once, in the batches of the first epoch; the rest of a part epoch never needs them.
     first = list({pair.id: pair for pair in job.order}.values())
     trainer.model.eval()
-    for pairs in (first[i : i + size] for i in range(0, len(first), size)):
+
+    def look(pairs: Sequence[PairExample]) -> None:
         inputs = {name: tensor.to(trainer.args.device) for name, tensor in dpo_batch(pairs).items()}
-        try:
-            with running(job.model.name, "be trained"):
-                logps = trainer.compute_ref_log_probs(trainer.model, inputs)
-        except torch.OutOfMemoryError as error:
-            raise out_of_memory(job) from error
+        with running(job.model.name, "be trained"):
+            logps = trainer.compute_ref_log_probs(trainer.model, inputs)
         for side, values in zip(sides.values(), logps, strict=True):
             side[[row_of[pair.id] for pair in pairs]] = values.float().cpu()
+
+    in_portions(job, first, job.config.per_device_train_batch_size, look)
     return sides
 
 
-def _check_first_loss(loss: float) -> None:
-    if abs(loss - math.log(2)) > LN2_TOLERANCE:
+def first_loss(config: DpoConfig) -> float:
+    """Returns the loss of a pair for which the policy is its own reference, so that both answers' rewards are 0."""
+    match config.loss:
+        case "ipo":  # (0 - 1 / (2 beta))^2: Azar et al. 2023, arXiv:2310.12036, equation 17
+            return 1 / (4 * config.beta**2)
+        case "hinge":  # Zhao et al. 2023, arXiv:2305.10425
+            return 1.0
+    return math.log(2)
+
+
+def _check_first_loss(loss: float, wanted: float, tolerance: float) -> None:
+    if abs(loss - wanted) > tolerance * max(1.0, wanted):
+        known = f"ln 2 = {wanted:.4f}" if wanted == math.log(2) else f"{wanted:.4f}"
         raise RunError(
             "The reference is not the policy.",
-            f"The first DPO loss is {loss:.4f}; with the policy as its own reference it is ln 2 = {math.log(2):.4f}.",
+            f"The first DPO loss is {loss:.4f}; with the policy as its own reference it is {known}.",
             "Delete the training's folder and run again. If it stays, the model computes differently in training.",
         )

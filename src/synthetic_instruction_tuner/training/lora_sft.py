@@ -38,6 +38,8 @@ def with_lora(base: Any, shape: LoraShape) -> Any:
         r=shape.r,
         lora_alpha=shape.lora_alpha,
         lora_dropout=shape.lora_dropout,
+        use_rslora=shape.use_rslora,
+        use_dora=shape.use_dora,
         target_modules=list(find_targets(base, shape.target_modules).names),
     )
     return get_peft_model(base, config)

@@ -7,6 +7,14 @@ from typing import Any
 
 import torch
 
+RARE = {
+    "quantized",
+    "energy_wh",
+    "loss_type",
+    "warnings",
+    "recoveries",
+}  # left out of the file where there is nothing to say
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingMetrics:
@@ -36,6 +44,10 @@ class TrainingMetrics:
         adapted: the modules that LoRA adapts, by the last part of their names; none in prompt tuning.
         adapted_layers: how many modules that are, in all layers.
         quantized: how the base model's linear layers are held, such as ``nf4``; "" where they are not quantized.
+        energy_wh: energy of the GPU in that time, in Wh; 0 where it is not measured.
+        loss_type: TRL's name of the loss on pairs, where it is not ``sigmoid``; "" otherwise.
+        warnings: what the curve shows that the user should know.
+        recoveries: what the training has recovered from (`recovery.events.Recovery`), in order.
     """
 
     method: str
@@ -60,10 +72,14 @@ class TrainingMetrics:
     adapted: list[str] = field(default_factory=list)
     adapted_layers: int = 0
     quantized: str = ""
+    energy_wh: float = 0.0
+    loss_type: str = ""
+    warnings: list[str] = field(default_factory=list)
+    recoveries: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values, from which `from_json` makes equal metrics."""
-        return {name: value for name, value in asdict(self).items() if value or name != "quantized"}
+        return {name: value for name, value in asdict(self).items() if value or name not in RARE}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TrainingMetrics:

@@ -11,18 +11,16 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from transformers import PrinterCallback
 
-from synthetic_instruction_tuner.config import ModelConfig, TrainerConfig, fingerprint
+from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, TrainerConfig, fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.file_hashes import clear_way
-from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.models.quantization.held import held_as
 from synthetic_instruction_tuner.models.quantization.layers import weight_count
 from synthetic_instruction_tuner.models.running import running
@@ -30,8 +28,12 @@ from synthetic_instruction_tuner.training.answer_only_head import use_answer_onl
 from synthetic_instruction_tuner.training.exact_resume import trainable
 from synthetic_instruction_tuner.training.examples import Example, PairExample, Row, Tokenized, training_order
 from synthetic_instruction_tuner.training.files.adapter_files import save_adapter
-from synthetic_instruction_tuner.training.files.workspace import KEPT, LOGS, Workspace
+from synthetic_instruction_tuner.training.files.workspace import LOGS, Workspace
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics, device_name
+from synthetic_instruction_tuner.training.monitoring.curve import warnings as warnings_of
+from synthetic_instruction_tuner.training.monitoring.trackers import keep_beside_adapter, require_trackers
+from synthetic_instruction_tuner.training.recovery.events import Recovery, skipped_batches
+from synthetic_instruction_tuner.training.recovery.loop import train_to_the_end
 from synthetic_instruction_tuner.training.watch import Clock, OnStep, Watch, figures, mean
 
 WITHOUT_EFFECT = {
@@ -57,6 +59,7 @@ class Job:
         dtype: the type of the base model's weights; the adapter is always float32.
         data: the tokenized rows.
         workspace: the training's folder.
+        report_to: trackers, by their names in Transformers.
         order: the rows in the order in which they are trained on, over all epochs.
     """
 
@@ -68,6 +71,7 @@ class Job:
     dtype: str
     data: Tokenized[Any]
     workspace: Workspace
+    report_to: Sequence[str] = ()
     order: list[Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,7 +102,8 @@ def job_fingerprint(
     memory, a smaller per_device_train_batch_size with more gradient_accumulation_steps continues the same training.
     """
     size = config.per_device_train_batch_size * config.gradient_accumulation_steps
-    settings = config.model_dump(exclude=WITHOUT_EFFECT) | {"batch_size": size}
+    settings = {name: value for name, value in config.key_part().items() if name not in WITHOUT_EFFECT}
+    settings["batch_size"] = size
     return fingerprint(method, model, settings, seed, device, dtype, data_digest(rows), *more)
 
 
@@ -118,6 +123,7 @@ PLAIN_HEADS = {"llama", "mistral", "qwen2", "qwen3"}
 def trainer_arguments(job: Job) -> dict[str, Any]:
     """Returns the arguments that TRL's configurations share."""
     config = job.config
+    require_trackers(job.report_to)
     steps = math.ceil(len(job.order) / job.batch_size)
     return {
         "output_dir": str(job.workspace.checkpoints),
@@ -132,7 +138,6 @@ def trainer_arguments(job: Job) -> dict[str, Any]:
         "gradient_checkpointing": config.gradient_checkpointing,
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if config.gradient_checkpointing else None,
         "save_steps": config.save_steps,
-        "save_total_limit": KEPT,
         "seed": job.seed,
         "use_cpu": job.device == "cpu",
         # Mixed precision follows the weights' type, which was chosen for the GPU: TRL's own default is bfloat16
@@ -144,7 +149,8 @@ def trainer_arguments(job: Job) -> dict[str, Any]:
         "logging_nan_inf_filter": False,
         "dataloader_pin_memory": job.device != "cpu",
         "remove_unused_columns": False,
-        "report_to": "none",
+        "report_to": list(job.report_to) or "none",
+        "run_name": f"{job.method} {job.model.name}",
         "disable_tqdm": True,
         "log_level": "error",
     }
@@ -178,6 +184,7 @@ def quiet() -> Iterator[None]:
 
 def prepare(job: Job, trainer: Any) -> Any:
     """Returns the trainer, silenced, and on a CPU with the output layer of `answer_only_head`."""
+    keep_beside_adapter(trainer, job.workspace.output)
     trainer.processing_class = None  # or every checkpoint would hold a copy of the tokenizer
     trainer.remove_callback(PrinterCallback)
     if job.device == "cpu" and trainer.model.config.model_type in PLAIN_HEADS:
@@ -195,18 +202,23 @@ def run_training(job: Job, trainer: Any, checkpoint: Path | None, on_step: OnSte
         on_step: called after each step.
 
     Raises:
-        RunError: out of GPU memory, or the loss is no longer finite.
+        RunError: too little memory for one row, the training diverges again and again, nothing is learned, or the
+            disk is full.
+        KeyboardInterrupt: a signal has asked for it; a checkpoint is written.
     """
     trainer.clock, trainer.owner = Clock(job.device, checkpoint), job.workspace.fingerprint
-    trainer.add_callback(Watch(on_step, scaled=job.dtype == "float16"))
-    try:
-        with quiet(), running(job.model.name, "be trained"):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except torch.OutOfMemoryError as error:
-        raise out_of_memory(job) from error
+    size = job.batch_size
+    tokens = [sum(row.tokens for row in job.order[i : i + size]) for i in range(0, len(job.order), size)]
+    trainer.add_callback(Watch(trainer, on_step, size, tokens))
+    with quiet(), running(job.model.name, "be trained"):
+        recoveries = train_to_the_end(job, trainer, checkpoint)
     steps = [entry for entry in trainer.state.log_history if "loss" in entry]
-    metrics = _metrics(job, trainer, steps)
-    logs: tuple[list[dict[str, Any]], ...] = ([{"id": row.id} for row in job.order], _log_rows(steps, job))
+    left_out = skipped_batches(recoveries)
+    order = [row for number, row in enumerate(job.order) if number // job.batch_size not in left_out]
+    metrics = _metrics(job, trainer, steps, order, recoveries)
+    for text in metrics.warnings:
+        job.workspace.note(f"{job.model.name}: {text}")
+    logs: tuple[list[dict[str, Any]], ...] = ([{"id": row.id} for row in order], _log_rows(steps, job))
     for name, rows in zip(LOGS, logs, strict=True):
         clear_way(job.workspace.output / name, job.workspace.output)
         write_jsonl(job.workspace.output / name, rows)
@@ -214,8 +226,9 @@ def run_training(job: Job, trainer: Any, checkpoint: Path | None, on_step: OnSte
     return metrics
 
 
-def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMetrics:
-    order = job.order
+def _metrics(
+    job: Job, trainer: Any, steps: list[dict[str, Any]], order: Sequence[Any], recoveries: Sequence[Recovery]
+) -> TrainingMetrics:
     facts = trainer.clock.facts()
     tokens = sum(row.tokens for row in order)
     shown = [figures(entry) for entry in steps]
@@ -243,7 +256,15 @@ def _metrics(job: Job, trainer: Any, steps: list[dict[str, Any]]) -> TrainingMet
         adapted=sorted({name.rsplit(".", 1)[-1] for name in layers}),
         adapted_layers=len(layers),
         quantized=held_as(job.model),
+        energy_wh=facts.get("energy_wh", 0.0),
+        loss_type=_loss_type(job.config),
+        warnings=warnings_of(shown),
+        recoveries=[asdict(one) for one in recoveries],
     )
+
+
+def _loss_type(config: TrainerConfig) -> str:
+    return config.loss if isinstance(config, DpoConfig) and config.loss != "sigmoid" else ""
 
 
 def _log_rows(steps: list[dict[str, Any]], job: Job) -> list[dict[str, Any]]:
@@ -257,22 +278,3 @@ def _log_rows(steps: list[dict[str, Any]], job: Job) -> list[dict[str, Any]]:
         epoch = min(step * job.batch_size / examples, job.config.num_train_epochs)
         rows.append({"step": step, "epoch": epoch, **means, "learning_rate": window[-1]["learning_rate"]})
     return rows
-
-
-def out_of_memory(job: Job) -> RunError:
-    """Returns an error that says how to run the same training with less memory."""
-    config = job.config
-    halved = max(1, config.per_device_train_batch_size // 2)
-    split = math.ceil(job.batch_size / halved)
-    advice = (
-        f"Use per_device_train_batch_size {halved} with gradient_accumulation_steps {split}, which trains the same"
-        if config.per_device_train_batch_size > 1
-        else "Shorten max_length"
-    )
-    more = "" if config.gradient_checkpointing else ", or set gradient_checkpointing: true"
-    return RunError(
-        "The GPU ran out of memory while training.",
-        f"It had per_device_train_batch_size {config.per_device_train_batch_size}, max_length {config.max_length}, "
-        f"model {job.model.name}.",
-        f"{advice}{more}. Finished checkpoints are kept.",
-    )

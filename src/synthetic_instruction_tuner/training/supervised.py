@@ -44,6 +44,8 @@ class Supervised(ABC):
     """Tunes a base model on records; the subclass decides what is trained."""
 
     method: ClassVar[str]
+    report_to: Sequence[str] = ()
+    """Trackers that each step is reported to (``train.report_to``)."""
 
     def __init__(self, config: TrainerConfig, seed: int = 0, device: str = "cpu", dtype: str = "float32") -> None:
         """Keeps the settings; nothing is loaded.
@@ -100,7 +102,7 @@ class Supervised(ABC):
         work = Workspace(output, mark, on_note)
         if finished := work.done():
             return finished
-        job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work)
+        job = Job(self.method, model, self.config, self.seed, self.device, self.dtype, data, work, self.report_to)
         checkpoint = work.open()
         base = load_causal_lm(model, self.dtype, self.device)
         require_known_tokens(model.name, base, highest_token(data.rows))

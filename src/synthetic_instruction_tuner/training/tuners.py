@@ -52,10 +52,14 @@ def train_student(
     """
     from synthetic_instruction_tuner.models.memory import release
 
+    place = (config.seed, device, dtype)
     try:
-        return _trained(config, method, student, data, output, start, (config.seed, device, dtype), on_step, on_note)
-    finally:
-        release()  # trainer and model refer to each other: the next student's would be loaded beside them
+        trained = _trained(config, method, student, data, output, start, place, on_step, on_note)
+    except Exception:
+        release()
+        raise  # not after a signal: it asks to leave at once
+    release()  # trainer and model refer to each other: the next student's would be loaded beside them
+    return trained
 
 
 def _trained(
@@ -74,15 +78,19 @@ def _trained(
         case "sft":
             from synthetic_instruction_tuner.training.lora_sft import LoraSft
 
-            return LoraSft(settings.sft, *place).train(student, data, output, on_step, on_note)
+            sft = LoraSft(settings.sft, *place)
+            sft.report_to = settings.report_to
+            return sft.train(student, data, output, on_step, on_note)
         case "prompt_tuning":
             from synthetic_instruction_tuner.training.prompt_tuning import PromptTuning
 
-            return PromptTuning(settings.prompt_tuning, *place).train(student, data, output, on_step, on_note)
+            prompt = PromptTuning(settings.prompt_tuning, *place)
+            prompt.report_to = settings.report_to
+            return prompt.train(student, data, output, on_step, on_note)
         case "dpo":
             from synthetic_instruction_tuner.training.dpo import Dpo
 
-            return Dpo(settings.dpo, *place, lora=settings.sft.lora).train(
-                student, start, data, output, on_step, on_note
-            )
+            dpo = Dpo(settings.dpo, *place, lora=settings.sft.lora)
+            dpo.report_to = settings.report_to
+            return dpo.train(student, start, data, output, on_step, on_note)
     raise ValueError(f"training.tuners does not know the method {method.name}")

@@ -56,6 +56,13 @@ class EngineConfig(Section):
         900.0, ge=0, le=1e7, description="Seconds to wait for a server that is away before the run stops."
     )
 
+    price_per_hour: float | None = Field(
+        None,
+        ge=0,
+        le=1e6,
+        description="What an hour of this machine costs; the metrics of training then have its cost.",
+    )
+
     @field_validator("batch_size", mode="before")
     @classmethod
     def _auto_or_number(cls, value: object) -> object:
@@ -70,5 +77,14 @@ class EngineConfig(Section):
         """Returns the settings that texts depend on; how a server is reached, and how fast it is, does not matter."""
         return self.model_dump(
             mode="json",
-            exclude={"gpu_memory_utilization", "url", "api_key_env", "concurrency", "timeout", "max_retries", "outage"},
+            exclude={
+                "gpu_memory_utilization",
+                "url",
+                "api_key_env",
+                "concurrency",
+                "timeout",
+                "max_retries",
+                "outage",
+                "price_per_hour",
+            },
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from synthetic_instruction_tuner.config.sections.section import Section, checked_list, refuse
 from synthetic_instruction_tuner.methods import Method
@@ -39,6 +39,10 @@ class TrainerConfig(Section):
     gradient_checkpointing: bool = Field(False, description="Recompute activations to save memory.")
     logging_steps: int = Field(5, ge=1, description="Steps between logged losses.")
 
+    def key_part(self) -> dict[str, Any]:
+        """Returns the settings that decide whether an adapter is trained anew."""
+        return self.model_dump(mode="json")
+
 
 class LoraShape(Section):
     """The LoRA adapter."""
@@ -46,6 +50,15 @@ class LoraShape(Section):
     r: int = Field(8, ge=1, le=65_536, description="Rank.")
     lora_alpha: int = Field(16, ge=1, le=1_000_000, description="Scale; the update is multiplied by lora_alpha / r.")
     lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapter.")
+    use_rslora: bool = Field(
+        False,
+        description="Rank-stabilized LoRA: the update is multiplied by lora_alpha / sqrt(r), for high ranks.",
+    )
+    use_dora: bool = Field(
+        False,
+        description="DoRA: direction and length of the weights are learned apart; better at low ranks, slower and with "
+        "more memory.",
+    )
     target_modules: tuple[str, ...] = Field(
         (AUTO,),
         description="Linear modules to adapt, by the end of their names; auto: all linear layers of the model, without "
@@ -64,11 +77,19 @@ class LoraShape(Section):
         refuse("auto stands alone: name modules, or write auto" if AUTO in value and len(value) > 1 else None)
         return checked_list(value)
 
+    def key_part(self) -> dict[str, Any]:
+        """Returns the settings that the adapter's shape depends on; switches that are off leave work as it is."""
+        return _without(self.model_dump(mode="json"), use_rslora=False, use_dora=False)
+
 
 class SftConfig(TrainerConfig):
     """Supervised fine-tuning with LoRA; loss on the answers only."""
 
     lora: LoraShape = Field(LoraShape(), description="The adapter.")
+
+    def key_part(self) -> dict[str, Any]:
+        """Returns the settings that decide whether an adapter is trained anew."""
+        return super().key_part() | {"lora": self.lora.key_part()}
 
 
 class PromptTuningConfig(TrainerConfig):
@@ -88,6 +109,17 @@ class DpoConfig(TrainerConfig):
     beta: float = Field(
         0.1, gt=0, le=1e6, description="Strength of the penalty for moving away from the reference policy."
     )
+    loss: Literal["sigmoid", "ipo", "hinge", "sigmoid_norm", "robust"] = Field(
+        "sigmoid",
+        description="Loss on a pair, by TRL's names: sigmoid (DPO), ipo, hinge (SLiC), sigmoid_norm (normalized by the "
+        "answers' lengths), robust (sigmoid with label_smoothing).",
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="Share of pairs that are expected to be the wrong way round; with loss robust only.",
+    )
     learning_rate: float = Field(5e-6, gt=0, le=100, description="Peak learning rate.")
     num_train_epochs: float = Field(1.0, gt=0, le=10_000, description="Number of passes over the pairs.")
     sft_weight: float = Field(
@@ -97,6 +129,22 @@ class DpoConfig(TrainerConfig):
         description="Weight of the SFT loss on the chosen answers, which is added to the DPO loss; 0: plain DPO.",
     )
 
+    @model_validator(mode="after")
+    def _smoothed(self) -> DpoConfig:
+        refuse(
+            "label_smoothing needs loss robust, which is sigmoid with label smoothing"
+            if self.label_smoothing and self.loss != "robust"
+            else None,
+            "loss robust needs label_smoothing above 0; without it, it is sigmoid"
+            if self.loss == "robust" and not self.label_smoothing
+            else None,
+        )
+        return self
+
+    def key_part(self) -> dict[str, Any]:
+        """Returns the settings that decide whether an adapter is trained anew."""
+        return _without(super().key_part(), loss="sigmoid", label_smoothing=0.0)
+
 
 class TrainConfig(Section):
     """The settings of each method, under its name."""
@@ -104,8 +152,18 @@ class TrainConfig(Section):
     sft: SftConfig = Field(SftConfig(), description="LoRA SFT.")
     prompt_tuning: PromptTuningConfig = Field(PromptTuningConfig(), description="Prompt tuning.")
     dpo: DpoConfig = Field(DpoConfig(), description="DPO.")
+    report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = Field(
+        (), description="Trackers that each step is reported to, under TRL's names; none by default."
+    )
+
+    _distinct = field_validator("report_to")(checked_list)
 
     def of(self, method: Method) -> TrainerConfig:
         """Returns the settings of one method."""
         settings: TrainerConfig = getattr(self, method.name)
         return settings
+
+
+def _without(settings: dict[str, Any], **defaults: object) -> dict[str, Any]:
+    """Returns settings without these where they have their default: earlier work stays as it is."""
+    return {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}

@@ -12,8 +12,6 @@ from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 from synthetic_instruction_tuner.reporting.sections.findings import Finding, findings
 
-ENERGY = "Energy was not measured."
-
 
 @dataclass(frozen=True, slots=True)
 class PointCost:
@@ -101,7 +99,24 @@ def method_costs(data: ReportData) -> list[str]:
             f"parameters ({share:.2%} of the model) in {duration(_mean(_values(rows, 'seconds')))} per student"
             f"{on_top}, with at most {gigabytes(max(_values(rows, 'peak_memory_gb')))} of memory."
         )
-    return [*found, ENERGY] if found else []
+    return [*found, f"{energy(data)}."] if found else []
+
+
+def energy(data: ReportData) -> str:
+    """Returns the energy of all trainings, or that it was not measured."""
+    known = [float(t["energy_wh"]) for t in data.training if t.get("energy_wh")]
+    if not known:
+        return "Energy was not measured"
+    of = "" if len(known) == len(data.training) else f" in {len(known)} of {len(data.training)} trainings"
+    return f"Training took {sum(known):,.1f} Wh{of}"
+
+
+def extras(training: Mapping[str, Any]) -> str:
+    """Returns what a training used beside time and memory, where that is known."""
+    mfu, used, cost = training.get("mfu"), training.get("energy_wh"), training.get("cost")
+    parts = [f"{mfu:.0%} of the GPU's FLOP/s (MFU)"] if mfu is not None else []
+    parts += [f"{used:,.1f} Wh"] if used else []
+    return ", ".join([*parts, f"a cost of {cost:.2f}"] if cost is not None else parts)
 
 
 def per_point(data: ReportData) -> list[str]:

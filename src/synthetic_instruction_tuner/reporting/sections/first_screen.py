@@ -5,6 +5,7 @@ from __future__ import annotations
 from synthetic_instruction_tuner.methods import BASE
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes, listed
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
+from synthetic_instruction_tuner.reporting.sections.costs import energy
 from synthetic_instruction_tuner.reporting.sections.findings import ALPHA, Test, all_tests
 from synthetic_instruction_tuner.reporting.sections.trust import contaminated, rewarded, seen_share
 
@@ -76,7 +77,8 @@ def cost(data: ReportData) -> str:
             own = [float(t["seconds"]) for t in data.training if t["method"] == method]
             means.append(f"{duration(sum(own) / len(own))} with {data.labels.get(method, method)}")
         parts.append(f"one student trained {listed(means)}" if parts else f"One student trained {listed(means)}")
-    parts.append("energy was not measured" if parts else "No cost was measured")
+    said = energy(data)
+    parts.append(said[:1].lower() + said[1:] if parts else "No cost was measured")
     return "; ".join(parts) + "."
 
 

@@ -8,6 +8,7 @@ from synthetic_instruction_tuner.config import Config
 from synthetic_instruction_tuner.config.messages import nearest
 from synthetic_instruction_tuner.errors import SitError, UserError, together
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import source_faults
+from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.models.hardware import Hardware, choose_device, choose_dtype
 from synthetic_instruction_tuner.run.checks.before_start import check_languages
 from synthetic_instruction_tuner.run.checks.judge_checks import judge_faults
@@ -37,6 +38,7 @@ def check_settings(config: Config, hardware: Hardware, until: str | None = None,
         lambda: choose_dtype(hardware, config.engine.dtype),
         lambda: engine_lines(config, hardware, until),
         lambda: check_number_formats(config, hardware, until),
+        lambda: check_trackers(config, until),
     )
     for check in checks if here else checks[:2]:
         try:
@@ -49,6 +51,17 @@ def check_settings(config: Config, hardware: Hardware, until: str | None = None,
         faults.append(UserError("The generated languages do not pass the filter.", languages.found, languages.fix))
     if faults:
         raise together(faults)
+
+
+def check_trackers(config: Config, until: str | None) -> None:
+    """Stops where training would report to something that is not installed."""
+    names = stage_names(config)
+    ahead = names[: names.index(until) + 1] if until else names
+    if not config.train.report_to or not {method.name for method in METHODS} & set(ahead):
+        return
+    from synthetic_instruction_tuner.training.monitoring.trackers import require_trackers
+
+    require_trackers(config.train.report_to)
 
 
 def check_stages(config: Config | None, start: str | None, until: str | None) -> None:

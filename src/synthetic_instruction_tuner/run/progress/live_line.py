@@ -12,6 +12,7 @@ from synthetic_instruction_tuner.reporting.screen.wrapping import shorten, visib
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 BAR, SHORTEST_LABEL = 20, 10  # cells
+FIGURES = " · "  # between the figures of a note, the most important first
 
 
 class LiveLine(ProgressColumn):
@@ -40,11 +41,11 @@ def line(task: Task, frame: str, width: int) -> str:
     counts = (f"{number}{unit}, {left.words()}", f"{number}{unit}, {left.short()}", f"{number} {left.short()}")
     run = task.fields["run"]()
     whole = f"all stages {duration(run)}" if run > (left.seconds or 0.0) + 1 else ""
-    drawn, note = _bar(task.completed / task.total if task.total else 0.0), visible(task.fields["note"])
+    drawn, notes = _bar(task.completed / task.total if task.total else 0.0), _shorter(visible(task.fields["note"]))
     for parts in (
-        [frame, label, drawn, counts[0], whole, note],
-        [frame, label, counts[0], whole, note],
-        [frame, label, counts[0], note],
+        *([frame, label, drawn, counts[0], whole, note] for note in notes[:1]),
+        *([frame, label, counts[0], whole, note] for note in notes[:1]),
+        *([frame, label, counts[0], note] for note in notes),
         [frame, label, drawn, counts[0], whole],
         [frame, label, counts[0], whole],
         [frame, label, counts[0]],
@@ -59,6 +60,12 @@ def line(task: Task, frame: str, width: int) -> str:
         if cell_len(count) <= width:
             return count
     return counts[-1]
+
+
+def _shorter(note: str) -> list[str]:
+    """Returns a note of several figures, then with fewer and fewer of the last ones."""
+    figures = note.split(FIGURES)
+    return [FIGURES.join(figures[:count]) for count in range(len(figures), 0, -1)]
 
 
 def _joined(parts: list[str], width: int, label: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from synthetic_instruction_tuner.models.files import identity
 from synthetic_instruction_tuner.models.hardware import set_threads
 from synthetic_instruction_tuner.models.quantization.held import settled
 from synthetic_instruction_tuner.records import PreferencePair, Record
+from synthetic_instruction_tuner.run.costs.training import done_line, in_percent, with_costs
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.stages.stage import Amount, Context, Outcome, Stage
 from synthetic_instruction_tuner.run.stages.trained_files import (
@@ -42,9 +43,9 @@ def inputs(method: Method) -> tuple[str, ...]:
 
 def part(method: Method, config: Config) -> dict[str, Any]:
     """Returns what the adapters depend on, besides the data and the adapters that training starts from."""
-    settings = {method.name: config.train.of(method).model_dump(mode="json")}
+    settings = {method.name: config.train.of(method).key_part()}
     if method.starts_from and starting_method(config, method) is None:  # its adapter is new
-        settings |= {"lora": config.train.sft.lora.model_dump(mode="json")}
+        settings |= {"lora": config.train.sft.lora.key_part()}
     return {
         "train": settings,
         "students": [identity(m) for m in tuned_students(config, method)],
@@ -69,7 +70,8 @@ def run(method: Method, ctx: Context) -> Outcome:
     data: Sequence[Any] = filtered_records(ctx) if method.trains_on == "records" else _pairs(ctx)
     students = tuned_students(ctx.config, method)
     trained = [_train_student(ctx, method, student, data) for student in students]
-    metrics = [facts["metrics"] for facts in trained]
+    price = ctx.config.engine.price_per_hour
+    metrics = [with_costs(facts["metrics"], ctx.hardware, price) for facts in trained]
     if metrics:
         text = json.dumps({"method": method.name, "students": metrics}, indent=2, ensure_ascii=False) + "\n"
         write_text(ctx.folder.training_metrics(method), text)
@@ -117,6 +119,7 @@ def _train_student(ctx: Context, method: Method, student: ModelConfig, data: Seq
     if done and done[0]["adapter"] == adapter_digest(output / "final", student):
         restore(ctx, student, output, done)  # the metrics stay those of the first time
         return facts_of(done)
+    ctx.display.say(f"  {done_line(with_costs(metrics, ctx.hardware, ctx.config.engine.price_per_hour))}")
     ctx.store.drop_unit(unit)
     rows = trained_rows(student, output, metrics)
     ctx.commit(unit, 0, rows)
@@ -149,22 +152,9 @@ def _train(ctx: Context, method: Method, student: ModelConfig, data: Sequence[An
             start=ctx.folder.adapter(start.name, student.name) if start else None,
             device=ctx.device,
             dtype=ctx.dtype,
-            on_step=_in_percent(advance),
+            on_step=in_percent(advance),
             on_note=lambda text: ctx.display.say(f"  {text}"),
         ).to_json()
-
-
-def _in_percent(advance: Callable[[int, str | None], None]) -> Callable[[int, int, dict[str, float]], None]:
-    """Returns the callback for each training step; it advances a display that counts to 100 percent."""
-    shown = 0
-
-    def on_step(step: int, steps: int, values: dict[str, float]) -> None:
-        nonlocal shown
-        now = round(100 * step / max(steps, 1))
-        advance(now - shown, f"loss {values['loss']:.3f}" if "loss" in values else None)
-        shown = now
-
-    return on_step
 
 
 def _weights(adapter: Path) -> Path:

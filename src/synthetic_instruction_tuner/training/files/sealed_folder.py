@@ -32,6 +32,11 @@ def seal(folder: Path, owner: str, facts: dict[str, Any] | None = None) -> None:
     write_signed(folder / SEAL, {"owner": owner, "facts": facts or {}, "files": hashes(folder)})
 
 
+def seal_again(folder: Path, facts: dict[str, Any]) -> None:
+    """Replaces what a whole folder was sealed with; at any instant it is sealed."""
+    write_signed(folder / SEAL, read_signed(folder / SEAL) | {"facts": facts})
+
+
 def facts(folder: Path) -> dict[str, Any]:
     """Returns what a whole folder was sealed with."""
     kept: dict[str, Any] = read_signed(folder / SEAL)["facts"]

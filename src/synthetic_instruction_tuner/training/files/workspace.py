@@ -8,14 +8,13 @@ changed settings from continuing an old one.
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from synthetic_instruction_tuner.data_files.atomic_writing import apply_umask
 from synthetic_instruction_tuner.data_files.file_hashes import Hashes, clear_way, first_fault, hashes, put_aside
+from synthetic_instruction_tuner.training.files.checkpoint_folders import UNFINISHED, in_order, remove, step_of
 from synthetic_instruction_tuner.training.files.sealed_folder import (
     fault_of,
     owner,
@@ -25,7 +24,6 @@ from synthetic_instruction_tuner.training.files.sealed_folder import (
 )
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 
-KEPT = 2  # while one is being written, the other is the one to fall back to
 METRICS = "metrics.json"
 LOGS = ("data_order.jsonl", "training_log.jsonl")
 
@@ -85,9 +83,19 @@ class Workspace:
         """
         clear_way(self.checkpoints / "any", self.output.parent)
         self.checkpoints.mkdir(parents=True, exist_ok=True)
-        numbered = [path for path in self.checkpoints.iterdir() if re.fullmatch(r"checkpoint-\d+", path.name)]
-        whole = [path for path in sorted(numbered, key=_step) if self.is_whole(path)]
+        remove(self.checkpoints / UNFINISHED)
+        whole = [path for path in in_order(self.checkpoints) if self.is_whole(path)]
         return whole[-1] if whole else None
+
+    def go_back(self, step: int) -> Path | None:
+        """Returns the last whole checkpoint after at most so many steps, if any; later ones are then gone."""
+        found = None
+        for path in in_order(self.checkpoints):
+            if step_of(path) > step:
+                remove(path)
+            elif self.is_whole(path):
+                found = path
+        return found
 
     def is_whole(self, folder: Path) -> bool:
         """Returns whether a sealed folder can be used; if not, it is no longer there afterwards."""
@@ -135,15 +143,3 @@ def result_files(output: Path) -> Hashes:
     """Returns the hashes of the files that a finished training has left, without the metrics."""
     final = {f"final/{name}": entry for name, entry in hashes(output / "final").items()}
     return final | hashes(output, LOGS)
-
-
-def remove(path: Path) -> None:
-    """Removes a file, a link, or a folder with all that is in it; it may be absent."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.removeprefix("checkpoint-"))
