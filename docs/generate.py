@@ -1,7 +1,8 @@
 """Writes what the documents take from the package: ``python docs/generate.py``.
 
-That is the tables of configuration.md, made from the settings themselves, and report_template.md, a copy of the
-report's template. Everything outside of the two marked parts of configuration.md is written by hand and stays as it is.
+That is the tables of configuration.md, made from the settings themselves, and report_template.md and
+presentation_template.md, copies of the templates of report and slides. Everything outside of the two marked parts of
+configuration.md is written by hand and stays as it is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from synthetic_instruction_tuner.config import Config, DomainConfig, ModelConfig
 from synthetic_instruction_tuner.methods import METHODS
 
 PAGE = Path(__file__).parent / "configuration.md"
-TEMPLATE = Path(__file__).parent / "report_template.md"
+TEMPLATES = ("report_template.md", "presentation_template.md")
 MODEL_LISTS = ("models.responders", "models.students")
 TITLES = {
     "": "The run",
@@ -39,15 +40,16 @@ TITLES = {
 
 
 def main() -> None:
-    """Writes both files anew."""
+    """Writes all of them anew."""
     PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    TEMPLATE.write_text(report_template(), encoding="utf-8")
+    for name in TEMPLATES:
+        (PAGE.parent / name).write_text(template(name), encoding="utf-8")
 
 
-def report_template() -> str:
-    """Returns the report's template as the package has it."""
+def template(name: str) -> str:
+    """Returns a template as the package has it."""
     folder = resources.files("synthetic_instruction_tuner.reporting") / "templates"
-    return (folder / "report_template.md").read_text(encoding="utf-8")
+    return (folder / name).read_text(encoding="utf-8")
 
 
 def updated(page: str) -> str:

@@ -371,7 +371,7 @@ REPORT_FIELD = Addition(
             ("    stages: Sequence[Any] = ()\n", "    stages: Sequence[Any] = ()\n    generated: int = 0\n"),
         ),
         "reporting/templates/report_template.md": (
-            ("## Findings\n", "Toy: {{ data.generated }} records were generated.\n\n## Findings\n"),
+            ("### Findings\n\n{% if", "Toy: {{ data.generated }} records were generated.\n\n### Findings\n\n{% if"),
         ),
     },
 )

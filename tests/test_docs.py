@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.config.messages import FORMER_NAMES, valid_keys
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src/synthetic_instruction_tuner"
-TEMPLATES = {"report_template.md"}  # rendered from a run, not for reading
+TEMPLATES = {"report_template.md", "presentation_template.md"}  # rendered from a run, not for reading
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in TEMPLATES),

@@ -34,6 +34,7 @@ VERBS = [
     "evaluate",
     "compare",
     "report",
+    "slides",
     "chat",
     "export",
     "pack",

@@ -31,6 +31,7 @@ NEED_A_RUN = (
     "filter",
     "prefer",
     "report",
+    "slides",
     "evaluate",
     "compare",
     "status",
@@ -89,6 +90,7 @@ def test_the_message_names_the_command_that_starts_the_run(sit: Sit) -> None:
         ("prefer -c own.yaml", "sit run --until prefer"),
         ("train prompt", "sit run --until prompt_tuning"),
         ("report", "sit run"),
+        ("slides", "sit run"),
     ):
         Path("own.yaml").write_text("seed: 3\n")
         assert f"'{start}'" in sit(f"{verb} -d typo")[2]
@@ -224,7 +226,7 @@ def test_set_and_limit_build_on_the_stored_settings_and_profile_and_config_repla
     monkeypatch.setattr(
         "synthetic_instruction_tuner.run.execution.execute", lambda config, *_, **__: seen.append(config) or []
     )
-    verbs = ("run", "generate", "filter", "prefer", "train sft", "evaluate", "report")
+    verbs = ("run", "generate", "filter", "prefer", "train sft", "evaluate", "report", "slides")
     for verb in verbs:
         for folder in ("-d runs/nano", "") if "--limit" not in options else ("-d runs/nano",):
             assert sit(f"{verb} {folder} {options}")[0] == 0

@@ -23,7 +23,7 @@ OLD_CONFIG = {
     "filter": {"similarity": 0.8},
     "train": {"sft": {"accumulation": 4, "epochs": 2}},
 }
-HERE = ("run", "generate", "filter", "prefer", "train sft", "evaluate", "report", "status", "compare", "chat")
+HERE = ("run", "generate", "filter", "prefer", "train sft", "evaluate", "report", "slides", "status", "compare", "chat")
 
 
 @pytest.fixture

@@ -102,7 +102,16 @@ def full(variants: tuple[str, ...] = tuple(GAIN)) -> ReportData:
     logs = {
         (m, s): [
             {"step": i, "loss": (0.6 if m == "dpo" else 2.5) * math.exp(-i / 60) + 0.3 + rng.uniform(0, 0.1)}
-            | ({"chosen_reward": -i / 400, "rejected_reward": -i / 50} if m == "dpo" else {})
+            | (
+                {
+                    "reward_margin": i / 90,
+                    "reward_accuracy": 0.5 + i / 400,
+                    "chosen_reward": -i / 400,
+                    "rejected_reward": -i / 50,
+                }
+                if m == "dpo"
+                else {}
+            )
             for i in range(5, 190, 5)
         ]
         for m in methods
@@ -178,4 +187,7 @@ def full(variants: tuple[str, ...] = tuple(GAIN)) -> ReportData:
         training_logs=logs,
         comparison=comparison(variants=variants),
         samples=[Sample("student-llama", evil, {v: evil for v in variants})],
+        lengths=[("Instructions", [3, 8, 8, 9, 400], [8, 8, 9]), ("Responses", [0, 20, 30, 31, 90], [20, 30, 31])],
+        domains={"math": (500, 300), "writing": (1000, 700)},
+        links={"comparison": "../evaluation/metrics/comparison_summary.csv", "config": "../config.json"},
     )

@@ -20,7 +20,7 @@ from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow, com
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult, ItemResult
 from synthetic_instruction_tuner.evaluation.statistics import Difference
 from synthetic_instruction_tuner.reporting.benchmark_details import BenchmarkDetails, describe, smallest_difference
-from synthetic_instruction_tuner.reporting.figures import reward_points
+from synthetic_instruction_tuner.reporting.figures.rewards import reward_points
 from synthetic_instruction_tuner.reporting.report import render_markdown
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 from synthetic_instruction_tuner.run.stages.report import part
@@ -59,7 +59,7 @@ def test_every_kind_of_rule_has_a_line_with_its_error_for_each_variant() -> None
     (table,) = details(VARIANTS).long_tables
     assert [cells[0] for cells in table.rows] == KINDS and table.columns == ("base", "sft")
     assert table.rows[0] == (KINDS[0], "2", "0.000 ± 0.000", "1.000 ± 0.000")
-    text = report(VARIANTS).partition("## Public benchmarks by kind of item")[2].partition("\n## ")[0]
+    text = report(VARIANTS).partition("## Appendix: public benchmarks by kind of item")[2].partition("\n## ")[0]
     assert all(f"| {kind} | 2 |".replace("_", "\\_") in text or f"| {kind} | 2 |" in text for kind in KINDS)
     assert "| kind | n | base | LoRA SFT |" in text
 

@@ -30,6 +30,7 @@ from synthetic_instruction_tuner.reporting.data_card import data_card
 from synthetic_instruction_tuner.reporting.html import POLICY, render_html
 from synthetic_instruction_tuner.reporting.model_facts import ModelFacts
 from synthetic_instruction_tuner.reporting.report import render_markdown, write_report
+from synthetic_instruction_tuner.reporting.sections.references import REFERENCES
 
 PIECES = [
     *("![x](http://evil.example/a.png)", "<script>alert(1)</script>", "<img src=http://evil.example>", "[a](//b)"),
@@ -150,11 +151,15 @@ def test_the_page_loads_nothing_and_shows_its_figures(tmp_path: Path) -> None:
     assert policy == POLICY and rules["default-src"] == "'none'" and rules["img-src"] == "data:"
     first = [tag for tag, _ in seen].index("meta")
     assert [tag for tag, _ in seen[:first]] == ["html", "head"]  # before anything that could load
+    figures = [figure for figure in figures if figure.suffix == ".png"]
     sources = [str(attrs["src"]) for tag, attrs in seen if tag == "img"]
     shown = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources]
-    assert sorted(shown) == sorted(figure.read_bytes() for figure in figures) and len(shown) == 6
+    assert sorted(shown) == sorted(figure.read_bytes() for figure in figures) and len(shown) == 12
     assert {tag for tag, _ in seen} & {"script", "link", "iframe", "object", "embed", "base", "form"} == set()
-    assert all(str(attrs.get("href", "#")).startswith("#") for _, attrs in seen)
+    links = {str(attrs["href"]) for _, attrs in seen if "href" in attrs}
+    ours = {reference.url for reference in REFERENCES.values()}
+    ours |= {f"figures/{figure.stem}.svg" for figure in figures} | set(data.links.values())
+    assert all(link.startswith("#") or link in ours for link in links)
 
 
 def test_an_image_that_is_no_figure_is_its_description() -> None:

@@ -39,8 +39,8 @@ else:
     Verb = Literal[tuple(METHOD_OF)]  # Typer reads the choices from it
 
 
-def _as_far_as(stage: str | None, *, new: bool) -> Callable[..., None]:
-    """Returns the verb that runs the pipeline as far as this stage; to its end where there is none.
+def _as_far_as(stage: str, *, new: bool) -> Callable[..., None]:
+    """Returns the verb that runs the pipeline as far as this stage.
 
     Args:
         new: whether it may begin a run; only what needs nothing from earlier stages does.
@@ -63,7 +63,7 @@ def _as_far_as(stage: str | None, *, new: bool) -> Callable[..., None]:
 
 
 generate = _as_far_as("generate", new=True)
-evaluate, report = _as_far_as("evaluate", new=False), _as_far_as(None, new=False)
+evaluate = _as_far_as("evaluate", new=False)
 
 
 OwnFiles = Annotated[

@@ -66,6 +66,7 @@ def _places(folder: RunFolder, current: Mapping[str, object]) -> Iterator[tuple[
     """Yields labels and paths: a folder where all that is in it is up to date, otherwise the parts that are."""
     if "report" in current:
         yield "report", folder.report.with_suffix(".html")
+        yield "slides", folder.presentation
     if "evaluate" in current:
         yield "comparison", folder.comparison
     if "agents" in current:

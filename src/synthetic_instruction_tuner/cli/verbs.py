@@ -163,9 +163,20 @@ VERBS = {
         "'sit agent-eval MODEL' plays the same tasks alone, also with an adapter's folder.",
     ),
     "report": Verb(
-        "single",
+        "documents.report",
         "report",
-        "Write the report, tables and figures.\n\nBrings a run to its end. 'sit run' starts a new one.",
+        "Write the report: text, tables and figures.\n\n"
+        "Brings a run to its end. 'sit run' starts a new one. Writes docs/report.html, which needs no other file, "
+        "docs/report.md, and evaluation/figures as PNG and SVG. With --pdf also docs/report.pdf, where this machine "
+        "has Chromium, Chrome, Edge or WeasyPrint.",
+    ),
+    "slides": Verb(
+        "documents.report",
+        "slides",
+        "Write slides of a run: PowerPoint and Markdown.\n\n"
+        "Brings a run to its end, where report and slides are written. 'sit run' starts a new one. "
+        "docs/presentation.pptx has native text and tables and notes for the speaker; docs/presentation.md has the "
+        "same slides.",
     ),
     "chat": Verb(
         "chat.command",

@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.escaping import fenced, markdown
 from synthetic_instruction_tuner.reporting.diversity import Diversity
 from synthetic_instruction_tuner.reporting.licenses import DataLicense, strictest
 from synthetic_instruction_tuner.reporting.model_facts import ModelFacts
-from synthetic_instruction_tuner.reporting.report import shortened
+from synthetic_instruction_tuner.reporting.rendering import shortened
 
 SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
 LARGEST = "10M<n<100M"

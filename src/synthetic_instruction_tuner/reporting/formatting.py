@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def duration(seconds: float) -> str:
     """Returns a time span in words: 42 s, 3 min 05 s, 2 h 10 min."""
@@ -34,3 +36,17 @@ def counted(n: int, unit: str) -> str:
 def p_value(p: float) -> str:
     """Returns a p-value with two significant digits; small ones are given as a bound."""
     return f"{p:.2g}" if p >= 1e-4 else "< 0.0001"
+
+
+def number(value: float | int | None) -> str:
+    """Returns a number with three significant digits, a whole one with all of them; nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}".replace("-", "−")
+    return f"{value:.3g}".replace("-", "−")
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Returns the parts as they stand in a sentence: a, b and c."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from collections.abc import Collection, Mapping
 from importlib import resources
@@ -11,34 +10,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthetic_instruction_tuner.escaping import html
+from synthetic_instruction_tuner.reporting.sections.numbering import anchor
 
 if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
 
 # Nothing from outside: the page's own styles, and images that are in it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+FOLD = re.compile(r"<details><summary>(.*)</summary>")
+UNFOLD = "</details>"
+CAPTION = re.compile(r"(?:Figure|Table) \d+\.")
 
 
 def render_html(text: str, title: str, images: Mapping[str, Path], links: Collection[str] = ()) -> str:
     """Returns the Markdown text as a page.
 
-    HTML inside the text is shown as text, not interpreted. There are no links but those of the table of contents and
-    to the given files, and no images but the embedded ones; the page's policy forbids the browser to load anything.
+    HTML inside the text is shown as text, not interpreted, but for a line that begins or ends a part that folds. There
+    are no links but those to headings of the page and to the given places, and no images but the embedded ones; the
+    page's policy forbids the browser to load anything.
 
     Args:
         text: Markdown with tables.
         title: the page's title.
         images: PNG files by the links that the text has for them.
-        links: other files that the text may link to.
+        links: other places that the text may link to.
     """
-    from markdown_it import MarkdownIt
-
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "autolink", "reference"])
-    mark = f"link-{hashlib.sha256(text.encode()).hexdigest()}-"  # a text does not hold its own hash
-    targets = list(links)
-    for number, target in enumerate(targets):
-        text = re.sub(rf"\[[^\[\]\n]*\]\({re.escape(target)}\)", f"{mark}{number}-", text)
+    parser = _parser([*images, *links])
     tokens = parser.parse(text)
     contents = []
     for i, token in enumerate(tokens):
@@ -47,14 +46,52 @@ def render_html(text: str, title: str, images: Mapping[str, Path], links: Collec
                 _embed(child, images)
         if token.type == "heading_open" and token.tag == "h2":
             name = tokens[i + 1].content
-            token.attrs["id"] = anchor = re.sub(r"\W+", "-", name.lower()).strip("-")
-            contents.append(f'<a href="#{anchor}">{html(name)}</a>')
-    body = parser.renderer.render(tokens, parser.options, {})
+            token.attrs["id"] = own = anchor(name)
+            contents.append(f'<a href="#{own}">{html(name)}</a>')
+        if token.type == "inline" and _is_caption(token):
+            tokens[i - 1].attrs["class"] = "caption"
+    body = parser.renderer.render(_folded(tokens, parser), parser.options, {})
     body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
-    for number, target in enumerate(targets):
-        body = body.replace(f"{mark}{number}-", f'<a href="{html(target)}">{html(target.rpartition("/")[2])}</a>')
     style = resources.files(__package__).joinpath("templates/report.css").read_text(encoding="utf-8")
     return PAGE.format(policy=POLICY, title=html(title), style=style, contents="\n".join(contents), body=body)
+
+
+def _parser(targets: Collection[str]) -> MarkdownIt:
+    """Reads Markdown in which a link or an image that leads anywhere else is plain text."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["autolink", "reference"])
+    allowed = {parser.normalizeLink(target) for target in targets}
+    parser.validateLink = lambda url: url in allowed or re.fullmatch(r"#[\w-]+", url) is not None  # type: ignore[method-assign]
+    return parser
+
+
+def _is_caption(token: Token) -> bool:
+    """Whether a paragraph begins with the number of a figure or a table, in bold: no text of a run can."""
+    kinds = [child.type for child in (token.children or [])[:4]]
+    start = kinds[:1] == ["text"] and kinds[1:2] == ["strong_open"]  # markdown-it puts an empty text before it
+    place = 2 if start else 1
+    bold = kinds[place - 1 : place] == ["strong_open"]
+    return bold and token.children is not None and CAPTION.fullmatch(token.children[place].content) is not None
+
+
+def _folded(tokens: list[Token], parser: MarkdownIt) -> list[Token]:
+    """Replaces the lines that begin and end a folding part, each a paragraph of its own, by elements of the page."""
+    found: list[Token] = []
+    for i, token in enumerate(tokens):
+        if token.type != "inline" or tokens[i - 1].type != "paragraph_open":
+            found.append(token)
+            continue
+        begin = FOLD.fullmatch(token.content)
+        if not begin and token.content != UNFOLD:
+            found.append(token)
+            continue
+        token.type, token.children = "html_block", None
+        summary = parser.renderInline(begin[1]) if begin else ""
+        token.content = f"<details><summary>{summary}</summary>\n" if begin else f"{UNFOLD}\n"
+        found[-1].hidden = tokens[i + 1].hidden = True  # the paragraph around it
+        found.append(token)
+    return found
 
 
 def _embed(image: Token, images: Mapping[str, Path]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.evaluation.benchmarks.base import Benchmark, kind_of, public_first
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
-from synthetic_instruction_tuner.methods import LABELS, VARIANTS
+from synthetic_instruction_tuner.methods import LABELS, METHODS, VARIANTS
 from synthetic_instruction_tuner.reporting.agents.details import AgentDetails
 from synthetic_instruction_tuner.reporting.benchmark_details import BenchmarkDetails
 
@@ -63,6 +63,9 @@ class ReportData:
         generate_target: where records were written until enough passed the filter, how many and how it ended; see
             `data_generation.target.Target`.
         sources: the files of the user's own: kind, file, hash, rows, malformed.
+        lengths: per kind of text its name, and the words of each text before and after the filter.
+        domains: by domain, its records before and after the filter.
+        links: the run's data files by name, as links from the report; see `run.stages.report_facts.links`.
     """
 
     run_name: str
@@ -86,6 +89,9 @@ class ReportData:
     generator_health: Mapping[str, Any] = field(default_factory=dict)
     generate_target: Mapping[str, Any] = field(default_factory=dict)
     sources: Sequence[Mapping[str, Any]] = ()
+    lengths: Sequence[tuple[str, Sequence[int], Sequence[int]]] = ()
+    domains: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Converts each part to the form that the report works with."""
@@ -110,6 +116,21 @@ class ReportData:
         own = self.config.get("data") or {}
         alone = own.get("pairs") and not (own.get("records") or own.get("prompts") or own.get("mix"))
         return {name: label.rpartition(" + ")[2] if alone else label for name, label in LABELS.items()}
+
+    @property
+    def seed(self) -> str:
+        """The run's seed, as it stands below figures and tables; empty where it is unknown."""
+        return str(self.config.get("seed", ""))
+
+    @property
+    def seconds_of_training(self) -> dict[tuple[str, str], float]:
+        """Seconds that each method and student trained, with those of the method that it starts from."""
+        own = {(str(t["method"]), str(t["student"])): float(t["seconds"]) for t in self.training}
+        before = {method.name: method.starts_from for method in METHODS}
+        return {
+            (method, student): seconds + own.get((before.get(method) or "", student), 0.0)
+            for (method, student), seconds in own.items()
+        }
 
     def reads(self, kind: str) -> bool:
         """Returns whether files of the user's own of this kind were read."""

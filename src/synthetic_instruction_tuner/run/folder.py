@@ -128,6 +128,11 @@ class RunFolder:
         """The report; an HTML file of the same name is beside it."""
         return self.root / "docs/report.md"
 
+    @property
+    def presentation(self) -> Path:
+        """The slides; a Markdown file of the same name is beside them."""
+        return self.root / "docs/presentation.pptx"
+
     def holds_run(self) -> bool:
         """Returns whether a run was started here."""
         if self.config.exists() or not self.store.exists():

@@ -1,4 +1,4 @@
 """What the report shows of models that work as agents.
 
-May import what `reporting` may. Start with `details`; `figure` draws how tasks ended.
+May import what `reporting` may. Start with `details`; `figures.agents` draws how tasks ended.
 """

@@ -1,4 +1,4 @@
-"""Stage report: all results of the run, as tables, figures, report.md and report.html."""
+"""Stage report: all results of the run, as figures, report.md and report.html, and as slides."""
 
 from __future__ import annotations
 
@@ -48,14 +48,17 @@ def part(config: Config) -> dict[str, Any]:
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
-    """Returns the report's files."""
-    return [folder.report, folder.report.with_suffix(".html")]
+    """Returns the files of report and slides."""
+    slides = folder.presentation
+    return [folder.report, folder.report.with_suffix(".html"), slides, slides.with_suffix(".md")]
 
 
 def run(ctx: Context) -> Outcome:
-    """Writes the report."""
-    from synthetic_instruction_tuner.reporting.report import write_report
+    """Writes the report and the slides."""
+    from synthetic_instruction_tuner.reporting.report import figure_links, write_report
     from synthetic_instruction_tuner.reporting.report_data import ReportData
+    from synthetic_instruction_tuner.reporting.slides.writing import write_slides
+    from synthetic_instruction_tuner.reporting.text_lengths import domains, lengths
 
     methods = [method.name for method in METHODS if ctx.store.fact(f"training:{method.name}")]
     rows = comparison_rows(ctx.store)
@@ -84,9 +87,16 @@ def run(ctx: Context) -> Outcome:
         generator_health=ctx.store.fact("generator_health") or {},
         sources=own_sources(ctx),
         generate_target=(ctx.store.fact("generate_target") or {}) if wanted is not None else {},
+        lengths=lengths(ctx.store.rows(ctx.input_unit("generate")), ctx.store.rows(ctx.input_unit("filter"))),
+        domains=domains(ctx.store.rows(ctx.input_unit("generate")), ctx.store.rows(ctx.input_unit("filter"))),
+        links=_links(ctx.folder),
     )
-    with ctx.display.task("drawing and writing", 1, "report") as advance:
+    with ctx.display.task("drawing and writing", 2, "documents") as advance:
         files = write_report(data, ctx.folder.report, ctx.folder.figures)
+        advance(1)
+        drawn = {file.stem: file for file in files if file.suffix == ".png"}
+        links = figure_links(drawn, ctx.folder.presentation.parent)
+        files += write_slides(data, ctx.folder.presentation, {links[name]: file for name, file in drawn.items()})
         write_data_card(ctx)  # again, because a changed filter setting may keep the same records
         advance(1)
     return Outcome(fingerprint(len(files)), None, len(files), files=(*files, ctx.folder.data_card))
@@ -130,6 +140,26 @@ def _agents(ctx: Context) -> list[AgentDetails]:
         links = {label: _link(file, ctx.folder.report.parent) for label, file in files.items()}
         found.append(describe_agents(agent_benchmark(name), results, rows, links))
     return found
+
+
+def _links(folder: RunFolder) -> dict[str, str]:
+    """Returns links from the report to the data files that there are, by the names that the templates use."""
+    metrics = {f"training_{method.name}": folder.training_metrics(method) for method in METHODS}
+    files = metrics | {
+        "config": folder.config,
+        "raw": folder.raw,
+        "filtered": folder.filtered,
+        "filter_report": folder.filter_report,
+        "pairs": folder.pairs,
+        "preference_report": folder.preference_report,
+        "comparison": folder.comparison,
+        "contamination": folder.contamination,
+        "results": folder.results,
+        "agents": folder.agents,
+        "models": folder.root / "models",
+    }
+    own = {name: _link(file, folder.report.parent) for name, file in files.items() if file.exists()}
+    return own | {"report": folder.report.name}
 
 
 def _link(file: Path, folder: Path) -> str:
@@ -194,33 +224,35 @@ def _logs(ctx: Context, methods: list[str]) -> dict[tuple[str, str], list[dict[s
 
 
 def _samples(ctx: Context) -> list[Sample]:
-    """Returns each student's answers, before and after each training, to a few items of the last text benchmark."""
+    """Returns each student's answers, by variant, to a few items of the last benchmark that asks for texts."""
     from synthetic_instruction_tuner.reporting.report_data import Sample
 
     config = ctx.config
     texts = [n for n in usable(config.evaluate) if benchmark(n).work(config.evaluate.settings(n)).answers]
     if not texts:
         return []
-    answers: dict[str, dict[str, dict[str, Any]]] = {}
+    answers: dict[str, dict[str, dict[str, Any]]] = {student.name: {} for student in config.models.students}
     for variant in variants(config, ctx.folder):
         results = {plain_name(result["benchmark"]): result["items"] for result in _results(ctx, variant)}
-        own = answers.setdefault(variant.student.name, {})
-        own[variant.name] = {item["id"]: item for item in results[texts[-1]]}
-    items = next(iter(answers.values()))[BASE]
-    shown = list(items)[:: max(1, len(items) // max(1, config.report.samples))][: config.report.samples]
-    return [
-        Sample(student, items[i]["prompts"][0], {name: one[i]["outputs"][0] for name, one in own.items()})
-        for student, own in answers.items()
-        for i in shown
-    ]
+        answers[variant.student.name][variant.name] = {item["id"]: item for item in results[texts[-1]]}
+    found = []
+    for student, own in answers.items():
+        items = own[BASE]
+        shown = list(items)[:: max(1, len(items) // max(1, config.report.samples))][: config.report.samples]
+        found += [
+            Sample(student, items[i]["prompts"][0], {name: mine[i]["outputs"][0] for name, mine in own.items()})
+            for i in shown
+        ]
+    return found
 
 
 STAGE = Stage(
     "report",
-    "Report: tables, figures and text",
+    "Report: figures, text and slides",
     ("generate", "filter", "prefer", *(method.name for method in METHODS), "evaluate", "agents"),
     part,
     outputs,
     run,
+    version=2,
     units=("", "files"),
 )

@@ -37,6 +37,16 @@ class Test:
         return 0 if p >= ALPHA or delta == 0 else int(math.copysign(1, delta))
 
     @property
+    def gain(self) -> float:
+        """The difference, above 0 where the variant is better: where lower is better, with its sign turned."""
+        return -self.difference.value if self.row.better == "lower" else self.difference.value
+
+    @property
+    def improves(self) -> int:
+        """1 better than the reference, -1 worse, 0 where that does not hold after Holm's correction."""
+        return int(math.copysign(1, self.gain)) if self.holds and self.gain else 0
+
+    @property
     def holds(self) -> bool:
         """Whether there still is evidence after Holm's correction."""
         return self.difference.p_holm is not None and self.difference.p_holm < ALPHA
@@ -62,12 +72,12 @@ class Finding:
 
     @property
     def above(self) -> list[Test]:
-        """The tests in which the variant is better."""
+        """The tests in which the variant scores above the reference."""
         return [t for t in self.tests if t.direction > 0]
 
     @property
     def below(self) -> list[Test]:
-        """The tests in which the variant is worse."""
+        """The tests in which the variant scores below the reference."""
         return [t for t in self.tests if t.direction < 0]
 
     def sentence(self, labels: Mapping[str, str] = LABELS) -> str:
@@ -77,14 +87,14 @@ class Finding:
         differing = self.above + self.below
         if not differing:
             largest = max(abs(t.difference.value) for t in self.tests)
-            whom = "the one student" if count == 1 else f"any of {_students(count)}"
+            whom = "the one student" if count == 1 else f"any of {students(count)}"
             return (
                 f"{where}: no evidence of a difference between {ours} and {theirs} for {whom} "
                 f"(largest difference {largest:.3f}, smallest p {p_value(min(t.difference.p for t in self.tests))}"
                 f"{self._detectable()}){self._kept(count)}."
             )
         parts = [
-            f"{word} {theirs} for {len(tests)} of {_students(count)} ({_span([t.difference.value for t in tests])})"
+            f"{word} {theirs} for {len(tests)} of {students(count)} ({span([t.difference.value for t in tests])})"
             for word, tests in (("above", self.above), ("below", self.below))
             if tests
         ]
@@ -102,7 +112,7 @@ class Finding:
         shown = len(self.equivalent)
         if not shown:
             return ""
-        whom = "" if count == 1 else f" for {shown} of {_students(count)}"
+        whom = "" if count == 1 else f" for {shown} of {students(count)}"
         return f"; equivalent within ±{self.margin:g}{whom}"
 
     def _detectable(self) -> str:
@@ -130,11 +140,13 @@ def findings(data: ReportData) -> list[Finding]:
     return result
 
 
-def _students(count: int) -> str:
+def students(count: int) -> str:
+    """Returns the number in words: 1 student, 3 students."""
     return f"{count} student{'' if count == 1 else 's'}"
 
 
-def _span(deltas: Sequence[float]) -> str:
+def span(deltas: Sequence[float]) -> str:
+    """Returns the smallest and the largest difference with their signs, or one number where they look the same."""
     low, high = min(deltas), max(deltas)
     shown = f"{low:+.3f}" if f"{low:+.3f}" == f"{high:+.3f}" else f"{low:+.3f} to {high:+.3f}"
     return shown.replace("-", "−")

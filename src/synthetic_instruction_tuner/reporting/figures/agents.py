@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.escaping import figure_text
 from synthetic_instruction_tuner.reporting.agents.details import STATES
-from synthetic_instruction_tuner.reporting.figure_style import INK, subplots
+from synthetic_instruction_tuner.reporting.figures.style import HATCHES, INK, filled, subplots
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 
 if TYPE_CHECKING:
@@ -28,9 +28,12 @@ def agent_ends(data: ReportData) -> Figure | None:
             left, total = 0, sum(end.counts)
             for k in shown:
                 count = end.counts[k]
-                ax.barh(y, count, 0.7, left=left, color=COLORS[k], label=STATES[k])
+                style = filled(COLORS[k], HATCHES[k % len(HATCHES)])
+                ax.barh(y, count, 0.7, left=left, label=STATES[k], **style)
                 if count and count >= WRITTEN * total:
-                    ax.text(left + count / 2, y, f"{count:,}", va="center", ha="center", fontsize=9, color=INK)
+                    box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8}
+                    place: dict[str, Any] = {"va": "center", "ha": "center", "fontsize": 9, "color": INK, "bbox": box}
+                    ax.text(left + count / 2, y, f"{count:,}", **place)
                 left += count
         names = [
             f"{figure_text(end.model)}, {figure_text(data.labels.get(end.variant, end.variant))}" for end in one.ends

@@ -1,0 +1,74 @@
+"""All figures of a run, drawn into a folder as PNG for screens and SVG for print."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file
+from synthetic_instruction_tuner.reporting.figures.agents import agent_ends
+from synthetic_instruction_tuner.reporting.figures.costs import efficiency, quality_and_cost
+from synthetic_instruction_tuner.reporting.figures.curves import preference_margins, reward_margins, training_losses
+from synthetic_instruction_tuner.reporting.figures.data import domains, filter_funnel, lengths
+from synthetic_instruction_tuner.reporting.figures.differences import differences
+from synthetic_instruction_tuner.reporting.figures.rewards import responder_scores, reward_against_passing
+from synthetic_instruction_tuner.reporting.figures.scores import benchmarks
+from synthetic_instruction_tuner.reporting.figures.style import STYLE, fonts
+from synthetic_instruction_tuner.reporting.report_data import ReportData
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIGURES: tuple[Callable[[ReportData], Any], ...] = (
+    differences,
+    filter_funnel,
+    lengths,
+    domains,
+    responder_scores,
+    training_losses,
+    preference_margins,
+    reward_margins,
+    benchmarks,
+    reward_against_passing,
+    agent_ends,
+    efficiency,
+    quality_and_cost,
+)
+"""What draws a figure, or returns None where the run has nothing to draw; a figure's files have its function's name."""
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "png": {"metadata": {"Software": None}},
+    "svg": {"metadata": {"Date": None, "Creator": None}},
+}
+
+
+def draw_all(data: ReportData, folder: Path) -> dict[str, Path]:
+    """Draws every figure that the data allows into the folder; returns the PNG files by the figures' names.
+
+    The SVG file of the same figure lies beside each PNG file.
+    """
+    import matplotlib
+
+    drawn = {}
+    with matplotlib.rc_context(STYLE | {"font.family": fonts()}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a script without a font: boxes
+        for draw in FIGURES:
+            figure = draw(data)
+            if figure is not None:
+                name = draw.__name__
+                _save(figure, folder / name)
+                drawn[name] = folder / f"{name}.png"
+    return drawn
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # both files have the layout of the first drawing, which is what takes the time
+    for form, options in FORMATS.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=form, **options)
+        with atomic_file(path.with_suffix(f".{form}")) as stream:
+            stream.write(buffer.getvalue())

@@ -1,0 +1,102 @@
+"""How far the scores can be believed: where the reward is circular, and which items the students have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from synthetic_instruction_tuner.methods import METHODS
+from synthetic_instruction_tuner.reporting.formatting import listed
+from synthetic_instruction_tuner.reporting.report_data import ReportData
+from synthetic_instruction_tuner.reporting.sections.findings import all_tests
+
+NOT_CHECKED = "The training data were not checked for items of the benchmarks."
+
+
+def chooser(data: ReportData) -> str:
+    """Returns what chose the preference pairs; empty where no model of this run did."""
+    if not data.preference_report or data.preference_report.get("scored_by") or data.reads("pairs"):
+        return ""
+    models: Mapping[str, Any] = data.config.get("models") or {}
+    role = "judge" if (data.config.get("prefer") or {}).get("scorer") == "judge" else "reward"
+    name = (models.get(role) or {}).get("name") or ""
+    return f"the {'judge' if role == 'judge' else 'reward model'}{f' ({name})' if name else ''}"
+
+
+def rewarded(data: ReportData) -> list[str]:
+    """Returns the headline scores that the model which chose the pairs has given."""
+    if not chooser(data).startswith("the reward model"):
+        return []
+    return [f"{name} ({metric})" for name, metric in data.headlines.items() if "reward" in metric]
+
+
+def circular(data: ReportData) -> list[str]:
+    """Returns sentences on scores that come from what also chose the training pairs."""
+    found, who = [], chooser(data)
+    own = rewarded(data)
+    learners = [m for m in METHODS if m.trains_on == "pairs" and any(t["method"] == m.name for t in data.training)]
+    if own and learners:
+        labels = listed([data.labels.get(m.name, m.name) for m in learners])
+        found.append(
+            f"The scores of {listed(own)} come from {who}, which also chose the pairs that {labels} learned from: "
+            "there a gain shows that the preference was learned, not that answers are better."
+        )
+        found += [sentence for m in learners if (sentence := _elsewhere(data, m.name, m.starts_from or "base"))]
+    judge = str(data.judging.get("judge", ""))
+    if ", related to " in judge:
+        found.append(f"The judge of MT-Bench is {judge}: what it finds better may be what these models taught.")
+    if not found:
+        found.append("No headline score comes from a model that chose the training pairs.")
+    return found
+
+
+def contaminated(data: ReportData) -> list[str]:
+    """Returns a sentence for each benchmark with items in the training data, and one on all others."""
+    if not data.headlines:
+        return []
+    if not data.contamination:
+        return [NOT_CHECKED]
+    found = []
+    clean = [name for name in data.headlines if name in data.contamination and not data.contamination[name]["found"]]
+    for name in data.headlines:
+        seen = data.contamination.get(name)
+        if seen and seen["found"]:
+            verb = "occurs" if len(seen["found"]) == 1 else "occur"
+            found.append(f"{name}: {seen_share(data, name)} {verb} in the training data.{_without(data, name)}")
+    unknown = [name for name in data.headlines if name not in data.contamination]
+    if clean:
+        found.append(f"No item of {' or '.join(clean)} occurs in the training data.")
+    if unknown:
+        found.append(f"Not checked: {listed(unknown)}.")
+    return found
+
+
+def seen_share(data: ReportData, name: str) -> str:
+    """Returns how many of a benchmark's items were seen in training: 7 of the 240 items."""
+    items = next(row.clusters for row in data.headline_rows if row.benchmark == name)
+    return f"{len(data.contamination[name]['found']):,} of the {items:,} items"
+
+
+def _without(data: ReportData, name: str) -> str:
+    """Says how much scores change on the other items."""
+    scores = {(row.model, row.variant, row.metric): row.value for row in data.headline_rows if row.benchmark == name}
+    changes = [
+        abs(float(row["value"]) - scores[key])
+        for row in data.contamination[name]["clean"]
+        if (key := (row["model"], row["variant"], row["metric"])) in scores
+    ]
+    return f" Without them scores change by at most {max(changes):.3f}." if changes else ""
+
+
+def _elsewhere(data: ReportData, variant: str, reference: str) -> str:
+    """Says what the method does to the headline scores that do not come from a reward model."""
+    tests = [t for t in all_tests(data) if (t.row.variant, t.reference) == (variant, reference)]
+    tests = [test for test in tests if "reward" not in test.row.metric]
+    if not tests:
+        return "No other headline score of this run can tell."
+    better, worse = (sum(test.improves == way for test in tests) for way in (1, -1))
+    ours, theirs = (data.labels.get(name, name) for name in (variant, reference))
+    return (
+        f"On the headline scores that do not ask it, {ours} is better than {theirs} in {better} of {len(tests)} tests, "
+        f"worse in {worse}, and undecided in {len(tests) - better - worse}."
+    )
