@@ -16,7 +16,7 @@ GB = 1e9
 WIDTH = 2  # bytes of a number while a GPU computes
 FULL_WIDTH = 4  # bytes of a number on a CPU
 OPTIMIZER_GB = 0.4  # on a CPU: the adapter, its gradient, and the optimizer's two means
-LOGITS_AT_ONCE = 2**26  # numbers of a slice of the logits while packed texts are trained on: 256 MiB in float32
+LOGITS_AT_ONCE = 2**26  # numbers of a slice of the logits while packed texts are trained on: 268 MB in float32
 SPARE_POSITIONS = 192  # in pages that a text has beside those that it fills
 
 Tuned = Literal["lora", "pairs", "soft_prompt"]
