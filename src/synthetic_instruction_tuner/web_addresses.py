@@ -30,13 +30,15 @@ _KEY = re.compile(
     r"|(?=[A-Za-z]*\d)(?=[0-9A-Z]*[a-z])(?=[0-9a-z]*[A-Z])[A-Za-z0-9]{28,}|(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{48,})"
     r"(?![A-Za-z0-9])"
 )
+# Characters of the category Cf that browsers and people read over: soft hyphen, zero-width signs, marks of direction.
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0001-\U000e007f]")
 # Half an address: a scheme without slashes, slashes without a scheme, or a password with white space in it.
 _HALF = re.compile(
     r"(\bhttps?:(?!/)|(?<![:\w/])//)[^\s/@\uff20:]{0,60}:[^\s/@\uff20]{0,90}[@\uff20](?=[\w\[])"
     r"|(\b(?:https?|socks\w{0,3})://)[^\s/@\uff20:]{1,60}:(?!\d+\b)[^/@\uff20\n]{1,90}[@\uff20](?=[\w\[])",
     re.IGNORECASE,
 )
-_BARE = re.compile(r"(?<![\w.:@])(?<!//)[\w.%+-]+:[^\s@/'\"]+@(?=[\w-]+(?:\.[\w-]+|:\d))")  # without a scheme
+_BARE = re.compile(r"(?<![\w.%+:@-])(?<!//)[\w.%+-]{1,90}:[^\s@/'\"]+@(?=[\w-]+(?:\.[\w-]+|:\d))")  # without a scheme
 
 
 def address_fault(address: str) -> str | None:
@@ -58,11 +60,21 @@ def address_fault(address: str) -> str | None:
 
 def holds_secret(text: str) -> bool:
     """Returns whether a web address in this text holds a password or a key."""
+    text = _INVISIBLE.sub("", text)
     return any(_hidden(found) != found for found in _ADDRESS.findall(text)) or _HALF.search(text) is not None
 
 
 def without_secrets(text: str) -> str:
-    """Returns the text with ``***`` in place of passwords and keys of web addresses."""
+    """Returns the text with ``***`` in place of passwords and keys of web addresses.
+
+    Characters that nobody sees do not hide an address: where one does, the text comes back without them.
+    """
+    if _INVISIBLE.search(text) and (shown := _shown(plain := _INVISIBLE.sub("", text))) != plain:
+        return shown
+    return _shown(text)
+
+
+def _shown(text: str) -> str:
     if ":/" in text:
         text = _ADDRESS.sub(lambda found: _hidden(found[0]), text)
     if "@" in text or "\uff20" in text:
