@@ -13,7 +13,7 @@ from tool_templates import MARKS, SHAPES, WITHOUT
 from packaged_templates import TEMPLATES, tokenizer_with
 from random_models import SPECIALS, byte_tokenizer
 from synthetic_instruction_tuner.chat.template import ChatTemplate
-from synthetic_instruction_tuner.chat.tools.calls import ToolCall, python_calls
+from synthetic_instruction_tuner.chat.tools.calls import ToolCall, call_of, python_calls
 from synthetic_instruction_tuner.chat.tools.template import NoTools, ToolTemplate
 from synthetic_instruction_tuner.records import Message
 
@@ -197,3 +197,13 @@ def test_values_of_python_calls() -> None:
     for text in ("1", "[f]", "[f(a=1), 2]", "f(a=1)(b=2)", "", "[", "(" * 500):
         with pytest.raises(ValueError, match="no list of calls"):
             python_calls(text)
+
+
+@pytest.mark.parametrize("written", ["1" + "0" * 400, "[" * 300 + "]" * 300, '{"a": [' + "9" * 400 + "]}"])
+def test_arguments_of_any_size_can_be_written_and_compared(written: str) -> None:
+    for call in (call_of("f", f'{{"x": {written}}}'), call_of("f", json.loads(f'{{"x": {written}}}'))):
+        assert json.dumps(dict(call.arguments)) and str(call)
+        assert call.fault or not isinstance(call.arguments["x"], int)
+    large = 2**1_000 - 1
+    assert call_of("f", {"x": large}).arguments == {"x": large}
+    assert call_of("f", {"x": [2**1_000]}).arguments == {"x": [hex(2**1_000)]}

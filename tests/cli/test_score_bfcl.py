@@ -55,5 +55,10 @@ def test_answers_are_scored_by_category(sit: Sit, tmp_path: Path) -> None:
     assert code == 2 and "There is none to simple_python_3." in error
     code, out, _ = sit(f"{line} --partial")
     assert code == 0 and "1 task without an answer does not count." in out
+    write(tmp_path / "results/BFCL_v4_multi_turn_base_result.json", [{"id": "multi_turn_base_0", "result": [["x"]]}])
+    code, out, _ = sit(f"{line} --partial")
+    assert code == 0 and "are skipped: BFCL_v4_multi_turn_base_result.json." in out
+    code, out, _ = sit(f"{line} --partial --json")
+    assert code == 0 and len(json.loads(out)["skipped"]) == 1
     code, _, error = sit(f"score bfcl {tmp_path / 'results'}")
     assert code == 2 and "not on this machine" in error

@@ -392,3 +392,17 @@ def test_one_cluster_has_no_standard_error_and_no_items_are_an_error() -> None:
         statistics.estimate([])
     with pytest.raises(ValueError, match="same items"):
         statistics.compare([(1.0,)], [(1.0, 0.0)])
+
+
+@given(st.lists(st.integers(0, 4).map(lambda quarters: quarters / 4), min_size=1, max_size=40))
+def test_means_between_zero_and_one_have_intervals_around_themselves(values: list[float]) -> None:
+    found = statistics.estimate(single(values), share=True)
+    assert (found.low, found.high) == statistics.wilson(sum(values), len(values))
+    assert found.low <= found.value <= found.high
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_power_of_tests_of_counts_is_found_without_a_warning() -> None:
+    power.critical_wins.cache_clear()
+    assert 0 < power.detectable_mcnemar(100, 20) < 1
+    assert 0 < statistics.mcnemar(12, 3) < 0.05

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_the_stage_at_work_is_read_from_the_store(tmp_path: Path) -> None:
     from synthetic_instruction_tuner.run.store import Store
 
     assert SCRIPT["stage"](tmp_path) == "start"
-    with Store(tmp_path / "run.sqlite") as store:
+    with closing(Store.open(tmp_path / "run.sqlite")) as store:
         for name in ("generate", "sft"):
             store.begin_stage(name, "key", {})
             assert SCRIPT["stage"](tmp_path) == name

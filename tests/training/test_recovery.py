@@ -473,7 +473,8 @@ def test_overflows_with_loss_scaling_are_normal_unless_they_never_end() -> None:
     ("error", "expected"),
     [
         (torch.OutOfMemoryError("CUDA out of memory"), True),
-        (RuntimeError("CUDA error: out of memory."), True),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), True),
         (MemoryError(), True),
         (RuntimeError("shapes cannot be multiplied"), False),

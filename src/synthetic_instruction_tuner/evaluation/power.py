@@ -57,7 +57,7 @@ def mcnemar_power(items: int, differing: float, difference: float) -> float:
     first, last = max(FEWEST, math.floor(center - spread)), min(items, math.ceil(center + spread))
     if last < first:
         return 0.0
-    count = np.arange(first, last + 1, dtype=np.float64)
+    count = np.arange(first, last + 1, dtype=np.int64)
     log_ways = gammaln(items + 1) - gammaln(count + 1) - gammaln(items - count + 1)
     weight = np.exp(log_ways + xlogy(count, differing) + xlog1py(items - count, -differing))
     wins, needed = 0.5 + difference / (2 * differing), critical_wins(items)[first : last + 1]
@@ -70,7 +70,7 @@ def critical_wins(most: int) -> NDArray[np.float64]:
     """Returns for 0 to `most` differing items the fewest wins with a two-sided p below 0.05; nan below 6 items."""
     from scipy.special import bdtrc
 
-    discordant = np.arange(FEWEST, most + 1, dtype=np.float64)
+    discordant = np.arange(FEWEST, most + 1, dtype=np.int64)
     lowest = np.floor(discordant / 2 + 0.98 * np.sqrt(discordant)) - 3  # the normal approximation is not far off
     wins = np.clip(lowest[:, None] + np.arange(8), 1, discordant[:, None])
     enough = 2 * bdtrc(wins - 1, discordant[:, None], 0.5) < LEVEL

@@ -81,7 +81,7 @@ def estimate(clusters: Clusters, share: bool | None = None) -> Estimate:
         half = t_quantile(0.975, count - 1) * error
         low, high = mean - half, mean + half
     elif n == count:
-        low, high = wilson(round(sums.sum()), n)
+        low, high = wilson(float(sums.sum()), n)
     else:
         low, high = share_interval(sums, sizes, error, count - 1)
     return Estimate(mean, error, low, high, n, count)

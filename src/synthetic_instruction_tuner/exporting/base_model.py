@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.models.availability import availability, shown_path
+from synthetic_instruction_tuner.models.file_checks.checked_files import Unsound
+from synthetic_instruction_tuner.models.file_checks.weight_files import number_types
 from synthetic_instruction_tuner.models.files import shape, stored_as
 from synthetic_instruction_tuner.models.loading import explained, load_causal_lm, resolve, source
 from synthetic_instruction_tuner.models.number_format import FOUR_BITS
@@ -42,6 +45,19 @@ def export_type(model: ModelConfig, asked: str | None) -> str:
         config = AutoConfig.from_pretrained(resolve(model, weights=False), **source(model))
     found = str(config.get_text_config().dtype or config.dtype or _UNPACKED).removeprefix("torch.")
     return found if found in TYPES else _UNPACKED
+
+
+def adapter_type(adapter: Path) -> str:
+    """Returns the type of an adapter's weights, as their file says; of several, the one of most numbers.
+
+    Raises:
+        UserError: the file is missing, or damaged.
+    """
+    try:
+        found = number_types(adapter / "adapter_model.safetensors")
+    except (Unsound, OSError) as error:
+        raise UserError(f"The adapter {adapter} cannot be read.", str(error), "Train it again.") from error
+    return max(found, key=lambda name: found[name], default="float32")
 
 
 def bytes_needed(model: ModelConfig, dtype: str) -> float:

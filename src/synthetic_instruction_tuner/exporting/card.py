@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import yaml
@@ -57,6 +59,10 @@ class CardFacts:
     training: Sequence[tuple[str, str]] = ()
     data: Sequence[str] = ()
     scores: Sequence[Score] = field(default=())
+
+    def digest(self) -> str:
+        """Returns a hash of all of it."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 def base_name(base: ModelConfig) -> str:

@@ -23,6 +23,7 @@ from synthetic_instruction_tuner.data_files.atomic_writing import apply_umask, w
 from synthetic_instruction_tuner.errors import UserError, disk_full
 from synthetic_instruction_tuner.exporting.base_model import (
     BYTES,
+    adapter_type,
     bytes_needed,
     export_type,
     load_unquantized,
@@ -30,6 +31,7 @@ from synthetic_instruction_tuner.exporting.base_model import (
 )
 from synthetic_instruction_tuner.exporting.card import CARD, CardFacts, base_name, card, on_hub
 from synthetic_instruction_tuner.exporting.folder import (
+    CARD_FACTS,
     check_place,
     is_whole,
     new_folder,
@@ -102,28 +104,26 @@ class Export:
         return "adapter" if self.alone else "soft_prompt" if is_soft_prompt(self.adapter) else "merged"
 
     def write(self, output: Path, facts: CardFacts, *, force: bool = False, step: Step = lambda what: None) -> Exported:
-        """Writes the export; where it is already there, whole, nothing is done.
+        """Writes the export; where it is already there, whole, with this card, nothing is done.
 
         Args:
             output: its folder.
             facts: for its card.
-            force: whether what is in the folder may be replaced.
+            force: whether what is in the folder may be replaced; it is written again then in any case.
             step: is told what is done next, `STEPS` times at most.
 
         Raises:
             UserError: the base model is gone, the adapter does not fit it, or the folder holds something else.
             RunError: the disk is full, or the export does not compute what was trained.
         """
-        if self.alone and self.gguf:
-            fix = "Leave out --adapter: the merged model is converted."
-            raise UserError("An adapter alone is not converted to GGUF.", "", fix)
+        self._require_fitting()
         config = adapter_config(self.adapter)
         if not self.alone:
             require_base_model(self.base)
             require_base(self.adapter, self.base)
-        dtype = str(config.get("dtype") or "float32") if self.alone else export_type(self.base, self.dtype)
-        identity = self._identity(dtype)
-        if is_whole(output, identity):
+        dtype = adapter_type(self.adapter) if self.alone else export_type(self.base, self.dtype)
+        identity = self._identity(dtype) | {CARD_FACTS: facts.digest()}
+        if not force and is_whole(output, identity):
             return Exported(output, self.form, dtype, _sizes(output), already=True)
         check_place(output, identity, force)
         conversion = Conversion.found(self.gguf) if self.gguf else None
@@ -143,6 +143,14 @@ class Export:
             write_record(work, identity)
             sizes = _sizes(work)
         return Exported(output, self.form, dtype, sizes, found, notes=notes)
+
+    def _require_fitting(self) -> None:
+        if self.alone and self.gguf:
+            fix = "Leave out --adapter: the merged model is converted."
+            raise UserError("An adapter alone is not converted to GGUF.", "", fix)
+        if self.alone and self.dtype:
+            cause = "Its weights are copied as they are."
+            raise UserError("An adapter alone has no other type.", cause, "Leave out --dtype, or --adapter.")
 
     def _identity(self, dtype: str) -> dict[str, Any]:
         return {
@@ -264,9 +272,9 @@ def _soft_notes(names: Sequence[str], tied: bool, model: Any, dtype: str) -> lis
         f"the chat template begins every conversation with `{names[0]}` to `{names[-1]}`; a text without the template "
         "is read by the untuned model",
         "the tokenizer adds no tokens by itself: all that the model reads is in the template",
-        "no answer can hold these tokens: their row of the output layer is the mean of all others, so their logit is "
-        f"never the largest, and together they have at most {len(names) / len(head):.1%} of the probability, nearly "
-        "always far less; `suppress_tokens` leaves them out altogether",
+        "greedy decoding never writes these tokens: their row of the output layer is the mean of all others, so their "
+        f"logit is never the largest. Sampling may, with at most {len(names) / len(head):.1%} of the probability for all "
+        "of them together, nearly always far less; programs that know `suppress_tokens` leave them out altogether",
     ]
     if tied:
         size = head.numel() * BYTES[dtype] / 1e6

@@ -16,12 +16,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import xxhash
+
 from synthetic_instruction_tuner.data_files.atomic_writing import lock, sync_folder, write_error, write_text
 from synthetic_instruction_tuner.data_files.file_hashes import first_fault, hashes
 from synthetic_instruction_tuner.errors import RunError, UserError
 
 RECORD = "sit_export.json"
-UNFINISHED = re.compile(r"\..{1,40}\.[0-9a-f]{16}\.export", re.DOTALL)
+CARD_FACTS = "card"  # of a record: what an export's card says; the export is the same whatever that is
+_LONGEST = 40  # characters of a folder's name in a temporary name
 _SPARE = 16 << 20  # bytes for what is small: tokenizer, card, configuration
 
 
@@ -38,6 +41,12 @@ def is_whole(folder: Path, facts: Mapping[str, Any]) -> bool:
     """Returns whether a folder holds the export that these facts describe, with every file as it was written."""
     found = recorded(folder)
     return found is not None and found["export"] == facts and _fault(folder, found) is None
+
+
+def _same_export(found: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Returns whether two exports are of the same variant in the same form; their cards may differ."""
+    one, other = ({name: value for name, value in each.items() if name != CARD_FACTS} for each in (found, facts))
+    return one == other
 
 
 def check_place(output: Path, facts: Mapping[str, Any], force: bool) -> None:
@@ -61,7 +70,7 @@ def check_place(output: Path, facts: Mapping[str, Any], force: bool) -> None:
     except OSError as error:
         raise write_error(output, error) from error
     found = recorded(output)
-    if not there or force or (found is not None and found["export"] == facts):
+    if not there or force or (found is not None and _same_export(found["export"], facts)):
         return
     if found is not None:
         held = f"It holds another export: {found['export'].get('student')}, {found['export'].get('variant')}."
@@ -74,10 +83,14 @@ def check_place(output: Path, facts: Mapping[str, Any], force: bool) -> None:
 
 
 @contextmanager
-def new_folder(output: Path) -> Iterator[Path]:
+def new_folder(output: Path, doing: str = "exporting to it") -> Iterator[Path]:
     """Yields an empty folder, which becomes the export when the block ends without an error.
 
     What was there before is removed if it was an export with nothing of the user's in it; else it is put aside.
+
+    Args:
+        output: where it will be.
+        doing: what another process is told to be doing there.
 
     Raises:
         RunError: the disk is full.
@@ -86,8 +99,8 @@ def new_folder(output: Path) -> Iterator[Path]:
     target = output.resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_unfinished(target)
-        work = target.parent / f".{target.name[:40]}.{secrets.token_hex(8)}.export"
+        _remove_unfinished(target, doing)
+        work = target.parent / f"{_stem(target)}{secrets.token_hex(8)}.export"
         work.mkdir()
         handle = os.open(work, os.O_RDONLY)
         lock(handle)
@@ -172,10 +185,19 @@ def _free_name(target: Path) -> Path:
     return name
 
 
-def _remove_unfinished(target: Path) -> None:
+def _stem(target: Path) -> str:
+    """Returns how the temporary names for a folder begin: no other folder's do, also where names are shortened."""
+    name = target.name
+    return (
+        f".{name}." if len(name) <= _LONGEST else f".{name[:_LONGEST]}-{xxhash.xxh3_64_hexdigest(os.fsencode(name))}."
+    )
+
+
+def _remove_unfinished(target: Path, doing: str) -> None:
     """Removes what killed processes have left of this export; folders in use are locked, and stay."""
-    for path in target.parent.glob(f".{_plain(target.name[:40])}.*.export"):
-        if not UNFINISHED.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+    own = re.compile(re.escape(_stem(target)) + r"[0-9a-f]{16}\.export")
+    for path in target.parent.iterdir():
+        if not own.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
             continue
         with suppress(OSError):
             handle = os.open(path, os.O_RDONLY)
@@ -184,14 +206,9 @@ def _remove_unfinished(target: Path) -> None:
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     problem = f"The folder {target} is in use."
-                    raise UserError(problem, "Another process is exporting to it.", "Wait for it to end, or choose -o.")
+                    raise UserError(problem, f"Another process is {doing}.", "Wait for it to end, or choose -o.")
             finally:
                 os.close(handle)
-
-
-def _plain(name: str) -> str:
-    """Returns a name as a pattern that nothing else fits."""
-    return re.sub(r"([*?[])", r"[\1]", name)
 
 
 def _sync(folder: Path) -> None:

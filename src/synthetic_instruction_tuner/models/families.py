@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from synthetic_instruction_tuner.config import ModelConfig
+from synthetic_instruction_tuner.config import ModelConfig, TrainConfig
 from synthetic_instruction_tuner.models.file_checks.checked_files import read_object
 from synthetic_instruction_tuner.models.files import EMBEDDED, cached_folder, local_folder
 
@@ -72,15 +72,17 @@ PACKED = ("llama", "mistral", "qwen2", "qwen3")
 """The architectures whose texts are trained packed, by their names in config.json."""
 
 
-def may_be_packed(model: ModelConfig, packing: str, device: str) -> bool:
+def may_be_packed(model: ModelConfig, train: TrainConfig, method: str, device: str) -> bool:
     """Returns whether a model's texts will be trained packed, as far as its name or its files say.
 
     Args:
         model: a student.
-        packing: the setting ``train.packing``.
+        train: the settings of all trainings.
+        method: the training's name.
         device: where it is trained.
     """
-    if packing == "off" or (packing == "auto" and device != "cuda"):
+    packing, weights = train.packing, method != "prompt_tuning"
+    if packing == "off" or (weights and train.sft.lora.use_dora) or (packing == "auto" and device != "cuda"):
         return False
     kind = _configuration(model).get("model_type")
     return kind in PACKED if kind else bool(families(model) & {"llama", "mistral", "qwen"})

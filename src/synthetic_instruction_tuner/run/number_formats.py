@@ -109,7 +109,7 @@ def _student_needs(config: Config, model: ModelConfig, size: ModelShape, device:
             settings = config.train.of(method)
             tokens, tuned = largest_micro_batch(config, method), what_is_tuned(method)
             rank = config.train.sft.lora.r
-            again, packed = settings.gradient_checkpointing, may_be_packed(model, config.train.packing, device)
+            again, packed = settings.gradient_checkpointing, may_be_packed(model, config.train, method.name, device)
             found.append(tuning_gb(size, tokens, again, tuned=tuned, rank=rank, packed=packed))
     return found
 

@@ -55,6 +55,10 @@ class WrittenFiles:
             files.update((name, entry) for name, entry in entries.items() if name in files)
         _keep(store, every | {stage: entries})
 
+    def names(self, store: Store) -> list[str]:
+        """Returns the paths of all recorded files, below the run's folder."""
+        return [name for files in (_recorded(store) or {}).values() for name in files]
+
     def forget(self, store: Store, stage: str) -> list[Path]:
         """Drops a stage's record; returns the files that were in it."""
         every = _recorded(store) or {}

@@ -84,8 +84,9 @@ class PreferenceTrainer(ExactResume, DPOTrainer):  # type: ignore[misc]
 
         loss = super().compute_loss(observed, inputs, *args, **kwargs)
         if self.state.global_step == 0:
-            # Micro-batches of other sizes than in the reference pass are rounded otherwise in half precision.
-            _check_first_loss(loss.item(), self.first_loss, LN2_TOLERANCE * (20 if self.recoveries else 1))
+            # In half precision, batches other than the reference pass's are rounded otherwise.
+            half = self.recoveries or self.args.bf16 or self.args.fp16
+            _check_first_loss(loss.item(), self.first_loss, LN2_TOLERANCE * (20 if half else 1))
         if self.sft_weight:
             of_chosen = _chosen_loss(seen[0], inputs["completion_mask"])
             self._metrics["train"]["preference_loss"].append(loss.item())

@@ -9,6 +9,7 @@ import torch
 
 RARE = {
     "quantized",
+    "packed",
     "energy_wh",
     "loss_type",
     "warnings",
@@ -44,6 +45,7 @@ class TrainingMetrics:
         adapted: the modules that LoRA adapts, by the last part of their names; none in prompt tuning.
         adapted_layers: how many modules that are, in all layers.
         quantized: how the base model's linear layers are held, such as ``nf4``; "" where they are not quantized.
+        packed: the attention over packed texts, such as ``flash``; "" where texts were trained in padded batches.
         energy_wh: energy of the GPU in that time, in Wh; 0 where it is not measured.
         loss_type: TRL's name of the loss on pairs, where it is not ``sigmoid``; "" otherwise.
         warnings: what the curve shows that the user should know.
@@ -72,6 +74,7 @@ class TrainingMetrics:
     adapted: list[str] = field(default_factory=list)
     adapted_layers: int = 0
     quantized: str = ""
+    packed: str = ""
     energy_wh: float = 0.0
     loss_type: str = ""
     warnings: list[str] = field(default_factory=list)

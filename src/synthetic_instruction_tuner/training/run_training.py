@@ -256,6 +256,7 @@ def _metrics(
         adapted=sorted({name.rsplit(".", 1)[-1] for name in layers}),
         adapted_layers=len(layers),
         quantized=held_as(job.model),
+        packed=trainer.decoder.kernel_name if hasattr(trainer, "decoder") else "",
         energy_wh=facts.get("energy_wh", 0.0),
         loss_type=_loss_type(job.config),
         warnings=warnings_of(shown),

@@ -53,7 +53,8 @@ class Clock:
         seconds = self.seconds + time.perf_counter() - self.start
         found = {"seconds": seconds, "peak_memory_gb": max(self.peak, inner_peak_memory_gb(self.device))}
         used = self.meter.wh()
-        return found if used is None else found | {"energy_wh": self.energy + used}
+        known = self.energy + (used or 0.0)
+        return found | {"energy_wh": known} if used is not None or known else found
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]

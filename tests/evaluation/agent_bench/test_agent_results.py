@@ -80,3 +80,11 @@ def test_groups_of_unequal_size_weigh_the_same() -> None:
     (row,) = (row for row in rows if row.headline and row.variant == "dpo")
     assert row.value == pytest.approx(1 / 6) and row.differences["base"].value == pytest.approx(1 / 6)
     assert not math.isnan(row.differences["base"].p)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(ENDS, st.integers(0, 3)), min_size=3, max_size=20))
+def test_tasks_with_invalid_calls_are_counted_as_unreadable(played: list[tuple[End, int]]) -> None:
+    outcomes = [Outcome(end, False, invalid_calls=calls) for end, calls in played]
+    counts = {row.n_unparsed for row in agent_rows({("s", "base"): [result(outcomes)]})}
+    assert counts <= {sum(end is End.INVALID_ACTION or calls > 0 for end, calls in played)}

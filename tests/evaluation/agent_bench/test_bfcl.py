@@ -136,6 +136,28 @@ def test_calls_as_text(text: str, right: bool) -> None:
     assert not Path("injected").exists()
 
 
+HUGE = "0x" + "f" * 5_000
+LITERALS = [
+    *(HUGE, f"-{HUGE}", "1" + "0" * 400, "1" * 5_000, f"{HUGE}+1j", f"{{{HUGE}: 1}}", f"{{[{HUGE}]}}", f"[[{HUGE}]]"),
+    *("nan", "1e999", "-1e999", "{[1]}", "{{1}}", "1+" * 3_000 + "1", "-" * 3_000 + "1", "[" * 150 + "]" * 150),
+]
+
+
+@pytest.mark.parametrize("written", LITERALS)
+@pytest.mark.parametrize("parameter", PROPERTIES)
+def test_any_literal_is_judged(parameter: str, written: str) -> None:
+    one = BfclConversation(task("simple", {"weather.get": {parameter: [1.5]}}))
+    one.take(f"[weather.get({parameter}={written})]")
+    assert one.outcome and not one.outcome.right
+    one.outcome.answer.encode()
+
+
+def test_a_long_number_is_no_float() -> None:
+    one = task("simple", {"weather.get": {"rate": [0.5]}})
+    assert "rate" in fault_of(one, [made(rate=10**400)])
+    assert fault_of(one, [made(rate=10**300)])
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_judged(text: str) -> None:
     for category in ("simple", "parallel", "irrelevance"):

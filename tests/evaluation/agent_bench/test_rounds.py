@@ -132,6 +132,35 @@ def test_a_broken_environment_is_tried_again_once_and_never_the_agents_failure(b
     assert (summary.n, summary.broken, summary.headline) == ((3, 0, 1.0) if breaks == 1 else (2, 1, 1.0))
 
 
+class Failing(Breaking):
+    """A conversation on whose turn this program fails."""
+
+    def take(self, text: str) -> None:
+        if self._breaks:
+            raise OverflowError("int too large\nto convert to float \ud800")
+        super().take(text)
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_a_turn_on_which_the_program_fails_costs_its_own_task(known: int, tmp_path: Path) -> None:
+    chosen, names = tasks(3), [task.id for task in tasks(3)]
+
+    def failing(task: DbTask) -> Dialogue:
+        return Failing(begin(task), task.id == "db-0001")
+
+    earlier = [[], ["x"] * known, []]
+    found = all_played(list(play(chosen, failing, agent(chosen, gold), earlier)))
+    assert [found[k].outcome.right for k in range(3) if found[k].outcome] == [True, False, True]  # type: ignore[union-attr]
+    lost = found[1].outcome
+    assert lost and lost.end is End.INVALID_ACTION and "OverflowError: int too large to convert" in lost.note
+    assert len(found[1].turns) == 1
+    with SavedPlay(tmp_path / "dialogues.jsonl", KEY) as saved:
+        for number, one in found.items():
+            saved.add(names[number], one)
+    with SavedPlay(tmp_path / "dialogues.jsonl", KEY) as saved:
+        assert saved.played["db-0001"].outcome == lost
+
+
 def test_the_headline_counts_each_group_the_same() -> None:
     right, wrong = Outcome(End.COMPLETED, right=True), Outcome(End.TASK_LIMIT, right=False)
     outcomes = [("SELECT", right)] * 3 + [("SELECT", wrong)] + [("INSERT", wrong)] + [("UPDATE", right)] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from synthetic_instruction_tuner.chat.tools.template import Tool
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.evaluation.agent_bench.agent.tool_agent import ToolAgent
 from synthetic_instruction_tuner.evaluation.agent_bench.db.embedded import EmbeddedDatabase
+from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import is_right
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tolerant_scoring import is_about_right
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tool_conversation import DbToolConversation
@@ -102,8 +104,6 @@ def test_a_turn_of_very_many_calls_does_the_first_of_them(scores: DbTask) -> Non
 
 
 def test_a_change_counts_once_it_is_handed_in(scores: DbTask) -> None:
-    from dataclasses import replace
-
     sql = "UPDATE `Score Table` SET Year = '5' WHERE Name = 'Ann'"
     database = EmbeddedDatabase(scores)
     database.execute(sql)
@@ -236,3 +236,14 @@ def test_a_model_is_asked_with_the_tools_and_a_rejected_conversation_ends_alone(
     assert [turn.text for turn in turns] == ["abc", "", ""]
     assert [bool(turn.overflow) for turn in turns] == [False, True, True]
     assert "rejects" in turns[1].overflow
+
+
+@pytest.mark.parametrize("digits", [400, 5_000])
+def test_an_answer_of_very_many_digits_is_wrong(scores: DbTask, digits: int) -> None:
+    number, sixteen = "1" + "0" * digits, "0x" + "f" * digits
+    for text in (f"[{number}]", f"[{sixteen}]", f"[{sixteen}+1j]", f"[[{sixteen}], 1]", f"{{{sixteen}}}", number):
+        assert not is_about_right(["5"], text)
+        assert not is_right(replace(scores, label=("5",)), text) and not is_right(scores, text)
+    one = conversation(scores)
+    one.take(f'<call>{{"name": "commit_final_answer", "arguments": {{"answers": [{number}]}}}}</call>')
+    assert one.outcome is None or not one.outcome.right  # a JSON number that Python does not read is said back

@@ -11,6 +11,8 @@ from typing import Any
 
 _WORDS = {"true": True, "false": False, "null": None}
 _DECODER = json.JSONDecoder(strict=False)  # a line break within a string is a frequent slip
+_BITS = 1_000  # of the largest whole number that is kept as one: about 300 digits, which every float can hold
+_DEEPEST = 100  # lists and objects within each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,32 @@ def call_of(name: Any, arguments: Any) -> ToolCall:
         arguments = {}
     if not isinstance(arguments, dict):
         return ToolCall(name, fault="its arguments are no object")
-    return ToolCall(name, arguments)
+    return call_with(name, arguments)
+
+
+def call_with(name: str, arguments: Mapping[str, Any]) -> ToolCall:
+    """Returns a call whose arguments whoever gets it can compare, print and write.
+
+    A whole number of more than about 300 digits becomes a text: none of that length is a float, and Python writes none
+    of some thousand digits. Values that are nested too deeply are a fault.
+    """
+    try:
+        return ToolCall(name, {key: _kept(value) for key, value in arguments.items()})
+    except RecursionError:
+        return ToolCall(name, fault="its arguments are nested too deeply")
+
+
+def _kept(value: Any, level: int = 0) -> Any:
+    if level > _DEEPEST:
+        raise RecursionError
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        return f"{value:#x}"
+    if isinstance(value, dict):
+        return {key: _kept(inner, level + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        inner = [_kept(one, level + 1) for one in value]
+        return inner if isinstance(value, list) else tuple(inner)
+    return value
 
 
 def python_calls(text: str) -> list[ToolCall]:
@@ -75,7 +102,7 @@ def python_calls(text: str) -> list[ToolCall]:
         tree = ast.parse(text.strip(), mode="eval").body
         nodes = tree.elts if isinstance(tree, ast.List | ast.Tuple) else [tree]
         return [_python_call(node) for node in nodes]
-    except (SyntaxError, MemoryError, RecursionError) as error:
+    except (SyntaxError, MemoryError, RecursionError, ValueError) as error:
         raise ValueError("it is no list of calls") from error
 
 
@@ -85,7 +112,7 @@ def _python_call(node: ast.expr) -> ToolCall:
     name = ast.unparse(node.func)
     if node.args or any(one.arg is None for one in node.keywords):
         return ToolCall(name, fault="an argument has no name")
-    return ToolCall(name, {str(one.arg): _value(one.value) for one in node.keywords})
+    return call_with(name, {str(one.arg): _value(one.value) for one in node.keywords})
 
 
 def _value(node: ast.expr) -> Any:
@@ -100,7 +127,11 @@ def _value(node: ast.expr) -> Any:
         return {str(_value(key)) if key else "**": _value(value) for key, value in pairs}
     try:
         value = ast.literal_eval(node)
-    except ValueError:
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+    ):  # no literal, a list in a set, a number that is too large for another
         return ast.unparse(node)
     return value if isinstance(value, str | int | float) or value is None else ast.unparse(node)
 

@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from synthetic_instruction_tuner.chat.tools.calls import Said, ToolCall, call_of, json_at, loose, python_calls
+from synthetic_instruction_tuner.chat.tools.calls import (
+    Said,
+    ToolCall,
+    call_of,
+    call_with,
+    json_at,
+    loose,
+    python_calls,
+)
 
 _NAME = r"([\w.\-/]+)"
 _FIRST_MARK = re.compile(r"\s*<\|[^|>\s]*\|>")  # such as <|python_tag|>
@@ -153,7 +161,7 @@ class MarkedForm:
             arguments[key] = plain if known.get(key, "string") == "string" else _literal(plain)
         if len(re.findall(opening, text)) > len(re.findall(pattern, text, re.DOTALL)):
             return ToolCall(name, fault="an argument has no end")
-        return ToolCall(name, arguments)
+        return call_with(name, arguments)
 
 
 @dataclass(frozen=True, slots=True)

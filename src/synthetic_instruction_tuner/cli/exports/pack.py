@@ -43,14 +43,26 @@ def pack(
     packing.check_archive(folder, file, force)
     with _shown("packing", f"Verifying {shown(folder.root)}", quiet or as_json) as start:
         contents = packing.pack(folder, file, start)
+        links = sorted(packing.links(folder.root))
     size = file.stat().st_size
     if as_json:
         echo_json(
-            json.dumps({"file": str(file), "bytes": size, "files": len(contents.files), "unpacked": contents.size})
+            json.dumps(
+                {
+                    "file": str(file),
+                    "bytes": size,
+                    "files": len(contents.files),
+                    "unpacked": contents.size,
+                    "links": links,
+                }
+            )
         )
         return
     screen = Screen()
     screen.say(f"{shown(file)}: {len(contents.files)} files, {_mb(contents.size)} packed into {_mb(size)}.")
+    if links:
+        named = f"{', '.join(links[:3])}{f' and {len(links) - 3} more' if len(links) > 3 else ''}"
+        screen.say(f"Links are not in it: {named}.")
     screen.say(f"On another machine: sit unpack {shown(Path(file.name))}, then sit run -d runs/{contents.name}")
 
 

@@ -26,7 +26,7 @@ SHOWN = 3  # tasks that a message names
 def score_bfcl(file: Path, config: Config, partial: bool, as_json: bool) -> None:
     """Scores the answers of a file, or of a folder of files, and prints what came out.
 
-    Categories to which there is no answer are left out.
+    Categories to which there is no answer are left out, and so are a folder's files of other categories.
 
     Args:
         file: BFCL's own results, or rows with an id and a text or calls.
@@ -41,7 +41,8 @@ def score_bfcl(file: Path, config: Config, partial: bool, as_json: bool) -> None
     if not known:
         had = bfcl_at_hand(config)
         raise UserError("The tasks of BFCL are not on this machine.", had.missing, f"{had.how} Or give --data-dir.")
-    answers = read_answers(file)
+    saved = read_answers(file)
+    answers = saved.by_task
     if strange := next((name for name in answers if name not in known), None):
         raise UserError(
             f"{file} answers a task that BFCL's files do not have: {strange[:60]}.",
@@ -60,9 +61,12 @@ def score_bfcl(file: Path, config: Config, partial: bool, as_json: bool) -> None
     result = AgentResult.of(_of(groups), "none", score_answers(asked, answers))
     rows = agent_rows({(file.name, ""): [result]})
     if as_json:
-        echo_json(json.dumps(_as_json(file, result, rows, len(missing))))
-    else:
-        _print(file, result, rows, len(missing), _left_out(known.values(), groups))
+        echo_json(json.dumps(_as_json(file, result, rows, len(missing)) | {"skipped": list(map(str, saved.skipped))}))
+        return
+    _print(file, result, rows, len(missing), _left_out(known.values(), groups))
+    if saved.skipped:
+        names = _some([one.name for one in saved.skipped])
+        Screen().say(f"Files without an answer to a single-turn category are skipped: {names}.")
 
 
 def _of(groups: set[str]) -> AgentBenchmark:

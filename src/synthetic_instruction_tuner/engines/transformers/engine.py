@@ -145,7 +145,7 @@ class TransformersEngine:
         shared = (self._pad_id, self._device, self._soft_prompt)
         before: Callable[[], Scores] | None = None
         for known, rows in groups:
-            prefix = None
+            prefix, count = None, len(rows)
             while rows:
                 try:
                     with running(self._name, "score text"), attention_of_any_shape(), self._fused():
@@ -156,7 +156,7 @@ class TransformersEngine:
                     rows = rows[count:]
                 except torch.OutOfMemoryError as error:
                     prefix = None
-                    self._halve(error)
+                    self._halve(error, alone=count == 1)
                     continue
                 if before is not None:
                     yield before
@@ -270,14 +270,15 @@ class TransformersEngine:
             )
         return context[len(continuation) - longest :], continuation
 
-    def _halve(self, error: torch.OutOfMemoryError) -> None:
-        if self._rows() == 1:
+    def _halve(self, error: torch.OutOfMemoryError, alone: bool | None = None) -> None:
+        """Lets fewer texts be computed together; `alone`: whether it was a single one."""
+        if self._rows() == 1 if alone is None else alone:
             raise RunError(
                 "A single sequence does not fit into the GPU's memory.",
                 str(error).split(". ")[0],
                 "Use a smaller model, or shorter texts (max_new_tokens).",
             ) from error
-        self.batch_size = self._rows() // 2
+        self.batch_size = max(1, self._rows() // 2)
         self._halvings += 1
         error.__traceback__ = None  # its frames refer to the tensors that filled the memory
         release()

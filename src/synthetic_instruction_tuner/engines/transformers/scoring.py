@@ -95,7 +95,7 @@ class PassRoom:
     @classmethod
     def on(cls, device: str, halvings: int, vocabulary: int) -> PassRoom:
         """Returns the room of a device on which memory has run out so many times."""
-        return cls(_TOKENS[device] >> halvings, _SEEN[device] >> halvings, _LOGITS // vocabulary)
+        return cls(_TOKENS[device] >> halvings, _SEEN[device] >> halvings, (_LOGITS >> halvings) // vocabulary)
 
     def fitting(self, rows: Sequence[ScoredRow], known: int, virtual: int, packed: bool) -> int:
         """Returns how many of the rows fit, at least one; the first is the longest.

@@ -62,6 +62,10 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What code raises on a text that it was not made for; it says nothing about the machine or the settings."""
+
+
 class EnvironmentFailed(Exception):
     """The environment broke: no fault of the agent, whose task is begun again once."""
 
@@ -98,3 +102,20 @@ class Dialogue(Protocol):
     def close(self) -> None:
         """Gives the environment back."""
         ...
+
+
+def take(dialogue: Dialogue, text: str) -> Outcome | None:
+    """Lets a conversation take the agent's turn, and returns how it went; None while it goes on.
+
+    A turn on which this program fails ends its own task as an invalid action: it must not end all others, again at every
+    restart.
+
+    Raises:
+        EnvironmentFailed: the environment broke.
+    """
+    try:
+        dialogue.take(text)
+    except UNFORESEEN as error:
+        why = " ".join(f"the turn cannot be taken: {type(error).__name__}: {error}".split())
+        return Outcome(End.INVALID_ACTION, right=False, note=storable(why)[:200])
+    return dialogue.outcome

@@ -138,7 +138,7 @@ def _rows(model: str, variant: str, result: AgentResult) -> list[ComparisonRow]:
     counts: dict[str, Any] = {
         "n_truncated": states["task limit"] + states["context overflow"],
         "n_empty": sum(task.empty > 0 for task in result.tasks),
-        "n_unparsed": states["invalid action"],
+        "n_unparsed": sum(task.state == "invalid action" or task.outcome.invalid_calls > 0 for task in result.tasks),
     }
 
     def row(metric: str, value: float, error: float, n: int, headline: bool) -> ComparisonRow:

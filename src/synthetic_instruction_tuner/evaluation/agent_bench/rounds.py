@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue, End, EnvironmentFailed, Outcome
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import Dialogue, End, EnvironmentFailed, Outcome, take
 from synthetic_instruction_tuner.records import Message
 
 TRIES = 2  # of a task whose environment breaks
@@ -148,8 +148,9 @@ def _begun(
     dialogue = None
     try:
         dialogue = begin(task)
+        outcome = dialogue.outcome
         for text in turns:
-            dialogue.take(text)
+            outcome = take(dialogue, text)
     except EnvironmentFailed as error:
         if dialogue is not None:
             dialogue.close()
@@ -158,25 +159,25 @@ def _begun(
         into.outcome = Outcome(End.ENVIRONMENT_ERROR, right=False, note=str(error))
         return None
     into.turns = list(turns)
-    return _noted(dialogue, into)
+    return _noted(dialogue, into, outcome)
 
 
 def _taken(task: T, begin: Callable[[T], Dialogue], dialogue: Dialogue, turn: Turn, into: Played) -> Dialogue | None:
     if turn.overflow:
         dialogue.overflow(turn.overflow)
-        return _noted(dialogue, into)
+        return _noted(dialogue, into, dialogue.outcome)
     into.turns.append(turn.text)
     try:
-        dialogue.take(turn.text)
+        outcome = take(dialogue, turn.text)
     except EnvironmentFailed:
         dialogue.close()
         return _begun(task, begin, list(into.turns), into, TRIES - 1)
-    return _noted(dialogue, into)
+    return _noted(dialogue, into, outcome)
 
 
-def _noted(dialogue: Dialogue, into: Played) -> Dialogue | None:
-    into.messages, into.outcome = list(dialogue.messages), dialogue.outcome
-    if dialogue.outcome is None:
+def _noted(dialogue: Dialogue, into: Played, outcome: Outcome | None) -> Dialogue | None:
+    into.messages, into.outcome = list(dialogue.messages), outcome
+    if outcome is None:
         return dialogue
     dialogue.close()
     return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
 INDEXES = (f"{SAFETENSORS}.index.json", f"{PICKLED}.index.json")
 _PREFERRED = ((SAFETENSORS, INDEXES[0]), (PICKLED, INDEXES[1]))  # the order in which Transformers looks for them
 _OTHER_FORMATS = (".safetensors", ".gguf", ".h5", ".msgpack", ".pth", ".pt", ".onnx", ".ckpt", ".bin")
+_NUMBERS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _TEXT_BYTES = set(range(32, 127)) | {9, 10, 13}
 
 
@@ -80,6 +82,23 @@ def tensors(file: Path) -> dict[str, tuple[int, ...]]:
     """
     status = regular(file)
     return dict(_tensors(file, status.st_size, status.st_mtime_ns))
+
+
+def number_types(file: Path) -> dict[str, int]:
+    """Returns how many numbers of each type a safetensors file holds, such as ``float32``; reads its header only.
+
+    Raises:
+        Unsound, OSError: it is none, or it is damaged.
+    """
+    from safetensors import safe_open
+
+    shapes, found = tensors(file), dict[str, int]()
+    with safe_open(str(file), framework="numpy") as opened:
+        for name, shape in shapes.items():
+            kind = str(opened.get_slice(name).get_dtype())
+            kind = _NUMBERS.get(kind, kind)
+            found[kind] = found.get(kind, 0) + prod(shape)
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -184,7 +184,7 @@ class StageWork:
             tuned=what_is_tuned(method),
             rank=self.config.train.sft.lora.r,
             read_once=2 * n * length if pairs else 0.0,  # the reference reads both answers once
-            packed=may_be_packed(model, self.config.train.packing, self.hardware.device),
+            packed=may_be_packed(model, self.config.train, method.name, self.hardware.device),
         )
 
     def evaluate(self) -> StageEstimate:

@@ -10,8 +10,8 @@ import io
 import os
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import xxhash
@@ -21,7 +21,7 @@ from synthetic_instruction_tuner.data_files.atomic_writing import TEMPORARY, ato
 from synthetic_instruction_tuner.data_files.file_hashes import file_hash
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
-from synthetic_instruction_tuner.run.packing.contents import LIST, PORTION, SUFFIX, Contents
+from synthetic_instruction_tuner.run.packing.contents import LIST, LONGEST_LIST, PORTION, SUFFIX, Contents, portable
 from synthetic_instruction_tuner.run.pipeline import preview
 from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.run.store.file import RUN_STORE, SIDE_FILES, snapshot
@@ -56,17 +56,19 @@ def pack(folder: RunFolder, output: Path, start: Callable[[int], Advance]) -> Co
         start: is told how many bytes there are, and returns what is told of each portion.
 
     Raises:
-        UserError: there is no run, or a process is working in it.
+        UserError: there is no run, a process is working in it, or an archive cannot hold a name or what a link leads to.
         RunError: its files or its store are damaged, or the disk is full.
     """
     folder.require_run()
+    name, found = folder.root.resolve().name, set(_files(folder.root))
+    _require_names([name, *sorted(found)])
     with folder.hold(), tempfile.TemporaryDirectory(prefix="sit-pack-") as place:
         copy = Path(place) / RUN_STORE
         snapshot(folder.store, copy)
         _require_whole(folder, copy)
-        paths = {name: folder.root / name for name in _files(folder.root)} | {RUN_STORE: copy}
-        files = {name: file_hash(path) | {"time": _time(folder, name)} for name, path in sorted(paths.items())}
-        contents = Contents(folder.root.resolve().name, __version__, files)
+        paths = {file: folder.root / file for file in found} | {RUN_STORE: copy}
+        files = {file: file_hash(path) | {"time": _time(folder, file)} for file, path in sorted(paths.items())}
+        contents = Contents(name, __version__, files)
         with atomic_file(output) as stream:
             _write(stream, contents, paths, start(contents.size))
     return contents
@@ -83,15 +85,49 @@ def _require_whole(folder: RunFolder, copy: Path) -> None:
             fix = f"Mend it: sit run -d {shown(folder.root)} --repair"
             raise RunError("The run's store is damaged.", f"{lost[0]}{' and others' if len(lost) > 1 else ''}", fix)
         damage = [one for step in preview(config, folder, store, files) for one in step.damage]
+        recorded = files.names(store)
     finally:
         store.close()
     if damage:
         raise RunError("Files of the run are damaged.", one_line(damage), fix)
+    _require_packed(folder, recorded)
+
+
+def _require_packed(folder: RunFolder, recorded: Iterable[str]) -> None:
+    """Stops where a link leads to what a stage has left: the archive would lack it."""
+    linked = set(links(folder.root))
+    for name in sorted(recorded):
+        if link := next((str(one) for one in PurePosixPath(name).parents if str(one) in linked), None):
+            fix = f"Put the folder itself in place of the link: {shown(folder.root / link)}"
+            raise UserError(f"{link} is a link, and {name} lies behind it.", "Links are not packed.", fix)
+
+
+def _require_names(names: Sequence[str]) -> None:
+    if wrong := next((name for name in names if not portable(name)), None):
+        fix = "Rename it, then pack the run."
+        raise UserError(f"{wrong!a} cannot be packed.", "An archive has names in UTF-8, and this is none.", fix)
+
+
+def links(root: Path) -> Iterator[str]:
+    """Yields the paths of a run's links, below its folder; they are not packed."""
+    for path in _all(root):
+        if path.is_symlink():
+            yield path.relative_to(root).as_posix()
+
+
+def _all(root: Path) -> Iterator[Path]:
+    """Yields all that is below a folder; what links lead to is not."""
+
+    def stop(error: OSError) -> None:
+        raise UserError(f"{error.filename} cannot be read.", error.strerror or "", "Allow reading it.") from error
+
+    for place, folders, files in os.walk(root, onerror=stop):
+        yield from (Path(place, name) for name in (*folders, *files))
 
 
 def _files(root: Path) -> Iterator[str]:
     """Yields the paths of what is packed, below the run's folder; links lead elsewhere, and stay out."""
-    for path in root.rglob("*"):
+    for path in _all(root):
         name = path.relative_to(root).as_posix()
         if path.is_symlink() or not path.is_file() or name in _LEFT_OUT or TEMPORARY.fullmatch(path.name):
             continue
@@ -108,6 +144,9 @@ def _write(stream: IO[bytes], contents: Contents, paths: Mapping[str, Path], adv
     compressed = pyarrow.CompressedOutputStream(pyarrow.PythonFile(_Kept(stream), mode="w"), "zstd")
     with compressed, tarfile.open(fileobj=compressed, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         listed = contents.to_json()
+        if len(listed) > LONGEST_LIST:
+            cause = f"{len(contents.files):,} files are more than an archive's list can name."
+            raise UserError("The run cannot be packed.", cause, "Take out what is not part of it.")
         archive.addfile(_entry(f"{contents.name}/{LIST}", len(listed), 0), io.BytesIO(listed))
         for name, entry in contents.files.items():
             with _Read(paths[name], advance) as source:

@@ -12,12 +12,12 @@ from typing import IO, Any
 
 import xxhash
 
+from synthetic_instruction_tuner.data_files.atomic_writing import write_error
 from synthetic_instruction_tuner.errors import RunError, SitError, UserError
 from synthetic_instruction_tuner.exporting.folder import new_folder
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
-from synthetic_instruction_tuner.run.packing.contents import LIST, PORTION, Contents, damaged
+from synthetic_instruction_tuner.run.packing.contents import LIST, LONGEST_LIST, PORTION, Contents, damaged, fits_here
 
-LONGEST_LIST = 1 << 28  # bytes
 Advance = Callable[[int], None]
 
 
@@ -39,20 +39,43 @@ def unpack(archive: Path, output: Path | None, start: Callable[[int], Advance]) 
             cause = f"A packed run begins with {LIST}."
             raise UserError(f"{archive} is no packed run.", cause, "Name a file that 'sit pack' has written.")
         contents = Contents.from_json(archive, first[2].read())
+        _require_names(archive, output, contents)
         target = output or Path("runs") / contents.name
         _require_place(target, contents)
         advance = start(contents.size)
-        with new_folder(target) as work:
+        with new_folder(target, "unpacking a run into it") as work:
             _write(archive, contents, members, work, advance)
     return contents, RunFolder(target)
 
 
+def _require_names(archive: Path, output: Path | None, contents: Contents) -> None:
+    """Stops where this system cannot hold a name of a file, or of the run's folder."""
+    if wrong := next((name for name in contents.files if not fits_here(name)), None):
+        fix = "Unpack it on another system, or rename the file in the run and pack it again."
+        raise UserError(f"{archive} cannot be unpacked here.", f"Windows does not take the name {wrong}.", fix)
+    if output is None and not fits_here(contents.name):
+        cause = f"Windows does not take the name {contents.name}."
+        raise UserError("The run's folder cannot have its own name here.", cause, "Name a folder with -o.")
+
+
 def _require_place(target: Path, contents: Contents) -> None:
+    """Stops where the run cannot be unpacked to; what the system says is of that place, not of the archive."""
+    try:
+        _require_free(target)
+        _require_room(target, contents)
+    except OSError as error:
+        raise write_error(target, error) from error
+
+
+def _require_free(target: Path) -> None:
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise UserError(f"{shown(target)} exists.", "A run is unpacked into a new folder.", "Name one with -o.")
     if os.path.ismount(target):
         fix = "Name a folder within it with -o."
         raise UserError(f"{shown(target)} cannot be the run's folder.", "A disk is mounted there.", fix)
+
+
+def _require_room(target: Path, contents: Contents) -> None:
     place = target.absolute()
     while not place.exists():
         place = place.parent
@@ -77,7 +100,7 @@ def _write(archive: Path, contents: Contents, members: Iterator[Any], work: Path
                 found.update(portion)
                 stream.write(portion)
                 advance(len(portion))
-        if found.hexdigest() != entry.get("hash"):
+        if found.hexdigest() != entry["hash"]:
             raise damaged(archive, f"{path} was changed")
         os.utime(file, ns=(int(entry["time"]), int(entry["time"])))
     if missing:

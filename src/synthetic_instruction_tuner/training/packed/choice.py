@@ -44,7 +44,7 @@ def packed_pass(job: Job, model: Any, virtual_tokens: int = 0) -> Decoder | None
         job.workspace.note(f"{job.model.name}: texts are trained in padded batches, not packed: {found}")
         return None
     most = limit_of(job.data.rows, job.config.per_device_train_batch_size, virtual_tokens)
-    how = found.kernel.__name__.replace("_", " ")
+    how = found.kernel_name
     job.workspace.note(f"{job.model.name}: texts are packed into rows of at most {most:,} tokens, attention {how}")
     return found
 
@@ -65,7 +65,7 @@ def decoder_for(
     ]
     texts = sorted((text for text in texts if any(text.trained[1:])), key=lambda text: text.tokens)[:2]
     if not texts:
-        return "no text is short enough to try it"
+        return "no text has a token to learn after its first"
     training = model.training
     model.eval()
     try:
@@ -73,6 +73,8 @@ def decoder_for(
         found, wanted = _packed(decoder, texts, virtual_tokens), _one_by_one(model, texts, virtual_tokens)
     except Unsupported as error:
         return str(error)
+    except torch.OutOfMemoryError:  # which padded batches would need more of
+        raise
     except (RuntimeError, TypeError, AttributeError, ValueError) as error:  # a model may differ in any of its parts
         return f"a trial of it failed ({' '.join(str(error).split())[:120]})"
     finally:

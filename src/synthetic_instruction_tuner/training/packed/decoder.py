@@ -46,6 +46,8 @@ class Decoder:
         causal = model.get_base_model()
         if causal.config.model_type not in PACKED:
             raise Unsupported(f"the architecture {causal.config.model_type} is not among {', '.join(PACKED)}")
+        if getattr(causal.config, "attention_dropout", 0.0):
+            raise Unsupported("its attention has dropout")
         self.inner, self.head = causal.model, causal.lm_head
         if type(self.head) is not torch.nn.Linear or self.head.bias is not None:
             raise Unsupported("its output layer is adapted, quantized or has a bias")
@@ -56,6 +58,11 @@ class Decoder:
         shape = causal.config.num_attention_heads, causal.config.num_key_value_heads, width
         windows = [layer.window for layer in self.layers if layer.window is not None]
         self.kernel: Kernel = kernel_for(weight.device, weight.dtype, *shape, min(windows, default=None))
+
+    @property
+    def kernel_name(self) -> str:
+        """What computes attention, in words."""
+        return str(self.kernel.__name__).replace("_", " ")
 
     def hidden(self, pack: Pack, seeds: torch.Generator | None = None) -> torch.Tensor:
         """Returns the last hidden states of the positions that are scored, normed, [scored, width].

@@ -54,7 +54,8 @@ def train_to_the_end(job: Job, trainer: Any, checkpoint: Path | None) -> list[Re
         RunError: there is too little memory for one row, the training diverges again and again, or the disk is full.
         KeyboardInterrupt: a signal asked for it; a checkpoint is written.
     """
-    start = _Start({name: p.detach().cpu().clone() for name, p in trainable(trainer.model)}, RandomState())
+    weights = {name: p.detach().cpu().clone() for name, p in trainable(trainer.model)}
+    start = _Start(weights, RandomState(), _scaling(trainer))
     trainer.recoveries = kept_in(checkpoint)
     with Stopping() as trainer.stopping:
         while True:
@@ -79,10 +80,16 @@ def train_to_the_end(job: Job, trainer: Any, checkpoint: Path | None) -> list[Re
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A training before its first step: the adapter's weights, and the random numbers."""
+    """A training before its first step: the adapter's weights, the random numbers, and how losses are scaled."""
 
     weights: dict[str, torch.Tensor]
     random: RandomState
+    scaling: dict[str, Any]
+
+
+def _scaling(trainer: Any) -> dict[str, Any]:
+    scaler = getattr(trainer.accelerator, "scaler", None)
+    return dict(scaler.state_dict()) if scaler is not None else {}
 
 
 def _state_in(checkpoint: Path | None) -> str | None:
@@ -189,6 +196,8 @@ def _go_on(job: Job, trainer: Any, step: int, start: _Start, in_memory: bool) ->
     if step == 0:
         load_trainable(trainer.model, start.weights)
         start.random.restore()
+        if start.scaling:
+            trainer.accelerator.scaler.load_state_dict(start.scaling)
         with written_whole(checkpoints, 0) as beside:
             folder_of(beside, 0).mkdir()
             seal(folder_of(beside, 0), trainer.owner, facts)

@@ -65,4 +65,5 @@ class Stopping:
             raise KeyboardInterrupt
         self._received = self._received or number
         if self._interruptible:
+            self._interruptible = False  # a second one must not interrupt what is done about the first
             raise Stopped

@@ -31,11 +31,18 @@ class Diverged(Exception):
         self.detail, self.first_bad, self.sure = detail, first_bad, sure
 
 
+OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""What the libraries say of a GPU's memory, or of memory pinned for it, besides raising an error of its own kind."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Returns whether a forward or backward pass has failed for want of memory, on a GPU or in main memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, Exception) and should_reduce_batch_size(error)
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    return any(sign in said for sign in OUT_OF_MEMORY) or (
+        isinstance(error, Exception) and should_reduce_batch_size(error)
+    )
 
 
 def window(batch_size: int) -> int:

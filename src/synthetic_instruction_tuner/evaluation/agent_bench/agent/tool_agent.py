@@ -10,7 +10,7 @@ from synthetic_instruction_tuner.chat.rendering import TurnsRejected
 from synthetic_instruction_tuner.chat.tools.template import NoTools, ToolTemplate
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.evaluation.agent_bench.agent.model_agent import ModelAgent
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import TOOLS
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import TOOLS, UNFORESEEN
 from synthetic_instruction_tuner.evaluation.agent_bench.rounds import Turn
 from synthetic_instruction_tuner.evaluation.agent_bench.tool_calls.conversation import Reader
 from synthetic_instruction_tuner.records import Message
@@ -47,7 +47,7 @@ class ToolAgent(ModelAgent):
             return super()._request(messages)
         try:
             ids = self._tools.prompt_ids(messages[1:], json.loads(messages[0].content))
-        except TurnsRejected:
+        except (TurnsRejected, *UNFORESEEN):  # what it says is read and written again
             ids = []
         return Request(tuple(ids), 0, self._most, self._tools.stop_ids, temperature=0.0)
 

@@ -95,7 +95,10 @@ def _is_allowed(value: Any, schema: Mapping[str, Any], allowed: Sequence[Any]) -
     if kind == "tuple" and isinstance(value, tuple):
         value = list(value)
     if wanted is float and type(value) is int:
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            return False
     given = next((type(one) for one in allowed if one != ""), None)
     kind_of: Any = type(value)
     if kind_of is not wanted:

@@ -82,6 +82,12 @@ def read_bfcl(paths: Sequence[Path]) -> list[BfclTask]:
     return tasks
 
 
+def category_of(name: str) -> str:
+    """Returns the category in which a task's id stands; empty for one that is not played."""
+    category = _NUMBER.sub("", name)
+    return category if category in CATEGORIES else ""
+
+
 def _in_folder(folder: Path) -> list[Path]:
     found = sorted(file for file in folder.iterdir() if (name := _FILE.match(file.name)) and name[1] in CATEGORIES)
     if not found:
@@ -111,8 +117,7 @@ def _answers(file: Path) -> dict[str, Any]:
 
 def _task(row: Any, answers: Mapping[str, Any]) -> BfclTask:
     name = row["id"]
-    category = _NUMBER.sub("", name)
-    if category not in CATEGORIES:
+    if not (category := category_of(name)):
         raise ValueError(f"{name} is of no single-turn category: {', '.join(CATEGORIES)}")
     functions = row["function"] if isinstance(row["function"], list) else [row["function"]]
     for one in functions:

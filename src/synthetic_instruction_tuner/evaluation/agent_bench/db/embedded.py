@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect import functions as mysql_functions
 from synthetic_instruction_tuner.evaluation.agent_bench.db.dialect.kinds import printed_row, printers
@@ -33,7 +34,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.db.environment import (
 )
 from synthetic_instruction_tuner.evaluation.agent_bench.db.scoring import table_hash
 from synthetic_instruction_tuner.evaluation.agent_bench.db.tasks import DbTask
-from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import EnvironmentFailed, storable
+from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import UNFORESEEN, EnvironmentFailed, storable
 
 STEPS = 50_000_000  # of SQLite's virtual machine, for one statement
 _EVERY = 10_000  # steps between two looks at the limit
@@ -79,7 +80,7 @@ class EmbeddedDatabase:
             return cut(str(fault))
         except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
             return cut(str(self._fault(error, sql)))
-        except (RecursionError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+        except (SqlglotError, *UNFORESEEN):
             return cut(str(syntax(sql)))  # sqlglot takes it for something that it is not
 
     def table_hash(self) -> str:

@@ -38,7 +38,7 @@ def _values(answer: str) -> list[Any]:
     if len(answer) <= LONGEST:
         try:
             return list(ast.literal_eval(answer.strip(" \t")))
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError):
             pass
     return [answer]
 

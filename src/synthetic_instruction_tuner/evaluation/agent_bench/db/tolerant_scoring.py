@@ -46,8 +46,10 @@ def _listed(text: str) -> Any:
     bare = text.strip()
     if bare.startswith("[") and bare.endswith("]") and len(bare) <= LONGEST:
         try:
-            return ast.literal_eval(bare)
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            found = ast.literal_eval(bare)
+            str(found)  # a number of thousands of digits is a value, and has no text
+            return found
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError):
             return [part for part in bare[1:-1].split(",") if part]
     return text
 
