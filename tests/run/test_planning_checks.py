@@ -177,6 +177,7 @@ def test_the_nano_plan_is_minutes_and_little_memory() -> None:
         ("a100", replace(A100, gpu_memory_gb=20.0), ()),  # as many texts as fit
         ("h200", H200, ()),
         ("h200", A100, ()),
+        ("h200", replace(A100, gpu_memory_gb=42.3), ("sft",)),
     ],
 )
 def test_what_does_not_fit_is_told(profile: str, hardware: Hardware, stages: tuple[str, ...]) -> None:

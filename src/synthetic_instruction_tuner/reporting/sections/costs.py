@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from typing import Any
 
 from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric
@@ -74,7 +75,7 @@ def point_costs(data: ReportData) -> list[PointCost]:
                 finding,
                 "percentage point" if share else "unit of the score",
                 scale * _mean([test.gain for test in tests]),
-                scale * max(test.difference.standard_error for test in tests),
+                scale * max((e for t in tests if not isnan(e := t.difference.standard_error)), default=nan),
                 sum(test.improves > 0 for test in tests),
                 _mean(seconds),
                 max(float(t["peak_memory_gb"]) for t in mine),
