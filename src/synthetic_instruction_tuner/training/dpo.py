@@ -266,7 +266,8 @@ def _reference(job: Job, trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
     first = list({pair.id: pair for pair in job.order}.values())
     trainer.model.eval()
 
-    def look(pairs: Sequence[PairExample]) -> None:
+    def look(portion: slice) -> None:
+        pairs = first[portion]
         with running(job.model.name, "be trained"):
             if isinstance(trainer, PackedPreferenceTrainer):
                 logps = trainer.answer_logps(pairs)
@@ -276,7 +277,7 @@ def _reference(job: Job, trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
         for side, values in zip(sides.values(), logps, strict=True):
             side[[row_of[pair.id] for pair in pairs]] = values.float().cpu()
 
-    in_portions(job, first, size, look)
+    in_portions(job, len(first), size, look)
     return sides
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from synthetic_instruction_tuner.models.memory import release
 from synthetic_instruction_tuner.training.recovery.advice import out_of_memory
@@ -12,25 +12,23 @@ from synthetic_instruction_tuner.training.recovery.trouble import is_out_of_memo
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.training.run_training import Job
 
-Row = TypeVar("Row")
 
-
-def in_portions(job: Job, rows: Sequence[Row], size: int, work: Callable[[Sequence[Row]], None]) -> int:
-    """Does the work on all rows, in their order, and returns how many it did at once in the end.
+def in_portions(job: Job, count: int, size: int, work: Callable[[slice], None]) -> int:
+    """Does the work on all of `count` rows, in their order, and returns how many it did at once in the end.
 
     Args:
         job: the training that it belongs to, for the message.
-        rows: what to work on.
+        count: rows to work on.
         size: how many at once; halved when memory does not last for it.
-        work: on a portion; done again on a smaller one, it does the same.
+        work: on a portion of the rows; done again on a smaller one, it does the same.
 
     Raises:
         RunError: memory does not last for one row.
     """
     start = 0
-    while start < len(rows):
+    while start < count:
         try:
-            work(rows[start : start + size])
+            work(slice(start, start + size))
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
