@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.errors import RunError, UserError
@@ -92,10 +92,39 @@ def test_what_a_killed_process_has_left_is_removed_and_what_runs_is_not(tmp_path
         assert work.is_dir()
 
 
+@pytest.mark.parametrize("other", ["out.v2", "OUT", "out" * 20 + "1", "out" * 20 + "2"])
+@pytest.mark.parametrize("name", ["out", "out" * 20])
+def test_a_folder_is_not_in_use_because_another_is(tmp_path: Path, name: str, other: str) -> None:
+    with new_folder(tmp_path / other) as work:
+        written(tmp_path / name)
+        assert work.is_dir()
+    assert names(tmp_path) == sorted({name, other})
+
+
+def test_who_is_at_work_in_a_folder_is_said(tmp_path: Path) -> None:
+    with (
+        new_folder(tmp_path / "out"),
+        pytest.raises(UserError, match="Another process is unpacking a run"),
+        new_folder(tmp_path / "out", "unpacking a run into it"),
+    ):
+        pass
+
+
+def test_the_same_export_with_another_card_is_made_again_without_force(tmp_path: Path) -> None:
+    output = written(tmp_path / "out", facts=FACTS | {"card": "before"})
+    after = FACTS | {"card": "after"}
+    assert not is_whole(output, after)
+    check_place(output, after, force=False)
+    check_place(output, FACTS, force=False)  # as an earlier version wrote it
+    with pytest.raises(UserError, match="another export"):
+        check_place(output, OTHER | {"card": "before"}, force=False)
+
+
+@settings(max_examples=25)
 @given(name=st.text(alphabet="a*?[]. -é", min_size=1, max_size=50).filter(lambda n: n.strip(". ") == n))
 def test_any_name_works(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     place = tmp_path_factory.mktemp("names")
-    (place / f".{name[:40]}.{'0' * 16}.export").mkdir()
+    (place / f"{folders._stem(place / name)}{'0' * 16}.export").mkdir()
     written(place / name)
     assert names(place) == [name]
 

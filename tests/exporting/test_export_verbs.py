@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import shutil
@@ -21,6 +22,16 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def libraries_are_set_apart() -> None:
+    """Loads what all tests here load, and keeps it out of the searches for cycles: each model's release makes some."""
+    import peft  # noqa: F401
+    import transformers  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.mark.parametrize("variant", ["prompt_tuning", "dpo"])
 def test_a_variant_is_exported_and_talks(
     sit: Sit, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
@@ -36,21 +47,21 @@ def test_a_variant_is_exported_and_talks(
     code, out, _ = sit("export", "student-llama", variant, "-o", output, "-d", finished, "--json")
     assert code == 0 and json.loads(out)["already"] is True
     answers = []
-    for words in ([str(output)], ["student-llama", variant, "-d", finished]):
+    exact = variant == "prompt_tuning"  # nothing is rounded
+    for words in ([str(output)], *([["student-llama", variant, "-d", finished]] if exact else [])):
         monkeypatch.setattr(sys, "stdin", io.StringIO("What is the sea?\n"))
         code, out, err = sit("chat", *words, "--temperature", "0", "--max-new-tokens", "12")
         assert code == 0, err
         answers.append(out)
-    assert answers[0].strip()
-    if variant == "prompt_tuning":  # nothing is rounded
-        assert answers[0] == answers[1]
+    assert answers[0].strip() and len(set(answers)) == 1
 
 
 def test_an_adapter_alone_talks_beside_its_base_model(
     sit: Sit, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, _, _ = sit("export", "sft", "-o", tmp_path / "out", "-d", finished, "--adapter", "--quiet")
-    assert code == 0
+    words = ("export", "sft", "-o", tmp_path / "out", "-d", finished, "--adapter", "--json")
+    code, out, _ = sit(*words)
+    assert code == 0 and json.loads(out)["dtype"] == "float32"
     weights = "adapter_model.safetensors"
     original = finished / "models/sft/student-llama/final" / weights
     assert (tmp_path / "out" / weights).read_bytes() == original.read_bytes()
@@ -73,6 +84,7 @@ def test_an_adapter_alone_talks_beside_its_base_model(
         (["sft"], "No output folder was given"),
         (["student-qwen2", "prompt_tuning", "-o", "OUT"], "has no variant prompt_tuning yet"),
         (["sft", "-o", "OUT", "--adapter", "--gguf", "f16"], "An adapter alone is not converted"),
+        (["sft", "-o", "OUT", "--adapter", "--dtype", "float16"], "An adapter alone has no other type"),
         (["sft", "-o", "FULL"], "is not empty"),
     ],
 )
@@ -97,7 +109,7 @@ def packed(sit: Sit, finished: Path, tmp_path: Path) -> tuple[Path, Path]:
     shutil.copytree(finished, run)
     (run / "link").symlink_to(finished / "config.json")
     code, out, err = sit("pack", run, "-o", tmp_path / "run.tar.zst")
-    assert code == 0 and "packed into" in out, err
+    assert code == 0 and "packed into" in out and "Links are not in it: link." in out, err
     return run, tmp_path / "run.tar.zst"
 
 

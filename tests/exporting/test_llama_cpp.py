@@ -103,7 +103,8 @@ def test_a_plain_template_is_the_same_in_go(name: str) -> None:
 
 def test_templates_of_known_models_are_right_or_said_to_be_of_another_kind() -> None:
     found = []
-    for file in TEMPLATES:
+    others = [file for file in TEMPLATES if not file.stem.endswith("_training")]  # those differ in marks alone
+    for file in others:
         tokenizer = tokenizer_with(file.read_text(encoding="utf-8"))
         form = conversation_form(lambda messages, generation, t=tokenizer: rendered(t, messages, generation))
         if form is None:

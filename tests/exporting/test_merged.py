@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,14 @@ from synthetic_instruction_tuner.models.adapters import write_base
 
 IDS = torch.tensor([[7, 20, 33, 99, 5]])
 FACTS = CardFacts("LoRA SFT", "mit", [("seed", "1")], ["3 rows"], [Score("mmlu", "acc", 9, 0.5, 0.2, 0.8)])
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a base model and a LoRA adapter for it; tests that change them work on copies."""
+    root = tmp_path_factory.mktemp("adapted")
+    lora(base_model(root / "base", "llama"), root / "adapter")
+    return root
 
 
 def logits(folder: Path, adapter: Path | None = None, **options: Any) -> torch.Tensor:
@@ -51,7 +61,7 @@ def test_the_merged_model_computes_what_the_adapter_does(tmp_path: Path, arch: s
     assert done.difference in (tmp_path / "out/README.md").read_text()
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_the_type_is_that_of_the_files_or_the_one_asked_for(tmp_path: Path, dtype: str) -> None:
     base = base_model(tmp_path / "base", "llama", dtype="bfloat16")
     adapter = lora(base, tmp_path / "adapter")
@@ -93,28 +103,50 @@ def test_an_adapter_alone_is_byte_by_byte_the_same_and_names_no_place(tmp_path: 
         assert logits(base, out).shape == logits(base, adapter).shape
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_type_of_an_adapter_alone_is_read_from_its_file(adapted: Path, tmp_path: Path, dtype: str) -> None:
+    from safetensors.torch import load_file, save_file
+
+    adapter, name = tmp_path / "adapter", "adapter_model.safetensors"
+    shutil.copytree(adapted / "adapter", adapter)
+    save_file({n: w.to(getattr(torch, dtype)) for n, w in load_file(adapter / name).items()}, adapter / name)
+    model = ModelConfig(path=str(adapted / "base"))
+    assert Export(model, "sft", adapter, alone=True).write(tmp_path / "out", FACTS).dtype == dtype
+    with pytest.raises(UserError, match="no other type"):
+        Export(model, "sft", adapter, alone=True, dtype="float16").write(tmp_path / "second", FACTS)
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_card_that_would_say_something_else_is_written_again(adapted: Path, tmp_path: Path) -> None:
+    job = Export(ModelConfig(path=str(adapted / "base")), "sft", adapted / "adapter", alone=True)
+    out = tmp_path / "out"
+    assert not job.write(out, replace(FACTS, scores=())).already
+    assert "It was not evaluated." in (out / "README.md").read_text()
+    assert not job.write(out, FACTS).already and "| mmlu |" in (out / "README.md").read_text()
+    assert job.write(out, FACTS).already
+    assert not job.write(out, FACTS, force=True).already
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 @pytest.mark.parametrize("alone", [True, False])
-def test_nothing_in_an_export_tells_where_it_was_made(tmp_path: Path, alone: bool) -> None:
-    base = base_model(tmp_path / "base", "qwen2")
-    adapter = lora(base, tmp_path / "adapter")
-    Export(ModelConfig(path=str(base), name="mine"), "sft", adapter, alone).write(tmp_path / "out", FACTS)
+def test_nothing_tells_where_an_export_was_made_and_its_card_has_the_facts(
+    adapted: Path, tmp_path: Path, alone: bool
+) -> None:
+    model = ModelConfig(path=str(adapted / "base"), name="a_b|c")
+    Export(model, "sft", adapted / "adapter", alone).write(tmp_path / "out", FACTS)
     for file in (tmp_path / "out").iterdir():
-        assert str(tmp_path).encode() not in file.read_bytes(), file.name
+        content = file.read_bytes()
+        assert str(tmp_path).encode() not in content and str(adapted).encode() not in content, file.name
         assert file.stat().st_mode & 0o444 == 0o444
-
-
-def test_the_card_shows_license_settings_and_results_with_their_interval(tmp_path: Path) -> None:
-    base = base_model(tmp_path / "base", "llama")
-    Export(ModelConfig(path=str(base), name="a_b|c"), "sft", lora(base, tmp_path / "a")).write(tmp_path / "out", FACTS)
     text = (tmp_path / "out/README.md").read_text()
-    assert text.startswith("---\nlibrary_name: transformers\n") and "license: mit\n" in text
+    assert text.startswith(f"---\nlibrary_name: {'peft' if alone else 'transformers'}\n") and "license: mit\n" in text
     assert "| mmlu | acc | 9 | 0.500 [0.200, 0.800] | not evaluated |" in text and "| seed | 1 |" in text
     assert "# a_b\\|c, LoRA SFT" in text
 
 
-def test_a_base_model_that_is_gone_or_another_is_said(tmp_path: Path) -> None:
-    base = base_model(tmp_path / "base", "llama")
-    adapter = lora(base, tmp_path / "adapter")
+def test_a_base_model_that_is_gone_or_another_is_said(adapted: Path, tmp_path: Path) -> None:
+    base, adapter = adapted / "base", tmp_path / "adapter"
+    shutil.copytree(adapted / "adapter", adapter)
     write_base(adapter, ModelConfig(path=str(base)))
     other = base_model(tmp_path / "other", "llama", tied=False)
     with pytest.raises(UserError, match="does not fit"):
@@ -125,13 +157,11 @@ def test_a_base_model_that_is_gone_or_another_is_said(tmp_path: Path) -> None:
 
 
 def test_a_merged_model_that_computes_something_else_is_not_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    adapted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from peft.tuners.lora.layer import Linear
 
-    base = base_model(tmp_path / "base", "llama")
-    adapter = lora(base, tmp_path / "adapter")
     monkeypatch.setattr(Linear, "merge", lambda self, **_: None)
     with pytest.raises(RunError, match="does not compute what was trained"):
-        Export(ModelConfig(path=str(base)), "sft", adapter).write(tmp_path / "out", FACTS)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "base"]
+        Export(ModelConfig(path=str(adapted / "base")), "sft", adapted / "adapter").write(tmp_path / "out", FACTS)
+    assert not list(tmp_path.iterdir())

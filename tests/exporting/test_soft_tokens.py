@@ -1,4 +1,4 @@
-"""A soft prompt as tokens: what PEFT computes, in any batch, and never written."""
+"""A soft prompt as tokens: what PEFT computes, in any batch, and never written by greedy decoding."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from synthetic_instruction_tuner.records import Message
 
 QUESTIONS = ["a", "What is the sea, and why?", "Name three <colors>!"]
 CASES = [
-    ("llama", {}),
     ("qwen2", {"spare": 40}),  # more rows than tokens: the new ones take their place
     ("mistral", {"spare": 2, "kind": "bos"}),  # a few of them
     ("gpt2", {}),
@@ -160,7 +159,7 @@ def test_lm_eval_reads_it_in_batches(case: Any) -> None:
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
-    found = case(0)
+    found = case(2)
 
     def asked(kind: str, *arguments: Any) -> list[Any]:
         return [Instance(kind, {}, (text, *arguments), number) for number, text in enumerate(texts)]

@@ -273,8 +273,8 @@ def _soft_notes(names: Sequence[str], tied: bool, model: Any, dtype: str) -> lis
         "is read by the untuned model",
         "the tokenizer adds no tokens by itself: all that the model reads is in the template",
         "greedy decoding never writes these tokens: their row of the output layer is the mean of all others, so their "
-        f"logit is never the largest. Sampling may, with at most {len(names) / len(head):.1%} of the probability for all "
-        "of them together, nearly always far less; programs that know `suppress_tokens` leave them out altogether",
+        f"logit is never the largest. Sampling may, with at most {len(names) / len(head):.1%} of the probability for "
+        "all of them together, nearly always far less; programs that know `suppress_tokens` leave them out altogether",
     ]
     if tied:
         size = head.numel() * BYTES[dtype] / 1e6

@@ -3,11 +3,11 @@
 Prompt tuning puts virtual tokens before everything else, before the BOS too. Here each becomes a token with a name, so
 that whatever runs the model reads them as it reads any other text: batches, caches and positions need nothing special.
 
-Greedy decoding never writes such a token. Its row of the output layer is the mean of all other rows, so its logit is the
-mean of all other logits: never the largest one, whatever the model has read. By Jensen's inequality its probability is
-at most 1 / vocabulary, at any temperature; it is far less where a model is sure of anything, but sampling may write it
-now and then. Programs that know ``suppress_tokens`` leave them out altogether. The output layer must be one of its own
-for that, not shared with the embeddings.
+Greedy decoding never writes such a token. Its row of the output layer is the mean of all other rows, so its logit is
+the mean of all other logits: never the largest one, whatever the model has read. By Jensen's inequality its probability
+is at most 1 / vocabulary, at any temperature; it is far less where a model is sure of anything, but sampling may write
+it now and then. Programs that know ``suppress_tokens`` leave them out altogether. The output layer must be one of its
+own for that, not shared with the embeddings.
 """
 
 from __future__ import annotations

@@ -56,13 +56,14 @@ def pack(folder: RunFolder, output: Path, start: Callable[[int], Advance]) -> Co
         start: is told how many bytes there are, and returns what is told of each portion.
 
     Raises:
-        UserError: there is no run, a process is working in it, or an archive cannot hold a name or what a link leads to.
+        UserError: there is no run, a process works in it, or an archive cannot hold a name or what a link leads to.
         RunError: its files or its store are damaged, or the disk is full.
     """
     folder.require_run()
-    name, found = folder.root.resolve().name, set(_files(folder.root))
-    _require_names([name, *sorted(found)])
+    name = folder.root.resolve().name
     with folder.hold(), tempfile.TemporaryDirectory(prefix="sit-pack-") as place:
+        found = sorted(_files(folder.root))
+        _require_names([name, *found])
         copy = Path(place) / RUN_STORE
         snapshot(folder.store, copy)
         _require_whole(folder, copy)
@@ -111,8 +112,9 @@ def _require_names(names: Sequence[str]) -> None:
 def links(root: Path) -> Iterator[str]:
     """Yields the paths of a run's links, below its folder; they are not packed."""
     for path in _all(root):
-        if path.is_symlink():
-            yield path.relative_to(root).as_posix()
+        name = path.relative_to(root).as_posix()
+        if path.is_symlink() and name not in {RUN_STORE, *_LEFT_OUT}:
+            yield name
 
 
 def _all(root: Path) -> Iterator[Path]:
