@@ -219,6 +219,8 @@ class Stub:
     def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
         if messages[-1].content == "reject":
             raise TurnsRejected("no", "", "")
+        if messages[-1].content == "fail":
+            raise OverflowError
         assert [one["function"]["name"] for one in tools] == ["execute_sql", "commit_final_answer"]
         return list(map(ord, messages[-1].content))
 
@@ -232,10 +234,10 @@ class Stub:
 def test_a_model_is_asked_with_the_tools_and_a_rejected_conversation_ends_alone() -> None:
     stub, tools = Stub(), Message("tools", json.dumps(list(DB_TOOLS)))
     model = ToolAgent(stub, stub, stub, max_new_tokens=5, longest=20)  # type: ignore[arg-type]
-    turns = model([[tools, Message("user", text)] for text in ("abc", "reject", "x" * 16)])
-    assert [turn.text for turn in turns] == ["abc", "", ""]
-    assert [bool(turn.overflow) for turn in turns] == [False, True, True]
-    assert "rejects" in turns[1].overflow
+    turns = model([[tools, Message("user", text)] for text in ("abc", "reject", "fail", "x" * 16)])
+    assert [turn.text for turn in turns] == ["abc", "", "", ""]
+    assert [bool(turn.overflow) for turn in turns] == [False, True, True, True]
+    assert "rejects" in turns[1].overflow and "rejects" in turns[2].overflow
 
 
 @pytest.mark.parametrize("digits", [400, 5_000])

@@ -127,11 +127,7 @@ def _value(node: ast.expr) -> Any:
         return {str(_value(key)) if key else "**": _value(value) for key, value in pairs}
     try:
         value = ast.literal_eval(node)
-    except (
-        ValueError,
-        TypeError,
-        OverflowError,
-    ):  # no literal, a list in a set, a number that is too large for another
+    except (ValueError, TypeError, OverflowError):  # no literal; a list in a set; an integer plus a complex number
         return ast.unparse(node)
     return value if isinstance(value, str | int | float) or value is None else ast.unparse(node)
 

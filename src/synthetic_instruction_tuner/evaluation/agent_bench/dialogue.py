@@ -107,8 +107,8 @@ class Dialogue(Protocol):
 def take(dialogue: Dialogue, text: str) -> Outcome | None:
     """Lets a conversation take the agent's turn, and returns how it went; None while it goes on.
 
-    A turn on which this program fails ends its own task as an invalid action: it must not end all others, again at every
-    restart.
+    A turn on which this program fails ends its own task as an invalid action: it must not end all others, and again at
+    every restart.
 
     Raises:
         EnvironmentFailed: the environment broke.

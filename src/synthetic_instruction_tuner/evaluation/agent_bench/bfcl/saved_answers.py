@@ -127,7 +127,7 @@ def _answer_in(value: Any) -> SavedAnswer | None:
         last = value[-1]
         if isinstance(last.get("message"), Mapping):  # choices of a server
             last = last["message"]
-        if "role" in last:
+        if "role" in last or "tool_calls" in last:
             return _answer_of(last.get("tool_calls") or last.get("content") or "")
     return _answer_of(value)
 
