@@ -260,10 +260,9 @@ def _reference(job: Job, trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
     """Returns the log-probability of each pair's chosen and rejected answer under the SFT policy, in nats."""
     row_of = {pair.id: row for row, pair in enumerate(job.data.rows)}
     sides = {side: torch.zeros(len(row_of)) for side in SIDES}
-    whole_steps = isinstance(trainer, PackedPreferenceTrainer)
-    size = job.batch_size if whole_steps else job.config.per_device_train_batch_size
-    # All pairs once, in the batches of the first epoch; the rest of a part epoch never needs them.
-    first = list({pair.id: pair for pair in job.order}.values())
+    packed = isinstance(trainer, PackedPreferenceTrainer)
+    size = job.batch_size if packed else job.config.per_device_train_batch_size
+    first = list({pair.id: pair for pair in job.order}.values())  # all pairs that are needed, in the order of training
     trainer.model.eval()
 
     def look(portion: slice) -> None:
