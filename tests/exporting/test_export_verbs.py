@@ -17,6 +17,8 @@ import pytest
 from synthetic_instruction_tuner.run.folder import RunFolder
 from whole_runs import Sit
 
+pytestmark = pytest.mark.xdist_group("pipeline")  # with the other tests of the finished run
+
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
