@@ -95,9 +95,13 @@ class RewardInput:
         return self._encode_pairs([(messages, answer)])[0]
 
     def _encode_pairs(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[Encoded]:
-        questions, answers = [question_text(messages) for messages, _ in items], [answer for _, answer in items]
-        found = self.tokenizer(questions, answers, return_attention_mask=True, verbose=False)
-        return [{key: ids[i] for key, ids in found.items()} for i in range(len(items))]
+        """Returns what the tokenizer gives for each pair alone; to it a question with an empty answer is no pair."""
+        pairs = [(question_text(messages), answer) for messages, answer in items]
+        together = [pair for pair in pairs if pair[1]]
+        options = {"return_attention_mask": True, "verbose": False}
+        found = self.tokenizer(*map(list, zip(*together, strict=True)), **options) if together else {}
+        whole = iter({key: ids[i] for key, ids in found.items()} for i in range(len(together)))
+        return [next(whole) if pair[1] else dict(self.tokenizer(*pair, **options)) for pair in pairs]
 
     def _encode_chat(self, messages: Sequence[Message], answer: str) -> Encoded:
         turns = [*messages, Message("assistant", answer)]
