@@ -26,12 +26,16 @@ def settings_that_fit(
         stage: the stage.
         card: the machine's GPU, if the table of cards does not have it.
     """
-    for settings in _candidates(config, hardware, stage):
+
+    def fits(settings: list[str]) -> bool:
         changed = change_config(config, settings)
         found = next(e for e in estimate(changed, hardware, card) if e.stage == stage.stage)
-        if found.memory_gb <= hardware.memory_for_models_gb:
-            return settings
-    return None
+        return found.memory_gb <= hardware.memory_for_models_gb
+
+    candidates = list(_candidates(config, hardware, stage))
+    if not candidates or not fits(candidates[-1]):  # which takes the least
+        return None
+    return next((settings for settings in candidates[:-1] if fits(settings)), candidates[-1])
 
 
 def _candidates(config: Config, hardware: Hardware, stage: StageEstimate) -> Iterator[list[str]]:
