@@ -203,6 +203,7 @@ SIGNED = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(SIGNED, max_size=4))
+@example(["x_1*½", "12* 5", "12*½"])
 def test_symbols_are_found_where_they_can_be(texts: list[str]) -> None:
     found = Vocabulary().sets(texts).pieces
     assert [symbols_in(pieces) for pieces in found] == [symbol_set(text) for text in texts]

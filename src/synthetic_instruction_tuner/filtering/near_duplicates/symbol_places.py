@@ -114,8 +114,9 @@ def _can_mean(codes: Codes, kinds: Kinds, at: Places) -> Mask:
     star = (stars != _SPACE) & (_word(before) | _are(previous, ")]}'\"`%!|") | _word(stars))
     star &= ~(~_word(before) & (before != 0) & (after == _LETTER) & (after2 == _LETTER))
     star |= (spaced & ~_word(stars)) | one_letter | quoted
+    star |= (after == _SPACE) & _can_be_figure(before) & _can_be_figure(after2)  # 12* 5
     exclaimed = _word(after) | _are(following, "=(!-*/") | (before == _FIGURE) | _are(previous, ")")
-    figure = (after == _FIGURE) | (after == _BEYOND)
+    figure = _can_be_figure(after)
     can = {
         ".": figure | ((previous == ord(".")) & _word(after)) | quoted,
         ":": figure,
@@ -139,6 +140,10 @@ def _word(kinds: Kinds) -> Mask:
 
 def _surely_word(kinds: Kinds) -> Mask:
     return (kinds >= _LETTER) & (kinds <= _FIGURE)
+
+
+def _can_be_figure(kinds: Kinds) -> Mask:
+    return (kinds == _FIGURE) | (kinds == _BEYOND)
 
 
 def _are(codes: Codes, characters: str) -> Mask:
