@@ -143,7 +143,8 @@ def _surely_word(kinds: Kinds) -> Mask:
 
 
 def _can_be_figure(kinds: Kinds) -> Mask:
-    return (kinds == _FIGURE) | (kinds == _BEYOND)
+    found: Mask = (kinds == _FIGURE) | (kinds == _BEYOND)
+    return found
 
 
 def _are(codes: Codes, characters: str) -> Mask:
