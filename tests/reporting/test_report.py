@@ -187,7 +187,7 @@ def test_the_marked_headline_is_used_and_negative_scores_are_drawn(tmp_path: Pat
 
 
 def test_what_a_training_cost_and_recovered_from_is_told() -> None:
-    text = render_markdown(full(), {"reward_margins": "rewards.png"})
+    text = render_markdown(full(), {"preference_margins": "rewards.png"})
     assert "31% of the GPU's FLOP/s (MFU), 41.7 Wh, a cost of 0.02." in text
     assert "step 7: diverged (not a finite number: loss). It went on from step 5 with 2 rows at once" in text
     assert "and 0.5 of the learning rate, without batch 6." in text

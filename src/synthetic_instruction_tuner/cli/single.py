@@ -64,6 +64,34 @@ def _as_far_as(stage: str, *, new: bool) -> Callable[..., None]:
 
 generate = _as_far_as("generate", new=True)
 evaluate = _as_far_as("evaluate", new=False)
+slides = _as_far_as("report", new=False)
+
+Pdf = Annotated[
+    bool, typer.Option("--pdf", help="Also print report.pdf, with a browser or WeasyPrint if there is one.")
+]
+
+
+def report(
+    profile: Profile = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    limit: Limit = None,
+    run_dir: RunDir = None,
+    pdf: Pdf = False,
+    yes: Yes = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Brings a run to its end; the report may also become a PDF."""
+    from synthetic_instruction_tuner.reporting.pdf import find_printer, write_pdf
+
+    resolved, folder = opened(profile, config, set_, limit, run_dir, new=False)
+    printer = find_printer() if pdf else ""
+    run_and_print(resolved, folder, yes=yes, as_json=as_json, quiet=quiet)
+    if printer:
+        made = write_pdf(folder.report.with_suffix(".html"), printer)
+        if not (as_json or quiet):
+            echo(f"  PDF         {made}")
 
 
 OwnFiles = Annotated[

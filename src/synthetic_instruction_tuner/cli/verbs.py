@@ -163,7 +163,7 @@ VERBS = {
         "'sit agent-eval MODEL' plays the same tasks alone, also with an adapter's folder.",
     ),
     "report": Verb(
-        "documents.report",
+        "single",
         "report",
         "Write the report: text, tables and figures.\n\n"
         "Brings a run to its end. 'sit run' starts a new one. Writes docs/report.html, which needs no other file, "
@@ -171,7 +171,7 @@ VERBS = {
         "has Chromium, Chrome, Edge or WeasyPrint.",
     ),
     "slides": Verb(
-        "documents.report",
+        "single",
         "slides",
         "Write slides of a run: PowerPoint and Markdown.\n\n"
         "Brings a run to its end, where report and slides are written. 'sit run' starts a new one. "

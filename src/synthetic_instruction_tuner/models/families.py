@@ -68,8 +68,11 @@ def families(model: ModelConfig) -> frozenset[str]:
     return frozenset({(model.served_as or model.path).rstrip("/").casefold()})
 
 
-PACKED = ("llama", "mistral", "qwen2", "qwen3")
-"""The architectures whose texts are trained packed, by their names in config.json."""
+PLAIN_DECODERS = ("llama", "mistral", "qwen2", "qwen3")
+"""Architectures of rotary positions and gated MLPs, whose logits are the output layer's, unscaled and uncapped.
+
+Named as in config.json. Their texts are trained packed, and on a CPU their logits are computed for answers alone.
+"""
 
 
 def may_be_packed(model: ModelConfig, train: TrainConfig, method: str, device: str) -> bool:
@@ -85,7 +88,7 @@ def may_be_packed(model: ModelConfig, train: TrainConfig, method: str, device: s
     if packing == "off" or (weights and train.sft.lora.use_dora) or (packing == "auto" and device != "cuda"):
         return False
     kind = _configuration(model).get("model_type")
-    return kind in PACKED if kind else bool(families(model) & {"llama", "mistral", "qwen"})
+    return kind in PLAIN_DECODERS if kind else bool(families(model) & {"llama", "mistral", "qwen"})
 
 
 def _named(names: Iterable[str]) -> frozenset[str]:

@@ -21,6 +21,7 @@ from transformers import PrinterCallback
 from synthetic_instruction_tuner.config import DpoConfig, ModelConfig, TrainerConfig, fingerprint
 from synthetic_instruction_tuner.data_files.atomic_writing import write_jsonl
 from synthetic_instruction_tuner.data_files.file_hashes import clear_way
+from synthetic_instruction_tuner.models.families import PLAIN_DECODERS
 from synthetic_instruction_tuner.models.quantization.held import held_as
 from synthetic_instruction_tuner.models.quantization.layers import weight_count
 from synthetic_instruction_tuner.models.running import running
@@ -116,10 +117,6 @@ def data_digest(rows: Sequence[Example | PairExample]) -> str:
     return digest.hexdigest()
 
 
-# Architectures whose logits are the output layer's, unscaled and uncapped.
-PLAIN_HEADS = {"llama", "mistral", "qwen2", "qwen3"}
-
-
 def trainer_arguments(job: Job) -> dict[str, Any]:
     """Returns the arguments that TRL's configurations share."""
     config = job.config
@@ -187,7 +184,7 @@ def prepare(job: Job, trainer: Any) -> Any:
     keep_beside_adapter(trainer, job.workspace.output)
     trainer.processing_class = None  # or every checkpoint would hold a copy of the tokenizer
     trainer.remove_callback(PrinterCallback)
-    if job.device == "cpu" and trainer.model.config.model_type in PLAIN_HEADS:
+    if job.device == "cpu" and trainer.model.config.model_type in PLAIN_DECODERS:
         use_answer_only_head(trainer.model.get_base_model())
     return trainer
 

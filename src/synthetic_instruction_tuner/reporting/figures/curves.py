@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.escaping import figure_text
-from synthetic_instruction_tuner.reporting.figures.style import INK, SOFT, columns, label, line, line_style, subplots
+from synthetic_instruction_tuner.reporting.figures.style import SOFT, columns, line, line_style, subplots
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 
 if TYPE_CHECKING:
@@ -49,26 +49,6 @@ def preference_margins(data: ReportData) -> Figure | None:
         _lines(ax, _with(data.training_logs, name), method, students, name)
         ax.set_title(f"{figure_text(data.labels.get(method, method))}: {shown}")
     _legend(figure, students)
-    return figure
-
-
-def reward_margins(data: ReportData) -> Figure | None:
-    """Rewards of chosen and rejected answers over the steps of preference tuning: a panel per student."""
-    logs = {student: log for (_, student), log in data.training_logs.items() if log and "chosen_reward" in log[-1]}
-    if not logs:
-        return None
-    figure, axes = subplots(1, len(logs), (max(5.5, 3.9 * len(logs)), 3.2), sharey=True)
-    for ax, (student, log) in zip(axes, logs.items(), strict=True):
-        steps = [r["step"] for r in log]
-        chosen, rejected = ([float(r[f"{side}_reward"]) for r in log] for side in ("chosen", "rejected"))
-        ax.plot(steps, chosen, **line_style(0), label="chosen")
-        ax.plot(steps, rejected, **line_style(1), label="rejected")
-        ax.fill_between(steps, chosen, rejected, color=INK, alpha=0.08, lw=0, label="margin")
-        ax.axhline(0, color=INK, lw=0.8)
-        ax.set(title=label(student), xlabel="optimizer step")
-        ax.grid(axis="y")
-    axes[0].set_ylabel("reward (nats × beta)")
-    figure.legend(handles=axes[0].get_legend_handles_labels()[0], loc="outside upper left", ncols=3)
     return figure
 
 

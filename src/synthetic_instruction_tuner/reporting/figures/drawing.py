@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file
 from synthetic_instruction_tuner.reporting.figures.agents import agent_ends
 from synthetic_instruction_tuner.reporting.figures.costs import efficiency, quality_and_cost
-from synthetic_instruction_tuner.reporting.figures.curves import preference_margins, reward_margins, training_losses
+from synthetic_instruction_tuner.reporting.figures.curves import preference_margins, training_losses
 from synthetic_instruction_tuner.reporting.figures.data import domains, filter_funnel, lengths
 from synthetic_instruction_tuner.reporting.figures.differences import differences
 from synthetic_instruction_tuner.reporting.figures.rewards import responder_scores, reward_against_passing
@@ -30,7 +30,6 @@ FIGURES: tuple[Callable[[ReportData], Any], ...] = (
     responder_scores,
     training_losses,
     preference_margins,
-    reward_margins,
     benchmarks,
     reward_against_passing,
     agent_ends,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from synthetic_instruction_tuner.models.families import PACKED
+from synthetic_instruction_tuner.models.families import PLAIN_DECODERS
 from synthetic_instruction_tuner.training.packed.attention import Kernel, attend, kernel_for
 from synthetic_instruction_tuner.training.packed.kernels import Gated, Norm, Same, turned
 from synthetic_instruction_tuner.training.packed.packs import Pack, Stretches
@@ -44,8 +44,8 @@ class Decoder:
         """
         self.model, self.checkpointing = model, checkpointing
         causal = model.get_base_model()
-        if causal.config.model_type not in PACKED:
-            raise Unsupported(f"the architecture {causal.config.model_type} is not among {', '.join(PACKED)}")
+        if causal.config.model_type not in PLAIN_DECODERS:
+            raise Unsupported(f"the architecture {causal.config.model_type} is not among {', '.join(PLAIN_DECODERS)}")
         if getattr(causal.config, "attention_dropout", 0.0):
             raise Unsupported("its attention has dropout")
         self.inner, self.head = causal.model, causal.lm_head

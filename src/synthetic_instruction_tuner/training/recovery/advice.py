@@ -15,22 +15,14 @@ if TYPE_CHECKING:
 NAMED = 4  # rows of a batch
 
 
-def out_of_memory(job: Job, size: int) -> RunError:
-    """Returns the error for a training that has too little memory even for the smallest micro-batch.
-
-    Args:
-        job: the training.
-        size: rows per forward pass that were tried last.
-    """
+def out_of_memory(job: Job) -> RunError:
+    """Returns the error for a training that has too little memory even for one row at a time."""
     config = job.config
     ways = [] if config.gradient_checkpointing else ["set gradient_checkpointing: true"]
     ways += [f"lower max_length (now {config.max_length})", "hold the model in 4 bits", "use a smaller model"]
-    rows = "one row" if size == 1 else f"{size} rows"
     return RunError(
-        "There is not enough memory to train, even with one row at a time."
-        if size == 1
-        else "There is not enough memory to train.",
-        f"{job.model.name} ran out of memory with {rows} of at most {config.max_length} tokens "
+        "There is not enough memory to train, even with one row at a time.",
+        f"{job.model.name} ran out of memory with one row of at most {config.max_length} tokens "
         f"({max(row.tokens for row in job.order):,} in the longest row).",
         f"{ways[0][0].upper()}{ways[0][1:]}, or {', or '.join(ways[1:])}. Finished checkpoints are kept.",
     )

@@ -33,7 +33,7 @@ def in_portions(job: Job, count: int, size: int, work: Callable[[slice], None]) 
             if not is_out_of_memory(error):
                 raise
             if size == 1:
-                raise out_of_memory(job, size) from error
+                raise out_of_memory(job) from error
         else:
             start += size
             continue

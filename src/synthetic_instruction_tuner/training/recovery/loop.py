@@ -120,7 +120,7 @@ def _after_out_of_memory(
     size = trainer.args.per_device_train_batch_size
     less = smaller(size, job.batch_size)
     if less is None:
-        raise out_of_memory(job, size) from error
+        raise out_of_memory(job) from error
     begun = trainer.optimizer is not None  # otherwise nothing of the state is loaded yet
     done = trainer.state.global_step if begun else step_of(checkpoint) if checkpoint else 0
     kept = trainer.whole and begun
