@@ -68,7 +68,7 @@ def test_no_text_of_the_funnel_touches_another(records: int) -> None:
 def test_a_full_report_has_its_figures_and_links_to_them(written: Path) -> None:
     text = (written / "docs/report.md").read_text(encoding="utf-8")
     links = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
-    assert len(links) == len(set(links)) == 12
+    assert len(links) == len(set(links)) == 11
     for link in links:
         file = (written / "docs" / link).resolve()
         assert file.read_bytes().startswith(b"\x89PNG") and 10_000 < file.stat().st_size < 400_000
