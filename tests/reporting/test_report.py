@@ -81,7 +81,7 @@ def test_the_page_needs_nothing_else_and_obeys_no_text_in_it(written: Path) -> N
     seen = Tags(page).tags
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in seen}
     images = [attrs for tag, attrs in seen if tag == "img"]
-    assert len(images) == 12 and all(str(a["src"]).startswith("data:image/png;base64,") for a in images)
+    assert len(images) == 11 and all(str(a["src"]).startswith("data:image/png;base64,") for a in images)
     works = {reference.url for reference in REFERENCES.values()}
     outside = {str(a["href"]) for tag, a in seen if tag == "a"} - works
     assert all(link.startswith("#") or link.startswith("../") for link in outside)
