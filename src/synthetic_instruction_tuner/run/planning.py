@@ -61,7 +61,7 @@ def estimate(config: Config, hardware: Hardware, card: Card | None = None) -> li
         *map(work.train, METHODS),
         work.evaluate(),
         agents(work),
-        StageEstimate("report", 6.0, 0.5, "figures, report and slides", disk_gb=0.01),
+        StageEstimate("report", 10.0, 0.5, "figures, report and slides", disk_gb=0.01),
     ]
     why = skip_reasons(config)
     found = [_skipped(config, e.stage, why[e.stage]) if e.stage in why else e for e in found]
