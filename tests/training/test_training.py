@@ -128,7 +128,7 @@ def test_the_cpu_head_trains_like_trls_own(
 
     config = PromptTuningConfig(**FAST | {"num_train_epochs": 1.0})
     PromptTuning(config).train(student, records, tmp_path / "ours")
-    monkeypatch.setattr(run_training, "PLAIN_HEADS", set())
+    monkeypatch.setattr(run_training, "PLAIN_DECODERS", ())
     PromptTuning(config).train(student, records, tmp_path / "trl")
     ours, theirs = ([row["loss"] for row in log(tmp_path / name)] for name in ("ours", "trl"))
     assert ours[0] == pytest.approx(theirs[0], abs=1e-4)

@@ -127,7 +127,7 @@ def test_another_architecture_is_trained_in_padded_batches_and_that_is_said(
 ) -> None:
     from synthetic_instruction_tuner.training.packed import decoder
 
-    monkeypatch.setattr(decoder, "PACKED", ("gpt2",))
+    monkeypatch.setattr(decoder, "PLAIN_DECODERS", ("gpt2",))
     notes: list[str] = []
     config = SftConfig(**SHARED)
     for packing in ("off", "on"):
