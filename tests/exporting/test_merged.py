@@ -36,6 +36,9 @@ def logits(folder: Path, adapter: Path | None = None, **options: Any) -> torch.T
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(folder, **options)
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):  # whose layers have at least 64 columns
+            module.support_avx512bf16_for_cpu = False
     model = PeftModel.from_pretrained(model, adapter) if adapter else model
     with torch.no_grad():
         return model.eval()(input_ids=IDS).logits

@@ -154,7 +154,7 @@ def test_the_page_loads_nothing_and_shows_its_figures(tmp_path: Path) -> None:
     figures = [figure for figure in figures if figure.suffix == ".png"]
     sources = [str(attrs["src"]) for tag, attrs in seen if tag == "img"]
     shown = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources]
-    assert sorted(shown) == sorted(figure.read_bytes() for figure in figures) and len(shown) == 12
+    assert sorted(shown) == sorted(figure.read_bytes() for figure in figures) and len(shown) == 11
     assert {tag for tag, _ in seen} & {"script", "link", "iframe", "object", "embed", "base", "form"} == set()
     links = {str(attrs["href"]) for _, attrs in seen if "href" in attrs}
     ours = {reference.url for reference in REFERENCES.values()}

@@ -39,10 +39,11 @@ else:
     Verb = Literal[tuple(METHOD_OF)]  # Typer reads the choices from it
 
 
-def _as_far_as(stage: str, *, new: bool) -> Callable[..., None]:
+def _as_far_as(stage: str | None, *, new: bool = False) -> Callable[..., None]:
     """Returns the verb that runs the pipeline as far as this stage.
 
     Args:
+        stage: the last one, or None for all.
         new: whether it may begin a run; only what needs nothing from earlier stages does.
     """
 
@@ -63,8 +64,8 @@ def _as_far_as(stage: str, *, new: bool) -> Callable[..., None]:
 
 
 generate = _as_far_as("generate", new=True)
-evaluate = _as_far_as("evaluate", new=False)
-slides = _as_far_as("report", new=False)
+evaluate = _as_far_as("evaluate")
+slides = _as_far_as(None)
 
 Pdf = Annotated[
     bool, typer.Option("--pdf", help="Also print report.pdf, with a browser or WeasyPrint if there is one.")

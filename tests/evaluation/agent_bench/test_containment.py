@@ -29,7 +29,7 @@ ATTACKS = {
     "many processes": "for i in $(seq 200); do sleep 60 & done 2>/dev/null",
     "many users": "for u in a b c; do useradd $u; su $u -c 'for i in $(seq 40); do sleep 60 & done' & done; sleep 60",
     "memory": "python3 -c 'x = bytearray(400 << 20); print(len(x))'",
-    "full disk": "head -c 100M /dev/zero > /root/full; head -c 100M /dev/zero > /dev/shm/full; echo x > /dev/new",
+    "full disk": "echo x > /dev/new; head -c 100M /dev/zero > /root/full; head -c 100M /dev/zero > /dev/shm/full",
     "many files": "python3 -c \"for k in range(20_000): open(f'/tmp/{k}', 'w')\"",
     "endless output": "yes",
     "kill all": "kill -9 -1; kill -9 1; kill -STOP 1",
