@@ -1,6 +1,6 @@
 """Follows records through a run: which files of the package have a function that is handed a record.
 
-    python tests/record_path.py OUTPUT.json ARGUMENTS OF sit ...
+    python tests/record_path.py OUTPUT.json ARGUMENTS OF sit run ...
 
 What becomes of a record counts too: its answers, the preference pair, the training examples, the filter's result, the
 row in the store and in the data files. Functions are watched as Python calls them, so one counts only when it ran.
@@ -49,17 +49,17 @@ class Watch:
 
 
 def main(output: str, *arguments: str) -> int:
-    """Runs `sit` with the arguments, watched, and writes the files as JSON."""
+    """Runs `sit run` with the arguments, watched as far as DPO, and writes the files as JSON."""
     from synthetic_instruction_tuner.cli import app
 
     watch = Watch()
     sys.settrace(watch)  # of calls alone: no function is followed line by line
     try:
-        code = app._exit_code(list(arguments))
+        code = app._exit_code(["run", *arguments, "--until", "dpo"])
     finally:
         sys.settrace(None)
     Path(output).write_text(json.dumps(watch.files, indent=1))
-    return code
+    return code or app._exit_code(["run", *arguments])
 
 
 if __name__ == "__main__":

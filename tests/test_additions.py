@@ -26,7 +26,7 @@ train:
   prompt_tuning: {students: none}
   toy_queries: {num_train_epochs: 1, per_device_train_batch_size: 4, rank: 3}
   dpo: {num_train_epochs: 1, per_device_train_batch_size: 4}
-evaluate: {benchmarks: [nano_mmlu, toy_greeting], toy_greeting: {items: 4}}
+evaluate: {benchmarks: [nano_mmlu, toy_greeting], nano_mmlu: {items: 8}, toy_greeting: {items: 4}}
 agents: {benchmarks: []}
 """
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+import pytest
 
 import synthetic_instruction_tuner
 
@@ -14,18 +14,6 @@ ROOT = Path(__file__).parents[1]
 SOURCE = Path(synthetic_instruction_tuner.__file__).parent
 MOST_FILES = 35
 GENERIC = {"data_files/atomic_writing.py"}  # writes any rows, whatever they are
-SETTINGS = """
-models:
-  responders: [nano:responder-llama, nano:responder-qwen2]
-  students: [nano:student-llama]
-generate: {batch: 6, instruction: {max_new_tokens: 48}, response: {max_new_tokens: 64}}
-filter: {min_words: 3}
-prefer: {batch: 8, sampling: {max_new_tokens: 48}}
-train:
-  sft: {num_train_epochs: 1, per_device_train_batch_size: 4}
-  prompt_tuning: {students: none}
-  dpo: {num_train_epochs: 1, per_device_train_batch_size: 4}
-"""
 
 
 def listed() -> list[str]:
@@ -49,13 +37,8 @@ def test_what_the_list_says_to_look_for_is_in_the_file() -> None:
     assert [(f, n) for f, n in named if not re.search(rf"^(class|def) {n}\b", sources[f], re.MULTILINE)] == []
 
 
-def test_every_file_that_is_handed_a_record_is_listed(tmp_path: Path) -> None:
-    settings, seen = tmp_path / "tiny.yaml", tmp_path / "seen.json"
-    settings.write_text(SETTINGS)
-    command = [sys.executable, str(ROOT / "tests" / "record_path.py"), str(seen), "run", "-c", str(settings)]
-    command += ["--limit", "10", "-d", str(tmp_path / "run"), "--until", "dpo", "-q"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr
-    reached = set(json.loads(seen.read_text()))
+@pytest.mark.xdist_group("pipeline")  # with the other tests of the finished run
+def test_every_file_that_is_handed_a_record_is_listed(finished: Path) -> None:
+    reached = set(json.loads((finished.parent / "seen.json").read_text()))
     assert "filtering/quality_filter.py" in reached and "training/examples.py" in reached
     assert sorted(reached - set(listed()) - GENERIC) == []

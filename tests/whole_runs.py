@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import record_path
 from synthetic_instruction_tuner.cli import app
 
 SETTINGS = """
@@ -32,8 +33,11 @@ Sit = Callable[..., tuple[int, str, str]]
 
 
 def command(settings: Path, folder: Path, *more: str) -> list[str]:
-    start = [sys.executable, "-m", "synthetic_instruction_tuner", "run"]
-    return [*start, "-c", str(settings), "--limit", "24", "-d", str(folder), *more]
+    return [sys.executable, "-m", "synthetic_instruction_tuner", "run", *arguments(settings, folder), *more]
+
+
+def arguments(settings: Path, folder: Path) -> list[str]:
+    return ["-c", str(settings), "--limit", "24", "-d", str(folder)]
 
 
 @pytest.fixture(scope="session")
@@ -45,9 +49,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(settings: Path) -> Path:
-    """A finished run, made in a process of its own; tests that change it work on copies."""
+    """A finished run, made in a process of its own; tests that change it work on copies.
+
+    Beside it lies `seen.json`, with the files whose functions were handed a record on the way.
+    """
     folder = settings.parent / "finished"
-    done = subprocess.run(command(settings, folder), capture_output=True, text=True, timeout=600)
+    watched = [sys.executable, str(Path(record_path.__file__)), str(settings.parent / "seen.json")]
+    done = subprocess.run([*watched, *arguments(settings, folder)], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return folder
 

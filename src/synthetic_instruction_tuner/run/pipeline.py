@@ -16,6 +16,7 @@ from synthetic_instruction_tuner.config import Config, fingerprint
 from synthetic_instruction_tuner.data_files.file_hashes import clear_way
 from synthetic_instruction_tuner.errors import SitError, UserError
 from synthetic_instruction_tuner.models.hardware import Hardware
+from synthetic_instruction_tuner.models.memory import set_apart
 from synthetic_instruction_tuner.models.peak_memory import peak_memory_gb, reset_peak_memory
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.run.folder import RunFolder
@@ -220,6 +221,7 @@ def _run_stage(ctx: Context, stage: Stage, files: WrittenFiles, done: StageState
             ctx.display.say(f"  what stood in the way of {name} is kept as {kept}")
     ctx.store.begin_stage(stage.name, ctx.key, part)
     ctx.display.enter_stage(stage.name, stage.title)
+    set_apart()
     reset_peak_memory()
     ctx.watch = Stopwatch()
     try:
