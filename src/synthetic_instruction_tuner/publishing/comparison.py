@@ -105,7 +105,7 @@ def changes(
     mark = _mark(repository, files, run)
     return Changes(
         add=[name for name, file in files.items() if name not in there or not there[name].same(file)],
-        delete=sorted(name for name in gone if force and not ours or name in before),
+        delete=sorted(name for name in gone if (force and not ours) or name in before),
         mark=mark,
         marked=remote is not None and remote.mark == json.loads(mark),
     )
@@ -129,9 +129,7 @@ def _marked_files(remote: Remote | None) -> dict[str, Digest]:
         return {}
 
 
-def _edited(
-    before: Mapping[str, Digest], files: Mapping[str, Digest], there: Mapping[str, RemoteFile]
-) -> list[str]:
+def _edited(before: Mapping[str, Digest], files: Mapping[str, Digest], there: Mapping[str, RemoteFile]) -> list[str]:
     """Returns the files that are neither what was pushed before nor what is pushed now."""
     kept = [name for name, file in there.items() if name in before and not file.same(before[name])]
     return sorted(name for name in kept if name not in files or not there[name].same(files[name]))

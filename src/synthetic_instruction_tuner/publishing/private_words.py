@@ -19,6 +19,7 @@ from synthetic_instruction_tuner.errors import RunError
 from synthetic_instruction_tuner.escaping import markdown
 
 _TEXTS = {".md", ".html", ".json", ".jsonl", ".csv", ".svg", ".txt", ".yaml", ".jinja"}
+_VOCABULARY = ("tokenizer", "vocab", "merges", "special_tokens", "added_tokens", "spiece")
 _FORMS: tuple[Callable[[str], str], ...] = (
     str,
     markdown,
@@ -36,7 +37,8 @@ class PrivateWords:
 
     Attributes:
         places: paths, with what a reader sees instead.
-        names: of the machine and its user: looked for outside of data only, where they are whole words.
+        names: of the machine and its user, as whole words. They are looked for where no model has written: any word
+            may be in a text, or in a vocabulary.
         secrets: what must not be anywhere, such as a token.
     """
 
@@ -77,25 +79,26 @@ class PrivateWords:
                     content = self.without(content.decode("utf-8")).encode("utf-8")
                 new.writestr(zipfile.ZipInfo(entry.filename, entry.date_time), content, zipfile.ZIP_DEFLATED)
 
-    def require_absent(self, files: Mapping[str, Path]) -> None:
+    def require_absent(self, files: Mapping[str, Path], texts: bool) -> None:
         """Stops where a file that is to be uploaded has a private word in it.
 
         Args:
             files: by the names that a message gives them.
+            texts: whether models have written in them.
 
         Raises:
             RunError: one has, with its name.
         """
         for name, path in files.items():
-            if word := self._first_in(path):
+            if word := self._first_in(path, () if texts or path.name.startswith(_VOCABULARY) else self.names):
                 shown = "a token" if word in self.secrets else word
-                fix = "Nothing was uploaded. Name models and files so that no private path is in the run, or report this."
+                fix = (
+                    "Nothing was uploaded. Name models and files so that no private path is in the run, or report this."
+                )
                 raise RunError(f"{name} would tell others something private.", f"It contains {shown}.", fix)
 
-    def _first_in(self, path: Path) -> str | None:
-        data = path.suffix == ".parquet"
-        words = [*self.secrets, *(() if data else self.places)]
-        names = () if data else self.names
+    def _first_in(self, path: Path, names: Iterable[str]) -> str | None:
+        words = [*self.secrets, *self.places]
         for part in _parts(path):
             for word in words:
                 if any(part.find(form(word).encode()) >= 0 for form in _FORMS):
@@ -142,12 +145,17 @@ def places_of(texts: Iterable[str]) -> dict[str, str]:
     """Returns the paths among a run's settings, with the last part of each, which stands in its place."""
     found = {}
     for text in texts:
-        local = text.startswith(("/", "~", "./", "../")) or (len(text) > 2 and text[1:3] in (":\\", ":/"))
-        if (local or "/" in text) and "\n" not in text and len(text) < 4096 and (local or _exists(text)):
+        local = text.startswith(("/", "~", "./", "../")) or text[1:3] in (":\\", ":/")
+        if is_telling(text) and "\n" not in text and len(text) < 4096 and (local or _exists(text)):
             name = Path(text.replace("\\", "/")).name
             if name and name != text:
                 found[text] = name
     return found
+
+
+def is_telling(path: str) -> bool:
+    """Returns whether a path says anything of a machine: one such as ``/data`` does not, and may be in any text."""
+    return len(path) > 7 and len(re.findall(r"[/\\]+[^/\\]", path)) > (path[:1] in "/~.")
 
 
 def _exists(text: str) -> bool:

@@ -37,6 +37,7 @@ class Uploaded:
         address: of its page.
         private: whether only its owners see it.
         added, deleted: the files that changed; none where all was there already.
+        size: bytes of the files that were added.
     """
 
     repository: Repository
@@ -44,6 +45,7 @@ class Uploaded:
     private: bool
     added: Sequence[str]
     deleted: Sequence[str]
+    size: int
 
 
 class Uploads:
@@ -110,7 +112,7 @@ class Uploads:
                 self._commit(repository, plan, head, message, progress)
             if public and wanted.remote and wanted.remote.private:
                 self._api.update_repo_settings(repository.id, private=False, repo_type=repository.kind)
-        return Uploaded(repository, repository.address(self.endpoint), not public, plan.add, plan.delete)
+        return Uploaded(repository, repository.address(self.endpoint), not public, plan.add, plan.delete, wanted.size)
 
     def collect(self, owner: str, title: str, text: str, repositories: Sequence[Repository], public: bool) -> str:
         """Puts repositories into the collection of this title, which is made where it is missing; returns its address.
