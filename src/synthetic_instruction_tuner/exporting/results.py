@@ -19,7 +19,6 @@ class Score:
         value, low, high: the mean, and its interval of 95 %.
         base: the same of the untuned model; None where it was not evaluated.
         data_set: the benchmark's id on the Hub; empty where it has none.
-        title: what the benchmark measures, for people; empty: its name says it.
     """
 
     benchmark: str
@@ -30,7 +29,6 @@ class Score:
     high: float
     base: tuple[float, float, float] | None = None
     data_set: str = ""
-    title: str = ""
 
 
 def results_table(scores: Sequence[Score]) -> str:
@@ -61,7 +59,7 @@ def model_index(name: str, scores: Sequence[Score]) -> dict[str, Any]:
             task_type="text-generation",
             task_name="Text generation",
             dataset_type=s.data_set or s.benchmark,
-            dataset_name=s.title or s.benchmark,
+            dataset_name=s.benchmark,
             metric_type=s.metric,
             metric_name=f"{s.metric}{_in_words(s)}",
             metric_value=round(s.value, 4),

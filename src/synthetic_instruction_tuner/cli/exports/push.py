@@ -134,11 +134,9 @@ def _print_plan(staged: Staged, folder: RunFolder, public: bool) -> None:
         screen.say()
     files = sum(len(one.sizes()) for one in staged.repositories)
     count = len(staged.repositories)
-    seen = "Everybody would see" if public else "Only you and your organization would see"
+    seen, noun = "public" if public else "private", "repository" if count == 1 else "repositories"
     collected = " and a collection" if count > 1 else ""
-    screen.say(
-        f"{seen} {count} {'repository' if count == 1 else 'repositories'}{collected}: {files} files, {_size(total)}."
-    )
+    screen.say(f"{count} {seen} {noun}{collected}: {files} files, {_size(total)}.")
     _print_notes(screen, staged)
     screen.say(f"Nothing was uploaded. The files are in {shown(folder.staged)}.")
 

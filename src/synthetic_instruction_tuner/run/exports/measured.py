@@ -9,7 +9,7 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import Config, ModelConfig
 from synthetic_instruction_tuner.errors import SitError
-from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark, plain_name
+from synthetic_instruction_tuner.evaluation.benchmarks.base import plain_name
 from synthetic_instruction_tuner.evaluation.benchmarks.published import PUBLISHED
 from synthetic_instruction_tuner.exporting.results import Score
 from synthetic_instruction_tuner.methods import BASE, Method
@@ -44,10 +44,7 @@ def measured_scores(folder: RunFolder, student: ModelConfig, method: Method) -> 
         values = (estimate.value, estimate.low, estimate.high)
         plain = plain_name(name)
         published = PUBLISHED[plain].repository if plain in PUBLISHED else None
-        title = f"{name}: {benchmark(name).title}"
-        found.append(
-            Score(name, result.headline, len(result.items), *values, known, data_set=published or "", title=title)
-        )
+        found.append(Score(name, result.headline, len(result.items), *values, known, published or ""))
     return found
 
 
