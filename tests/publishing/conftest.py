@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import _http
-from local_hub import TOKEN, LocalHub, local_hub
+from local_hub import HOST, TOKEN, USER, LocalHub, Push, local_hub
 
 from synthetic_instruction_tuner.cli import app
-
-HOST, USER = "annas-laptop-77", "annabelle77"
-Push = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +17,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
-TOKEN = "hf_" + "localtesttoken"
+TOKEN = "hf_" + 2 * "localtesttoken"
+HOST, USER = "annas-laptop-77", "annabelle77"  # of the machine that pushes
+Push = Callable[..., tuple[int, str, str]]
 LARGE = (".parquet", ".safetensors", ".png", ".pptx")
 KIND = {"models": "model", "datasets": "dataset", "spaces": "space"}
 

@@ -14,9 +14,8 @@ import pyarrow.parquet as parquet
 import pytest
 import yaml
 from huggingface_hub import ModelCard
-from local_hub import TOKEN, LocalHub, Repo
+from local_hub import HOST, TOKEN, USER, LocalHub, Push, Repo
 
-from conftest import HOST, USER, Push  # type: ignore[attr-defined]
 from synthetic_instruction_tuner.cli import app
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.store import Store

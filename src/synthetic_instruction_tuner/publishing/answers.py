@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from synthetic_instruction_tuner.errors import RunError, SitError, UserError
+from synthetic_instruction_tuner.web_addresses import HIDDEN
 
 AGAIN = "Run the same command again: what has been uploaded is not uploaded again."
 LOGIN = "Log in with 'hf auth login', or set HF_TOKEN; the token needs the right to write."
 _LONGEST = 300  # characters of what the Hub says
+_TOKEN = re.compile(r"\b(?:hf|api_org|hf_oauth)_[A-Za-z0-9]{20,}")
 _NETWORK = {"httpx2", "httpcore2", "httpx", "httpcore", "requests", "urllib3"}
 
 
@@ -48,6 +51,9 @@ def meaning(error: BaseException, name: str) -> SitError | None:
     if modules & _NETWORK or "hf_xet" in modules or isinstance(error, (ConnectionError, TimeoutError)):
         problem = "The connection to the Hugging Face Hub was lost, or there is none."
         return RunError(problem, _said(str(error) or kind), f"Check the network and the proxy. {AGAIN}")
+    if kind == "JSONDecodeError":
+        problem = "The Hugging Face Hub has a fault: its answer cannot be read."
+        return RunError(problem, _said(str(error)), f"Wait a few minutes. {AGAIN}")
     if isinstance(error, ValueError) and "metadata in README.md" in str(error):
         return RunError(f"The Hub does not take the card of {name}.", _said(str(error)), "Nothing was uploaded to it.")
     return None
@@ -89,7 +95,8 @@ def _wait(response: Any) -> str:
 
 
 def _said(text: str) -> str:
-    return " ".join(text.split())[:_LONGEST]
+    """Returns what the Hub says, on one line, without a token that it may repeat."""
+    return _TOKEN.sub(HIDDEN, " ".join(text.split()))[:_LONGEST]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

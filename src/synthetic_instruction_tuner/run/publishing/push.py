@@ -122,7 +122,7 @@ def upload(
         SitError: a repository holds something else, or the Hub, or the network, refuses.
     """
     if public and not license_accepted:
-        _require_open(staged.parts, uploads)
+        require_open(staged.parts, uploads)
     compared, faults = [], list[SitError]()
     with display.task("comparing with the Hub", len(staged.repositories), "repositories") as advance:
         for repository in staged.repositories:
@@ -152,7 +152,7 @@ def upload(
     return Pushed(done, uploads.collect(owner, title, _COLLECTED, staged.repositories, public))
 
 
-def _require_open(parts: Sequence[Part], uploads: Uploads) -> None:
+def require_open(parts: Sequence[Part], uploads: Uploads) -> None:
     """Stops before weights are published that their maker gives only to those who accept its license.
 
     Raises:
