@@ -30,11 +30,11 @@ class CardFacts:
     Attributes:
         label: the method's name, for people.
         license: the base model's, as it is called; None where it is not known.
-        license_head: the same as the metadata of a card name it.
         training: names and values of the training and its settings.
-        cost: what the training took.
         data: what the data are, a line each.
         scores: results, where the variant was evaluated.
+        license_head: the license as the metadata of a card name it; empty: as it is called.
+        cost: what the training took.
         contamination: whether benchmark items are in the training data, a line each.
         limits: what nobody should take the model for, a line each.
         repository: the id that others load the export by; empty where it is loaded from its own folder.
@@ -43,11 +43,11 @@ class CardFacts:
 
     label: str
     license: str | None = None
-    license_head: Mapping[str, str] = field(default_factory=dict)
     training: Sequence[tuple[str, str]] = ()
-    cost: Sequence[tuple[str, str]] = ()
     data: Sequence[str] = ()
     scores: Sequence[Score] = ()
+    license_head: Mapping[str, str] = field(default_factory=dict)
+    cost: Sequence[tuple[str, str]] = ()
     contamination: Sequence[str] = ()
     limits: Sequence[str] = ()
     repository: str = ""
@@ -124,7 +124,7 @@ def _head(base: ModelConfig, facts: CardFacts, form: str) -> dict[str, Any]:
         "pipeline_tag": "text-generation",
         "tags": tags,
     }
-    head |= facts.license_head
+    head |= facts.license_head or ({"license": facts.license} if facts.license else {})
     if on_hub(base):
         head |= {"base_model": base.path, "base_model_relation": "adapter" if form == "adapter" else "finetune"}
     if facts.data_repositories:
