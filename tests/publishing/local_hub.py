@@ -28,7 +28,7 @@ KIND = {"models": "model", "datasets": "dataset", "spaces": "space"}
 class Repo:
     private: bool
     files: dict[str, bytes] = field(default_factory=dict)
-    commits: list[str] = field(default_factory=lambda: ["first"])
+    commits: list[str] = field(default_factory=lambda: ["initial commit"])
     sdk: str | None = None
     gated: bool = False
 
@@ -178,9 +178,11 @@ class _Handler(BaseHTTPRequestHandler):
             return self._error(403, "You don't have the rights to create a repository here")
         if (kind, name) in self.hub.repos:
             return self._json({"error": "You already created this repo", "url": url}, 409)
-        self.hub.repos[kind, name] = Repo(
+        template = {"README.md": b"---\nsdk: static\n---\n", "index.html": b"<p>Hello</p>", "style.css": b"p {}"}
+        self.hub.repos[kind, name] = made = Repo(
             data.get("visibility") == "private", {".gitattributes": b"*\n"}, sdk=data.get("sdk")
         )
+        made.files |= template if kind == "space" else {}
         return self._json({"url": url})
 
     def _batch(self, data: dict[str, Any]) -> None:
@@ -200,6 +202,9 @@ class _Handler(BaseHTTPRequestHandler):
         if what in ("", "revision"):
             facts = {"id": name, "sha": repo.head, "private": repo.private, "gated": repo.gated, "siblings": []}
             return self._json(facts)
+        if what == "commits":
+            facts = {"authors": [], "date": "2026-01-01T00:00:00.000Z", "message": ""}
+            return self._json([{"id": repo.head, "title": title, **facts} for title in reversed(repo.commits)])
         if what == "tree":
             return self._json([self._entry(path, content) for path, content in repo.files.items()])
         if what == "preupload":

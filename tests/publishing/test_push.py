@@ -186,6 +186,7 @@ def test_an_unfinished_run_is_pushed_as_far_as_it_is(
 def test_other_content_is_refused_and_forced(push: Push, hub: LocalHub, published_run: Path, tmp_path: Path) -> None:
     words = ("--to", "anna/tiny", "--what", "data")
     hub.repos["dataset", "anna/tiny"] = foreign = Repo(True, {".gitattributes": b"", "theirs.csv": b"a,b\n"})
+    foreign.commits.append("theirs")
     code, _, err = push(*words)
     assert code == 2 and "holds something else" in err and "theirs.csv" in err and "--force" in err
     assert set(foreign.files) == {".gitattributes", "theirs.csv"}

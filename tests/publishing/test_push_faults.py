@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,20 +36,11 @@ def one_message(err: str) -> list[str]:
     ("pattern", "status", "code", "problem", "fix"),
     [
         ("whoami", 401, 2, "does not take the token", "hf auth login"),
-        ("repos/create", 402, 2, "wants to be paid", "Free some space"),
         ("repos/create", 403, 2, "may not write to anna/tiny", "another name with --to"),
-        ("repos/create", 404, 2, "does not find anna/tiny", "must exist"),
-        (COMMIT, 403, 2, "may not write to anna/tiny", "another name with --to"),
         (COMMIT, 409, 1, "changed anna/tiny at the same moment", "same command again"),
-        (COMMIT, 412, 1, "changed anna/tiny at the same moment", "same command again"),
-        (COMMIT, 413, 1, "too large", "--what"),
         (COMMIT, 429, 1, "too many requests", "Wait 77 seconds"),
-        (COMMIT, 400, 1, "refuses what was sent", "same command again"),
-        (COMMIT, 500, 1, "has a fault (500)", "same command again"),
         ("preupload", 503, 1, "has a fault (503)", "same command again"),
         ("PUT /lfs", 500, 1, "has a fault (500)", "same command again"),
-        ("objects/batch", 504, 1, "has a fault (504)", "same command again"),
-        ("validate-yaml", 502, 1, "", "same command again"),
         (COMMIT, None, 1, "connection to the Hugging Face Hub was lost", "same command again"),
         ("PUT /lfs", None, 1, "connection to the Hugging Face Hub was lost", "same command again"),
         ("GET /api/datasets", None, 1, "connection to the Hugging Face Hub was lost", "same command again"),
@@ -97,6 +89,16 @@ def test_what_was_sent_before_a_kill_is_not_sent_again(
     assert set(hub.received.values()) == {1} and len(hub.received) == 3
 
 
+def test_a_template_of_the_hub_is_no_content(push: Push, hub: LocalHub) -> None:
+    """A Space is made with a page of its own: a push that ends before its commit goes on all the same."""
+    hub.fail("POST /api/spaces/anna/tiny/commit", 500)
+    assert push("--to", "anna", "--what", "report")[0] == 1
+    assert b"Hello" in hub.repos["space", "anna/tiny"].files["index.html"]
+    code, _, err = push("--to", "anna", "--what", "report")
+    files = hub.repos["space", "anna/tiny"].files
+    assert code == 0 and b"Hello" not in files["index.html"] and "style.css" not in files, err
+
+
 def test_a_commit_of_somebody_else_in_between_is_not_overwritten(
     push: Push, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,11 +116,11 @@ def test_a_commit_of_somebody_else_in_between_is_not_overwritten(
 
 
 def test_every_refused_repository_is_named_before_any_is_changed(push: Push, hub: LocalHub) -> None:
-    hub.repos["dataset", "anna/tiny"] = Repo(True, {"a.csv": b""})
+    hub.repos["dataset", "anna/tiny"] = Repo(True, {"a.csv": b""}, ["initial commit", "theirs"])
     hub.repos["space", "anna/tiny"] = Repo(False, {"b.html": b""})
     code, _, err = push("--to", "anna", "--what", "data,report")
     assert code == 2 and "There are 2 mistakes" in err and "a.csv" in err and "is public" in err
-    assert hub.asked("commit|create") == []
+    assert hub.asked("/commit/|create") == []
 
 
 def test_no_token_no_network_and_offline(push: Push, hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +160,27 @@ def test_weights_of_a_gated_model_do_not_become_public_by_mistake(hub: LocalHub,
         assert "--accept-license" in caught.value.fix
         hub.repos["model", "meta/gated"].gated = False
         require_open([part], uploads)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "problem", "fix"),
+    [
+        (400, 1, "refuses what was sent to anna/x (400)", "same command again"),
+        (402, 2, "wants to be paid for anna/x", "Free some space"),
+        (403, 2, "may not write to anna/x", "another name with --to"),
+        (404, 2, "does not find anna/x", "must exist"),
+        (412, 1, "changed anna/x at the same moment", "same command again"),
+        (413, 1, "too large for anna/x", "--what"),
+        (429, 1, "too many requests", "Wait some minutes"),
+        (502, 1, "has a fault (502)", "same command again"),
+    ],
+)
+def test_each_status_has_its_meaning(status: int, code: int, problem: str, fix: str) -> None:
+    error = RuntimeError("Error while uploading 'x'")
+    error.response = SimpleNamespace(status_code=status, headers={})  # type: ignore[attr-defined]
+    found = meaning(error, "anna/x")
+    assert found and found.exit_code == code and problem in found.problem and fix in found.fix
+    assert str(status) in found.cause
 
 
 def test_errors_that_are_not_the_hubs_pass() -> None:

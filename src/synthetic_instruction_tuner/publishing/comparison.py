@@ -48,12 +48,14 @@ class Remote:
         head: its last commit.
         files: by path.
         mark: what `MARK` says in it; None where there is none that can be read.
+        new: whether it is as the Hub has made it, with a template at most.
     """
 
     private: bool
     head: str | None = None
     files: Mapping[str, RemoteFile] = field(default_factory=dict)
     mark: Mapping[str, Any] | None = None
+    new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +99,16 @@ def changes(
     before = _marked_files(remote)
     ours = remote is not None and _is_ours(remote.mark, repository, run)
     if remote is not None and not force:
-        if there and not ours:
+        if there and not ours and not remote.new:
             raise _other_content(repository, remote, sorted(there))
         if edited := _edited(before, files, there):
             raise _edited_on_the_hub(repository, edited)
     gone = [name for name in there if name not in files and name != MARK]
+    all_go = remote is not None and (remote.new or (force and not ours))
     mark = _mark(repository, files, run)
     return Changes(
         add=[name for name, file in files.items() if name not in there or not there[name].same(file)],
-        delete=sorted(name for name in gone if (force and not ours) or name in before),
+        delete=sorted(name for name in gone if all_go or name in before),
         mark=mark,
         marked=remote is not None and remote.mark == json.loads(mark),
     )

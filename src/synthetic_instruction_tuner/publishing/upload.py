@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 CONNECT, READ = 20.0, 600.0  # seconds until the network counts as gone
+_FIRST_COMMIT = "initial commit"  # the Hub's own, in which a Space has a template
+_TEMPLATE = 8  # files that one has at most
 _LONGEST_TITLE = 59  # characters that the Hub allows a collection's title
 Progress = Callable[[int, str], None]
 """Is told how many bytes more are there, and of which file."""
@@ -91,7 +93,7 @@ class Uploads:
             cause = "What is pushed is private unless you say otherwise."
             fix = f"Add --public, or make it private on its page: {repository.address(self.endpoint)}/settings"
             raise UserError(f"The {repository.kind} {repository.id} is public.", cause, fix)
-        return Comparison(repository, files, remote, changes(repository, files, remote, run, force))
+        return Comparison(repository, run, files, remote, changes(repository, files, remote, run, force))
 
     def upload(self, wanted: Comparison, message: str, public: bool, progress: Progress) -> Uploaded:
         """Makes the repository what is staged; nothing is sent that it has.
@@ -105,12 +107,14 @@ class Uploads:
         Raises:
             SitError: the Hub, or the network, refuses.
         """
-        repository, plan = wanted.repository, wanted.changes
+        repository, plan, remote = wanted.repository, wanted.changes, wanted.remote
         with explained(repository.id):
-            head = wanted.remote.head if wanted.remote else self._create(repository, public)
+            if remote is None:
+                remote = self._created(repository, public)
+                plan = changes(repository, wanted.files, remote, wanted.run)
             if not plan.none:
-                self._commit(repository, plan, head, message, progress)
-            if public and wanted.remote and wanted.remote.private:
+                self._commit(repository, plan, remote.head, message, progress)
+            if public and remote.private:
                 self._api.update_repo_settings(repository.id, private=False, repo_type=repository.kind)
         return Uploaded(repository, repository.address(self.endpoint), not public, plan.add, plan.delete, wanted.size)
 
@@ -157,7 +161,10 @@ class Uploads:
             if isinstance(file, RepoFile)
         }
         mark = self._mark(where, str(info.sha)) if MARK in files else None
-        return Remote(bool(info.private), info.sha, files, mark)
+        new = mark is None and len(files) <= _TEMPLATE
+        if new:
+            new = [one.title for one in self._api.list_repo_commits(**where)] == [_FIRST_COMMIT]
+        return Remote(bool(info.private), info.sha, files, mark, new)
 
     def _mark(self, where: Mapping[str, Any], head: str) -> Mapping[str, Any] | None:
         with tempfile.TemporaryDirectory() as folder:
@@ -168,12 +175,11 @@ class Uploads:
                 return None
         return found if isinstance(found, dict) else None
 
-    def _create(self, repository: Repository, public: bool) -> str | None:
+    def _created(self, repository: Repository, public: bool) -> Remote:
         sdk = "static" if repository.kind == "space" else None
-        self._api.create_repo(
-            repository.id, repo_type=repository.kind, private=not public, exist_ok=True, space_sdk=sdk
-        )
-        return self._api.repo_info(repository.id, repo_type=repository.kind).sha
+        kind, private = repository.kind, not public
+        self._api.create_repo(repository.id, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk)
+        return self._remote(repository) or Remote(private)
 
     def _commit(
         self, repository: Repository, plan: Changes, head: str | None, message: str, progress: Progress
@@ -204,12 +210,14 @@ class Comparison:
 
     Attributes:
         repository: what is staged.
+        run: the run's own id.
         files: its files.
         remote: what the Hub has; None for nothing.
         changes: what a push does.
     """
 
     repository: Repository
+    run: str
     files: Mapping[str, Digest]
     remote: Remote | None
     changes: Changes
