@@ -17,6 +17,7 @@ from huggingface_hub import ModelCard
 from local_hub import HOST, TOKEN, USER, LocalHub, Push, Repo
 
 from synthetic_instruction_tuner.cli import app
+from synthetic_instruction_tuner.exporting.results import Score, model_index
 from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.store import Store
 
@@ -86,9 +87,18 @@ def test_a_dry_run_shows_every_file_and_asks_nobody(
     code, out, _ = push("--to", "acme/mine", "--dry-run", "--what", "data", "--json")
     found = json.loads(out)
     (row,) = found["repositories"]
-    assert found["dry_run"] and row["files"] == {
-        n: len(c) for n, c in files(published_run / "push/datasets/acme/mine").items()
-    }
+    assert (
+        found["private"]
+        and found["dry_run"]
+        and row["files"] == {n: len(c) for n, c in files(published_run / "push/datasets/acme/mine").items()}
+    )
+
+
+@pytest.mark.parametrize("name", ["prompt", "prompt-tuning", "prompt_tuning"])
+def test_a_variant_is_named_in_any_usual_way(push: Push, hub: LocalHub, name: str) -> None:
+    code, out, err = push("--to", "anna", "--what", "adapters", "--variant", name, "--dry-run", "--json")
+    assert code == 0 and hub.requests == [], err
+    assert [row["id"] for row in json.loads(out)["repositories"]] == ["anna/tiny-student-llama-prompt-tuning-adapter"]
 
 
 def test_what_is_shown_to_use_it_works(
@@ -142,6 +152,13 @@ def test_cards_have_results_that_the_hub_reads(push: Push, hub: LocalHub, publis
         assert part in text
     head = yaml.safe_load(hub.repos["dataset", "anna/tiny"].files["README.md"].decode().split("---\n")[1])
     assert [one["config_name"] for one in head["configs"]] == ["preference", "filtered", "raw"]
+
+
+def test_a_score_that_is_no_number_is_not_in_the_metadata() -> None:
+    scores = [Score("a", "acc", 2, float("nan"), 0.0, 0.0), Score("b", "acc", 2, 0.5, float("nan"), float("nan"))]
+    (result,) = model_index("x", scores)["model-index"][0]["results"]
+    assert result["dataset"]["name"] == "b" and result["metrics"][0]["name"] == "acc (2 items)"
+    assert model_index("x", scores[:1]) == {}
 
 
 def test_links_of_the_report_lead_to_what_was_pushed(push: Push, hub: LocalHub) -> None:
@@ -209,9 +226,9 @@ def test_other_content_is_refused_and_forced(push: Push, hub: LocalHub, publishe
 
 
 def test_public_is_only_what_is_meant_to_be(push: Push, hub: LocalHub) -> None:
-    words = ("--to", "anna/tiny", "--what", "data")
-    assert push(*words)[0] == 0 and hub.repos["dataset", "anna/tiny"].private
-    assert push(*words, "--public")[0] == 0 and not hub.repos["dataset", "anna/tiny"].private
+    words = ("--to", "acme/tiny", "--what", "data")
+    assert push(*words)[0] == 0 and hub.repos["dataset", "acme/tiny"].private
+    assert push(*words, "--public")[0] == 0 and not hub.repos["dataset", "acme/tiny"].private
     code, _, err = push(*words)
     assert code == 2 and "is public" in err and "--public" in err
 

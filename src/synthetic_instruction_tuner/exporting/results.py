@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,9 +48,11 @@ def results_table(scores: Sequence[Score]) -> str:
 def model_index(name: str, scores: Sequence[Score]) -> dict[str, Any]:
     """Returns the metadata ``model-index`` of a card; nothing where there are no results.
 
-    The interval is a part of the metric's name: that is what the Hub shows beside its value.
+    The interval is a part of the metric's name: that is what the Hub shows beside its value. A score that is no number
+    has no place in it.
     """
-    if not scores:
+    known = [score for score in scores if math.isfinite(score.value)]
+    if not known:
         return {}
     from huggingface_hub import EvalResult
     from huggingface_hub.repocard_data import eval_results_to_model_index
@@ -64,7 +67,7 @@ def model_index(name: str, scores: Sequence[Score]) -> dict[str, Any]:
             metric_name=f"{s.metric}{_in_words(s)}",
             metric_value=round(s.value, 4),
         )
-        for s in scores
+        for s in known
     ]
     return {"model-index": eval_results_to_model_index(name, found)}
 

@@ -11,6 +11,7 @@ import typer
 from synthetic_instruction_tuner import __version__
 from synthetic_instruction_tuner.cli.options import Json, Quiet, existing_run, run_path
 from synthetic_instruction_tuner.errors import UserError
+from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.publishing.names import target
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen, echo_json
@@ -19,12 +20,14 @@ from synthetic_instruction_tuner.run.folder import RunFolder, shown
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.run.publishing.push import Pushed, Staged
 
+_METHODS = {name: method.name for method in METHODS for name in (method.verb, method.name.replace("_", "-"))}
+
 
 def push(
     run: Annotated[
         Path | None,
         typer.Argument(
-            help="The run's folder; runs/nano when not given.", parser=run_path, metavar="[RUN]", show_default=False
+            help="The run's folder; runs/nano when not given.", parser=run_path, metavar="RUN", show_default=False
         ),
     ] = None,
     to: Annotated[
@@ -70,7 +73,7 @@ def push(
     if to is None:
         raise UserError("No name on the Hub was given.", "", "Add --to USER, or --to USER/NAME")
     where = target(to, folder.root.resolve().name)
-    choice = Choice(chosen(what), student or (), [name.replace("-", "_") for name in variant or ()])
+    choice = Choice(chosen(what), student or (), [_METHODS.get(name, name) for name in variant or ()])
     checked(config, choice.students, choice.variants)
     # Imported here: a mistake on the command line is reported before the client of the Hub is loaded.
     from huggingface_hub import constants, get_token
