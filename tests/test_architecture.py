@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preference": ENGINES,
     "training": MODELS | {"chat"},
     "exporting": MODELS | {"chat"},
+    "publishing": SPOKEN,
     "reporting": MODELS | {"evaluation"},  # results, comparison and statistics, which the report shows
 }
 LIBRARIES = set(MAY_IMPORT)

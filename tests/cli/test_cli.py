@@ -39,6 +39,7 @@ VERBS = [
     "export",
     "pack",
     "unpack",
+    "push",
 ]
 Sit = Callable[..., tuple[int, str, str]]
 HEAVY = {"pandas", "torch", "transformers", "trl", "peft", "datasets", "lm_eval", "matplotlib", "pyarrow", "scipy"}

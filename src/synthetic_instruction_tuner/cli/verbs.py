@@ -213,4 +213,15 @@ VERBS = {
         "'sit unpack nano.tar.zst' writes runs/nano; -o names another folder, which must not exist yet. Then 'sit run "
         "-d runs/nano' goes on, or says that everything is done.",
     ),
+    "push": Verb(
+        "exports.push",
+        "push",
+        "Publish a run on the Hugging Face Hub.\n\n"
+        "'sit push runs/nano --to USER' makes private repositories of that user, or organization, named after the run: "
+        "a data set with the configurations raw, filtered and preference; a model for each adapter; the report as a "
+        "page; and a collection of them. --to USER/NAME gives them another name. Cards are written from the run's "
+        "facts. What the run does not have yet is named and left out.\n\n"
+        "--dry-run lists every file and its size, and needs neither network nor token. After an interruption the same "
+        "command goes on, and nothing is uploaded twice. Log in before with 'hf auth login', or set HF_TOKEN.",
+    ),
 }

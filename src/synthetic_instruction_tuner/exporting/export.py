@@ -48,6 +48,7 @@ from synthetic_instruction_tuner.models.adapters import (
     is_soft_prompt,
     require_base,
 )
+from synthetic_instruction_tuner.models.files import EMBEDDED
 
 STEPS = 6
 Step = Callable[[str], None]
@@ -187,6 +188,8 @@ def _write_adapter(export: Export, work: Path, step: Step) -> list[str]:
     save_tokenizer(tokenizer, work)
     if on_hub(export.base):
         return ["`adapter_config.json` names the base model, which is loaded from the Hub"]
+    if export.base.path.startswith(EMBEDDED):
+        return ["its base model is a part of Synthetic Instruction Tuner, which loads it as shown above"]
     return ["its base model is not on the Hub: give its folder, as shown above"]
 
 

@@ -77,6 +77,8 @@ class CardFacts:
         sources: files of the user's own that the data are from.
         source_license: their license; None when it is not known.
         magpie: whether a chat model wrote instructions.
+        missing: what is not among the data yet, a sentence each.
+        repository: the id that others load the data by; empty where nobody knows it yet.
     """
 
     title: str
@@ -92,6 +94,8 @@ class CardFacts:
     sources: Sequence[Source] = ()
     source_license: str | None = None
     magpie: bool = True
+    missing: Sequence[str] = ()
+    repository: str = ""
     license: DataLicense = field(init=False)
 
     def __post_init__(self) -> None:

@@ -82,6 +82,15 @@ def strictest(licenses: Iterable[str | None]) -> DataLicense:
     return DataLicense(chosen, CLASSES[worst], notes)
 
 
+def card_license(name: str | None) -> dict[str, str]:
+    """Returns a model's license as the metadata of a card name it; nothing where it is not known."""
+    if not name:
+        return {}
+    plain = name.strip().casefold()
+    known = license_class(plain) != UNKNOWN and plain not in NOT_ON_THE_HUB
+    return {"license": plain} if known else {"license": "other", "license_name": plain}
+
+
 def license_class(name: str) -> int:
     """Returns the place of a license among `CLASSES`."""
     name = name.strip().casefold()

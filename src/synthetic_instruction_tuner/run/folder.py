@@ -133,6 +133,11 @@ class RunFolder:
         """The slides; a Markdown file of the same name is beside them."""
         return self.root / "docs/presentation.pptx"
 
+    @property
+    def staged(self) -> Path:
+        """What is pushed, as the Hub will have it; it can be made again."""
+        return self.root / "push"
+
     def holds_run(self) -> bool:
         """Returns whether a run was started here."""
         if self.config.exists() or not self.store.exists():

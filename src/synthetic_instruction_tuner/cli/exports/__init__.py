@@ -1,4 +1,5 @@
-"""The verbs that carry results elsewhere: export, pack and unpack.
+"""The verbs that carry results elsewhere: export, pack, unpack and push.
 
-The package imports run, exporting and reporting. Start reading in `export`; `pack` moves whole runs.
+The package imports run, exporting, publishing and reporting. Start reading in `export`; `pack` moves whole runs, `push`
+publishes them.
 """

@@ -1,4 +1,4 @@
-"""The facts of a run that an export's card shows: training, data, and results that are up to date."""
+"""The facts of a run that an export's card shows: training, its cost and its data; `measured` has the results."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from typing import Any
 
 from synthetic_instruction_tuner.config import Config, ModelConfig, starting_method
 from synthetic_instruction_tuner.errors import SitError
-from synthetic_instruction_tuner.exporting.card import CardFacts, Score
-from synthetic_instruction_tuner.methods import BASE, Method
+from synthetic_instruction_tuner.exporting.card import CardFacts
+from synthetic_instruction_tuner.methods import Method
+from synthetic_instruction_tuner.reporting.formatting import gigabytes
+from synthetic_instruction_tuner.reporting.licenses import card_license, strictest
 from synthetic_instruction_tuner.reporting.model_facts import model_facts
+from synthetic_instruction_tuner.run.exports.measured import (
+    contamination_lines,
+    is_evaluated,
+    limit_lines,
+    measured_scores,
+)
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.pipeline import preview
+from synthetic_instruction_tuner.run.roles import data_models
 from synthetic_instruction_tuner.run.store import Store
 
 _SHOWN = (
@@ -38,7 +46,9 @@ def training_metrics(folder: RunFolder, method: str, student: ModelConfig) -> di
     return found if isinstance(found, dict) else {}
 
 
-def card_facts(config: Config, folder: RunFolder, student: ModelConfig, method: Method) -> CardFacts:
+def card_facts(
+    config: Config, folder: RunFolder, student: ModelConfig, method: Method, evaluated: bool | None = None
+) -> CardFacts:
     """Returns the facts of one variant.
 
     Args:
@@ -46,14 +56,22 @@ def card_facts(config: Config, folder: RunFolder, student: ModelConfig, method: 
         folder: the run.
         student: the base model.
         method: how it was tuned.
+        evaluated: whether stage evaluate is up to date; None: the run's files are verified to know it.
     """
     metrics = training_metrics(folder, method.name, student)
+    own_license = model_facts("student", student).license
+    known = is_evaluated(config, folder) if evaluated is None else evaluated
+    scores = measured_scores(folder, student, method) if known else []
     return CardFacts(
         label=method.label,
-        license=model_facts("student", student).license,
+        license=own_license,
+        license_head=card_license(own_license),
         training=list(_training(_trained_with(config, folder, method), method, metrics)),
+        cost=list(_cost(config, folder, student, method, metrics)),
         data=list(_data(config, method, metrics)),
-        scores=_scores(config, folder, student, method),
+        scores=scores,
+        contamination=contamination_lines(folder, scores),
+        limits=limit_lines(config, student, method, scores, own_license),
     )
 
 
@@ -90,11 +108,27 @@ def _training(values: dict[str, Any], method: Method, metrics: dict[str, Any]) -
         return
     yield "examples, epochs, steps", f"{metrics['examples']:,}, {metrics['epochs']:g}, {metrics['steps']:,}"
     yield "loss, first step and end", f"{metrics['first_loss']:.3f}, {metrics['final_loss']:.3f}"
-    yield "trained parameters", f"{metrics['trainable_parameters']:,} of {metrics['total_parameters']:,}"
     held = f" ({metrics['quantized']})" if metrics.get("quantized") else ""
     yield "weights in training", f"{metrics['dtype']}{held}"
-    yield "time", f"{metrics['seconds']:,.0f} s on {'a CPU' if metrics['device'] == 'cpu' else metrics['device']}"
     yield "seed", str(metrics["seed"])
+
+
+def _cost(
+    config: Config, folder: RunFolder, student: ModelConfig, method: Method, metrics: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    if not metrics:
+        return
+    trained, total = metrics["trainable_parameters"], metrics["total_parameters"]
+    yield "trained parameters", f"{trained:,} of {total:,} ({trained / total:.2%})"
+    yield "time", f"{metrics['seconds']:,.0f} s on {'a CPU' if metrics['device'] == 'cpu' else metrics['device']}"
+    start = starting_method(config, method)
+    if start and (before := training_metrics(folder, start.name, student)):
+        yield f"time of the {start.label} before it", f"{before['seconds']:,.0f} s"
+    yield "tokens read", f"{metrics['tokens']:,}, {metrics['tokens_per_second']:,.0f} a second"
+    if metrics.get("peak_memory_gb"):
+        yield "peak memory", gigabytes(metrics["peak_memory_gb"])
+    if metrics.get("energy_wh"):
+        yield "energy of the GPU", f"{metrics['energy_wh']:,.1f} Wh"
 
 
 def _data(config: Config, method: Method, metrics: dict[str, Any]) -> Iterator[str]:
@@ -107,41 +141,7 @@ def _data(config: Config, method: Method, metrics: dict[str, Any]) -> Iterator[s
     if method.trains_on == "pairs":
         start = starting_method(config, method)
         yield f"training went on from {start.label}" if start else "training began with the base model"
-
-
-def _scores(config: Config, folder: RunFolder, student: ModelConfig, method: Method) -> list[Score]:
-    """Returns the headline of each benchmark, if stage evaluate is up to date."""
-    ours, base = (_results(folder, student, variant) for variant in (method.name, BASE))
-    if not ours or not _evaluated(config, folder):
-        return []
-    found = []
-    for name, result in ours.items():
-        estimate = result.estimate()
-        untuned = base[name].estimate() if name in base else None
-        known = (untuned.value, untuned.low, untuned.high) if untuned else None
-        values = (estimate.value, estimate.low, estimate.high)
-        found.append(Score(name, result.headline, len(result.items), *values, known))
-    return found
-
-
-def _results(folder: RunFolder, student: ModelConfig, variant: str) -> dict[str, Any]:
-    from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
-
-    try:
-        text = (folder.results / f"{student.name}-{variant}.json").read_text(encoding="utf-8")
-        rows = json.loads(text)["benchmarks"]
-        return {row["benchmark"]: BenchmarkResult.from_json(row) for row in rows if row["items"]}
-    except (OSError, ValueError, LookupError, TypeError):
-        return {}
-
-
-def _evaluated(config: Config, folder: RunFolder) -> bool:
-    with suppress(SitError):
-        store = Store.open(folder.store, readonly=True)
-        try:
-            return any(
-                step.stage.name == "evaluate" and step.action == "skip" for step in preview(config, folder, store)
-            )
-        finally:
-            store.close()
-    return False
+    licenses = [model_facts(role, model).license for role, model in data_models(config)]
+    found = strictest([*licenses, *([config.data.license] if config.data.given else [])])
+    yield f"license of the data: {', '.join(found.names)}, the strictest among their sources' ({found.kind})"
+    yield from found.notes

@@ -118,12 +118,14 @@ def links(root: Path) -> Iterator[str]:
 
 
 def _all(root: Path) -> Iterator[Path]:
-    """Yields all that is below a folder; what links lead to is not."""
+    """Yields all that is below a folder, but what is staged for the Hub; what links lead to is not."""
 
     def stop(error: OSError) -> None:
         raise UserError(f"{error.filename} cannot be read.", error.strerror or "", "Allow reading it.") from error
 
     for place, folders, files in os.walk(root, onerror=stop):
+        if Path(place) == root and (staged := RunFolder(root).staged.name) in folders:
+            folders.remove(staged)
         yield from (Path(place, name) for name in (*folders, *files))
 
 

@@ -20,7 +20,7 @@ from synthetic_instruction_tuner.run.folder import RunFolder
 from synthetic_instruction_tuner.run.judge_checking import JUDGE_CHECK
 from synthetic_instruction_tuner.run.roles import used_models
 from synthetic_instruction_tuner.run.stages.agents.units import agents, stored_results
-from synthetic_instruction_tuner.run.stages.data_card import own_sources, write_data_card
+from synthetic_instruction_tuner.run.stages.data_card import sources, write_data_card
 from synthetic_instruction_tuner.run.stages.evaluate import comparison_rows
 from synthetic_instruction_tuner.run.stages.judging import PAIRS
 from synthetic_instruction_tuner.run.stages.stage import FORMATS, Context, Outcome, Stage
@@ -85,7 +85,7 @@ def run(ctx: Context) -> Outcome:
         contamination={named.get(name, name): count for name, count in contamination.items()},
         judging=_judging(ctx),
         generator_health=ctx.store.fact("generator_health") or {},
-        sources=own_sources(ctx),
+        sources=sources(ctx.store),
         generate_target=(ctx.store.fact("generate_target") or {}) if wanted is not None else {},
         lengths=lengths(ctx.store.rows(ctx.input_unit("generate")), ctx.store.rows(ctx.input_unit("filter"))),
         domains=domains(ctx.store.rows(ctx.input_unit("generate")), ctx.store.rows(ctx.input_unit("filter"))),
