@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,25 +204,29 @@ def test_the_command_shows_a_finished_run(
     sit: Sit, finished: Path, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    code, out, error = sit("status", "-d", finished, "--milestones")
+    monkeypatch.chdir(finished.parent)
+    code, out, error = sit("status", "-d", finished.name, "--milestones")
     assert (code, error) == (0, "")
     assert max(map(len, out.splitlines())) <= width
     words = " ".join(out.split())
     assert "1 of 7 milestones are reached, 6 cut down." in words and "Next:" not in words
     for text in ("24 of 1,500 records", "2 of 3 SFT + DPO adapters", "7 of 10 variants", "generate.count asks for 24"):
         assert width < 200 or text in words
-    code, out, _ = sit("status", "-d", finished, "--milestones", "--json")
+    code, out, _ = sit("status", "-d", finished.name, "--milestones", "--json")
     rows = json.loads(out)
     assert code == 0 and [row["milestone"] for row in rows] == [f"M{i}" for i in range(1, 8)]
     assert rows[1]["counts"] == [{"n": 24, "needed": 1500, "unit": "records", "setting": "generate.count", "asked": 24}]
 
 
 @pytest.mark.xdist_group("pipeline")
-def test_the_command_says_what_the_next_one_needs(sit: Sit, run: Sit, tmp_path: Path) -> None:
+def test_the_command_says_what_the_next_one_needs(sit: Sit, finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "begun"
     assert sit("status", "-d", folder, "--milestones")[0] == 2
-    assert run(folder, "--until", "generate")[0] == 0
+    shutil.copytree(finished, folder)
+    with closing(Store.open(folder / "run.sqlite")) as store:
+        for name in stage_names()[2:]:
+            store.forget_stage(name)
     code, out, _ = sit("status", "-d", folder, "--milestones")
     words = " ".join(out.split())
-    assert code == 0 and "Next: M3, filtered records (1,000 records missing, about" in words
-    assert f"Continue with 'sit run -d {folder} --until filter'" in words
+    assert code == 0 and "Next: M4, preference pairs (600 pairs missing, about" in words
+    assert f"Continue with 'sit run -d {folder} --until prefer'" in words
