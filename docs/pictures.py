@@ -11,6 +11,7 @@ import fcntl
 import io
 import os
 import pty
+import re
 import shutil
 import struct
 import subprocess
@@ -20,6 +21,7 @@ import termios
 from pathlib import Path
 
 import pyte
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
@@ -29,6 +31,8 @@ COLUMNS, ROWS = 88, 400  # all that a run writes fits the rows: nothing scrolls 
 SHOWN = 46  # lines of the picture; what is left out in the middle is marked
 RECORDING = "terminal.log"
 WIDTH, HEIGHT = 1000, 760  # of the report's first screen, in CSS pixels
+FORMAT = re.sub(r" *@font-face {{.*?}}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)  # it fetches nothing
+FORMAT = FORMAT.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -54,18 +58,21 @@ def record(command: list[str], recording: Path) -> None:
         os.environ |= {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
         os.execvp(command[0], command)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    written = bytearray()
-    while True:
-        try:
-            part = os.read(terminal, 1 << 16)
-        except OSError:  # the child has closed its side
-            break
-        if not part:
-            break
-        written += part
+    recording.parent.mkdir(parents=True, exist_ok=True)
+    partly = recording.with_suffix(".part")
+    with partly.open("wb", buffering=0) as file:
+        while part := _read(terminal):
+            file.write(part)
     if code := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
         raise RuntimeError(f"{' '.join(command)} ended with exit code {code}")
-    recording.write_bytes(bytes(written))
+    partly.rename(recording)
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # the child has closed its side
+        return b""
 
 
 def draw(recording: Path, prompt: str, target: Path) -> None:
@@ -77,7 +84,7 @@ def draw(recording: Path, prompt: str, target: Path) -> None:
     console.print(Text(prompt, style="bold"))
     for line in lines:
         console.print(line, no_wrap=True, crop=True)
-    target.write_text(console.export_svg(title="sit run", unique_id="sit"), encoding="utf-8")
+    target.write_text(console.export_svg(title="sit run", code_format=FORMAT, unique_id="sit"), encoding="utf-8")
 
 
 def screen(written: bytes) -> list[Text]:

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import typer
@@ -209,6 +210,14 @@ def test_the_first_screen_begins_with_the_two_commands(name: str) -> None:
     assert first and [line.split("#")[0].strip() for line in first[2].splitlines()] == ["make run", "make test"]
     assert text[: first.start()].count("\n") < 15
     assert text.count("\n") <= 260
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs/images").glob("*.svg")), ids=lambda file: file.name)
+def test_a_drawn_picture_is_whole_fetches_nothing_and_names_no_place(picture: Path) -> None:
+    text = picture.read_text(encoding="utf-8")
+    assert ElementTree.fromstring(text).tag.endswith("svg")
+    assert not re.search(r"(src|href|url)\W+https?:", text)
+    assert not re.search(r"/(tmp|home|root|work)/", text)
 
 
 def test_the_citation_names_this_version() -> None:
