@@ -16,7 +16,9 @@ from synthetic_instruction_tuner.config import Config, load_config
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 from synthetic_instruction_tuner.run.pipeline import Step, ordered, stage_names
 from synthetic_instruction_tuner.run.planning import StageEstimate
+from synthetic_instruction_tuner.run.progress import Working
 from synthetic_instruction_tuner.run.progress.milestones import Milestone, milestones, next_milestone
+from synthetic_instruction_tuner.run.progress.progress_file import ProgressFile
 from synthetic_instruction_tuner.run.remaining import Ahead, StageAhead
 from synthetic_instruction_tuner.run.stages.stage import FORMATS, Amount
 from synthetic_instruction_tuner.run.store import StageState, Store
@@ -230,3 +232,8 @@ def test_the_command_says_what_the_next_one_needs(sit: Sit, finished: Path, tmp_
     words = " ".join(out.split())
     assert code == 0 and "Next: M4, preference pairs (600 pairs missing, about" in words
     assert f"Continue with 'sit run -d {folder} --until prefer'" in words
+    ProgressFile(folder / "progress.json").write(
+        Working("prefer", "scoring the answers", 5, 10, "answers", 2.0, 2.5, 90.0)
+    )
+    words = " ".join(sit("status", "-d", folder, "--milestones")[1].split())
+    assert "At work on prefer: scoring the answers" in words and "Continue with" not in words

@@ -17,6 +17,7 @@ from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Screen
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
+from synthetic_instruction_tuner.run.progress import Working
 from synthetic_instruction_tuner.run.progress.milestones import Milestone, milestones, next_milestone
 from synthetic_instruction_tuner.run.progress.progress_file import read_progress
 from synthetic_instruction_tuner.run.remaining import StageAhead, current_outputs, look_ahead
@@ -42,7 +43,7 @@ def status(
         if as_json:
             typer.echo(json.dumps([one.to_json() for one in found]))
         else:
-            _print_milestones(folder, config.profile, found, Screen(wide=wide))
+            _print_milestones(folder, config.profile, found, read_progress(folder.progress), Screen(wide=wide))
         return
     stages = ahead.stages
     current = current_outputs(config, folder)
@@ -74,7 +75,9 @@ def status(
     screen.say(f"Next: {following.stage.name}{reason}; {left}. Continue with 'sit run -d {shown(folder.root)}'.")
 
 
-def _print_milestones(folder: RunFolder, profile: str, found: Sequence[Milestone], screen: Screen) -> None:
+def _print_milestones(
+    folder: RunFolder, profile: str, found: Sequence[Milestone], working: Working | None, screen: Screen
+) -> None:
     screen.say(f"{shown(folder.root)}: the milestones of the plan, with the numbers of profile {profile}")
     table = Table(
         Column("", key=True),
@@ -96,8 +99,9 @@ def _print_milestones(folder: RunFolder, profile: str, found: Sequence[Milestone
         return
     missing = following.missing() and f"{following.missing()} missing"
     left = ", ".join(filter(None, (missing, f"about {duration(following.seconds)}")))
-    command = f"'sit run -d {shown(folder.root)} --until {following.until}'"
-    screen.say(f"{reached} Next: {following.name}, {following.title} ({left}). Continue with {command}.")
+    command = f"Continue with 'sit run -d {shown(folder.root)} --until {following.until}'."
+    now = f"At work on {working.stage}: {working.line()}." if working else command
+    screen.say(f"{reached} Next: {following.name}, {following.title} ({left}). {now}")
 
 
 def _table(stages: tuple[StageAhead, ...]) -> Table:
