@@ -28,7 +28,7 @@ from rich.text import Text
 
 IMAGES = Path(__file__).parent / "images"
 COLUMNS, ROWS = 88, 400  # all that a run writes fits the rows: nothing scrolls away
-SHOWN = 46  # lines of the picture; what is left out in the middle is marked
+HEAD, TAIL = 23, 20  # lines of the picture; what is left out between them is marked
 RECORDING = "terminal.log"
 WIDTH, HEIGHT = 1000, 760  # of the report's first screen, in CSS pixels
 FORMAT = re.sub(r" *@font-face {{.*?}}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)  # it fetches nothing
@@ -78,8 +78,8 @@ def _read(terminal: int) -> bytes:
 def draw(recording: Path, prompt: str, target: Path) -> None:
     """Draws the terminal after all of a recording."""
     lines = screen(recording.read_bytes())
-    if len(lines) > SHOWN:
-        lines = [*lines[: SHOWN - 1], Text(f"… {len(lines) - SHOWN + 1} more lines", style="dim")]
+    if (more := len(lines) - HEAD - TAIL) > 0:
+        lines = [*lines[:HEAD], Text(f"… {more} more lines …", style="dim"), *lines[-TAIL:]]
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text(prompt, style="bold"))
     for line in lines:
