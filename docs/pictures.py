@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+from itertools import groupby
 from pathlib import Path
 
 import pyte
@@ -94,15 +95,19 @@ def screen(written: bytes) -> list[Text]:
     lines = []
     for row in range(terminal.cursor.y + 1):
         line = Text()
-        for column in range(COLUMNS):
-            cell = terminal.buffer[row][column]
-            color = None if cell.fg == "default" else cell.fg if cell.fg.isalpha() else f"#{cell.fg}"
-            line.append(cell.data, Style(color=color, bold=cell.bold, italic=cell.italics))
+        cells = (terminal.buffer[row][column] for column in range(COLUMNS))
+        for style, found in groupby(cells, _style):
+            line.append("".join(cell.data for cell in found), style)
         line.rstrip()
         lines.append(line)
     while lines and not lines[-1].plain:
         lines.pop()
     return lines
+
+
+def _style(cell: pyte.screens.Char) -> Style:
+    color = None if cell.fg == "default" else cell.fg if cell.fg.isalpha() else f"#{cell.fg}"
+    return Style(color=color, bold=cell.bold, italic=cell.italics)
 
 
 def photograph(page: Path, target: Path) -> None:
