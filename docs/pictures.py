@@ -29,9 +29,9 @@ from rich.text import Text
 
 IMAGES = Path(__file__).parent / "images"
 COLUMNS, ROWS = 88, 400  # all that a run writes fits the rows: nothing scrolls away
-HEAD, TAIL = 23, 20  # lines of the picture; what is left out between them is marked
+HEAD, TAIL = 23, 9  # lines of the picture; what is left out between them is marked
 RECORDING = "terminal.log"
-WIDTH, HEIGHT = 1000, 760  # of the report's first screen, in CSS pixels
+WIDTH, HEIGHT = 1000, 960  # of the report's first screen, in CSS pixels
 FORMAT = re.sub(r" *@font-face {{.*?}}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)  # it fetches nothing
 FORMAT = FORMAT.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
