@@ -9,10 +9,13 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import typer
+import yaml
 
+from synthetic_instruction_tuner import __version__
 from synthetic_instruction_tuner.config import Config, load_config
 from synthetic_instruction_tuner.config.messages import FORMER_NAMES, valid_keys
 
@@ -156,20 +159,71 @@ def test_the_table_of_contents_names_every_page() -> None:
     assert [page.name for page in (ROOT / "docs").glob("*.md") if f"({page.name})" not in index] == ["index.md"]
 
 
-def test_korean_readme_has_the_same_commands_and_blocks() -> None:
-    english, korean = ROOT / "README.md", ROOT / "README.ko.md"
+TRANSLATED = [(ROOT / "README.md", ROOT / "README.ko.md"), (ROOT / "docs/plan.md", ROOT / "docs/plan.ko.md")]
+per_translation = pytest.mark.parametrize(("english", "korean"), TRANSLATED, ids=lambda page: page.name)
+NUMBER = re.compile(r"(?<![A-Za-z0-9_.])\d+(?:[.,]\d+)*")  # Korean words stand at a number without a space
+
+
+def plain(page: Path) -> str:
+    """The prose without what belongs to no language: addresses, code and pictures' names."""
+    text = re.sub(r"\]\([^)]*\)", "]", prose(page))
+    return re.sub(r"<[^>]+>|`[^`]*`", " ", text)
+
+
+def sections(page: Path) -> list[str]:
+    return re.split(r"^#+ .*$", plain(page), flags=re.MULTILINE)
+
+
+@per_translation
+def test_a_translation_has_the_same_commands_and_settings(english: Path, korean: Path) -> None:
     assert commands(english) == commands(korean)
     assert blocks(english, "yaml") == blocks(korean, "yaml")
-    assert [len(blocks(page, "bash")) for page in (english, korean)] == [len(blocks(english, "bash"))] * 2
+    assert len(blocks(english, "bash")) == len(blocks(korean, "bash"))
+    code = [sorted(re.findall(r"`[^`\n]+`", prose(page))) for page in (english, korean)]
+    assert code[0] == code[1]
 
 
-def test_both_readmes_show_the_same_results() -> None:
-    shown = [
-        re.findall(r"<!-- RESULTS -->\n(.*?)<!-- /RESULTS -->", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
-        for name in ("README.md", "README.ko.md")
-    ]
-    numbers = [re.findall(r"[-−]?\d+(?:\.\d+)?", found[0]) for found in shown]
-    assert numbers[0] == numbers[1]
+@per_translation
+def test_a_translation_has_the_same_structure(english: Path, korean: Path) -> None:
+    found = []
+    for page in (english, korean):
+        text = prose(page)
+        levels = [len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE)]
+        cells = [line.count("|") for line in text.splitlines() if line.startswith("|")]
+        targets = re.findall(r"\]\(([^)\s#]+)", text)
+        links = sorted(target.replace(".ko.", ".") for target in targets)
+        found.append((levels, cells, links, text.count("\n- ")))
+    assert found[0] == found[1]
+
+
+@per_translation
+def test_a_translation_has_the_same_numbers_in_every_section(english: Path, korean: Path) -> None:
+    for one, other in zip(sections(english), sections(korean), strict=True):
+        numbers = [sorted(found.replace(",", "") for found in NUMBER.findall(text)) for text in (one, other)]
+        assert numbers[0] == numbers[1], one.strip()[:60]
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_the_first_screen_begins_with_the_two_commands(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    first = FENCE.search(text)
+    assert first and [line.split("#")[0].strip() for line in first[2].splitlines()] == ["make run", "make test"]
+    assert text[: first.start()].count("\n") < 15
+    assert text.count("\n") <= 260
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs/images").glob("*.svg")), ids=lambda file: file.name)
+def test_a_drawn_picture_is_whole_fetches_nothing_and_names_no_place(picture: Path) -> None:
+    text = picture.read_text(encoding="utf-8")
+    assert ElementTree.fromstring(text).tag.endswith("svg")
+    assert not re.search(r"(src|href|url)\W+https?:", text)
+    assert not re.search(r"/(tmp|home|root|work)/", text)
+
+
+def test_the_citation_names_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (cited["cff-version"], cited["version"], cited["license"]) == ("1.2.0", __version__, "Apache-2.0")
+    assert cited["title"] and cited["authors"] and cited["message"]
 
 
 @per_page

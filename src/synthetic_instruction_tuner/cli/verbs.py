@@ -54,7 +54,10 @@ VERBS = {
         "Show a run's stages, its files, and what comes next.\n\n"
         "A stage is done, partly done, failed, not begun, incomplete (files are missing or damaged), out of date "
         "(settings or inputs have changed), or in doubt (it runs again only if an earlier stage's new output differs). "
-        "Only files that are up to date are listed.",
+        "Only files that are up to date are listed.\n\n"
+        "--milestones: the seven milestones of docs/plan.md, from M1 (models load, the first batch is written) to M7 "
+        "(evaluated and reported), with what is there and what the next one lacks. A milestone is cut down where the "
+        "run has finished with less than its profile asks for.",
     ),
     "doctor": Verb(
         "doctor",

@@ -22,7 +22,7 @@ def quiet_libraries() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    for name in ("transformers", "huggingface_hub", "datasets", "peft", "trl", "accelerate"):
+    for name in ("transformers", "huggingface_hub", "datasets", "peft", "trl", "accelerate", "bitsandbytes"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(transformers|peft|trl|datasets|torch|accelerate)(\.|$)")
     if "transformers" in sys.modules:
