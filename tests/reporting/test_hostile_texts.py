@@ -77,6 +77,11 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
+def attributes(tag: str, attrs: dict[str, str | None]) -> list[str]:
+    """The names of an element's attributes, without the mark of cells with a long word."""
+    return sorted(name for name in attrs if (tag, name, attrs[name]) != ("td", "class", "long"))
+
+
 @settings(max_examples=8, deadline=None)
 @given(texts)
 def test_the_report(text: str) -> None:
@@ -85,7 +90,7 @@ def test_the_report(text: str) -> None:
     page, like = render_markdown(data), render_markdown(full())
     check(page, like)
     seen, expected = (Page(render_html(p, t, {})).tags for p, t in ((page, data.title), (like, "x")))
-    assert [(tag, sorted(attrs)) for tag, attrs in seen] == [(tag, sorted(attrs)) for tag, attrs in expected]
+    assert [(tag, attributes(tag, attrs)) for tag, attrs in seen] == [(tag, attributes(tag, a)) for tag, a in expected]
 
 
 @settings(max_examples=8, deadline=None)
