@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -45,6 +46,14 @@ def number(value: float | int | None) -> str:
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}".replace("-", "−")
     return f"{value:.3g}".replace("-", "−")
+
+
+def measured(value: float, error: float) -> str:
+    """Returns a value with its error, both with the decimals that give the error two significant digits."""
+    if math.isnan(error):
+        return f"{number(value)} ± n/a"
+    decimals = max(0, 1 - math.floor(math.log10(error))) if error else 3
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}".replace("-", "−")
 
 
 def listed(parts: Sequence[str]) -> str:
