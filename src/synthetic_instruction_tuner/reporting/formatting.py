@@ -53,7 +53,8 @@ def measured(value: float, error: float) -> str:
     if math.isnan(error):
         return f"{number(value)} ± n/a"
     decimals = max(0, 1 - math.floor(math.log10(error))) if error else 3
-    return f"{value:.{decimals}f} ± {error:.{decimals}f}".replace("-", "−")
+    shown = round(value, decimals) + 0.0  # no −0.0
+    return f"{shown:.{decimals}f} ± {error:.{decimals}f}".replace("-", "−")
 
 
 def listed(parts: Sequence[str]) -> str:
