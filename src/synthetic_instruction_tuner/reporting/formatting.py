@@ -57,6 +57,6 @@ def measured(value: float, error: float) -> str:
     return f"{shown:.{decimals}f} ± {error:.{decimals}f}".replace("-", "−")
 
 
-def listed(parts: Sequence[str]) -> str:
-    """Returns the parts as they stand in a sentence: a, b and c."""
-    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+def listed(parts: Sequence[str], last: str = "and") -> str:
+    """Returns the parts as they stand in a sentence: a, b and c; `last` is the word before the last one."""
+    return f" {last} ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

@@ -116,9 +116,11 @@ def _variant(context: Context, name: str) -> str:
 
 
 def _value(row: ComparisonRow) -> str:
-    error = row.standard_error
+    """A score and its error; where all items agree, which leaves no error to see, also the interval."""
+    error, (low, high) = row.standard_error, row.interval
     shown = "n/a" if math.isnan(error) else f"{error:.3f}"
-    return f"{row.value:.3f} ± {shown}".replace("-", "−")
+    within = f" [{low:.3f}, {high:.3f}]" if error == 0 and high > low else ""
+    return f"{row.value:.3f} ± {shown}{within}".replace("-", "−")
 
 
 def _clean(row: Mapping[str, Any]) -> str:
