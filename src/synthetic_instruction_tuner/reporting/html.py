@@ -22,6 +22,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri
 FOLD = re.compile(r"<details><summary>(.*)</summary>")
 UNFOLD = "</details>"
 CAPTION = re.compile(r"(?:Figure|Table) \d+\.")
+INTERVAL = re.compile(r"([−\d.]+ ± [\d.]+) (\[[−\d.]+, [−\d.]+\])")  # a score, its error, and its interval
 LONGEST_WORD = 24  # characters; in a cell, longer ones are broken
 NARROW = 3  # columns up to which a table fits a telephone
 
@@ -94,8 +95,17 @@ def _label_cells(tokens: Sequence[Token]) -> None:
                 column += 1
                 if max(map(len, _plain(tokens[i + 1]).split()), default=0) > LONGEST_WORD:
                     token.attrs["class"] = "long"
+                elif found := INTERVAL.fullmatch(_plain(tokens[i + 1])):
+                    tokens[i + 1].children = _lines(found.groups())
             case "thead_close" if table is not None:
                 table.attrs["class"] = "wide" if len(heads) > NARROW else "narrow"
+
+
+def _lines(texts: Sequence[str]) -> list[Token]:
+    """Returns texts below each other as the content of a cell."""
+    from markdown_it.token import Token
+
+    return [token for text in texts for token in (Token("hardbreak", "br", 0), Token("text", "", 0, content=text))][1:]
 
 
 def _plain(token: Token) -> str:
