@@ -63,6 +63,7 @@ def _lines(ax: Axes, logs: Logs, method: str, students: Sequence[str], name: str
         if log := logs.get((method, student), []):
             alone: dict[str, Any] = {"marker": "o", "ms": 4} if len(log) == 1 else {}
             ax.plot([row["step"] for row in log], [row[name] for row in log], **line_style(number), **alone)
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("optimizer step")
     ax.grid(axis="y")
 
