@@ -180,7 +180,8 @@ def test_a_value_has_the_digits_that_its_error_allows(value: float, error: float
 def test_where_all_items_agree_a_score_has_its_interval() -> None:
     same = replace(row("base", "nano_mmlu", "acc", 1.0, 0.0), ci_low=0.676, ci_high=1.0)
     text = render_markdown(ReportData("r", "p", comparison=[same]))
-    assert "1.000 ± 0.000 [0.676, 1.000]" in text
+    assert "1.000 ± 0.000 [0.676,\u00a01.000]" in text
+    assert "1.000 ± 0.000<br />\n[0.676,\u00a01.000]</td>" in render_html(text, "t", {})
     assert "]" not in render_markdown(scored((0.2, 1e-9))).partition("| s | base |")[2].partition("\n")[0]
 
 

@@ -22,7 +22,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri
 FOLD = re.compile(r"<details><summary>(.*)</summary>")
 UNFOLD = "</details>"
 CAPTION = re.compile(r"(?:Figure|Table) \d+\.")
-INTERVAL = re.compile(r"([−\d.]+ ± [\d.]+) (\[[−\d.]+, [−\d.]+\])")  # a score, its error, and its interval
+INTERVAL = re.compile(r"([−\d.]+ ± [\d.]+) (\[[−\d.]+,\s[−\d.]+\])")  # a score, its error, and its interval
 LONGEST_WORD = 24  # characters; in a cell, longer ones are broken
 NARROW = 3  # columns up to which a table fits a telephone
 

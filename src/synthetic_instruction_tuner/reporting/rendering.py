@@ -119,7 +119,7 @@ def _value(row: ComparisonRow) -> str:
     """A score and its error; where all items agree, which leaves no error to see, also the interval."""
     error, (low, high) = row.standard_error, row.interval
     shown = "n/a" if math.isnan(error) else f"{error:.3f}"
-    within = f" [{low:.3f}, {high:.3f}]" if error == 0 and high > low else ""
+    within = f" [{low:.3f},\u00a0{high:.3f}]" if error == 0 and high > low else ""
     return f"{row.value:.3f} ± {shown}{within}".replace("-", "−")
 
 

@@ -59,11 +59,13 @@ def _with(logs: Logs, name: str) -> Logs:
 
 
 def _lines(ax: Axes, logs: Logs, method: str, students: Sequence[str], name: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     for number, student in enumerate(students):
         if log := logs.get((method, student), []):
             alone: dict[str, Any] = {"marker": "o", "ms": 4} if len(log) == 1 else {}
             ax.plot([row["step"] for row in log], [row[name] for row in log], **line_style(number), **alone)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     ax.set_xlabel("optimizer step")
     ax.grid(axis="y")
 

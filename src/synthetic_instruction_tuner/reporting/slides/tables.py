@@ -79,7 +79,7 @@ def _longest_words(cells: Sequence[Sequence[str]], size: int) -> list[float]:
     """What each column needs so that no word in it is broken, but for those that are longer than any word is."""
     found = []
     for j in range(len(cells[0])):
-        words = [(word, k == 0) for k, row in enumerate(cells) for word in row[j].split() if len(word) <= WORD]
+        words = [(word, k == 0) for k, row in enumerate(cells) for word in row[j].split(" ") if len(word) <= WORD]
         found.append(max((width(word, size, bold) for word, bold in words), default=0.0) + 2 * MARGIN + 2)
     return found
 
