@@ -24,6 +24,7 @@ from synthetic_instruction_tuner.evaluation.comparison import corrected
 from synthetic_instruction_tuner.evaluation.statistics import Difference
 from synthetic_instruction_tuner.methods import BASE, LABELS, VARIANTS
 from synthetic_instruction_tuner.reporting.figures import drawing
+from synthetic_instruction_tuner.reporting.figures.curves import training_losses
 from synthetic_instruction_tuner.reporting.figures.data import filter_funnel
 from synthetic_instruction_tuner.reporting.figures.rewards import reward_points
 from synthetic_instruction_tuner.reporting.figures.style import STYLE
@@ -31,6 +32,17 @@ from synthetic_instruction_tuner.reporting.html import render_html
 from synthetic_instruction_tuner.reporting.report import render_markdown, write_report
 from synthetic_instruction_tuner.reporting.report_data import ReportData, Sample
 from synthetic_instruction_tuner.reporting.sections.findings import ALPHA, all_tests, findings
+
+
+def test_steps_are_whole_numbers_and_no_point_is_cut() -> None:
+    for steps in ([2], [1, 2, 3, 4], list(range(5, 190, 5))):
+        data = ReportData("r", "p", training_logs={("sft", "s"): [{"step": k, "loss": 2.5} for k in steps]})
+        with matplotlib.rc_context(STYLE):
+            figure = training_losses(data)
+            assert figure is not None
+            (ax,) = figure.axes
+            assert all(float(tick).is_integer() for tick in ax.get_xticks())
+            assert ax.get_xlim()[0] < steps[0] and steps[-1] < ax.get_xlim()[1] and ax.get_ylim()[1] > 2.6
 
 
 @pytest.mark.parametrize("records", (1500, 7, 2_500_000))
