@@ -35,7 +35,7 @@ from synthetic_instruction_tuner.run.store import Store
 
 Sit = Callable[..., tuple[int, str, str]]
 WIDTHS = ("40", "80", "100", "200")
-NO_WIDTHS = (None, "0", "-5", "garbage", "", "٤٢", "9" * 30)
+NO_WIDTHS = ("0", "-5", "garbage", "", "٤٢", "9" * 30)
 STUDENTS = [f"organization-{i}/A.Very.Long-Model-Name-{i}.5B-Instruct-v0.{i}_漢字" for i in range(1, 9)]
 NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:±\d[\d.,]*)?[*-]?")
 NAMES = st.text("abcXYZ-_/.漢字é", min_size=1, max_size=50)
@@ -158,19 +158,19 @@ def test_no_number_of_a_large_comparison_is_cut(
         assert name in out or name.split("/")[1].split("-Name")[0][:6] in out
 
 
-@pytest.mark.parametrize("columns", NO_WIDTHS)
-def test_in_a_pipe_nothing_is_wrapped(
-    sit: Sit, run: Path, monkeypatch: pytest.MonkeyPatch, columns: str | None
-) -> None:
+def test_in_a_pipe_nothing_is_wrapped(sit: Sit, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def screens(*options: str) -> list[str]:
+        return [sit(verb, *options, "--run-dir", str(run))[1] for verb in ("compare", "status")]
+
     monkeypatch.delenv("COLUMNS", raising=False)
-    plain = [sit(verb, "--run-dir", str(run))[1] for verb in ("compare", "status")]
-    if columns is not None:
-        monkeypatch.setenv("COLUMNS", columns)
-    assert [sit(verb, "--run-dir", str(run))[1] for verb in ("compare", "status")] == plain
+    plain = screens()
     lines = plain[0].splitlines()
     assert sum(STUDENTS[0] in line for line in lines) == len(VARIANTS) * len(BENCHMARKS)
+    for columns in NO_WIDTHS:
+        monkeypatch.setenv("COLUMNS", columns)
+        assert screens() == plain, columns
     monkeypatch.setenv("COLUMNS", "40")
-    assert [sit(verb, "--wide", "--run-dir", str(run))[1] for verb in ("compare", "status")] == plain
+    assert screens("--wide") == plain
 
 
 def test_the_comparison_in_other_formats(sit: Sit, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,10 +77,10 @@ def test_output_on_a_full_disk_is_said(variables: dict[str, str]) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_messages_that_nobody_can_read_stop_nothing(rows: Path, tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
-        command = [*SIT, "filter", str(rows), "-o", str(tmp_path / "out")]
+        command = [*SIT, "dedup", str(rows), "-o", str(tmp_path / "out")]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full)
     assert done.returncode == 0
-    assert (tmp_path / "out" / "filter_report.json").exists()
+    assert (tmp_path / "out" / "kept.jsonl").exists()
 
 
 def test_help_is_plain() -> None:

@@ -12,6 +12,7 @@ from synthetic_instruction_tuner.evaluation.agent_bench.agent_benchmarks import 
 from synthetic_instruction_tuner.evaluation.agent_bench.dialogue import End, Outcome
 from synthetic_instruction_tuner.evaluation.agent_bench.results import AgentResult, TaskResult, agent_rows
 from synthetic_instruction_tuner.reporting.agents.details import STATES, AgentDetails, describe_agents
+from synthetic_instruction_tuner.reporting.figures import drawing
 from synthetic_instruction_tuner.reporting.html import render_html
 from synthetic_instruction_tuner.reporting.report import render_markdown, write_report
 from synthetic_instruction_tuner.reporting.report_data import ReportData
@@ -36,7 +37,8 @@ def described(*variants: str) -> AgentDetails:
     return describe_agents(BENCHMARK, results, agent_rows(results), {"student_x-dpo": LINK})
 
 
-def test_every_way_in_which_a_task_ends_is_counted(tmp_path: Path) -> None:
+def test_every_way_in_which_a_task_ends_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "FIGURES", (drawing.agent_ends,))
     (one,) = described("dpo").ends
     assert sum(one.counts) == len(ENDS) and dict(zip(STATES, one.counts, strict=True))["environment error"] == 1
     data = ReportData("r", "nano", comparison=comparison(), agents=[described("base", "sft", "dpo")])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import dataclasses
 import io
 import unicodedata
-import warnings
 from collections import Counter
+from functools import cache
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -27,10 +25,9 @@ from synthetic_instruction_tuner.filtering import FilterReport, QualityFilter
 from synthetic_instruction_tuner.preference.report import report_page
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.reporting.data_card import data_card
-from synthetic_instruction_tuner.reporting.html import POLICY, render_html
+from synthetic_instruction_tuner.reporting.html import render_html
 from synthetic_instruction_tuner.reporting.model_facts import ModelFacts
-from synthetic_instruction_tuner.reporting.report import render_markdown, write_report
-from synthetic_instruction_tuner.reporting.sections.references import REFERENCES
+from synthetic_instruction_tuner.reporting.report import render_markdown
 
 PIECES = [
     *("![x](http://evil.example/a.png)", "<script>alert(1)</script>", "<img src=http://evil.example>", "[a](//b)"),
@@ -53,6 +50,7 @@ def swapped(value: Any, texts: dict[str, str]) -> Any:
     return texts.get(value, value) if isinstance(value, str) else value
 
 
+@cache
 def structure(page: str) -> tuple[list[str], Counter[str]]:
     """The blocks of a page, and its inline elements other than text."""
     tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(page)
@@ -77,15 +75,28 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
+@cache
+def plain_report() -> str:
+    return render_markdown(full())
+
+
+@cache
+def tags(page: str) -> list[tuple[str, list[str]]]:
+    """A page's elements and the names of their attributes, without the mark of cells with a long word."""
+    return [
+        (tag, sorted(name for name in attrs if (tag, name, attrs[name]) != ("td", "class", "long")))
+        for tag, attrs in Page(page).tags
+    ]
+
+
 @settings(max_examples=8, deadline=None)
 @given(texts)
 def test_the_report(text: str) -> None:
     places = ["demo", "x86_64", "generator", "Synthetic instruction tuning", "responder-llama", STUDENTS[1], "passed"]
     data = swapped(full(), {place: f"{text}{number}" for number, place in enumerate(places) if place != "passed"})
-    page, like = render_markdown(data), render_markdown(full())
-    check(page, like)
-    seen, expected = (Page(render_html(p, t, {})).tags for p, t in ((page, data.title), (like, "x")))
-    assert [(tag, sorted(attrs)) for tag, attrs in seen] == [(tag, sorted(attrs)) for tag, attrs in expected]
+    page = render_markdown(data)
+    check(page, plain_report())
+    assert tags(render_html(page, data.title, {})) == tags(render_html(plain_report(), "x", {}))
 
 
 @settings(max_examples=8, deadline=None)
@@ -136,30 +147,6 @@ def test_the_table(text: str) -> None:
     assert {row["model"] for row in rows} == {visible(text), f"'={visible(text)}", STUDENTS[2]}
     assert all(float(row["value"]) < 0 or row["value"][0].isdigit() for row in rows)
     assert any(row["value"].startswith("-") for row in rows)
-
-
-def test_the_page_loads_nothing_and_shows_its_figures(tmp_path: Path) -> None:
-    evil = "_![x](http://evil.example/a.png)$x^2$\x1b[31m\n語"
-    names = {place: f"{evil}{number}" for number, place in enumerate((*STUDENTS, "responder-llama"))}
-    data = dataclasses.replace(swapped(full(), names), title=evil)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        _, page, *figures = write_report(data, tmp_path / "report.md", tmp_path / "figures")
-    seen = Page(page.read_text(encoding="utf-8")).tags
-    policy = next(a["content"] for tag, a in seen if a.get("http-equiv") == "Content-Security-Policy")
-    rules = dict(part.strip().split(" ", 1) for part in POLICY.split(";"))
-    assert policy == POLICY and rules["default-src"] == "'none'" and rules["img-src"] == "data:"
-    first = [tag for tag, _ in seen].index("meta")
-    assert [tag for tag, _ in seen[:first]] == ["html", "head"]  # before anything that could load
-    figures = [figure for figure in figures if figure.suffix == ".png"]
-    sources = [str(attrs["src"]) for tag, attrs in seen if tag == "img"]
-    shown = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources]
-    assert sorted(shown) == sorted(figure.read_bytes() for figure in figures) and len(shown) == 11
-    assert {tag for tag, _ in seen} & {"script", "link", "iframe", "object", "embed", "base", "form"} == set()
-    links = {str(attrs["href"]) for _, attrs in seen if "href" in attrs}
-    ours = {reference.url for reference in REFERENCES.values()}
-    ours |= {f"figures/{figure.stem}.svg" for figure in figures} | set(data.links.values())
-    assert all(link.startswith("#") or link in ours for link in links)
 
 
 def test_an_image_that_is_no_figure_is_its_description() -> None:

@@ -15,10 +15,11 @@ from markdown_it import MarkdownIt
 
 from synthetic_instruction_tuner.evaluation.comparison import corrected
 from synthetic_instruction_tuner.evaluation.statistics import Difference
+from synthetic_instruction_tuner.reporting.formatting import measured
 from synthetic_instruction_tuner.reporting.html import render_html
 from synthetic_instruction_tuner.reporting.report import render_markdown
 from synthetic_instruction_tuner.reporting.report_data import ReportData
-from synthetic_instruction_tuner.reporting.sections import costs, evidence, first_screen, trust
+from synthetic_instruction_tuner.reporting.sections import costs, evidence, first_screen, setup, trust
 from synthetic_instruction_tuner.reporting.sections.findings import ALPHA, all_tests
 from synthetic_instruction_tuner.reporting.sections.references import REFERENCES
 from synthetic_instruction_tuner.reporting.text_lengths import domains, lengths
@@ -142,6 +143,46 @@ def test_dpo_is_charged_with_the_sft_before_it_only_against_base() -> None:
     own = {m: [t["seconds"] for t in data.training if t["method"] == m] for m in ("sft", "dpo")}
     assert found["dpo", "sft"] == pytest.approx(sum(own["dpo"]) / 3)
     assert found["dpo", "base"] == pytest.approx(sum(own["dpo"] + own["sft"]) / 3)
+
+
+def test_the_first_screen_charges_dpo_with_the_sft_before_it() -> None:
+    data = full()
+    own = {m: [t["seconds"] for t in data.training if t["method"] == m] for m in ("sft", "dpo")}
+    whole = round(sum(own["sft"] + own["dpo"]) / 3)
+    assert f"{whole // 60} min {whole % 60:02d} s with SFT + DPO" in first_screen.cost(data)
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "said"),
+    [
+        (6, 1 / 6, "no evidence that length alone decides (exact test, p = 0.22)"),
+        (588, 0.54, "no evidence that length alone decides (exact test, p = 0.053)"),
+        (588, 0.56, "the longer answer wins more often than chance (exact test, p = 0.0044)"),
+        (588, 0.2, "the shorter answer wins more often than chance (exact test, p < 0.0001)"),
+    ],
+)
+def test_length_decides_only_where_an_exact_test_says_so(n: int, share: float, said: str) -> None:
+    length = {"n": n, "longer_chosen_share": share, "standard_error": math.sqrt(share * (1 - share) / n)}
+    assert said in setup.length_bias(length | {"chosen_words": 1.0, "rejected_words": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "shown"),
+    [
+        *((30.72, 3.23, "30.7 ± 3.2"), (-0.0255, 2.99, "0.0 ± 3.0"), (-0.154, 0.536, "−0.15 ± 0.54")),
+        *((120.4, 31.0, "120 ± 31"), (0.0, 0.0, "0.000 ± 0.000"), (1.5, math.nan, "1.5 ± n/a")),
+    ],
+)
+def test_a_value_has_the_digits_that_its_error_allows(value: float, error: float, shown: str) -> None:
+    assert measured(value, error) == shown
+
+
+def test_where_all_items_agree_a_score_has_its_interval() -> None:
+    same = replace(row("base", "nano_mmlu", "acc", 1.0, 0.0), ci_low=0.676, ci_high=1.0)
+    text = render_markdown(ReportData("r", "p", comparison=[same]))
+    assert "1.000 ± 0.000 [0.676,\u00a01.000]" in text
+    assert "1.000 ± 0.000<br />\n[0.676,\u00a01.000]</td>" in render_html(text, "t", {})
+    assert "]" not in render_markdown(scored((0.2, 1e-9))).partition("| s | base |")[2].partition("\n")[0]
 
 
 def test_a_reward_is_circular_only_where_its_model_chose_the_pairs() -> None:

@@ -79,7 +79,9 @@ def needed(frame: Any, room: float) -> float:
     for paragraph in frame.paragraphs:
         size = paragraph.runs[0].font.size.pt
         after = paragraph.space_after.pt if paragraph.space_after else 0.0
-        total += lines(paragraph.text, size, room, bool(paragraph.runs[0].font.bold)) * LINE * size + after
+        settings = paragraph._p.pPr
+        own = room - (int(settings.get("marL", 0)) if settings is not None else 0) / Pt(1)
+        total += lines(paragraph.text, size, own, bool(paragraph.runs[0].font.bold)) * LINE * size + after
     return total
 
 
@@ -190,6 +192,14 @@ def test_a_table_fits_and_loses_no_row_unsaid(rows: list[tuple[str, str, str]], 
         assert shown == len(rows)
     else:
         assert int(laid.rows[-1][0].split()[0]) == len(rows) - (shown - 1)
+
+
+def test_no_word_of_a_table_is_broken_where_there_is_room() -> None:
+    rows = [["method", "student", "trained parameters", *["share of all"] * 5], ["x" * 20, "a-b", *["1"] * 6]]
+    laid = lay_out(rows, (876, 400))
+    for j, wide in enumerate(laid.widths):
+        words = [(word, k == 0) for k, row in enumerate(laid.rows) for word in row[j].split()]
+        assert all(width(word, laid.size, bold) <= wide - 2 * laid.margin for word, bold in words)
 
 
 def test_widths_are_those_of_the_font() -> None:

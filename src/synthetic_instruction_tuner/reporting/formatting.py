@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -47,6 +48,15 @@ def number(value: float | int | None) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
-def listed(parts: Sequence[str]) -> str:
-    """Returns the parts as they stand in a sentence: a, b and c."""
-    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+def measured(value: float, error: float) -> str:
+    """Returns a value with its error, both with the decimals that give the error two significant digits."""
+    if math.isnan(error):
+        return f"{number(value)} ± n/a"
+    decimals = max(0, 1 - math.floor(math.log10(error))) if error else 3
+    shown = round(value, decimals) + 0.0  # no −0.0
+    return f"{shown:.{decimals}f} ± {error:.{decimals}f}".replace("-", "−")
+
+
+def listed(parts: Sequence[str], last: str = "and") -> str:
+    """Returns the parts as they stand in a sentence: a, b and c; `last` is the word before the last one."""
+    return f" {last} ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

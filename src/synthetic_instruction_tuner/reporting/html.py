@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthetic_instruction_tuner.escaping import html
+from synthetic_instruction_tuner.escaping import html, one_line
 from synthetic_instruction_tuner.reporting.sections.numbering import anchor
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri
 FOLD = re.compile(r"<details><summary>(.*)</summary>")
 UNFOLD = "</details>"
 CAPTION = re.compile(r"(?:Figure|Table) \d+\.")
+INTERVAL = re.compile(r"([−\d.]+ ± [\d.]+) (\[[−\d.]+,\s[−\d.]+\])")  # a score, its error, and its interval
+LONGEST_WORD = 24  # characters; in a cell, longer ones are broken
+NARROW = 3  # columns up to which a table fits a telephone
 
 
 def render_html(text: str, title: str, images: Mapping[str, Path], links: Collection[str] = ()) -> str:
@@ -39,21 +42,21 @@ def render_html(text: str, title: str, images: Mapping[str, Path], links: Collec
     """
     parser = _parser([*images, *links])
     tokens = parser.parse(text)
-    contents = []
+    titles = []
     for i, token in enumerate(tokens):
         for child in token.children or []:
             if child.type == "image":
                 _embed(child, images)
         if token.type == "heading_open" and token.tag == "h2":
-            name = tokens[i + 1].content
-            token.attrs["id"] = own = anchor(name)
-            contents.append(f'<a href="#{own}">{html(name)}</a>')
+            titles.append(tokens[i + 1].content)
+            token.attrs["id"] = anchor(titles[-1])
         if token.type == "inline" and _is_caption(token):
             tokens[i - 1].attrs["class"] = "caption"
+    _label_cells(tokens)
     body = parser.renderer.render(_folded(tokens, parser), parser.options, {})
-    body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
     style = resources.files(__package__).joinpath("templates/report.css").read_text(encoding="utf-8")
-    return PAGE.format(policy=POLICY, title=html(title), style=style, contents="\n".join(contents), body=body)
+    body = body.replace("<table ", '<div class="table"><table ').replace("</table>", "</table></div>")
+    return PAGE.format(policy=POLICY, title=html(title), style=style, contents=_navigation(titles), body=body)
 
 
 def _parser(targets: Collection[str]) -> MarkdownIt:
@@ -64,6 +67,50 @@ def _parser(targets: Collection[str]) -> MarkdownIt:
     allowed = {parser.normalizeLink(target) for target in targets}
     parser.validateLink = lambda url: url in allowed or re.fullmatch(r"#[\w-]+", url) is not None  # type: ignore[method-assign]
     return parser
+
+
+def _navigation(titles: Sequence[str]) -> str:
+    """Returns the links above the page: to its contents, which come first, and to its numbered sections."""
+    shown = [*titles[:1], *(title for title in titles[1:] if title[:1].isdigit())]
+    return "\n".join(f'<a href="#{anchor(title)}">{html(title)}</a>' for title in shown)
+
+
+def _label_cells(tokens: Sequence[Token]) -> None:
+    """Says which tables are wide, and gives each cell the heading of its column.
+
+    On a narrow screen the rows of a wide table are shown as lists of cells with these headings, so that none is cut.
+    """
+    heads: list[str] = []
+    column, table = 0, None
+    for i, token in enumerate(tokens):
+        match token.type:
+            case "table_open":
+                heads, table = [], token
+            case "tr_open":
+                column = 0
+            case "th_open":
+                heads.append(one_line(_plain(tokens[i + 1])))
+            case "td_open":
+                token.attrs["data-label"] = heads[column]
+                column += 1
+                if max(map(len, _plain(tokens[i + 1]).split()), default=0) > LONGEST_WORD:
+                    token.attrs["class"] = "long"
+                elif found := INTERVAL.fullmatch(_plain(tokens[i + 1])):
+                    tokens[i + 1].children = _lines(found.groups())
+            case "thead_close" if table is not None:
+                table.attrs["class"] = "wide" if len(heads) > NARROW else "narrow"
+
+
+def _lines(texts: Sequence[str]) -> list[Token]:
+    """Returns texts below each other as the content of a cell."""
+    from markdown_it.token import Token
+
+    return [token for text in texts for token in (Token("hardbreak", "br", 0), Token("text", "", 0, content=text))][1:]
+
+
+def _plain(token: Token) -> str:
+    """The text of a cell, or of an image's description, without its markup."""
+    return "".join(child.content for child in token.children or [])
 
 
 def _is_caption(token: Token) -> bool:
@@ -95,14 +142,20 @@ def _folded(tokens: list[Token], parser: MarkdownIt) -> list[Token]:
 
 
 def _embed(image: Token, images: Mapping[str, Path]) -> None:
-    """Puts the file into the page; of an image that is none of the figures, its description stays."""
+    """Puts the file into the page; of an image that is none of the figures, its description stays.
+
+    A click enlarges a figure to its own size, and another one makes it fit again; no script is needed for that.
+    """
     path = images.get(str(image.attrs["src"]))
     if path is None:
         image.type, image.tag, image.children = "text", "", None
     else:
-        image.attrs["src"] = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+        data = base64.b64encode(path.read_bytes()).decode()
+        image.type = "html_inline"
+        image.content = FIGURE.format(data=data, what=html(_plain(image)))
 
 
+FIGURE = '<label class="figure"><input type="checkbox"><img src="data:image/png;base64,{data}" alt="{what}"></label>'
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -16,7 +16,7 @@ from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, Compar
 from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.reporting.agents.details import STATES
 from synthetic_instruction_tuner.reporting.figures.rewards import reward_points
-from synthetic_instruction_tuner.reporting.formatting import duration, number, p_value
+from synthetic_instruction_tuner.reporting.formatting import duration, measured, number, p_value
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 from synthetic_instruction_tuner.reporting.sections import costs, evidence, first_screen, setup, trust
 from synthetic_instruction_tuner.reporting.sections.findings import ALPHA, all_tests, findings
@@ -52,6 +52,7 @@ def _environment() -> Environment:
         "count": lambda row: f"{row.n}" if row.clusters == row.n else f"{row.n} in {row.clusters} items",
         "clean": _clean,
         "number": number,
+        "measured": measured,
         "duration": duration,
         "signed": lambda v: f"{v:+.3f}".replace("-", "−"),
         "p": p_value,
@@ -115,9 +116,11 @@ def _variant(context: Context, name: str) -> str:
 
 
 def _value(row: ComparisonRow) -> str:
-    error = row.standard_error
+    """A score and its error; where all items agree, which leaves no error to see, also the interval."""
+    error, (low, high) = row.standard_error, row.interval
     shown = "n/a" if math.isnan(error) else f"{error:.3f}"
-    return f"{row.value:.3f} ± {shown}".replace("-", "−")
+    within = f" [{low:.3f},\u00a0{high:.3f}]" if error == 0 and high > low else ""
+    return f"{row.value:.3f} ± {shown}{within}".replace("-", "−")
 
 
 def _clean(row: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ def training_losses(data: ReportData) -> Figure | None:
     for ax, method in zip(axes, methods, strict=True):
         _lines(ax, logs, method, students, "loss")
         ax.set_title(figure_text(data.labels.get(method, method)))
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, max(ax.get_ylim()[1], 1.05 * ax.dataLim.y1))
     axes[0].set_ylabel("training loss (nats)")
     _legend(figure, students)
     return figure
@@ -59,10 +59,15 @@ def _with(logs: Logs, name: str) -> Logs:
 
 
 def _lines(ax: Axes, logs: Logs, method: str, students: Sequence[str], name: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     for number, student in enumerate(students):
         if log := logs.get((method, student), []):
             alone: dict[str, Any] = {"marker": "o", "ms": 4} if len(log) == 1 else {}
             ax.plot([row["step"] for row in log], [row[name] for row in log], **line_style(number), **alone)
+    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    if ax.dataLim.width < 1:  # one step
+        ax.set_xlim(ax.dataLim.x0 - 1, ax.dataLim.x1 + 1)
     ax.set_xlabel("optimizer step")
     ax.grid(axis="y")
 

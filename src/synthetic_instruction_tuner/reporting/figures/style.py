@@ -57,7 +57,6 @@ STYLE: dict[str, Any] = {
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.w_pad": 0.1,
     "figure.constrained_layout.h_pad": 0.08,
-    "savefig.dpi": 150,
     "svg.hashsalt": "sit",  # the same figure is the same file
     "text.parse_math": False,
 }

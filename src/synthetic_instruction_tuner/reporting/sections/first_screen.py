@@ -63,7 +63,7 @@ def trust(data: ReportData) -> str:
 
 
 def cost(data: ReportData) -> str:
-    """Returns the time, the memory, and the training time of each method."""
+    """Returns the time, the memory, and the training time of each method, with that of the one it starts from."""
     seconds = [s.seconds for s in data.stages if s.seconds is not None]
     memory = [s.peak_memory_gb for s in data.stages if s.peak_memory_gb is not None]
     parts = []
@@ -74,12 +74,17 @@ def cost(data: ReportData) -> str:
     if methods:
         means = []
         for method in methods:
-            own = [float(t["seconds"]) for t in data.training if t["method"] == method]
-            means.append(f"{duration(sum(own) / len(own))} with {data.labels.get(method, method)}")
+            means.append(f"{duration(mean_training(data, method))} with {data.labels.get(method, method)}")
         parts.append(f"one student trained {listed(means)}" if parts else f"One student trained {listed(means)}")
     said = energy(data)
     parts.append(said[:1].lower() + said[1:] if parts else "No cost was measured")
     return "; ".join(parts) + "."
+
+
+def mean_training(data: ReportData, method: str) -> float:
+    """Returns the mean seconds that a student trained with a method, with those of the method that it starts from."""
+    own = [seconds for (name, _), seconds in data.seconds_of_training.items() if name == method]
+    return sum(own) / len(own)
 
 
 def _places(data: ReportData, tests: list[Test], way: int) -> list[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from synthetic_instruction_tuner.evaluation.statistics import NORMAL_975
+from synthetic_instruction_tuner.evaluation.statistics import mcnemar
 from synthetic_instruction_tuner.methods import METHODS, VARIANTS
-from synthetic_instruction_tuner.reporting.formatting import duration, listed, number
+from synthetic_instruction_tuner.reporting.formatting import duration, listed, number, p_value
 from synthetic_instruction_tuner.reporting.report_data import ReportData
+
+SIGNIFICANT = 0.05  # p below which length is said to matter: one test, which nothing is corrected for
 
 
 def machine(hardware: Mapping[str, Any]) -> str:
@@ -106,14 +108,22 @@ def generation(data: ReportData) -> list[str]:
 
 
 def length_bias(length: Mapping[str, Any]) -> str:
-    """Returns a sentence on whether the longer answer of a pair was chosen more often than by chance."""
+    """Returns a sentence on whether the longer answer of a pair was chosen more often than by chance.
+
+    The test is an exact one of the counts: with few pairs the standard error says too little.
+    """
     share, error = length.get("longer_chosen_share"), length.get("standard_error")
     if share is None or error is None:
         return "Length: no pair has answers of unequal length."
-    if abs(share - 0.5) < NORMAL_975 * error:
-        verdict = "no evidence that length alone decides"
+    longer = round(share * length["n"])
+    p = mcnemar(longer, length["n"] - longer)
+    if p >= SIGNIFICANT:
+        verdict = f"no evidence that length alone decides (exact test, p = {p_value(p)})"
     else:
-        verdict = f"the {'longer' if share > 0.5 else 'shorter'} answer wins more often than chance"
+        size = "longer" if share > 0.5 else "shorter"
+        verdict = (
+            f"the {size} answer wins more often than chance (exact test, p {'' if p < 1e-4 else '= '}{p_value(p)})"
+        )
     d = length.get("cohens_d")
     effect = "" if d is None else f" Difference in length, chosen minus rejected: Cohen's d = {number(d)}."
     return (

@@ -65,7 +65,7 @@ def contaminated(data: ReportData) -> list[str]:
             found.append(f"{name}: {seen_share(data, name)} {verb} in the training data.{_without(data, name)}")
     unknown = [name for name in data.headlines if name not in data.contamination]
     if clean:
-        found.append(f"No item of {' or '.join(clean)} occurs in the training data.")
+        found.append(f"No item of {listed(clean, 'or')} occurs in the training data.")
     if unknown:
         found.append(f"Not checked: {listed(unknown)}.")
     return found

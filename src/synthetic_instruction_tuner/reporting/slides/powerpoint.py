@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.reporting.slides.deck import Slide
-from synthetic_instruction_tuner.reporting.slides.fitting import fit
+from synthetic_instruction_tuner.reporting.slides.fitting import fit, height
 from synthetic_instruction_tuner.reporting.slides.tables import Laid, lay_out
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ LEFT, TOP, BOTTOM = 42.0, 24.0, 26.0  # margins
 TITLE = 84.0  # height of the title's box
 INK, SOFT, ACCENT = "22262B", "5B6470", "0072B2"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same slides are the same file
-AFTER = 0.45  # space after a bullet, in sizes
+AFTER = 0.45  # space after a bullet's text, in sizes
+INDENT = 18.0  # of a bullet's text; the bullet stands in it
 
 
 def presentation(slides: Sequence[Slide], figures: Mapping[str, Path], title: str, footer: str) -> bytes:
@@ -65,11 +66,14 @@ def _cover(page: Page, slide: Slide) -> None:
 
 
 def _content(page: Page, slide: Slide, figures: Mapping[str, Path]) -> None:
+    from pptx.util import Pt
+
     title = page.shapes.title
     assert title is not None
     _place(title, (LEFT, TOP, WIDTH - 2 * LEFT, TITLE))
-    _write(title.text_frame, [slide.title], (WIDTH - 2 * LEFT, TITLE), (30, 20), bold=True)
-    top, bottom = TOP + TITLE + 12, HEIGHT - BOTTOM - 8
+    used = _write(title.text_frame, [slide.title], (WIDTH - 2 * LEFT, TITLE), (30, 20), bold=True)
+    title.height = Pt(used)
+    top, bottom = TOP + used + 16, HEIGHT - BOTTOM - 8
     picture = figures.get(slide.image)
     if picture is not None:
         top = _figure(page, picture, slide, (LEFT, top, WIDTH - 2 * LEFT, bottom - top))
@@ -77,7 +81,7 @@ def _content(page: Page, slide: Slide, figures: Mapping[str, Path]) -> None:
         top = _table(page, slide.table, top, bottom - (80 if slide.bullets else 0))
     if slide.bullets:
         box = (LEFT, top, WIDTH - 2 * LEFT, bottom - top)
-        _text(page, [f"•  {text}" for text in slide.bullets], box, (18 if picture else 22, 14), after=AFTER)
+        _text(page, slide.bullets, box, (18 if picture else 22, 14), after=AFTER, indent=INDENT)
 
 
 def _figure(page: Page, picture: Path, slide: Slide, box: tuple[float, float, float, float]) -> float:
@@ -136,10 +140,12 @@ def _write(
     bold: bool = False,
     color: str = INK,
     after: float = 0.0,
-) -> None:
-    """Writes paragraphs into a frame at the largest size at which they fit."""
-    found = fit(texts, room, sizes, bold, after)
-    _set(frame, found.texts, found.size, bold, color, after=after)
+    indent: float = 0.0,
+) -> float:
+    """Writes paragraphs into a frame at the largest size at which they fit; returns the height that they need."""
+    found = fit(texts, (room[0] - indent, room[1]), sizes, bold, after)
+    _set(frame, found.texts, found.size, bold, color, after=after, indent=indent)
+    return height(found.texts, found.size, room[0] - indent, bold, after)
 
 
 def _set(
@@ -150,7 +156,9 @@ def _set(
     color: str = INK,
     after: float = 0.0,
     right: bool = False,
+    indent: float = 0.0,
 ) -> None:
+    """Sets paragraphs; those with an indent get a bullet that stands in it."""
     from pptx.dml.color import RGBColor
     from pptx.enum.text import MSO_ANCHOR, MSO_AUTO_SIZE, PP_ALIGN
     from pptx.util import Pt
@@ -166,6 +174,18 @@ def _set(
         run.text = text
         run.font.name, run.font.size, run.font.bold = FONT, Pt(size), bold
         run.font.color.rgb = RGBColor.from_string(color)
+        if indent:
+            _add_bullet(paragraph, Pt(indent))
+
+
+def _add_bullet(paragraph: Any, indent: int) -> None:
+    """Gives a paragraph a bullet; python-pptx has no call for that."""
+    from pptx.oxml.ns import qn
+
+    settings = paragraph._p.get_or_add_pPr()
+    settings.set("marL", str(indent))
+    settings.set("indent", str(-indent))
+    settings.append(settings.makeelement(qn("a:buChar"), {"char": "•"}))
 
 
 def _place(shape: Any, box: tuple[float, float, float, float]) -> None:

@@ -12,6 +12,7 @@ SIZES = (18, 10)  # the largest and the smallest size of letters, in points
 MARGIN = 7.0  # left and right of a cell's text
 ABOVE = 2.0  # above and below it
 LONGEST = 60  # characters of a cell
+WORD = 24  # characters of a word that is not broken
 NUMBER = re.compile(r"[-+−–]?[\d,.]*.*\d.*|–|")
 
 
@@ -41,7 +42,8 @@ def lay_out(rows: Sequence[Sequence[str]], box: tuple[float, float]) -> Laid:
     for size in range(SIZES[0], SIZES[1] - 1, -1):
         widths = _widths(cells, size, box[0])
         heights = [_height(row, widths, size, bold=k == 0) for k, row in enumerate(cells)]
-        if sum(heights) <= box[1]:
+        whole = size == SIZES[1] or all(w <= have for w, have in zip(_longest_words(cells, size), widths, strict=True))
+        if whole and sum(heights) <= box[1]:
             return Laid(cells, widths, heights, size, MARGIN, names)
     more = ["", *[""] * (len(cells[0]) - 1)]
     while len(cells) > 1 and sum(heights) + heights[0] > box[1]:
@@ -55,17 +57,31 @@ def lay_out(rows: Sequence[Sequence[str]], box: tuple[float, float]) -> Laid:
 
 
 def _widths(cells: Sequence[Sequence[str]], size: int, room: float) -> list[float]:
-    """Gives each column what its longest cell needs; where that is too much, the widest are cut to one level."""
+    """Gives each column what its longest cell needs; where that is too much, the widest are cut to one level.
+
+    None is cut below its longest word where there is room for these.
+    """
     wanted = [
         max(width(row[j], size, bold=k == 0) for k, row in enumerate(cells)) + 2 * MARGIN + 2
         for j in range(len(cells[0]))
     ]
     if sum(wanted) <= room:
         return [one * room / sum(wanted) for one in wanted]
-    level = room
-    while sum(min(one, level) for one in wanted) > room:
+    least, level = _longest_words(cells, size), room
+    if sum(least) > room:
+        least = [0.0] * len(wanted)
+    while sum(max(word, min(one, level)) for one, word in zip(wanted, least, strict=True)) > room:
         level *= 0.97
-    return [min(one, level) for one in wanted]
+    return [max(word, min(one, level)) for one, word in zip(wanted, least, strict=True)]
+
+
+def _longest_words(cells: Sequence[Sequence[str]], size: int) -> list[float]:
+    """What each column needs so that no word in it is broken, but for those that are longer than any word is."""
+    found = []
+    for j in range(len(cells[0])):
+        words = [(word, k == 0) for k, row in enumerate(cells) for word in row[j].split(" ") if len(word) <= WORD]
+        found.append(max((width(word, size, bold) for word, bold in words), default=0.0) + 2 * MARGIN + 2)
+    return found
 
 
 def _height(row: Sequence[str], widths: Sequence[float], size: int, bold: bool) -> float:

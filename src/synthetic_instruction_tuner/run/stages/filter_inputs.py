@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from synthetic_instruction_tuner.config import NANO_BENCHMARKS, Config
+from synthetic_instruction_tuner.config import NANO_BENCHMARKS, Config, EvaluateConfig
 from synthetic_instruction_tuner.evaluation.benchmarks.items import BenchmarkItem, BenchmarkSet
 from synthetic_instruction_tuner.evaluation.benchmarks.sources import NANO, content_key, load_benchmarks
 from synthetic_instruction_tuner.models.files import identity
@@ -85,11 +86,14 @@ def _nano_sets(config: Config) -> list[BenchmarkSet]:
     The records then stay the same when another benchmark is added later. Their items have few forms, so that most
     records are similar to one: only equal ones count, unless the settings say otherwise.
     """
+    return [_nano_set(name, count) for name, count in _nano_counts(config).items()]
+
+
+@cache
+def _nano_set(name: str, count: int) -> BenchmarkSet:
+    """So many items of one benchmark; they depend on nothing else, and take a while to make."""
     from synthetic_instruction_tuner.evaluation.benchmarks.base import benchmark
 
-    sets = []
-    for name in NANO_BENCHMARKS:
-        items = benchmark(name).items(config.evaluate.settings(name))
-        known = tuple(BenchmarkItem(f"{name}/{item.id}", item.prompt) for item in items)
-        sets.append(BenchmarkSet(name, known, "generated", len(known), match="exact"))
-    return sets
+    items = benchmark(name).items(EvaluateConfig().settings(name).model_copy(update={"items": count}))
+    known = tuple(BenchmarkItem(f"{name}/{item.id}", item.prompt) for item in items)
+    return BenchmarkSet(name, known, "generated", len(known), match="exact")
