@@ -80,7 +80,8 @@ _FORMS = {
     "nl": (
         r"(?:het spijt me|sorry|helaas)?[\s,.!:]*(?:maar )?(?:als (?:ai|taalmodel)[^.!?,]{0,40} )?(?:(?:daar|hier|"
         r"dat|dit|helaas)"
-        r"(?:mee|bij)? )?(?:kan ik|ik (?:kan|mag|wil|ga)) (?:\w+ ){0,5}?(?:niet|geen)\b"
+        r"(?:mee|bij)? )?(?:kan ik|ik (?:kan|mag|wil|ga|heb(?= geen (?:toegang|informatie|mogelijkheid|"
+        r"persoonlijke)))) (?:\w+ ){0,5}?(?:niet|geen)\b"
     ),
     "zh": (
         r"(?:很?抱歉|对不起|對不起|不好意思|遗憾的是)?[，,。！!：:\s]*(?:但是?)?(?:作为(?:一个|一名|一款)?(?:ai|"
