@@ -197,6 +197,7 @@ SIGNED = st.lists(
             ["\t", "\xa0", "\x1c", "é", "\u0301", "写", "の", "ไ", "€", "°", "♭", "⌊", "“", "—", "•", "²", "½", "𐒠"]
         ),
         st.sampled_from(["sin", "10km", "operator ", "symbol", "\\frac{", " - ", "**", "//", "->", "n!", "x_1"]),
+        st.sampled_from(["node.js", "x.net ", ".net", "*args", "**b** ", "$path", ":root", "/etc", "(.c"]),
     )
 ).map("".join)
 
@@ -257,6 +258,14 @@ DIFFERENT = [
     ["Find ⌊x⌋", "Find ⌈x⌉", "Find x"],
     ["x = 5 here", "x < 5 here", "x > 5 here"],
     ["What is *p", "What is &p", "What is p"],
+    ["About .NET here", "About NET here", "About #NET here", "About @NET here"],
+    ["In a C file", "In a .c file"],
+    ["Delete a Node", "Delete a Node.js", "Delete a Node.ts"],
+    ["Set PATH", "Set $PATH", "Set %PATH%"],
+    ["List /etc", "List etc"],
+    ["Style :root", "Style .root", "Style #root", "Style root"],
+    ["Explain *args", "Explain **args", "Explain args", "Explain (&args)"],
+    ["Open `.docx`", "Open `docx`"],
 ]
 SAME = [
     ["What is 3 + 4?", "What is 3+4 ?", "what is (3 + 4)", "What is 3 ＋ 4?"],
@@ -281,6 +290,12 @@ SAME = [
     ["See the [page](here)", "See the page here"],
     ["co\u00adoperate he\u200bre", "cooperate here", "ｃｏｏｐｅｒａｔｅ here"],
     ["Plan B!", "Plan B", "plan b?"],
+    ["It ends.Then it goes on", "It ends. Then it goes on", "It ends: then it goes on..."],
+    ["Open notes of u.s. firms", "Open notes of (u.s.) firms"],
+    ["This is **very important** to *all of us*", "This is very important to ***all of us***"],
+    ["Find $speed$ and $sin x$", "Find speed and sin x"],
+    ["Use Node.js now", "use (node.js) now", "Use `Node.js` now!"],
+    ["Use .NET now", "use (.NET) now", "Use **.NET** now!"],
 ]
 
 

@@ -38,7 +38,8 @@ _TIME = r"\d{1,2}(?:[:.]\d{2}(?: ?[ap]\.?m\.?)?| ?[ap]\.?m\.?)"
 _COUNTER = (
     rf"(?:(?:[*_#]{{1,4}}[ \t]?)?(?:{_TIME}(?:[ \t]?[-–—][ \t]?{_TIME})?(?:[:,]|[ \t][-–—])?|"
     r"(?:step|day|week|month|year|tip|rule|part|point|item|stage|phase|round|set|task|exercise|no\.|number|question|q|"
-    r"schritt|tag|étape|jour|paso|día) ?#?\d{1,4}[.):]?(?:[ \t][-–—])?|[(\[]?#?\d{1,4}(?:[.):\]](?:[ \t][-–—])?|[ \t][-–—])|"
+    r"schritt|tag|étape|jour|paso|día) ?#?\d{1,4}[.):]?(?:[ \t][-–—])?|[(\[]?#?\d{1,4}(?:[.):\]](?:[ \t][-–—])?|[ "
+    r"\t][-–—])|"
     r"\(?[a-z][.)]|\(?[ivx]{2,5}[.)]|[①-⑳]|\d\ufe0f?\u20e3)[*_]{0,3}[:.]?[*_]{0,3}|[-*+•‣◦▪·–—])"
 )
 _ITEM = re.compile(
@@ -46,7 +47,8 @@ _ITEM = re.compile(
 )
 _WITHIN = re.compile(r"(?<=[.!?] )\(?\d{1,4}[.)] +(?=[A-Z])")  # of an item within a line
 _ANSWER = re.compile(
-    r"(?:true|false|yes|no|not|none|null|n/a|correct|incorrect|right|wrong|option|answer|choice|see|same|agree|disagree|"
+    r"(?:true|false|yes|no|not|none|null|n/a|correct|incorrect|right|wrong|option|answer|choice|see|same|agree|"
+    r"disagree|"
     r"(?:strongly|somewhat|slightly|very|neither|mostly) \w+|positive|negative|neutral|passed?|failed?|entailment)\b",
     re.IGNORECASE,
 )
