@@ -480,7 +480,7 @@ def test_fenced_code_is_left_out(english: Language) -> None:
 def test_real_code_and_short_prompts_stay_and_chinese_goes(english: Language) -> None:
     code = json.loads((shared("gpteacher") / "codegen-instruct.json").read_text())
     prompts = (shared("instructionwild") / "seed_prompts_en.jsonl").read_text().splitlines()
-    texts = [row["response"] for row in code] + [json.loads(line)["instruction"] for line in prompts]
+    texts = [row["response"] for row in code[::3]] + [json.loads(line)["instruction"] for line in prompts]
     assert sum(not english.check(Record("r", text, "")).passed for text in texts) <= 0.001 * len(texts)
     chinese = (shared("instructionwild") / "seed_prompts_ch.jsonl").read_text().splitlines()
     kept = sum(english.check(Record("r", json.loads(line)["instruction"], "")).passed for line in chinese)
