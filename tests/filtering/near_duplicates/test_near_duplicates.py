@@ -123,7 +123,7 @@ def real_texts(pattern: str, field: str | None) -> list[str]:
     [
         ("gpteacher/*.json", "instruction", 90),
         ("gpteacher/*.json", "response", 30),
-        ("gsm8k/train.jsonl", "question", 1),
+        ("gsm8k/train.jsonl", "question", 0),
         ("gsm8k/train.jsonl", "answer", 0),
         ("self-instruct/*.jsonl", None, 80),
         ("instructionwild/*.jsonl", "instruction", 1),
