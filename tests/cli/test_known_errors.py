@@ -10,12 +10,14 @@ import http.client
 import locale
 import os
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 import requests
 import torch
+from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors import SafetensorError
 
@@ -40,11 +42,18 @@ class ReadTimeout(Exception):
     __module__ = "httpx"
 
 
+class ConnectError(Exception):
+    """As the successor of httpx has it."""
+
+    __module__ = "httpx2"
+
+
 ANSWER = requests.Response()
 
 KNOWN: list[tuple[BaseException, int, str]] = [
     (system(errno.ENOSPC), 1, "The disk is full"),
     (system(errno.EDQUOT), 1, "The disk is full"),
+    (ConnectError("[Errno 111] Connection refused"), 1, "The network or the Hugging Face Hub does not answer"),
     (RuntimeError("Error while writing: No space left on device (os error 28)"), 1, "The disk is full"),
     (SafetensorError("I/O error: No space left on device (os error 28)"), 1, "The disk is full"),
     (system(errno.EACCES), 2, "/some/file may not be read or written"),
@@ -149,3 +158,32 @@ def test_a_fault_in_the_middle_loses_nothing(
     assert [name for (name,) in store.read("SELECT name FROM meta ORDER BY name")] == ["a", "schema"]
     store.close()
     assert isinstance(known(error), (RunError, UserError))
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        *(
+            "http://user:s3cr3t@127.0.0.1:notaport",
+            "socks9://user:s3cr3t@127.0.0.1:9",
+            "http://user:s3c/r3t@127.0.0.1:9",
+        ),
+        *("user:s3cr3t@127.0.0.1:9", "http://us er:s3cr3t@127.0.0.1:9", "http://user:s3#cr3t@h:9", "//user:s3cr3t@h:1"),
+    ],
+)
+def test_no_part_of_a_proxy_s_password_is_shown(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    api = HfApi(endpoint="http://127.0.0.1:9")
+    asked: list[Callable[[], object]] = [
+        lambda: requests.get("http://127.0.0.1:9", timeout=2),
+        lambda: api.model_info("a/b", timeout=2),
+    ]
+    for ask in asked:
+        with pytest.raises(Exception) as error:
+            ask()
+        shown = known(error.value)
+        assert shown is not None and not any(part in str(shown) for part in ("s3c", "r3t"))

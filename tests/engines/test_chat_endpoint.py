@@ -97,10 +97,23 @@ def test_contents_in_every_form_are_read(body: Any, text: str) -> None:
         assert asked(server, request("a")) == [text]
 
 
-@pytest.mark.parametrize("body", [{"choices": [{"text": "x"}]}, {"choices": []}, [], completion(5)])
+MALFORMED = [
+    *({"choices": [{"text": "x"}]}, {"choices": []}, [], completion(5), completion("x", ["stop"])),
+    *(completion(["x"]), completion([{"type": "text", "text": 5}]), completion([{"type": "text"}])),
+]
+
+
+@pytest.mark.parametrize("body", MALFORMED)
 def test_answers_of_another_form_are_that_requests_error(body: Any) -> None:
     with ScriptedJudge(lambda _: (200, body)) as server:
         assert asked(server, request("a"))[0].startswith("given up after 2 attempts")
+
+
+def test_a_malformed_answer_is_asked_for_again() -> None:
+    for body in MALFORMED:
+        answers = iter([(200, body), "fine"])
+        with ScriptedJudge(lambda _, answers=answers: next(answers)) as server:
+            assert asked(server, request("a")) == ["fine"] and len(server.bodies) == 2
 
 
 def test_the_key_comes_from_the_environment_and_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from synthetic_instruction_tuner.config import EngineConfig, ModelConfig
 from synthetic_instruction_tuner.engines.base import Completion, Request
 from synthetic_instruction_tuner.engines.server import client as server_client
 from synthetic_instruction_tuner.engines.server import watch
+from synthetic_instruction_tuner.engines.server.chat_endpoint import ChatDialect, TextTemplate
 from synthetic_instruction_tuner.engines.server.client import ServerClient, ServerFailure
 from synthetic_instruction_tuner.engines.server.dialects import (
     Dialect,
@@ -36,12 +37,14 @@ from synthetic_instruction_tuner.engines.server.engine import ServerEngine
 from synthetic_instruction_tuner.engines.server.probe import find_dialect, open_server, served_name
 from synthetic_instruction_tuner.errors import RunError, SitError, UserError
 from synthetic_instruction_tuner.escaping import visible
+from synthetic_instruction_tuner.records import Message
 
 KEY = 'sk-very"secret&<'
 TOKENIZER = chain_tokenizer(adds_bos=True)
 MODEL = ModelConfig(path="chain")
 REQUEST = Request(tuple(TOKENIZER.encode("ab", add_special_tokens=False)), 1, 3, (TOKENIZER.eos_token_id,), 0.0)
 SHORT = len(REQUEST.prompt_ids)
+TALK = Request(tuple(TextTemplate().prompt_ids([Message("user", "Rate it.")])), 1, 3, (), 0.0)
 
 
 class Canned(ServerClient):
@@ -67,6 +70,7 @@ def dialect_of(kind: str, client: ServerClient) -> Dialect:
         "text": lambda: TextDialect(client, "chain", TOKENIZER, drops_bos=False, generation_config=True),
         "llama.cpp": lambda: LlamaCppDialect(client),
         "ollama": lambda: OllamaDialect(client, "chain", TOKENIZER, drops_bos=False),
+        "chat": lambda: ChatDialect(client, "chain"),
     }[kind]()
 
 
@@ -76,6 +80,16 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "token ids": {"id": "x", "object": "text_completion", "choices": [CHOICE], "usage": USAGE},
     "text": {"choices": [{k: v for k, v in CHOICE.items() if k != "token_ids"}], "usage": USAGE},
     "llama.cpp": {"content": "bcd", "tokens": [7, 8, 9], "stop_type": "limit", "tokens_evaluated": SHORT},
+    "chat": {
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": [{"type": "text", "text": "bcd"}]},
+                "finish_reason": "length",
+            }
+        ],
+        "usage": USAGE,
+    },
     "ollama": {"response": "bcd", "done": True, "done_reason": "length", "prompt_eval_count": SHORT},
 }
 
@@ -107,7 +121,7 @@ def with_part(found: Any, way: tuple[Any, ...], value: Any) -> Any:
 def outcome(dialect: Dialect) -> Completion | str:
     """The completion, or why there is none; anything else that is raised fails the test."""
     try:
-        got = dialect.complete(REQUEST)
+        got = dialect.complete(TALK if isinstance(dialect, ChatDialect) else REQUEST)
     except (ServerFailure, UserError) as error:
         said = str(error)
         assert visible(said) == said or isinstance(error, UserError)

@@ -14,7 +14,8 @@ from pathlib import Path
 from synthetic_instruction_tuner.errors import RunError, SitError, UserError, disk_full, is_disk_full
 
 KEPT = "Finished work is kept: run the same command again to continue."
-_NETWORK = {"requests", "urllib3", "httpx", "httpcore", "huggingface_hub", "aiohttp", "http"}
+_NETWORK = {"requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub", "aiohttp", "http"}
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_PATH = {
     errno.ENOENT,
@@ -53,6 +54,12 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _network(error: BaseException) -> SitError | None:
     if type(error).__name__ == "HFValidationError":
         return UserError("That is no name on the Hugging Face Hub.", _said(error), "Write AUTHOR/NAME, or a folder.")
+    if proxies := _wrong_proxy(error):
+        # Without the error's own text, which may show a part of the proxy's password.
+        cause = f"The environment variable {proxies} holds no address of a proxy."
+        return UserError(
+            "The proxy cannot be used.", cause, "Correct it: http://HOST:PORT, or http://USER:KEY@HOST:PORT."
+        )
     kinds = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
     if kinds & _NETWORK or (
         isinstance(error, (ConnectionError, TimeoutError)) and not isinstance(error, BrokenPipeError)
@@ -63,6 +70,14 @@ def _network(error: BaseException) -> SitError | None:
             f"Check the connection, HF_ENDPOINT and the proxy. {KEPT}",
         )
     return None
+
+
+def _wrong_proxy(error: BaseException) -> str:
+    """Returns the variables that name proxies where an error says that an address cannot be read; empty otherwise."""
+    unread = type(error).__name__ in ("InvalidURL", "InvalidProxyURL", "LocationParseError", "ProxySchemeUnknown")
+    if not unread and not (isinstance(error, ValueError) and "proxy url" in str(error).lower()):
+        return ""
+    return " or ".join(name for name in _PROXIES if os.environ.get(name) or os.environ.get(name.lower()))
 
 
 def _memory(error: BaseException) -> SitError | None:

@@ -23,8 +23,7 @@ ROLES: dict[str, Role] = {
     "prompter": "user",
     "assistant": "assistant",
     "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bot": "assistant",
+    **dict.fromkeys(("chatgpt", "bing", "bard", "bot", "chatbot"), "assistant"),
     "model": "assistant",
     "ai": "assistant",
 }
@@ -42,7 +41,7 @@ EXCHANGES = (  # the two texts of one object that is a question and its answer
     ("instruction", "output"),
     ("instruction", "response"),
 )
-SPEAKERS, CONTENTS = ("role", "from"), ("content", "value", "text")
+SPEAKERS, CONTENTS = ("role", "from", "speaker", "sender", "author"), ("content", "value", "text")
 REASONING = ("reasoning_content", "reasoning", "thinking")
 CALLS = ("tool_calls", "function_call")  # an answer with one of them is not whole without it
 WEIGHTS = ("weight", "train", "loss", "trainable")  # of a turn; 0 or false: not for training
@@ -225,7 +224,7 @@ def _exchanges(turns: list[Any], keys: tuple[str, str], field: str) -> tuple[tup
 
 
 def _turn(turn: Mapping[str, Any], field: str) -> Message:
-    role = turn.get("role") or turn.get("from")
+    role = next((turn[name] for name in SPEAKERS if turn.get(name)), None)
     content = next((turn[name] for name in CONTENTS if not _is_null(turn.get(name))), None)
     called = next((name for name in CALLS if not is_nothing(turn.get(name))), None)
     if called:

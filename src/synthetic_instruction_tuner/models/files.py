@@ -18,6 +18,7 @@ from synthetic_instruction_tuner.config import ModelConfig
 from synthetic_instruction_tuner.models.file_checks.checked_files import read_object
 from synthetic_instruction_tuner.models.file_checks.soundness import stated_size, text_part
 from synthetic_instruction_tuner.models.file_checks.weight_files import tensors, uses_safetensors, weight_files
+from synthetic_instruction_tuner.models.sizes.counted import counted
 from synthetic_instruction_tuner.models.sizes.known_shapes import KNOWN, KnownSizes
 
 EMBEDDED = "nano:"
@@ -150,7 +151,7 @@ def _measured(folder: Path) -> ModelShape | None:
         found = {name: one for file in weight_files(folder) for name, one in tensors(file).items()}
     except (OSError, ValueError):
         return None
-    found = found if stored_format(config) is None else {}  # the shapes may be those of packed numbers
+    found = found if found and stored_format(config) is None else counted(folder, config)  # or packed numbers count
     depths = [int(number) + 1 for name in found for number in re.findall(r"\.(\d{1,5})\.", f".{name}")[:1]]
     table = max((one for one in found.values() if len(one) == 2), key=max, default=(0, 0))  # that of the words
     layers = stated_size(config, "layers") or max(depths, default=0)

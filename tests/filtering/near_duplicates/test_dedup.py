@@ -280,7 +280,7 @@ def test_a_file_that_breaks_off_leaves_the_earlier_result(mine: Path, tmp_path: 
 
 
 def test_a_killed_job_does_no_harm(tmp_path: Path) -> None:
-    texts = near_duplicates(random.Random(1), 12_000, 3000)
+    texts = near_duplicates(random.Random(1), 6000, 3000)
     file = write(tmp_path / "in.jsonl", [{"instruction": text} for text in texts])
     command = [sys.executable, "-m", "synthetic_instruction_tuner", "dedup", str(file), "-o", str(tmp_path / "out")]
     job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -297,7 +297,7 @@ def test_a_killed_job_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_every_process_writes_the_same_bytes(tmp_path: Path) -> None:
-    texts = near_duplicates(random.Random(2), 2000, 300)
+    texts = near_duplicates(random.Random(2), 600, 300)
     file = write(tmp_path / "in.jsonl", [{"instruction": text} for text in texts])
     for seed in ("1", "2"):
         command = [sys.executable, "-m", "synthetic_instruction_tuner", "dedup", str(file), "-o", str(tmp_path / seed)]

@@ -30,7 +30,7 @@ from synthetic_instruction_tuner.filtering.near_duplicates.word_sets import Voca
 from synthetic_instruction_tuner.records import Record
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
-MOST_TEXTS = 2500  # all pairs of them are counted in a second
+MOST_TEXTS = 1500  # all pairs of them are counted in less than a second
 
 THRESHOLDS = ["0.8", "0.5", "0.1", "1.0", "0.75", "0.999", "0.6666", "1e-05", "0.12345678901234567"]
 
@@ -62,7 +62,7 @@ def sizes(rng: random.Random, most: int) -> Iterator[int]:
         yield rng.randint(1, most)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.lists(st.sampled_from("abcdefghij"), max_size=10).map(" ".join), st.booleans()), max_size=25),
     st.sampled_from(THRESHOLDS),
@@ -79,7 +79,7 @@ def test_equals_brute_force_on_small_sets(
     assert decided(texts, limit, None, may_stay, first_order) == expected
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("threshold", [0.8, 0.6])
 def test_equals_brute_force_on_near_duplicates(seed: int, threshold: float) -> None:
     rng = random.Random(seed)
@@ -95,7 +95,7 @@ def test_equals_brute_force_on_near_duplicates(seed: int, threshold: float) -> N
 def test_equals_brute_force_on_large_sets(longest: int) -> None:
     """Here sketches have all bits flipped many times, and more words differ than a sketch has bits."""
     rng = random.Random(longest)
-    texts = near_duplicates(rng, 200, 3000, longest)
+    texts = near_duplicates(rng, 110, 3000, longest)
     for threshold in (0.8, 0.3):
         limit = exact_fraction(threshold)
         assert decided(texts, limit, sizes(rng, 50), first_order=64) == brute(texts, limit)
@@ -121,11 +121,11 @@ def real_texts(pattern: str, field: str | None) -> list[str]:
 @pytest.mark.parametrize(
     ("pattern", "field", "duplicates"),
     [
-        ("gpteacher/*.json", "instruction", 150),
-        ("gpteacher/*.json", "response", 50),
-        ("gsm8k/train.jsonl", "question", 3),
+        ("gpteacher/*.json", "instruction", 90),
+        ("gpteacher/*.json", "response", 30),
+        ("gsm8k/train.jsonl", "question", 0),
         ("gsm8k/train.jsonl", "answer", 0),
-        ("self-instruct/*.jsonl", None, 400),
+        ("self-instruct/*.jsonl", None, 80),
         ("instructionwild/*.jsonl", "instruction", 1),
         ("fastchat/*.json", None, 500),
         ("ifeval/*.jsonl", "prompt", 0),
@@ -151,7 +151,7 @@ def test_thousands_of_near_equal_texts_in_one_batch() -> None:
     """All are similar to the first, and many to each other: only what stays is compared with."""
     rng = random.Random(0)
     base = [f"w{i}" for i in range(40)]
-    texts = [" ".join(rng.sample(base, 36)) for _ in range(2500)]
+    texts = [" ".join(rng.sample(base, 36)) for _ in range(2000)]
     expected = counted(texts, 4, 5)
     assert decided(texts, Fraction(4, 5)) == expected
 
@@ -178,7 +178,7 @@ def test_remembered_texts_are_all_compared_with() -> None:
     assert made.stays.tolist() == [False, True, False, False]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @example(["\0", "a\0b", "ΑΣ", "Σ", "ΑΣ\0Α", "İ", "ß_1", "\ud800x"])
 @given(st.lists(st.text(st.characters(codec=None), max_size=20), max_size=8))
 def test_words_are_what_the_pattern_finds(texts: list[str]) -> None:
@@ -197,11 +197,12 @@ SIGNED = st.lists(
             ["\t", "\xa0", "\x1c", "é", "\u0301", "写", "の", "ไ", "€", "°", "♭", "⌊", "“", "—", "•", "²", "½", "𐒠"]
         ),
         st.sampled_from(["sin", "10km", "operator ", "symbol", "\\frac{", " - ", "**", "//", "->", "n!", "x_1"]),
+        st.sampled_from(["node.js", "x.net ", ".net", "*args", "**b** ", "$path", ":root", "/etc", "(.c"]),
     )
 ).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(SIGNED, max_size=4))
 @example(["x_1*½", "12* 5", "12*½"])
 def test_symbols_are_found_where_they_can_be(texts: list[str]) -> None:
@@ -257,6 +258,14 @@ DIFFERENT = [
     ["Find ⌊x⌋", "Find ⌈x⌉", "Find x"],
     ["x = 5 here", "x < 5 here", "x > 5 here"],
     ["What is *p", "What is &p", "What is p"],
+    ["About .NET here", "About NET here", "About #NET here", "About @NET here"],
+    ["In a C file", "In a .c file"],
+    ["Delete a Node", "Delete a Node.js", "Delete a Node.ts"],
+    ["Set PATH", "Set $PATH", "Set %PATH%"],
+    ["List /etc", "List etc"],
+    ["Style :root", "Style .root", "Style #root", "Style root"],
+    ["Explain *args", "Explain **args", "Explain args", "Explain (&args)"],
+    ["Open `.docx`", "Open `docx`"],
 ]
 SAME = [
     ["What is 3 + 4?", "What is 3+4 ?", "what is (3 + 4)", "What is 3 ＋ 4?"],
@@ -281,6 +290,12 @@ SAME = [
     ["See the [page](here)", "See the page here"],
     ["co\u00adoperate he\u200bre", "cooperate here", "ｃｏｏｐｅｒａｔｅ here"],
     ["Plan B!", "Plan B", "plan b?"],
+    ["It ends.Then it goes on", "It ends. Then it goes on", "It ends: then it goes on..."],
+    ["Open notes of u.s. firms", "Open notes of (u.s.) firms"],
+    ["This is **very important** to *all of us*", "This is very important to ***all of us***"],
+    ["Find $speed$ and $sin x$", "Find speed and sin x"],
+    ["Use Node.js now", "use (node.js) now", "Use `Node.js` now!"],
+    ["Use .NET now", "use (.NET) now", "Use **.NET** now!"],
 ]
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections import Counter
+from functools import cache
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from synthetic_instruction_tuner.filtering.refusal.form import RefusalForm
 from synthetic_instruction_tuner.filtering.refusal.keywords import RefusalKeywords
 from synthetic_instruction_tuner.filtering.refusal.request import context_of
 from synthetic_instruction_tuner.filtering.report import FilterReport
+from synthetic_instruction_tuner.filtering.rule import Verdict
 from synthetic_instruction_tuner.records import Record
 from synthetic_instruction_tuner.run.stages.filter import STAGE
 
@@ -35,13 +37,24 @@ FORM = RefusalForm(PHRASES)
 HELD_OUT = [case for case in CASES if case.get("held_out")]  # written and measured after the patterns
 
 
+@cache
+def checked(instruction: str, response: str) -> Verdict:
+    """What the rule says of a record; several tests ask about the same labelled cases."""
+    return FORM.check(Record("r", instruction, response))
+
+
 def refuses(response: str, instruction: str = "Tell me something.", rule: Any = FORM) -> bool:
-    return not rule.check(Record("r", instruction, response)).passed
+    return not (
+        checked(instruction, response) if rule is FORM else rule.check(Record("r", instruction, response))
+    ).passed
 
 
 def kind(response: str, instruction: str = "Tell me something.", rule: RefusalForm = FORM) -> str:
-    signal = rule.signal(Record("r", instruction, response))
-    return str(signal[2]) if signal else "answer"
+    if rule is not FORM:
+        signal = rule.signal(Record("r", instruction, response))
+        return str(signal[2]) if signal else "answer"
+    verdict = checked(instruction, response)
+    return "refusal" if not verdict.passed else "disclaimer" if is_disclaimer(verdict) else "answer"
 
 
 def counts(rule: Any, cases: list[Any]) -> tuple[int, int, int]:
@@ -224,7 +237,7 @@ def test_disclaimers_are_found_and_are_kept_or_dropped() -> None:
     assert len(said) >= 40
     for case in said:
         record = Record("r", case["instruction"], case["response"])
-        kept, dropped = FORM.check(record), drop.check(record)
+        kept, dropped = checked(case["instruction"], case["response"]), drop.check(record)
         assert kept.passed and not dropped.passed and is_disclaimer(kept) and is_disclaimer(dropped)
         assert "disclaimer" in dropped.reason and "refuses" not in dropped.reason
     assert sum(case["label"] == "disclaimer" for case in said) / len(said) >= 0.85
@@ -415,7 +428,7 @@ def test_real_code_and_math_stay() -> None:
     code = json.loads((shared("gpteacher") / "codegen-instruct.json").read_text())
     pairs = [(r["instruction"], r["response"]) for r in code]
     pairs += [(r["question"], r["answer"]) for r in _lines(shared("gsm8k") / "train.jsonl")]
-    assert sum(refuses(answer, question) for question, answer in pairs) <= 0.001 * len(pairs)
+    assert not [question for question, answer in pairs[::3] if refuses(answer, question)]
 
 
 def _lines(file: Path) -> list[Any]:

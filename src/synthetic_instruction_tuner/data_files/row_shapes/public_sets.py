@@ -23,7 +23,19 @@ TALKS = ("messages", "conversations", "conversation")
 TEXT_KEYS = ("text", "full_text", "value")  # where an object has the text of a question or of an answer
 MARKED = {  # a row without any of these names has a usual form
     *("Definition", "definition", "inputs_pretokenized", "chat", "message_1", "input", "conversation", "transcript"),
-    *("data", "context", "history", "answers", "text", "contents", "request", "summaries", "summary", "label"),
+    *(
+        "data",
+        "context",
+        "history",
+        "answers",
+        "text",
+        "contents",
+        "request",
+        "summaries",
+        "summary",
+        "label",
+        "choices",
+    ),
 }
 SPECIAL = re.compile(r"<\|[^|<>]*\|>:?|<eo[a-z]>")  # MOSS: who speaks, and where a part ends
 
@@ -217,6 +229,16 @@ def _answers(row: Row) -> Row | None:
     return None
 
 
+def _choices(row: Row) -> Row | None:
+    """A logged request and its reply: messages, and beside them a server's choices, as OpenAI's protocol has them."""
+    asked, replies = row.get("messages"), row.get("choices")
+    if not isinstance(asked, list) or not isinstance(replies, list) or not all(isinstance(r, Mapping) for r in replies):
+        return None
+    if len(replies) != 1:
+        raise ShapeError(f"'choices' has {len(replies)} answers, of which none is said to be the answer")
+    return {"messages": [*asked, replies[0].get("message")], "choices": None}
+
+
 def _text(row: Row) -> Row | None:
     """A transcript under ``text``, if nothing else is asked."""
     if not isinstance(row.get("text"), str) or _has(row, (*QUESTIONS, *TALKS, "chosen", "context")):
@@ -231,5 +253,5 @@ def _has(row: Row, names: Sequence[str]) -> bool:
 
 FORMS = (
     *(gemini, summaries, steps, _tasks, _pretokenized, _moss, _roles, _chat, _texts_in_data, _context, post),
-    *(_answers, _text),
+    *(_answers, _choices, _text),
 )

@@ -26,7 +26,7 @@ from synthetic_instruction_tuner.engines.server.client import (
 )
 from synthetic_instruction_tuner.engines.server.engine import FinishedTexts, ServerEngine
 from synthetic_instruction_tuner.engines.server.probe import Unreachable, served_name
-from synthetic_instruction_tuner.engines.server.replies import first_choice, text_of
+from synthetic_instruction_tuner.engines.server.replies import first_choice, object_of, reason_of, text_of
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.records import Message
 
@@ -87,7 +87,8 @@ class ChatDialect:
                 raise Failed("the answer's choice has no message")
             content = message.get("content")
             text = "" if content is None else text_of(_joined(content))
-            return Completion(tuple(text.encode()), "length" if choice.get("finish_reason") == "length" else "stop")
+            ends_early = reason_of(choice.get("finish_reason")) == "length"
+            return Completion(tuple(text.encode()), "length" if ends_early else "stop")
 
     def body(self, request: Request, refused: frozenset[str] = frozenset()) -> dict[str, Any]:
         """Returns the request's body, without what the endpoint has refused."""
@@ -209,5 +210,5 @@ def _joined(content: Any) -> Any:
     """Returns the text of a content that comes in parts, without thoughts; anything else as it is."""
     if not isinstance(content, list):
         return content
-    texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type", "text") == "text"]
-    return "".join(text for text in texts if isinstance(text, str))
+    parts = [object_of(part) for part in content]
+    return "".join(text_of(part.get("text")) for part in parts if part.get("type", "text") == "text")

@@ -98,10 +98,16 @@ def compare_prompt_tokens(read: int | None, sent: int, *, required: bool = False
         raise Rejected("the server does not say how many tokens of a text it reads, so a second BOS would go unnoticed")
 
 
+def reason_of(found: Any) -> str | None:
+    """Returns why an answer ended, None where it does not say."""
+    if found is not None and not isinstance(found, str):
+        raise Failed(f"the answer's reason to end is {_kind(found)}")
+    return found
+
+
 def completion(request: Request, ids: Sequence[int], reason: Any) -> Completion:
     """Returns the answer's tokens before the first stop id, and no more than the request's limit."""
-    if reason is not None and not isinstance(reason, str):
-        raise Failed(f"the answer's reason to end is {_kind(reason)}")
+    reason = reason_of(reason)
     stop = next((k for k, token in enumerate(ids) if token in request.stop_ids), None)
     if stop is not None and stop < request.max_new_tokens:
         return Completion(tuple(ids[:stop]), "stop")

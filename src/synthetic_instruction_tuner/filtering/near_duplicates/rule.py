@@ -26,7 +26,7 @@ class NearDuplicates:
     """
 
     name = "near_duplicates"
-    version = 3
+    version = 4
 
     def __init__(self, threshold: float) -> None:
         """Takes the lowest similarity, above 0 and at most 1, at which a record is dropped."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from synthetic_instruction_tuner.filtering.near_duplicates.symbols import POINTS, STRONG, WEAK
+from synthetic_instruction_tuner.filtering.near_duplicates.symbols import POINTS, STRONG, SUFFIXES, WEAK
 from synthetic_instruction_tuner.words import MARKS
 
 Codes = npt.NDArray[Any]
@@ -42,6 +42,8 @@ def _kinds(count: int) -> Kinds:
     return kinds
 
 
+_SUFFIXES = np.zeros(1 << 16, bool)  # how a suffix begins: two letters of ASCII
+_SUFFIXES[[ord(name[0]) << 8 | ord(name[1]) for name in SUFFIXES]] = True
 _ASCII_KINDS = _kinds(256).tobytes()
 
 
@@ -94,6 +96,8 @@ def _are_ordinary(codes: Codes, kinds: Kinds, at: Places) -> Mask:
     behind = (kinds[at - 1] == _LETTER) & (kinds[at - 2] == _LETTER)
     sign, after = codes[at], kinds[at + 1]
     within = (after == _LETTER) & (kinds[at + 2] == _LETTER) & _are(sign, ".:'?-/")
+    periods = np.flatnonzero(within & (sign == ord(".")))
+    within[periods] = ~_begins_suffix(codes, at[periods])
     ordinary: Mask = behind & (within | ((after == _SPACE) & _are(sign, ".:'?!*")))
     return ordinary
 
@@ -112,14 +116,14 @@ def _can_mean(codes: Codes, kinds: Kinds, at: Places) -> Mask:
     dash = spaced & (after == _SPACE) & (before2 == _LETTER) & (before3 == _LETTER) & (after2 != _SPACE) & ~named
     stars = np.where(following == ord("*"), after2, after)
     star = (stars != _SPACE) & (_word(before) | _are(previous, ")]}'\"`%!|") | _word(stars))
-    star &= ~(~_word(before) & (before != 0) & (after == _LETTER) & (after2 == _LETTER))
     star |= (spaced & ~_word(stars)) | one_letter | quoted
     star |= (after == _SPACE) & _can_be_figure(before) & _can_be_figure(after2)  # 12* 5
     exclaimed = _word(after) | _are(following, "=(!-*/") | (before == _FIGURE) | _are(previous, ")")
     figure = _can_be_figure(after)
+    ahead = ~_word(before) & (before != _POINT) & _word(after)
     can = {
-        ".": figure | ((previous == ord(".")) & _word(after)) | quoted,
-        ":": figure,
+        ".": figure | ((previous == ord(".")) & _word(after)) | quoted | ahead | _begins_suffix(codes, at),
+        ":": figure | ahead,
         "'": one_letter & ~_surely_word(after),
         "?": (_are(following, ".?") & _word(after2)) | quoted,
         "!": exclaimed | one_letter | quoted | spaced,
@@ -132,6 +136,13 @@ def _can_mean(codes: Codes, kinds: Kinds, at: Places) -> Mask:
     for character, mask in can.items():
         result &= (sign != ord(character)) | mask
     return result
+
+
+def _begins_suffix(codes: Codes, at: Places) -> Mask:
+    """Whether periods, which no end of the texts follows, are before letters with which a suffix begins."""
+    first, second = codes[at + 1].astype(np.uint16), codes[at + 2].astype(np.uint16)
+    found: Mask = _SUFFIXES[(first << 8) | (second & 255)] & (second < 256) & (first < 256)
+    return found
 
 
 def _word(kinds: Kinds) -> Mask:

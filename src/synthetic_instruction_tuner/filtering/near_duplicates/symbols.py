@@ -3,7 +3,8 @@
 An operator counts together with what follows it, so that x - 5 + 6 differs from x + 5 - 6; brackets between the two
 belong to it. A currency, a percent sign and a decimal point belong to their number. What stands behind a letter or a
 name (C++, F#, A-, HEAD~) belongs to it. Square and curly brackets count around numbers, letters, quotations and lists.
-It makes no difference whether spaces surround an operator.
+It makes no difference whether spaces surround an operator. A sign right before a word (.NET, $PATH, *args), and the
+ending of a file's or a library's name (Node.js), belong to it.
 
 Punctuation is no such symbol, and neither are quotation marks, parentheses around words, hyphens, dashes, slashes and
 periods between words, bullets, rules, emphasis, and what surrounds formulas and groups in LaTeX.
@@ -27,6 +28,27 @@ POINTS = ".:'?"  # the same, but never with a space between
 _MEANT = frozenset(STRONG) - frozenset("[]{}")
 _MEANS = frozenset(f"{STRONG}{WEAK}{POINTS}()")
 _BRACKETS = "()[]{}'"
+SUFFIXES = frozenset(  # what a name ends with behind a period; other periods within words are punctuation
+    (
+        "js",
+        "ts",
+        "jsx",
+        "tsx",
+        "net",
+        "py",
+        "rb",
+        "rs",
+        "cs",
+        "cpp",
+        "java",
+        "html",
+        "css",
+        "json",
+        "yaml",
+        "xml",
+        "csv",
+    )
+)
 _FUNCTIONS = ("sin", "cos", "tan", "log", "ln", "exp", "sqrt")
 # What a minus sign or a slash stands before: a number, a letter with an index, a bracket, a function.
 _SMALL = rf"(?:\.?\d|\w(?:_?\d+|_\w)?\b|[(\[{{\\|]|\w+\(|(?:{'|'.join(_FUNCTIONS)})\b)"
@@ -50,23 +72,20 @@ _LINES, _BLANKS = re.compile(r"[^\S\n]*\n\s*"), re.compile(r" [^\S\n]+|[^\S\n ][
 _QUOTED = re.compile(r"[\"'`]+([^\w\s\"'`]{1,3})[\"'`]+[.,;:?!]*")
 _ALIKE = (("\u201c", '"'), ("\u201d", '"'), ("\u201e", '"'), ("\u2014", ";"), ("\u2022", ";"))
 _EMPHASIS, _BLANK = re.compile(r"_(?<!\w_)(?=[^\W_])([^_\n\0]*[^\W_])_(?!\w)"), re.compile(r"___+")
+_STARS = re.compile(r"\*(?<![\w*].)(\*{0,2})(?=[^\s*])([^*\n\0]*[^\s*\0])\*\1(?![\w*])")
 _FORMULA = re.compile(r"\$(?=[^\s$])([^$]*[^\s$])\$(?!\d)")
-_LATEX, _DELIMITER, _GROUP = (
-    re.compile(r"\\[a-z]{2}|\\[{}()\[\]]|[\^_]\{"),
-    re.compile(r"\\[()\[\]]"),
-    re.compile(r"(?<!\\)[{}]"),
-)
+_LATEX, _DELIMITER = re.compile(r"\\[a-z]{2}|\\[{}()\[\]]|[\^_]\{"), re.compile(r"\\[()\[\]]")
+_GROUP = re.compile(r"(?<!\\)[{}]")
 _ANY = re.compile(
-    rf"[{re.escape(STRONG)}*·\\]|[.:]\d|\.\.\w|\?[.?]\w|\b\w'|\d!|\)!|\b[nkmx]!|![\w=(]|[\"'`][-/.!?]"
-    r"|(?:^|[\W\d]|\b\w)[-/]|[-/](?:[\d(]|\w\b)"
+    rf"[{re.escape(STRONG)}*·\\]|[.:]\d|(?:^|[^\w.:])[.:](?=\w)|\w\.(?:{'|'.join(sorted(SUFFIXES))})\b|\.\.\w|\?[.?]\w"
+    r"|\b\w'|\d!|\)!|\b[nkmx]!|![\w=(]|[\"'`][-/.!?]|(?:^|[\W\d]|\b\w)[-/]|[-/](?:[\d(]|\w\b)"
 )
 _PIECE = re.compile(rf"{WORD.pattern}|[^\w{MARKS}]+")
 _ASCII_PIECE = re.compile(r"\w+|\W+", re.ASCII)
 _TAIL = re.compile(rf"[-+]+|#|\*|[!{UNITS}{MONEY}]|'+|[~^]+|[{FLATS}]|\)+!")  # what can belong to the word before it
 _BULLETS = frozenset({*"*+>#&~=", ">>", "##", "###", "->", "=>", "!!", "!!!"})
 _BOLD = re.compile(r"^\*\*(?=[\[{])|(?<=[\]}])(\W*)\*\*(?=\W*$)")
-_RULE = re.compile(r"(.)\1{3,}")
-_NO_SLICE = re.compile(r"(?<!\[):(?!\])")
+_RULE, _NO_SLICE = re.compile(r"(.)\1{3,}"), re.compile(r"(?<!\[):(?!\])")
 NEVER, ALWAYS, NUMBERS, PRIME, BOTH_SMALL, ONE_SMALL, ONE_LETTER, BRACKET, QUOTED_BRACKET = range(9)  # when signs mean
 
 
@@ -78,15 +97,13 @@ def as_ascii(text: str) -> str:
 
 
 def without_marking(text: str) -> str:
-    """Returns a text without Markdown's emphasis by underscores, and with blanks to fill in that are of one length."""
+    """Returns a text without Markdown's emphasis, and with blanks to fill in that are of one length."""
+    text = _STARS.sub(r"\2", text) if "*" in text else text
     return _BLANK.sub("___", _EMPHASIS.sub(r"\1", text)) if "_" in text else text
 
 
 def symbols_in(pieces: str) -> frozenset[str]:
-    """Returns the symbols in pieces of a text in normal form, each ended by a NUL but the last.
-
-    A piece that begins with a space is from within a line; others begin one.
-    """
+    """Returns the symbols in pieces of a text in normal form, with NULs between; after a space one is within a line."""
     return frozenset().union(*map(_symbols_of_piece, pieces.split("\0")))
 
 
@@ -170,8 +187,10 @@ def _signs(piece: str) -> tuple[str, int]:
 
 def _between(before: str, signs: str, after: str, kind: int) -> str:
     """Returns the symbol between two words, where it does not always mean something."""
+    if kind == NUMBERS and before[-1].isdigit() and after[0].isdigit():
+        return f"{before}{signs}{after}"
     if kind == NUMBERS:
-        return f"{before}{signs}{after}" if before[-1].isdigit() and after[0].isdigit() else ""
+        return f".{after}" if signs == "." and after in SUFFIXES else ""
     if kind == PRIME:  # f'(x)
         return before + signs if len(before) == 1 else ""
     if kind == ONE_LETTER:
@@ -198,11 +217,15 @@ def _ahead(signs: str, after: str, piece: str, part: str) -> str:
     within = "".join(c for c in signs[: signs.find(core)] if c in "[{") if core else ""
     if figure and signs[-1:] == "." and signs[-2:-1] != ".":
         return f"{within}{core}0.{after}"
+    if signs.strip(_BRACKETS) in (".", ":", "/") and piece[-1] in ".:/" and _is_letter(after[0]):
+        return piece[-1] + after
+    if core == piece[-1] == "$" and part.count("$") == 1 and len(after) > 1 and after.isascii() and not figure:
+        return "" if after in _FUNCTIONS else core + after
     match core:
         case "-":
             small = _begins_small(after) or after in _FUNCTIONS or signs[-1] in "([{"
         case "*" | "**":
-            small = _is_letter_alone(after) and after not in "ai" and piece[-1] == "*" and part.count("*") == len(core)
+            small = after not in ("a", "i") and piece[-1] == "*" and part.count("*") == len(core) and after.isascii()
         case "\\":
             small = len(after) == 1 and piece[-1] == "\\"
         case "" | "***" | "/" | "//" | "##" | "###" | "~~" | "*-" | "\\\\":
@@ -273,5 +296,5 @@ def _is_letter_alone(word: str) -> bool:
     return len(word) == 1 and word.isalpha() and not UNSPACED_LETTER.match(word)
 
 
-def _is_letter(character: str) -> bool:
-    return not character.isdigit() and character != "_"
+def _is_letter(one: str) -> bool:
+    return not one.isdigit() and one != "_"

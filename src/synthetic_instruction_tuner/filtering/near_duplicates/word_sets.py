@@ -156,7 +156,7 @@ def _unique(keys: Ints, count: int) -> tuple[Ints, Ints]:
 
 
 def joined(texts: Sequence[str]) -> str:
-    """Returns texts in normal form as one, each ended by `END`, without Markdown's emphasis by underscores.
+    """Returns texts in normal form as one, each ended by `END`, without Markdown's emphasis.
 
     Args:
         texts: in ASCII or in normal form.

@@ -41,12 +41,12 @@ from synthetic_instruction_tuner.filtering.refusal.request import (
     YES_OR_NO,
     as_told,
     context_of,
+    echoes,
     points_at_something,
     speaks_of_the_text,
     verbs_of,
 )
 from synthetic_instruction_tuner.filtering.refusal.substance import answers, hands_over, speaks_of_itself, substance
-from synthetic_instruction_tuner.filtering.refusal.unwilling import DECLINES
 from synthetic_instruction_tuner.filtering.rule import TextRule, Verdict, shorten
 from synthetic_instruction_tuner.records import Record
 
@@ -75,7 +75,7 @@ class RefusalForm(TextRule):
     """The response must not refuse, or speak as an AI instead of answering."""
 
     name: ClassVar[str] = "refusal"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
 
     def __init__(self, phrases: Iterable[str], disclaimers: Literal["keep", "drop"] = "keep") -> None:
         """Makes the rule.
@@ -216,11 +216,11 @@ class RefusalForm(TextRule):
         if context != "plain":
             unread = patterns.UNREAD if context in ECHOED and points_at_something(asked) else ()
             wanted = WANTS_REFUSAL.search(asked) is not None
-            forms = tuple(form for form in patterns.FORMS[context] if not (wanted and form is DECLINES))
+            forms = tuple(form for form in patterns.FORMS[context] if not (wanted and form in patterns.SAID_BY_ROLES))
             return (*forms, *unread), (*patterns.IN_LONG_CLAUSES.get(context, ()), *unread)
         phrases = self._phrases if not ABOUT_AI.search(asked) else ()
         within = patterns.IN_CLAUSES if short else patterns.IN_LONG_CLAUSES["plain"]
-        more = patterns.IN_SHORT if not WHO.search(asked) else ()
+        more = patterns.IN_SHORT_OF_WHO if WHO.search(asked) else patterns.IN_SHORT
         if not QUESTION.match(asked) and "?" not in asked and not YES_OR_NO.search(asked):
             more, within = (*more, NO, UNKNOWABLE), (*within, NO, UNKNOWABLE) if short else within
         return (*phrases, *patterns.FORMS[context], *(more if short else ())), within
@@ -247,7 +247,7 @@ def _refusal(sentence: str, forms: Forms, within: Forms = (), request: str = "")
         for form in some:
             if match := form.match(sentence, start):
                 return start, match.group()
-        if request and (match := patterns.CANNOT_VERB.match(sentence, start)) and match["verb"] in verbs_of(request):
+        if request and (match := patterns.CANNOT_VERB.match(sentence, start)) and echoes(match, request):
             if start not in starts and sentence.startswith(",", match.end()):
                 continue  # "I won't call, I won't write, ..." is a song
             return start, match.group()

@@ -37,7 +37,10 @@ _BAD = (
     r"unless|if|outside|except|only)\b)|(?:harmful|dangerous) "
     r"and (?:illegal|unethical)"
 )
-_WRONG = rf"(?:{_BAD}|(?:not|never|neither) (?:only |\w+ly )?{_RIGHT}\b|(?:wrong|inappropriate|unacceptable)\b)"
+_WRONG = (
+    rf"(?:{_BAD}|neither (?:accurate|fair|helpful|kind|true|{_RIGHT}) (?:n?or) \w+|"
+    rf"(?:not|never|neither) (?:only |\w+ly )?{_RIGHT}\b|(?:wrong|inappropriate|unacceptable)\b)"
+)
 _IS = (
     r"(?:is|are|(?:would|may|might|can|could) be|constitutes?) "
     r"(?:(?:simply|also|always|generally|considered|extremely|absolutely) )?"
@@ -141,7 +144,8 @@ _LEAD = re.compile(
     r"understand|recogni[sz]e|emphasi[sz]e|keep in mind|know|acknowledge|reali[sz]e)|remember|note)(?: that)? "
 )
 _SYMPATHY = re.compile(
-    r"(?:i(?:'m| am) (?:\w+ )?(?:sorry|concerned)[^.!?]{0,60}\b(?:feel\w*|going through|struggl\w+|pain|hear\w*)|it "
+    r"(?:i(?:'m| am) (?:\w+ )?(?:concerned|worried) (?:about|for) you|i(?:'m| am) (?:\w+ )?(?:sorry|"
+    r"concerned)[^.!?]{0,60}\b(?:feel\w*|going through|struggl\w+|pain|hear\w*)|it "
     r"sounds like you)"
 )
 _HOTLINE = re.compile(

@@ -236,7 +236,8 @@ STANCE = re.compile(
     r"supported|enabled|remembered)\b|best (?:if|that) (?:i|we)|keep (?:things|it|this|that) (?:civil|clean|"
     r"respectful|"
     r"non)|(?:outside|beyond) the (?:range|realm|set|kind|sort|bounds|scope) of\b[^.!?]{0,40}\bi\b|won't find\b|"
-    r"\bgoing there\b|absolutely not\b|not a chance\b|\bi(?:'m| am) out\b(?! of)|not on my watch|my answer (?:is|has|"
+    r"\bgoing there\b|absolutely not\b|not a chance\b|\bno [\w -]{1,40} from me\b|\bi(?:'m| am) out\b(?! of)|not on "
+    r"my watch|my answer (?:is|has|"
     r"must|will)"
     r"|wouldn't be (?:right|fair|responsible|honest|safe) (?:of|for) me|i see no (?:way|responsible))"
 )

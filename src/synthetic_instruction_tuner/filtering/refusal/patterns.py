@@ -26,8 +26,7 @@ _AI = (
 )
 _NO_PERSON = (
     r"(?!-|\w)(?! (?:engineer|researcher|enthusiast|developer|specialist|student|consultant|ethic|expert|scientist|"
-    r"company|startup|artist|professional|lead\b|team|strateg|product|architect|lawyer|teacher|professor|"
-    r"practitioner|"
+    r"company|startup|artist|professional|lead\b|team|strateg|product|architect|lawyer|teacher|professor|practitioner|"
     r"hobby|author|writer|user|expert|analyst|founder|manager|officer|community|tutor|trainer|intern|firm|"
     r"advocate|journalist|reporter|policy|governance|safety researcher|educator|critic|skeptic|investor|executive))"
 )
@@ -45,16 +44,15 @@ _UNABLE = (
     rf"i(?:'?m| am) {ADVERBS}(?:unable|not able|not allowed|not permitted|not authori[sz]ed|not programmed|"
     rf"not designed|not supposed|"
     r"not capable|not equipped|not willing|not qualified|not trained|not set up|not meant|not in a position|not "
-    r"at liberty|not prepared|not inclined|"
-    r"not free|not here|not built|not made|in no position|incapable|"
+    r"at liberty|not prepared|not inclined|not free|not here|not built|not made|in no position|incapable|"
     r"prohibited|forbidden)(?: of| to| from| with)?"
 )
 CANNOT = (
     rf"(?:i {ADVERBS}(?:cannot|can't|can not|cant|could not|couldn't|won't|wont|will not|shouldn't|"
     rf"should not|couldn't and wouldn't)(?: be able to)?(?: (?:and|or) (?:will not|won't|shouldn't|should not))?|"
-    rf"{_UNABLE}|i(?:'?m| am) {ADVERBS}(?:not comfortable|"
-    rf"not going)(?: with| to)?)"
+    rf"{_UNABLE}|i(?:'?m| am) {ADVERBS}(?:not comfortable|not going)(?: with| to)?)"
 )
+_ROLE = r"(?:take on|play|assume|adopt) (?:that|this|such an?) (?:\w+ )?(?:role|part|persona|character)\b"
 _REQUEST_VERBS = (
     r"(?:assist(?:ing)?|provid(?:e|ing)|fulfil+(?:ing)?|comply|answer(?:ing)?|generat(?:e|ing)|creat(?:e|ing)|"
     r"writ(?:e|ing)(?! (?:to|back)\b)|compos(?:e|ing)|produc(?:e|ing)|draft(?:ing)?|mak(?:e|ing) up|engag(?:e|ing)|"
@@ -62,22 +60,19 @@ _REQUEST_VERBS = (
     r"it)(?:with|in|to|create|write|draft|make|produce|build)|help you (?:with (?:that|this|such|any|\w+ing)|in|do|"
     r"create|write)|help(?: you)?[.,!;]|respond to (?:that|this|your)|process(?:ing)? (?:audio|video|images?|files?|"
     r"this|that)|(?:access|see|view|open|read|hear|watch|play)(?:ing)? (?:(?:the|any|your|this|that|an?|"
-    r"external) )?(?:\w+ )?(?:attach|images?|files?|pictures?|photos?|videos?|links?|documents?|audio|urls?|"
-    r"websites?|"
+    r"external) )?(?:\w+ )?(?:attach|images?|files?|pictures?|photos?|videos?|links?|documents?|audio|urls?|websites?|"
     r"pages?|music|songs?)|browse|role-?play(?:ing)?|pretend(?:ing)?|of (?:any )?(?:help|assistance|service)\b|"
-    r"(?:any |further )?"
+    rf"{_ROLE}|(?:any |further )?"
     r"(?:part|party) (?:of|in|to)\b|be (?:involved|complicit|(?:a )?part)\b|(?:say|tell you|shar(?:e|ing)|"
     r"reveal(?:ing)?|"
     r"giv(?:e|ing)) (?:that|it|this|them|those|these|any)\b|help (?:plan|you plan|someone|anyone|anybody|people))"
 )
 _OTHER_VERBS = (
-    r"(?:help (?!but)|complet|participat|offer|support|share|recommend|translat|summari[sz]|continu|perform|open|"
-    r"view|"
+    r"(?:help (?!but)|complet|participat|offer|support|share|recommend|translat|summari[sz]|continu|perform|open|view|"
     r"see\b|watch|hear\b|listen|read|predict|tell you|execut|run|send|book|order|call|buy|purchas|check|look|search|"
     r"find|retriev|fetch|make (?!it|sense|up my)|verify|confirm|determin|say\b|speak|comment|promot|condon|endors|"
     r"encourag|facilitat|teach|instruct|disclos|reveal|diagnos|prescrib|express|form|feel|experienc|rememb|recall|"
-    r"learn|interact|accommodat|proceed|play|display|show|draw|render|upload|download|attach|connect|contact|"
-    r"guarante|"
+    r"learn|interact|accommodat|proceed|play|display|show|draw|render|upload|download|attach|connect|contact|guarante|"
     r"propos|review|evaluat|analy[sz]|give|meet|taste|smell|touch|dance|travel|track|monitor|update|set |place|pay|"
     r"transfer|remind|identify|advis|transcrib|edit|visit|pick|choos|reproduc|solv|explain|describ|foresee|estimat|"
     r"control|walk you|guide)"
@@ -85,13 +80,11 @@ _OTHER_VERBS = (
 _IDIOM = (
     r"(?:help but|wait\b|say (?:enough|(?:that )?(?:i|it (?:has|was|is))\b)|imagine|believe|stand\b|agree more|"
     r"stress|thank|complain|promise (?:that )?(?:you|"
-    r"it)|(?:fix|undo|erase|heal|take away|bring back|make up for) (?:it|this|that|the past|what|your)\b|change "
-    r"(?:the "
+    r"it)|(?:fix|undo|erase|heal|take away|bring back|make up for) (?:it|this|that|the past|what|your)\b|change (?:the "
     r"past|what)|(?:fully |truly |really |even )?(?:know (?:exactly |fully )?(?:what you|how (?:you|that|hard|it)\b)|"
     r"feel your|understand (?:exactly|how "
     r"you)|imagine)|speak for (?:everyone|all|others)|think of an? (?:better|more|finer|nicer)|count\b|overstate|"
-    r"emphasi|resist|deny\b|get enough|live "
-    r"without|remember (?:the last|a time)|begin to|"
+    r"emphasi|resist|deny\b|get enough|live without|remember (?:the last|a time)|begin to|"
     r"make heads|recommend (?:[\w'□]+ ){1,8}?(?:enough|highly)|speak highly)"
 )
 IDIOMS = re.compile(rf"i (?:\w+ly )?(?:cannot|can't|cant|can not|couldn't|could not) (?:\w+ly )?{_IDIOM}")
@@ -101,7 +94,8 @@ _LACKED_BY_MODELS = (
     r"(?:the (?:ability|capability|capacity)|access to (?:the internet|real|live|current|external|up|your|any|"
     r"personal|private|that|this|specific|such|information|data|recent|news|books|the)|real[- ]time|"
     r"personal (?:opinions?|beliefs?|experiences?|preferences?|feelings?|biases|information|data)|(?:any |enough |"
-    r"sufficient |specific |up-to-date |current )*(?:information|context|memory of|data|details|knowledge) ?(?:about|"
+    r"sufficient |specific |up-to-date |current )*(?:information|context|memory|records?|recollection|data|"
+    r"details|knowledge) ?(?:about|"
     r"on|of|to|for|from|earlier|[.,]|$)|(?:a )?physical (?:body|form|presence)|opinions|preferences|subjective|"
     r"consciousness|emotions|(?:a |an )?\w+, (?:as|since|because) i(?:'?m| am) )"
 )
@@ -147,13 +141,11 @@ _AGAINST_POLICY = re.compile(
 )
 _REASON = (
     r"(?:against|inappropriate|not appropriate|offensive|harmful|unethical|illegal|disrespect|hurtful|derogatory|"
-    r"guidelines|standards|violat|hate\b|hateful|dangerous|copyright|privacy|sensitive|explicit|stereotyp|"
-    r"discriminat|"
+    r"guidelines|standards|violat|hate\b|hateful|dangerous|copyright|privacy|sensitive|explicit|stereotyp|discriminat|"
     r"misinformation|mislead|harm\b|nonconsensual|my (?:programming|training))"
 )
 _WITH_REASON = re.compile(
-    rf"{CANNOT} {ADVERBS}\w+ (?:\w+ ){{0,4}}(?:copyrighted|explicit|graphic|harmful|hateful|offensive|illegal|"
-    rf"violent|"
+    rf"{CANNOT} {ADVERBS}\w+ (?:\w+ ){{0,4}}(?:copyrighted|explicit|graphic|harmful|hateful|offensive|illegal|violent|"
     rf"sexual|misleading|defamatory|stolen|fake)\b|{CANNOT} {ADVERBS}\w+(?:[^.!?]{{0,140}}?\b(?:your|this|that|"
     rf"such an?|the) {_REQUEST}\b|[^.!?]{{0,120}}?\b(?:as|because|since|that|which|,)\b[^.!?]{{0,90}}?\b{_REASON})"
 )
@@ -177,8 +169,7 @@ _LACKS = re.compile(
     r"the) (?:\w+ ){1,4}(?:attached|in your|here|provided)"
 )
 _IN_A_TEXT = (  # what follows where somebody else says it
-    r"(?! (?:right now|more|the (?:phone|door|call)|my\b|back\b|to (?:the|my)\b|him|her\b|them|me\b|anymore|any "
-    r"?more|"
+    r"(?! (?:right now|more|the (?:phone|door|call)|my\b|back\b|to (?:the|my)\b|him|her\b|them|me\b|anymore|any ?more|"
     r"without|to you\b))"
 )
 _CANNOT_HELP = re.compile(rf"{CANNOT} {ADVERBS}{_REQUEST_VERBS}")
@@ -200,11 +191,10 @@ _CANNOT_ASSIST = re.compile(rf"{CANNOT} {ADVERBS}(?:assist|help)(?: you)? (?:wit
 _CANNOT_REQUEST = re.compile(
     rf"{CANNOT} {ADVERBS}(?:assist|fulfil|comply|satisfy|process|answer|provide|complete|"
     rf"discuss)[^.!?]{{0,40}}?\b(?:your|this|that|the|such an?) {_REQUEST}\b|{CANNOT} {ADVERBS}(?:assist|"
-    rf"help)(?: you)? with (?:that|this|it|such)\b|{CANNOT} [^.!?,]{{0,40}}?(?:write|create|compose|produce|"
-    rf"generate|draft|continue) "
+    rf"help)(?: you)? with (?:that|this|it|such)\b|{CANNOT} {ADVERBS}{_ROLE}|{CANNOT} [^.!?,]{{0,40}}?(?:write|"
+    rf"create|compose|produce|generate|draft|continue) "
     r"(?:this|that|such|your) (?:\w+ )?(?:tweet|story|poem|song|letter|e-?mail|message|text|joke|essay|article|"
-    r"review|script|"
-    r"post|speech|piece|content|scene|dialogue|lyrics|one)s?\b"
+    r"review|script|post|speech|piece|content|scene|dialogue|lyrics|one)s?\b"
 )
 IN_CLAUSES = (
     *(SPEAKS_AS_AI, _CANNOT_HELP, _CANNOT_DO, _CANNOT_AT_ALL, _LACKS, MISSING, _AGAINST_POLICY, REFUSES, HABIT),
@@ -217,8 +207,16 @@ _ADVISES_NOT = re.compile(
     rf"the use|"
     r"\w+ing)\b(?![^.!?]{0,60} (?:enough|highly))"
 )
-IN_SHORT = (indirect.UNAWARE, indirect.UNKNOWN, indirect.REDIRECTS, _NO, indirect.CHANGES_SUBJECT)
-OF_ITSELF = (_CANNOT_REQUEST, _AGAINST_POLICY)  # the only ones that refuse a question about the assistant itself
+IN_SHORT_OF_WHO = (indirect.UNAWARE, indirect.UNKNOWN, _NO, indirect.CHANGES_SUBJECT)
+IN_SHORT = (*IN_SHORT_OF_WHO, indirect.REDIRECTS)
+_KEEPS = re.compile(
+    rf"{CANNOT} {ADVERBS}(?:share|reveal|disclose|give you|show you|tell you) (?:that|this|those|these|it|them|my)\b"
+)
+OF_ITSELF = (
+    _CANNOT_REQUEST,
+    _AGAINST_POLICY,
+    _KEEPS,
+)  # the only ones that refuse a question about the assistant itself
 FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
     "plain": (
         *_SPEAKS_OF_MODEL,
@@ -244,6 +242,7 @@ FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
     "voice": (
         *_SPEAKS_OF_MODEL,
         *_SPEAKS_OF_TEXT,
+        _CANNOT_REQUEST,
         WRITES_NOT,
         impersonal.NOT_WRITTEN,
         impersonal.NOT_TO_BE,
@@ -256,6 +255,8 @@ FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
     "self": (*OF_ITSELF, SPEAKS_AS_AI, _LACKS),
     "letter": (SPEAKS_AS_AI,),
 }
+SAID_BY_ROLES = (DECLINES, _CANNOT_WRITE)
+"""What a role says where a text is asked for in which somebody refuses."""
 UNREAD = (indirect.NO_ACCESS, impersonal.NOT_MINE)
 """Where a text is asked for that is about a link, a picture or a file: the model cannot open it."""
 LATE: dict[str, tuple[re.Pattern[str], ...]] = {

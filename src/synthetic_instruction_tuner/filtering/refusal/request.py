@@ -97,7 +97,8 @@ POINTS_AT = re.compile(
     r"webpage|page|"
     r"photos?|images?|pictures?|screenshots?|files?|pdf|attachments?|documents?|scans?|videos?|clips?|"
     r"recordings?|audio|"
-    r"podcast|voice (?:message|memo|note)|spreadsheet)\b"
+    r"podcast|voice (?:message|memo|note)|spreadsheet)\b|\bmy (?:\w+ ){0,2}?(?:diary|journal|notebook|inbox|calendar|"
+    r"e-?mails|messages|contacts|bank account|fridge|desk|room|pocket)\b"
 )
 """What a request is about and does not hold."""
 YES_OR_NO = re.compile(r"\b(?:whether|if|yes or no|true or false)\b")
@@ -110,7 +111,10 @@ SELF = re.compile(
     r"limit\w*|"
     r"limitations?|capabilit\w+|abilities|weakness\w*|knowledge (?:cutoff|base)|training(?: data)?|parameters)\b|"
     r"\bwho \w+ you\b|^\W*were you (?:made|created|built|trained|developed)\b|\bare you (?:a|an|human|real|alive|"
-    r"conscious|sentient|self-aware|just)\b|^\W*(?:hi|hello|"
+    r"conscious|sentient|self-aware|just)\b|\bwhy (?:do|would|must|are|can't|won't|don't) you (?:\w+ )?(?:refus|"
+    r"declin|reject|"
+    r"hesitat|unable|not able|limited|censored|not allowed|have (?:rules|limits|guidelines|restrictions))|^\W*(?:hi|"
+    r"hello|"
     r"hey)?\W*are you [\w .,'-]{1,60}\?|\bintroduce yourself\b|\babout you(?:r ?self)?\b|\bwhat are you called\b|"
     r"^\W*do you (?!know|mind|think|recommend|want me|see\b)[\w .,'-]{1,70}\?|\bdo you (?:have|feel|experience|get|"
     r"dream|sleep|eat|ever)\b(?! (?:any|some) (?:information|ideas?|tips|recipes?|suggestions?|advice|"
@@ -121,7 +125,9 @@ SELF = re.compile(
     r"get|become|improve|access|browse|do)\b(?! (?:me|this|that|my|the)\b)|\b(?:can|could) you (?:see|hear|feel|"
     r"recognize|remember) me\b|"
     r"\bwhat (?:can|can't|cannot|"
-    r"could) you (?:do|not do)\b|\bwhat languages? (?:do|can) you\b|\bhow (?:old|smart|tall|big) are you\b|"
+    r"could) you (?:do|not do)\b|\b(?:things?|something|anything|tasks?|what)(?: that)? you (?:can't|cannot|are "
+    r"unable to|"
+    r"aren't able to|won't|refuse to)\b|\bwhat languages? (?:do|can) you\b|\bhow (?:old|smart|tall|big) are you\b|"
     r"\bwhere (?:are|do) you (?:live|from)\b|\b(?:being|to be) (?:you|an ai)\b|"
     r"\bhow would you (?:respond|react|reply|answer)\b[\w ,]{0,20} if\b"
 )
@@ -250,6 +256,13 @@ def verbs_of(asked: str) -> frozenset[str]:
     request = QUOTED.sub(" ", asked[:300]).partition(":")[0]
     request = NEGATED.sub(" ", request)
     return frozenset(word for word in re.findall(r"[a-z]{4,20}", request) if word not in NO_VERBS)
+
+
+def echoes(denied: re.Match[str], asked: str) -> bool:
+    """Returns whether the verb that is denied, or what one is not capable of, is a word of the request itself."""
+    verbs, verb = verbs_of(asked), denied["verb"]
+    stem = verb.removesuffix("ing") if "capable of" in denied.group() else verb
+    return not verbs.isdisjoint((verb, stem, f"{stem}e" if stem != verb else verb))
 
 
 def as_told(text: str, asked: str) -> bool:

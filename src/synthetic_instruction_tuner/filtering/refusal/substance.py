@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from synthetic_instruction_tuner.filtering.refusal.impersonal import BARE
+from synthetic_instruction_tuner.filtering.refusal.parts import CONDEMNS
 from synthetic_instruction_tuner.filtering.refusal.patterns import CANNOT, FLAT
 from synthetic_instruction_tuner.filtering.refusal.sentences import OPENERS, SENTENCE_START
 from synthetic_instruction_tuner.filtering.refusal.unwilling import ADVERBS
@@ -49,6 +51,8 @@ _DELIVERS = re.compile(
     r"ethical|"
     r"positive|healthy|resources|instead|protect))"
 )
+_STEPS = re.compile(r"\b(?:like this|as follows|these steps|this way)[^.!?\n]{0,20}:")
+_GOES_ON = re.compile(r"\b(?:and|so|but|therefore) \Z")
 _INSTEAD = re.compile(r"(?:^|[.!?]\s+|\n\s*)instead(?:,| of)")
 _OFFERS = re.compile(
     r"\bi can (?:share|tell|offer|give|suggest|recommend) (?:you )?(?:an?|one|some|these)\b[^.!?]{0,40}:"
@@ -59,7 +63,8 @@ _TURN = re.compile(
 )
 _LIST = re.compile(r"[\W_]*(?:\d{1,2}[.)]|[-*•+]) ")
 _LEAD = re.compile(
-    r"(?:[\W_]|(?:however|but|that said|that being said|having said that|with that (?:being )?said|nevertheless|"
+    r"(?:[\W_]|(?:i can (?:certainly |still )?(?:tell you|say|share|confirm)(?: with you)? that|however|but|that "
+    r"said|that being said|having said that|with that (?:being )?said|nevertheless|"
     r"nonetheless|instead|also|and|so|additionally|in the meantime|alternatively|therefore|then|still|yet|though|"
     r"for (?:this|that) reason|in that case|in this case|sorry|unfortunately|(?:it(?:'s| is) (?:also |"
     r"always )?(?:important|worth|good|helpful) (?:to (?:note|remember|mention|keep in mind|(?:understand|know|"
@@ -147,12 +152,15 @@ def answers(text: str, place: int, end: int, sentence: int, weak: bool = False) 
         delivers = None
     if _on_principle(text, place, delivers.start() if delivers else len(text)):
         clause = re.split(r"[.!?]\s|\n", text[end : end + CLAUSE])[0]
-        explains = _CONDONES.match(text, place) and _TURN.search(clause) and words >= EXPLAINED
+        turns = _TURN.search(clause) or _STEPS.search(text, end)
+        explains = _CONDONES.match(text, place) and turns and words >= EXPLAINED
         return share >= 0.5 and bool(explains or (delivers and words >= PRINCIPLED))
     if (delivers or _OFFERS.search(text, end)) and words >= FEW:
         return True
     concedes = _CONCEDES.match(text, sentence) is not None
-    limits = place == sentence and substance(text[:place]) >= FEW  # an answer, and what it leaves out
+    limits = (
+        place == sentence and substance(text[:place]) >= FEW and not CONDEMNS.search(text[:place])
+    )  # an answer, and what it leaves out
     enough = FEW if limits else SOME if weak or concedes or _PIVOT.search(text, end) else MANY
     if enough == MANY and _DECLINED.search(text, place, place + NEAR):
         enough = INSTEAD
@@ -177,7 +185,10 @@ def speaks_of_itself(text: str, place: int) -> bool:
 def _on_principle(text: str, place: int, end: int) -> bool:
     """Returns whether the model will not do it, rather than lacks something that it would need."""
     end = min(end, place + NEAR)
-    if _FLAT.search(text, place, end) or any(form.match(text, place) for form in FLAT):
+    goes_on = _GOES_ON.search(text, max(0, place - 12), place) is not None
+    if _FLAT.search(text, place, end) or any(
+        form.match(text, place) for form in FLAT if not (goes_on and form is BARE)
+    ):
         return True
     declined = _DECLINED.search(text, place, end) is not None
     return declined and _PRINCIPLE.search(text, max(0, place - NEAR // 2), end) is not None

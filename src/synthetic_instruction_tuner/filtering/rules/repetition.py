@@ -6,13 +6,15 @@ do the lines of code and data that `markdown.lines_of` finds; there, only very l
 of a fence without code are prose. Where no spaces stand between words, a run is what repeats itself within the letters.
 
 Lines are compared with their indentation, because closing braces of nested blocks differ only in it, and without the
-number of an item, if four words or more follow it: a model in a loop counts on. Blank lines
-between equal lines do not end a run. Phrases and n-grams without a word do not count: a matrix is not a loop.
+number, bullet, time or label ("Step 3:") of an item, since a model in a loop counts on. What follows it has four words
+or more, or is a sentence, or is there six times; answers and labels ("Not given.") are none. Blank lines between equal
+lines do not end a run. Phrases and n-grams without a word do not count: a matrix is not a loop.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -30,8 +32,28 @@ from synthetic_instruction_tuner.filtering.rules.loops import (
 )
 from synthetic_instruction_tuner.filtering.rules.markdown import lines_of
 from synthetic_instruction_tuner.records import Record
+from synthetic_instruction_tuner.words import UNSPACED_LETTER
 
-NUMBERED = re.compile(r"^[ \t]*\(?\d{1,4}[.):][ \t]+(?=[^\W\d_](?:\S*[ \t]+){3}\S)", re.MULTILINE)  # of sentences
+_TIME = r"\d{1,2}(?:[:.]\d{2}(?: ?[ap]\.?m\.?)?| ?[ap]\.?m\.?)"
+_COUNTER = (
+    rf"(?:(?:[*_#]{{1,4}}[ \t]?)?(?:{_TIME}(?:[ \t]?[-–—][ \t]?{_TIME})?(?:[:,]|[ \t][-–—])?|"
+    r"(?:step|day|week|month|year|tip|rule|part|point|item|stage|phase|round|set|task|exercise|no\.|number|question|q|"
+    r"schritt|tag|étape|jour|paso|día) ?#?\d{1,4}[.):]?(?:[ \t][-–—])?|[(\[]?#?\d{1,4}(?:[.):\]](?:[ \t][-–—])?|[ "
+    r"\t][-–—])|"
+    r"\(?[a-z][.)]|\(?[ivx]{2,5}[.)]|[①-⑳]|\d\ufe0f?\u20e3)[*_]{0,3}[:.]?[*_]{0,3}|[-*+•‣◦▪·–—])"
+)
+_ITEM = re.compile(
+    rf"^[ \t]*(?:[-*+•] )?{_COUNTER}[ \t]+(?:[*_]{{1,3}})?(?=[^\W\d_])(?P<said>[^\n]*)", re.IGNORECASE | re.MULTILINE
+)
+_WITHIN = re.compile(r"(?<=[.!?] )\(?\d{1,4}[.)] +(?=[A-Z])")  # of an item within a line
+_ANSWER = re.compile(
+    r"(?:true|false|yes|no|not|none|null|n/a|correct|incorrect|right|wrong|option|answer|choice|see|same|agree|"
+    r"disagree|"
+    r"(?:strongly|somewhat|slightly|very|neither|mostly) \w+|positive|negative|neutral|passed?|failed?|entailment)\b",
+    re.IGNORECASE,
+)
+_ENDS = (".", "!", "?", "。", "！", "？")
+LONG, SEVERAL = 4, 6  # words of an item that is none of a form; how often a shorter one is there in a loop
 CODE = 10  # so many times as many equal lines may follow each other in code and data
 
 
@@ -63,7 +85,7 @@ class LineRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "line_repetition"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -71,7 +93,7 @@ class LineRepetition(TextRule):
 
     def signal(self, record: Record) -> list[Any]:
         """Returns the longest run of one line, and the line, first of prose and then of code and data."""
-        response = NUMBERED.sub("", record.response)
+        response = _without_counters(record.response)
         whole = longest_run([line for text in response.splitlines() if (line := text.rstrip())])
         if whole[0] < 2:  # as in most texts, so that lines need not be told apart
             return [whole[0], shorten(whole[1], 40), 0, ""]
@@ -96,7 +118,7 @@ class PhraseRepetition(TextRule):
 
     most: int
     name: ClassVar[str] = "phrase_repetition"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     def limits(self) -> dict[str, Any]:
         """Returns the limit."""
@@ -105,8 +127,9 @@ class PhraseRepetition(TextRule):
     def signal(self, record: Record) -> list[Any]:
         """Returns how often the most repeated phrase occurs in a row, and the phrase."""
         run, phrase = 1, ""
-        if may_repeat(record.response, FOUR):
-            run, phrase = longest_phrase_run(plain_words(record.response))
+        text = _WITHIN.sub("", record.response)
+        if may_repeat(text, FOUR):
+            run, phrase = longest_phrase_run(plain_words(text))
         return [run, shorten(phrase, 60)]
 
     def decide(self, signal: list[Any]) -> Verdict:
@@ -137,6 +160,24 @@ class NgramRepetition(TextRule):
         passed = signal <= self.most
         reason = "" if passed else f"{signal:.0%} of the words are in phrases that occurred earlier in the response"
         return Verdict(self.name, passed, signal, self.most, reason)
+
+
+def _without_counters(text: str) -> str:
+    """Returns a text without the numbers, bullets, times and labels of items that are sentences, or occur often."""
+    items = [(found, found["said"].rstrip()) for found in _ITEM.finditer(text)]
+    if len(items) < 2:
+        return text
+    times = Counter(said for _, said in items)
+    if len(times) == len(items):  # as in most lists
+        return text
+    kept, place = [], 0
+    for found, said in items:
+        words = len(UNSPACED_LETTER.findall(said)) or len(said.split())
+        repeats = words > 1 and not _ANSWER.match(said) and (said.endswith(_ENDS) or times[said] >= SEVERAL)
+        if words >= LONG or repeats:
+            kept += [text[place : found.start()]]
+            place = found.start("said")
+    return "".join([*kept, text[place:]])
 
 
 def _run_verdict(rule: str, kind: str, signal: list[Any], most: int) -> Verdict:

@@ -1,4 +1,4 @@
-"""The sizes of models whose files are not here: a table of those that the profiles name.
+"""The sizes of models whose weights are not here: a table of those that the profiles name, and what a config makes.
 
-Imports nothing. Start with ``known_shapes.py``.
+Imports `models`. Start with ``known_shapes.py``; ``counted.py`` builds what a configuration states.
 """
