@@ -9,7 +9,8 @@ from synthetic_instruction_tuner.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.run.notebooks.session import Session
+    from synthetic_instruction_tuner.run.notebooks.tables import text_table
 
-__all__ = ["Session"]
+__all__ = ["Session", "text_table"]
 
-__getattr__ = lazy_names(__name__, {"Session": "session"})
+__getattr__ = lazy_names(__name__, {"Session": "session", "text_table": "tables"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from contextlib import closing
@@ -36,7 +37,25 @@ if TYPE_CHECKING:
     from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
     from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 
+DPI = 100  # pixels per inch of a figure
 ASKED_FROM = 600.0  # seconds that finished work took: it is replaced only where that is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure that a notebook shows as the last value of a cell.
+
+    Attributes:
+        figure: as matplotlib has it.
+    """
+
+    figure: Figure
+
+    def _repr_png_(self) -> bytes:
+        """Returns what the notebook shows."""
+        stream = io.BytesIO()
+        self.figure.savefig(stream, format="png", dpi=DPI)
+        return stream.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +178,7 @@ class Session:
                     found[benchmark, variant.student.name, variant.name] = tasks
         return found
 
-    def figure(self, name: str) -> Figure:
+    def figure(self, name: str) -> Picture:
         """Draws a figure of the report from what is done so far.
 
         Args:
@@ -186,7 +205,7 @@ class Session:
             lengths=lengths(before, after),
             domains=domains(before, after),
         )
-        return draw(name, data)
+        return Picture(draw(name, data))
 
     def _logs(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
         logs = {}
