@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from synthetic_instruction_tuner.reporting.screen.table import Column, Table
+from synthetic_instruction_tuner.reporting.screen.terminal import Console
 from synthetic_instruction_tuner.run.progress import Display, display, notebook_cell
 from synthetic_instruction_tuner.run.progress.notebook_cell import EVERY, NotebookCell
 
@@ -112,3 +114,19 @@ def test_only_a_kernel_is_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
         assert notebook_cell.notebook_cell() is None
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object())))
     assert isinstance(notebook_cell.notebook_cell(), NotebookCell)
+
+
+@pytest.mark.parametrize("kernel", (False, True))
+def test_a_command_that_a_notebook_starts_draws_nothing_again(kernel: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`!sit run` has a terminal there, whose control codes would all be in the output."""
+    if kernel:
+        monkeypatch.setenv("JPY_PARENT_PID", "1")
+    else:
+        monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    stream = io.StringIO()
+    with Display(console=Console(file=stream, force_terminal=True, width=80, _environ={"TERM": "xterm"})) as shown:
+        with shown.task("writing", 3, "texts") as advance:
+            advance(3)
+        shown.say("done")
+    assert ("\x1b[?25l" in stream.getvalue()) is not kernel  # the cursor is hidden while a line is drawn again
+    assert "done" in stream.getvalue()

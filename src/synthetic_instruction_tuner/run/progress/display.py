@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from synthetic_instruction_tuner.run.progress.notebook_cell import notebook_cell
 
 LINE_EVERY, LINE_AT_MOST_EVERY = 10.0, 600.0  # seconds between lines where there is no terminal
 LINES = 20  # that a long task prints, about
+KERNEL = "JPY_PARENT_PID"  # set in a notebook's kernel and in what it starts
 TOLD_EVERY = 2.0  # seconds between what is told of a task to others than the screen
 
 
@@ -82,8 +84,8 @@ class Display:
         self._cell = None if quiet or console else notebook_cell()
 
     def __enter__(self) -> Display:
-        # A dumb terminal cannot draw a line again: it is given lines like a file.
-        drawn_again = self.console.is_terminal and not self.console.is_dumb_terminal
+        # Neither a dumb terminal nor what `!sit` is given in a notebook can draw a line again: lines, as in a file.
+        drawn_again = self.console.is_terminal and not self.console.is_dumb_terminal and KERNEL not in os.environ
         if drawn_again and not (self.quiet or self._cell):
             self._live = Progress(LiveLine(self.console), console=self.console, transient=True)
             self._live.start()
