@@ -30,7 +30,7 @@ def first_cell() -> str:
 
 
 def test_there_are_ten_under_their_names() -> None:
-    assert sorted(NAMES) == sorted(path.stem for path in FOLDER.iterdir())
+    assert sorted(NAMES) == sorted(path.stem for path in FOLDER.glob("*.ipynb"))
     assert len(NAMES) == 10
 
 
