@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 CELL = {"text-align": "left", "vertical-align": "top", "white-space": "pre-wrap", "max-width": "30em"}
-HEAD = {"selector": "th", "props": [("text-align", "left"), ("vertical-align", "top")]}
+HEAD = {
+    "selector": "th",
+    "props": [("text-align", "left"), ("vertical-align", "top"), ("white-space", "pre-wrap"), ("max-width", "20em")],
+}
 
 
 def text_table(table: Any) -> Any:

@@ -18,7 +18,7 @@ from synthetic_instruction_tuner.web_addresses import without_secrets
 
 EVERY = 0.5  # seconds between drawings of a task's progress
 WIDTH = 110  # cells of a table's line
-PRE = "margin: 0; padding: 0; white-space: pre-wrap; font-family: monospace; line-height: 1.35"
+PRE = "margin: 0; padding: 0; white-space: pre-wrap; word-break: normal; font-family: monospace; line-height: 1.35"
 
 Bundle = dict[str, str]
 """An output by its media types."""
