@@ -7,6 +7,8 @@ cannot continue raises `RunError`, and its finished work is kept in the store.
 from __future__ import annotations
 
 import errno
+import os
+import traceback
 from collections.abc import Sequence
 
 from synthetic_instruction_tuner.web_addresses import without_secrets
@@ -32,6 +34,10 @@ class SitError(Exception):
         """Returns the lines to show: the problem, then the cause and the fix if there are any."""
         named = [("", self.problem), ("  why: ", self.cause), ("  fix: ", self.fix)]
         return [name + " ".join(text.splitlines()) for name, text in named if text]
+
+    def _render_traceback_(self) -> list[str]:
+        """Returns what a notebook shows of it: these lines; with ``SIT_DEBUG`` the traceback."""
+        return traceback.format_exception(self) if os.environ.get("SIT_DEBUG") else self.lines()
 
 
 class UserError(SitError):

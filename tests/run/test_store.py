@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import json
+import mmap
 import os
 import random
 import sqlite3
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 from small_disk import small_disk
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.run.store import Store
-from synthetic_instruction_tuner.run.store.file import set_aside
+from synthetic_instruction_tuner.run.store.file import set_aside, shares_memory
 
 ROWS = 40  # per batch
 PAGE = 4096  # bytes; a file that lacks less is caught by the digests of its batches
@@ -359,6 +361,34 @@ def test_a_reader_sees_what_a_writer_has_committed_and_cannot_write(path: Path) 
     with pytest.raises(UserError, match="cannot be opened"):
         reader.commit_batch("unit", 6, batch(6))
     reader.close()
+
+
+@pytest.mark.parametrize("begun_elsewhere", (False, True))
+def test_a_drive_without_shared_memory(path: Path, begun_elsewhere: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mounted drives often lack it; the log beside the store, which needs it, is then not used."""
+    done = 2 if begun_elsewhere else 0
+    filled(path, done).close()
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENODEV, "No such device")
+
+    monkeypatch.setattr(mmap, "mmap", refused)
+    assert not shares_memory(path.parent)
+    store = Store.open(path)
+    for number in range(done, 4):
+        store.commit_batch("unit", number, batch(number))
+    assert not path.with_name("run.sqlite-wal").exists() and not path.with_name("run.sqlite-shm").exists()
+    reader = Store.open(path, readonly=True)  # as `sit status` beside a run
+    assert list(reader.rows("unit")) == expected(4)
+    store.commit_batch("unit", 4, batch(4))
+    assert list(reader.rows("unit")) == expected(5)
+    reader.close()
+    store.close()
+    monkeypatch.undo()
+    assert shares_memory(path.parent)
+    assert sorted(os.listdir(path.parent)) == ["run.sqlite", "run.sqlite-journal"]  # which is empty, and no leftovers
+    assert path.with_name("run.sqlite-journal").stat().st_size == 0
+    assert list(Store.open(path).rows("unit")) == expected(5)
 
 
 def test_odd_names(tmp_path: Path) -> None:

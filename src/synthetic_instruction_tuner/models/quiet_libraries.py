@@ -25,6 +25,7 @@ def quiet_libraries() -> None:
     for name in ("transformers", "huggingface_hub", "datasets", "peft", "trl", "accelerate", "bitsandbytes"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(transformers|peft|trl|datasets|torch|accelerate)(\.|$)")
+    warnings.filterwarnings("ignore", message="IProgress not found")  # tqdm in a notebook without ipywidgets
     if "transformers" in sys.modules:
         import transformers
 

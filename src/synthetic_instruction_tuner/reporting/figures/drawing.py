@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file
+from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.reporting.figures.agents import agent_ends
 from synthetic_instruction_tuner.reporting.figures.costs import efficiency, quality_and_cost
 from synthetic_instruction_tuner.reporting.figures.curves import preference_margins, training_losses
@@ -46,18 +48,44 @@ def draw_all(data: ReportData, folder: Path) -> dict[str, Path]:
 
     The SVG file of the same figure lies beside each PNG file.
     """
-    import matplotlib
-
     drawn = {}
-    with matplotlib.rc_context(STYLE | {"font.family": fonts()}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a script without a font: boxes
-        for draw in FIGURES:
-            figure = draw(data)
+    with _style():
+        for draw_one in FIGURES:
+            figure = draw_one(data)
             if figure is not None:
-                name = draw.__name__
+                name = draw_one.__name__
                 _save(figure, folder / name)
                 drawn[name] = folder / f"{name}.png"
     return drawn
+
+
+def draw(name: str, data: ReportData) -> Figure:
+    """Draws one figure, for a notebook.
+
+    Raises:
+        UserError: there is no such figure, or the data have nothing to draw in it.
+    """
+    found = {one.__name__: one for one in FIGURES}
+    if name not in found:
+        fix = f"Figures: {', '.join(found)}."
+        raise UserError(f"There is no figure '{name}'.", "The name is unknown.", fix)
+    with _style():
+        figure: Figure | None = found[name](data)
+        if figure is None:
+            fix = "Run the stage that makes it."
+            raise UserError(f"There is nothing to draw in figure '{name}'.", "The run does not have it yet.", fix)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # it is drawn again outside of this style
+    return figure
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE | {"font.family": fonts()}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a script without a font: boxes
+        yield
 
 
 def _save(figure: Figure, path: Path) -> None:

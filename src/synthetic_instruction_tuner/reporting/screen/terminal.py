@@ -81,7 +81,7 @@ class Screen:
 def new_console(*, stderr: bool = False) -> Console:
     """Returns a console that prints text as it is, and ignores a `COLUMNS` that is not a width."""
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS" or _columns()}
-    return Console(stderr=stderr, _environ=environment)
+    return Console(stderr=stderr, force_jupyter=False, _environ=environment)
 
 
 def line_width(console: rich.console.Console) -> int | None:

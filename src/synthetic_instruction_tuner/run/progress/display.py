@@ -1,7 +1,8 @@
-"""Progress display: a live line with count and time left on a terminal, an occasional line elsewhere."""
+"""Progress display: a live line with count and time left on a terminal or in a notebook, now and then one elsewhere."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ from synthetic_instruction_tuner.reporting.screen.table import Table
 from synthetic_instruction_tuner.reporting.screen.terminal import Console, Screen, new_console
 from synthetic_instruction_tuner.run.progress.forecast import Forecast, Part, TaskForecast
 from synthetic_instruction_tuner.run.progress.live_line import LiveLine
+from synthetic_instruction_tuner.run.progress.notebook_cell import notebook_cell
 
 LINE_EVERY, LINE_AT_MOST_EVERY = 10.0, 600.0  # seconds between lines where there is no terminal
 LINES = 20  # that a long task prints, about
+KERNEL = "JPY_PARENT_PID"  # set in a notebook's kernel and in what it starts
 TOLD_EVERY = 2.0  # seconds between what is told of a task to others than the screen
 
 
@@ -63,7 +66,7 @@ class Working:
 
 
 class Display:
-    """Shows stages, tasks and notes on standard error; standard output stays for results.
+    """Shows stages, tasks and notes on standard error, or below a notebook's cell; standard output is for results.
 
     Attributes:
         tell: is told how far a task is, now and then; of nothing when none is being done.
@@ -78,10 +81,12 @@ class Display:
         self.forecast = Forecast()
         self._screen = Screen(console=self.console)
         self._live: Progress | None = None
+        self._cell = None if quiet or console else notebook_cell()
 
     def __enter__(self) -> Display:
-        # A dumb terminal cannot draw a line again: it is given lines like a file.
-        if not self.quiet and self.console.is_terminal and not self.console.is_dumb_terminal:
+        # Neither a dumb terminal nor what `!sit` is given in a notebook can draw a line again: lines, as in a file.
+        drawn_again = self.console.is_terminal and not self.console.is_dumb_terminal and KERNEL not in os.environ
+        if drawn_again and not (self.quiet or self._cell):
             self._live = Progress(LiveLine(self.console), console=self.console, transient=True)
             self._live.start()
         return self
@@ -96,12 +101,16 @@ class Display:
 
     def say(self, text: str, style: str | None = None) -> None:
         """Prints a line; on a terminal it is broken between words."""
-        if not self.quiet:
+        if self._cell:
+            self._cell.say(text, style)
+        elif not self.quiet:
             self._screen.say(text, style)
 
     def table(self, table: Table) -> None:
         """Prints a table."""
-        if not self.quiet:
+        if self._cell:
+            self._cell.table(table)
+        elif not self.quiet:
             self._screen.table(table)
 
     def plan(self, seconds: Mapping[str, float], parts: Mapping[str, Sequence[Part]] | None = None) -> None:
@@ -135,7 +144,7 @@ class Display:
             done: units that were done before.
         """
         forecast = self.forecast.begin_task(label, total, done, time.monotonic())
-        show = self._live_task if self._live else self._line_task
+        show = self._live_task if self._live else self._cell_task if self._cell else self._line_task
         self._tell_of(label, unit, forecast)
         with show(label, unit, forecast) as shown:
 
@@ -149,10 +158,30 @@ class Display:
             yield advance
 
     def _tell_of(self, label: str, unit: str, forecast: TaskForecast) -> None:
-        now = self._told = time.monotonic()
-        per_second, left, whole = forecast.rate(), forecast.left(now).seconds, self.remaining()
-        working = Working(self._stage, label, forecast.done, forecast.total or None, unit, per_second, left, whole)
-        self.tell(working)
+        self._told = time.monotonic()
+        self.tell(self._working(label, unit, forecast))
+
+    def _working(self, label: str, unit: str, forecast: TaskForecast) -> Working:
+        per_second, left, whole = forecast.rate(), forecast.left(time.monotonic()).seconds, self.remaining()
+        return Working(self._stage, label, forecast.done, forecast.total or None, unit, per_second, left, whole)
+
+    @contextmanager
+    def _cell_task(self, label: str, unit: str, forecast: TaskForecast) -> Iterator[Advance]:
+        assert self._cell
+        cell, last_note = self._cell, ""
+
+        def line() -> str:
+            return self._working(label, unit, forecast).line() + (f"; {last_note}" if last_note else "")
+
+        def advance(n: int = 1, note: str | None = None) -> None:
+            nonlocal last_note
+            last_note = last_note if note is None else note
+            cell.work(line, forecast.done / forecast.total if forecast.total else None)
+
+        try:
+            yield advance
+        finally:
+            cell.rest()
 
     @contextmanager
     def _live_task(self, label: str, unit: str, forecast: TaskForecast) -> Iterator[Advance]:

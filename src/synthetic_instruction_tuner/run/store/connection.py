@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from synthetic_instruction_tuner.errors import UserError
-from synthetic_instruction_tuner.run.store.file import SCHEMA_VERSION, create_store, explained, other_format
+from synthetic_instruction_tuner.run.store.file import (
+    SCHEMA_VERSION,
+    create_store,
+    explained,
+    other_format,
+    shares_memory,
+)
 
 
 class StoreConnection:
@@ -52,7 +58,12 @@ class StoreConnection:
 
     def _prepare(self, readonly: bool) -> None:
         if not readonly:
-            self._db.execute("PRAGMA journal_mode=WAL")
+            if shares_memory(self.path.parent):
+                self._db.execute("PRAGMA journal_mode=WAL")
+            else:
+                self._db.execute("PRAGMA locking_mode=EXCLUSIVE")  # reads a log that is there without sharing it
+                self._db.execute("PRAGMA journal_mode=TRUNCATE")  # deleted ones would fill the bin of a drive
+                self._db.execute("PRAGMA locking_mode=NORMAL")
             self._db.execute("PRAGMA synchronous=FULL")
         verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":

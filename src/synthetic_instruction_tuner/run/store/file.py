@@ -6,9 +6,11 @@ Together with `store`, the only module with SQL.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import shutil
 import sqlite3
+import tempfile
 from pathlib import Path
 
 from synthetic_instruction_tuner.data_files.atomic_writing import new_file, remove_leftovers, sync_folder
@@ -96,6 +98,21 @@ def create_store(path: Path) -> None:
         db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
     os.replace(new, path)
     sync_folder(path.parent)
+
+
+def shares_memory(folder: Path) -> bool:
+    """Returns whether processes can share memory through a file there, which SQLite's write-ahead log needs.
+
+    Some mounted drives offer none. Where no file can be written at all, SQLite itself says why.
+    """
+    with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(mmap.PAGESIZE))
+        file.flush()
+        try:
+            mmap.mmap(file.fileno(), mmap.PAGESIZE).close()
+        except OSError:
+            return False
+    return True
 
 
 def damaged(path: Path, cause: str) -> RunError:

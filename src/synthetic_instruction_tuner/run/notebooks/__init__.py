@@ -1,0 +1,16 @@
+"""What the notebooks share: one run folder for all of them, here or on a drive that outlives the session.
+
+Imports the rest of run, and reporting. Start reading in `session`; `colab` knows what is special about Colab.
+"""
+
+from typing import TYPE_CHECKING
+
+from synthetic_instruction_tuner.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from synthetic_instruction_tuner.run.notebooks.session import Session
+    from synthetic_instruction_tuner.run.notebooks.tables import text_table
+
+__all__ = ["Session", "text_table"]
+
+__getattr__ = lazy_names(__name__, {"Session": "session", "text_table": "tables"})
