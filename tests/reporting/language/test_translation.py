@@ -196,7 +196,8 @@ def test_what_stages_keep_is_told_again(text: str) -> None:
     assert text
     with speaking("ko"):
         told = retold(text)
-    rest = re.sub(r"[a-z]+(?:_[a-z]+|\.[a-z_]+)+|nf4|bfloat16|jsonl|qwen|truncated|too long|reward|tags|and|preference", "", told)
+    names = r"[a-z]+(?:_[a-z]+|\.[a-z_]+)+|nf4|bfloat16|jsonl|qwen|truncated|too long|reward|tags|and|preference"
+    rest = re.sub(names, "", told)
     assert HANGUL.search(told) and not re.search(r"[a-z]{4,} [a-z]{2,}", rest), told
 
 
