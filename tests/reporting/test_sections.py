@@ -199,7 +199,7 @@ def test_a_reward_is_circular_only_where_its_model_chose_the_pairs() -> None:
 
 
 def test_contamination_is_told_with_what_it_changes() -> None:
-    assert trust.contaminated(full()) == [trust.NOT_CHECKED]
+    assert trust.contaminated(full()) == ["The training data were not checked for items of the benchmarks."]
     value = next(r.value for r in full().headline_rows if r.benchmark == "nano_ifeval" and r.variant == "sft")
     clean = {"model": "student-llama", "variant": "sft", "metric": "prompt_strict", "value": value - 0.02, "n": 233}
     clean |= {"standard_error": 0.03, "clusters": 233}

@@ -12,6 +12,7 @@ from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.evaluation.statistics import Estimate
 from synthetic_instruction_tuner.methods import BASE
+from synthetic_instruction_tuner.reporting.language.translation import retold, say, term
 
 Results = Mapping[tuple[str, str], BenchmarkResult]
 """The results of one benchmark by student and variant."""
@@ -102,15 +103,22 @@ def describe(
     headlines = [row for row in rows if row.headline]
     short, long = _breakdowns(benchmark, results)
     return BenchmarkDetails(
-        chosen,
-        benchmark.form,
+        retold(chosen),
+        term(benchmark.form),
         smallest_difference(headlines),
         (*_chance(benchmark, headlines), *_published(benchmark, headlines, paths)),
         tuple(Counts(*key, r.n_truncated, r.n_empty, r.n_unparsed) for key, r in results.items()),
-        "answers that reached the longest length" if generated else "prompts that were too long for the model",
+        _cut(generated),
         tuple(short),
         tuple(long),
     )
+
+
+def _cut(generated: bool) -> str:
+    """Says what counts as cut off."""
+    if generated:
+        return say("answers that reached the longest length")
+    return say("prompts that were too long for the model")
 
 
 def smallest_difference(headlines: Sequence[ComparisonRow]) -> str:
@@ -118,17 +126,21 @@ def smallest_difference(headlines: Sequence[ComparisonRow]) -> str:
     differences = [difference for row in headlines for difference in row.differences.values()]
     if not differences:
         return ""
-    items = f"{headlines[0].clusters:,} items" if headlines[0].clusters != 1 else "one item"
+    count = headlines[0].clusters
+    items = say("{n:,} items", n=count) if count != 1 else say("one item")
     known = sorted(d.detectable for d in differences if not math.isnan(d.detectable))
     if not known:
-        return (
-            f"Smallest difference that {items} can show: none. No test here finds a difference in 80 % of repetitions."
+        return say(
+            "Smallest difference that {items} can show: none. No test here finds a difference in 80 % of repetitions.",
+            items=items,
         )
     low, high = f"{known[0]:.3f}", f"{known[-1]:.3f}"
-    span = low if low == high else f"{low} to {high}, depending on the two variants"
-    return (
-        f"Smallest difference that {items} can show: {span} (the true difference that the paired test at 5 % finds in "
-        "80 % of repetitions). A smaller one may well go unseen."
+    span = low if low == high else say("{low} to {high}, depending on the two variants", low=low, high=high)
+    return say(
+        "Smallest difference that {items} can show: {size} (the true difference that the paired test at 5 % finds in "
+        "80 % of repetitions). A smaller one may well go unseen.",
+        items=items,
+        size=span,
     )
 
 
@@ -137,13 +149,20 @@ def _chance(benchmark: Benchmark, headlines: Sequence[ComparisonRow]) -> list[st
     level = benchmark.metric(benchmark.headline).random_level
     if level is None:
         return []
-    guessing = [f"{row.model} {row.variant}" for row in headlines if row.interval[0] <= level <= row.interval[1]]
+    guessing = [f"{row.model} {term(row.variant)}" for row in headlines if row.interval[0] <= level <= row.interval[1]]
     if not guessing:
         return []
-    whose = "every score" if len(guessing) == len(headlines) else f"the scores of {', '.join(guessing)}"
+    if len(guessing) == len(headlines):
+        whose = say("every score")
+    else:
+        whose = say("the scores of {variants}", variants=", ".join(guessing))
     return [
-        f"Chance ({level:g}) lies within the 95 % interval of {whose}. A score like that cannot show that tuning lost "
-        "anything."
+        say(
+            "Chance ({level:g}) lies within the 95 % interval of {whose}. A score like that cannot show that tuning "
+            "lost anything.",
+            level=level,
+            whose=whose,
+        )
     ]
 
 
@@ -155,8 +174,16 @@ def _published(benchmark: Benchmark, headlines: Sequence[ComparisonRow], paths: 
         if known is not None:
             low, high = row.interval
             found.append(
-                f"Published for {paths[row.model]}: {known.value:.3f} ({known.how}). Measured here: {row.value:.3f}, "
-                f"95 % interval {low:.3f} to {high:.3f}."
+                say(
+                    "Published for {model}: {published:.3f} ({how}). Measured here: {value:.3f}, 95 % interval "
+                    "{low:.3f} to {high:.3f}.",
+                    model=paths[row.model],
+                    published=known.value,
+                    how=retold(known.how),
+                    value=row.value,
+                    low=low,
+                    high=high,
+                )
             )
     return found
 
@@ -169,6 +196,7 @@ def _breakdowns(benchmark: Benchmark, results: Results) -> tuple[list[DetailTabl
     broken = {key: {b.name: b for b in benchmark.breakdowns(result)} for key, result in results.items()}
     first = next(iter(broken.values()))
     for name, shown in first.items():
+        title = retold(shown.title)
         rows = {key: dict(own[name].rows) for key, own in broken.items() if name in own}
         labels = tuple(label for label, _ in shown.rows)
         if not labels:
@@ -176,14 +204,14 @@ def _breakdowns(benchmark: Benchmark, results: Results) -> tuple[list[DetailTabl
         if len(labels) <= SIDE_BY_SIDE:
             whole = {key: results[key] for key in rows} if not shown.metric else {}
             if whole and all(value.clusters == len(r.items) for r in whole.values() for _, value in shown.rows):
-                short.append(DetailTable(shown.title, (), (), ()))  # all items: the scores are those above
+                short.append(DetailTable(title, (), (), ()))  # all items: the scores are those above
                 continue
             cells = tuple(
                 (*key, *(cell(own.get(label)) + _of_all(whole.get(key), label) for label in labels))
                 for key, own in rows.items()
             )
-            headings = tuple(f"{label} (n={value.n:,})" for label, value in shown.rows)
-            short.append(DetailTable(shown.title, ("student", "variant"), headings, cells))
+            headings = tuple(f"{term(label)} (n={value.n:,})" for label, value in shown.rows)
+            short.append(DetailTable(title, (say("student"), say("variant")), headings, cells))
             continue
         for model in dict.fromkeys(model for model, _ in rows):
             own = {variant: found for (student, variant), found in rows.items() if student == model}
@@ -191,13 +219,13 @@ def _breakdowns(benchmark: Benchmark, results: Results) -> tuple[list[DetailTabl
                 (label, f"{value.n:,}", *(cell(found.get(label)) for found in own.values()))
                 for label, value in shown.rows
             )
-            long.append(DetailTable(f"{shown.title}: {model}", ("kind", "n"), tuple(own), lines, by_variant=True))
+            long.append(DetailTable(f"{title}: {model}", (say("kind"), "n"), tuple(own), lines, by_variant=True))
     return short, long
 
 
 def _of_all(result: BenchmarkResult | None, metric: str) -> str:
     """Sets the score on all items beside that on some of them."""
-    return "" if result is None else f" (all: {result.estimate(metric).value:.3f})"
+    return "" if result is None else " " + say("(all: {value:.3f})", value=result.estimate(metric).value)
 
 
 def cell(found: Estimate | None) -> str:

@@ -16,6 +16,7 @@ import yaml
 from synthetic_instruction_tuner import escaping
 from synthetic_instruction_tuner.escaping import fenced, markdown
 from synthetic_instruction_tuner.reporting.diversity import Diversity
+from synthetic_instruction_tuner.reporting.language.translation import retold, say, term
 from synthetic_instruction_tuner.reporting.licenses import DataLicense, strictest
 from synthetic_instruction_tuner.reporting.model_facts import ModelFacts
 from synthetic_instruction_tuner.reporting.rendering import shortened
@@ -120,6 +121,7 @@ def data_card(facts: CardFacts) -> str:
         "percent": lambda value: "n/a" if value is None else f"{value:.1%}",
         "number": lambda value: "n/a" if value is None else f"{value:.3g}",
     }
+    environment.globals |= {"say": say, "term": term, "retold": retold}
     template = resources.files(__package__).joinpath("templates/data_card.md").read_text(encoding="utf-8")
     unknown = [model.name for model in facts.models if strictest([model.license]).kind == "unknown"]
     if strictest([facts.source_license]).kind == "unknown":

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
+
+from synthetic_instruction_tuner.reporting.language.translation import say
 
 
 def duration(seconds: float) -> str:
     """Returns a time span in words: 42 s, 3 min 05 s, 2 h 10 min."""
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return say("{seconds} s", seconds=whole)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+        return say("{minutes} min {seconds:02d} s", minutes=whole // 60, seconds=whole % 60)
+    return say("{hours} h {minutes:02d} min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
 def rate(per_second: float) -> str:
@@ -57,6 +60,9 @@ def measured(value: float, error: float) -> str:
     return f"{shown:.{decimals}f} ± {error:.{decimals}f}".replace("-", "−")
 
 
-def listed(parts: Sequence[str], last: str = "and") -> str:
+def listed(parts: Sequence[str], last: Literal["and", "or"] = "and") -> str:
     """Returns the parts as they stand in a sentence: a, b and c; `last` is the word before the last one."""
-    return f" {last} ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+    if len(parts) < 2:
+        return "".join(parts)
+    values = {"parts": ", ".join(parts[:-1]), "last": parts[-1]}
+    return say("{parts} and {last}", **values) if last == "and" else say("{parts} or {last}", **values)

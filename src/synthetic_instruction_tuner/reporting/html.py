@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthetic_instruction_tuner.escaping import html, one_line
+from synthetic_instruction_tuner.reporting.language.translation import spoken, term
 from synthetic_instruction_tuner.reporting.sections.numbering import anchor
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 FOLD = re.compile(r"<details><summary>(.*)</summary>")
 UNFOLD = "</details>"
-CAPTION = re.compile(r"(?:Figure|Table) \d+\.")
 INTERVAL = re.compile(r"([−\d.]+ ± [\d.]+) (\[[−\d.]+,\s[−\d.]+\])")  # a score, its error, and its interval
 LONGEST_WORD = 24  # characters; in a cell, longer ones are broken
 NARROW = 3  # columns up to which a table fits a telephone
@@ -56,7 +56,14 @@ def render_html(text: str, title: str, images: Mapping[str, Path], links: Collec
     body = parser.renderer.render(_folded(tokens, parser), parser.options, {})
     style = resources.files(__package__).joinpath("templates/report.css").read_text(encoding="utf-8")
     body = body.replace("<table ", '<div class="table"><table ').replace("</table>", "</table></div>")
-    return PAGE.format(policy=POLICY, title=html(title), style=style, contents=_navigation(titles), body=body)
+    return PAGE.format(
+        language=spoken(),
+        policy=POLICY,
+        title=html(title),
+        style=style,
+        contents=_navigation(titles),
+        body=body,
+    )
 
 
 def _parser(targets: Collection[str]) -> MarkdownIt:
@@ -65,7 +72,7 @@ def _parser(targets: Collection[str]) -> MarkdownIt:
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["autolink", "reference"])
     allowed = {parser.normalizeLink(target) for target in targets}
-    parser.validateLink = lambda url: url in allowed or re.fullmatch(r"#[\w-]+", url) is not None  # type: ignore[method-assign]
+    parser.validateLink = lambda url: url in allowed or re.fullmatch(r"#[\w%-]+", url) is not None  # type: ignore[method-assign]
     return parser
 
 
@@ -119,7 +126,10 @@ def _is_caption(token: Token) -> bool:
     start = kinds[:1] == ["text"] and kinds[1:2] == ["strong_open"]  # markdown-it puts an empty text before it
     place = 2 if start else 1
     bold = kinds[place - 1 : place] == ["strong_open"]
-    return bold and token.children is not None and CAPTION.fullmatch(token.children[place].content) is not None
+    if not bold or token.children is None:
+        return False
+    named = "|".join(re.escape(term(kind)) for kind in ("Figure", "Table"))
+    return re.fullmatch(rf"(?:{named}) \d+\.", token.children[place].content) is not None
 
 
 def _folded(tokens: list[Token], parser: MarkdownIt) -> list[Token]:
@@ -157,7 +167,7 @@ def _embed(image: Token, images: Mapping[str, Path]) -> None:
 
 FIGURE = '<label class="figure"><input type="checkbox"><img src="data:image/png;base64,{data}" alt="{what}"></label>'
 PAGE = """<!DOCTYPE html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">

@@ -16,9 +16,11 @@ from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, Compar
 from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.reporting.agents.details import STATES
 from synthetic_instruction_tuner.reporting.figures.rewards import reward_points
+from synthetic_instruction_tuner.reporting.figures.style import in_own_language
 from synthetic_instruction_tuner.reporting.formatting import duration, measured, number, p_value
+from synthetic_instruction_tuner.reporting.language.translation import retold, say, term
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
-from synthetic_instruction_tuner.reporting.sections import costs, evidence, first_screen, setup, trust
+from synthetic_instruction_tuner.reporting.sections import costs, evidence, first_screen, setup, training, trust
 from synthetic_instruction_tuner.reporting.sections.findings import ALPHA, all_tests, findings
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def _environment() -> Environment:
         "shortened": shortened,
         "variant": jinja2.pass_context(_variant),
         "value": _value,
-        "count": lambda row: f"{row.n}" if row.clusters == row.n else f"{row.n} in {row.clusters} items",
+        "count": _count,
         "clean": _clean,
         "number": number,
         "measured": measured,
@@ -59,6 +61,7 @@ def _environment() -> Environment:
         "percent": lambda v, digits=1: "n/a" if v is None else f"{v:.{digits}%}",
     }
     made.filters |= filters
+    made.globals |= {"say": say, "term": term, "retold": retold}
     return made
 
 
@@ -93,7 +96,7 @@ def context(data: ReportData, figures: Mapping[str, str]) -> dict[str, Any]:
         "passing_kind": kind_of(points[0][1].benchmark) if points else "",
         "machine": setup.machine(data.hardware),
         "models": setup.models(data),
-        "quantized": [f"{markdown(name)} {markdown(held)}" for name, held in data.number_formats.items()],
+        "quantized": [f"{markdown(name)} {markdown(retold(held))}" for name, held in data.number_formats.items()],
         "glance": setup.glance(data),
         "length_sentence": setup.length_bias(data.preference_report.get("length") or {}),
         "missing": setup.missing_variants(data),
@@ -106,6 +109,8 @@ def context(data: ReportData, figures: Mapping[str, str]) -> dict[str, Any]:
         "pair_loss": data.config.get("train", {}).get("dpo", {}).get("loss", "sigmoid"),
         "costs": costs,
         "trust": trust,
+        "recovery": lambda one, event: training.recovery(data, one, event),
+        "without_font": not in_own_language(),
         "config_text": yaml.safe_dump(dict(data.config), sort_keys=False, allow_unicode=True, width=110).rstrip(),
     }
 
@@ -113,6 +118,12 @@ def context(data: ReportData, figures: Mapping[str, str]) -> dict[str, Any]:
 def _variant(context: Context, name: str) -> str:
     data: ReportData = context["data"]
     return markdown(data.labels.get(name, name))
+
+
+def _count(row: ComparisonRow) -> str:
+    if row.clusters == row.n:
+        return f"{row.n}"
+    return say("{n} in {items} items", n=row.n, items=row.clusters)
 
 
 def _value(row: ComparisonRow) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from synthetic_instruction_tuner.data_files.atomic_writing import write_text
 from synthetic_instruction_tuner.reporting.figures.drawing import draw_all
 from synthetic_instruction_tuner.reporting.html import render_html
+from synthetic_instruction_tuner.reporting.language.translation import term
 from synthetic_instruction_tuner.reporting.rendering import context, template
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 from synthetic_instruction_tuner.reporting.sections.numbering import Numbering
@@ -29,7 +30,7 @@ def write_report(data: ReportData, report: Path, figures: Path) -> list[Path]:
     page = report.with_suffix(".html")
     write_text(report, text)
     images = {links[name]: path for name, path in drawn.items()}
-    write_text(page, render_html(text, data.title, images, _targets(data, links)))
+    write_text(page, render_html(text, term(data.title), images, _targets(data, links)))
     return [report, page, *drawn.values(), *(path.with_suffix(".svg") for path in drawn.values())]
 
 

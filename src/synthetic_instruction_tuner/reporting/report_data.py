@@ -12,6 +12,7 @@ from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 from synthetic_instruction_tuner.methods import LABELS, METHODS, VARIANTS
 from synthetic_instruction_tuner.reporting.agents.details import AgentDetails
 from synthetic_instruction_tuner.reporting.benchmark_details import BenchmarkDetails
+from synthetic_instruction_tuner.reporting.language.translation import term
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class ReportData:
         """The variants' names in tables and figures; without records nothing comes before DPO."""
         own = self.config.get("data") or {}
         alone = own.get("pairs") and not (own.get("records") or own.get("prompts") or own.get("mix"))
-        return {name: label.rpartition(" + ")[2] if alone else label for name, label in LABELS.items()}
+        return {name: term(label.rpartition(" + ")[2] if alone else label) for name, label in LABELS.items()}
 
     @property
     def seed(self) -> str:

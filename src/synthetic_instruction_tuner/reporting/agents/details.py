@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from synthetic_instruction_tuner.evaluation.agent_bench.benchmark import AgentBenchmark
 from synthetic_instruction_tuner.evaluation.agent_bench.results import REASONS, SOLVED, AgentResult, AgentResults
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
+from synthetic_instruction_tuner.reporting.language.translation import retold, say, term
 
 STATES = (SOLVED, *REASONS)
 """How a task ends, in the tables' order."""
@@ -90,8 +91,20 @@ def _ends(model: str, variant: str, result: AgentResult, links: Mapping[str, str
 
 def _sentences(benchmark: AgentBenchmark, result: AgentResult) -> tuple[str, ...]:
     sizes = Counter(task.group for task in result.tasks)
-    counts = ", ".join(f"{sizes[group]} {group}" for group in benchmark.groups if sizes[group])
-    kinds = f" ({counts})" if len(benchmark.groups) > 1 else ""
-    mean = f" {benchmark.headline} is the mean of the kinds' accuracies." if kinds else ""
-    played = f"{len(result.tasks):,} tasks{kinds}, played in {result.environment}: {benchmark.form.protocol}."
-    return f"{benchmark.title}.", f"{played}{mean}", f"{benchmark.levels} {benchmark.comparable}"
+    counts = ", ".join(say("{n} {group}", n=sizes[group], group=group) for group in benchmark.groups if sizes[group])
+    values = {
+        "n": len(result.tasks),
+        "environment": retold(result.environment),
+        "protocol": term(benchmark.form.protocol),
+    }
+    if len(benchmark.groups) > 1:
+        played = say(
+            "{n:,} tasks ({kinds}), played in {environment}: {protocol}. {metric} is the mean of the kinds' "
+            "accuracies.",
+            kinds=counts,
+            metric=benchmark.headline,
+            **values,
+        )
+    else:
+        played = say("{n:,} tasks, played in {environment}: {protocol}.", **values)
+    return f"{term(benchmark.title)}.", played, f"{term(benchmark.levels)} {term(benchmark.comparable)}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from synthetic_instruction_tuner.escaping import figure_text
 from synthetic_instruction_tuner.reporting.agents.details import STATES
 from synthetic_instruction_tuner.reporting.figures.style import HATCHES, INK, filled, subplots
+from synthetic_instruction_tuner.reporting.language.translation import say, term
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def agent_ends(data: ReportData) -> Figure | None:
             for k in shown:
                 count = end.counts[k]
                 style = filled(COLORS[k], HATCHES[k % len(HATCHES)])
-                ax.barh(y, count, 0.7, left=left, label=STATES[k], **style)
+                ax.barh(y, count, 0.7, left=left, label=term(STATES[k]), **style)
                 if count and count >= WRITTEN * total:
                     box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8}
                     place: dict[str, Any] = {"va": "center", "ha": "center", "fontsize": 9, "color": INK, "bbox": box}
@@ -43,7 +44,7 @@ def agent_ends(data: ReportData) -> Figure | None:
         ax.invert_yaxis()
         ax.xaxis.set_visible(False)
         ax.spines[["left", "bottom"]].set_visible(False)
-        ax.set_title(f"{figure_text(one.name)}: how the tasks ended")
+        ax.set_title(say("{benchmark}: how the tasks ended", benchmark=figure_text(one.name)))
     bars = {label: handle for handle, label in zip(*axes[0].get_legend_handles_labels(), strict=True)}
     figure.legend(handles=list(bars.values()), labels=list(bars), loc="outside upper left", ncols=3)
     return figure

@@ -24,6 +24,7 @@ from synthetic_instruction_tuner.reporting.figures.style import (
     point,
     subplots,
 )
+from synthetic_instruction_tuner.reporting.language.translation import say
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def efficiency(data: ReportData) -> Figure | None:
     methods = in_order([t["method"] for t in data.training])
     rows = [t for m in methods for t in data.training if t["method"] == m]
     panels: list[tuple[str, Callable[[Any], float], str]] = [
-        ("Time (s)", lambda t: float(t["seconds"]), "{:,.0f}"),
-        ("Peak memory (GB)", lambda t: float(t["peak_memory_gb"]), "{:.2f}"),
-        ("Parameters trained (%)", lambda t: 100 * t["trainable_parameters"] / t["total_parameters"], "{:.2g}"),
+        (say("Time (s)"), lambda t: float(t["seconds"]), "{:,.0f}"),
+        (say("Peak memory (GB)"), lambda t: float(t["peak_memory_gb"]), "{:.2f}"),
+        (say("Parameters trained (%)"), lambda t: 100 * t["trainable_parameters"] / t["total_parameters"], "{:.2g}"),
     ]
     figure, axes = subplots(1, 3, (11, 0.36 * len(rows) + 1.5), sharey=True)
     for ax, (title, measure, form) in zip(axes, panels, strict=True):
@@ -82,7 +83,7 @@ def quality_and_cost(data: ReportData) -> Figure | None:
     ncols = columns([str(handle.get_label()) for handle in handles])
     figure.legend(handles=handles, loc="outside upper left", ncols=ncols)
     figure.supxlabel(
-        "seconds of training per student, with those of the method that it starts from; lines lead from the start",
+        say("seconds of training per student, with those of the method that it starts from; lines lead from the start"),
         fontsize=9,
         color=SOFT,
     )

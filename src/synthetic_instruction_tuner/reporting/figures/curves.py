@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.escaping import figure_text
 from synthetic_instruction_tuner.reporting.figures.style import SOFT, columns, line, line_style, subplots
+from synthetic_instruction_tuner.reporting.language.translation import say, term
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def training_losses(data: ReportData) -> Figure | None:
         _lines(ax, logs, method, students, "loss")
         ax.set_title(figure_text(data.labels.get(method, method)))
         ax.set_ylim(0, max(ax.get_ylim()[1], 1.05 * ax.dataLim.y1))
-    axes[0].set_ylabel("training loss (nats)")
+    axes[0].set_ylabel(say("training loss (nats)"))
     _legend(figure, students)
     return figure
 
@@ -47,7 +48,7 @@ def preference_margins(data: ReportData) -> Figure | None:
         method, (name, shown, start) = methods[k // len(MARGINS)], MARGINS[k % len(MARGINS)]
         ax.axhline(start, color=SOFT, lw=0.8)
         _lines(ax, _with(data.training_logs, name), method, students, name)
-        ax.set_title(f"{figure_text(data.labels.get(method, method))}: {shown}")
+        ax.set_title(f"{figure_text(data.labels.get(method, method))}: {term(shown)}")
     _legend(figure, students)
     return figure
 
@@ -68,7 +69,7 @@ def _lines(ax: Axes, logs: Logs, method: str, students: Sequence[str], name: str
     ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     if ax.dataLim.width < 1:  # one step
         ax.set_xlim(ax.dataLim.x0 - 1, ax.dataLim.x1 + 1)
-    ax.set_xlabel("optimizer step")
+    ax.set_xlabel(say("optimizer step"))
     ax.grid(axis="y")
 
 

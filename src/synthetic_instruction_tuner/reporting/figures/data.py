@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from synthetic_instruction_tuner.escaping import figure_text
 from synthetic_instruction_tuner.reporting.figures.style import BAR, BEFORE, INK, SOFT, filled, label, subplots
+from synthetic_instruction_tuner.reporting.language.translation import say, term
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ def filter_funnel(data: ReportData) -> Figure | None:
     if not report.get("funnel"):
         return None
     total = report["records"]
-    steps = [("read" if data.sources else "generated", total, "")]
+    steps = [(say("read") if data.sources else say("generated"), total, "")]
     for row in report["funnel"]:
         left, dropped = row["records_in"] - row["dropped"], row["dropped"]
-        steps.append((figure_text(row["rule"].replace("_", " ")), left, f"−{dropped:,}" if dropped else "none dropped"))
+        note = f"−{dropped:,}" if dropped else say("none dropped")
+        steps.append((figure_text(term(row["rule"].replace("_", " "))), left, note))
     if report["kept"] != report["passed"]:
-        steps.append(("kept", report["kept"], f"{report['over']:,} over the limit"))
+        steps.append((say("kept"), report["kept"], say("{n:,} over the limit", n=report["over"])))
     figure, (ax,) = subplots(1, 1, (8, 0.42 * len(steps) + 1.0))
     counts = [f"{left:,}" + (f" ({left / total:.1%})" if total else "") for _, left, _ in steps]
     notes_at = total * (1.05 + 0.0215 * max(len(count) for count in counts))  # a character's width, in bars
@@ -41,7 +43,7 @@ def filter_funnel(data: ReportData) -> Figure | None:
     ax.set_xlim(0, notes_at + total * 0.43 or 1)
     ax.xaxis.set_visible(False)
     ax.spines[["left", "bottom"]].set_visible(False)
-    ax.set_title("Records left after each filter rule, and how many it dropped")
+    ax.set_title(say("Records left after each filter rule, and how many it dropped"))
     return figure
 
 
@@ -57,14 +59,14 @@ def lengths(data: ReportData) -> Figure | None:
         step = max(1, -(-(top + 1) // BINS))  # whole words, so that no bar is empty for its width alone
         edges = [step * k - 0.5 for k in range(top // step + 2)]
         clipped = [[min(n, top) for n in words] for words in (before, after)]
-        ax.hist(clipped[0], edges, color=BEFORE, label=f"before: {len(before):,}")
+        ax.hist(clipped[0], edges, color=BEFORE, label=say("before: {n:,}", n=len(before)))
         if after:
-            ax.hist(clipped[1], edges, label=f"after: {len(after):,}", alpha=0.85, **filled(BAR, "///"))
-        ax.set_title(name)
-        ax.set_xlabel("words" + (f" (last bar: {top:,} and more)" if ordered[-1] > top else ""))
+            ax.hist(clipped[1], edges, label=say("after: {n:,}", n=len(after)), alpha=0.85, **filled(BAR, "///"))
+        ax.set_title(term(name))
+        ax.set_xlabel(say("words (last bar: {n:,} and more)", n=top) if ordered[-1] > top else say("words"))
         ax.grid(axis="y")
         ax.legend(fontsize=9)
-    axes[0].set_ylabel("records")
+    axes[0].set_ylabel(say("records"))
     return figure
 
 
@@ -78,15 +80,17 @@ def domains(data: ReportData) -> Figure | None:
     for y, (_, (before, after)) in enumerate(rows):
         ax.barh(y, before, 0.68, color=BEFORE)
         ax.barh(y, after, 0.68, **filled(BAR, "///"))
-        ax.annotate(
-            f"{after:,} of {before:,}", (before, y), (5, 0), textcoords="offset points", va="center", fontsize=9
-        )
-    ax.set_yticks(range(len(rows)), [label(name or "(none)", 34) for name, _ in rows])
+        text = say("{after:,} of {before:,}", after=after, before=before)
+        ax.annotate(text, (before, y), (5, 0), textcoords="offset points", va="center", fontsize=9)
+    ax.set_yticks(range(len(rows)), [label(name or say("(none)"), 34) for name, _ in rows])
     ax.tick_params(axis="y", length=0, labelcolor=INK)
     ax.invert_yaxis()
     ax.set_xlim(0, most * 1.22 or 1)
     ax.xaxis.set_visible(False)
     ax.spines[["left", "bottom"]].set_visible(False)
-    more = f", the {MOST_DOMAINS} largest of {len(data.domains)}" if len(data.domains) > MOST_DOMAINS else ""
-    ax.set_title(f"Records kept of each domain{more}")
+    count = len(data.domains)
+    if count > MOST_DOMAINS:
+        ax.set_title(say("Records kept of each domain, the {n} largest of {all}", n=MOST_DOMAINS, all=count))
+    else:
+        ax.set_title(say("Records kept of each domain"))
     return figure

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from synthetic_instruction_tuner.escaping import figure_text
 from synthetic_instruction_tuner.evaluation.statistics import NORMAL_975, t_quantile
 from synthetic_instruction_tuner.reporting.figures.style import INK, SOFT, color, label, marker, subplots
+from synthetic_instruction_tuner.reporting.language.translation import say
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 from synthetic_instruction_tuner.reporting.sections.findings import ALPHA, Test, all_tests
 
@@ -40,7 +41,10 @@ def differences(data: ReportData) -> Figure | None:
         ax.set_yticks(range(len(lines)), [_name(line, data) for line in lines])
         ax.set_ylim(len(lines) - 0.4, -0.6)
     figure.supxlabel(
-        f"Difference on the same items, with its 95 % interval. Filled: p < {ALPHA} after Holm's correction.",
+        say(
+            "Difference on the same items, with its 95 % interval. Filled: p < {alpha} after Holm's correction.",
+            alpha=ALPHA,
+        ),
         fontsize=9,
         color=SOFT,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ from synthetic_instruction_tuner.reporting.figures.data import domains, filter_f
 from synthetic_instruction_tuner.reporting.figures.differences import differences
 from synthetic_instruction_tuner.reporting.figures.rewards import responder_scores, reward_against_passing
 from synthetic_instruction_tuner.reporting.figures.scores import benchmarks
-from synthetic_instruction_tuner.reporting.figures.style import STYLE, fonts
+from synthetic_instruction_tuner.reporting.figures.style import STYLE, fonts, in_own_language
+from synthetic_instruction_tuner.reporting.language.translation import ENGLISH, speaking, spoken
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 
 if TYPE_CHECKING:
@@ -46,7 +48,8 @@ DOTS = 150  # pixels of the PNG files to an inch
 def draw_all(data: ReportData, folder: Path) -> dict[str, Path]:
     """Draws every figure that the data allows into the folder; returns the PNG files by the figures' names.
 
-    The SVG file of the same figure lies beside each PNG file.
+    The SVG file of the same figure lies beside each PNG file. Labels are in the document's language where this machine
+    has a font for it, else in English.
     """
     drawn = {}
     with _style():
@@ -81,9 +84,12 @@ def draw(name: str, data: ReportData) -> Figure:
 
 @contextmanager
 def _style() -> Iterator[None]:
+    """What figures look like, in the document's language or in English."""
     import matplotlib
 
-    with matplotlib.rc_context(STYLE | {"font.family": fonts()}), warnings.catch_warnings():
+    language = spoken() if in_own_language() else ENGLISH
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # no word about a font's lack of a weight
+    with matplotlib.rc_context(STYLE | {"font.family": fonts(language)}), warnings.catch_warnings(), speaking(language):
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a script without a font: boxes
         yield
 

@@ -20,6 +20,7 @@ from synthetic_instruction_tuner.reporting.figures.style import (
     point,
     subplots,
 )
+from synthetic_instruction_tuner.reporting.language.translation import say
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def responder_scores(data: ReportData) -> Figure | None:
         ax.barh(y, q["0.75"] - q["0.25"], 0.42, left=q["0.25"], color=BAR, alpha=0.85)
         ax.plot([q["0.5"]] * 2, [y - 0.21, y + 0.21], color="white", lw=2)
         ax.plot(models[name]["mean"], y, "D", color=INK, ms=5)
-        shown = f"mean {models[name]['mean']:.2f}".replace("-", "−")
+        shown = say("mean {value:.2f}", value=models[name]["mean"]).replace("-", "−")
         ax.annotate(shown, (q["0.95"], y), (7, 0), textcoords="offset points", va="center", fontsize=9)
     ax.set_yticks(range(len(order)), [f"{label(name, 34)}\nn = {models[name]['n']:,}" for name in order])
     ax.tick_params(axis="y", length=0, labelcolor=INK)
@@ -47,8 +48,8 @@ def responder_scores(data: ReportData) -> Figure | None:
     ax.margins(x=0.2)
     ax.grid(axis="x")
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel("reward score (logit)   |   line: 5–95 %   box: 25–75 %   white: median   diamond: mean")
-    ax.set_title("Reward scores of the responders' answers")
+    ax.set_xlabel(say("reward score (logit)   |   line: 5–95 %   box: 25–75 %   white: median   diamond: mean"))
+    ax.set_title(say("Reward scores of the responders' answers"))
     return figure
 
 
@@ -75,7 +76,7 @@ def reward_against_passing(data: ReportData) -> Figure | None:
     join(ax, {(r.model, r.variant): (r.value, p.value) for r, p in pairs}, data.students)
     ax.set_xlabel(figure_text(f"{pairs[0][0].benchmark}: {pairs[0][0].metric}"))
     ax.set_ylabel(figure_text(f"{pairs[0][1].benchmark}: {pairs[0][1].metric}"))
-    ax.set_title("Reward against passed checks, with 95 % intervals")
+    ax.set_title(say("Reward against passed checks, with 95 % intervals"))
     ax.grid()
     variants = in_order([r.variant for r, _ in pairs])
     handles = [*(point(v, data.labels) for v in variants), *(line(k, name) for k, name in enumerate(data.students))]

@@ -18,6 +18,7 @@ from synthetic_instruction_tuner.reporting.figures.style import (
     patch,
     subplots,
 )
+from synthetic_instruction_tuner.reporting.language.translation import say
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def benchmarks(data: ReportData) -> Figure | None:
     ncols = columns([str(handle.get_label()) for handle in handles])
     figure.legend(handles=handles, loc="outside upper left", ncols=ncols)
     figure.supxlabel(
-        "Error bars: 95 % interval of each score by itself. The report's tests are paired.", fontsize=9, color=SOFT
+        say("Error bars: 95 % interval of each score by itself. The report's tests are paired."), fontsize=9, color=SOFT
     )
     return figure
 
@@ -74,4 +75,6 @@ def _score_bars(ax: Axes, scores: Sequence[ComparisonRow], students: Sequence[st
 
 def _counts(scores: Sequence[ComparisonRow]) -> str:
     sizes = sorted({s.clusters for s in scores})
-    return f"{sizes[0]:,} items" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,} items"
+    if len(sizes) == 1:
+        return say("{n:,} items", n=sizes[0])
+    return say("{least:,} to {most:,} items", least=sizes[0], most=sizes[-1])

@@ -6,13 +6,17 @@ says must survive a grey printer and any kind of color vision.
 
 from __future__ import annotations
 
+import re
 import textwrap
+import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.escaping import figure_text
 from synthetic_instruction_tuner.methods import BASE, COLORS, LABELS, METHODS, VARIANTS
+from synthetic_instruction_tuner.reporting.language.translation import ENGLISH, KOREAN, spoken
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,10 +29,14 @@ LINES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (8
 MARKERS = ("o", "s", "^", "D", "v", "P")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo")
 INK, SOFT = "#22262B", "#5B6470"
-FALLBACKS = (
+KOREAN_FONTS = (
     *("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo", "Noto Sans CJK JP"),
+    "Noto Sans CJK SC",
+)
+KOREAN_FILES = re.compile(r"(?i)noto_?sans_?(cjk|kr)|nanumgothic(bold)?\.|malgun|applesdgothicneo")  # their files
+FALLBACKS = (
+    *KOREAN_FONTS,
     *(
-        "Noto Sans CJK SC",
         "Microsoft YaHei",
         "PingFang SC",
         "Noto Sans Devanagari",
@@ -63,12 +71,35 @@ STYLE: dict[str, Any] = {
 
 
 @cache
-def fonts() -> list[str]:
-    """Returns the fonts that figures are set in, the first one that has a letter first."""
+def fonts(language: str = ENGLISH) -> list[str]:
+    """Returns the fonts that figures in this language are set in, the first one that has a letter first."""
+    there = _installed()
+    if language == KOREAN and not there & set(KOREAN_FONTS):
+        there = _installed(again=True)
+    found = [name for name in FALLBACKS if name in there]
+    own = [name for name in KOREAN_FONTS if name in there][:1] if language == KOREAN else []
+    return [*own, "DejaVu Sans", *(name for name in found if name not in own)]
+
+
+def _installed(again: bool = False) -> set[str]:
+    """The names of the fonts that Matplotlib knows.
+
+    It keeps a list of those that it has found once; `again` adds the Korean ones that were installed since.
+    """
     from matplotlib import font_manager
 
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in FALLBACKS if name in there)]
+    known = font_manager.fontManager
+    if again:
+        files = (Path(file) for file in font_manager.findSystemFonts())
+        wanted = [file for file in files if KOREAN_FILES.match(file.name)]
+        for file in wanted:
+            known.addfont(file)
+    return {font.name for font in known.ttflist}
+
+
+def in_own_language() -> bool:
+    """Returns whether this machine has a font for figures in the document's language."""
+    return spoken() != KOREAN or fonts(KOREAN)[0] in KOREAN_FONTS
 
 
 def subplots(rows: int, columns: int, size: tuple[float, float], sharey: bool = False) -> tuple[Figure, list[Axes]]:
@@ -105,8 +136,17 @@ def marker(variant: str) -> str:
 def label(value: object, width: int = 26) -> str:
     """Returns a name as the label of an axis or a legend, in lines of at most so many characters."""
     text = figure_text(value)
-    start = " " if text.startswith(" ") else ""
-    return start + "\n".join(textwrap.wrap(text, width, break_on_hyphens=True)) if len(text) > width else text
+    start, lines = " " if text.startswith(" ") else "", [text]
+    for characters in range(width, 0, -1):
+        if max(map(_room, lines)) <= width:
+            break
+        lines = textwrap.wrap(text, characters, break_on_hyphens=True)
+    return start + "\n".join(lines) if len(lines) > 1 else text
+
+
+def _room(text: str) -> int:
+    """How many Latin letters would take the room of a text: a wide one, as in Korean, takes that of two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def patch(variant: str, labels: Mapping[str, str] = LABELS) -> Any:
@@ -160,5 +200,5 @@ def join(ax: Axes, places: Mapping[tuple[str, str], tuple[float, float]], studen
 
 def columns(names: Sequence[str], characters: int = 90) -> int:
     """Returns how many entries of a legend fit beside each other; `characters` fit in all."""
-    longest = max((max(map(len, name.split("\n"))) for name in names), default=1)
+    longest = max((max(map(_room, name.split("\n"))) for name in names), default=1)
     return max(1, min(len(names), characters // (longest + 6)))

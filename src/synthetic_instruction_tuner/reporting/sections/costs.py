@@ -10,6 +10,7 @@ from typing import Any
 from synthetic_instruction_tuner.evaluation.benchmarks.base import described_metric
 from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes, listed, number
+from synthetic_instruction_tuner.reporting.language.translation import say, term
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 from synthetic_instruction_tuner.reporting.sections.findings import Finding, findings
 
@@ -92,14 +93,29 @@ def method_costs(data: ReportData) -> list[str]:
         rows = [t for t in data.training if t["method"] == method]
         start = {m.name: m.starts_from for m in METHODS}.get(method)
         own = any(t["method"] == start for t in data.training)
-        on_top = f", on top of {data.labels.get(start or '', start)}" if own else ""
         share = _mean([t["trainable_parameters"] / t["total_parameters"] for t in rows])
         name = data.labels.get(method, method)
-        found.append(
-            f"{name[:1].upper()}{name[1:]} trained {number(round(_mean(_values(rows, 'trainable_parameters'))))} "
-            f"parameters ({share:.2%} of the model) in {duration(_mean(_values(rows, 'seconds')))} per student"
-            f"{on_top}, with at most {gigabytes(max(_values(rows, 'peak_memory_gb')))} of memory."
-        )
+        values = {
+            "method": f"{name[:1].upper()}{name[1:]}",
+            "parameters": number(round(_mean(_values(rows, "trainable_parameters")))),
+            "share": share,
+            "time": duration(_mean(_values(rows, "seconds"))),
+            "memory": gigabytes(max(_values(rows, "peak_memory_gb"))),
+        }
+        if own:
+            said = say(
+                "{method} trained {parameters} parameters ({share:.2%} of the model) in {time} per student, on top of "
+                "{start}, with at most {memory} of memory.",
+                start=data.labels.get(start or "", start),
+                **values,
+            )
+        else:
+            said = say(
+                "{method} trained {parameters} parameters ({share:.2%} of the model) in {time} per student, with at "
+                "most {memory} of memory.",
+                **values,
+            )
+        found.append(said)
     return [*found, f"{energy(data)}."] if found else []
 
 
@@ -107,17 +123,23 @@ def energy(data: ReportData) -> str:
     """Returns the energy of all trainings, or that it was not measured."""
     known = [float(t["energy_wh"]) for t in data.training if t.get("energy_wh")]
     if not known:
-        return "Energy was not measured"
-    of = "" if len(known) == len(data.training) else f" in {len(known)} of {len(data.training)} trainings"
-    return f"Training took {sum(known):,.1f} Wh{of}"
+        return say("Energy was not measured")
+    if len(known) == len(data.training):
+        return say("Training took {energy:,.1f} Wh", energy=sum(known))
+    return say(
+        "Training took {energy:,.1f} Wh in {n} of {all} trainings",
+        energy=sum(known),
+        n=len(known),
+        all=len(data.training),
+    )
 
 
 def extras(training: Mapping[str, Any]) -> str:
     """Returns what a training used beside time and memory, where that is known."""
     mfu, used, cost = training.get("mfu"), training.get("energy_wh"), training.get("cost")
-    parts = [f"{mfu:.0%} of the GPU's FLOP/s (MFU)"] if mfu is not None else []
+    parts = [say("{share:.0%} of the GPU's FLOP/s (MFU)", share=mfu)] if mfu is not None else []
     parts += [f"{used:,.1f} Wh"] if used else []
-    return ", ".join([*parts, f"a cost of {cost:.2f}"] if cost is not None else parts)
+    return ", ".join([*parts, say("a cost of {cost:.2f}", cost=cost)] if cost is not None else parts)
 
 
 def per_point(data: ReportData) -> list[str]:
@@ -127,16 +149,28 @@ def per_point(data: ReportData) -> list[str]:
     for name in data.headlines:
         own = [cost for cost in costs if cost.finding.benchmark == name]
         parts = [
-            f"{data.labels.get(c.finding.variant, c.finding.variant)} {number(round(c.parameters_per_point or 0))} "
-            f"parameters and {number(c.seconds_per_point)} s"
+            say(
+                "{method} {parameters} parameters and {seconds} s",
+                method=data.labels.get(c.finding.variant, c.finding.variant),
+                parameters=number(round(c.parameters_per_point or 0)),
+                seconds=number(c.seconds_per_point),
+            )
             for c in own
             if c.proven
         ]
         without = [data.labels.get(c.finding.variant, c.finding.variant) for c in own if not c.proven]
         if not parts:
             continue
-        missing = f"; no gain to divide by: {listed(without)}" if without else ""
-        found.append(f"{name}: one {own[0].unit} over base cost {listed(parts)}{missing}.")
+        values = {"benchmark": name, "unit": term(own[0].unit), "costs": listed(parts)}
+        if without:
+            said = say(
+                "{benchmark}: one {unit} over base cost {costs}; no gain to divide by: {others}.",
+                others=listed(without),
+                **values,
+            )
+        else:
+            said = say("{benchmark}: one {unit} over base cost {costs}.", **values)
+        found.append(said)
     return found
 
 

@@ -6,9 +6,10 @@ A difference is called an improvement only where it holds after Holm's correctio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from synthetic_instruction_tuner.reporting.formatting import listed
+from synthetic_instruction_tuner.reporting.language.translation import say
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 from synthetic_instruction_tuner.reporting.sections.findings import (
     ALPHA,
@@ -23,12 +24,12 @@ from synthetic_instruction_tuner.reporting.sections.findings import (
 
 def helped(data: ReportData) -> list[str]:
     """Returns a sentence for each comparison in which a variant is better than its reference."""
-    return _proven(data, "is better than", lambda test: test.improves > 0)
+    return _proven(data, 1)
 
 
 def hurt(data: ReportData) -> list[str]:
     """Returns a sentence for each comparison in which a variant is worse than its reference."""
-    return _proven(data, "is worse than", lambda test: test.improves < 0)
+    return _proven(data, -1)
 
 
 def undecided(data: ReportData) -> list[str]:
@@ -45,8 +46,13 @@ def undecided(data: ReportData) -> list[str]:
 def equivalences(data: ReportData) -> list[str]:
     """Returns a sentence for each comparison that is shown to be smaller than the margin."""
     return [
-        f"{_where(f)}: {_names(f, data)[0]} and {_names(f, data)[1]} are equivalent within ±{f.margin:g} for "
-        f"{len(f.equivalent)} of {students(len(f.tests))}."
+        say(
+            "{where}: {ours} and {theirs} are equivalent within ±{margin:g} for {n} of {students}.",
+            margin=f.margin,
+            n=len(f.equivalent),
+            students=students(len(f.tests)),
+            **_said(f, data),
+        )
         for f in findings(data)
         if f.equivalent
     ]
@@ -64,20 +70,32 @@ def items_needed(test: Test) -> int | None:
     return math.ceil(test.row.clusters * (found.detectable / found.value) ** 2)
 
 
-def _proven(data: ReportData, how: str, chosen: Callable[[Test], bool]) -> list[str]:
+def _proven(data: ReportData, way: int) -> list[str]:
+    """Sentences on what is better (1) or worse (-1) than its reference."""
     found = []
     for finding in findings(data):
-        tests = [test for test in finding.tests if chosen(test)]
+        tests = [test for test in finding.tests if test.improves == way]
         if tests:
-            ours, theirs = _names(finding, data)
-            errors = [test.difference.standard_error for test in tests]
-            known = [error for error in errors if not math.isnan(error)]
-            error = f", standard error at most {max(known):.3f}" if known else ""
-            found.append(
-                f"{_where(finding)}: {ours} {how} {theirs} for {len(tests)} of {students(len(finding.tests))} "
-                f"({span([test.difference.value for test in tests])}{error}, {_items(tests)})."
-            )
+            values = _said(finding, data) | {
+                "n": len(tests),
+                "students": students(len(finding.tests)),
+                "measured": _measured(tests),
+            }
+            if way > 0:
+                said = say("{where}: {ours} is better than {theirs} for {n} of {students} ({measured}).", **values)
+            else:
+                said = say("{where}: {ours} is worse than {theirs} for {n} of {students} ({measured}).", **values)
+            found.append(said)
     return found
+
+
+def _measured(tests: Sequence[Test]) -> str:
+    """The differences with their largest standard error, where one is known, and the number of items."""
+    deltas, size = span([test.difference.value for test in tests]), _items(tests)
+    known = [error for test in tests if not math.isnan(error := test.difference.standard_error)]
+    if not known:
+        return f"{deltas}, {size}"
+    return say("{deltas}, standard error at most {error:.3f}, {items}", deltas=deltas, error=max(known), items=size)
 
 
 def _open_sentence(name: str, metric: str, tests: Sequence[Test], open_ones: Sequence[Test], data: ReportData) -> str:
@@ -85,37 +103,62 @@ def _open_sentence(name: str, metric: str, tests: Sequence[Test], open_ones: Seq
     for test in open_ones:
         key = (data.labels.get(test.row.variant, test.row.variant), data.labels.get(test.reference, test.reference))
         pairs[key] = pairs.get(key, 0) + 1
-    which = listed([f"{ours} against {theirs} ({students(n)})" for (ours, theirs), n in pairs.items()])
-    said = (
-        f"{name} ({metric}): {len(open_ones)} of {len(tests)} comparisons are open with {_items(open_ones)}: {which}."
-    )
+    which = [
+        say("{ours} against {theirs} ({students})", ours=ours, theirs=theirs, students=students(n))
+        for (ours, theirs), n in pairs.items()
+    ]
+    said = [
+        say(
+            "{benchmark} ({metric}): {n} of {all} comparisons are open with {items}: {which}.",
+            benchmark=name,
+            metric=metric,
+            n=len(open_ones),
+            all=len(tests),
+            items=_items(open_ones),
+            which=listed(which),
+        )
+    ]
     lost = [test for test in open_ones if test.direction]
     if lost:
-        said += f" Of these, {len(lost)} had p < {ALPHA} alone and did not hold after correction."
+        said.append(
+            say(
+                "Of these, {n} had p < {alpha} alone and did not hold after correction.",
+                n=len(lost),
+                alpha=ALPHA,
+            )
+        )
     detectable = [t.difference.detectable for t in open_ones if not math.isnan(t.difference.detectable)]
     if detectable:
         low, high = f"{min(detectable):.3f}", f"{max(detectable):.3f}"
-        said += (
-            f" The tests find true differences of {low if low == high else f'{low} to {high}'} in 80 % of repetitions."
-        )
+        sizes = low if low == high else say("{low} to {high}", low=low, high=high)
+        said.append(say("The tests find true differences of {sizes} in 80 % of repetitions.", sizes=sizes))
     closest = max(open_ones, key=lambda test: abs(test.difference.value))
     if (needed := items_needed(closest)) and needed > closest.row.clusters:
         size = f"{closest.difference.value:+.3f}".replace("-", "−")
-        said += f" To find the largest open difference ({size}) as reliably, about {needed:,} items would be needed."
-    return said
+        said.append(
+            say(
+                "To find the largest open difference ({size}) as reliably, about {needed:,} items would be needed.",
+                size=size,
+                needed=needed,
+            )
+        )
+    return " ".join(said)
 
 
-def _where(finding: Finding) -> str:
-    return f"{finding.benchmark} ({finding.metric})"
-
-
-def _names(finding: Finding, data: ReportData) -> tuple[str, str]:
+def _said(finding: Finding, data: ReportData) -> dict[str, object]:
+    """What a sentence says of a comparison: where it was made, and between what."""
     labels = data.labels
-    return labels.get(finding.variant, finding.variant), labels.get(finding.reference, finding.reference)
+    return {
+        "where": f"{finding.benchmark} ({finding.metric})",
+        "ours": labels.get(finding.variant, finding.variant),
+        "theirs": labels.get(finding.reference, finding.reference),
+    }
 
 
 def _items(tests: Sequence[Test]) -> str:
     sizes = sorted({test.row.clusters for test in tests})
     if sizes == [1]:
-        return "1 item"
-    return f"{sizes[0]:,} items" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,} items"
+        return say("1 item")
+    if len(sizes) == 1:
+        return say("{n:,} items", n=sizes[0])
+    return say("{least:,} to {most:,} items", least=sizes[0], most=sizes[-1])

@@ -14,6 +14,7 @@ from synthetic_instruction_tuner.evaluation.comparison import REFERENCES, Compar
 from synthetic_instruction_tuner.evaluation.statistics import Difference
 from synthetic_instruction_tuner.methods import LABELS
 from synthetic_instruction_tuner.reporting.formatting import p_value
+from synthetic_instruction_tuner.reporting.language.translation import say
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 
 ALPHA = 0.01
@@ -87,24 +88,56 @@ class Finding:
         differing = self.above + self.below
         if not differing:
             largest = max(abs(t.difference.value) for t in self.tests)
-            whom = "the one student" if count == 1 else f"any of {students(count)}"
-            return (
-                f"{where}: no evidence of a difference between {ours} and {theirs} for {whom} "
-                f"(largest difference {largest:.3f}, smallest p {p_value(min(t.difference.p for t in self.tests))}"
-                f"{self._detectable()}){self._kept(count)}."
+            whom = say("the one student") if count == 1 else say("any of {students}", students=students(count))
+            return say(
+                "{where}: no evidence of a difference between {ours} and {theirs} for {whom} (largest difference "
+                "{largest:.3f}, smallest p {p}{detectable}){same}.",
+                where=where,
+                ours=ours,
+                theirs=theirs,
+                whom=whom,
+                largest=largest,
+                p=p_value(min(t.difference.p for t in self.tests)),
+                detectable=self._detectable(),
+                same=self._kept(count),
             )
-        parts = [
-            f"{word} {theirs} for {len(tests)} of {students(count)} ({span([t.difference.value for t in tests])})"
-            for word, tests in (("above", self.above), ("below", self.below))
-            if tests
-        ]
         rest = count - len(differing)
-        open_ones = f"; no evidence of a difference for {rest}" if rest else ""
-        held = sum(t.holds for t in differing)
-        same = self._kept(count)
-        return (
-            f"{where}: {ours} is {' and '.join(parts)}, paired p < {ALPHA}{' each' if len(differing) > 1 else ''}; "
-            f"{held} of {len(differing)} also after correction{open_ones}{same}."
+        values = {
+            "where": where,
+            "ours": ours,
+            "verdict": self._verdict(theirs),
+            "alpha": ALPHA,
+            "held": sum(t.holds for t in differing),
+            "n": len(differing),
+            "rest": say("; no evidence of a difference for {n}", n=rest) if rest else "",
+            "same": self._kept(count),
+        }
+        if len(differing) == 1:
+            return say(
+                "{where}: {ours} is {verdict}, paired p < {alpha}; {held} of {n} also after correction{rest}{same}.",
+                **values,
+            )
+        return say(
+            "{where}: {ours} is {verdict}, paired p < {alpha} each; {held} of {n} also after correction{rest}{same}.",
+            **values,
+        )
+
+    def _verdict(self, theirs: str) -> str:
+        """Says for how many students the variant is above the reference, and for how many below it."""
+        above, below = self.above, self.below
+        values = {"theirs": theirs, "students": students(len(self.tests))}
+        up, down = (span([t.difference.value for t in tests]) if tests else "" for tests in (above, below))
+        if not below:
+            return say("above {theirs} for {n} of {students} ({deltas})", n=len(above), deltas=up, **values)
+        if not above:
+            return say("below {theirs} for {n} of {students} ({deltas})", n=len(below), deltas=down, **values)
+        return say(
+            "above {theirs} for {more} of {students} ({up}) and below {theirs} for {fewer} of {students} ({down})",
+            more=len(above),
+            up=up,
+            fewer=len(below),
+            down=down,
+            **values,
         )
 
     def _kept(self, count: int) -> str:
@@ -112,13 +145,19 @@ class Finding:
         shown = len(self.equivalent)
         if not shown:
             return ""
-        whom = "" if count == 1 else f" for {shown} of {students(count)}"
-        return f"; equivalent within ±{self.margin:g}{whom}"
+        if count == 1:
+            return say("; equivalent within ±{margin:g}", margin=self.margin)
+        return say(
+            "; equivalent within ±{margin:g} for {n} of {students}",
+            margin=self.margin,
+            n=shown,
+            students=students(count),
+        )
 
     def _detectable(self) -> str:
         """Says which difference would have been found; nothing where that is unknown."""
         known = [t.difference.detectable for t in self.tests if not math.isnan(t.difference.detectable)]
-        return f", detectable {max(known):.3f}" if known else ""
+        return say(", detectable {size:.3f}", size=max(known)) if known else ""
 
 
 def all_tests(data: ReportData) -> list[Test]:
@@ -142,11 +181,11 @@ def findings(data: ReportData) -> list[Finding]:
 
 def students(count: int) -> str:
     """Returns the number in words: 1 student, 3 students."""
-    return f"{count} student{'' if count == 1 else 's'}"
+    return say("1 student") if count == 1 else say("{n} students", n=count)
 
 
 def span(deltas: Sequence[float]) -> str:
     """Returns the smallest and the largest difference with their signs, or one number where they look the same."""
     low, high = min(deltas), max(deltas)
-    shown = f"{low:+.3f}" if f"{low:+.3f}" == f"{high:+.3f}" else f"{low:+.3f} to {high:+.3f}"
-    return shown.replace("-", "−")
+    least, most = (f"{value:+.3f}".replace("-", "−") for value in (low, high))
+    return least if least == most else say("{low} to {high}", low=least, high=most)

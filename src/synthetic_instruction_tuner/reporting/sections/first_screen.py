@@ -4,62 +4,79 @@ from __future__ import annotations
 
 from synthetic_instruction_tuner.methods import BASE
 from synthetic_instruction_tuner.reporting.formatting import duration, gigabytes, listed
+from synthetic_instruction_tuner.reporting.language.translation import say
 from synthetic_instruction_tuner.reporting.report_data import ReportData, in_order
 from synthetic_instruction_tuner.reporting.sections.costs import energy
 from synthetic_instruction_tuner.reporting.sections.findings import ALPHA, Test, all_tests
-from synthetic_instruction_tuner.reporting.sections.trust import contaminated, rewarded, seen_share
-
-NOTHING_SCORED = "No model of this run was evaluated, so nothing can be said about what tuning did"
-NOTHING_COMPARED = "This run has scores of one variant only, so nothing is compared"
+from synthetic_instruction_tuner.reporting.sections.trust import rewarded, seen_share
 
 
 def outcome(data: ReportData) -> str:
     """Returns what each method did to the untuned students' headline scores, counted after Holm's correction."""
     if not data.headlines:
-        return f"{NOTHING_SCORED}."
+        return say("No model of this run was evaluated, so nothing can be said about what tuning did.")
     tests = [test for test in all_tests(data) if test.reference == BASE]
     if not tests:
-        return f"{NOTHING_COMPARED}."
+        return say("This run has scores of one variant only, so nothing is compared.")
     parts = []
     for variant in in_order([test.row.variant for test in tests]):
         own = [test for test in tests if test.row.variant == variant]
         better, worse = _places(data, own, 1), _places(data, own, -1)
         name = data.labels.get(variant, variant)
         if better and worse:
-            parts.append(f"{name} is better on {listed(better)}, and worse on {listed(worse)}")
-        elif better or worse:
-            parts.append(f"{name} is {'better' if better else 'worse'} on {listed(better or worse)}")
+            parts.append(
+                say(
+                    "{variant} is better on {better}, and worse on {worse}",
+                    variant=name,
+                    better=listed(better),
+                    worse=listed(worse),
+                )
+            )
+        elif better:
+            parts.append(say("{variant} is better on {benchmarks}", variant=name, benchmarks=listed(better)))
+        elif worse:
+            parts.append(say("{variant} is worse on {benchmarks}", variant=name, benchmarks=listed(worse)))
         else:
-            parts.append(f"{name} shows no proven difference")
-    said = "; ".join(parts)
-    return f"Against the untuned students, {said}."
+            parts.append(say("{variant} shows no proven difference", variant=name))
+    return say("Against the untuned students, {text}.", text=say("; ").join(parts))
 
 
 def trust(data: ReportData) -> str:
     """Returns how much of that is proven, on how many items and seeds, and what speaks against it."""
     tests = all_tests(data)
     if not tests:
-        return "Nothing was tested, so no number here says that one variant is better than another."
+        return say("Nothing was tested, so no number here says that one variant is better than another.")
     sizes = sorted({test.row.clusters for test in tests})
-    items = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-    held = sum(test.holds for test in tests)
-    seed = f" ({data.seed})" if data.seed else ""
+    least, most = f"{sizes[0]:,}", f"{sizes[-1]:,}"
     parts = [
-        f"{held} of {len(tests)} paired tests hold after correction (p < {ALPHA}), on {items} items a benchmark and "
-        f"with one seed{seed}"
+        say(
+            "{held} of {tests} paired tests hold after correction (p < {alpha}), on {items} items a benchmark and with "
+            "one seed{seed}",
+            held=sum(test.holds for test in tests),
+            tests=len(tests),
+            alpha=ALPHA,
+            items=least if len(sizes) == 1 else say("{low} to {high}", low=least, high=most),
+            seed=say(" ({seed})", seed=data.seed) if data.seed else "",
+        )
     ]
     if own := rewarded(data):
-        parts.append(f"{listed(own)} is scored by the model that chose DPO's pairs, so it proves little by itself")
+        parts.append(
+            say(
+                "{scores} is scored by the model that chose DPO's pairs, so it proves little by itself",
+                scores=listed(own),
+            )
+        )
     seen = [name for name in data.headlines if (data.contamination.get(name) or {}).get("found")]
     if seen:
-        parts.append(f"the training data hold {listed([f'{seen_share(data, name)} of {name}' for name in seen])}")
+        shares = [say("{share} of {benchmark}", share=seen_share(data, name), benchmark=name) for name in seen]
+        parts.append(say("the training data hold {items}", items=listed(shares)))
     elif data.contamination:
-        parts.append("no benchmark item was found in the training data")
+        parts.append(say("no benchmark item was found in the training data"))
     else:
-        parts.append(contaminated(data)[0].rstrip(".").replace("The", "the", 1))
+        parts.append(say("the training data were not checked for items of the benchmarks"))
     if data.profile == "nano":
-        parts.append("nano's models know a toy world, so none of this carries over to real ones")
-    return "; ".join(parts) + "."
+        parts.append(say("nano's models know a toy world, so none of this carries over to real ones"))
+    return say("; ").join(parts) + "."
 
 
 def cost(data: ReportData) -> str:
@@ -68,17 +85,27 @@ def cost(data: ReportData) -> str:
     memory = [s.peak_memory_gb for s in data.stages if s.peak_memory_gb is not None]
     parts = []
     if seconds:
-        peak = f" and at most {gigabytes(max(memory))} of memory" if memory else ""
-        parts.append(f"The run took {duration(sum(seconds))}{peak}")
+        time = duration(sum(seconds))
+        if memory:
+            peak = gigabytes(max(memory))
+            parts.append(say("The run took {time} and at most {memory} of memory", time=time, memory=peak))
+        else:
+            parts.append(say("The run took {time}", time=time))
     methods = in_order([str(t["method"]) for t in data.training])
     if methods:
         means = []
         for method in methods:
-            means.append(f"{duration(mean_training(data, method))} with {data.labels.get(method, method)}")
-        parts.append(f"one student trained {listed(means)}" if parts else f"One student trained {listed(means)}")
+            name = data.labels.get(method, method)
+            means.append(say("{time} with {method}", time=duration(mean_training(data, method)), method=name))
+        times = listed(means)
+        parts.append(
+            say("one student trained {times}", times=times)
+            if parts
+            else say("One student trained {times}", times=times)
+        )
     said = energy(data)
-    parts.append(said[:1].lower() + said[1:] if parts else "No cost was measured")
-    return "; ".join(parts) + "."
+    parts.append(said[:1].lower() + said[1:] if parts else say("No cost was measured"))
+    return say("; ").join(parts) + "."
 
 
 def mean_training(data: ReportData, method: str) -> float:
@@ -95,7 +122,18 @@ def _places(data: ReportData, tests: list[Test], way: int) -> list[str]:
         count = sum(test.improves == way for test in own)
         if count:
             low, high = min(gains := [abs(t.gain) for t in own if t.improves == way]), max(gains)
-            size = f"{'+' if way > 0 else '−'}{low:.2f}" + (f" to {high:.2f}" if f"{low:.2f}" != f"{high:.2f}" else "")
-            whom = "" if count == len(own) == 1 else f", {count} of {len(own)} students"
-            found.append(f"{name} ({size}{whom})")
+            least, most = f"{'+' if way > 0 else '−'}{low:.2f}", f"{high:.2f}"
+            size = least if least[1:] == most else say("{low} to {high}", low=least, high=most)
+            if count == len(own) == 1:
+                found.append(say("{benchmark} ({size})", benchmark=name, size=size))
+            else:
+                found.append(
+                    say(
+                        "{benchmark} ({size}, {n} of {all} students)",
+                        benchmark=name,
+                        size=size,
+                        n=count,
+                        all=len(own),
+                    )
+                )
     return found

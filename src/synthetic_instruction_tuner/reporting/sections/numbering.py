@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from synthetic_instruction_tuner.reporting.language.translation import say, term
 from synthetic_instruction_tuner.reporting.sections.references import REFERENCES, Reference
 
 
@@ -39,12 +40,12 @@ class Numbering:
         """Returns the next number of this kind: Figure 3. Each key has one caption."""
         assert f"{kind}:{key}" not in self.captions, f"{kind} {key} has two captions"
         count = sum(name.startswith(f"{kind}:") for name in self.captions)
-        self.captions[f"{kind}:{key}"] = f"{kind} {count + 1}"
+        self.captions[f"{kind}:{key}"] = f"{term(kind)} {count + 1}"
         return self.captions[f"{kind}:{key}"]
 
     def ref(self, kind: str, key: str) -> str:
         """Returns the number that a caption before or after has: Figure 3."""
-        return self._known.captions[f"{kind}:{key}"] if self._known else kind
+        return self._known.captions[f"{kind}:{key}"] if self._known else term(kind)
 
     def cite(self, *keys: str) -> str:
         """Returns the references' numbers as a link to their list: [3]."""
@@ -52,7 +53,7 @@ class Numbering:
             if REFERENCES[key] not in self.cited:
                 self.cited.append(REFERENCES[key])
         numbers = ", ".join(str(self.cited.index(REFERENCES[key]) + 1) for key in keys)
-        return rf"[\[{numbers}\]](#references)"
+        return rf"[\[{numbers}\]](#{anchor(say('References'))})"
 
 
 def anchor(title: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from synthetic_instruction_tuner.evaluation.statistics import mcnemar
 from synthetic_instruction_tuner.methods import METHODS, VARIANTS
 from synthetic_instruction_tuner.reporting.formatting import duration, listed, number, p_value
+from synthetic_instruction_tuner.reporting.language.translation import retold, say, term
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 
 SIGNIFICANT = 0.05  # p below which length is said to matter: one test, which nothing is corrected for
@@ -15,17 +16,18 @@ SIGNIFICANT = 0.05  # p below which length is said to matter: one test, which no
 
 def machine(hardware: Mapping[str, Any]) -> str:
     """Returns what the run was measured on, in one line."""
-    parts = [str(hardware.get("device_name") or hardware.get("device") or "an unnamed machine")]
-    for name, form in (
-        ("gpu_memory_gb", "{} GB GPU memory"),
-        ("cores", "{} CPU cores"),
-        ("memory_gb", "{} GB memory"),
-        ("torch_version", "torch {}"),
-        ("transformers_version", "transformers {}"),
-        ("dtype", "{}"),
-    ):
-        if hardware.get(name):
-            parts.append(form.format(hardware[name]))
+    parts = [str(hardware.get("device_name") or hardware.get("device") or say("an unnamed machine"))]
+    if memory := hardware.get("gpu_memory_gb"):
+        parts.append(say("{memory} GB GPU memory", memory=memory))
+    if cores := hardware.get("cores"):
+        parts.append(say("{n} CPU cores", n=cores))
+    if memory := hardware.get("memory_gb"):
+        parts.append(say("{memory} GB memory", memory=memory))
+    for name in ("torch", "transformers"):
+        if version := hardware.get(f"{name}_version"):
+            parts.append(f"{name} {version}")
+    if dtype := hardware.get("dtype"):
+        parts.append(str(dtype))
     return ", ".join(parts)
 
 
@@ -33,18 +35,19 @@ def glance(data: ReportData) -> list[tuple[str, str]]:
     """Returns the run's main counts with their names."""
     found = []
     if data.filter_report:
-        found += [("records" if data.sources else "records generated", f"{data.filter_report['records']:,}")]
-        found += [("kept by the filter", f"{data.filter_report['kept']:,}")]
+        name = say("records") if data.sources else say("records generated")
+        found.append((name, f"{data.filter_report['records']:,}"))
+        found.append((say("kept by the filter"), f"{data.filter_report['kept']:,}"))
     if data.preference_report:
-        found.append(("preference pairs", f"{data.preference_report['pairs']:,}"))
+        found.append((say("preference pairs"), f"{data.preference_report['pairs']:,}"))
     if data.students:
-        found.append(("students", str(len(data.students))))
+        found.append((say("students"), str(len(data.students))))
     seconds = [s.seconds for s in data.stages if s.seconds is not None]
     if seconds:
-        found.append(("total time", duration(sum(seconds))))
+        found.append((say("total time"), duration(sum(seconds))))
     memory = [s.peak_memory_gb for s in data.stages if s.peak_memory_gb is not None]
     if memory:
-        found.append(("peak memory", f"{max(memory):.2f} GB"))
+        found.append((say("peak memory"), f"{max(memory):.2f} GB"))
     return found
 
 
@@ -63,18 +66,18 @@ def not_done(data: ReportData) -> list[str]:
     """Returns sentences on what this run did not do."""
     found = []
     if not data.filter_report:
-        found.append("No record was filtered.")
+        found.append(say("No record was filtered."))
     if not data.preference_report:
-        found.append("No preference pairs were made.")
+        found.append(say("No preference pairs were made."))
     trained = {t["method"] for t in data.training}
     if missing := [data.labels.get(m.name, m.name) for m in METHODS if m.name not in trained]:
-        found.append(f"Not trained: {listed(missing)}.")
+        found.append(say("Not trained: {methods}.", methods=listed(missing)))
     if not data.comparison:
-        found.append("Nothing was evaluated.")
+        found.append(say("Nothing was evaluated."))
     elif len(data.students) == 1:
-        found.append("There is one student: nothing is said about others.")
+        found.append(say("There is one student: nothing is said about others."))
     if not data.agents:
-        found.append("No model was tried as an agent.")
+        found.append(say("No model was tried as an agent."))
     return found
 
 
@@ -88,22 +91,43 @@ def generation(data: ReportData) -> list[str]:
     """Returns sentences on stage generate: the generator's health, the target, and the domains that missed theirs."""
     lines = []
     if health := data.generator_health:
-        faults = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(health["faults"].items()) if n)
-        found = f" (faults: {faults})" if faults else ""
-        lines.append(f"Of the generator's first {health['probes']} instructions, {health['usable']} are usable{found}.")
+        counts = sorted((name, n) for name, n in health["faults"].items() if n)
+        faults = [say("{n} {fault}", n=n, fault=term(name.replace("_", " "))) for name, n in counts]
+        values = {"probes": health["probes"], "usable": health["usable"]}
+        if faults:
+            said = say(
+                "Of the generator's first {probes} instructions, {usable} are usable (faults: {faults}).",
+                faults=", ".join(faults),
+                **values,
+            )
+        else:
+            said = say("Of the generator's first {probes} instructions, {usable} are usable.", **values)
+        lines.append(said)
     if target := data.generate_target:
         passed = sum(min(domain["passed"], domain["quota"]) for domain in target["domains"].values())
-        ended = f"{passed:,} pass" if passed >= target["wanted"] else target["explanation"]
+        enough = passed >= target["wanted"]
         lines.append(
-            f"Target: {target['wanted']:,} records that pass the filter. {target['made']:,} were generated; {ended}."
+            say(
+                "Target: {wanted:,} records that pass the filter. {made:,} were generated; {ended}.",
+                wanted=target["wanted"],
+                made=target["made"],
+                ended=say("{n:,} pass", n=passed) if enough else retold(target["explanation"]),
+            )
         )
         for name, domain in sorted(target["domains"].items()):
             if len(target["domains"]) > 1:
-                end = ", stopped early" if domain["stopped_early"] else ""
-                passed_here, quota, made = (f"{domain[key]:,}" for key in ("passed", "quota", "made"))
-                lines.append(
-                    f"Domain {name or 'any'}: {passed_here} of {quota} wanted records pass, {made} written{end}."
-                )
+                values = {key: domain[key] for key in ("passed", "quota", "made")} | {"domain": name or say("any")}
+                if domain["stopped_early"]:
+                    said = say(
+                        "Domain {domain}: {passed:,} of {quota:,} wanted records pass, {made:,} written, stopped "
+                        "early.",
+                        **values,
+                    )
+                else:
+                    said = say(
+                        "Domain {domain}: {passed:,} of {quota:,} wanted records pass, {made:,} written.", **values
+                    )
+                lines.append(said)
     return lines
 
 
@@ -114,20 +138,26 @@ def length_bias(length: Mapping[str, Any]) -> str:
     """
     share, error = length.get("longer_chosen_share"), length.get("standard_error")
     if share is None or error is None:
-        return "Length: no pair has answers of unequal length."
+        return say("Length: no pair has answers of unequal length.")
     longer = round(share * length["n"])
     p = mcnemar(longer, length["n"] - longer)
+    shown = f"{'' if p < 1e-4 else '= '}{p_value(p)}"
     if p >= SIGNIFICANT:
-        verdict = f"no evidence that length alone decides (exact test, p = {p_value(p)})"
+        verdict = say("no evidence that length alone decides (exact test, p {p})", p=shown)
+    elif share > 0.5:
+        verdict = say("the longer answer wins more often than chance (exact test, p {p})", p=shown)
     else:
-        size = "longer" if share > 0.5 else "shorter"
-        verdict = (
-            f"the {size} answer wins more often than chance (exact test, p {'' if p < 1e-4 else '= '}{p_value(p)})"
-        )
-    d = length.get("cohens_d")
-    effect = "" if d is None else f" Difference in length, chosen minus rejected: Cohen's d = {number(d)}."
-    return (
-        f"Length: among {length['n']} pairs of unequal length the longer answer was chosen in "
-        f"{share:.1%} ± {error:.1%} (SE): {verdict}. Mean words: {number(length['chosen_words'])} chosen, "
-        f"{number(length['rejected_words'])} rejected.{effect}"
+        verdict = say("the shorter answer wins more often than chance (exact test, p {p})", p=shown)
+    said = say(
+        "Length: among {n} pairs of unequal length the longer answer was chosen in {share:.1%} ± {error:.1%} (SE): "
+        "{verdict}. Mean words: {chosen} chosen, {rejected} rejected.",
+        n=length["n"],
+        share=share,
+        error=error,
+        verdict=verdict,
+        chosen=number(length["chosen_words"]),
+        rejected=number(length["rejected_words"]),
     )
+    if (d := length.get("cohens_d")) is None:
+        return said
+    return said + " " + say("Difference in length, chosen minus rejected: Cohen's d = {d}.", d=number(d))

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from synthetic_instruction_tuner.methods import METHODS
 from synthetic_instruction_tuner.reporting.formatting import listed
+from synthetic_instruction_tuner.reporting.language.translation import retold, say
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 from synthetic_instruction_tuner.reporting.sections.findings import all_tests
 
-NOT_CHECKED = "The training data were not checked for items of the benchmarks."
+
+def chosen_by(data: ReportData) -> Literal["judge", "reward", ""]:
+    """Returns the role of the model that chose the preference pairs; empty where no model of this run did."""
+    if not data.preference_report or data.preference_report.get("scored_by") or data.reads("pairs"):
+        return ""
+    return "judge" if (data.config.get("prefer") or {}).get("scorer") == "judge" else "reward"
 
 
 def chooser(data: ReportData) -> str:
-    """Returns what chose the preference pairs; empty where no model of this run did."""
-    if not data.preference_report or data.preference_report.get("scored_by") or data.reads("pairs"):
-        return ""
+    """Returns what chose the preference pairs, in words; empty where no model of this run did."""
+    role = chosen_by(data)
     models: Mapping[str, Any] = data.config.get("models") or {}
-    role = "judge" if (data.config.get("prefer") or {}).get("scorer") == "judge" else "reward"
     name = (models.get(role) or {}).get("name") or ""
-    return f"the {'judge' if role == 'judge' else 'reward model'}{f' ({name})' if name else ''}"
+    if role == "judge":
+        return say("the judge ({name})", name=name) if name else say("the judge")
+    if role == "reward":
+        return say("the reward model ({name})", name=name) if name else say("the reward model")
+    return ""
 
 
 def rewarded(data: ReportData) -> list[str]:
     """Returns the headline scores that the model which chose the pairs has given."""
-    if not chooser(data).startswith("the reward model"):
+    if chosen_by(data) != "reward":
         return []
     return [f"{name} ({metric})" for name, metric in data.headlines.items() if "reward" in metric]
 
@@ -38,15 +46,25 @@ def circular(data: ReportData) -> list[str]:
     if own and learners:
         labels = listed([data.labels.get(m.name, m.name) for m in learners])
         found.append(
-            f"The scores of {listed(own)} come from {who}, which also chose the pairs that {labels} learned from: "
-            "there a gain shows that the preference was learned, not that answers are better."
+            say(
+                "The scores of {scores} come from {who}, which also chose the pairs that {methods} learned from: there "
+                "a gain shows that the preference was learned, not that answers are better.",
+                scores=listed(own),
+                who=who,
+                methods=labels,
+            )
         )
         found += [sentence for m in learners if (sentence := _elsewhere(data, m.name, m.starts_from or "base"))]
     judge = str(data.judging.get("judge", ""))
     if ", related to " in judge:
-        found.append(f"The judge of MT-Bench is {judge}: what it finds better may be what these models taught.")
+        found.append(
+            say(
+                "The judge of MT-Bench is {judge}: what it finds better may be what these models taught.",
+                judge=retold(judge),
+            )
+        )
     if not found:
-        found.append("No headline score comes from a model that chose the training pairs.")
+        found.append(say("No headline score comes from a model that chose the training pairs."))
     return found
 
 
@@ -55,26 +73,30 @@ def contaminated(data: ReportData) -> list[str]:
     if not data.headlines:
         return []
     if not data.contamination:
-        return [NOT_CHECKED]
+        return [say("The training data were not checked for items of the benchmarks.")]
     found = []
     clean = [name for name in data.headlines if name in data.contamination and not data.contamination[name]["found"]]
     for name in data.headlines:
         seen = data.contamination.get(name)
         if seen and seen["found"]:
-            verb = "occurs" if len(seen["found"]) == 1 else "occur"
-            found.append(f"{name}: {seen_share(data, name)} {verb} in the training data.{_without(data, name)}")
+            values = {"benchmark": name, "share": seen_share(data, name)}
+            if len(seen["found"]) == 1:
+                said = say("{benchmark}: {share} occurs in the training data.", **values)
+            else:
+                said = say("{benchmark}: {share} occur in the training data.", **values)
+            found.append(said + _without(data, name))
     unknown = [name for name in data.headlines if name not in data.contamination]
     if clean:
-        found.append(f"No item of {listed(clean, 'or')} occurs in the training data.")
+        found.append(say("No item of {benchmarks} occurs in the training data.", benchmarks=listed(clean, "or")))
     if unknown:
-        found.append(f"Not checked: {listed(unknown)}.")
+        found.append(say("Not checked: {benchmarks}.", benchmarks=listed(unknown)))
     return found
 
 
 def seen_share(data: ReportData, name: str) -> str:
     """Returns how many of a benchmark's items were seen in training: 7 of the 240 items."""
     items = next(row.clusters for row in data.headline_rows if row.benchmark == name)
-    return f"{len(data.contamination[name]['found']):,} of the {items:,} items"
+    return say("{n:,} of the {all:,} items", n=len(data.contamination[name]["found"]), all=items)
 
 
 def _without(data: ReportData, name: str) -> str:
@@ -85,7 +107,9 @@ def _without(data: ReportData, name: str) -> str:
         for row in data.contamination[name]["clean"]
         if (key := (row["model"], row["variant"], row["metric"])) in scores
     ]
-    return f" Without them scores change by at most {max(changes):.3f}." if changes else ""
+    if not changes:
+        return ""
+    return " " + say("Without them scores change by at most {change:.3f}.", change=max(changes))
 
 
 def _elsewhere(data: ReportData, variant: str, reference: str) -> str:
@@ -93,10 +117,16 @@ def _elsewhere(data: ReportData, variant: str, reference: str) -> str:
     tests = [t for t in all_tests(data) if (t.row.variant, t.reference) == (variant, reference)]
     tests = [test for test in tests if "reward" not in test.row.metric]
     if not tests:
-        return "No other headline score of this run can tell."
+        return say("No other headline score of this run can tell.")
     better, worse = (sum(test.improves == way for test in tests) for way in (1, -1))
     ours, theirs = (data.labels.get(name, name) for name in (variant, reference))
-    return (
-        f"On the headline scores that do not ask it, {ours} is better than {theirs} in {better} of {len(tests)} tests, "
-        f"worse in {worse}, and undecided in {len(tests) - better - worse}."
+    return say(
+        "On the headline scores that do not ask it, {ours} is better than {theirs} in {better} of {all} tests, worse "
+        "in {worse}, and undecided in {open}.",
+        ours=ours,
+        theirs=theirs,
+        better=better,
+        all=len(tests),
+        worse=worse,
+        open=len(tests) - better - worse,
     )

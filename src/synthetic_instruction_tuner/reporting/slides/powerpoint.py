@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthetic_instruction_tuner.reporting.language.translation import KOREAN, spoken
 from synthetic_instruction_tuner.reporting.slides.deck import Slide
 from synthetic_instruction_tuner.reporting.slides.fitting import fit, height
 from synthetic_instruction_tuner.reporting.slides.tables import Laid, lay_out
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pptx.text.text import TextFrame
 
 FONT = "Arial"
+EAST_ASIAN = {KOREAN: ("Malgun Gothic", "ko-KR")}  # by language: the font of all its letters, and its code
 WIDTH, HEIGHT = 960.0, 540.0  # points: 16 to 9
 LEFT, TOP, BOTTOM = 42.0, 24.0, 26.0  # margins
 TITLE = 84.0  # height of the title's box
@@ -51,7 +53,11 @@ def presentation(slides: Sequence[Slide], figures: Mapping[str, Path], title: st
         else:
             _content(page, slide, figures)
             _text(page, [f"{footer}   {number}"], (LEFT, HEIGHT - BOTTOM, WIDTH - 2 * LEFT, 20.0), (11, 9), color=SOFT)
-        page.notes_slide.notes_text_frame.text = slide.notes
+        notes = page.notes_slide.notes_text_frame
+        notes.text = slide.notes
+        for paragraph in notes.paragraphs:
+            for run in paragraph.runs:
+                _in_own_letters(run)
     stream = io.BytesIO()
     made.save(stream)
     return _timeless(stream.getvalue())
@@ -174,6 +180,7 @@ def _set(
         run.text = text
         run.font.name, run.font.size, run.font.bold = FONT, Pt(size), bold
         run.font.color.rgb = RGBColor.from_string(color)
+        _in_own_letters(run)
         if indent:
             _add_bullet(paragraph, Pt(indent))
 
@@ -186,6 +193,20 @@ def _add_bullet(paragraph: Any, indent: int) -> None:
     settings.set("marL", str(indent))
     settings.set("indent", str(-indent))
     settings.append(settings.makeelement(qn("a:buChar"), {"char": "•"}))
+
+
+def _in_own_letters(run: Any) -> None:
+    """Names the font of a language that Arial cannot write, and the language, by which programs break lines."""
+    if spoken() not in EAST_ASIAN:
+        return
+    from pptx.oxml.ns import qn
+
+    typeface, code = EAST_ASIAN[spoken()]
+    properties = run._r.get_or_add_rPr()
+    properties.set("lang", code)
+    properties.set("altLang", "en-US")
+    run.font.name = typeface
+    properties.find(qn("a:latin")).addnext(properties.makeelement(qn("a:ea"), {"typeface": typeface}))
 
 
 def _place(shape: Any, box: tuple[float, float, float, float]) -> None:

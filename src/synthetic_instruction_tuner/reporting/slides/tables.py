@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from synthetic_instruction_tuner.reporting.language.translation import say
 from synthetic_instruction_tuner.reporting.slides.fitting import MARK, SPACING, width, wrapped
 
 SIZES = (18, 10)  # the largest and the smallest size of letters, in points
@@ -49,7 +50,7 @@ def lay_out(rows: Sequence[Sequence[str]], box: tuple[float, float]) -> Laid:
     while len(cells) > 1 and sum(heights) + heights[0] > box[1]:
         cells.pop()
         heights.pop()
-    more[0] = f"{len(rows) - len(cells)} more in the report"
+    more[0] = say("{n} more in the report", n=len(rows) - len(cells))
     cells.append(more)
     widths = _widths(cells, size, box[0])
     heights = [_height(row, widths, size, bold=k == 0) for k, row in enumerate(cells)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from synthetic_instruction_tuner.data_files.atomic_writing import atomic_file, write_text
 from synthetic_instruction_tuner.escaping import one_line
+from synthetic_instruction_tuner.reporting.language.translation import say, term
 from synthetic_instruction_tuner.reporting.rendering import context, template
 from synthetic_instruction_tuner.reporting.report_data import ReportData
 from synthetic_instruction_tuner.reporting.slides.deck import read_slides
@@ -24,9 +25,10 @@ def write_slides(data: ReportData, slides: Path, figures: Mapping[str, Path]) ->
     text = render_slides(data, {path.stem: link for link, path in figures.items()})
     page = slides.with_suffix(".md")
     write_text(page, text)
-    footer = f"{one_line(data.title)[:40]} · run {one_line(data.run_name)[:30]}"
+    title = one_line(term(data.title))
+    footer = say("{title} · run {run}", title=title[:40], run=one_line(data.run_name)[:30])
     with atomic_file(slides) as stream:
-        stream.write(presentation(read_slides(text), figures, one_line(data.title)[:200], footer))
+        stream.write(presentation(read_slides(text), figures, title[:200], footer))
     return [slides, page]
 
 

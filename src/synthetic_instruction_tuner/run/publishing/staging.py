@@ -82,6 +82,7 @@ class Staging:
 
     def _data(self, part: Part, work: Path) -> None:
         from synthetic_instruction_tuner.reporting.data_card import data_card
+        from synthetic_instruction_tuner.reporting.language.translation import speaking
 
         units = {name: f"{name}:{state.key}" for name in part.stages if (state := self.store.stage(name))}
         facts = data_card_facts(self.config, self.folder, self.store, units)
@@ -92,7 +93,8 @@ class Staging:
             page = report.with_suffix(".md")
             if page.is_file() and (work / page.parent.name).is_dir():
                 self.words.copy(page, work / page.relative_to(source))
-        text = data_card(replace(facts, missing=tuple(part.missing), repository=part.id))
+        with speaking(self.config.report.language):
+            text = data_card(replace(facts, missing=tuple(part.missing), repository=part.id))
         write_text(work / "README.md", self.words.without(text))
 
     def _report(self, part: Part, work: Path) -> None:

@@ -20,13 +20,18 @@ from synthetic_instruction_tuner.run.store import Store
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.reporting.data_card import CardFacts
 
+AS_READ, AS_GENERATED = "all records as they were read", "all records as they were generated"
+
 
 def write_data_card(ctx: Context) -> None:
     """Writes the card beside the data."""
     from synthetic_instruction_tuner.reporting.data_card import data_card
+    from synthetic_instruction_tuner.reporting.language.translation import speaking
 
     units = {name: _unit(ctx, name) for name in ("generate", "filter", "prefer")}
-    text, file = data_card(data_card_facts(ctx.config, ctx.folder, ctx.store, units)), ctx.folder.data_card
+    facts, file = data_card_facts(ctx.config, ctx.folder, ctx.store, units), ctx.folder.data_card
+    with speaking(ctx.config.report.language):
+        text = data_card(facts)
     if not file.is_file() or file.read_bytes() != text.encode("utf-8", "backslashreplace"):
         write_text(file, text)
 
@@ -48,7 +53,7 @@ def data_card_facts(config: Config, folder: RunFolder, store: Store, units: Mapp
     parts = [
         ("preference", "prefer", folder.pairs, "preference pairs: a chosen and a rejected answer"),
         ("filtered", "filter", folder.filtered, "records that passed the rules"),
-        ("raw", "generate", folder.raw, "all records as they were " + ("read" if config.data.given else "generated")),
+        ("raw", "generate", folder.raw, AS_READ if config.data.given else AS_GENERATED),
     ]
     place = folder.data_card.parent
     kept = units.get("filter", "")

@@ -44,7 +44,10 @@ def part(config: Config) -> dict[str, Any]:
     changed = {"margin": margin} if margin != EvaluateConfig().equivalence_margin else {}
     public = [name for name in config.evaluate.benchmarks if kind_of(name) == "public"]
     shown = {"details": DETAILS} if public else {}
-    return {"report": config.report.model_dump(mode="json")} | license | changed | shown
+    report = config.report.model_dump(mode="json")
+    if report["language"] == "en":  # as it was before there was another: a finished run's report stays finished
+        del report["language"]
+    return {"report": report} | license | changed | shown
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
@@ -55,16 +58,20 @@ def outputs(config: Config, folder: RunFolder) -> list[Path]:
 
 def run(ctx: Context) -> Outcome:
     """Writes the report and the slides."""
+    from synthetic_instruction_tuner.reporting.language.translation import speaking
     from synthetic_instruction_tuner.reporting.report import figure_links, write_report
     from synthetic_instruction_tuner.reporting.report_data import ReportData
     from synthetic_instruction_tuner.reporting.slides.writing import write_slides
     from synthetic_instruction_tuner.reporting.text_lengths import domains, lengths
 
+    language = ctx.config.report.language
     methods = [method.name for method in METHODS if ctx.store.fact(f"training:{method.name}")]
     rows = comparison_rows(ctx.store)
     named = {plain_name(row.benchmark): row.benchmark for row in rows}  # a judge's name belongs to its benchmark's
     contamination = ctx.store.fact("contamination") or {}
     wanted = ctx.config.generate.until_kept  # an earlier run in this folder may have had one
+    with speaking(language):
+        details, played = _details(ctx, rows), _agents(ctx)
     data = ReportData(
         run_name=ctx.folder.root.resolve().name,
         profile=ctx.config.profile,
@@ -79,8 +86,8 @@ def run(ctx: Context) -> Outcome:
         training_logs=_logs(ctx, methods),
         comparison=rows,
         benchmarks={shown: benchmark(shown) for shown in named.values()},
-        details=_details(ctx, rows),
-        agents=_agents(ctx),
+        details=details,
+        agents=played,
         samples=_samples(ctx),
         contamination={named.get(name, name): count for name, count in contamination.items()},
         judging=_judging(ctx),
@@ -92,11 +99,13 @@ def run(ctx: Context) -> Outcome:
         links=_links(ctx.folder),
     )
     with ctx.display.task("drawing and writing", 2, "documents") as advance:
-        files = write_report(data, ctx.folder.report, ctx.folder.figures)
+        with speaking(language):
+            files = write_report(data, ctx.folder.report, ctx.folder.figures)
         advance(1)
         drawn = {file.stem: file for file in files if file.suffix == ".png"}
         links = figure_links(drawn, ctx.folder.presentation.parent)
-        files += write_slides(data, ctx.folder.presentation, {links[name]: file for name, file in drawn.items()})
+        with speaking(language):
+            files += write_slides(data, ctx.folder.presentation, {links[name]: file for name, file in drawn.items()})
         write_data_card(ctx)  # again, because a changed filter setting may keep the same records
         advance(1)
     return Outcome(fingerprint(len(files)), None, len(files), files=(*files, ctx.folder.data_card))
