@@ -176,6 +176,7 @@ def test_no_memory_for_one_row_says_what_to_set(tmp_path: Path, train: Train) ->
     with in_forward(too_little_memory(1, 1)), pytest.raises(RunError, match="even with one row at a time") as caught:
         train("sft", tmp_path)
     assert "1024 tokens" in caught.value.cause and "gradient_checkpointing" in caught.value.fix
+    assert "max_length (now 1024)" in caught.value.fix
     assert not (tmp_path / "final").exists()
 
 
