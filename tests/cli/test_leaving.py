@@ -28,6 +28,19 @@ def works(arguments):
 app._exit_code = works
 app.main([])
 """
+UNLUCKY = """
+class Deleted:
+    def __del__(self):
+        print("works", flush=True)
+        time.sleep(0.5)
+class Root:
+    def __call__(self, *arguments, **options):
+        Deleted()
+        time.sleep(60)
+app.typer.main.get_command = lambda _: Root()
+app.LEAVING = 60
+app.main([])
+"""
 POLITE = """
 class Root:
     def __call__(self, *arguments, **options):
@@ -38,7 +51,11 @@ app.main([])
 """
 
 
-@pytest.mark.parametrize(("work", "ends"), [(DEAF, ""), (POLITE, "in order True\n")], ids=["deaf", "polite"])
+@pytest.mark.parametrize(
+    ("work", "ends"),
+    [(POLITE, "in order True\n"), (UNLUCKY, "in order True\n"), (DEAF, "")],
+    ids=["at once", "in a destructor", "nowhere"],
+)
 def test_a_command_leaves_in_time_even_if_the_interrupt_is_lost(work: str, ends: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HEAD + work], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -104,8 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _leaving_in_time() -> Iterator[None]:
     """Within it the process ends at the latest `LEAVING` seconds after SIGTERM.
 
-    Python handles a signal when the main thread is back from a library's code, and what the handler raises can be lost
-    there, as in a callback. The process is then ended where it is. Like a kill, that loses no finished work.
+    Python handles a signal when the main thread is back from a library's code, where what the handler raises may be
+    caught. The process is then ended where it is. Like a kill, that loses no finished work.
     """
     if os.name != "posix":  # elsewhere SIGTERM ends a process at once
         yield
@@ -120,6 +120,7 @@ def _leaving_in_time() -> Iterator[None]:
                 os.write(2, f"{GOES_ON}\n".encode())
                 os._exit(INTERRUPTED)
 
+    sys.unraisablehook, hook = _signal_again, sys.unraisablehook
     before = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     watching = threading.Thread(target=end, daemon=True)
     watching.start()
@@ -127,10 +128,22 @@ def _leaving_in_time() -> Iterator[None]:
         yield
     finally:
         signal.set_wakeup_fd(before)
+        sys.unraisablehook = hook
         left.set()
         os.close(tells)
         watching.join()
         os.close(told)
+
+
+def _signal_again(lost: sys.UnraisableHookArgs) -> None:
+    """Sends a signal once more whose interrupt was lost, as all is that is raised while an object is deleted."""
+    if type(lost.exc_value) is not KeyboardInterrupt:
+        return sys.__unraisablehook__(lost)
+    number = signal.SIGINT
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        number = signal.SIGTERM
+        signal.signal(number, _interrupt)
+    threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
 
 
 def _open_streams() -> None:
