@@ -138,7 +138,8 @@ def _leaving_in_time() -> Iterator[None]:
 def _signal_again(lost: sys.UnraisableHookArgs) -> None:
     """Sends a signal once more whose interrupt was lost, as all is that is raised while an object is deleted."""
     if type(lost.exc_value) is not KeyboardInterrupt:
-        return sys.__unraisablehook__(lost)
+        sys.__unraisablehook__(lost)
+        return
     number = signal.SIGINT
     if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
         number = signal.SIGTERM
