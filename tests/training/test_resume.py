@@ -47,10 +47,16 @@ def sft(tmp_path_factory: pytest.TempPathFactory, student: ModelConfig, records:
 
 @pytest.fixture(params=["sft", "prompt_tuning", "dpo"])
 def train(
-    request: pytest.FixtureRequest, student: ModelConfig, records: list[Record], pairs: list[PreferencePair], sft: Path
+    request: pytest.FixtureRequest,
+    student: ModelConfig,
+    records: list[Record],
+    pairs: list[PreferencePair],
+    sft: Path,
+    tmp_path: Path,
 ) -> Train:
-    """Trains into a folder; one for each method."""
+    """Trains into a folder; one for each method. SFT into ``whole`` is done already."""
     if request.param == "sft":
+        shutil.copytree(sft, tmp_path / "whole")
         return lambda output, report=None: LoraSft(SftConfig(**FAST)).train(student, records, output, report)
     if request.param == "prompt_tuning":
         config = PromptTuningConfig(**FAST, num_virtual_tokens=4)
@@ -151,9 +157,12 @@ def test_a_smaller_micro_batch_continues(
     smaller = SftConfig(
         **FAST | {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4, "gradient_checkpointing": True}
     )
-    metrics = LoraSft(smaller).train(student, records, output, kill_at(0, seen))
-    assert seen[0] == 5
-    assert metrics.steps == 11
+    totals: list[int] = []
+    with pytest.raises(Killed):
+        LoraSft(smaller).train(
+            student, records, output, lambda *step: (totals.append(step[1]), kill_at(6, seen)(*step))
+        )
+    assert seen == [5, 6] and totals == [11, 11]
 
 
 def test_the_trained_rows_are_those_in_the_order_file(
@@ -240,7 +249,7 @@ def test_a_damaged_result_is_not_believed(
         with pytest.raises(Killed):
             LoraSft(SftConfig(**FAST)).train(student, records, output, kill_at(1, seen))
         (output / name).write_bytes(whole)
-        assert LoraSft(SftConfig(**FAST)).train(student, records, output).steps == 11
+    assert LoraSft(SftConfig(**FAST)).train(student, records, output, kill_at(1, seen)).steps == 11
     assert seen == [1, 1, 1]
     flip(output / "final/README.md")
     LoraSft(SftConfig(**FAST)).train(student, records, output)
