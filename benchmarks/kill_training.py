@@ -133,28 +133,35 @@ def _killed(
     occurrence = 1 if moment in (None, "loading") else draw.randint(1, len(spans[moment or ""]))
     wait = draw.uniform(0, time_in_all if moment is None else max(spans[moment]))
     with _process(student, method, root, whole) as (process, marks):
-        doing = "loading"
+        doing = ["loading"]
         try:
             while moment not in (None, "loading") and occurrence:
-                doing = _doing(marks.recv()[1], doing)
-                occurrence -= doing == moment
+                mark = marks.recv()[1]
+                _note(mark, doing)
+                occurrence -= mark == f"{moment} begins"
             end = time.monotonic() + wait
             while (left := end - time.monotonic()) > 0:
                 if marks.poll(left):
-                    doing = _doing(marks.recv()[1], doing)
+                    _note(marks.recv()[1], doing)
         except EOFError:
             pass
         process.kill()
         process.join()
         with contextlib.suppress(EOFError, OSError):
             while marks.poll():
-                doing = _doing(marks.recv()[1], doing)
-        return doing if process.exitcode else ""
+                _note(marks.recv()[1], doing)
+        return (" in ".join(reversed(doing)) or "between them") if process.exitcode else ""
 
 
-def _doing(mark: str, before: str) -> str:
+def _note(mark: str, doing: list[str]) -> None:
+    """Keeps the moments that a training is in, the outermost first."""
     name, what = mark.rsplit(" ", 1)
-    return name if what == "begins" else "between" if before == name else before
+    if "loading" in doing:
+        doing.clear()
+    if what == "begins":
+        doing.append(name)
+    else:
+        doing.remove(name)
 
 
 @contextlib.contextmanager
@@ -207,9 +214,10 @@ def _watch(mark: MARKS) -> None:
 
         def seen(*args: Any, **kwargs: Any) -> Any:
             mark(f"{name} begins")
-            result = own(*args, **kwargs)
-            mark(f"{name} ends")
-            return result
+            try:
+                return own(*args, **kwargs)
+            finally:
+                mark(f"{name} ends")
 
         setattr(owner, function, seen)
 

@@ -19,12 +19,12 @@ atexit.register(lambda: print("in order", gc.get_freeze_count() > 1000))
 DEAF = """
 app.LEAVING = 0.3
 def works(arguments):
-    print("works", flush=True)
-    while True:
-        try:
-            time.sleep(60)
-        except KeyboardInterrupt:  # as Python itself does with what is raised in a callback
-            pass
+    try:
+        print("works", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:  # as a library may do
+        pass
+    time.sleep(60)
 app._exit_code = works
 app.main([])
 """
