@@ -75,8 +75,12 @@ def test_pairs_that_are_equal_after_cutting_are_dropped() -> None:
 def test_nothing_to_train_on_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="no record"):
         tokenize_records([], Letters(), 16)
-    with pytest.raises(UserError, match="max_length"):
+    with pytest.raises(UserError, match="max_length") as error:
         tokenize_records([Record("a", "much too long", "x")], Letters(), 4)
+    assert error.value.cause.endswith("the prompts fill them.")
+    with pytest.raises(UserError, match="No preference pair is left") as error:
+        tokenize_pairs([pair("ask", "abcd", "abce")], Letters(), 6)
+    assert error.value.cause.endswith("the prompts fill them or their answers do not differ within them.")
     with pytest.raises(UserError, match="no preference pair"):
         tokenize_pairs([], Letters(), 16)
 

@@ -176,13 +176,14 @@ def test_no_memory_for_one_row_says_what_to_set(tmp_path: Path, train: Train) ->
     with in_forward(too_little_memory(1, 1)), pytest.raises(RunError, match="even with one row at a time") as caught:
         train("sft", tmp_path)
     assert "1024 tokens" in caught.value.cause and "gradient_checkpointing" in caught.value.fix
+    assert "max_length (now 1024)" in caught.value.fix
     assert not (tmp_path / "final").exists()
 
 
 def test_the_reference_pass_of_dpo_goes_on_in_smaller_portions(
     tmp_path: Path, train: Train, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    undisturbed = whole("dpo")
+    undisturbed = whole("dpo", num_train_epochs=1.0)
     reference, sizes = PreferenceTrainer.compute_ref_log_probs, list[int]()
 
     def tight(self: Any, model: Any, inputs: Any) -> Any:
@@ -192,7 +193,7 @@ def test_the_reference_pass_of_dpo_goes_on_in_smaller_portions(
         return reference(self, model, inputs)
 
     monkeypatch.setattr(PreferenceTrainer, "compute_ref_log_probs", tight)
-    train("dpo", tmp_path / "tight")
+    train("dpo", tmp_path / "tight", num_train_epochs=1.0)
     assert sizes == [4, 4, 2, 2, 2]
     assert losses(tmp_path / "tight") == pytest.approx(losses(undisturbed), abs=5e-3)
 
@@ -313,12 +314,12 @@ def test_killed_while_it_goes_back_it_ends_as_if_it_had_not_been(
 def test_a_signal_in_the_middle_of_a_step_saves_the_step_before(
     tmp_path: Path, train: Train, whole: Callable[..., Path], method: str
 ) -> None:
-    split = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4, "num_train_epochs": 1.5}
+    split = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2, "num_train_epochs": 1.5}
     seen: list[int] = []
 
     def act(trainer: Any, inputs: dict[str, torch.Tensor]) -> None:
         seen.append(trainer.state.global_step)
-        if trainer.state.global_step == 3 and seen.count(3) == 3:
+        if trainer.state.global_step == 3 and seen.count(3) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
     notes: list[str] = []

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -27,6 +28,7 @@ from synthetic_instruction_tuner.web_addresses import holds_secret, without_secr
 INTERRUPTED = 130
 OBJECTS_BETWEEN_SEARCHES = 50_000  # Python looks for cycles after 700: a sixth of the time that importing torch takes
 GOES_ON = "Interrupted. Finished work is kept; run the same command again to continue."
+LEAVING = 8.0  # seconds after SIGTERM; machines that are taken away give 10 or more
 
 
 class _Verbs(TyperGroup):
@@ -92,8 +94,57 @@ def main(arguments: Sequence[str] | None = None) -> None:
     quiet_libraries()
     signal.signal(signal.SIGTERM, _interrupt)
     _open_streams()
-    code = _exit_code(list(sys.argv[1:] if arguments is None else arguments))
-    sys.exit(_flushed(code))
+    with _leaving_in_time():
+        code = _flushed(_exit_code(list(sys.argv[1:] if arguments is None else arguments)))
+    gc.freeze()  # Python looks for cycles once more as it ends: with torch loaded that takes seconds and finds nothing
+    sys.exit(code)
+
+
+@contextmanager
+def _leaving_in_time() -> Iterator[None]:
+    """Within it the process ends at the latest `LEAVING` seconds after SIGTERM.
+
+    Python handles a signal when the main thread is back from a library's code, where what the handler raises may be
+    caught. The process is then ended where it is. Like a kill, that loses no finished work.
+    """
+    if os.name != "posix":  # elsewhere SIGTERM ends a process at once
+        yield
+        return
+    told, tells = os.pipe()
+    os.set_blocking(tells, False)
+    left = threading.Event()
+
+    def end() -> None:
+        while received := os.read(told, 1):
+            if received[0] == signal.SIGTERM and not left.wait(LEAVING):
+                os.write(2, f"{GOES_ON}\n".encode())
+                os._exit(INTERRUPTED)
+
+    sys.unraisablehook, hook = _signal_again, sys.unraisablehook
+    before = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+    watching = threading.Thread(target=end, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        sys.unraisablehook = hook
+        left.set()
+        os.close(tells)
+        watching.join()
+        os.close(told)
+
+
+def _signal_again(lost: sys.UnraisableHookArgs) -> None:
+    """Sends a signal once more whose interrupt was lost, as all is that is raised while an object is deleted."""
+    if type(lost.exc_value) is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)
+        return
+    number = signal.SIGINT
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        number = signal.SIGTERM
+        signal.signal(number, _interrupt)
+    threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
 
 
 def _open_streams() -> None:
@@ -170,6 +221,7 @@ def _drop_output() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one would end what is done about the first
     raise KeyboardInterrupt
 
 

@@ -38,7 +38,7 @@ from synthetic_instruction_tuner.training.exact_resume import ExactResume
 from synthetic_instruction_tuner.training.examples import PairExample, dpo_batch, highest_token, tokenize_pairs
 from synthetic_instruction_tuner.training.files.sealed_folder import seal
 from synthetic_instruction_tuner.training.files.workspace import OnNote, Workspace
-from synthetic_instruction_tuner.training.lora_sft import with_lora
+from synthetic_instruction_tuner.training.lora_sft import with_lora, with_trained_lora
 from synthetic_instruction_tuner.training.metrics import TrainingMetrics
 from synthetic_instruction_tuner.training.packed.choice import packed_pass, wanted
 from synthetic_instruction_tuner.training.packed.decoder import Decoder
@@ -175,7 +175,7 @@ class Dpo:
             on_note: called with what is damaged in the folder and therefore not used.
 
         Raises:
-            UserError: there is nothing to train on.
+            UserError: there is nothing to train on, or the adapter is no LoRA.
             RunError: out of GPU memory, the training diverged, or the reference is not the policy.
         """
         tokenizer = load_tokenizer(model)
@@ -194,7 +194,7 @@ class Dpo:
         require_known_tokens(model.name, base, highest_token(data.rows))
         with quiet(), running(model.name, "be trained"):
             if sft_adapter:
-                policy = PeftModel.from_pretrained(base, str(sft_adapter), is_trainable=True)
+                policy = with_trained_lora(base, sft_adapter)
                 set_seed(self.seed)
             else:
                 set_seed(self.seed)

@@ -131,7 +131,7 @@ def tokenize_pairs(pairs: Iterable[PreferencePair], template: Template, max_leng
         for pair in cut
         if pair.chosen.trained_tokens and pair.rejected.trained_tokens and pair.chosen.ids != pair.rejected.ids
     ]
-    _require(rows, len(whole), "preference pair", max_length)
+    _require(rows, len(whole), "preference pair", max_length, or_else=" or their answers do not differ within them")
     truncated = sum(max(p.chosen.tokens, p.rejected.tokens) > max_length for p in whole)
     return Tokenized(rows, truncated, len(whole) - len(rows))
 
@@ -202,14 +202,15 @@ def _cut(example: Example, max_length: int) -> Example:
     return Example(example.id, example.ids[:max_length], example.trained[:max_length])
 
 
-def _require(rows: Sequence[Any], given: int, what: str, max_length: int) -> None:
+def _require(rows: Sequence[Any], given: int, what: str, max_length: int, or_else: str = "") -> None:
     if not given:
         raise UserError(f"There is no {what} to train on.", "The training data is empty.", "Give at least one.")
     if not rows:
         raise UserError(
             f"No {what} is left to train on.",
-            f"The prompts of all {given} fill the {max_length} tokens that an example may have.",
-            "Raise max_length; a model that learned its positions cannot read more than it has.",
+            f"Of {given:,} none has an answer within the {max_length:,} tokens that an example may have: the prompts "
+            f"fill them{or_else}.",
+            "Raise max_length of this training; a model that learned its positions cannot read more than it has.",
         )
 
 

@@ -80,7 +80,7 @@ def test_a_run_s_own_pairs_come_back() -> None:
     [
         ({"prompt": "Q", "chosen": "a", "rejected": " a "}, "the same text"),
         ({"prompt": "Q", "chosen": "a"}, "no 'rejected' among its fields"),
-        ({"prompt": "Q", "chosen": "a", "rejected": ""}, "no 'rejected'"),
+        ({"prompt": "Q", "chosen": "a", "rejected": ""}, "'rejected' holds no answer"),
         ({"prompt": "Q", "chosen": " ", "rejected": "b"}, "'chosen'"),
         ({"chosen": "a", "rejected": "b"}, "no instruction, prompt"),
         ({"prompt": "", "chosen": "a", "rejected": "b"}, "no instruction, prompt|the prompt is empty"),

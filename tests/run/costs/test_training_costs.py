@@ -57,6 +57,12 @@ def test_what_is_not_known_is_not_told() -> None:
     assert peak_flops(detect("cpu")) is None
 
 
+def test_rows_that_were_cut_or_left_out_are_told() -> None:
+    odd = METRICS | {"steps": 1, "truncated": 1, "dropped": 2}
+    assert "· 1 step in 30 min" in done_line(odd) and done_line(odd).endswith("· 1 row cut to max_length · 2 left out")
+    assert "cut" not in done_line(METRICS | {"truncated": 0, "dropped": 0})
+
+
 def test_a_step_is_told_with_its_loss_first() -> None:
     values = {
         "loss": 1.2345,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthetic_instruction_tuner.training.examples import Example, PairExample
@@ -30,6 +30,7 @@ def pairs(draw: st.DrawFn) -> PairExample:
 rows = st.lists(examples() | pairs(), min_size=1, max_size=6)
 
 
+@settings(max_examples=40)
 @given(rows=rows, virtual=st.integers(0, 3))
 def test_each_text_sees_its_own_tokens_in_order_and_no_others(rows: list[Example | PairExample], virtual: int) -> None:
     found = pack(rows, virtual)
@@ -45,6 +46,7 @@ def test_each_text_sees_its_own_tokens_in_order_and_no_others(rows: list[Example
         assert places[len(places) - len(queries) :].tolist() == queries.tolist()  # the last keys are the queries
 
 
+@settings(max_examples=40)
 @given(rows=rows, virtual=st.integers(0, 3))
 def test_every_trained_token_is_scored_once_from_the_token_before_it(
     rows: list[Example | PairExample], virtual: int
@@ -58,6 +60,7 @@ def test_every_trained_token_is_scored_once_from_the_token_before_it(
         assert found.sources[scored].tolist() == [places[virtual + i - 1].item() for i in trained]
 
 
+@settings(max_examples=40)
 @given(rows=rows, virtual=st.integers(0, 3))
 def test_the_size_of_a_pack_is_known_before_it_is_made(rows: list[Example | PairExample], virtual: int) -> None:
     found: Pack = pack(rows, virtual)
@@ -66,6 +69,7 @@ def test_the_size_of_a_pack_is_known_before_it_is_made(rows: list[Example | Pair
     assert found.stretches.query_ends.tolist()[-1] == found.tokens
 
 
+@settings(max_examples=40)
 @given(rows=st.lists(examples(), min_size=1, max_size=20), limit=st.integers(1, 60))
 def test_rows_are_spread_over_few_packs_within_the_limit(rows: list[Example], limit: int) -> None:
     rows = [Example(str(i), row.ids, row.trained) for i, row in enumerate(rows)]

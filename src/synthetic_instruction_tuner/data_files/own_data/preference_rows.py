@@ -102,6 +102,8 @@ def _refuse(row: Any, default_id: str, source: dict[str, Any], missing: str = CH
     try:
         scored_row(row, default_id, source)
     except ShapeError:
+        if isinstance(row, Mapping) and missing in row:
+            raise ShapeError(f"'{missing}' holds no answer") from None
         fields = ", ".join(map(str, list(row)[:8])) if isinstance(row, Mapping) else "none"
         raise ShapeError(f"no '{missing}' among its fields ({fields})") from None
     raise ShapeError("answers with scores, not a pair; 'sit prefer FILE -o out' makes pairs of them")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from synthetic_instruction_tuner.models.hardware import Hardware
-from synthetic_instruction_tuner.reporting.formatting import duration
+from synthetic_instruction_tuner.reporting.formatting import counted, duration
 from synthetic_instruction_tuner.run.costs.cards import card_of
 
 FIGURES = " · "  # as the live line splits them
@@ -53,13 +53,15 @@ def done_line(metrics: Mapping[str, Any]) -> str:
     """
     figures = [
         f"loss {metrics['first_loss']:.3f} -> {metrics['final_loss']:.3f}",
-        f"{metrics['steps']:,} steps in {duration(metrics['seconds'])}",
+        f"{counted(metrics['steps'], 'steps')} in {duration(metrics['seconds'])}",
         f"{metrics['tokens_per_second']:,.0f} tok/s",
         f"{metrics['peak_memory_gb']:.1f} GB",
     ]
     figures += [f"MFU {metrics['mfu']:.0%}"] if "mfu" in metrics else []
     figures += [f"{metrics['energy_wh']:,.1f} Wh"] if metrics.get("energy_wh") else []
     figures += [f"cost {metrics['cost']:.2f}"] if "cost" in metrics else []
+    figures += [f"{counted(metrics['truncated'], 'rows')} cut to max_length"] if metrics.get("truncated") else []
+    figures += [f"{metrics['dropped']:,} left out"] if metrics.get("dropped") else []
     return f"{metrics['student']}: {FIGURES.join(figures)}"
 
 

@@ -33,6 +33,7 @@ def save_adapter(model: PeftModel, base: ModelConfig, metrics: TrainingMetrics, 
     config.base_model_name_or_path, config.revision = base_name(base), base.revision
     if isinstance(modules := getattr(config, "target_modules", None), set):
         config.target_modules = sorted(modules)  # the order of a set differs between processes
+    model.create_or_update_model_card = lambda output_dir: None  # the one below is written instead
     model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"])
     save_tokenizer(base, folder)
     write_base(folder, base)
