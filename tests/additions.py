@@ -371,7 +371,18 @@ REPORT_FIELD = Addition(
             ("    stages: Sequence[Any] = ()\n", "    stages: Sequence[Any] = ()\n    generated: int = 0\n"),
         ),
         "reporting/templates/report_template.md": (
-            ("### Findings\n\n{% if", "Toy: {{ data.generated }} records were generated.\n\n### Findings\n\n{% if"),
+            (
+                '{{ number.heading(say("1 Introduction")) }}\n',
+                '{{ number.heading(say("1 Introduction")) }}\n\n'
+                '{{ say("Toy: {count} records were generated.", count=data.generated) }}\n',
+            ),
+        ),
+        "reporting/language/ko.yaml": (
+            (
+                "  # report_template.md\n",
+                "  # report_template.md\n"
+                '  "Toy: {count} records were generated.": "장난감: 레코드 {count}개를 만들었다."\n',
+            ),
         ),
     },
 )
