@@ -121,7 +121,7 @@ def release() -> None:
 
 
 def _free_cycles() -> None:
-    """Searches for cycles. Where another thread is in the middle of a search, Python does nothing: waits for its end."""
+    """Searches for cycles, after the end of another thread's search: until then, Python does nothing when asked."""
     searches, end = _searches(), time.monotonic() + _OTHER_SEARCH
     gc.collect()
     while _searches() == searches and time.monotonic() < end:

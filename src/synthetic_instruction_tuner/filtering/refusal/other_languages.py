@@ -142,10 +142,10 @@ _GIVEN = re.compile(
     r"dire|"
     r"cómo (?:se )?dig?|absage|ablehn|refus|rechaz|rifiut|recus|afwijz|拒绝|婉拒|断り|断る|거절|"
     r"négati|conjugu|conjug(?:a|á)|coniug|phrase avec|reformul|riformul|herformul|umformulier|"
-    r"(?:frase|oración) (?:con|com|que)\b|(?:en|al|in|para a) negativ|negaci|negaç|negazion|vernein|bilde \w+ "
-    r"(?:\w+ )?satz|setze? [^.]{0,40}(?:präsens|präteritum|perfekt|futur|passiv|plural)|ontkenning|vervoeg|zin met|造句|造一个|例句|"
-    r"否定|(?:改成|改为|改為)[^，。]{0,6}(?:句|式|语气)|改写|改得|改寫|例文|文を作|文に直|言い換え|예문|로 ?(?:바꿔|바꾸|고쳐)|문장을 (?:하나 )?"
-    r"(?:만들|써|지어)"
+    r"(?:frase|oración) (?:con|com|que)\b|(?:en|al|in|para a) negativ|negaci|negaç|negazion|vernein|"
+    r"bilde \w+ (?:\w+ )?satz|setze? [^.]{0,40}(?:präsens|präteritum|perfekt|futur|passiv|plural)|"
+    r"ontkenning|vervoeg|zin met|造句|造一个|例句|否定|(?:改成|改为|改為)[^，。]{0,6}(?:句|式|语气)|改写|改得|"
+    r"改寫|例文|文を作|文に直|言い換え|예문|로 ?(?:바꿔|바꾸|고쳐)|문장을 (?:하나 )?(?:만들|써|지어)"
 )
 """A text to reword, a sentence to make, or one in which somebody refuses: only who names the request refuses it."""
 _OF_MACHINES = re.compile(
