@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import signal
 import sys
 import time
 from collections import Counter, defaultdict
@@ -103,7 +104,7 @@ def moments_of(marks: list[tuple[float, str]]) -> dict[str, list[float]]:
             began[name] = at
         else:
             spans[name].append(at - began[name])
-    return {"loading": [min(began.values())], **spans}
+    return {"loading": [marks[0][0]], **spans}
 
 
 def _trained(student: str, method: str, root: Path, whole: Path | None = None) -> list[tuple[float, str]]:
@@ -150,6 +151,8 @@ def _killed(
         with contextlib.suppress(EOFError, OSError):
             while marks.poll():
                 _note(marks.recv()[1], doing)
+        if process.exitcode not in (0, -signal.SIGKILL):
+            sys.exit(f"{method} in {root} failed by itself")
         return (" in ".join(reversed(doing)) or "between them") if process.exitcode else ""
 
 

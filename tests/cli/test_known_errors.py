@@ -187,3 +187,19 @@ def test_no_part_of_a_proxy_s_password_is_shown(monkeypatch: pytest.MonkeyPatch,
             ask()
         shown = known(error.value)
         assert shown is not None and not any(part in str(shown) for part in ("s3c", "r3t"))
+
+
+def test_a_proxy_is_blamed_only_where_it_can_be_at_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:s3cr3t@proxy.example:3128/")
+    monkeypatch.setenv("http_proxy", "socks5h://[::1]:1080")
+    with pytest.raises(requests.exceptions.InvalidURL) as error:
+        requests.get("http://a b:80x", timeout=2)
+    shown = known(error.value)
+    assert shown is not None and shown.problem == "A web address cannot be used." and "s3cr3t" not in str(shown)
+    assert "HTTPS_PROXY or HTTP_PROXY" in shown.cause
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:port")
+    shown = known(error.value)
+    assert shown is not None and shown.cause == "The environment variable HTTPS_PROXY holds no address of a proxy."

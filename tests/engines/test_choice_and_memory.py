@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -131,6 +134,35 @@ def test_a_model_that_stays_stops_the_run(random_llama: Path) -> None:
     ):
         kept.append(engine._model)  # type: ignore[attr-defined]
     assert "refers to the model" in caught.value.cause and kept
+
+
+class _Cycle:
+    """An object that only a search for cycles frees."""
+
+    def __init__(self, at_its_end: Callable[[], object] = int) -> None:
+        self.me, self._at_its_end = self, at_its_end
+
+    def __del__(self) -> None:
+        self._at_its_end()
+
+
+def test_a_search_for_cycles_in_another_thread_is_waited_for() -> None:
+    """Python then does nothing when it is asked for one, and a model would count as still in use."""
+    begun, go_on = threading.Event(), threading.Event()
+    gc.disable()
+    try:
+        _Cycle(lambda: (begun.set(), go_on.wait(30)))
+        other = threading.Thread(target=gc.collect)
+        other.start()
+        assert begun.wait(30)
+        model = weakref.ref(_Cycle())
+        threading.Timer(0.1, go_on.set).start()
+        memory.release()
+        assert model() is None
+    finally:
+        go_on.set()
+        gc.enable()
+    other.join()
 
 
 def test_memory_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

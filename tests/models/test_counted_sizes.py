@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from synthetic_instruction_tuner.config import ModelConfig
+from synthetic_instruction_tuner.models import files
 from synthetic_instruction_tuner.models.files import ModelShape, shape
+from synthetic_instruction_tuner.models.sizes.known_shapes import KNOWN
 from tiny_families import tiny_config
 
 ODD = [
@@ -70,3 +72,14 @@ def test_packed_weights_are_counted_as_those_that_they_hold(tmp_path: Path) -> N
     first = stated(tmp_path, plain)
     second = stated(tmp_path, plain | {"quantization_config": {"quant_method": "gptq", "bits": 4}})
     assert first is not None and first == second
+
+
+def test_a_known_model_of_which_only_the_configuration_is_here_needs_no_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = next(iter(KNOWN))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    monkeypatch.setattr(files, "cached_folder", lambda model: tmp_path)
+    monkeypatch.setattr(files, "counted", None)  # builds the model
+    found = shape(ModelConfig(path=name))
+    assert found is not None and (found.origin, found.parameters) == ("known", KNOWN[name].parameters)

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TextIO, cast
 
@@ -115,11 +115,13 @@ def _leaving_in_time() -> Iterator[None]:
     left = threading.Event()
 
     def end() -> None:
-        while received := os.read(told, 1):
+        while not left.is_set() and (received := os.read(told, 1)):
             if received[0] == signal.SIGTERM and not left.wait(LEAVING):
                 os.write(2, f"{GOES_ON}\n".encode())
                 os._exit(INTERRUPTED)
 
+    # What is sent to a forked process is not meant for this one.
+    os.register_at_fork(after_in_child=lambda: left.is_set() or signal.set_wakeup_fd(-1))
     sys.unraisablehook, hook = _signal_again, sys.unraisablehook
     before = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     watching = threading.Thread(target=end, daemon=True)
@@ -130,21 +132,27 @@ def _leaving_in_time() -> Iterator[None]:
         signal.set_wakeup_fd(before)
         sys.unraisablehook = hook
         left.set()
-        os.close(tells)
+        with suppress(BlockingIOError):  # full, so there is something to read
+            os.write(tells, b"\0")  # closing it ends nothing while a forked process holds it, too
         watching.join()
+        os.close(tells)
         os.close(told)
 
 
 def _signal_again(lost: sys.UnraisableHookArgs) -> None:
     """Sends a signal once more whose interrupt was lost, as all is that is raised while an object is deleted."""
-    if type(lost.exc_value) is not KeyboardInterrupt:
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return
+    if type(lost.exc_value) is not KeyboardInterrupt:
+        return  # a training has noted the signal, and stops before its next pass
     number = signal.SIGINT
     if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
         number = signal.SIGTERM
         signal.signal(number, _interrupt)
-    threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+    again = threading.Timer(0.05, os.kill, (os.getpid(), number))
+    again.daemon = True  # a command that is done by then does not wait for it
+    again.start()
 
 
 def _open_streams() -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import locale
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from synthetic_instruction_tuner.errors import RunError, SitError, UserError, disk_full, is_disk_full
 
@@ -54,12 +56,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _network(error: BaseException) -> SitError | None:
     if type(error).__name__ == "HFValidationError":
         return UserError("That is no name on the Hugging Face Hub.", _said(error), "Write AUTHOR/NAME, or a folder.")
-    if proxies := _wrong_proxy(error):
-        # Without the error's own text, which may show a part of the proxy's password.
-        cause = f"The environment variable {proxies} holds no address of a proxy."
-        return UserError(
-            "The proxy cannot be used.", cause, "Correct it: http://HOST:PORT, or http://USER:KEY@HOST:PORT."
-        )
+    if proxies := _proxies_that_are_set() if _is_wrong_address(error) else []:
+        return _wrong_proxy(proxies)
     kinds = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
     if kinds & _NETWORK or (
         isinstance(error, (ConnectionError, TimeoutError)) and not isinstance(error, BrokenPipeError)
@@ -72,12 +70,33 @@ def _network(error: BaseException) -> SitError | None:
     return None
 
 
-def _wrong_proxy(error: BaseException) -> str:
-    """Returns the variables that name proxies where an error says that an address cannot be read; empty otherwise."""
+def _is_wrong_address(error: BaseException) -> bool:
+    """Returns whether an error says that an address, of a server or of a proxy, cannot be read."""
     unread = type(error).__name__ in ("InvalidURL", "InvalidProxyURL", "LocationParseError", "ProxySchemeUnknown")
-    if not unread and not (isinstance(error, ValueError) and "proxy url" in str(error).lower()):
-        return ""
-    return " or ".join(name for name in _PROXIES if os.environ.get(name) or os.environ.get(name.lower()))
+    return unread or (isinstance(error, ValueError) and "proxy url" in str(error).lower())
+
+
+def _proxies_that_are_set() -> list[str]:
+    return [name for name in _PROXIES if os.environ.get(name) or os.environ.get(name.lower())]
+
+
+def _wrong_proxy(proxies: list[str]) -> UserError:
+    """Returns the error without the original's text, which may show a part of the proxy's password."""
+    wrong = [name for name in proxies if not _is_proxy(os.environ.get(name) or os.environ.get(name.lower()) or "")]
+    if not wrong:
+        cause = f"It is that of a server, or of the proxy in the environment variable {' or '.join(proxies)}."
+        return UserError("A web address cannot be used.", cause, "Correct it: http://HOST:PORT.")
+    cause = f"The environment variable {' or '.join(wrong)} holds no address of a proxy."
+    return UserError("The proxy cannot be used.", cause, "Correct it: http://HOST:PORT, or http://USER:KEY@HOST:PORT.")
+
+
+def _is_proxy(text: str) -> bool:
+    try:
+        address = urlsplit(text)
+        whole = bool(address.hostname) and (address.port is None or address.port > 0)
+    except ValueError:
+        return False
+    return whole and re.fullmatch(r"(?:https?|socks[45][ah]?)://[^\s/]+/?", text) is not None
 
 
 def _memory(error: BaseException) -> SitError | None:

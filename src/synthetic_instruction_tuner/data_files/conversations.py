@@ -208,7 +208,7 @@ def _pairs(pairs: Sequence[Sequence[str]]) -> tuple[Message, ...]:
 
 
 def _exchange_keys(turns: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
-    if any(name in turn for turn in turns for name in SPEAKERS):
+    if any(any(n in turn for n in SPEAKERS) and any(n in turn for n in CONTENTS) for turn in turns):
         return None
     return next((keys for keys in EXCHANGES if all(set(keys) <= turn.keys() for turn in turns)), None)
 

@@ -94,15 +94,15 @@ def identity(model: ModelConfig) -> dict[str, Any]:
 def shape(model: ModelConfig) -> ModelShape | None:
     """Returns a model's sizes from the headers of its weights and its configuration, wherever both are on this machine.
 
-    Of a model that is not here, the table of `known_shapes` says them, or its configured number of weights gives a
-    guess; without either, None.
+    Of a Hub model whose weights are not here, the table of `known_shapes` says them, without torch. Otherwise the
+    configuration alone does, and without one the configured number of weights gives a guess; without that, None.
     """
-    folder = local_folder(model) or cached_folder(model)
-    if folder is not None and (found := _measured(folder)):
-        return found
-    if folder is None and (known := KNOWN.get(model.path)):
+    own = local_folder(model)
+    folder, known = own or cached_folder(model), None if own else KNOWN.get(model.path)
+    if known and (folder is None or not _weights(folder)):
         return _known(known)
-    return guessed_shape(model.parameters) if model.parameters else None
+    found = _measured(folder) if folder else None
+    return found or (guessed_shape(model.parameters) if model.parameters else None)
 
 
 def stored_format(config: Mapping[str, Any]) -> str | None:
@@ -215,7 +215,7 @@ def _content_hash(folder: Path) -> str:
     16 GB take well under a second.
     """
     whole = hashlib.sha256()
-    pickled = [] if uses_safetensors(folder) else _pickled(folder)
+    pickled = [] if uses_safetensors(folder) else _weights(folder)
     for file in sorted(folder.iterdir()):
         if (file.suffix in {".safetensors", ".json", ".jinja"} or file in pickled) and file.is_file():
             size = file.stat().st_size
@@ -248,8 +248,8 @@ def _add(whole: hashlib._Hash, file: Path, size: int) -> None:
             whole.update(stream.read(length))
 
 
-def _pickled(folder: Path) -> list[Path]:
-    with contextlib.suppress(ValueError):  # the checks before a run report a broken index
+def _weights(folder: Path) -> list[Path]:
+    with contextlib.suppress(OSError, ValueError):  # the checks before a run report a broken index
         return weight_files(folder)
     return []
 

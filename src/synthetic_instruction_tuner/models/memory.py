@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ _GB = 1024**3
 # its size.
 _ROOM = {"cuda": 256 * 1024**2, "cpu": _GB}
 _ENDS_WITHIN = 30.0
+_OTHER_SEARCH = 10.0  # seconds that another thread's search for cycles is waited for
 _TRACKER, _STAYING = "multiprocessing.resource_tracker", "rendering_process.py"
 
 
@@ -100,13 +102,13 @@ def set_apart() -> None:
 
     Each release of a model is such a search. To be called while no model is held: none of this is ever freed.
     """
-    gc.collect()
+    _free_cycles()
     gc.freeze()
 
 
 def release() -> None:
     """Returns unused memory to the system: collects cycles, empties torch's GPU cache, trims the heap on Linux."""
-    gc.collect()
+    _free_cycles()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -116,3 +118,16 @@ def release() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
         if trim is not None:
             trim(0)
+
+
+def _free_cycles() -> None:
+    """Searches for cycles, after the end of another thread's search: until then, Python does nothing when asked."""
+    searches, end = _searches(), time.monotonic() + _OTHER_SEARCH
+    gc.collect()
+    while _searches() == searches and time.monotonic() < end:
+        time.sleep(0.005)
+        gc.collect()
+
+
+def _searches() -> int:
+    return int(gc.get_stats()[-1]["collections"])

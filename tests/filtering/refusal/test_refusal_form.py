@@ -474,3 +474,26 @@ def test_what_has_the_parts_of_a_refusal_is_an_answer_if_the_rest_answers(senten
 )
 def test_a_first_person_with_a_negation_is_not_always_a_refusal(instruction: str, response: str) -> None:
     assert not refuses(response, instruction)
+
+
+@pytest.mark.parametrize("language", ["ja", "ko", "zh", "fr", "es", "it", "pt", "de", "nl"])
+def test_sentences_that_were_asked_for_and_facts_about_machines_refuse_nothing(language: str) -> None:
+    asked = {
+        "ja": (
+            ("「できる」の否定形で例文を作って。", "海を見ることができません。"),
+            ("AIとは？", "AIは意識を持っていません。"),
+        ),
+        "ko": (
+            ("존댓말로 바꿔 줘: 난 못 가.", "저는 갈 수 없습니다."),
+            ("AI란?", "인공지능은 감정을 느낄 수 없습니다."),
+        ),
+        "zh": (("用“确定”造句。", "我不能确定他来不来。"), ("机器人会爬楼吗？", "作为扫地机器人，它不能上楼。")),
+        "fr": (("À la forme négative : je vois.", "Je ne peux pas voir."),),
+        "es": (("Haz una frase con 'puedo'.", "No puedo ver el mar."),),
+        "it": (("Metti al negativo: posso vedere.", "Non posso vedere."),),
+        "pt": (("Passe para a negativa: posso ver.", "Não posso ver."),),
+        "de": (("Bilde einen Satz mit 'Zugang'.", "Ich habe keinen Zugang zum Keller."),),
+        "nl": (("Zet in de ontkenning: ik kan zien.", "Ik kan niet zien."),),
+    }
+    for instruction, response in asked[language]:
+        assert not refuses(response, instruction)

@@ -234,6 +234,8 @@ def _choices(row: Row) -> Row | None:
     asked, replies = row.get("messages"), row.get("choices")
     if not isinstance(asked, list) or not isinstance(replies, list) or not all(isinstance(r, Mapping) for r in replies):
         return None
+    if asked and isinstance(asked[-1], Mapping) and asked[-1].get("role") == "assistant":
+        return None  # answered already; the choices are something else, such as options
     if len(replies) != 1:
         raise ShapeError(f"'choices' has {len(replies)} answers, of which none is said to be the answer")
     return {"messages": [*asked, replies[0].get("message")], "choices": None}

@@ -140,9 +140,21 @@ _VOICED = re.compile(
 _GIVEN = re.compile(
     r"translat|übersetz|traduc|traduz|tradui|vertaal|翻译|翻譯|訳し|번역|korrigier|corrig|wie sage|wie lehne|comment "
     r"dire|"
-    r"cómo (?:se )?dig?|absage|ablehn|refus|rechaz|rifiut|recus|afwijz|拒绝|婉拒|断り|断る|거절"
+    r"cómo (?:se )?dig?|absage|ablehn|refus|rechaz|rifiut|recus|afwijz|拒绝|婉拒|断り|断る|거절|"
+    r"négati|conjugu|conjug(?:a|á)|coniug|phrase avec|reformul|riformul|herformul|umformulier|"
+    r"(?:frase|oración) (?:con|com|que)\b|(?:en|al|in|para a) negativ|negaci|negaç|negazion|vernein|"
+    r"bilde \w+ (?:\w+ )?satz|setze? [^.]{0,40}(?:präsens|präteritum|perfekt|futur|passiv|plural)|"
+    r"ontkenning|vervoeg|zin met|造句|造一个|例句|否定|(?:改成|改为|改為)[^，。]{0,6}(?:句|式|语气)|改写|改得|"
+    r"改寫|例文|文を作|文に直|言い換え|예문|로 ?(?:바꿔|바꾸|고쳐)|문장을 (?:하나 )?(?:만들|써|지어)"
 )
-"""A text to reword, or one in which somebody refuses: only who names the request refuses it."""
+"""A text to reword, a sentence to make, or one in which somebody refuses: only who names the request refuses it."""
+_OF_MACHINES = re.compile(
+    r"(?<![a-z])ai(?![a-z])|人工知能|言語モデル|ロボット|人工智能|语言模型|机器人|인공지능|언어 ?모델|로봇"
+)
+_SPEAKER = re.compile(
+    r"私|わたし|我|您|申し訳|すみません|ごめん|恐れ入り|抱歉|对不起|對不起|저는|저로서|제가|저에게|죄송|드릴|드리"
+)
+"""Who speaks for itself; a request about machines is answered by what they cannot do."""
 _ADDRESSED = re.compile(
     r"\bbist du\b|\bhast du\b|\bkannst du (?:denken|fühlen|sehen|hören|träumen)|\bes-tu\b|êtes-vous|\beres\b|"
     r"\btienes\b|"
@@ -222,6 +234,8 @@ def refusal(text: str, asked: str) -> tuple[int, int] | None:
             continue
         match = start.match(text)
         if not match or _turns(text, match.end()):
+            continue
+        if code.endswith("_itself") and _OF_MACHINES.search(asked) and not _SPEAKER.search(match.group()):
             continue
         if not named or any(form.search(text, 0, match.end() + DEEP) for form in named):
             return match.start(), match.end()
