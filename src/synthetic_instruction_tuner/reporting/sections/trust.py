@@ -119,14 +119,18 @@ def _elsewhere(data: ReportData, variant: str, reference: str) -> str:
     if not tests:
         return say("No other headline score of this run can tell.")
     better, worse = (sum(test.improves == way for test in tests) for way in (1, -1))
+    undecided = sum(test.is_open(data.margin) for test in tests)
     ours, theirs = (data.labels.get(name, name) for name in (variant, reference))
+    values = {"ours": ours, "theirs": theirs, "better": better, "all": len(tests), "worse": worse, "open": undecided}
+    if same := len(tests) - better - worse - undecided:
+        return say(
+            "On the headline scores that do not ask it, {ours} is better than {theirs} in {better} of {all} tests, "
+            "worse in {worse}, equivalent in {same}, and undecided in {open}.",
+            same=same,
+            **values,
+        )
     return say(
         "On the headline scores that do not ask it, {ours} is better than {theirs} in {better} of {all} tests, worse "
         "in {worse}, and undecided in {open}.",
-        ours=ours,
-        theirs=theirs,
-        better=better,
-        all=len(tests),
-        worse=worse,
-        open=len(tests) - better - worse,
+        **values,
     )
