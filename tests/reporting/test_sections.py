@@ -223,6 +223,8 @@ def test_a_reward_is_circular_only_where_its_model_chose_the_pairs() -> None:
     told = trust.circular(data)
     assert "nano_mt (reward)" in told[0] and "my-rm" in told[0] and "No other headline score" in told[1]
     assert trust.circular(full())[0].startswith("No headline score")
+    untrained = replace(data, training=[t for t in data.training if t["method"] != "dpo"])
+    assert "proves little" in first_screen.trust(data) and "proves little" not in first_screen.trust(untrained)
     own = replace(data, sources=[{"kind": "pairs", "file": "x", "rows": 1, "malformed": 0, "hash": ""}])
     assert trust.circular(own)[0].startswith("No headline score")
     judged = replace(data, judging={"judge": "qwen, related to student qwen2 (qwen)"})

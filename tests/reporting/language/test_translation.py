@@ -190,6 +190,7 @@ STEPS = [
         "Its ratings are not reliable: padding does not win: 3 of 8; an empty answer loses: 1 of 8.",
         "bubblewrap 0.8.0, this machine's programs, one user, memory and processes limited by control groups",
         "docker, image sit-os:1",
+        "no environment",
         "Without the 3 prompts that are known to be faulty",
         "data, preference: stage prefer is not done yet",
     ],
