@@ -11,7 +11,7 @@ from synthetic_instruction_tuner.evaluation.benchmarks.published_scores import p
 from synthetic_instruction_tuner.evaluation.comparison import ComparisonRow
 from synthetic_instruction_tuner.evaluation.results import BenchmarkResult
 from synthetic_instruction_tuner.evaluation.statistics import Estimate
-from synthetic_instruction_tuner.methods import BASE, LABELS
+from synthetic_instruction_tuner.methods import BASE
 from synthetic_instruction_tuner.reporting.language.translation import retold, say, term
 
 Results = Mapping[tuple[str, str], BenchmarkResult]
@@ -150,7 +150,7 @@ def _chance(benchmark: Benchmark, headlines: Sequence[ComparisonRow]) -> list[st
     if level is None:
         return []
     at_chance = [row for row in headlines if row.interval[0] <= level <= row.interval[1]]
-    guessing = [f"{row.model} {term(LABELS.get(row.variant, row.variant))}" for row in at_chance]
+    guessing = [f"{row.model} {term(row.variant.replace('_', ' '))}" for row in at_chance]
     if not guessing:
         return []
     if len(guessing) == len(headlines):
