@@ -122,8 +122,8 @@ def test_scores_are_set_against_chance_and_against_published_ones() -> None:
     chance, published = guessed.sanity
     assert "Chance (0.25)" in chance and "every score" in chance
     assert "0.580" in published and "Measured here: 0.260" in published and "meta-llama/Llama-3.2-3B" in published
-    known = details({("s", "base"): mmlu(60), ("s", "sft"): mmlu(27)})
-    assert len(known.sanity) == 1 and "the scores of s sft" in known.sanity[0]
+    known = details({("s", "base"): mmlu(60), ("s", "sft"): mmlu(27), ("s", "prompt_tuning"): mmlu(27)})
+    assert len(known.sanity) == 1 and "the scores of s sft, s prompt tuning" in known.sanity[0]
     assert details({("s", "base"): mmlu(60)}).sanity == ()
     assert details({("s", "base"): mmlu(60)}).detectable == ""
 

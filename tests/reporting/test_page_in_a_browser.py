@@ -154,6 +154,11 @@ def test_nothing_is_cut(browser: Browser, page: Path, tmp_path: Path) -> None:
         for width in widths:
             browser.show(width)
             assert browser.run(CUT) == [], width
+    displays = []
+    for width in (880, 920):  # a run's longest table, with ten columns, needs 870
+        browser.show(width)
+        displays.append(browser.run("getComputedStyle(document.querySelector('.wide tr')).display"))
+    assert displays == ["flex", "table-row"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -115,6 +115,37 @@ def test_helped_hurt_and_undecided_share_out_all_tests(values: list[tuple[float,
     assert f"{len(proven)} of {len(tests)} paired tests hold" in first_screen.trust(data)
 
 
+def same_and(delta: float, p: float, n: int = 1000) -> ReportData:
+    """A run in which one student of two scores the same before and after, on so many items, and the other does not."""
+    rows = []
+    for student, found in (("s0", Difference(0.0, 0.001, 1.0)), ("s1", Difference(delta, 0.02, p, detectable=0.06))):
+        more: dict[str, Any] = {"model": student, "n": n, "clusters": n}
+        rows.append(row("base", "nano_mmlu", "acc", 0.5, 0.02, **more))
+        rows.append(row("sft", "nano_mmlu", "acc", 0.5 + found.value, 0.02, differences={"base": found}, **more))
+    settings = {"evaluate": {"equivalence_margin": 0.02}}
+    return ReportData("r", "t4", comparison=corrected(rows), config=settings)
+
+
+def test_what_is_shown_to_be_equivalent_is_not_open() -> None:
+    data = same_and(0.03, 0.3)
+    assert ": 1 of 2 comparisons are open" in evidence.undecided(data)[0]
+    assert "for 1 of 2 students" in evidence.equivalences(data)[0]
+    assert "is better than base in 0 of 2 tests, worse in 0, equivalent in 1, and undecided in 1." in trust._elsewhere(
+        data, "sft", "base"
+    )
+    proven = same_and(0.3, 1e-9)
+    assert evidence.undecided(proven) == [] and len(evidence.helped(proven)) == 1
+    text = render_markdown(proven)
+    assert "holds after correction or is shown to be equivalent." in text and "leave comparisons open" not in text
+    assert ": 2 of 2 comparisons are open" in evidence.undecided(replace(data, config={}))[0]
+    assert ": 2 of 2 comparisons are open" in evidence.undecided(same_and(0.03, 0.3, n=20))[0]  # too few to show it
+
+
+@pytest.mark.parametrize(("sign", "shown"), [(1, "b (+0.20 to 0.40, 2 of 2 students)"), (-1, "b (−0.20 to −0.40, ")])
+def test_a_range_of_losses_reads_as_losses(sign: int, shown: str) -> None:
+    assert shown in first_screen.outcome(scored((sign * 0.2, 1e-9), (sign * 0.4, 1e-9)))
+
+
 def test_more_items_are_asked_for_only_where_they_would_help() -> None:
     (small,), (large,) = all_tests(scored((0.03, 0.3))), all_tests(scored((0.4, 1e-9)))
     assert (
@@ -192,6 +223,8 @@ def test_a_reward_is_circular_only_where_its_model_chose_the_pairs() -> None:
     told = trust.circular(data)
     assert "nano_mt (reward)" in told[0] and "my-rm" in told[0] and "No other headline score" in told[1]
     assert trust.circular(full())[0].startswith("No headline score")
+    untrained = replace(data, training=[t for t in data.training if t["method"] != "dpo"])
+    assert "proves little" in first_screen.trust(data) and "proves little" not in first_screen.trust(untrained)
     own = replace(data, sources=[{"kind": "pairs", "file": "x", "rows": 1, "malformed": 0, "hash": ""}])
     assert trust.circular(own)[0].startswith("No headline score")
     judged = replace(data, judging={"judge": "qwen, related to student qwen2 (qwen)"})

@@ -175,6 +175,24 @@ def test_a_benchmark_that_is_not_at_hand_is_named(found: Found, store: Store) ->
     assert made["M7"].note == "without mt_bench: 'sit benchmarks' says what is missing"
 
 
+def test_an_agent_benchmark_that_is_left_out_is_said(found: Found, store: Store) -> None:
+    store.drop_unit("agents:key:comparison")
+    store.commit_batch("agents:key:comparison", 0, scores(("dbbench",), STUDENTS))
+    made = found(PLAN)
+    assert (made["M7"].state, made["M7"].missing()) == ("cut down", "1 agent benchmark")
+    assert made["M7"].note == "without 1 agent benchmark: 'sit status' says why"
+
+
+@pytest.mark.parametrize("kind", ["records", "prompts"])
+def test_data_of_the_users_own_are_as_many_as_there_are(store: Store, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / f"{kind}.jsonl"
+    file.write_text(json.dumps({"instruction": "a", "response": "b"}) + "\n")
+    config = load_config("t4", overrides=(f"data.{kind}={file}",))
+    made = {one.name: one for one in milestones(config, store, ahead(config, PLAN | {"generate": 300, "filter": 250}))}
+    assert states(made).split()[:4] == ["reached"] * 4
+    assert [made[name].counts[0].has() for name in ("M2", "M3")] == ["300 records", "250 records"]
+
+
 def test_what_is_out_of_date_is_not_reached(store: Store) -> None:
     config = load_config("t4")
     whole = ahead(config, PLAN)

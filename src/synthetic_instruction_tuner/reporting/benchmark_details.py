@@ -149,7 +149,8 @@ def _chance(benchmark: Benchmark, headlines: Sequence[ComparisonRow]) -> list[st
     level = benchmark.metric(benchmark.headline).random_level
     if level is None:
         return []
-    guessing = [f"{row.model} {term(row.variant)}" for row in headlines if row.interval[0] <= level <= row.interval[1]]
+    at_chance = [row for row in headlines if row.interval[0] <= level <= row.interval[1]]
+    guessing = [f"{row.model} {term(row.variant.replace('_', ' '))}" for row in at_chance]
     if not guessing:
         return []
     if len(guessing) == len(headlines):

@@ -66,7 +66,7 @@ class ReportData:
         sources: the files of the user's own: kind, file, hash, rows, malformed.
         lengths: per kind of text its name, and the words of each text before and after the filter.
         domains: by domain, its records before and after the filter.
-        links: the run's data files by name, as links from the report; see `run.stages.report_facts.links`.
+        links: the run's data files by name, as links from the report; see `run.stages.report`.
     """
 
     run_name: str

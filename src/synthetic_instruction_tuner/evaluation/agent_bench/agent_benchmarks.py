@@ -127,7 +127,7 @@ def _os_environment(wanted: Surroundings) -> Environment:
 def _bfcl_environment(_: Surroundings) -> Environment:
     from synthetic_instruction_tuner.evaluation.agent_bench.bfcl.conversation import BfclConversation
 
-    return Environment("none", "none", BfclConversation)
+    return Environment("no environment", "none", BfclConversation)
 
 
 def _sandbox(wanted: Surroundings) -> Sandbox:

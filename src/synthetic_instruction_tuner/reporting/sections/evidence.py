@@ -37,7 +37,7 @@ def undecided(data: ReportData) -> list[str]:
     found = []
     for name, metric in data.headlines.items():
         tests = [test for test in all_tests(data) if test.row.benchmark == name]
-        open_ones = [test for test in tests if not test.improves]
+        open_ones = [test for test in tests if test.is_open(data.margin)]
         if open_ones:
             found.append(_open_sentence(name, metric, tests, open_ones, data))
     return found

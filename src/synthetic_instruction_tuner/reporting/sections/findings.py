@@ -52,6 +52,14 @@ class Test:
         """Whether there still is evidence after Holm's correction."""
         return self.difference.p_holm is not None and self.difference.p_holm < ALPHA
 
+    def equivalent(self, margin: float) -> bool:
+        """Whether the difference is shown to be below the margin, a share of the metric's span; 0 shows nothing."""
+        return bool(margin) and self.row.equivalence(self.reference, margin) < EQUIVALENT
+
+    def is_open(self, margin: float) -> bool:
+        """Whether it shows neither a difference, after Holm's correction, nor equivalence within the margin."""
+        return not self.improves and not self.equivalent(margin)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -67,9 +75,7 @@ class Finding:
     @property
     def equivalent(self) -> list[Test]:
         """The tests that show a difference below the margin, as a share of the metric's span."""
-        if not self.margin:
-            return []
-        return [t for t in self.tests if t.row.equivalence(t.reference, self.margin) < EQUIVALENT]
+        return [t for t in self.tests if t.equivalent(self.margin)]
 
     @property
     def above(self) -> list[Test]:

@@ -122,8 +122,8 @@ def _places(data: ReportData, tests: list[Test], way: int) -> list[str]:
         count = sum(test.improves == way for test in own)
         if count:
             low, high = min(gains := [abs(t.gain) for t in own if t.improves == way]), max(gains)
-            least, most = f"{'+' if way > 0 else '−'}{low:.2f}", f"{high:.2f}"
-            size = least if least[1:] == most else say("{low} to {high}", low=least, high=most)
+            least, most = (f"+{low:.2f}", f"{high:.2f}") if way > 0 else (f"−{low:.2f}", f"−{high:.2f}")
+            size = least if least[1:] == most.lstrip("−") else say("{low} to {high}", low=least, high=most)
             if count == len(own) == 1:
                 found.append(say("{benchmark} ({size})", benchmark=name, size=size))
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from synthetic_instruction_tuner.methods import METHODS
+from synthetic_instruction_tuner.methods import METHODS, Method
 from synthetic_instruction_tuner.reporting.formatting import listed
 from synthetic_instruction_tuner.reporting.language.translation import retold, say
 from synthetic_instruction_tuner.reporting.report_data import ReportData
@@ -32,8 +32,8 @@ def chooser(data: ReportData) -> str:
 
 
 def rewarded(data: ReportData) -> list[str]:
-    """Returns the headline scores that the model which chose the pairs has given."""
-    if chosen_by(data) != "reward":
+    """Returns the headline scores given by the model that chose the pairs; none where nothing learned from these."""
+    if chosen_by(data) != "reward" or not _learners(data):
         return []
     return [f"{name} ({metric})" for name, metric in data.headlines.items() if "reward" in metric]
 
@@ -41,9 +41,8 @@ def rewarded(data: ReportData) -> list[str]:
 def circular(data: ReportData) -> list[str]:
     """Returns sentences on scores that come from what also chose the training pairs."""
     found, who = [], chooser(data)
-    own = rewarded(data)
-    learners = [m for m in METHODS if m.trains_on == "pairs" and any(t["method"] == m.name for t in data.training)]
-    if own and learners:
+    if own := rewarded(data):
+        learners = _learners(data)
         labels = listed([data.labels.get(m.name, m.name) for m in learners])
         found.append(
             say(
@@ -66,6 +65,11 @@ def circular(data: ReportData) -> list[str]:
     if not found:
         found.append(say("No headline score comes from a model that chose the training pairs."))
     return found
+
+
+def _learners(data: ReportData) -> list[Method]:
+    """The methods of this run that have learned from pairs."""
+    return [m for m in METHODS if m.trains_on == "pairs" and any(t["method"] == m.name for t in data.training)]
 
 
 def contaminated(data: ReportData) -> list[str]:
@@ -119,14 +123,18 @@ def _elsewhere(data: ReportData, variant: str, reference: str) -> str:
     if not tests:
         return say("No other headline score of this run can tell.")
     better, worse = (sum(test.improves == way for test in tests) for way in (1, -1))
+    undecided = sum(test.is_open(data.margin) for test in tests)
     ours, theirs = (data.labels.get(name, name) for name in (variant, reference))
+    values = {"ours": ours, "theirs": theirs, "better": better, "all": len(tests), "worse": worse, "open": undecided}
+    if same := len(tests) - better - worse - undecided:
+        return say(
+            "On the headline scores that do not ask it, {ours} is better than {theirs} in {better} of {all} tests, "
+            "worse in {worse}, equivalent in {same}, and undecided in {open}.",
+            same=same,
+            **values,
+        )
     return say(
         "On the headline scores that do not ask it, {ours} is better than {theirs} in {better} of {all} tests, worse "
         "in {worse}, and undecided in {open}.",
-        ours=ours,
-        theirs=theirs,
-        better=better,
-        all=len(tests),
-        worse=worse,
-        open=len(tests) - better - worse,
+        **values,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.reporting.language.translation import KOREAN, spoken
 from synthetic_instruction_tuner.reporting.slides.deck import Slide
-from synthetic_instruction_tuner.reporting.slides.fitting import fit, height
+from synthetic_instruction_tuner.reporting.slides.fitting import SPACING, fit, height
 from synthetic_instruction_tuner.reporting.slides.tables import Laid, lay_out
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _set(
     for k, text in enumerate(texts):
         paragraph = frame.paragraphs[0] if k == 0 else frame.add_paragraph()
         paragraph.alignment = PP_ALIGN.RIGHT if right else PP_ALIGN.LEFT
-        paragraph.line_spacing, paragraph.space_after = 1.0, Pt(after * size)
+        paragraph.line_spacing, paragraph.space_after = _spacing(size), Pt(after * size)
         run = paragraph.add_run()
         run.text = text
         run.font.name, run.font.size, run.font.bold = FONT, Pt(size), bold
@@ -193,6 +193,13 @@ def _add_bullet(paragraph: Any, indent: int) -> None:
     settings.set("marL", str(indent))
     settings.set("indent", str(-indent))
     settings.append(settings.makeelement(qn("a:buChar"), {"char": "•"}))
+
+
+def _spacing(size: float) -> Any:
+    """Returns the height of lines: as Arial has it, or in points as measured where another font has higher lines."""
+    from pptx.util import Pt
+
+    return Pt(SPACING * size) if spoken() in EAST_ASIAN else 1.0
 
 
 def _in_own_letters(run: Any) -> None:

@@ -167,12 +167,16 @@ class _Facts:
 
     def _raw(self) -> Count:
         wanted, n = self.config.generate, self._rows("generate")
+        if not self.config.data.magpie:
+            return Count(n, n, "records", "data.count", n)  # as many as the user's own files have
         if wanted.until_kept is None:
             return Count(n, self.plan.generate.count, "records", "generate.count", wanted.count)
         return Count(n, n, "records", "generate.until_kept", n)  # as many as it takes
 
     def _kept(self) -> Count:
         n = self._rows("filter")
+        if not self.config.data.magpie:
+            return Count(n, n, "records", "filter.keep", n)  # as many of them as pass
         needed = self.plan.filter.keep or n
         asked = self.config.filter.keep or self.config.generate.until_kept or needed
         return Count(n, needed, "records", "filter.keep", asked)
@@ -209,11 +213,16 @@ class _Facts:
 
     def _left_out(self) -> str:
         """The benchmarks of the settings that could not run here."""
-        if not self._done("evaluate"):
-            return ""
-        scored = {plain_name(row.benchmark) for row in comparison_rows(self.store)}
-        absent = [name for name in self.config.evaluate.benchmarks if name not in scored]
-        return f"without {listed(absent)}: 'sit benchmarks' says what is missing" if absent else ""
+        parts = []
+        if self._done("evaluate"):
+            scored = {plain_name(row.benchmark) for row in comparison_rows(self.store)}
+            absent = [name for name in self.config.evaluate.benchmarks if name not in scored]
+            parts += [f"without {listed(absent)}: 'sit benchmarks' says what is missing"] if absent else []
+        if self._done("agents"):
+            played = {row.benchmark for row in stored_rows(self.store)}
+            fewer = len(self.config.agents.benchmarks) - len(played)
+            parts += [f"without {counted(fewer, 'agent benchmarks')}: 'sit status' says why"] if fewer > 0 else []
+        return "; ".join(parts)
 
     def _done(self, stage: str) -> bool:
         return self.stages[stage].condition in ("done", "skipped")

@@ -44,10 +44,7 @@ def part(config: Config) -> dict[str, Any]:
     changed = {"margin": margin} if margin != EvaluateConfig().equivalence_margin else {}
     public = [name for name in config.evaluate.benchmarks if kind_of(name) == "public"]
     shown = {"details": DETAILS} if public else {}
-    report = config.report.model_dump(mode="json")
-    if report["language"] == "en":  # as it was before there was another: a finished run's report stays finished
-        del report["language"]
-    return {"report": report} | license | changed | shown
+    return {"report": config.report.model_dump(mode="json")} | license | changed | shown
 
 
 def outputs(config: Config, folder: RunFolder) -> list[Path]:
@@ -262,6 +259,6 @@ STAGE = Stage(
     part,
     outputs,
     run,
-    version=2,
+    version=3,
     units=("", "files"),
 )
