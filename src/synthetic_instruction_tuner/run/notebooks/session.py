@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 from collections.abc import Sequence
@@ -130,7 +131,10 @@ class Session:
             UserError: see `execute`; or such work would be replaced.
             RunError: see `execute`.
         """
-        execute(self.config, self.folder, Display(), until=stage, agree=None if replace else _keep_long_work)
+        try:
+            execute(self.config, self.folder, Display(), until=stage, agree=None if replace else _keep_long_work)
+        finally:
+            gc.unfreeze()  # a stage sets apart what is in memory when it begins, here also what the user's cells hold
 
     def generated(self) -> list[Record]:
         """Returns the generated records."""
