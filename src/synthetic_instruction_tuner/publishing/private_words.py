@@ -101,10 +101,11 @@ class PrivateWords:
 
     def _first_in(self, path: Path, names: Iterable[str]) -> str | None:
         paths = [place for place in self.places if _is_absolute(place)]
-        patterns = {word: _written(word) for word in self.secrets} | {one: _written(one, _END) for one in paths}
+        ends = dict.fromkeys(self.secrets, "") | dict.fromkeys(paths, _END)
+        forms = [(word, form, end.encode()) for word, end in ends.items() for form in _written(word)]
         for part in _parts(path):
-            for word, pattern in patterns.items():
-                if pattern.search(part):
+            for word, form, end in forms:
+                if part.find(form) >= 0 and re.search(re.escape(form) + end, part):  # the first alone is much faster
                     return word
             for name in names:
                 if re.search(rb"(?<![\w.-])" + re.escape(name.encode()) + rb"(?![\w-])", part):
@@ -112,10 +113,9 @@ class PrivateWords:
         return None
 
 
-def _written(word: str, end: str = "") -> re.Pattern[bytes]:
-    """Returns what finds a word however it is escaped."""
-    forms = dict.fromkeys(form(word).encode("utf-8", "surrogateescape") for form in _FORMS)
-    return re.compile(b"(?:" + b"|".join(map(re.escape, forms)) + b")" + end.encode())
+def _written(word: str) -> list[bytes]:
+    """Returns a word as it stands in files, however it is escaped."""
+    return list(dict.fromkeys(form(word).encode() for form in _FORMS))
 
 
 def _parts(path: Path) -> Iterator[bytes | mmap.mmap]:
