@@ -121,6 +121,8 @@ def test_a_package_that_pip_has_replaced_asks_for_a_restart(monkeypatch: pytest.
     monkeypatch.setattr("numpy.__version__", "1.0.0")
     with pytest.raises(UserError, match=r"numpy 1\.0\.0 is loaded, and .* is installed"):
         colab.check_loaded_versions()
+    with pytest.raises(UserError, match="is loaded, and"):  # before anything that needs the package is imported
+        exec("from synthetic_instruction_tuner.run.notebooks import Session", {})
 
 
 @pytest.mark.parametrize("page", ("README.md", "README.ko.md", "docs/notebooks.md"))

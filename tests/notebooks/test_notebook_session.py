@@ -80,5 +80,7 @@ def test_tables_of_texts_are_inert_and_keep_their_lines() -> None:
     html = text_table(table).to_html()
     assert "<script>" not in html and "<img" not in html and "&lt;script&gt;" in html
     assert "white-space: pre-wrap" in html and "1.23<" in html
+    twice = pd.concat([table, table]).set_index("answer")  # the same instruction in two rows
+    assert text_table(twice).to_html().count("1.23<") == 2
     named = text_table(table.set_index("answer")).to_html()
     assert "<script>" not in named and "&lt;script&gt;" in named

@@ -15,7 +15,7 @@ from synthetic_instruction_tuner.config import Config, load_config
 from synthetic_instruction_tuner.errors import RunError, UserError
 from synthetic_instruction_tuner.escaping import html, markdown
 from synthetic_instruction_tuner.publishing.comparison import Remote, RemoteFile, changes
-from synthetic_instruction_tuner.publishing.names import Target, fitting, target
+from synthetic_instruction_tuner.publishing.names import Target, distinct, fitting, target
 from synthetic_instruction_tuner.publishing.private_words import PrivateWords, places_of
 from synthetic_instruction_tuner.publishing.repository import Repository, digest
 from synthetic_instruction_tuner.run.folder import RunFolder
@@ -38,6 +38,34 @@ def test_paths_leave_texts_however_they_are_escaped(words: PrivateWords, tmp_pat
         found = (tmp_path / "out" / name).read_text()
         assert "my llama" in found and "; nano; ~/x; /home/anna_bell" in found, found
         assert "anna_b/" not in found and "anna_b;" not in found
+
+
+def test_what_is_replaced_is_what_stops_a_push(words: PrivateWords, tmp_path: Path) -> None:
+    """In a Korean report a particle follows a path; a longer name is another folder's."""
+    (tmp_path / "a.md").write_text(
+        "/home/anna_b/runs/nano에 있다; /home/anna_bell and /home/anna_b-2", encoding="utf-8"
+    )
+    words.copy(tmp_path / "a.md", tmp_path / "out/a.md")
+    assert (tmp_path / "out/a.md").read_text(encoding="utf-8").startswith("nano에 있다; /home/anna_bell")
+    words.require_absent({"a": tmp_path / "out/a.md"}, texts=True)
+
+
+def test_paths_that_anybody_may_write_do_not_stop_a_push(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/train.jsonl").touch()
+    monkeypatch.chdir(tmp_path)
+    table = pyarrow.table({"text": ['open("data/train.jsonl") in /home/ubuntu/work']})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    config = load_config("nano", overrides=["models.students=[{path: data/train.jsonl, name: x}]"])
+    for home, stops in (("/home/ubuntu", False), ("/home/ubuntu/work", True)):
+        monkeypatch.setenv("HOME", home)
+        words = private_words(config, RunFolder(tmp_path / "run"), "anna", [])
+        assert words.without("in data/train.jsonl") == "in train.jsonl"
+        if stops:
+            with pytest.raises(RunError, match="something private"):
+                words.require_absent({"a": tmp_path / "a.parquet"}, texts=True)
+        else:
+            words.require_absent({"a": tmp_path / "a.parquet"}, texts=True)
 
 
 def test_slides_lose_paths_and_still_open(words: PrivateWords, tmp_path: Path) -> None:
@@ -115,6 +143,13 @@ def test_long_names_stay_different() -> None:
         target("anna", "실행")
 
 
+def test_no_two_students_have_one_repository() -> None:
+    found = distinct(["학생-큰", "학생-작은", "Llama 3", "llama-3", "qwen"])
+    assert found["qwen"] == "qwen"
+    ids = [Target("anna", "x").repository(name, "sft").casefold() for name in found.values()]
+    assert len(set(ids)) == 5 and ids[2].startswith("anna/x-llama-3-")
+
+
 def test_only_what_differs_is_sent_and_only_what_was_pushed_is_deleted(tmp_path: Path) -> None:
     for name in ("same", "large", "new"):
         (tmp_path / name).write_text(name)
@@ -133,6 +168,10 @@ def test_only_what_differs_is_sent_and_only_what_was_pushed_is_deleted(tmp_path:
     }
     found = changes(ours, files, Remote(True, "c", there, mark), "run")
     assert list(found.add) == ["new"] and list(found.delete) == ["gone"] and not found.none
+    there |= {"new": RemoteFile(3, "3" * 40)}  # of the user's own, under a name that is pushed now
+    with pytest.raises(UserError, match="was changed on the Hub") as caught:
+        changes(ours, files, Remote(True, "c", there, mark), "run")
+    assert "since: new." in caught.value.cause
     there |= {"new": RemoteFile(3, files["new"].blob)}
     again = changes(
         ours, files, Remote(True, "c", {n: f for n, f in there.items() if n != "gone"}, json.loads(first.mark)), "run"

@@ -233,6 +233,24 @@ def test_public_is_only_what_is_meant_to_be(push: Push, hub: LocalHub) -> None:
     assert code == 2 and "is public" in err and "--public" in err
 
 
+def test_a_collection_of_somebody_s_own_stays_as_it_is(push: Push, hub: LocalHub) -> None:
+    theirs = {"slug": "anna/tiny-0", "title": "tiny", "description": "My own.", "items": [], "private": True}
+    theirs |= {"owner": {"name": "anna"}, "lastUpdated": "2026-01-01T00:00:00.000Z", "theme": "blue", "upvotes": 0}
+    hub.collections["anna/tiny-0"] = dict(theirs)
+    words = ("--to", "Anna", "--what", "data,report", "--public")
+    assert push(*words)[0] == push(*words)[0] == 0
+    assert hub.collections.pop("anna/tiny-0") == theirs
+    (made,) = hub.collections.values()
+    assert not made["private"] and [item["id"] for item in made["items"]] == ["anna/tiny"] * 2
+
+
+def test_a_token_that_may_not_collect_pushes_all_the_same(push: Push, hub: LocalHub) -> None:
+    hub.fail("POST /api/collections", 403)
+    code, out, err = push("--to", "anna", "--what", "data,report")
+    assert code == 0 and "in no collection: The token may not write to the collection tiny." in out, err
+    assert len(hub.repos) == 2 and not hub.collections
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -248,6 +266,7 @@ def test_public_is_only_what_is_meant_to_be(push: Push, hub: LocalHub) -> None:
         (("--to", "anna", "--what", ","), "--what names nothing"),
         (("--to", "anna", "--student", "gpt"), "--student gpt is not in this run"),
         (("--to", "anna", "--variant", "ppo"), "--variant ppo is not in this run"),
+        (("--to", "anna", "--what", "merged", "--variant", "prompt"), "name together"),
     ],
 )
 def test_mistakes_upload_nothing(push: Push, hub: LocalHub, words: tuple[str, ...], said: str) -> None:

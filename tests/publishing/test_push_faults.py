@@ -187,6 +187,8 @@ def test_errors_that_are_not_the_hubs_pass() -> None:
     assert meaning(ZeroDivisionError(), "x") is None
     assert meaning(ValueError("something"), "x") is None
     assert isinstance(meaning(TimeoutError(), "x"), SitError)
+    refused = meaning(type("XetAuthenticationError", (PermissionError,), {})("no"), "anna/x")
+    assert isinstance(refused, UserError) and "may not write to anna/x" in refused.problem
     assert isinstance(meaning(json.JSONDecodeError("no JSON", "<html>", 0), "x"), SitError)
 
 

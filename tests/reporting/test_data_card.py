@@ -21,7 +21,7 @@ from synthetic_instruction_tuner.preference.report import PreferenceReport
 from synthetic_instruction_tuner.records import Answer, PreferencePair, Record
 from synthetic_instruction_tuner.reporting.data_card import CardFacts, DataSet, data_card, metadata
 from synthetic_instruction_tuner.reporting.diversity import diversity
-from synthetic_instruction_tuner.reporting.licenses import CLASSES, NOT_ON_THE_HUB, license_class, strictest
+from synthetic_instruction_tuner.reporting.licenses import CLASSES, card_license, license_class, strictest
 from synthetic_instruction_tuner.reporting.model_facts import ModelFacts, model_facts
 from synthetic_instruction_tuner.run.roles import data_models
 
@@ -179,7 +179,10 @@ def test_a_license_is_named_as_the_hub_names_it() -> None:
     assert strictest(["llama3.1", "llama3.2"]).metadata() == {"license": ["llama3.1", "llama3.2"]}
     assert strictest(["qwen-research"]).metadata() == {"license": "other", "license_name": "qwen-research"}
     assert strictest([None]).metadata() == {"license": "unknown"}
-    assert NOT_ON_THE_HUB.isdisjoint(HUB)
+    assert all(card_license(name) == {"license": name} for name in HUB)
+    assert card_license("Tongyi-Qianwen") == {"license": "other", "license_name": "tongyi-qianwen"}
+    assert card_license("My own license, 2.0!") == {"license": "other", "license_name": "my-own-license-2.0"}
+    assert card_license("비공개") == {"license": "other"} and card_license(None) == {}
 
 
 def test_what_is_unknown_is_said_and_obligations_are_named() -> None:

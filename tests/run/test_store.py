@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -389,6 +390,27 @@ def test_a_drive_without_shared_memory(path: Path, begun_elsewhere: bool, monkey
     assert sorted(os.listdir(path.parent)) == ["run.sqlite", "run.sqlite-journal"]  # which is empty, and no leftovers
     assert path.with_name("run.sqlite-journal").stat().st_size == 0
     assert list(Store.open(path).rows("unit")) == expected(5)
+
+
+def test_a_store_with_a_log_is_read_on_a_drive_without_shared_memory(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `sit status` does in a run that was copied to such a drive, before anything writes there."""
+    filled(path, 2).close()
+    real = sqlite3.connect
+
+    def on_a_drive(target: str, **more: Any) -> sqlite3.Connection:
+        return real(f"{target}&vfs=unix-none", **more)
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENODEV, "No such device")
+
+    monkeypatch.setattr(mmap, "mmap", refused)
+    monkeypatch.setattr(sqlite3, "connect", on_a_drive)
+    for _ in range(2):
+        reader = Store.open(path, readonly=True)
+        assert list(reader.rows("unit")) == expected(2)
+        reader.close()
 
 
 def test_odd_names(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ def meaning(error: BaseException, name: str) -> SitError | None:
         return no_token()
     if (response := getattr(error, "response", None)) is not None and hasattr(response, "status_code"):
         return _answer(response, getattr(error, "server_message", None), name)
+    if kind == "XetAuthenticationError":  # of the storage of large files, which gives tokens of its own
+        return UserError(f"The token may not write to {name}.", _said(str(error)), LOGIN)
     modules = {one.__module__.partition(".")[0] for one in type(error).__mro__}
     if modules & _NETWORK or "hf_xet" in modules or isinstance(error, (ConnectionError, TimeoutError)):
         problem = "The connection to the Hugging Face Hub was lost, or there is none."

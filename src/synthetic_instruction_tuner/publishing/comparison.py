@@ -101,7 +101,7 @@ def changes(
     if remote is not None and not force:
         if there and not ours and not remote.new:
             raise _other_content(repository, remote, sorted(there))
-        if edited := _edited(before, files, there):
+        if not remote.new and (edited := _edited(before, files, there)):
             raise _edited_on_the_hub(repository, edited)
     gone = [name for name in there if name not in files and name != MARK]
     all_go = remote is not None and (remote.new or (force and not ours))
@@ -133,9 +133,10 @@ def _marked_files(remote: Remote | None) -> dict[str, Digest]:
 
 
 def _edited(before: Mapping[str, Digest], files: Mapping[str, Digest], there: Mapping[str, RemoteFile]) -> list[str]:
-    """Returns the files that are neither what was pushed before nor what is pushed now."""
-    kept = [name for name, file in there.items() if name in before and not file.same(before[name])]
-    return sorted(name for name in kept if name not in files or not there[name].same(files[name]))
+    """Returns the files that would go and are not what was pushed before; others of the user's own stay."""
+    theirs = [name for name, file in there.items() if name not in before or not file.same(before[name])]
+    named = [name for name in theirs if name != MARK and (name in before or name in files)]
+    return sorted(name for name in named if name not in files or not there[name].same(files[name]))
 
 
 def _other_content(repository: Repository, remote: Remote, names: Sequence[str]) -> UserError:

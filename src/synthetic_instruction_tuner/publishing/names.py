@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from synthetic_instruction_tuner.errors import UserError
@@ -60,6 +62,16 @@ def fitting(text: str) -> str:
     return re.sub(r"-{2,}", "-", re.sub(r"\.{2,}", ".", plain)).strip("-.").removesuffix(".git")
 
 
+def distinct(texts: Iterable[str]) -> dict[str, str]:
+    """Returns by text what stands for it in a repository's name; the Hub does not tell capitals from small letters.
+
+    Texts that would become the same, such as names in other scripts, get a hash of their own.
+    """
+    names = list(dict.fromkeys(texts))
+    counts = Counter(fitting(name).casefold() for name in names)
+    return {name: name if counts[fitting(name).casefold()] == 1 else f"{name}-{_hash(name)}" for name in names}
+
+
 def _valid(part: str) -> bool:
     fits = len(part) <= LONGEST and _PART.fullmatch(part) is not None
     return fits and "--" not in part and ".." not in part and not part.endswith(".git")
@@ -69,4 +81,8 @@ def _shortened(name: str) -> str:
     """Cuts a name that is too long, and ends it with a hash of the whole: no two become the same."""
     if len(name) <= LONGEST:
         return name
-    return f"{name[: LONGEST - 9].rstrip('-.')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{name[: LONGEST - 9].rstrip('-.')}-{_hash(name)}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -20,6 +20,7 @@ from synthetic_instruction_tuner.escaping import markdown
 
 _TEXTS = {".md", ".html", ".json", ".jsonl", ".csv", ".svg", ".txt", ".yaml", ".jinja"}
 _VOCABULARY = ("tokenizer", "vocab", "merges", "special_tokens", "added_tokens", "spiece")
+_END = "(?![A-Za-z0-9_-])"  # of a path: a particle of another script may follow it
 _FORMS: tuple[Callable[[str], str], ...] = (
     str,
     markdown,
@@ -36,7 +37,8 @@ class PrivateWords:
     """Paths and names, and what stands in their place.
 
     Attributes:
-        places: paths, with what a reader sees instead.
+        places: paths, with what a reader sees instead. Relative ones are not looked for before an upload: they tell
+            little, and such as ``data/train.jsonl`` may be in any text.
         names: of the machine and its user, as whole words. They are looked for where no model has written: any word
             may be in a text, or in a vocabulary.
         secrets: what must not be anywhere, such as a token.
@@ -51,7 +53,7 @@ class PrivateWords:
         for place, instead in sorted(self.places.items(), key=lambda one: -len(one[0])):
             for form in dict.fromkeys(form(place) for form in _FORMS):
                 if form in text:
-                    text = re.sub(rf"{re.escape(form)}(?![\w-])", lambda _, new=instead: new, text)  # type: ignore[misc]
+                    text = re.sub(re.escape(form) + _END, lambda _, new=instead: new, text)  # type: ignore[misc]
         return text
 
     def copy(self, source: Path, target: Path, change: Callable[[str], str] = str) -> None:
@@ -98,16 +100,22 @@ class PrivateWords:
                 raise RunError(f"{name} would tell others something private.", f"It contains {shown}.", fix)
 
     def _first_in(self, path: Path, names: Iterable[str]) -> str | None:
-        words = [*self.secrets, *self.places]
+        paths = [place for place in self.places if _is_absolute(place)]
+        ends = dict.fromkeys(self.secrets, "") | dict.fromkeys(paths, _END)
+        forms = [(word, form, end.encode()) for word, end in ends.items() for form in _written(word)]
         for part in _parts(path):
-            for word in words:
-                if any(part.find(form(word).encode()) >= 0 for form in _FORMS):
-                    return str(word)
+            for word, form, end in forms:
+                if part.find(form) >= 0 and re.search(re.escape(form) + end, part):  # the first alone is much faster
+                    return word
             for name in names:
-                pattern = rb"(?<![\w.-])" + re.escape(name.encode()) + rb"(?![\w-])"
-                if re.search(pattern, part):
+                if re.search(rb"(?<![\w.-])" + re.escape(name.encode()) + rb"(?![\w-])", part):
                     return name
         return None
+
+
+def _written(word: str) -> list[bytes]:
+    """Returns a word as it stands in files, however it is escaped."""
+    return list(dict.fromkeys(form(word).encode() for form in _FORMS))
 
 
 def _parts(path: Path) -> Iterator[bytes | mmap.mmap]:
@@ -145,12 +153,16 @@ def places_of(texts: Iterable[str]) -> dict[str, str]:
     """Returns the paths among a run's settings, with the last part of each, which stands in its place."""
     found = {}
     for text in texts:
-        local = text.startswith(("/", "~", "./", "../")) or text[1:3] in (":\\", ":/")
+        local = _is_absolute(text) or text.startswith(("./", "../"))
         if is_telling(text) and "\n" not in text and len(text) < 4096 and (local or _exists(text)):
             name = Path(text.replace("\\", "/")).name
             if name and name != text:
                 found[text] = name
     return found
+
+
+def _is_absolute(path: str) -> bool:
+    return path.startswith(("/", "~")) or path[1:3] in (":\\", ":/")
 
 
 def is_telling(path: str) -> bool:

@@ -37,14 +37,12 @@ class Uploaded:
     Attributes:
         repository: which one.
         address: of its page.
-        private: whether only its owners see it.
         added, deleted: the files that changed; none where all was there already.
         size: bytes of the files that were added.
     """
 
     repository: Repository
     address: str
-    private: bool
     added: Sequence[str]
     deleted: Sequence[str]
     size: int
@@ -63,16 +61,18 @@ class Uploads:
         self._api, self.endpoint = api, str(api.endpoint)
         self.user, self.organizations = user, tuple(organizations)
 
-    def require_owner(self, owner: str) -> None:
-        """Stops where a name is neither the user's own nor an organization's of theirs.
+    def require_owner(self, owner: str) -> str:
+        """Returns an owner's name as the Hub writes it; stops where the user may not push to it.
 
         Raises:
             UserError: with the names that are possible.
         """
         own = [self.user, *self.organizations]
-        if owner.casefold() not in {name.casefold() for name in own}:
+        found = {name.casefold(): name for name in own}.get(owner.casefold())
+        if found is None:
             fix = f"Write --to {self.user}, --to {self.user}/{owner}, or use the token of a member."
             raise UserError(f"You cannot push to {owner}.", f"The token is of {', '.join(own)}.", fix)
+        return found
 
     def compared(self, repository: Repository, run: str, public: bool, force: bool) -> Comparison:
         """Compares what is staged with what the Hub has; nothing is changed.
@@ -116,17 +116,20 @@ class Uploads:
                 self._commit(repository, plan, remote.head, message, progress)
             if public and remote.private:
                 self._api.update_repo_settings(repository.id, private=False, repo_type=repository.kind)
-        return Uploaded(repository, repository.address(self.endpoint), not public, plan.add, plan.delete, wanted.size)
+        return Uploaded(repository, repository.address(self.endpoint), plan.add, plan.delete, wanted.size)
 
     def collect(self, owner: str, title: str, text: str, repositories: Sequence[Repository], public: bool) -> str:
-        """Puts repositories into the collection of this title, which is made where it is missing; returns its address.
+        """Puts repositories into the collection of this title and text, made where it is missing; returns its address.
+
+        One with another text is somebody's own: it never becomes public.
 
         Raises:
             SitError: the Hub, or the network, refuses.
         """
         title = title[:_LONGEST_TITLE]
         with explained(f"the collection {title}"):
-            known = (found for found in self._api.list_collections(owner=owner, limit=100) if found.title == title)
+            every = self._api.list_collections(owner=owner, limit=100)
+            known = (one for one in every if (one.title, one.description) == (title, text))
             found = next(known, None) or self._api.create_collection(
                 title, namespace=owner, description=text, private=not public, exists_ok=True
             )
@@ -134,7 +137,7 @@ class Uploads:
             for one in repositories:
                 if (one.kind, one.id) not in held:
                     self._api.add_collection_item(found.slug, one.id, one.kind, exists_ok=True)
-            if public and found.private:
+            if public and found.private and found.description == text:
                 self._api.update_collection_metadata(found.slug, private=False)
         return f"{self.endpoint}/collections/{found.slug}"
 

@@ -5,6 +5,7 @@ What is computed is a lower bound, not legal advice: a license may say more abou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -37,7 +38,17 @@ KNOWN: tuple[tuple[str, int], ...] = (
         for name in ("afl-3.0", "artistic-2.0", "bsl-1.0", "cdla-permissive*", "ms-pl", "ncsa", "zlib", "ecl-2.0")
     ),
 )
-NOT_ON_THE_HUB = {"qwen-research", "mrl", "llama-license", "qwen", "h-research"}
+# Names that the Hub's cards may have under `license_name` alone.
+NOT_ON_THE_HUB = (
+    "qwen-research",
+    "mrl",
+    "llama-license",
+    "qwen",
+    "h-research",
+    "tongyi-qianwen*",
+    "deepseek*",
+    "c4ai*",
+)
 
 NOTES = (  # license, what it says about what its model wrote
     ("llama2", "Llama 2's license forbids improving other language models with its output."),
@@ -67,7 +78,7 @@ class DataLicense:
 
     def metadata(self) -> dict[str, object]:
         """Returns the entries of a Hub card: names that the Hub does not know are under ``license_name``."""
-        if all(name not in NOT_ON_THE_HUB for name in self.names):
+        if all(map(_on_the_hub, self.names)):
             return {"license": self.names[0] if len(self.names) == 1 else list(self.names)}
         return {"license": "other", "license_name": "-and-".join(self.names)}
 
@@ -87,14 +98,20 @@ def card_license(name: str | None) -> dict[str, str]:
     if not name:
         return {}
     plain = name.strip().casefold()
-    known = license_class(plain) != UNKNOWN and plain not in NOT_ON_THE_HUB
-    return {"license": plain} if known else {"license": "other", "license_name": plain}
+    if license_class(plain) != UNKNOWN and _on_the_hub(plain):
+        return {"license": plain}
+    named = re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")  # the signs that the Hub allows
+    return {"license": "other"} | ({"license_name": named} if named else {})
 
 
 def license_class(name: str) -> int:
     """Returns the place of a license among `CLASSES`."""
     name = name.strip().casefold()
     return next((kind for pattern, kind in KNOWN if _fits(name, pattern)), UNKNOWN)
+
+
+def _on_the_hub(name: str) -> bool:
+    return not any(_fits(name, pattern) for pattern in NOT_ON_THE_HUB)
 
 
 def _fits(name: str, pattern: str) -> bool:

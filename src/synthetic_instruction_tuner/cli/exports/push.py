@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,7 +89,7 @@ def push(
             staged = stage(config, folder, where, choice, display, constants.ENDPOINT)
         else:
             with connected(__version__) as uploads:
-                uploads.require_owner(where.owner)
+                where = replace(where, owner=uploads.require_owner(where.owner))
                 display.say(f"Pushing {shown(folder.root)} to {where.owner}, {'public' if public else 'private'}.")
                 staged = stage(config, folder, where, choice, display, uploads.endpoint, get_token() or "")
                 done = upload(staged, uploads, display, public=public, force=force, license_accepted=accept_license)
@@ -118,6 +119,7 @@ def _plain(staged: Staged, done: Pushed | None, public: bool) -> dict[str, Any]:
         "private": not public,
         "repositories": rows,
         "collection": done.collection if done else "",
+        "uncollected": done.uncollected if done else "",
         "missing": list(staged.missing),
         "remarks": list(staged.remarks),
     }
@@ -155,6 +157,8 @@ def _print(staged: Staged, done: Pushed, folder: RunFolder) -> None:
         screen.say(f"{one.address}: {one.repository.title}; {state}.")
     if done.collection:
         screen.say(f"All of it: {done.collection}")
+    if done.uncollected:
+        screen.say(f"All is there, but in no collection: {done.uncollected}")
     _print_notes(screen, staged)
     size = sum(sum(one.sizes().values()) for one in staged.repositories)
     screen.say(f"What was uploaded is in {shown(folder.staged)} ({_size(size)}); you can delete it.")

@@ -1,11 +1,13 @@
 """What the notebooks share: one run folder for all of them, here or on a drive that outlives the session.
 
 Imports the rest of run, and reporting. Start reading in `session`; `colab` knows what is special about Colab.
+Asking for a name of this package checks the versions of loaded packages first: importing the rest may fail with others.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthetic_instruction_tuner.lazy_names import lazy_names
+from synthetic_instruction_tuner.run.notebooks.colab import check_loaded_versions
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.run.notebooks.session import Session
@@ -13,4 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "text_table"]
 
-__getattr__ = lazy_names(__name__, {"Session": "session", "text_table": "tables"})
+_named = lazy_names(__name__, {"Session": "session", "text_table": "tables"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        check_loaded_versions()
+    return _named(name)

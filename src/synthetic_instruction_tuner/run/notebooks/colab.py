@@ -1,6 +1,6 @@
 """What is special about Colab: packages that are loaded before a notebook installs others, and the drive.
 
-It imports no other package before the versions are checked.
+It imports nothing that pip may have replaced.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from synthetic_instruction_tuner.records import PreferencePair, Record
 from synthetic_instruction_tuner.reporting.formatting import duration
 from synthetic_instruction_tuner.run.execution import execute
 from synthetic_instruction_tuner.run.folder import RunFolder
-from synthetic_instruction_tuner.run.notebooks.colab import check_loaded_versions, drive_folder
+from synthetic_instruction_tuner.run.notebooks.colab import drive_folder
 from synthetic_instruction_tuner.run.pipeline import ordered
 from synthetic_instruction_tuner.run.profiles import AUTO, fitting_profile
 from synthetic_instruction_tuner.run.progress import Display
@@ -94,9 +94,8 @@ class Session:
             folder: the run's folder; ``runs/notebooks-PROFILE``, there or here, when None.
 
         Raises:
-            UserError: wrong settings, no Google Drive, or a kernel that has to be restarted.
+            UserError: wrong settings, or no Google Drive.
         """
-        check_loaded_versions()
         quiet_libraries()
         root = RunFolder(folder or (drive_folder() if drive else Path("runs")) / f"notebooks-{profile}")
         hardware = detect()

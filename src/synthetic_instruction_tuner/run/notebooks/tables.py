@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-CELL = {"text-align": "left", "vertical-align": "top", "white-space": "pre-wrap", "max-width": "30em"}
-HEAD = {
-    "selector": "th",
-    "props": [("text-align", "left"), ("vertical-align", "top"), ("white-space", "pre-wrap"), ("max-width", "20em")],
-}
+_TEXT = [("text-align", "left"), ("vertical-align", "top"), ("white-space", "pre-wrap")]
+STYLES = [
+    {"selector": "td", "props": [*_TEXT, ("max-width", "30em")]},
+    {"selector": "th", "props": [*_TEXT, ("max-width", "20em")]},
+]
 
 
 def text_table(table: Any) -> Any:
@@ -25,4 +25,4 @@ def text_table(table: Any) -> Any:
         styler = styler.format_index(escape="html", axis=axis)
     if table.index.nlevels == 1 and table.index.name is None and table.index.dtype.kind == "i":  # mere numbers
         styler = styler.hide(axis="index")
-    return styler.set_properties(**CELL).set_table_styles([HEAD])
+    return styler.set_table_styles(STYLES)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from synthetic_instruction_tuner.config import Config, ModelConfig, tuned_students
 from synthetic_instruction_tuner.errors import UserError
 from synthetic_instruction_tuner.methods import METHODS, Method
-from synthetic_instruction_tuner.publishing.names import Target
+from synthetic_instruction_tuner.publishing.names import Target, distinct
 from synthetic_instruction_tuner.publishing.repository import Kind
 from synthetic_instruction_tuner.run.folder import RunFolder, shown
 from synthetic_instruction_tuner.run.pipeline import Step
@@ -102,8 +102,12 @@ def parts_of(
         else:
             missing.append(f"report: {reason}")
     if not found:
+        if not missing:
+            cause = "No model of this run is what --what, --student and --variant name together."
+            fix = "merged is for variants with LoRA, soft_prompt for prompt tuning, adapters for all of them."
+            raise UserError("There is nothing to push.", cause, fix)
         fix = f"Bring the run further: sit run -d {shown(folder.root)}"
-        raise UserError("There is nothing to push.", "; ".join(missing) or "Nothing that was named exists.", fix)
+        raise UserError("There is nothing to push.", "; ".join(missing), fix)
     return found, missing
 
 
@@ -124,6 +128,7 @@ def _models(
     config: Config, folder: RunFolder, state: Mapping[str, Step], target: Target, choice: Choice, what: str
 ) -> tuple[list[Part], list[str]]:
     found, missing = [], []
+    names = distinct(student.name for student in config.models.students)
     for method in METHODS:
         if (choice.variants and method.name not in choice.variants) or not _fits(method, what):
             continue
@@ -133,7 +138,7 @@ def _models(
             if reason := _untrained(folder, state, method, student):
                 missing.append(f"{student.name}, {method.label}: {reason}")
                 continue
-            words = [student.name, method.name.replace("_", "-"), "adapter" if what == "adapters" else ""]
+            words = [names[student.name], method.name.replace("_", "-"), "adapter" if what == "adapters" else ""]
             title = f"{student.name}, {method.label}{_as(what)}"
             found.append(Part(what, "model", target.repository(*words), title, student, method))
     return found, missing

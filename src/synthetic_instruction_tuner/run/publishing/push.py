@@ -56,11 +56,13 @@ class Pushed:
 
     Attributes:
         repositories: one by one.
-        collection: its address; empty where there is only one repository.
+        collection: its address; empty where there is only one repository, or where it could not be made.
+        uncollected: why it could not be made.
     """
 
     repositories: Sequence[Uploaded]
     collection: str = ""
+    uncollected: str = ""
 
 
 def stage(
@@ -149,7 +151,10 @@ def upload(
     if len(done) == 1:
         return Pushed(done)
     owner, title = staged.target.owner, staged.target.name
-    return Pushed(done, uploads.collect(owner, title, _COLLECTED, staged.repositories, public))
+    try:
+        return Pushed(done, uploads.collect(owner, title, _COLLECTED, staged.repositories, public))
+    except UserError as error:  # a token may write to repositories alone; all of them are there
+        return Pushed(done, uncollected=f"{error.problem} {error.cause}")
 
 
 def require_open(parts: Sequence[Part], uploads: Uploads) -> None:

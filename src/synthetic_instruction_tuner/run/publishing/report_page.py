@@ -31,7 +31,8 @@ def stage_report(
 ) -> None:
     """Writes the Space: the page, the report and the slides for reading elsewhere, figures and tables.
 
-    Conversations and answers to benchmarks stay out: they would put the benchmarks' items where models learn.
+    Conversations and answers to benchmarks stay out, but for the report's few samples: they would put the benchmarks'
+    items where models learn.
 
     Args:
         folder: the run.

@@ -28,7 +28,9 @@ from synthetic_instruction_tuner.run.stages.data_card import data_card_facts
 from synthetic_instruction_tuner.run.store import Store
 from synthetic_instruction_tuner.run.written_files import require_whole
 
+# Names of users and machines that say nothing, since very many have them; paths with them are in what models write.
 _COMMON = {"localhost", "admin", "ubuntu", "runner", "jovyan", "docker", "colab", "debian", "student"}
+_COMMON |= {"user", "username", "root", "vscode", "ec2-user", "jupyter", "default", "workspace"}
 _SHORTEST_NAME = 5  # characters: a shorter one is a part of too many texts
 
 
@@ -155,8 +157,8 @@ def private_words(config: Config, folder: RunFolder, owner: str, secrets: Sequen
         if is_telling(str(root)):
             places[str(root)] = root.name
     with suppress(RuntimeError):
-        if is_telling(str(Path.home())):
-            places[str(Path.home())] = "~"
+        if is_telling(str(home := Path.home())) and home.name.casefold() not in _COMMON:
+            places[str(home)] = "~"
     known = json.dumps([settings, owner, folder.root.resolve().name, list(DATA_SETS)]).casefold()
     names = {name for name in _machine() if len(name) >= _SHORTEST_NAME and name.casefold() not in known}
     return PrivateWords(places, frozenset(names - _COMMON), frozenset(filter(None, secrets)))

@@ -19,7 +19,13 @@ from synthetic_instruction_tuner.run.store.file import (
     explained,
     other_format,
     shares_memory,
+    uses_log,
 )
+
+
+def _needs_writer(path: Path) -> bool:
+    """Returns whether only a writer can read a store that is here from elsewhere: it has a log, which it then loses."""
+    return uses_log(path) and not shares_memory(path.parent)
 
 
 class StoreConnection:
@@ -51,6 +57,9 @@ class StoreConnection:
         except BaseException as error:
             if db:
                 db.close()
+            if readonly and isinstance(error, sqlite3.OperationalError) and _needs_writer(path):
+                cls.open(path).close()
+                return cls.open(path, readonly=True)
             if isinstance(error, sqlite3.Error):
                 raise explained(path, error) from None
             raise

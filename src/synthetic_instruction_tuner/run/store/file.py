@@ -100,6 +100,13 @@ def create_store(path: Path) -> None:
     sync_folder(path.parent)
 
 
+def uses_log(path: Path) -> bool:
+    """Returns whether the file says that changes are in a log beside it first; no where it cannot be read."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(20)[18:] == b"\2\2"
+    return False
+
+
 def shares_memory(folder: Path) -> bool:
     """Returns whether processes can share memory through a file there, which SQLite's write-ahead log needs.
 
