@@ -6,8 +6,8 @@ Asking for a name of this package checks the versions of loaded packages first: 
 
 from typing import TYPE_CHECKING, Any
 
+import synthetic_instruction_tuner.run.notebooks.colab as colab
 from synthetic_instruction_tuner.lazy_names import lazy_names
-from synthetic_instruction_tuner.run.notebooks.colab import check_loaded_versions
 
 if TYPE_CHECKING:
     from synthetic_instruction_tuner.run.notebooks.session import Session
@@ -20,5 +20,5 @@ _named = lazy_names(__name__, {"Session": "session", "text_table": "tables"})
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        check_loaded_versions()
+        colab.check_loaded_versions()
     return _named(name)
